@@ -1,0 +1,1 @@
+"""The autoencoder of source stamps and its scores."""

@@ -1,0 +1,1 @@
+"""The fitted pipeline, CCD predictions, the exposure decision, evaluation, clusters."""

@@ -1,0 +1,1 @@
+"""The Dagster floor: assets, checks, io, partitions, resources, jobs, sensors, schedules."""

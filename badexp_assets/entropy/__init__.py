@@ -1,0 +1,1 @@
+"""The Entropy Method: sources, orientations, gradients, divergence."""

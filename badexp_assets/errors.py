@@ -1,0 +1,21 @@
+"""Named errors. Each message is one line that names the file or parameter, what was found and what is allowed."""
+
+
+class BadExpError(Exception):
+    """Base of every error a user can cause or fix; the command line prints it as one line, without a traceback."""
+
+
+class InputError(BadExpError):
+    """An option, folder or file is missing, or is not what it should be."""
+
+
+class UnreadableImageError(BadExpError):
+    """An exposure or one of its CCDs can't be read. The message starts with the file (and the extension)."""
+
+
+class LabelFileError(BadExpError):
+    """A label file as a whole can't be used (binary, missing columns). Single bad lines are findings, not errors."""
+
+
+class ModelError(BadExpError):
+    """A stored model is missing, damaged, or does not fit the data it is given."""

@@ -1,0 +1,1 @@
+"""Reject lists in the formats that their readers accept."""

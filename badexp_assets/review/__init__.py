@@ -1,0 +1,1 @@
+"""Candidates, the verdict store, consensus of reviewers."""

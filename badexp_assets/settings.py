@@ -1,0 +1,140 @@
+"""Where things are and which options hold: command line, then environment, then `settings.toml` of the home.
+
+Nothing is read at import.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from badexp_assets.errors import InputError
+
+ENVIRONMENT = {"archive": "BADEXP_ARCHIVE", "labels": "BADEXP_LABELS", "backbone": "BADEXP_BACKBONE"}
+DEFAULT_HOME = "var"
+DEFAULT_BACKBONE = "efficientnet_lite0"
+SECTIONS = ("night_pass", "training", "pipeline", "vote", "entropy", "autoencoder", "candidates", "clusters")
+
+
+@dataclass(frozen=True)
+class Home:
+    """Folders of a home: everything that the platform stores lies below `root`."""
+
+    root: Path
+
+    @property
+    def tables(self) -> Path:
+        """Tables of the assets."""
+        return self.root / "tables"
+
+    @property
+    def models(self) -> Path:
+        """Fitted models, one folder per version."""
+        return self.root / "models"
+
+    @property
+    def dagster(self) -> Path:
+        """DAGSTER_HOME: the instance."""
+        return self.root / "dagster"
+
+    @property
+    def verdicts(self) -> Path:
+        """SQLite file of reviewers' answers."""
+        return self.root / "review" / "verdicts.sqlite"
+
+    @property
+    def export(self) -> Path:
+        """Files for other pipelines."""
+        return self.root / "export"
+
+    @property
+    def settings_file(self) -> Path:
+        """Options that hold in this home."""
+        return self.root / "settings.toml"
+
+    def table(self, asset: str, night: str | None = None) -> Path:
+        """Parquet file of an asset, or of an asset's night."""
+        return self.tables / asset / f"{night}.parquet" if night else self.tables / f"{asset}.parquet"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run needs to know. `options` holds the sections of `settings.toml` as written there."""
+
+    home: Home
+    archive: Path | None
+    labels: Path | None
+    backbone: str = DEFAULT_BACKBONE
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def section(self, name: str) -> dict[str, Any]:
+        """Options of one section (one of SECTIONS), possibly none."""
+        return dict(self.options.get(name, {}))
+
+
+def load_settings(home: str | Path | None = None, **given: str | Path | None) -> Settings:
+    """Return the settings that hold: `given` (archive, labels, backbone), else environment, else the home's file.
+
+    Raises InputError for a settings file that is not TOML or has unknown names.
+    """
+    root = Path(home or os.environ.get("BADEXP_HOME") or DEFAULT_HOME).expanduser().absolute()
+    place = Home(root)
+    stored = _read(place.settings_file)
+    value: dict[str, Any] = {}
+    for name, variable in ENVIRONMENT.items():
+        value[name] = given.get(name) or os.environ.get(variable) or stored.get(name)
+    return Settings(
+        home=place,
+        archive=_path(value["archive"]),
+        labels=_path(value["labels"]),
+        backbone=str(value["backbone"] or DEFAULT_BACKBONE),
+        options={name: stored[name] for name in SECTIONS if name in stored},
+    )
+
+
+def save_settings(settings: Settings) -> None:
+    """Write `settings.toml` of the home, atomically, so that the UI runs with the same options as the command line."""
+    from badexp_assets.tables.parquet import atomic_path
+
+    lines = ["# Options of this home. The environment (BADEXP_ARCHIVE, ...) and the command line go before it."]
+    for name in ENVIRONMENT:
+        value = getattr(settings, name)
+        if value is not None:
+            lines.append(f"{name} = {_toml(str(value))}")
+    for section, options in settings.options.items():
+        lines += ["", f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in options.items())]
+    with atomic_path(settings.home.settings_file) as path:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a TOML file: {error}") from error
+    allowed = (*ENVIRONMENT, *SECTIONS)
+    unknown = sorted(set(found) - set(allowed))
+    if unknown:
+        raise InputError(f"{path}: unknown name(s) {', '.join(unknown)}; allowed: {', '.join(allowed)}")
+    return found
+
+
+def _path(value: str | Path | None) -> Path | None:
+    return Path(value).expanduser().absolute() if value else None
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'

@@ -1,0 +1,1 @@
+"""Synthetic exposures in the real formats, and anomalies to inject into any CCD image."""

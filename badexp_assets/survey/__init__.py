@@ -1,0 +1,1 @@
+"""Cameras, Community-Pipeline files and headers, opening an exposure CCD by CCD, observing nights."""

@@ -1,0 +1,104 @@
+"""Cameras as data: a TOML file per camera in this folder says where its CCDs are and which of them are dead when."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+
+from badexp_assets.errors import InputError
+
+
+@dataclass(frozen=True)
+class Ccd:
+    """One CCD: number, name, and the centre of its image in the focal plane (x with columns, y with rows; mm)."""
+
+    ccdnum: int
+    ccdname: str
+    x_mm: float
+    y_mm: float
+
+
+@dataclass(frozen=True)
+class DeadCcd:
+    """A CCD that gives no data from night `since` until night `until` (both `YYYY-MM-DD`, inclusive; None: open)."""
+
+    ccdname: str
+    since: str
+    until: str | None = None
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A mosaic camera. `ccd_shape` is (rows, columns) in px, `pixel_scale` arcsec/px, `pixel_size` mm/px."""
+
+    name: str
+    instrument: str
+    file_prefix: str
+    timezone: str
+    first_night: str
+    pixel_scale: float
+    pixel_size: float
+    ccd_shape: tuple[int, int]
+    bands: tuple[str, ...]
+    ccds: tuple[Ccd, ...]
+    dead: tuple[DeadCcd, ...] = field(default=())
+
+    @property
+    def by_name(self) -> dict[str, Ccd]:
+        """CCDs keyed by name (`"N4"`)."""
+        return {ccd.ccdname: ccd for ccd in self.ccds}
+
+    @property
+    def by_number(self) -> dict[int, Ccd]:
+        """CCDs keyed by CCDNUM (1-based)."""
+        return {ccd.ccdnum: ccd for ccd in self.ccds}
+
+    def alive(self, night: str) -> tuple[Ccd, ...]:
+        """CCDs that could give data on `night` (`YYYY-MM-DD`), in CCDNUM order."""
+        gone = {d.ccdname for d in self.dead if d.since <= night and (d.until is None or night <= d.until)}
+        return tuple(ccd for ccd in self.ccds if ccd.ccdname not in gone)
+
+
+def camera_names() -> list[str]:
+    """Names that `load_camera` knows."""
+    return sorted(
+        f.name.removesuffix(".toml") for f in resources.files(__package__).iterdir() if f.name.endswith(".toml")
+    )
+
+
+@cache
+def load_camera(name: str = "decam") -> Camera:
+    """Return the camera described in `<name>.toml` of this folder.
+
+    Raises InputError for a name without a description.
+    """
+    if name not in camera_names():
+        raise InputError(f"camera {name!r} is not known; known: {', '.join(camera_names())}")
+    text = resources.files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    spec = tomllib.loads(text)
+    rows = spec["rows"]
+    ccds = [
+        Ccd(
+            ccdnum=0,
+            ccdname=ccdname,
+            x_mm=(i - (len(rows) - 1) / 2) * spec["pitch_x"],
+            y_mm=(j - (len(row) - 1) / 2) * spec["pitch_y"],
+        )
+        for i, row in enumerate(rows)
+        for j, ccdname in enumerate(row)
+    ]
+    return Camera(
+        name=spec["name"],
+        instrument=spec["instrument"],
+        file_prefix=spec["file_prefix"],
+        timezone=spec["timezone"],
+        first_night=spec["first_night"],
+        pixel_scale=spec["pixel_scale"],
+        pixel_size=spec["pixel_size"],
+        ccd_shape=(spec["ccd_shape"][0], spec["ccd_shape"][1]),
+        bands=tuple(spec["bands"]),
+        ccds=tuple(Ccd(n, c.ccdname, c.x_mm, c.y_mm) for n, c in enumerate(ccds, start=1)),
+        dead=tuple(DeadCcd(d["ccdname"], d["from"], d.get("until")) for d in spec.get("dead", [])),
+    )

@@ -1,0 +1,219 @@
+"""Atomic Parquet files: written beside their place, synced, then moved onto it. A killed writer leaves the old file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from badexp_assets.errors import InputError
+from badexp_assets.tables.schemas import TableSchema
+
+_METADATA_KEY = b"badexp"
+_SCALARS = {
+    "int8": pa.int8(),
+    "int16": pa.int16(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float16": pa.float16(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "string": pa.string(),
+    "binary": pa.binary(),
+}
+_TEMPORARY = ".part"
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; sync and move it onto `path` when the block ends, remove it when it fails.
+
+    An OSError (disk full, no permission) is raised again as one line that names `path`.
+    """
+    path = Path(path)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_TEMPORARY)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        sync(temporary)
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+        sync(path.parent)
+    except OSError as error:
+        raise InputError(
+            f"{path}: could not be written ({error.strerror or error}); the previous file is untouched"
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Flush a file or folder to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def to_arrow(table: pd.DataFrame | pa.Table, schema: TableSchema) -> pa.Table:
+    """Return `table` with the columns and types of `schema`; further columns keep their own type and come last.
+
+    List columns may hold numpy arrays or a (rows, length) stack; an empty table gets length 0.
+    Raises InputError for a missing column, a null where none is allowed, or a value that does not fit its type.
+    """
+    names = list(table.column_names) if isinstance(table, pa.Table) else [str(c) for c in table.columns]
+    missing = [c.name for c in schema.columns if c.name not in names]
+    if missing:
+        raise InputError(
+            f"table {schema.name}: column(s) {', '.join(missing)} missing; found {', '.join(names) or 'none'}"
+        )
+    arrays: dict[str, pa.Array] = {}
+    for column in schema.columns:
+        values = table.column(column.name) if isinstance(table, pa.Table) else table[column.name]
+        try:
+            array = _array(values, column.type)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, TypeError, OverflowError) as error:
+            raise InputError(
+                f"table {schema.name}: column {column.name} does not hold {column.type}: {error}"
+            ) from error
+        if array.null_count and not column.nullable:
+            raise InputError(
+                f"table {schema.name}: column {column.name} has {array.null_count} null(s) and allows none"
+            )
+        arrays[column.name] = array
+    for name in names:
+        if name not in arrays:
+            if isinstance(table, pa.Table):
+                arrays[name] = table.column(name)
+            else:
+                arrays[name] = pa.Array.from_pandas(table[name])
+    return pa.table(arrays)
+
+
+def _array(values: Any, type_: str) -> pa.Array | pa.ChunkedArray:
+    match = re.fullmatch(r"list<(\w+)>", type_)
+    if match is None:
+        target = _SCALARS[type_]
+        if isinstance(values, pa.ChunkedArray):
+            return values.cast(target)
+        if pa.types.is_integer(target) and pd.api.types.is_float_dtype(values.dtype):
+            values = values.astype("Int64")  # refuses fractions; NaN becomes null
+        return pa.Array.from_pandas(values, type=target)
+    inner = _SCALARS[match[1]]
+    if isinstance(values, pa.ChunkedArray):
+        if pa.types.is_fixed_size_list(values.type):
+            return values.cast(pa.list_(inner, values.type.list_size))
+        values = pd.Series(values.to_pylist())
+    lengths = {len(v) for v in values}
+    if len(lengths) > 1:
+        raise ValueError(f"lists of different lengths {sorted(lengths)}")
+    size = lengths.pop() if lengths else 0
+    flat = np.concatenate([np.asarray(v) for v in values]) if size else np.empty(0)
+    flat = flat.astype(inner.to_pandas_dtype(), copy=False)
+    if not size:
+        return (
+            pa.array([], type=pa.list_(inner, 0))
+            if not len(values)
+            else pa.FixedSizeListArray.from_arrays(pa.array(flat), 0)
+        )
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat, type=inner), size)
+
+
+class TableWriter:
+    """Write a table in pieces, in bounded memory; the file appears at `path` whole, on close, or not at all.
+
+    Use as a context manager. Without any piece the file holds an empty table of the schema.
+    """
+
+    def __init__(self, path: Path, schema: TableSchema, metadata: Mapping[str, Any] | None = None) -> None:
+        self.path = Path(path)
+        self.schema = schema
+        self.n_rows = 0
+        self._metadata = dict(metadata or {})
+        self._stack = contextlib.ExitStack()
+        self._temporary: Path | None = None
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> TableWriter:
+        self._temporary = self._stack.enter_context(atomic_path(self.path))
+        return self
+
+    def write(self, piece: pd.DataFrame | pa.Table) -> None:
+        """Append rows; every piece has the columns and list lengths of the first."""
+        if len(piece):
+            self._append(to_arrow(piece, self.schema))
+
+    def _append(self, table: pa.Table) -> None:
+        if self._writer is None:
+            table = table.replace_schema_metadata(_encode(self._metadata))
+            self._writer = pq.ParquetWriter(self._temporary, table.schema, compression="zstd")
+        self._writer.write_table(table.cast(self._writer.schema))
+        self.n_rows += table.num_rows
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None and self._writer is None:
+                self._append(to_arrow(pd.DataFrame({c: [] for c in self.schema.column_names}), self.schema))
+            if self._writer is not None:
+                self._writer.close()
+        except BaseException as inner:
+            self._stack.__exit__(type(inner), inner, inner.__traceback__)
+            raise
+        self._stack.__exit__(kind, error, trace)
+
+
+def write_table(
+    table: pd.DataFrame | pa.Table, path: Path, schema: TableSchema, metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Write a whole table atomically. `metadata` (JSON-able) is stored in the file and read by `read_metadata`."""
+    with TableWriter(path, schema, metadata) as writer:
+        writer.write(table)
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a table; list columns come back as numpy arrays. Raises InputError when it is missing or damaged."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such table; has its asset been materialised?")
+    try:
+        return pq.ParquetFile(path).read(columns=list(columns) if columns is not None else None).to_pandas()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Metadata given to `write_table`; an empty dict when there was none."""
+    try:
+        found = pq.read_schema(path).metadata or {}
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
+    return json.loads(found.get(_METADATA_KEY, b"{}"))
+
+
+def scan_nights(folder: Path, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield (night, table) for every `<night>.parquet` in `folder`, by night; nothing for a folder that is not there."""
+    for path in sorted(Path(folder).glob("[0-9]*.parquet")):
+        yield path.stem, read_table(path, columns)
+
+
+def _encode(metadata: Mapping[str, Any]) -> dict[bytes, bytes]:
+    return {_METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()}

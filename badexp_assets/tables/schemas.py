@@ -1,0 +1,376 @@
+"""The schema of every table that the platform stores, with a sentence and a unit per column.
+
+A fixed-size list (embedding, histogram, stamp) has its length from the data, so the schema only fixes its value type.
+Columns beyond these are allowed and kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: Arrow type name (`list<T>` is a fixed-size list), what it says, whether null is allowed."""
+
+    name: str
+    type: str
+    description: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """Columns of one asset's table, what one row is, and the columns that identify a row."""
+
+    name: str
+    row: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the columns, in order."""
+        return [c.name for c in self.columns]
+
+
+def _c(name: str, type_: str, description: str, nullable: bool = False) -> Column:
+    return Column(name, type_, description, nullable)
+
+
+EXPNUM = _c("expnum", "int64", "exposure number")
+CCDNUM = _c("ccdnum", "int16", "CCD number, 1-based")
+CCDNUM_OR_ALL = _c("ccdnum", "int16", "CCD number; null: the whole exposure", nullable=True)
+NIGHT = _c("night", "string", "observing night, YYYY-MM-DD: local date on which the evening began")
+FILTER = _c("filter", "string", "band: first word of FILTER")
+
+_LABEL_SOURCE_COLUMNS = (
+    _c("expnum", "int64", "exposure number; null when the line gives none", nullable=True),
+    CCDNUM_OR_ALL,
+    _c("category", "string", "category by the taxonomy; null unless status is `label`", nullable=True),
+    _c("reason", "string", "reason as written in the file", nullable=True),
+    _c("status", "string", "`label`, `ignored` or `unmatched`"),
+    _c("status_reason", "string", "why the line was ignored or is unmatched", nullable=True),
+    _c("plver", "string", "CP version the label was made on, if known", nullable=True),
+    _c("file", "string", "label file, relative to the label folder"),
+    _c("line", "int64", "line in the file (1-based; rows of a FITS table count from 1)"),
+)
+
+SCHEMAS: dict[str, TableSchema] = {
+    s.name: s
+    for s in (
+        TableSchema("decals_bad_exposures", "a line of a bad_expid file", _LABEL_SOURCE_COLUMNS, ("file", "line")),
+        TableSchema("des_bad_ccds", "a row of an exclude table (FITS or CSV)", _LABEL_SOURCE_COLUMNS, ("file", "line")),
+        TableSchema(
+            "delve_bad_ccds", "a line of an exclude folder's text files", _LABEL_SOURCE_COLUMNS, ("file", "line")
+        ),
+        TableSchema(
+            "survey_ccds",
+            "a CCD image of the survey's CCD table",
+            (
+                EXPNUM,
+                _c("ccdname", "string", "CCD name"),
+                _c("ccdnum", "int16", "CCD number, from the name and the camera"),
+                NIGHT,
+                FILTER,
+                _c("mjd_obs", "float64", "start of the exposure, MJD (UTC, d)"),
+                _c("exptime", "float32", "exposure time, s"),
+                _c("fwhm", "float32", "seeing, px", nullable=True),
+                _c("ccdzpt", "float32", "zero point of the CCD, mag", nullable=True),
+                _c("ccdskycounts", "float32", "sky level, ADU/s", nullable=True),
+                _c("ccd_cuts", "int64", "legacypipe's cut bits; 0: none; null: no such column", nullable=True),
+                _c("ebv", "float32", "E(B-V), mag; null where not annotated", nullable=True),
+                _c("image_filename", "string", "path of the image in the archive", nullable=True),
+                _c("file", "string", "table it came from"),
+            ),
+            ("expnum", "ccdnum"),
+        ),
+        TableSchema(
+            "bad_ccd_labels",
+            "a labelled CCD image, once",
+            (
+                EXPNUM,
+                CCDNUM,
+                _c("category", "string", "category that holds after precedence"),
+                _c("source", "string", "where the label came from: decals, des, delve or review"),
+                _c("reason", "string", "reason as written", nullable=True),
+                _c("plver", "string", "CP version the label was made on, if known", nullable=True),
+                _c("n_sources", "int16", "label lines that name this CCD"),
+                _c("conflict", "bool", "those lines disagree on the category"),
+                _c("whole_exposure", "bool", "the label was given to the whole exposure"),
+                _c("file", "string", "file of the line that holds"),
+                _c("line", "int64", "its line"),
+            ),
+            ("expnum", "ccdnum"),
+        ),
+        TableSchema(
+            "training_set",
+            "a CCD image to train or test on",
+            (
+                EXPNUM,
+                CCDNUM,
+                NIGHT,
+                _c("category", "string", "good or one of the kinds of bad"),
+                _c("split", "string", "`train` or `test`; an exposure is on one side only"),
+                _c("fold", "int8", "cross-validation fold, grouped by exposure; -1 in the test split"),
+                _c("weight", "float32", "inverse of the share that was kept of this category"),
+                _c("source", "string", "where the label came from; `candidate` for good ones"),
+            ),
+            ("expnum", "ccdnum"),
+        ),
+        TableSchema(
+            "night_exposures",
+            "an exposure of the night",
+            (
+                EXPNUM,
+                NIGHT,
+                FILTER,
+                _c("exptime", "float64", "exposure time, s", nullable=True),
+                _c("mjd_obs", "float64", "start of the exposure, MJD (UTC, d)", nullable=True),
+                _c("path", "string", "ooi file, relative to the archive"),
+                _c("plver", "string", "version of the Community Pipeline", nullable=True),
+                _c("n_ccds", "int16", "CCD images in the file"),
+                _c("status", "string", "`scored`, `failed` or `excluded`"),
+                _c("status_reason", "string", "why it was not scored", nullable=True),
+                _c("n_ccds_read", "int16", "CCDs that were read"),
+                _c("n_ccds_failed", "int16", "CCDs that could not be read"),
+                _c("airmass", "float64", "airmass", nullable=True),
+                _c("fingerprint", "string", "hash of name, size and modification time of its files"),
+            ),
+            ("expnum",),
+        ),
+        TableSchema(
+            "night_ccds",
+            "a CCD image that the night pass wanted",
+            (
+                EXPNUM,
+                CCDNUM,
+                _c("ccdname", "string", "CCD name"),
+                _c("status", "string", "`read` or `failed`"),
+                _c("status_reason", "string", "why it could not be read", nullable=True),
+                _c("drawn", "bool", "drawn for the vote of the exposure"),
+                _c("height", "int32", "rows of the image, px", nullable=True),
+                _c("width", "int32", "columns of the image, px", nullable=True),
+                _c("sky", "float32", "median sky level, ADU", nullable=True),
+                _c("noise", "float32", "robust standard deviation of the sky, ADU", nullable=True),
+                _c("fwhm", "float32", "seeing from the header, px", nullable=True),
+                _c("n_sources", "int32", "sources found for the orientations", nullable=True),
+                _c("saturated_fraction", "float32", "share of saturated and bleeding pixels", nullable=True),
+                _c("masked_fraction", "float32", "share of masked pixels", nullable=True),
+            ),
+            ("expnum", "ccdnum"),
+        ),
+        TableSchema(
+            "night_embeddings",
+            "an embedded CCD image",
+            (
+                EXPNUM,
+                CCDNUM,
+                _c("backbone", "string", "name and weights of the network"),
+                _c("recipe", "string", "name, version and size of the preprocessing"),
+                _c("embedding", "list<float32>", "vector that the backbone returns"),
+            ),
+            ("expnum", "ccdnum", "backbone", "recipe"),
+        ),
+        TableSchema(
+            "night_orientations",
+            "orientation histograms of a CCD image, as counts",
+            (
+                EXPNUM,
+                CCDNUM,
+                FILTER,
+                _c("n_sources", "int32", "sources in the histogram"),
+                _c("source_counts", "list<int32>", "orientations of sources, equal bins over [0, pi)"),
+                _c("n_points", "int32", "points in the gradient histogram"),
+                _c("gradient_counts", "list<int32>", "orientations of background gradients, equal bins over [0, pi)"),
+            ),
+            ("expnum", "ccdnum"),
+        ),
+        TableSchema(
+            "night_stamps",
+            "a 64 x 64 px stamp of a source, background subtracted",
+            (
+                EXPNUM,
+                CCDNUM,
+                FILTER,
+                _c("x", "int32", "column of the centre pixel"),
+                _c("y", "int32", "row of the centre pixel"),
+                _c("stamp", "list<float32>", "4096 pixels, row by row, ADU"),
+            ),
+            ("expnum", "ccdnum", "x", "y"),
+        ),
+        TableSchema(
+            "night_previews",
+            "a picture of an exposure's focal plane",
+            (
+                EXPNUM,
+                NIGHT,
+                FILTER,
+                _c("width", "int32", "px"),
+                _c("height", "int32", "px"),
+                _c("png", "binary", "the picture, PNG"),
+            ),
+            ("expnum",),
+        ),
+        TableSchema(
+            "entropy_reference",
+            "the mean orientation distribution of a band",
+            (
+                FILTER,
+                _c("kind", "string", "`source` or `background`"),
+                _c("p", "list<float64>", "probability per bin over [0, pi); sums to 1"),
+                _c("n_exposures", "int64", "exposures it is the mean of"),
+                _c("version", "string", "hash of its content"),
+            ),
+            ("filter", "kind"),
+        ),
+        TableSchema(
+            "night_predictions",
+            "a classified CCD image",
+            (
+                EXPNUM,
+                CCDNUM,
+                _c("category", "string", "most probable category"),
+                _c("probability", "float32", "its probability"),
+                _c("p_bad", "float32", "1 - P(good)"),
+                _c("drawn", "bool", "drawn for the vote of the exposure"),
+                _c("model", "string", "version of the fitted pipeline"),
+            ),
+            ("expnum", "ccdnum"),
+        ),
+        TableSchema(
+            "night_exposure_predictions",
+            "the verdict of the fitted pipeline on an exposure",
+            (
+                EXPNUM,
+                NIGHT,
+                FILTER,
+                _c("n_scored", "int16", "CCDs that voted"),
+                _c("n_bad", "int16", "CCDs that voted bad"),
+                _c("is_bad", "bool", "bad by the rule"),
+                _c("category", "string", "category of most bad votes; good when there are none"),
+                _c("p_bad", "float32", "mean P(bad) of the CCDs that voted"),
+                _c("rule", "string", "the rule, in words"),
+                _c("model", "string", "version of the fitted pipeline"),
+            ),
+            ("expnum",),
+        ),
+        TableSchema(
+            "night_entropy_scores",
+            "the entropy scores of an exposure",
+            (
+                EXPNUM,
+                NIGHT,
+                FILTER,
+                _c("n_sources", "int32", "sources of the exposure"),
+                _c(
+                    "kl_source",
+                    "float64",
+                    "KL divergence of source orientations from the reference, nats",
+                    nullable=True,
+                ),
+                _c("z_source", "float64", "kl_source against its null at the same number of sources", nullable=True),
+                _c("kl_background", "float64", "mean over CCDs of the KL divergence of gradients, nats", nullable=True),
+                _c("z_background", "float64", "kl_background against the exposures of the reference", nullable=True),
+                _c("source_angle", "float64", "preferred orientation of sources, rad in [0, pi)", nullable=True),
+                _c("reason", "string", "why a score is missing", nullable=True),
+                _c("reference", "string", "version of the reference", nullable=True),
+            ),
+            ("expnum",),
+        ),
+        TableSchema(
+            "night_reconstruction_errors",
+            "the autoencoder's score of an exposure",
+            (
+                EXPNUM,
+                NIGHT,
+                FILTER,
+                _c("n_stamps", "int32", "stamps of the exposure"),
+                _c("mean_mse", "float64", "mean squared error over the stamps, in scaled pixels", nullable=True),
+                _c("model", "string", "version of the autoencoder"),
+            ),
+            ("expnum",),
+        ),
+        TableSchema(
+            "embedding_clusters",
+            "a CCD image in the map of embeddings",
+            (
+                EXPNUM,
+                CCDNUM,
+                NIGHT,
+                _c("cluster", "int32", "HDBSCAN cluster; -1: none"),
+                _c("tsne_x", "float32", "t-SNE coordinate"),
+                _c("tsne_y", "float32", "t-SNE coordinate"),
+                _c("category", "string", "label, or `unlabelled`"),
+            ),
+            ("expnum", "ccdnum"),
+        ),
+        TableSchema(
+            "classification_report",
+            "a category in the test split",
+            (
+                _c("category", "string", "category, or an average"),
+                _c("precision", "float64", "precision", nullable=True),
+                _c("recall", "float64", "recall", nullable=True),
+                _c("f1", "float64", "F1", nullable=True),
+                _c("support", "int64", "CCD images of the category"),
+                _c("subset", "string", "`all` test images, or those `past_cut`"),
+                _c("paper_precision", "float64", "the paper's Table 3", nullable=True),
+                _c("paper_recall", "float64", "the paper's Table 3", nullable=True),
+                _c("paper_f1", "float64", "the paper's Table 3", nullable=True),
+            ),
+            ("category", "subset"),
+        ),
+        TableSchema(
+            "review_candidates",
+            "an exposure that a person should look at",
+            (
+                EXPNUM,
+                NIGHT,
+                FILTER,
+                _c("category", "string", "suspected category"),
+                _c("p_bad", "float32", "mean P(bad) of the CCDs that voted", nullable=True),
+                _c("kl_source", "float64", "nats", nullable=True),
+                _c("kl_background", "float64", "nats", nullable=True),
+                _c("mean_mse", "float64", "autoencoder error", nullable=True),
+                _c("why", "string", "which methods flag it, and with what"),
+                _c("rank", "int64", "1: look first"),
+                _c("plver", "string", "CP version of the pixels that were scored", nullable=True),
+                _c("path", "string", "ooi file, relative to the archive"),
+            ),
+            ("expnum",),
+        ),
+        TableSchema(
+            "review_verdicts",
+            "an answer of a reviewer",
+            (
+                EXPNUM,
+                CCDNUM_OR_ALL,
+                _c("reviewer", "string", "who answered"),
+                _c("verdict", "string", "`bad`, `fine` or `unsure`"),
+                _c("category", "string", "category the reviewer named", nullable=True),
+                _c("comment", "string", "the reviewer's words", nullable=True),
+                _c("at", "string", "when, ISO 8601 UTC", nullable=True),
+                _c("plver", "string", "CP version that was looked at, if known", nullable=True),
+                _c("source", "string", "the verdict store, or the file it came from"),
+                _c("simulated", "bool", "the reviewer is a simulation, not a person"),
+            ),
+        ),
+        TableSchema(
+            "reviewed_reject_list",
+            "an exposure or CCD that the reviewers reject",
+            (
+                EXPNUM,
+                CCDNUM_OR_ALL,
+                _c("category", "string", "category of most answers"),
+                _c("plver", "string", "CP version that was looked at, if known", nullable=True),
+                _c("n_bad", "int16", "answers `bad`"),
+                _c("n_fine", "int16", "answers `fine`"),
+                _c("n_unsure", "int16", "answers `unsure`"),
+                _c("rule", "string", "the rule by which it is on the list"),
+                _c("simulated", "bool", "some of the answers come from simulated reviewers"),
+            ),
+            ("expnum", "ccdnum"),
+        ),
+    )
+}

@@ -1,0 +1,1 @@
+"""Preprocessing recipes, pretrained backbones, embedding a stream of CCD images."""

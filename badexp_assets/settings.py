@@ -14,9 +14,15 @@ from typing import Any
 
 from badexp_assets.errors import InputError
 
-ENVIRONMENT = {"archive": "BADEXP_ARCHIVE", "labels": "BADEXP_LABELS", "backbone": "BADEXP_BACKBONE"}
+ENVIRONMENT = {
+    "archive": "BADEXP_ARCHIVE",
+    "labels": "BADEXP_LABELS",
+    "backbone": "BADEXP_BACKBONE",
+    "camera": "BADEXP_CAMERA",
+}
 DEFAULT_HOME = "var"
 DEFAULT_BACKBONE = "efficientnet_lite0"
+DEFAULT_CAMERA = "decam"
 SECTIONS = ("night_pass", "training", "pipeline", "vote", "entropy", "autoencoder", "candidates", "clusters")
 
 
@@ -69,6 +75,7 @@ class Settings:
     archive: Path | None
     labels: Path | None
     backbone: str = DEFAULT_BACKBONE
+    camera: str = DEFAULT_CAMERA
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def section(self, name: str) -> dict[str, Any]:
@@ -77,7 +84,7 @@ class Settings:
 
 
 def load_settings(home: str | Path | None = None, **given: str | Path | None) -> Settings:
-    """Return the settings that hold: `given` (archive, labels, backbone), else environment, else the home's file.
+    """Return the settings that hold: `given` (archive, labels, backbone, camera), environment, the home's file.
 
     Raises InputError for a settings file that is not TOML or has unknown names.
     """
@@ -92,6 +99,7 @@ def load_settings(home: str | Path | None = None, **given: str | Path | None) ->
         archive=_path(value["archive"]),
         labels=_path(value["labels"]),
         backbone=str(value["backbone"] or DEFAULT_BACKBONE),
+        camera=str(value["camera"] or DEFAULT_CAMERA),
         options={name: stored[name] for name in SECTIONS if name in stored},
     )
 

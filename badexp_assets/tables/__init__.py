@@ -1,12 +1,21 @@
 """Parquet tables: the schema of every asset, atomic and streaming writes, reads over many nights."""
 
-from badexp_assets.tables.parquet import TableWriter, read_metadata, read_table, scan_nights, to_arrow, write_table
+from badexp_assets.tables.parquet import (
+    TableWriter,
+    empty_table,
+    read_metadata,
+    read_table,
+    scan_nights,
+    to_arrow,
+    write_table,
+)
 from badexp_assets.tables.schemas import SCHEMAS, TableSchema
 
 __all__ = [
     "SCHEMAS",
     "TableSchema",
     "TableWriter",
+    "empty_table",
     "read_metadata",
     "read_table",
     "scan_nights",

@@ -33,6 +33,7 @@ _SCALARS = {
     "string": pa.string(),
     "binary": pa.binary(),
 }
+_EMPTY = {name: name if name != "string" else "str" for name in _SCALARS if name != "binary"}
 _TEMPORARY = ".part"
 
 
@@ -136,6 +137,12 @@ def _array(values: Any, type_: str) -> pa.Array | pa.ChunkedArray:
     return pa.FixedSizeListArray.from_arrays(pa.array(flat, type=inner), size)
 
 
+def empty_table(schema: TableSchema) -> pd.DataFrame:
+    """A table of the schema without rows, with the types that `read_table` would give."""
+    columns = {column.name: pd.Series([], dtype=_EMPTY.get(column.type, "object")) for column in schema.columns}
+    return to_arrow(pd.DataFrame(columns), schema).to_pandas()
+
+
 class TableWriter:
     """Write a table in pieces, in bounded memory; the file appears at `path` whole, on close, or not at all.
 
@@ -172,7 +179,7 @@ class TableWriter:
     ) -> None:
         try:
             if kind is None and self._writer is None:
-                self._append(to_arrow(pd.DataFrame({c: [] for c in self.schema.column_names}), self.schema))
+                self._append(to_arrow(empty_table(self.schema), self.schema))
             if self._writer is not None:
                 self._writer.close()
         except BaseException as inner:
@@ -210,7 +217,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
 
 def scan_nights(folder: Path, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield (night, table) for every `<night>.parquet` in `folder`, by night; nothing for a folder that is not there."""
+    """Yield (night, table) for every `<night>.parquet` in `folder`, by night; nothing where there is no folder."""
     for path in sorted(Path(folder).glob("[0-9]*.parquet")):
         yield path.stem, read_table(path, columns)
 

@@ -1,0 +1,144 @@
+"""The `badexp` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from badexp_assets.errors import BadExpError, InputError
+from badexp_assets.settings import load_settings, save_settings
+
+HOME = click.option("--home", type=click.Path(path_type=Path), help="State of the platform [BADEXP_HOME, ./var].")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def badexp() -> None:
+    """Find bad exposures in large imaging surveys."""
+
+
+@badexp.command()
+@HOME
+@click.option("--archive", type=click.Path(path_type=Path), help="Root of the CP image tree [BADEXP_ARCHIVE].")
+@click.option("--labels", type=click.Path(path_type=Path), help="Folder of label files [BADEXP_LABELS].")
+@click.option("--backbone", help="Pretrained network [BADEXP_BACKBONE, efficientnet_lite0].")
+@click.option("--nights", help="A night (YYYY-MM-DD), or first..last; all nights of the archive when left out.")
+def run(home: Path | None, archive: Path | None, labels: Path | None, backbone: str | None, nights: str | None) -> None:
+    """Materialise the whole graph over an archive: labels, nights, models, scores, candidates, reject list."""
+    from badexp_assets.defs.run import Runner, environment
+    from badexp_assets.summary import summary_lines
+    from badexp_assets.survey.archive import list_nights, select_nights
+    from badexp_assets.terminal import TerminalProgress
+
+    settings = load_settings(home, archive=archive, labels=labels, backbone=backbone)
+    archive = _folder(settings.archive, "archive", "BADEXP_ARCHIVE")
+    if settings.labels is not None:
+        _folder(settings.labels, "labels", "BADEXP_LABELS")
+    chosen = select_nights(list_nights(archive), nights)
+    with environment(settings):
+        save_settings(settings)
+        outcome = Runner(settings, click.echo, TerminalProgress()).run(chosen)
+    click.echo("")
+    for line in summary_lines(settings.home):
+        click.echo(line)
+    if outcome.failed:
+        raise InputError(f"{len(outcome.failed)} of {len(chosen)} nights failed: {', '.join(sorted(outcome.failed))}")
+
+
+@badexp.command()
+@HOME
+@click.option("--seed", default=0, show_default=True, help="Seed of the simulated survey.")
+@click.option("--nights", default=8, show_default=True, help="Nights to simulate.")
+@click.option("--exposures", default=22, show_default=True, help="Exposures a night.")
+def demo(home: Path | None, seed: int, nights: int, exposures: int) -> None:
+    """Simulate a survey, run the whole graph on it, and say where the results are."""
+    from badexp_assets.demo import demonstrate
+    from badexp_assets.simulate import SurveyParams
+
+    params = SurveyParams(nights=nights, exposures=exposures, seed=seed)
+    for line in demonstrate(load_settings(home).home, params, click.echo):
+        click.echo(line)
+
+
+@badexp.command()
+@HOME
+@click.argument("asset")
+@click.option("--night", help="One night (YYYY-MM-DD) of a nightly asset; all stored nights when left out.")
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+def show(home: Path | None, asset: str, night: str | None, form: str) -> None:
+    """Print the table of ASSET (for a model: its card, for a file: its text)."""
+    from badexp_assets.show import render
+
+    click.echo(render(load_settings(home).home, asset, night, form))
+
+
+@badexp.command(context_settings={"ignore_unknown_options": True})
+@HOME
+@click.argument("dagster_options", nargs=-1, type=click.UNPROCESSED)
+def ui(home: Path | None, dagster_options: tuple[str, ...]) -> None:
+    """Start the Dagster UI (`dagster dev`) on a home; further options go to it, for example `-p 3001`."""
+    from badexp_assets.defs.run import environment
+
+    with environment(load_settings(home)) as variables:
+        command = [sys.executable, "-m", "dagster", "dev", "-m", "badexp_assets.definitions", *dagster_options]
+        os.execve(sys.executable, command, os.environ | variables)
+
+
+@badexp.group()
+def review() -> None:
+    """Reviewers' answers: import and export them."""
+
+
+@review.command("import")
+@HOME
+@click.argument("file", type=click.Path(path_type=Path))
+def review_import(home: Path | None, file: Path) -> None:
+    """Add the answers in FILE (CSV or XLSX) to the verdict store."""
+    from badexp_assets.review import VerdictStore, read_verdict_file
+
+    found = read_verdict_file(file)
+    added = VerdictStore(load_settings(home).home.verdicts).add(found.table)
+    click.echo(f"{file}: {added} answers added to the verdict store")
+    for finding in found.findings:
+        click.echo(f"  {finding}")
+
+
+@review.command("export")
+@HOME
+@click.argument("file", type=click.Path(path_type=Path))
+def review_export(home: Path | None, file: Path) -> None:
+    """Write all answers of the verdict store to FILE (.csv, .parquet or .json)."""
+    from badexp_assets.review import VerdictStore, export_verdicts
+
+    table = VerdictStore(load_settings(home).home.verdicts).read()
+    export_verdicts(table, file)
+    click.echo(f"{file}: {len(table)} answers")
+
+
+def _folder(path: Path | None, name: str, variable: str) -> Path:
+    if path is None:
+        raise InputError(f"no {name} given: use --{name} or set {variable}")
+    if not path.is_dir():
+        raise InputError(f"--{name} {path}: no such folder")
+    return path
+
+
+def main() -> None:
+    """Entry point: an error that a user can act on is one line on stderr and exit code 2."""
+    try:
+        badexp.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except BadExpError as error:
+        click.echo(f"badexp: error: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

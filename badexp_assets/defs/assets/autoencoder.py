@@ -1,0 +1,73 @@
+"""The autoencoder of source stamps: the Entropy Method's published rival."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets import autoencoder
+from badexp_assets.autoencoder import StampAutoencoder
+from badexp_assets.defs.describe import OWNERS, column_schema, picture, preview, what_a_row_is
+from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.partitions import BACKFILL, NIGHTS
+from badexp_assets.defs.resources import Progress, SurveyResource
+
+
+@dg.asset(
+    description="A dense autoencoder of 64 x 64 px source stamps (4096-128-64-32 and back), trained on a random sample "
+    "of all bands; the epoch of the lowest validation loss is kept. Stored as a folder, one per version; one is current.",
+    group_name="models",
+    kinds={"pytorch"},
+    owners=OWNERS,
+    code_version="1",
+    io_manager_key="models",
+)
+def stamp_autoencoder(
+    context: dg.AssetExecutionContext, survey: SurveyResource, night_stamps: NightTables, progress: Progress
+) -> dg.Output[StampAutoencoder]:
+    """Train on a sample of the stored nights' stamps."""
+    params = autoencoder.AutoencoderParams(**survey.settings().section("autoencoder"))
+    stamps = autoencoder.sample_stamps(night_stamps.items(), params.n_stamps, params.seed)
+    model, history = autoencoder.train_autoencoder(
+        stamps, params, progress=lambda done, total: progress.report(context, "autoencoder epoch", done, total)
+    )
+    best = history.loc[history["validation_loss"].idxmin()]
+    return dg.Output(
+        model,
+        metadata={
+            "dagster/row_count": len(stamps),
+            "best epoch": int(best["epoch"]),
+            "validation loss": float(best["validation_loss"]),
+            "model card": dg.MetadataValue.json(model.card),
+            **picture(autoencoder.loss_figure(history), "loss"),
+        },
+    )
+
+
+@dg.asset(
+    description="How badly the autoencoder rebuilds the sources of an exposure. "
+    + what_a_row_is("night_reconstruction_errors"),
+    group_name="scores",
+    kinds={"pytorch", "parquet"},
+    owners=OWNERS,
+    code_version="1",
+    metadata=column_schema("night_reconstruction_errors"),
+    partitions_def=NIGHTS,
+    backfill_policy=BACKFILL,
+)
+def night_reconstruction_errors(
+    context: dg.AssetExecutionContext,
+    night_exposures: NightTables,
+    night_stamps: NightTables,
+    stamp_autoencoder: StampAutoencoder,
+) -> dg.Output[dict[str, pd.DataFrame]]:
+    """Score the nights."""
+    scores = {
+        night: autoencoder.score_reconstruction(night_stamps[night], night_exposures[night], stamp_autoencoder)
+        for night in context.partition_keys
+    }
+    worst = pd.concat(scores.values()).sort_values("mean_mse", ascending=False)
+    return dg.Output(scores, metadata={"model": stamp_autoencoder.version, "worst": preview(worst, rows=10)})
+
+
+ASSETS = [stamp_autoencoder, night_reconstruction_errors]

@@ -1,0 +1,158 @@
+"""The fitted pipeline, how good it is, what it says of every night, and the map of embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets import classify
+from badexp_assets.classify import FittedPipeline
+from badexp_assets.defs.describe import OWNERS, column_schema, counts, picture, preview, what_a_row_is
+from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.partitions import BACKFILL, NIGHTS
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.training import gather_vectors
+
+MODELS = "models"
+SCORES = "scores"
+
+
+@dg.asset(
+    description="The paper's pipeline: scaler, PCA, variance threshold, k nearest neighbours, fitted on the train "
+    "split. Stored as a folder with a model card, one per version; one is current.",
+    group_name=MODELS,
+    kinds={"scikitlearn"},
+    owners=OWNERS,
+    code_version="1",
+    io_manager_key="models",
+)
+def fitted_pipeline(
+    survey: SurveyResource, training_set: pd.DataFrame, night_embeddings: NightTables
+) -> dg.Output[FittedPipeline]:
+    """Fit on the embeddings of the train split."""
+    params = classify.PipelineParams(**survey.settings().section("pipeline"))
+    train = gather_vectors(training_set[training_set["split"] == "train"], night_embeddings.items())
+    fitted = classify.fit_pipeline(
+        train.values,
+        train.rows["category"],
+        params,
+        backbone=train.backbone,
+        recipe=train.recipe,
+        weights=train.rows["weight"].to_numpy(),
+    )
+    return dg.Output(
+        fitted,
+        metadata={
+            "dagster/row_count": len(train.rows),
+            "chosen CCDs without an embedding": len(train.missing),
+            "categories": counts(train.rows["category"]),
+            "model card": dg.MetadataValue.json(fitted.card),
+        },
+    )
+
+
+@dg.asset(
+    description="Precision, recall and F1 per category on exposures that were not trained on, beside the paper's "
+    "Table 3. " + what_a_row_is("classification_report"),
+    group_name=MODELS,
+    kinds={"scikitlearn", "parquet"},
+    owners=OWNERS,
+    code_version="1",
+    metadata=column_schema("classification_report"),
+)
+def classification_report(
+    survey: SurveyResource,
+    training_set: pd.DataFrame,
+    night_embeddings: NightTables,
+    fitted_pipeline: FittedPipeline,
+) -> dg.Output[pd.DataFrame]:
+    """Classify the test split."""
+    rule = classify.VoteRule(**survey.settings().section("vote"))
+    test = gather_vectors(training_set[training_set["split"] == "test"], night_embeddings.items())
+    predicted = fitted_pipeline.predict(test.values)
+    table = classify.classification_table(test.rows["category"], predicted, min_probability=rule.min_probability)
+    return dg.Output(
+        table,
+        metadata={
+            "model": fitted_pipeline.version,
+            "test CCDs": len(test.rows),
+            "test exposures": int(test.rows["expnum"].nunique()),
+            "report": preview(table, rows=40),
+            **picture(classify.confusion_figure(test.rows["category"], predicted["category"]), "confusion matrix"),
+        },
+    )
+
+
+@dg.multi_asset(
+    outs={
+        name: dg.AssetOut(
+            description=f"{what} {what_a_row_is(name)}",
+            group_name=SCORES,
+            kinds={"scikitlearn", "parquet"},
+            owners=OWNERS,
+            code_version="1",
+            metadata=column_schema(name),
+        )
+        for name, what in {
+            "night_predictions": "The fitted pipeline's word on every embedded CCD.",
+            "night_exposure_predictions": "The vote of an exposure's CCDs.",
+        }.items()
+    },
+    partitions_def=NIGHTS,
+    backfill_policy=BACKFILL,
+)
+def night_classification(
+    context: dg.AssetExecutionContext,
+    survey: SurveyResource,
+    night_exposures: NightTables,
+    night_ccds: NightTables,
+    night_embeddings: NightTables,
+    fitted_pipeline: FittedPipeline,
+) -> Iterator[dg.Output]:
+    """Classify the CCDs of the nights and let them vote."""
+    rule = classify.VoteRule(**survey.settings().section("vote"))
+    predictions, decisions = {}, {}
+    for night in context.partition_keys:
+        predictions[night] = classify.predict_night(fitted_pipeline, night_embeddings[night], night_ccds[night])
+        decisions[night] = classify.decide_exposures(predictions[night], night_exposures[night], rule)
+    verdicts = pd.concat(decisions.values())
+    yield dg.Output(predictions, "night_predictions", metadata={"model": fitted_pipeline.version})
+    yield dg.Output(
+        decisions,
+        "night_exposure_predictions",
+        metadata={
+            "model": fitted_pipeline.version,
+            "bad": int(verdicts["is_bad"].sum()),
+            "bad by category": counts(verdicts.loc[verdicts["is_bad"].astype(bool), "category"]),
+        },
+    )
+
+
+@dg.asset(
+    description="A map of the embeddings: HDBSCAN clusters and t-SNE coordinates of random CCD images, with their "
+    "labels. " + what_a_row_is("embedding_clusters"),
+    group_name=MODELS,
+    kinds={"scikitlearn", "parquet"},
+    owners=OWNERS,
+    code_version="1",
+    metadata=column_schema("embedding_clusters"),
+)
+def embedding_clusters(
+    survey: SurveyResource, bad_ccd_labels: pd.DataFrame, night_embeddings: NightTables
+) -> dg.Output[pd.DataFrame]:
+    """Cluster a random sample."""
+    params = classify.ClusterParams(**survey.settings().section("clusters"))
+    table = classify.cluster_embeddings(night_embeddings.items(), bad_ccd_labels, params)
+    return dg.Output(
+        table,
+        metadata={
+            "clusters": int(table.loc[table["cluster"] >= 0, "cluster"].nunique()),
+            "CCDs in no cluster": int((table["cluster"] < 0).sum()),
+            **picture(classify.cluster_figure(table), "t-SNE map"),
+        },
+    )
+
+
+ASSETS = [fitted_pipeline, classification_report, night_classification, embedding_clusters]

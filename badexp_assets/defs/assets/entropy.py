@@ -1,0 +1,75 @@
+"""The Entropy Method: a reference distribution, and the nights' divergence from it."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets import entropy
+from badexp_assets.defs.describe import OWNERS, column_schema, counts, picture, preview, what_a_row_is
+from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.partitions import BACKFILL, NIGHTS
+from badexp_assets.defs.resources import SurveyResource
+
+
+def _params(survey: SurveyResource) -> entropy.EntropyParams:
+    return entropy.EntropyParams(**survey.settings().section("entropy"))
+
+
+@dg.asset(
+    description="The mean orientation distributions that nights are compared with, per band, of sources and of "
+    "background gradients. " + what_a_row_is("entropy_reference"),
+    group_name="models",
+    kinds={"numpy", "parquet"},
+    owners=OWNERS,
+    code_version="1",
+    metadata=column_schema("entropy_reference"),
+)
+def entropy_reference(survey: SurveyResource, night_orientations: NightTables) -> dg.Output[pd.DataFrame]:
+    """Average over all stored nights."""
+    table = entropy.build_reference(night_orientations.concatenated(), _params(survey))
+    return dg.Output(
+        table,
+        metadata={
+            "exposures": preview(table[["filter", "kind", "n_exposures", "version"]]),
+            **picture(entropy.reference_figure(table), "reference distributions"),
+        },
+    )
+
+
+@dg.asset(
+    description="How far the orientations of sources and of background gradients are from the reference: KL divergence "
+    "in nats, and as z against what chance gives. " + what_a_row_is("night_entropy_scores"),
+    group_name="scores",
+    kinds={"numpy", "parquet"},
+    owners=OWNERS,
+    code_version="1",
+    metadata=column_schema("night_entropy_scores"),
+    partitions_def=NIGHTS,
+    backfill_policy=BACKFILL,
+)
+def night_entropy_scores(
+    context: dg.AssetExecutionContext,
+    survey: SurveyResource,
+    night_exposures: NightTables,
+    night_orientations: NightTables,
+    entropy_reference: pd.DataFrame,
+) -> dg.Output[dict[str, pd.DataFrame]]:
+    """Score the nights against the stored reference."""
+    params = _params(survey)
+    scores = {
+        night: entropy.score_exposures(night_orientations[night], night_exposures[night], entropy_reference, params)
+        for night in context.partition_keys
+    }
+    table = pd.concat(scores.values())
+    worst = table.sort_values("z_source", ascending=False)
+    return dg.Output(
+        scores,
+        metadata={
+            "without a score": counts(table["reason"].dropna()),
+            "highest z of sources": preview(worst[["expnum", "filter", "n_sources", "kl_source", "z_source"]], rows=10),
+        },
+    )
+
+
+ASSETS = [entropy_reference, night_entropy_scores]

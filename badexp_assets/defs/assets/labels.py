@@ -1,0 +1,151 @@
+"""From label files to one table of labelled CCDs."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets import labels
+from badexp_assets.defs.describe import OWNERS, column_schema, counts, preview, what_a_row_is
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.labels import LabelFiles
+
+GROUP = "labels"
+KINDS = {"pandas", "parquet"}
+
+label_files = dg.AssetSpec(
+    "label_files",
+    description="The survey team's label files (BADEXP_LABELS): bad_expid lists, exclude folders and tables, "
+    "survey-ccds tables, verdict files. Kept outside; not materialised here.",
+    group_name=GROUP,
+    kinds={"file"},
+    owners=OWNERS,
+)
+
+
+def found_label_files(survey: SurveyResource) -> LabelFiles:
+    """Label files of the survey; none when no label folder is configured."""
+    folder = survey.settings().labels
+    return labels.find_label_files(folder) if folder is not None else LabelFiles()
+
+
+def _label_source(name: str, read, files_of, what: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=name,
+        deps=[label_files],
+        description=f"{what} {what_a_row_is(name)} Every line is kept: as a label, as ignored with the reason, or as "
+        "unmatched.",
+        group_name=GROUP,
+        kinds=KINDS,
+        owners=OWNERS,
+        code_version="1",
+        metadata=column_schema(name),
+        check_specs=[
+            dg.AssetCheckSpec(
+                "every_line_is_understood", asset=name, description="No line of a label file is unmatched."
+            )
+        ],
+    )
+    def source(context: dg.AssetExecutionContext, survey: SurveyResource):
+        files = found_label_files(survey)
+        table = read(files)
+        unmatched = table[table["status"] == "unmatched"]
+        yield dg.Output(
+            table,
+            metadata={
+                "files": dg.MetadataValue.json([str(path) for path in files_of(files)]),
+                "lines": counts(table["status"]),
+                "categories": counts(table["category"]),
+            },
+        )
+        yield dg.AssetCheckResult(
+            check_name="every_line_is_understood",
+            passed=unmatched.empty,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                "unmatched": len(unmatched),
+                "lines": preview(unmatched[["file", "line", "reason", "status_reason"]]),
+            },
+        )
+
+    return source
+
+
+decals_bad_exposures = _label_source(
+    "decals_bad_exposures",
+    labels.read_decals,
+    lambda files: files.bad_expid,
+    "The bad exposure lists of the Legacy Surveys (bad_expid files), by the paper's rules.",
+)
+des_bad_ccds = _label_source(
+    "des_bad_ccds",
+    labels.read_des,
+    lambda files: files.exclude_tables,
+    "The exclude tables of DES and DELVE (FITS or CSV).",
+)
+delve_bad_ccds = _label_source(
+    "delve_bad_ccds",
+    labels.read_delve,
+    lambda files: files.exclude_lists,
+    "The exclude folders of DES and DELVE (text files by year).",
+)
+
+
+@dg.asset(
+    deps=[label_files],
+    description="The survey's table of CCD images (survey-ccds or ccds-annotated). " + what_a_row_is("survey_ccds"),
+    group_name=GROUP,
+    kinds=KINDS,
+    owners=OWNERS,
+    code_version="1",
+    metadata=column_schema("survey_ccds"),
+)
+def survey_ccds(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
+    """Read the survey's CCD tables."""
+    files = found_label_files(survey)
+    table = labels.read_survey(files, survey.camera())
+    return dg.Output(
+        table,
+        metadata={
+            "files": dg.MetadataValue.json([str(path) for path in files.survey_ccds]),
+            "exposures": int(table["expnum"].nunique()),
+            "nights": int(table["night"].nunique()),
+        },
+    )
+
+
+@dg.asset(
+    description="One label per CCD with where it came from: whole-exposure lines are expanded to the CCDs that "
+    "existed, duplicates and conflicts are resolved by a stated precedence, reviewed rejects enter as one more source. "
+    + what_a_row_is("bad_ccd_labels"),
+    group_name=GROUP,
+    kinds=KINDS,
+    owners=OWNERS,
+    code_version="1",
+    metadata=column_schema("bad_ccd_labels"),
+)
+def bad_ccd_labels(
+    survey: SurveyResource,
+    decals_bad_exposures: pd.DataFrame,
+    des_bad_ccds: pd.DataFrame,
+    delve_bad_ccds: pd.DataFrame,
+    survey_ccds: pd.DataFrame,
+    reviewed_reject_list: pd.DataFrame,
+) -> dg.Output[pd.DataFrame]:
+    """Merge the label tables."""
+    merged = labels.merge_labels(
+        decals_bad_exposures, des_bad_ccds, delve_bad_ccds, reviewed_reject_list, survey_ccds, survey.camera()
+    )
+    return dg.Output(
+        merged.table,
+        metadata={
+            "exposures": int(merged.table["expnum"].nunique()),
+            "categories": counts(merged.table["category"]),
+            "sources": counts(merged.table["source"]),
+            "merging": dg.MetadataValue.json(merged.counts),
+            "contradictions": preview(merged.contradictions),
+        },
+    )
+
+
+ASSETS = [label_files, decals_bad_exposures, des_bad_ccds, delve_bad_ccds, survey_ccds, bad_ccd_labels]

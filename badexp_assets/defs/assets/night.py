@@ -1,0 +1,153 @@
+"""One pass over the pixels of a night."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets.defs.describe import OWNERS, column_schema, counts, picture, preview, what_a_row_is
+from badexp_assets.defs.partitions import BACKFILL, NIGHTS
+from badexp_assets.defs.resources import Progress, SurveyResource
+from badexp_assets.errors import InputError
+from badexp_assets.settings import Settings
+from badexp_assets.tables import read_table
+
+GROUP = "night"
+
+cp_images = dg.AssetSpec(
+    "cp_images",
+    description="Exposures as the Community Pipeline delivers them (BADEXP_ARCHIVE): image, mask and weight map, one "
+    "FITS extension per CCD. Kept outside; not materialised here.",
+    group_name=GROUP,
+    kinds={"file"},
+    owners=OWNERS,
+    partitions_def=NIGHTS,
+)
+
+_WHAT = {
+    "night_exposures": "Every exposure of the night and what became of it: scored + failed + excluded = all.",
+    "night_ccds": "Every CCD image that the pass wanted, with its sky, noise and masked share, or why it failed.",
+    "night_embeddings": "Vectors of the pretrained backbone for the CCDs drawn for the vote and for all labelled ones.",
+    "night_orientations": "Histograms of the orientations of sources and of background gradients, as counts.",
+    "night_stamps": "Source stamps for the autoencoder, a bounded number per exposure.",
+    "night_previews": "Pictures of the focal plane, all CCDs that were read on one scale.",
+}
+PASS_TABLES = tuple(_WHAT)
+
+
+def _spec(name: str) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        name,
+        deps=[cp_images, "bad_ccd_labels"] if name == "night_exposures" else ["night_exposures"],
+        description=f"{_WHAT[name]} {what_a_row_is(name)}",
+        group_name=GROUP,
+        kinds={"fitsio", "parquet"} | ({"pytorch"} if name == "night_embeddings" else set()),
+        owners=OWNERS,
+        code_version="1",
+        metadata=column_schema(name),
+        partitions_def=NIGHTS,
+    )
+
+
+@dg.multi_asset(
+    specs=[_spec(name) for name in PASS_TABLES],
+    partitions_def=NIGHTS,
+    backfill_policy=BACKFILL,
+    pool="pixels",
+    retry_policy=dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS),
+    check_specs=[
+        dg.AssetCheckSpec(
+            "every_exposure_ends_somewhere",
+            asset="night_exposures",
+            description="scored + failed + excluded = exposures found in the archive, each with its reason.",
+            blocking=True,
+        ),
+        dg.AssetCheckSpec(
+            "nothing_failed",
+            asset="night_exposures",
+            description="No exposure and no CCD of the nights was unreadable.",
+        ),
+    ],
+)
+def night_pass(context: dg.AssetExecutionContext, survey: SurveyResource, progress: Progress) -> Iterator:
+    """Decompress every wanted CCD of the nights once; write all that needs its pixels."""
+    from badexp_assets import night as night_room
+
+    settings = survey.settings()
+    if settings.archive is None:
+        raise InputError("no archive given: set BADEXP_ARCHIVE or --archive to the root of the CP image tree")
+    machine = night_room.build_machine(settings)
+    labelled = _labelled(settings)
+    summaries = {}
+    for night in context.partition_keys:
+        summary = night_room.run_pass(
+            settings.archive,
+            night,
+            survey.camera(),
+            labelled,
+            machine,
+            {name: settings.home.table(name, night) for name in PASS_TABLES},
+            progress=lambda done, total, night=night: progress.report(context, f"night {night}", done, total),
+        )
+        summaries[night] = summary
+        context.log.info(f"night {night}: {summary}")
+        for name in PASS_TABLES:
+            context.add_asset_metadata(
+                {"dagster/partition_row_count": summary.rows[name]}, asset_key=name, partition_key=night
+            )
+    rows = {name: sum(s.rows[name] for s in summaries.values()) for name in PASS_TABLES}
+    exposures = pd.concat([read_table(settings.home.table("night_exposures", night)) for night in summaries])
+    for name in PASS_TABLES:
+        extra = {}
+        if name == "night_exposures":
+            extra = {"status": counts(exposures["status"]), "filters": counts(exposures["filter"])}
+        if name == "night_previews":
+            extra = _example(settings, next(iter(summaries)))
+        yield dg.MaterializeResult(
+            asset_key=name,
+            metadata={"dagster/row_count": rows[name], "folder": str(settings.home.tables / name)} | extra,
+        )
+    yield from _checks(exposures, summaries)
+
+
+def _labelled(settings: Settings) -> dict[int, set[int]]:
+    labels = read_table(settings.home.table("bad_ccd_labels"), ["expnum", "ccdnum"])
+    return {int(expnum): set(map(int, ccds)) for expnum, ccds in labels.groupby("expnum")["ccdnum"]}
+
+
+def _example(settings: Settings, night: str) -> dict[str, dg.MetadataValue]:
+    previews = read_table(settings.home.table("night_previews", night))
+    return picture(previews["png"].iloc[0], f"exposure {previews['expnum'].iloc[0]}") if len(previews) else {}
+
+
+def _checks(exposures: pd.DataFrame, summaries: dict) -> Iterator[dg.AssetCheckResult]:
+    found = sum(summary.n_found for summary in summaries.values())
+    known = exposures["status"].isin(["scored", "failed", "excluded"])
+    silent = exposures[(exposures["status"] != "scored") & exposures["status_reason"].isna()]
+    yield dg.AssetCheckResult(
+        asset_key="night_exposures",
+        check_name="every_exposure_ends_somewhere",
+        passed=bool(len(exposures) == found and known.all() and silent.empty),
+        metadata={
+            "exposures found in the archive": found,
+            "rows": len(exposures),
+            "rows without a known status": int((~known).sum()),
+            "not scored without a reason": silent["expnum"].astype(int).tolist(),
+        },
+    )
+    failed = exposures[(exposures["status"] == "failed") | (exposures["n_ccds_failed"] > 0)]
+    yield dg.AssetCheckResult(
+        asset_key="night_exposures",
+        check_name="nothing_failed",
+        passed=failed.empty,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "nights": sorted(failed["night"].unique().tolist()),
+            "exposures": preview(failed[["expnum", "night", "path", "status", "status_reason", "n_ccds_failed"]]),
+        },
+    )
+
+
+ASSETS = [cp_images, night_pass]

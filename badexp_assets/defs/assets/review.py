@@ -1,0 +1,109 @@
+"""What people should look at, what they answered, and what follows from it."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets import review
+from badexp_assets.defs.assets.labels import found_label_files, label_files
+from badexp_assets.defs.describe import OWNERS, column_schema, counts, preview, what_a_row_is
+from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.resources import SurveyResource
+
+GROUP = "review"
+
+
+@dg.asset(
+    description="Exposures that a method flags and no label file names, best first: the classifier's vote, the "
+    "entropy scores, the autoencoder. " + what_a_row_is("review_candidates"),
+    group_name=GROUP,
+    kinds={"pandas", "parquet"},
+    owners=OWNERS,
+    code_version="1",
+    metadata=column_schema("review_candidates"),
+)
+def review_candidates(
+    survey: SurveyResource,
+    bad_ccd_labels: pd.DataFrame,
+    night_exposures: NightTables,
+    night_exposure_predictions: NightTables,
+    night_entropy_scores: NightTables,
+    night_reconstruction_errors: NightTables,
+) -> dg.Output[pd.DataFrame]:
+    """Rank what any method flags."""
+    params = review.CandidateParams(**survey.settings().section("candidates"))
+    ranked = review.rank_candidates(
+        night_exposures.concatenated(),
+        night_exposure_predictions.concatenated(),
+        night_entropy_scores.concatenated(),
+        night_reconstruction_errors.concatenated(),
+        bad_ccd_labels,
+        params,
+    )
+    return dg.Output(
+        ranked.table,
+        metadata={
+            "counts": dg.MetadataValue.json(ranked.counts),
+            "categories": counts(ranked.table["category"]),
+            "first candidates": preview(ranked.table[["rank", "expnum", "night", "filter", "category", "why"]]),
+        },
+    )
+
+
+verdict_store = dg.AssetSpec(
+    "verdict_store",
+    description="The SQLite store of every answer a reviewer gave (`badexp review import`). Kept outside; not "
+    "materialised here.",
+    group_name=GROUP,
+    kinds={"sqlite"},
+    owners=OWNERS,
+)
+
+
+@dg.asset(
+    deps=[verdict_store, label_files],
+    description="Every answer of every reviewer, `fine` and `unsure` too, from the verdict store and from verdict files "
+    "beside the labels. " + what_a_row_is("review_verdicts"),
+    group_name=GROUP,
+    kinds={"sqlite", "parquet"},
+    owners=OWNERS,
+    code_version="1",
+    metadata=column_schema("review_verdicts"),
+)
+def review_verdicts(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
+    """Read the store and the files."""
+    table = review.collect_verdicts(survey.settings().home.verdicts, found_label_files(survey).verdicts)
+    return dg.Output(
+        table,
+        metadata={
+            "answers": counts(table["verdict"]),
+            "reviewers": counts(table["reviewer"]),
+            "answers of simulated reviewers": int(table["simulated"].sum()),
+        },
+    )
+
+
+@dg.asset(
+    description="Exposures and CCDs that the reviewers reject, by a stated rule. "
+    + what_a_row_is("reviewed_reject_list"),
+    group_name=GROUP,
+    kinds={"pandas", "parquet"},
+    owners=OWNERS,
+    code_version="1",
+    metadata=column_schema("reviewed_reject_list"),
+)
+def reviewed_reject_list(review_verdicts: pd.DataFrame) -> dg.Output[pd.DataFrame]:
+    """Apply the rule of consensus."""
+    table = review.consensus(review_verdicts, review.ConsensusRule())
+    return dg.Output(
+        table,
+        metadata={
+            "reviewed": int(review_verdicts[["expnum", "ccdnum"]].drop_duplicates().shape[0]),
+            "categories": counts(table["category"]),
+            "rejects": preview(table),
+        },
+    )
+
+
+ASSETS = [review_candidates, verdict_store, review_verdicts, reviewed_reject_list]

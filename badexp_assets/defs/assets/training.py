@@ -1,0 +1,71 @@
+"""The curated training set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets.defs.describe import OWNERS, column_schema, counts, preview, what_a_row_is
+from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.resources import SurveyResource
+
+
+@dg.asset(
+    description="CCD images to train and test on: labelled bad ones that were embedded, and good candidates from "
+    "exposures that are in no list. Split and folds keep an exposure together. " + what_a_row_is("training_set"),
+    group_name="training",
+    kinds={"pandas", "parquet"},
+    owners=OWNERS,
+    code_version="1",
+    metadata=column_schema("training_set"),
+    check_specs=[
+        dg.AssetCheckSpec(
+            "no_exposure_on_both_sides",
+            asset="training_set",
+            description="No exposure has CCDs in the train and the test split, or in two folds.",
+            blocking=True,
+        )
+    ],
+)
+def training_set(
+    survey: SurveyResource,
+    bad_ccd_labels: pd.DataFrame,
+    survey_ccds: pd.DataFrame,
+    decals_bad_exposures: pd.DataFrame,
+    des_bad_ccds: pd.DataFrame,
+    delve_bad_ccds: pd.DataFrame,
+    night_exposures: NightTables,
+    night_ccds: NightTables,
+) -> Iterator:
+    """Choose, balance and split."""
+    from badexp_assets import training
+
+    params = training.TrainingParams(**survey.settings().section("training"))
+    lists = [decals_bad_exposures, des_bad_ccds, delve_bad_ccds]
+    built = training.build_training_set(
+        labels=bad_ccd_labels,
+        listed=pd.concat([table["expnum"].dropna() for table in lists]).astype("int64"),
+        exposures=night_exposures.concatenated(),
+        ccds=night_ccds.concatenated(),
+        survey_ccds=survey_ccds,
+        params=params,
+    )
+    table = built.table
+    yield dg.Output(
+        table,
+        metadata={
+            "funnel": preview(built.funnel, rows=50),
+            "categories": preview(pd.crosstab(table["category"], table["split"]).reset_index(), rows=50),
+            "labelled CCDs that are not in the archive": counts(built.missing["reason"]),
+        },
+    )
+    mixed = table.groupby("expnum")[["split", "fold"]].nunique().max(axis=1)
+    both = mixed[mixed > 1].index.astype(int).tolist()
+    yield dg.AssetCheckResult(
+        check_name="no_exposure_on_both_sides", passed=not both, metadata={"exposures": dg.MetadataValue.json(both)}
+    )
+
+
+ASSETS = [training_set]

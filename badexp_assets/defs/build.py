@@ -1,0 +1,30 @@
+"""Assembles assets, jobs and resources; tests and the command line pass resources of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from badexp_assets.defs.assets import ALL_ASSETS
+from badexp_assets.defs.io import ModelIOManager, ParquetIOManager
+from badexp_assets.defs.jobs import ALL_JOBS
+from badexp_assets.defs.resources import Progress, SurveyResource
+
+
+def build_definitions(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Return the code location, with resources replaced by `overrides` (keys: survey, tables, models, progress)."""
+    survey = SurveyResource()
+    resources: dict[str, Any] = {
+        "survey": survey,
+        "io_manager": ParquetIOManager(survey=survey),
+        "models": ModelIOManager(survey=survey),
+        "progress": Progress(),
+    }
+    return dg.Definitions(
+        assets=ALL_ASSETS,
+        jobs=ALL_JOBS,
+        resources=resources | dict(overrides or {}),
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,87 @@
+"""How tables and models are stored: a Parquet file per asset, or per asset and night; a folder per model version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.errors import InputError
+from badexp_assets.models import load_current, store_model
+from badexp_assets.tables import SCHEMAS, empty_table, read_table, write_table
+
+
+class NightTables(Mapping[str, pd.DataFrame]):
+    """Tables of an asset by night, each read when asked for. Iterates over the nights that are stored."""
+
+    def __init__(self, asset: str, paths: Mapping[str, Path]) -> None:
+        self.asset = asset
+        self.paths = dict(paths)
+
+    def __getitem__(self, night: str) -> pd.DataFrame:
+        return read_table(self.paths[night])
+
+    def __iter__(self) -> Iterator[str]:
+        return (night for night, path in self.paths.items() if path.exists())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def concatenated(self) -> pd.DataFrame:
+        """All stored nights as one table; an empty one when none is stored."""
+        filled = [table for table in self.values() if len(table)]
+        return pd.concat(filled, ignore_index=True) if filled else empty_table(SCHEMAS[self.asset])
+
+
+class ParquetIOManager(dg.ConfigurableIOManager):
+    """Stores tables under `<home>/tables`, checked against the schema of their asset, each written atomically.
+
+    An unpartitioned asset gives a table; a nightly asset gives {night: table}, and its readers get NightTables.
+    """
+
+    survey: dg.ResourceDependency[SurveyResource]
+
+    def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame | Mapping[str, pd.DataFrame]) -> None:
+        """Write the table, or the tables of the nights."""
+        home = self.survey.settings().home
+        asset = context.asset_key.path[-1]
+        metadata = {"run_id": context.run_id, "code_version": context.version}
+        if not context.has_asset_partitions:
+            assert isinstance(obj, pd.DataFrame), f"asset {asset} must return a table"
+            write_table(obj, home.table(asset), SCHEMAS[asset], metadata)
+            context.add_output_metadata({"dagster/row_count": len(obj), "path": str(home.table(asset))})
+            return
+        nights = set(context.asset_partition_keys)
+        if set(obj) != nights:
+            raise InputError(f"asset {asset}: tables of nights {sorted(obj)} returned, {sorted(nights)} were asked for")
+        for night, table in obj.items():
+            write_table(table, home.table(asset, night), SCHEMAS[asset], metadata)
+        rows = sum(len(table) for table in obj.values())
+        context.add_output_metadata({"dagster/row_count": rows, "folder": str(home.tables / asset)})
+
+    def load_input(self, context: dg.InputContext) -> pd.DataFrame | NightTables:
+        """Read the table; for a nightly asset, give access to the nights that the reader depends on."""
+        home = self.survey.settings().home
+        asset = context.asset_key.path[-1]
+        if not context.has_asset_partitions:
+            return read_table(home.table(asset))
+        return NightTables(asset, {night: home.table(asset, night) for night in context.asset_partition_keys})
+
+
+class ModelIOManager(dg.ConfigurableIOManager):
+    """Stores fitted models under `<home>/models/<asset>/<version>`; readers get the current one."""
+
+    survey: dg.ResourceDependency[SurveyResource]
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        """Save the model beside the earlier ones and make it the current one."""
+        folder = store_model(obj, self.survey.settings().home.models / context.asset_key.path[-1])
+        context.add_output_metadata({"path": str(folder), "version": obj.version})
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        """Load the current model."""
+        return load_current(self.survey.settings().home.models / context.asset_key.path[-1])

@@ -1,0 +1,66 @@
+"""The graph in the order in which it is run: labels, nights, models, scores of the nights, candidates, reject list."""
+
+import dagster as dg
+
+from badexp_assets.defs.partitions import NIGHTS
+
+READ_LABELS = dg.define_asset_job(
+    "read_labels",
+    dg.AssetSelection.groups("labels") | dg.AssetSelection.assets("review_verdicts", "reviewed_reject_list"),
+    description="Label files and reviewers' verdicts to one table of labelled CCDs.",
+)
+READ_NIGHT = dg.define_asset_job(
+    "read_night",
+    dg.AssetSelection.groups("night"),
+    partitions_def=NIGHTS,
+    description="One pass over the pixels of a night.",
+)
+FIT_UNSUPERVISED = dg.define_asset_job(
+    "fit_unsupervised",
+    dg.AssetSelection.assets("entropy_reference", "stamp_autoencoder"),
+    description="References and models that need no labels.",
+)
+FIT_CLASSIFIER = dg.define_asset_job(
+    "fit_classifier",
+    dg.AssetSelection.assets("training_set", "fitted_pipeline", "classification_report", "embedding_clusters"),
+    description="The training set, the pipeline fitted on it, its report, and the map of embeddings.",
+)
+_UNSUPERVISED_SCORES = dg.AssetSelection.assets("night_entropy_scores", "night_reconstruction_errors")
+SCORE_NIGHT_UNSUPERVISED = dg.define_asset_job(
+    "score_night_unsupervised",
+    _UNSUPERVISED_SCORES,
+    partitions_def=NIGHTS,
+    description="Scores of a night that need no labels.",
+)
+SCORE_NIGHT = dg.define_asset_job(
+    "score_night",
+    dg.AssetSelection.groups("scores"),
+    partitions_def=NIGHTS,
+    description="Predictions, entropy scores and reconstruction errors of a night that has been read.",
+)
+NEW_NIGHT = dg.define_asset_job(
+    "new_night",
+    dg.AssetSelection.groups("night", "scores"),
+    partitions_def=NIGHTS,
+    description="Read a night and score it with the current models.",
+)
+LIST_CANDIDATES = dg.define_asset_job(
+    "list_candidates", dg.AssetSelection.assets("review_candidates"), description="Rank what any method flags."
+)
+PUBLISH_REJECTS = dg.define_asset_job(
+    "publish_rejects",
+    dg.AssetSelection.assets("review_verdicts", "reviewed_reject_list", "bad_expid_file", "exclude_table"),
+    description="Verdicts to the reject list and its files.",
+)
+
+ALL_JOBS = [
+    READ_LABELS,
+    READ_NIGHT,
+    FIT_UNSUPERVISED,
+    FIT_CLASSIFIER,
+    SCORE_NIGHT_UNSUPERVISED,
+    SCORE_NIGHT,
+    NEW_NIGHT,
+    LIST_CANDIDATES,
+    PUBLISH_REJECTS,
+]

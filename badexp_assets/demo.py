@@ -1,0 +1,119 @@
+"""The demonstration: a simulated survey, the whole graph on it, three simulated reviewers, and how well it all did."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from badexp_assets.classify import exposure_metrics
+from badexp_assets.defs import jobs
+from badexp_assets.defs.run import Runner, environment
+from badexp_assets.errors import InputError
+from badexp_assets.review import VerdictStore, simulate_reviewers
+from badexp_assets.settings import Home, Settings, load_settings, save_settings
+from badexp_assets.show import load
+from badexp_assets.simulate import SurveyParams, write_survey
+from badexp_assets.summary import summary_lines
+from badexp_assets.survey.archive import list_nights
+from badexp_assets.terminal import TerminalProgress
+
+# Error rates of the simulated reviewers: a bad exposure called fine, a fine one called bad, either called unsure.
+MISS, FALSE_ALARM, UNSURE = 0.10, 0.05, 0.05
+N_REVIEWERS = 3
+# Fewer stamps and epochs than the paper's, so that two cores need seconds and not minutes.
+OPTIONS: dict[str, dict[str, Any]] = {"autoencoder": {"n_stamps": 5000, "epochs": 60}}
+
+
+def demonstrate(home: Home, params: SurveyParams, say: Callable[[str], None]) -> list[str]:
+    """Simulate a survey in `home`, run everything on it, and return the closing lines.
+
+    A demonstration that is already in `home` is replaced. Raises InputError when another survey is there.
+    """
+    survey = home.root / "simulated_survey"
+    _clear(home, survey)
+    progress = TerminalProgress()
+    say(f"simulating {params.nights} nights of {params.exposures} exposures, seed {params.seed}, in {survey}")
+    write_survey(
+        survey, params, progress=lambda done, total: progress.report(None, "exposures", done, total), workers=2
+    )
+    settings = Settings(home, survey / "images", survey / "labels", options=OPTIONS)
+    truth = pd.read_csv(survey / "truth_exposures.csv")
+    with environment(settings):
+        save_settings(settings)
+        runner = Runner(settings, say, progress)
+        outcome = runner.run(list_nights(survey / "images"))
+        say(f"{N_REVIEWERS} simulated reviewers look at the candidates")
+        verdicts = simulate_reviewers(
+            load(home, "review_candidates"),
+            truth,
+            n=N_REVIEWERS,
+            miss_rate=MISS,
+            false_alarm_rate=FALSE_ALARM,
+            unsure_rate=UNSURE,
+            seed=params.seed,
+        )
+        VerdictStore(home.verdicts).add(verdicts)
+        runner.execute(jobs.PUBLISH_REJECTS)
+    if outcome.failed:
+        raise InputError(f"night {next(iter(outcome.failed))}: {next(iter(outcome.failed.values()))}")
+    return ["", *summary_lines(home), "", *_score_lines(home, truth), "", *_next_lines(home)]
+
+
+def _clear(home: Home, survey: Path) -> None:
+    stored = load_settings(home.root).archive if home.settings_file.exists() else None
+    if stored is not None and stored != survey / "images":
+        raise InputError(f"{home.root} holds the survey {stored}; give the demonstration a home of its own with --home")
+    for folder in (survey, home.tables, home.models, home.verdicts.parent, home.export):
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
+def _score_lines(home: Home, truth: pd.DataFrame) -> list[str]:
+    """Precision and recall per exposure, on exposures whose CCDs were not trained on."""
+    training = load(home, "training_set")
+    trained = set(training.loc[training["split"] == "train", "expnum"])
+    scored = load(home, "night_exposure_predictions").merge(truth[["expnum", "bad", "in_labels"]], on="expnum")
+    fresh = scored[~scored["expnum"].isin(trained)]
+    unlabelled = fresh[~fresh["in_labels"]]
+    candidates = set(load(home, "review_candidates")["expnum"])
+    rejects = set(load(home, "reviewed_reject_list")["expnum"])
+    lines = ["against the truth of the simulation, per exposure (95 % interval):"]
+    lines.append(_metrics("classifier's vote, exposures never trained on", fresh["is_bad"], fresh["bad"]))
+    lines.append(
+        _metrics("candidates, exposures in no label file", unlabelled["expnum"].isin(candidates), unlabelled["bad"])
+    )
+    lines.append(
+        _metrics("reject list after the simulated review", unlabelled["expnum"].isin(rejects), unlabelled["bad"])
+    )
+    lines.append(
+        f"the reviewers are simulated: each calls a bad exposure fine in {MISS:.0%} of cases, a fine one bad in "
+        f"{FALSE_ALARM:.0%}, and is unsure in {UNSURE:.0%}"
+    )
+    return lines
+
+
+def _metrics(what: str, flagged: pd.Series, bad: pd.Series) -> str:
+    m = exposure_metrics(flagged.to_numpy(bool), bad.to_numpy(bool))
+    return (
+        f"  {what:<46} precision {_share(m['precision'], m['precision_interval'])}  "
+        f"recall {_share(m['recall'], m['recall_interval'])}  "
+        f"({m['true_positives']} of {m['n_bad']} bad found, {m['false_positives']} false alarms)"
+    )
+
+
+def _share(value: float | None, interval: tuple[float, float] | None) -> str:
+    return "   -        " if value is None or interval is None else f"{value:.2f} ({interval[0]:.2f}-{interval[1]:.2f})"
+
+
+def _next_lines(home: Home) -> list[str]:
+    there = f" --home {home.root}"
+    return [
+        f"open the UI:       make ui BADEXP_HOME={home.root}   (or: badexp ui{there})",
+        f"read the list:     badexp show reviewed_reject_list{there}",
+        f"read the scores:   badexp show night_exposure_predictions{there} --format csv",
+        f"the report:        badexp show classification_report{there}",
+    ]

@@ -1,0 +1,50 @@
+"""The command line goes before the environment, and that before the home's file."""
+
+from pathlib import Path
+
+import pytest
+
+from badexp_assets.errors import InputError
+from badexp_assets.settings import load_settings, save_settings
+
+
+def test_defaults_hold_where_nothing_is_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings()
+    assert settings.home.root == tmp_path / "var"
+    assert settings.archive is None
+    assert settings.backbone == "efficientnet_lite0"
+    assert settings.camera == "decam"
+
+
+def test_command_line_goes_before_environment_and_that_before_the_file(tmp_path, monkeypatch):
+    (tmp_path / "settings.toml").write_text('archive = "/file"\nlabels = "/file"\nbackbone = "dinov2_vitb14_reg"\n')
+    monkeypatch.setenv("BADEXP_HOME", str(tmp_path))
+    monkeypatch.setenv("BADEXP_ARCHIVE", "/environment")
+    monkeypatch.setenv("BADEXP_LABELS", "/environment")
+    settings = load_settings(labels="/given")
+    assert (settings.labels, settings.archive) == (Path("/given"), Path("/environment"))
+    assert settings.backbone == "dinov2_vitb14_reg"
+
+
+def test_what_is_saved_is_loaded_again(tmp_path):
+    text = "[night_pass]\nrows = 64\n\n[entropy]\nsigma = 4.5\n"
+    text += '[training]\nhold_out_nights = ["2018-01-01"]\nfix = true\n'
+    (tmp_path / "settings.toml").write_text(text)
+    first = load_settings(tmp_path, archive='/a "quoted" \\ path')
+    save_settings(first)
+    assert load_settings(tmp_path) == first
+    assert first.section("night_pass") == {"rows": 64}
+    assert first.section("training") == {"hold_out_nights": ["2018-01-01"], "fix": True}
+
+
+def test_an_unknown_name_in_the_file_is_refused_with_the_allowed_ones(tmp_path):
+    (tmp_path / "settings.toml").write_text('archiv = "/a"\n')
+    with pytest.raises(InputError, match=r"settings\.toml: unknown name\(s\) archiv; allowed: archive, labels"):
+        load_settings(tmp_path)
+
+
+def test_a_file_that_is_not_toml_is_refused_by_name(tmp_path):
+    (tmp_path / "settings.toml").write_text("archive = \n")
+    with pytest.raises(InputError, match=r"settings\.toml: not a TOML file"):
+        load_settings(tmp_path)

@@ -14,8 +14,9 @@ from badexp_assets.defs.resources import Progress, SurveyResource
 
 
 @dg.asset(
-    description="A dense autoencoder of 64 x 64 px source stamps (4096-128-64-32 and back), trained on a random sample "
-    "of all bands; the epoch of the lowest validation loss is kept. Stored as a folder, one per version; one is current.",
+    description="A dense autoencoder of 64 x 64 px source stamps (4096-128-64-32 and back), trained on a random "
+    "sample of all bands; the epoch of the lowest validation loss is kept. Stored as a folder, one per version; one is "
+    "current.",
     group_name="models",
     kinds={"pytorch"},
     owners=OWNERS,

@@ -63,8 +63,8 @@ verdict_store = dg.AssetSpec(
 
 @dg.asset(
     deps=[verdict_store, label_files],
-    description="Every answer of every reviewer, `fine` and `unsure` too, from the verdict store and from verdict files "
-    "beside the labels. " + what_a_row_is("review_verdicts"),
+    description="Every answer of every reviewer, `fine` and `unsure` too, from the verdict store and from verdict "
+    "files beside the labels. " + what_a_row_is("review_verdicts"),
     group_name=GROUP,
     kinds={"sqlite", "parquet"},
     owners=OWNERS,

@@ -59,6 +59,17 @@ _LABEL_SOURCE_COLUMNS = (
 SCHEMAS: dict[str, TableSchema] = {
     s.name: s
     for s in (
+        TableSchema(
+            "label_files",
+            "a label file",
+            (
+                _c("file", "string", "relative to the label folder"),
+                _c("kind", "string", "`bad_expid`, `exclude_lists`, `exclude_tables`, `survey` or `verdicts`"),
+                _c("bytes", "int64", "size, bytes"),
+                _c("sha256", "string", "hash of its content"),
+            ),
+            ("file",),
+        ),
         TableSchema("decals_bad_exposures", "a line of a bad_expid file", _LABEL_SOURCE_COLUMNS, ("file", "line")),
         TableSchema("des_bad_ccds", "a row of an exclude table (FITS or CSV)", _LABEL_SOURCE_COLUMNS, ("file", "line")),
         TableSchema(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import dagster as dg
 import pandas as pd
 
@@ -13,23 +16,29 @@ from badexp_assets.labels import LabelFiles
 GROUP = "labels"
 KINDS = {"pandas", "parquet"}
 
-label_files = dg.AssetSpec(
-    "label_files",
-    description="The survey team's label files (BADEXP_LABELS): bad_expid lists, exclude folders and tables, "
-    "survey-ccds tables, verdict files. Kept outside; not materialised here.",
-    group_name=GROUP,
-    kinds={"file"},
-    owners=OWNERS,
-)
-
 
 def found_label_files(survey: SurveyResource) -> LabelFiles:
     """Label files of the survey; none when no label folder is configured."""
     folder = survey.settings().labels
-    return labels.find_label_files(folder) if folder is not None else LabelFiles()
+    return labels.find_label_files(folder) if folder is not None else LabelFiles(Path())
 
 
-def _label_source(name: str, read, files_of, what: str) -> dg.AssetsDefinition:
+@dg.asset(
+    description="The survey team's label files (BADEXP_LABELS), found by name at any depth: bad_expid lists, exclude "
+    "folders and tables, survey-ccds tables, verdict files. " + what_a_row_is("label_files"),
+    group_name=GROUP,
+    kinds=KINDS,
+    owners=OWNERS,
+    code_version="1",
+    metadata=column_schema("label_files"),
+)
+def label_files(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
+    """List the files."""
+    table = labels.list_label_files(found_label_files(survey))
+    return dg.Output(table, metadata={"files": preview(table, rows=100)})
+
+
+def _label_source(name: str, read: Callable[..., pd.DataFrame], what: str) -> dg.AssetsDefinition:
     @dg.asset(
         name=name,
         deps=[label_files],
@@ -47,13 +56,11 @@ def _label_source(name: str, read, files_of, what: str) -> dg.AssetsDefinition:
         ],
     )
     def source(context: dg.AssetExecutionContext, survey: SurveyResource):
-        files = found_label_files(survey)
-        table = read(files)
+        table = read(found_label_files(survey), survey.camera())
         unmatched = table[table["status"] == "unmatched"]
         yield dg.Output(
             table,
             metadata={
-                "files": dg.MetadataValue.json([str(path) for path in files_of(files)]),
                 "lines": counts(table["status"]),
                 "categories": counts(table["category"]),
             },
@@ -74,19 +81,16 @@ def _label_source(name: str, read, files_of, what: str) -> dg.AssetsDefinition:
 decals_bad_exposures = _label_source(
     "decals_bad_exposures",
     labels.read_decals,
-    lambda files: files.bad_expid,
     "The bad exposure lists of the Legacy Surveys (bad_expid files), by the paper's rules.",
 )
 des_bad_ccds = _label_source(
     "des_bad_ccds",
     labels.read_des,
-    lambda files: files.exclude_tables,
     "The exclude tables of DES and DELVE (FITS or CSV).",
 )
 delve_bad_ccds = _label_source(
     "delve_bad_ccds",
     labels.read_delve,
-    lambda files: files.exclude_lists,
     "The exclude folders of DES and DELVE (text files by year).",
 )
 
@@ -102,12 +106,12 @@ delve_bad_ccds = _label_source(
 )
 def survey_ccds(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
     """Read the survey's CCD tables."""
-    files = found_label_files(survey)
-    table = labels.read_survey(files, survey.camera())
+    table = labels.read_survey(found_label_files(survey), survey.camera())
     return dg.Output(
         table,
         metadata={
-            "files": dg.MetadataValue.json([str(path) for path in files.survey_ccds]),
+            "files that can't be used": dg.MetadataValue.json(table.attrs["problems"]),
+            "left out": dg.MetadataValue.json(table.attrs["counts"]),
             "exposures": int(table["expnum"].nunique()),
             "nights": int(table["night"].nunique()),
         },
@@ -134,7 +138,13 @@ def bad_ccd_labels(
 ) -> dg.Output[pd.DataFrame]:
     """Merge the label tables."""
     merged = labels.merge_labels(
-        decals_bad_exposures, des_bad_ccds, delve_bad_ccds, reviewed_reject_list, survey_ccds, survey.camera()
+        decals_bad_exposures,
+        des_bad_ccds,
+        delve_bad_ccds,
+        reviewed_reject_list,
+        survey_ccds,
+        survey.camera(),
+        labels.load_taxonomy(),
     )
     return dg.Output(
         merged.table,

@@ -51,18 +51,8 @@ def review_candidates(
     )
 
 
-verdict_store = dg.AssetSpec(
-    "verdict_store",
-    description="The SQLite store of every answer a reviewer gave (`badexp review import`). Kept outside; not "
-    "materialised here.",
-    group_name=GROUP,
-    kinds={"sqlite"},
-    owners=OWNERS,
-)
-
-
 @dg.asset(
-    deps=[verdict_store, label_files],
+    deps=[label_files],
     description="Every answer of every reviewer, `fine` and `unsure` too, from the verdict store and from verdict "
     "files beside the labels. " + what_a_row_is("review_verdicts"),
     group_name=GROUP,
@@ -106,4 +96,4 @@ def reviewed_reject_list(review_verdicts: pd.DataFrame) -> dg.Output[pd.DataFram
     )
 
 
-ASSETS = [review_candidates, verdict_store, review_verdicts, reviewed_reject_list]
+ASSETS = [review_candidates, review_verdicts, reviewed_reject_list]

@@ -30,6 +30,7 @@ from badexp_assets.defs.resources import SurveyResource
     ],
 )
 def training_set(
+    context: dg.AssetExecutionContext,
     survey: SurveyResource,
     bad_ccd_labels: pd.DataFrame,
     survey_ccds: pd.DataFrame,
@@ -40,24 +41,28 @@ def training_set(
     night_ccds: NightTables,
 ) -> Iterator:
     """Choose, balance and split."""
-    from badexp_assets import training
+    from badexp_assets import labels, training
 
     params = training.TrainingParams(**survey.settings().section("training"))
     lists = [decals_bad_exposures, des_bad_ccds, delve_bad_ccds]
     built = training.build_training_set(
-        labels=bad_ccd_labels,
+        bad_ccd_labels,
+        night_exposures.concatenated(),
+        night_ccds.concatenated(),
+        survey_ccds,
+        labels.load_taxonomy(),
+        params,
         listed=pd.concat([table["expnum"].dropna() for table in lists]).astype("int64"),
-        exposures=night_exposures.concatenated(),
-        ccds=night_ccds.concatenated(),
-        survey_ccds=survey_ccds,
-        params=params,
     )
+    for warning in built.warnings:
+        context.log.warning(warning)
     table = built.table
     yield dg.Output(
         table,
         metadata={
             "funnel": preview(built.funnel, rows=50),
             "categories": preview(pd.crosstab(table["category"], table["split"]).reset_index(), rows=50),
+            "warnings": dg.MetadataValue.json(list(built.warnings)),
             "labelled CCDs that are not in the archive": counts(built.missing["reason"]),
         },
     )

@@ -1,7 +1,5 @@
 """What assets are given: where the survey is, and somebody to tell how far they are."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from badexp_assets.settings import Settings, load_settings

@@ -1,7 +1,5 @@
 """The autoencoder of source stamps: the Entropy Method's published rival."""
 
-from __future__ import annotations
-
 import dagster as dg
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """The fitted pipeline, how good it is, what it says of every night, and the map of embeddings."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

@@ -1,7 +1,5 @@
 """The Entropy Method: a reference distribution, and the nights' divergence from it."""
 
-from __future__ import annotations
-
 import dagster as dg
 import pandas as pd
 

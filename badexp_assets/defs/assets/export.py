@@ -1,7 +1,5 @@
 """The reject list as files that other pipelines read."""
 
-from __future__ import annotations
-
 import dagster as dg
 import pandas as pd
 

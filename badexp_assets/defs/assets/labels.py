@@ -1,7 +1,5 @@
 """From label files to one table of labelled CCDs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

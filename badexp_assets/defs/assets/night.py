@@ -1,7 +1,5 @@
 """One pass over the pixels of a night."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 

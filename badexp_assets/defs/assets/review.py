@@ -1,7 +1,5 @@
 """What people should look at, what they answered, and what follows from it."""
 
-from __future__ import annotations
-
 import dagster as dg
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """The curated training set."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

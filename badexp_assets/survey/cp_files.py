@@ -1,0 +1,61 @@
+"""Names of Community-Pipeline (CP) files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+PRODUCTS = ("ooi", "ood", "oow")
+"""image, data-quality mask and weight map of a calibrated exposure"""
+
+_NAME = re.compile(
+    r"(?P<prefix>[a-z][a-z0-9]*)_(?P<date>\d{6})_(?P<time>\d{6})_(?P<product>[a-z]{3})_(?P<band>[A-Za-z]+)"
+    r"(?:_(?P<tag>[^./]+))?(?:\.(?P<ccdname>[A-Za-z]\w*))?\.fits(?P<packing>\.fz|\.gz)?",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True)
+class CpName:
+    """What a CP file's name says. `time` is the end of the exposure until 2017 and the start later: never join on it.
+
+    date `YYYY-MM-DD` and time `HH:MM:SS` are UTC; `tag` (`ls9`) is "" and `ccdname` (only in cutouts of one CCD) None
+    when the name has none.
+    """
+
+    prefix: str
+    date: str
+    time: str
+    product: str
+    band: str
+    tag: str
+    ccdname: str | None = None
+
+    @property
+    def exposure(self) -> tuple[str, ...]:
+        """What the ooi, ood and oow of one exposure have in common."""
+        return (self.prefix, self.date, self.time, self.band, self.tag, self.ccdname or "")
+
+
+def parse_cp_name(name: str) -> CpName | None:
+    """Return the parts of a CP file name (`c4d_180518_044138_ooi_r_ls9.fits.fz`), or None when it is not one.
+
+    Takes `.fits.fz`, `.fits.gz`, `.fits`, and cutouts with a CCD name before the `.fits`.
+    """
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    try:
+        moment = datetime.strptime(match["date"] + match["time"], "%y%m%d%H%M%S")
+    except ValueError:
+        return None
+    return CpName(
+        prefix=match["prefix"],
+        date=moment.date().isoformat(),
+        time=moment.time().isoformat(),
+        product=match["product"],
+        band=match["band"],
+        tag=match["tag"] or "",
+        ccdname=match["ccdname"],
+    )

@@ -1,0 +1,262 @@
+"""Opening an exposure CCD by CCD: pixels, mask and calibration of one CCD at a time, each decompressed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from badexp_assets.errors import UnreadableImageError
+from badexp_assets.survey.cameras import Camera, load_camera
+from badexp_assets.survey.fits_guard import check_headers
+from badexp_assets.survey.headers import ExposureHeader, is_image, number_card, one_line, parse_header, text_card
+from badexp_assets.survey.masks import BLEED, GOOD, SATURATED, mask_codes
+
+if TYPE_CHECKING:
+    import fitsio
+
+
+MAX_PIXELS = 2**26
+"""pixels of a CCD; a damaged header that promises more must not cost all memory"""
+
+
+MAX_ADU = 1e30
+"""a pixel beyond this is damage, and has no value; sums and squares of such pixels would overflow"""
+
+
+@dataclass(frozen=True)
+class CcdInfo:
+    """A CCD of the file: its number (1-based) and name in the camera, and its extension (0 is the primary)."""
+
+    ccdnum: int
+    ccdname: str
+    extension: int
+
+
+@dataclass(frozen=True, eq=False)
+class CcdImage:
+    """One CCD of an exposure.
+
+    image: float32 (rows, columns), ADU; pixels without a value are NaN. mask: uint8 (rows, columns), codes as in
+    `masks.mask_codes`, or None where there is none, with `mask_problem` if one was expected. gain in electrons/ADU and
+    read_noise in electrons are means of the amplifiers, saturate (ADU) is the lowest; fwhm_px is the seeing; None: the
+    header does not say. header: the extension's.
+    """
+
+    ccdnum: int
+    ccdname: str
+    image: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.uint8] | None
+    gain: float | None
+    read_noise: float | None
+    saturate: float | None
+    fwhm_px: float | None
+    header: Mapping[str, Any]
+    mask_problem: str | None = None
+
+    @property
+    def bad(self) -> npt.NDArray[np.bool_]:
+        """Pixels (rows, columns) that are masked for any reason or not finite."""
+        bad = ~np.isfinite(self.image)
+        return bad if self.mask is None else bad | (self.mask != GOOD)
+
+    @property
+    def saturated(self) -> npt.NDArray[np.bool_]:
+        """Pixels (rows, columns) that are saturated or in a bleed trail; without a mask, those at SATURATE or above."""
+        if self.mask is not None:
+            return (self.mask == SATURATED) | (self.mask == BLEED)
+        return self.image >= (np.inf if self.saturate is None else self.saturate)
+
+
+class Exposure:
+    """An open exposure; made by `open_exposure`, used in a `with` block.
+
+    header: what the primary header says. ccds: its CCDs in CCDNUM order, empty extensions included. problems:
+    extensions that are no CCD of the camera, or a second one of the same CCD, in words.
+    """
+
+    def __init__(self, ooi: Path, ood: Path | None, camera: Camera) -> None:
+        self.path = Path(ooi)
+        self.mask_path = Path(ood) if ood is not None else None
+        self.problems: list[str] = []
+        self._camera = camera
+        self._masks: fitsio.FITS | None = None
+        self._mask_extensions: dict[int, int] = {}
+        self._mask_problem: str | None = None
+        self._fits = _open(self.path)
+        try:
+            self.header: ExposureHeader = parse_header(_read_header(self._fits, self.path, 0), camera)
+            self._extensions = _ccd_extensions(self._fits, self.path, camera, self.problems)
+        except BaseException:
+            self._fits.close()
+            raise
+        self._mask_plver = self.header.plver
+        if self.mask_path is not None:
+            self._open_masks(self.mask_path)
+
+    @property
+    def ccds(self) -> list[CcdInfo]:
+        """CCDs of the file, by CCDNUM."""
+        names = self._camera.by_number
+        return [CcdInfo(n, names[n].ccdname, ext) for n, ext in sorted(self._extensions.items())]
+
+    def read(self, ccdnum: int) -> CcdImage:
+        """Decompress and return one CCD.
+
+        Raises UnreadableImageError, which names file and extension, when the CCD is not in the file, is empty, has no
+        two axes, or its tiles do not decompress. A mask that can't be read costs the mask only (`mask_problem`).
+        """
+        ccd = self._camera.by_number.get(ccdnum)
+        name = ccd.ccdname if ccd else f"CCDNUM {ccdnum}"
+        if ccd is None or ccdnum not in self._extensions:
+            raise UnreadableImageError(f"{self.path}[{name}]: no such CCD in the file")
+        extension = self._extensions[ccdnum]
+        header = _read_header(self._fits, self.path, extension)
+        pixels = _read_pixels(self._fits, f"{self.path}[{name}]", extension)
+        with np.errstate(over="ignore"):  # beyond float32: infinite
+            image = np.ascontiguousarray(pixels, dtype=np.float32)
+        image[np.abs(image) > MAX_ADU] = np.nan
+        mask, problem = self._read_mask(ccdnum, name, image.shape)
+        return CcdImage(
+            ccdnum=ccdnum,
+            ccdname=name,
+            image=image,
+            mask=mask,
+            gain=_mean(header, ("GAINA", "GAINB"), "GAIN"),
+            read_noise=_mean(header, ("RDNOISEA", "RDNOISEB"), "RDNOISE"),
+            saturate=min(_numbers(header, ("SATURATA", "SATURATB", "SATURATE")), default=None),
+            fwhm_px=number_card(header, "FWHM"),
+            header=header,
+            mask_problem=problem,
+        )
+
+    def close(self) -> None:
+        """Close the files."""
+        self._fits.close()
+        if self._masks is not None:
+            self._masks.close()
+
+    def __enter__(self) -> Exposure:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open_masks(self, path: Path) -> None:
+        try:
+            self._masks = _open(path)
+            self._mask_plver = text_card(_read_header(self._masks, path, 0), "PLVER") or self.header.plver
+            self._mask_extensions = _ccd_extensions(self._masks, path, self._camera, [])
+        except UnreadableImageError as error:
+            self._mask_problem = str(error)
+
+    def _read_mask(
+        self, ccdnum: int, name: str, shape: tuple[int, ...]
+    ) -> tuple[npt.NDArray[np.uint8] | None, str | None]:
+        where = f"{self.mask_path}[{name}]"
+        if self.mask_path is None or self._mask_problem is not None or self._masks is None:
+            return None, self._mask_problem
+        if ccdnum not in self._mask_extensions:
+            return None, f"{where}: no such CCD in the file"
+        try:
+            mask = _read_pixels(self._masks, where, self._mask_extensions[ccdnum])
+        except UnreadableImageError as error:
+            return None, str(error)
+        if mask.shape != shape:
+            return None, f"{where}: mask of {mask.shape} px; the image has {shape}"
+        if mask.dtype.kind not in "iu":
+            return None, f"{where}: mask of type {mask.dtype}; integers are needed"
+        return mask_codes(mask, self._mask_plver), None
+
+
+def open_exposure(ooi: Path, ood: Path | None = None, camera: Camera | None = None) -> Exposure:
+    """Open an exposure's image file and, where given, its mask file; use it in a `with` block.
+
+    CCDs are found by EXTNAME, then DETPOS, then CCDNUM. camera: DECam by default. A mask file that can't be opened
+    costs the masks only. Raises UnreadableImageError for an image file that can't be opened or has no CCD of the
+    camera.
+    """
+    return Exposure(Path(ooi), ood, camera or load_camera())
+
+
+def _open(path: Path) -> fitsio.FITS:
+    import fitsio
+
+    check_headers(path)
+    try:
+        return fitsio.FITS(str(path))
+    except Exception as error:  # fitsio raises whatever the bytes lead it to
+        raise UnreadableImageError(f"{path}: can't be opened ({one_line(error)})") from error
+
+
+def _read_header(fits: fitsio.FITS, path: Path, extension: int) -> Mapping[str, Any]:
+    try:
+        return fits[extension].read_header()
+    except Exception as error:
+        raise UnreadableImageError(f"{path}[{extension}]: header can't be read ({one_line(error)})") from error
+
+
+def _read_pixels(fits: fitsio.FITS, where: str, extension: int) -> npt.NDArray[Any]:
+    try:
+        hdu = fits[extension]
+        dims = tuple(hdu.get_info()["dims"])
+        if len(dims) != 2 or not 0 < dims[0] * dims[1] <= MAX_PIXELS:
+            raise UnreadableImageError(
+                f"{where}: an image of {dims} px; two axes and 1 to {MAX_PIXELS} pixels are needed"
+            )
+        return hdu.read()
+    except UnreadableImageError:
+        raise
+    except Exception as error:
+        raise UnreadableImageError(f"{where}: can't be decompressed ({one_line(error)})") from error
+
+
+def _ccd_extensions(fits: fitsio.FITS, path: Path, camera: Camera, problems: list[str]) -> dict[int, int]:
+    """Return the extension of every CCD, keyed by CCDNUM; what is no CCD goes to `problems`."""
+    found: dict[int, int] = {}
+    by_name = camera.by_name
+    try:
+        infos = [hdu.get_info() for hdu in fits]
+    except Exception as error:
+        raise UnreadableImageError(f"{path}: extensions can't be listed ({one_line(error)})") from error
+    for info in infos:
+        if not is_image(info):
+            continue
+        extension, name = info["extnum"], str(info["extname"]).strip().upper()
+        ccdnum = by_name[name].ccdnum if name in by_name else _identify(fits, path, extension, camera)
+        if ccdnum is None:
+            problems.append(f"{path}[{extension}]: EXTNAME {name!r} is no CCD of {camera.instrument}")
+        elif ccdnum in found:
+            problems.append(f"{path}[{extension}]: a second extension for {camera.by_number[ccdnum].ccdname}")
+        else:
+            found[ccdnum] = extension
+    if not found:
+        raise UnreadableImageError(f"{path}: has no CCD of {camera.instrument}")
+    return found
+
+
+def _identify(fits: fitsio.FITS, path: Path, extension: int, camera: Camera) -> int | None:
+    """Return the CCDNUM of an extension whose EXTNAME does not tell, by DETPOS, then CCDNUM."""
+    header = _read_header(fits, path, extension)
+    ccd = camera.by_name.get((text_card(header, "DETPOS") or "").upper())
+    number = number_card(header, "CCDNUM")
+    if ccd is not None:
+        return ccd.ccdnum
+    return int(number) if number in camera.by_number else None
+
+
+def _numbers(header: Mapping[str, Any], keys: tuple[str, ...]) -> list[float]:
+    found = (number_card(header, key) for key in keys)
+    return [value for value in found if value is not None and value > 0]
+
+
+def _mean(header: Mapping[str, Any], amplifiers: tuple[str, ...], single: str) -> float | None:
+    values = _numbers(header, amplifiers) or _numbers(header, (single,))
+    return sum(values) / len(values) if values else None

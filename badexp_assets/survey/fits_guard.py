@@ -1,0 +1,80 @@
+"""A look at a FITS file's headers before CFITSIO gets it: what would kill the process there is an error here.
+
+CFITSIO (4.6) divides by the axes of a compressed image as soon as it moves to its extension, and dies of an empty one.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+from badexp_assets.errors import UnreadableImageError
+
+_BLOCK = 2880
+_CARD = 80
+_MAX_BLOCKS = 1000  # of one header; real ones have fewer than 20
+_CARD_OF_INTEREST = re.compile(rb"(BITPIX|NAXIS\d?|PCOUNT|GCOUNT|ZNAXIS\d|ZTILE\d) *=([^/]*)")
+_NOT_A_NUMBER = -1
+_FIRST_LETTERS = b"BNPGZ"
+
+
+def check_headers(path: Path) -> None:
+    """Raise UnreadableImageError when an extension of `path` is a compressed image with an axis or tile of no pixels.
+
+    Anything else that is wrong is left for CFITSIO to find. Files packed as a whole (`.gz`) are not looked into.
+    """
+    if path.suffix == ".gz":
+        return
+    try:
+        with open(path, "rb") as file:
+            extension = 0
+            while (numbers := _read_header(file)) is not None:
+                for key, value in numbers.items():
+                    if key.startswith(("ZNAXIS", "ZTILE")) and value <= 0:
+                        raise UnreadableImageError(f"{path}[{extension}]: {key} is not a whole number above 0")
+                size = _data_size(numbers)
+                if size is None:
+                    return
+                file.seek(-(-size // _BLOCK) * _BLOCK, 1)
+                extension += 1
+    except OSError:
+        return  # opening it will say what is wrong
+
+
+def _read_header(file: BinaryIO) -> dict[str, int] | None:
+    """Read one header up to its END; its integers that matter, or None at the end of the file."""
+    numbers: dict[str, int] = {}
+    for _ in range(_MAX_BLOCKS):
+        block = file.read(_BLOCK)
+        if len(block) < _BLOCK:
+            return None
+        for start in range(0, _BLOCK, _CARD):
+            if block[start] in _FIRST_LETTERS:
+                match = _CARD_OF_INTEREST.match(block[start : start + _CARD])
+                if match:
+                    value = match[2].strip()
+                    numbers[match[1].decode()] = _integer(value)
+            elif block[start : start + 8] == b"END     ":
+                return numbers
+    return None
+
+
+def _integer(value: bytes) -> int:
+    return int(value) if re.fullmatch(rb"[+-]?\d+", value) else _NOT_A_NUMBER
+
+
+def _data_size(numbers: dict[str, int]) -> int | None:
+    """Bytes of data after a header; None when the header does not tell."""
+    axes = numbers.get("NAXIS")
+    bits = numbers.get("BITPIX")
+    if axes is None or bits is None or not 0 <= axes <= 9:
+        return None
+    pixels = 1 if axes else 0
+    for n in range(1, axes + 1):
+        length = numbers.get(f"NAXIS{n}", -1)
+        if length < 0:
+            return None
+        pixels *= length
+    size = abs(bits) // 8 * numbers.get("GCOUNT", 1) * (numbers.get("PCOUNT", 0) + pixels)
+    return size if 0 <= size < 2**50 else None

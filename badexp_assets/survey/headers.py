@@ -1,0 +1,193 @@
+"""The primary header of an exposure, read past every trap that real files set.
+
+Traps: EXPNUM or AIRMASS as a string, `'NaN'`, missing RA and DEC, a PLPROCID of digits only, a WCSCAL that says
+`Failed` for a good solution, an NEXTEND that says nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from badexp_assets.errors import InputError, UnreadableImageError
+from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.fits_guard import check_headers
+from badexp_assets.survey.nights import night_of, parse_night
+
+MIN_EXPTIME = 29.0
+"""an exposure is longer than this, s (legacypipe)"""
+_NOTHING = {"", "nan", "none", "indef", "unknown"}
+_MJD_1970 = 40587.0
+
+
+@dataclass(frozen=True)
+class ExposureHeader:
+    """What the primary header says; None: the header does not say, or says NaN.
+
+    expnum is None or any integer; `filter` is the band, the first word of FILTER; exptime in s, mjd_obs (UTC) in d,
+    `night` DTCALDAT, or the night of mjd_obs where that is missing. telra and teldec are text as written (HH:MM:SS and
+    DD:MM:SS), dimmsee in arcsec. `why_not` is the reason for which the exposure is not usable.
+    """
+
+    expnum: int | None
+    filter: str | None
+    exptime: float | None
+    mjd_obs: float | None
+    airmass: float | None
+    night: str | None
+    plver: str | None
+    plprocid: str | None
+    proctype: str | None
+    obstype: str | None
+    wcscal: str | None
+    scampflg: int | None
+    telra: str | None
+    teldec: str | None
+    magzero: float | None
+    dimmsee: float | None
+    skysub: float | None
+
+    @property
+    def why_not(self) -> str | None:
+        """Why it is not usable (legacypipe's rule, but for WCSCAL, which lies where SCAMPFLG is 0); None: it is."""
+        if self.expnum is None or self.expnum <= 0:
+            return f"EXPNUM is {_said(self.expnum)}; more than 0 is needed"
+        if self.exptime is None or not self.exptime > MIN_EXPTIME:
+            return f"EXPTIME is {_said(self.exptime)}; more than {MIN_EXPTIME:g} s is needed"
+        if (self.proctype or "").lower() != "instcal":
+            return f"PROCTYPE is {_said(self.proctype)}; InstCal is needed"
+        if not (self.wcscal or "").lower().startswith("success") and self.scampflg != 0:
+            return (
+                f"no astrometry: WCSCAL is {_said(self.wcscal)} and SCAMPFLG {_said(self.scampflg)}; "
+                "Successful or 0 is needed"
+            )
+        return None
+
+    @property
+    def usable(self) -> bool:
+        """Whether the exposure can be used."""
+        return self.why_not is None
+
+
+def parse_header(header: Mapping[str, Any], camera: Camera) -> ExposureHeader:
+    """Return what a primary header (anything with `.get`) says. Never raises for a card that is odd or missing."""
+    band = text_card(header, "FILTER")
+    mjd_obs = number_card(header, "MJD-OBS")
+    if mjd_obs is None:
+        mjd_obs = _mjd(text_card(header, "DATE-OBS"))
+    return ExposureHeader(
+        expnum=integer_card(header, "EXPNUM"),
+        filter=band.split()[0] if band else None,
+        exptime=number_card(header, "EXPTIME"),
+        mjd_obs=mjd_obs,
+        airmass=number_card(header, "AIRMASS"),
+        night=_night(text_card(header, "DTCALDAT"), mjd_obs, camera),
+        plver=text_card(header, "PLVER"),
+        plprocid=text_card(header, "PLPROCID"),
+        proctype=text_card(header, "PROCTYPE"),
+        obstype=text_card(header, "OBSTYPE"),
+        wcscal=text_card(header, "WCSCAL"),
+        scampflg=integer_card(header, "SCAMPFLG"),
+        telra=text_card(header, "TELRA"),
+        teldec=text_card(header, "TELDEC"),
+        magzero=number_card(header, "MAGZERO"),
+        dimmsee=number_card(header, "DIMMSEE"),
+        skysub=number_card(header, "SKYSUB"),
+    )
+
+
+@dataclass(frozen=True)
+class FileHeader:
+    """A file's primary header, its number of image extensions, and what is wrong with it short of being unreadable."""
+
+    header: ExposureHeader
+    n_ccds: int
+    note: str | None
+
+
+def read_file_header(path: Path, camera: Camera) -> FileHeader:
+    """Read the primary header of `path` and count its image extensions; no pixel is read.
+
+    A file that ends before its last extension does has a note: CCDs after that extension are lost, and can't be
+    counted. Raises UnreadableImageError for a file that is no FITS file, is empty, or has no image.
+    """
+    import fitsio
+
+    check_headers(path)
+    try:
+        with fitsio.FITS(str(path)) as fits:
+            header = parse_header(fits[0].read_header(), camera)
+            infos = [hdu.get_info() for hdu in fits]
+    except Exception as error:  # fitsio raises whatever the bytes lead it to, UnicodeDecodeError among them
+        raise UnreadableImageError(f"{path}: header can't be read ({one_line(error)})") from error
+    n_ccds = sum(is_image(info) for info in infos)
+    if not n_ccds:
+        raise UnreadableImageError(f"{path}: has no image extension")
+    end, size = infos[-1]["data_end"], os.path.getsize(path)
+    note = None
+    if size < end and path.suffix != ".gz":
+        note = f"the file is truncated: {size} bytes, and its last readable extension alone ends at {end}"
+    return FileHeader(header, n_ccds, note)
+
+
+def is_image(info: Mapping[str, Any]) -> bool:
+    """Whether a HDU (fitsio's `get_info`) is an image; extensions count even when empty, the primary with pixels."""
+    return info["hdutype"] == 0 and (info["extnum"] > 0 or info["ndims"] > 0)
+
+
+def text_card(header: Mapping[str, Any], key: str) -> str | None:
+    """Return a card as text, None when it is missing, empty or NaN."""
+    value = header.get(key)
+    if value is None or isinstance(value, bool):
+        return None
+    text = str(value).strip()
+    return None if text.lower() in _NOTHING else text
+
+
+def number_card(header: Mapping[str, Any], key: str) -> float | None:
+    """Return a card as a finite float, None when it is missing or is not one. Text that is a number counts."""
+    text = text_card(header, key)
+    try:
+        number = float(text) if text else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def integer_card(header: Mapping[str, Any], key: str) -> int | None:
+    """Return a card as int, None when it is missing or is not one. Text that is a whole number counts."""
+    number = number_card(header, key)
+    return int(number) if number is not None and number == int(number) and abs(number) < 2**53 else None
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's message on one line, at most 200 characters; FITSIO's stack of messages is long."""
+    text = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    return (text or type(error).__name__)[:200]
+
+
+def _night(dtcaldat: str | None, mjd_obs: float | None, camera: Camera) -> str | None:
+    try:
+        if dtcaldat:
+            return parse_night(dtcaldat)
+        return None if mjd_obs is None else night_of(mjd_obs, camera)
+    except InputError:
+        return None
+
+
+def _mjd(date_obs: str | None) -> float | None:
+    try:
+        moment = datetime.fromisoformat(date_obs or "")
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return _MJD_1970 + moment.timestamp() / 86400.0
+
+
+def _said(value: Any) -> str:
+    return "missing" if value is None else repr(value)

@@ -1,0 +1,40 @@
+"""Data-quality masks of the Community Pipeline, all in the codes of its newer versions."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from badexp_assets.survey.versions import version_key
+
+GOOD, BAD, NO_VALUE, SATURATED, BLEED, COSMIC_RAY, LOW_WEIGHT, TRANSIENT, STREAK = range(9)
+FIRST_VERSION_WITH_CODES = "V3.5.0"
+
+# Bits of older versions (NOAO Data Handbook), strongest first: a pixel that is bad on the detector also carries the
+# saturation bit in places, and legacypipe trusts the former.
+_BITS = ((1, BAD), (2, SATURATED), (64, BLEED), (16, COSMIC_RAY), (128, TRANSIENT), (4, BAD))
+
+
+def mask_codes(mask: npt.NDArray[np.integer], plver: str | None) -> npt.NDArray[np.uint8]:
+    """Return `mask` (any shape, integers) as codes of PLVER >= 3.5.0.
+
+    Codes: 0 good, 1 bad, 2 no value, 3 saturated, 4 bleed, 5 cosmic ray, 6 low weight, 7 transient, 8 streak.
+    Masks of older versions hold bits and are converted; a mask of unknown version is taken to hold codes. A value that
+    neither convention knows becomes 1.
+    """
+    mask = np.asarray(mask)
+    if plver is not None and version_key(plver) < version_key(FIRST_VERSION_WITH_CODES):
+        known = (mask >= 0) & (mask < len(_FROM_BITS))
+        return np.where(known, _FROM_BITS[np.where(known, mask, 0)], BAD).astype(np.uint8)
+    return np.where((mask >= 0) & (mask <= STREAK), mask, BAD).astype(np.uint8)
+
+
+def _table() -> npt.NDArray[np.uint8]:
+    values = np.arange(2048)
+    table = np.where(values > 0, BAD, GOOD)
+    for bit, code in reversed(_BITS):
+        table[(values & bit) > 0] = code
+    return table.astype(np.uint8)
+
+
+_FROM_BITS = _table()

@@ -1,0 +1,48 @@
+"""Observing nights: the local date on which the evening began, as `YYYY-MM-DD` (DTCALDAT of the headers)."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from badexp_assets.errors import InputError
+from badexp_assets.survey.cameras import Camera
+
+_MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
+_FOLDER = re.compile(r"CP(\d{4})(\d{2})(\d{2})")
+_NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def night_of(mjd_utc: float, camera: Camera) -> str:
+    """Return the observing night at time `mjd_utc` (MJD, UTC, d): it lasts from local noon to local noon.
+
+    Raises InputError for a time that is not a date (NaN, or outside years 1 to 9999).
+    """
+    try:
+        moment = _MJD_EPOCH + timedelta(days=float(mjd_utc))
+        local = moment.astimezone(ZoneInfo(camera.timezone))
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"mjd_utc = {mjd_utc}: not a time in MJD") from error
+    return (local.replace(tzinfo=None) - timedelta(hours=12)).date().isoformat()
+
+
+def night_from_folder(name: str) -> str | None:
+    """Return the night of a CP folder's name (`"CP20180517"` gives `"2018-05-17"`); None when it is not such a name."""
+    match = _FOLDER.fullmatch(name)
+    return _date(f"{match[1]}-{match[2]}-{match[3]}") if match else None
+
+
+def parse_night(text: str) -> str:
+    """Return `text` when it is a night as `YYYY-MM-DD`; raises InputError otherwise."""
+    night = _date(text) if _NIGHT.fullmatch(text) else None
+    if night is None:
+        raise InputError(f"night {text!r}: not a date as YYYY-MM-DD")
+    return night
+
+
+def _date(text: str) -> str | None:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        return None

@@ -1,1 +1,73 @@
-"""The Entropy Method: sources, orientations, gradients, divergence."""
+"""The Entropy Method: orientations of sources and of background gradients, and how far they are from the survey's mean.
+
+Source of the equations: the Entropy Method papers (see `design.md`'s numbers): moments and gradients as direct sums, a
+Kullback-Leibler divergence of each exposure's orientation histogram from the mean of its band. Names load on first use,
+so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from badexp_assets.entropy.ccd import CcdOrientations, measure_ccd
+    from badexp_assets.entropy.divergence import (
+        kl_divergence,
+        kl_null,
+        orientation_histogram,
+        preferred_angle,
+        z_against_null,
+    )
+    from badexp_assets.entropy.gradients import draw_gradient_points, gradient_angles, gradient_orientation, smooth
+    from badexp_assets.entropy.params import EntropyParams
+    from badexp_assets.entropy.plots import plot_orientations, plot_reference
+    from badexp_assets.entropy.reference import build_reference
+    from badexp_assets.entropy.scores import score_exposures
+    from badexp_assets.entropy.sources import source_orientation
+
+_HOMES = {
+    "CcdOrientations": "ccd",
+    "EntropyParams": "params",
+    "build_reference": "reference",
+    "draw_gradient_points": "gradients",
+    "gradient_angles": "gradients",
+    "gradient_orientation": "gradients",
+    "kl_divergence": "divergence",
+    "kl_null": "divergence",
+    "measure_ccd": "ccd",
+    "orientation_histogram": "divergence",
+    "plot_orientations": "plots",
+    "plot_reference": "plots",
+    "preferred_angle": "divergence",
+    "score_exposures": "scores",
+    "smooth": "gradients",
+    "source_orientation": "sources",
+    "z_against_null": "divergence",
+}
+
+__all__ = [
+    "CcdOrientations",
+    "EntropyParams",
+    "build_reference",
+    "draw_gradient_points",
+    "gradient_angles",
+    "gradient_orientation",
+    "kl_divergence",
+    "kl_null",
+    "measure_ccd",
+    "orientation_histogram",
+    "plot_orientations",
+    "plot_reference",
+    "preferred_angle",
+    "score_exposures",
+    "smooth",
+    "source_orientation",
+    "z_against_null",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,100 @@
+"""Both orientation histograms of one CCD image, and the stamps of its sources."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from badexp_assets.entropy.background import fit_background
+from badexp_assets.entropy.divergence import orientation_histogram
+from badexp_assets.entropy.gradients import draw_gradient_points
+from badexp_assets.entropy.params import EntropyParams
+from badexp_assets.entropy.sources import find_sources
+from badexp_assets.errors import InputError
+
+
+@dataclass(frozen=True)
+class CcdOrientations:
+    """What the Entropy Method and the autoencoder need of a CCD image.
+
+    `source_counts` and `gradient_counts` are int32 of shape (bins,) over [0, pi); their sums are `n_sources` and
+    `n_points`. Per source, in reading order: `x` (column) and `y` (row) of the peak (int32), `stamps` (float32,
+    (n, size, size), rows first, background subtracted, ADU; NaN where masked), `angle` (rad) and `ellipticity`. The
+    stamp's pixel [size // 2, size // 2] is the peak. `sky` and `noise` (ADU) are the background at the middle of the
+    image and its scatter; NaN when there was no sky to fit.
+    """
+
+    n_sources: int
+    source_counts: NDArray[np.int32]
+    n_points: int
+    gradient_counts: NDArray[np.int32]
+    x: NDArray[np.int32]
+    y: NDArray[np.int32]
+    stamps: NDArray[np.float32]
+    angle: NDArray[np.float64]
+    ellipticity: NDArray[np.float64]
+    sky: float
+    noise: float
+
+
+def measure_ccd(
+    image: ArrayLike,
+    mask: ArrayLike | None,
+    params: EntropyParams,
+    seed: int | Sequence[int],
+    saturate: float = math.inf,
+) -> CcdOrientations:
+    """Measure a CCD image of shape (rows, columns), ADU, with its code map `mask` (0: good) or None.
+
+    Pixels that are masked with any code, not finite or at least `saturate` (ADU) take no part. `seed` (an int, or ints
+    such as (seed, expnum, ccdnum)) draws the points of the background and of the gradients; the same seed gives the
+    same result. An image that is smaller than a stamp has no sources, one smaller than the gradient's window no points;
+    an all-NaN, constant, saturated or empty one has neither. None of this is an error. Raises InputError when `image`
+    has not two dimensions or `mask` not its shape. Equations: `source_orientation` (over the pixels that
+    params.moments names), `gradient_orientation`.
+    """
+    # float64 values past float32's range become infinite, that is: unusable.
+    with np.errstate(over="ignore"):
+        pixels = np.ascontiguousarray(image, dtype=np.float32)
+    if pixels.ndim != 2:
+        raise InputError(f"measure_ccd: image has shape {pixels.shape}; (rows, columns) is needed")
+    codes: NDArray[Any] | None = None
+    if mask is not None:
+        codes = np.asarray(mask)
+        if codes.shape != pixels.shape:
+            raise InputError(f"measure_ccd: mask has shape {codes.shape}; the image's {pixels.shape} is needed")
+        if codes.dtype != np.uint8:
+            codes = codes != 0  # a cast would fold code 256 onto 0
+        codes = np.ascontiguousarray(codes).view(np.uint8)
+    background_rng, gradient_rng = np.random.default_rng(seed).spawn(2)
+    background = fit_background(pixels, codes, params, background_rng, saturate)
+    if background is None:
+        empty = np.empty(0, np.int32)
+        size = params.stamp_size
+        x, y, angle, ellipticity = empty, empty, np.empty(0), np.empty(0)
+        stamps = np.empty((0, size, size), np.float32)
+        sky, noise, gradients = math.nan, math.nan, np.empty(0)
+    else:
+        x, y, stamps, angle, ellipticity = find_sources(pixels, codes, background, params, saturate)
+        gradients = draw_gradient_points(pixels, codes, params, gradient_rng, saturate)[2]
+        sky, noise = background.level(pixels.shape[1] / 2, pixels.shape[0] / 2), background.sigma
+    source_counts = orientation_histogram(angle, params.bins)
+    gradient_counts = orientation_histogram(gradients, params.bins)
+    return CcdOrientations(
+        n_sources=len(x),
+        source_counts=source_counts,
+        n_points=int(gradient_counts.sum()),
+        gradient_counts=gradient_counts,
+        x=x,
+        y=y,
+        stamps=stamps,
+        angle=angle,
+        ellipticity=ellipticity,
+        sky=sky,
+        noise=noise,
+    )

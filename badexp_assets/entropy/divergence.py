@@ -1,0 +1,109 @@
+"""Histograms of orientations, the divergence between them, and what a divergence means at a number of sources."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from badexp_assets.errors import InputError
+
+
+def orientation_histogram(angles: ArrayLike, bins: int) -> NDArray[np.int32]:
+    """Count `angles` (rad, [0, pi)) in `bins` equal bins over [0, pi); NaN (no orientation) is not counted.
+
+    Bin k holds k pi / bins <= angle < (k + 1) pi / bins. Returns int32 of shape (bins,).
+    """
+    values = np.asarray(angles, dtype=np.float64).ravel()
+    values = values[np.isfinite(values)]
+    index = np.minimum((values * (bins / math.pi)).astype(np.int64), bins - 1)
+    return np.bincount(index, minlength=bins).astype(np.int32)
+
+
+def bin_centres(bins: int) -> NDArray[np.float64]:
+    """Orientation of the middle of each bin, rad."""
+    return np.asarray((np.arange(bins) + 0.5) * (math.pi / bins), dtype=np.float64)
+
+
+def kl_divergence(p: ArrayLike, q: ArrayLike) -> float:
+    """Return KL(p | q) = sum_i p_i ln(p_i / q_i), in nats.
+
+    `p` and `q` are counts or probabilities of the same bins; each is normalised to sum 1 first. A bin with p_i = 0 adds
+    0 (0 ln 0 = 0); p_i > 0 where q_i = 0 gives inf. Returns NaN when either sums to 0 (nothing was counted).
+    Raises InputError for different lengths, no bins, negative or non-finite values.
+    Source: the Entropy Method's KL(P_i | P-bar), with P-bar the mean over the data set.
+    """
+    first = np.asarray(p, dtype=np.float64)
+    second = np.asarray(q, dtype=np.float64)
+    for name, values in (("p", first), ("q", second)):
+        if values.ndim != 1 or not len(values):
+            raise InputError(f"kl_divergence: {name} has shape {values.shape}; one dimension with bins is needed")
+        if not np.all(np.isfinite(values)) or np.any(values < 0):
+            raise InputError(f"kl_divergence: {name} has negative or non-finite values; 0 or more is allowed")
+    if len(first) != len(second):
+        raise InputError(f"kl_divergence: p has {len(first)} bins and q has {len(second)}; the same is needed")
+    first, second = _normalised(first), _normalised(second)
+    if np.isnan(first).any() or np.isnan(second).any():
+        return math.nan
+    counted = first > 0
+    if np.any(second[counted] == 0):
+        return math.inf
+    # Rounding can leave -1e-17 for equal distributions; the divergence is never negative.
+    return max(0.0, float(np.sum(first[counted] * (np.log(first[counted]) - np.log(second[counted])))))
+
+
+def _normalised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    top = values.max()
+    if top <= 0:
+        return np.full_like(values, np.nan)
+    scaled = values / top  # counts near the largest float would overflow in the sum
+    return scaled / scaled.sum()
+
+
+def kl_null(q: ArrayLike, n: int) -> tuple[float, float]:
+    """Mean and standard deviation (nats) of KL(P | q) when P is a histogram of `n` independent draws from `q`.
+
+    2 n KL is the G statistic; divided by Williams' factor f = 1 + (sum_i 1/q_i - 1) / (6 n (bins - 1)) it follows a chi
+    square of bins - 1 degrees of freedom, hence mean f (bins - 1) / 2n and variance f^2 (bins - 1) / 2n^2. To leading
+    order the mean is (bins - 1) / 2n. Source: Williams 1976, Biometrika 63, 33.
+    Returns (NaN, NaN) for n < 1 or fewer than two bins with q > 0. Empty bins of q can't be drawn and don't count.
+    """
+    probability = np.asarray(q, dtype=np.float64)
+    probability = probability[probability > 0]
+    freedom = len(probability) - 1
+    if n < 1 or freedom < 1:
+        return math.nan, math.nan
+    probability = probability / probability.sum()
+    factor = 1 + (float(np.sum(1 / probability)) - 1) / (6 * n * freedom)
+    return factor * freedom / (2 * n), factor * math.sqrt(freedom / 2) / n
+
+
+def z_against_null(kl: float, q: ArrayLike, n: int) -> float:
+    """Standard deviations by which `kl` (nats) of a histogram of `n` draws exceeds what chance gives; see `kl_null`."""
+    mean, sd = kl_null(q, n)
+    return (kl - mean) / sd
+
+
+def preferred_angle(p: ArrayLike, q: ArrayLike | None = None) -> float:
+    """Orientation (rad, [0, pi)) in which `p` exceeds `q` (None: a flat distribution).
+
+    With P and Q normalised and theta_i the bins' centres: 1/2 arg sum_i (P_i / Q_i) exp(2 i theta_i). The ratio makes
+    it the angle of the excess itself: for P = (1 - f) Q + f S the part of Q is flat and sums to nothing. Bins with
+    Q_i = 0 don't count. NaN when `p` is empty or exceeds `q` in no direction.
+    """
+    first = _normalised(np.asarray(p, dtype=np.float64))
+    second = _normalised(np.ones_like(first) if q is None else np.asarray(q, dtype=np.float64))
+    ratio = np.divide(first, second, out=np.zeros_like(first), where=second > 0)
+    if np.isnan(first).any():
+        return math.nan
+    vector = np.mean(ratio * np.exp(2j * bin_centres(len(first))))
+    if abs(vector) < 1e-12:
+        return math.nan
+    return half_turn(0.5 * float(np.angle(vector)))
+
+
+def half_turn(angle: float) -> float:
+    """Return `angle` modulo pi, in [0, pi): an orientation has no head and no tail."""
+    reduced = angle % math.pi
+    return 0.0 if reduced >= math.pi else reduced  # -1e-17 % pi rounds to pi itself

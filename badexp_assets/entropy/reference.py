@@ -1,0 +1,177 @@
+"""The survey's mean orientation distribution per band: what every exposure is compared with."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from badexp_assets.entropy.divergence import kl_divergence
+from badexp_assets.entropy.params import EntropyParams
+from badexp_assets.errors import InputError
+
+KINDS = ("source", "background")
+COLUMNS = (
+    "filter",
+    "kind",
+    "p",
+    "n_exposures",
+    "version",
+    "p_trimmed",
+    "n_left_out",
+    "n_counts",
+    "kl_median",
+    "kl_sd",
+)
+_MAD_TO_SIGMA = 1.4826
+
+
+@dataclass(frozen=True)
+class ExposureHistograms:
+    """Histograms of one exposure: `source` counts over its CCDs, `background` (n, bins) of the CCDs that count."""
+
+    expnum: int
+    filter: str
+    source: NDArray[np.int64]
+    background: NDArray[np.int64]
+    n_ccds: int
+    most_points: int
+
+    @property
+    def n_sources(self) -> int:
+        """Sources in the exposure's histogram."""
+        return int(self.source.sum())
+
+
+def exposure_histograms(orientations: pd.DataFrame, params: EntropyParams) -> list[ExposureHistograms]:
+    """Put the CCDs of each exposure together, in order of `expnum`.
+
+    `orientations` has the columns of `night_orientations`, of one or more nights. A CCD counts in `background` with
+    params.min_points gradient points or more. Raises InputError when its histograms have not params.bins bins, or an
+    exposure has two filters.
+    """
+    if not len(orientations):
+        return []
+    # In one order, so that the same CCDs give the same reference to the last bit. Columns are picked, for speed.
+    orientations = orientations[["expnum", "ccdnum", "filter", "source_counts", "gradient_counts"]].sort_values(
+        ["expnum", "ccdnum"], kind="stable"
+    )
+    source = _stack(orientations, "source_counts", params.bins)
+    gradient = _stack(orientations, "gradient_counts", params.bins)
+    points = gradient.sum(axis=1)
+    bands = orientations["filter"].to_numpy()
+    result = []
+    # `indices` gives row numbers, so that the index of a concatenated table does not matter
+    for expnum, rows in sorted(orientations.groupby("expnum").indices.items()):
+        found = sorted({str(b) for b in bands[rows]})
+        if len(found) > 1:
+            raise InputError(f"orientations: exposure {expnum} has filters {', '.join(found)}; one is allowed")
+        counting = rows[points[rows] >= params.min_points]
+        result.append(
+            ExposureHistograms(
+                expnum=int(expnum),  # type: ignore[call-overload]
+                filter=found[0],
+                source=source[rows].sum(axis=0),
+                background=gradient[counting],
+                n_ccds=len(rows),
+                most_points=int(points[rows].max()),
+            )
+        )
+    return result
+
+
+def _stack(orientations: pd.DataFrame, column: str, bins: int) -> NDArray[np.int64]:
+    lengths = sorted({len(v) for v in orientations[column]})
+    if lengths != [bins]:
+        raise InputError(
+            f"orientations: {column} has {', '.join(map(str, lengths))} bins and entropy.bins is {bins}; "
+            "measure the nights again or set entropy.bins"
+        )
+    return np.stack([np.asarray(v, dtype=np.int64) for v in orientations[column]])
+
+
+def build_reference(orientations: pd.DataFrame, params: EntropyParams) -> pd.DataFrame:
+    """Return the `entropy_reference` table: a row per band and kind, from `night_orientations` rows of all nights.
+
+    p: for `source` the mean over exposures of the exposure's normalised histogram; for `background` the mean over CCDs
+    of the CCD's. p_trimmed: the same with the reference_trim lowest and highest values of each bin left out,
+    normalised again. Both are float64 arrays of `bins` probabilities. n_exposures went in and n_left_out did not (fewer
+    than min_sources sources, or no CCD with min_points points); n_counts are sources or points in all. kl_median and
+    kl_sd (1.4826 times the median absolute deviation) describe the KL divergences (nats) of the reference's exposures
+    from the distribution that params.reference names; NaN for fewer than three exposures. version is a hash of the
+    whole table. A band and kind without any usable exposure has no row; `.attrs["left_out"]` counts the exposures left
+    out by (filter, kind), these too.
+    """
+    exposures = exposure_histograms(orientations, params)
+    rows: list[dict[str, Any]] = []
+    left_out: dict[tuple[str, str], int] = {}
+    for band in sorted({e.filter for e in exposures}):
+        of_band = [e for e in exposures if e.filter == band]
+        for kind in KINDS:
+            used = [e for e in of_band if usable(e, kind, params)]
+            left_out[band, kind] = len(of_band) - len(used)
+            if used:
+                rows.append(_row(band, kind, used, len(of_band) - len(used), params))
+    table = pd.DataFrame(rows, columns=[c for c in COLUMNS if c != "version"])
+    table.insert(COLUMNS.index("version"), "version", _version(table))
+    table.attrs["left_out"] = left_out
+    return table
+
+
+def usable(exposure: ExposureHistograms, kind: str, params: EntropyParams) -> bool:
+    """Whether the exposure has enough sources, or a CCD with enough gradient points, for a score of this kind."""
+    return exposure.n_sources >= params.min_sources if kind == "source" else len(exposure.background) > 0
+
+
+def divergence(exposure: ExposureHistograms, kind: str, p: NDArray[np.float64]) -> float:
+    """KL divergence (nats) from `p`: of the exposure's sources, or the mean over its CCDs' gradient histograms."""
+    if kind == "source":
+        return kl_divergence(exposure.source, p)
+    return float(np.mean([kl_divergence(counts, p) for counts in exposure.background]))
+
+
+def _row(
+    band: str, kind: str, used: list[ExposureHistograms], n_left_out: int, params: EntropyParams
+) -> dict[str, Any]:
+    counts = np.stack([e.source for e in used]) if kind == "source" else np.concatenate([e.background for e in used])
+    share = counts / counts.sum(axis=1, keepdims=True)
+    n_counts = int(counts.sum())
+    mean = _filled(share.mean(axis=0), n_counts)
+    cut = int(params.reference_trim * len(share))
+    trimmed = _filled(np.sort(share, axis=0)[cut : len(share) - cut].mean(axis=0), n_counts)
+    chosen = mean if params.reference == "mean" else trimmed
+    kl = np.array([divergence(e, kind, chosen) for e in used])
+    enough = len(kl) >= 3
+    median = float(np.median(kl))
+    return {
+        "filter": band,
+        "kind": kind,
+        "p": mean,
+        "n_exposures": len(used),
+        "p_trimmed": trimmed,
+        "n_left_out": n_left_out,
+        "n_counts": n_counts,
+        "kl_median": median if enough else np.nan,
+        "kl_sd": _MAD_TO_SIGMA * float(np.median(np.abs(kl - median))) if enough else np.nan,
+    }
+
+
+def _filled(p: NDArray[np.float64], n_counts: int) -> NDArray[np.float64]:
+    """Normalise; where a bin was never seen, add half a count to every bin, so that no divergence is infinite."""
+    p = p / p.sum() if p.sum() > 0 else np.full(len(p), 1 / len(p))
+    if np.all(p > 0):
+        return p
+    return (p * n_counts + 0.5) / (n_counts + 0.5 * len(p))
+
+
+def _version(table: pd.DataFrame) -> str:
+    digest = hashlib.sha256()
+    for row in table.itertuples(index=False):
+        for value in row:
+            digest.update(value.astype("<f8").tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
+            digest.update(b"\0")
+    return digest.hexdigest()[:16]

@@ -1,0 +1,240 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from badexp_assets.entropy import EntropyParams, build_reference, kl_divergence, kl_null, score_exposures
+from badexp_assets.errors import InputError
+from badexp_assets.tables import SCHEMAS, read_table, write_table
+
+PARAMS = EntropyParams(gradient_points=2000)
+BINS = 18
+SHAPE = 1 + 0.3 * np.cos(2 * (np.arange(BINS) + 0.5) * math.pi / BINS)  # a bias that every exposure has
+
+
+def survey(n_exposures=60, n_ccds=4, per_ccd=40, seed=0, filters=("g", "r"), p=SHAPE, first=1):
+    """Histograms of exposures without any anomaly."""
+    rng = np.random.default_rng(seed)
+    share = p / p.sum()
+    rows = []
+    for expnum in range(first, first + n_exposures):
+        for ccdnum in range(1, n_ccds + 1):
+            source = rng.multinomial(per_ccd, share).astype(np.int32)
+            gradient = rng.multinomial(2000, np.full(BINS, 1 / BINS)).astype(np.int32)
+            rows.append((expnum, ccdnum, filters[expnum % len(filters)], per_ccd, source, 2000, gradient))
+    return pd.DataFrame(rows, columns=SCHEMAS["night_orientations"].column_names)
+
+
+def exposures_of(orientations):
+    table = orientations[["expnum", "filter"]].drop_duplicates().assign(night="2018-01-01", status="scored")
+    return table.reset_index(drop=True)
+
+
+def test_the_reference_is_the_mean_of_the_normalised_histograms():
+    orientations = survey()
+    table = build_reference(orientations, PARAMS)
+    assert list(zip(table["filter"], table["kind"], strict=True)) == [
+        ("g", "source"),
+        ("g", "background"),
+        ("r", "source"),
+        ("r", "background"),
+    ]
+    of_g = orientations[orientations["filter"] == "g"]
+    by_exposure = np.stack([np.sum(list(rows["source_counts"]), axis=0) for _, rows in of_g.groupby("expnum")])
+    np.testing.assert_allclose(table["p"][0], (by_exposure / 160).mean(axis=0))
+    np.testing.assert_allclose(table["p"][1], (np.stack(list(of_g["gradient_counts"])) / 2000).mean(axis=0))
+    for column in ("p", "p_trimmed"):
+        np.testing.assert_allclose([p.sum() for p in table[column]], 1)
+    assert list(table["n_exposures"]) == [30] * 4
+    assert list(table["n_counts"]) == [30 * 160, 30 * 8000] * 2
+
+
+def test_an_exposure_of_many_sources_weighs_no_more_than_one_of_few():
+    orientations = survey(2, 1, 40, filters=("g",))
+    orientations.at[0, "source_counts"] = np.eye(BINS, dtype=np.int32)[0] * 10_000
+    orientations.at[1, "source_counts"] = np.ones(BINS, np.int32) * 5
+    p = build_reference(orientations, PARAMS)["p"][0]
+    assert p[0] == pytest.approx(0.5 + 0.5 / BINS)
+
+
+def test_the_version_follows_the_content():
+    first, again, other = (build_reference(survey(seed=seed), PARAMS) for seed in (0, 0, 1))
+    assert first["version"].nunique() == 1
+    assert first["version"][0] == again["version"][0] != other["version"][0]
+
+
+def test_the_reference_does_not_depend_on_the_order_or_index_of_its_rows():
+    orientations = survey()
+    shuffled = orientations.sample(frac=1, random_state=1)
+    shuffled.index = np.zeros(len(shuffled), int)  # as nights concatenated without ignore_index
+    assert build_reference(shuffled, PARAMS)["version"][0] == build_reference(orientations, PARAMS)["version"][0]
+
+
+def test_the_trimmed_mean_is_not_pulled_by_anomalies():
+    orientations = survey(filters=("g",))
+    spoilt = orientations["expnum"] <= 4
+    for row in np.flatnonzero(spoilt):
+        orientations.at[row, "source_counts"] = np.eye(BINS, dtype=np.int32)[5] * 40
+    table = build_reference(orientations, PARAMS)
+    truth = SHAPE / SHAPE.sum()
+    assert table["p"][0][5] > truth[5] * 1.7
+    assert table["p_trimmed"][0][5] == pytest.approx(truth[5], rel=0.2)
+
+
+def test_exposures_with_few_sources_are_left_out_and_counted():
+    poor = survey(5, 2, 10, seed=3, filters=("g",), first=1000)
+    poor["gradient_counts"] = [np.zeros(BINS, np.int32)] * len(poor)
+    lonely = survey(1, 1, 5, filters=("Y",), first=2000)
+    table = build_reference(pd.concat([survey(), poor, lonely]), PARAMS)
+    assert list(table["filter"]) == ["Y", "g", "g", "r", "r"]
+    counted = {(b, k): n for b, k, n in zip(table["filter"], table["kind"], table["n_left_out"], strict=True)}
+    assert counted == {
+        ("Y", "background"): 0,
+        ("g", "source"): 5,
+        ("g", "background"): 5,
+        ("r", "source"): 0,
+        ("r", "background"): 0,
+    }
+    assert table.attrs["left_out"]["Y", "source"] == 1
+
+
+def test_a_bin_never_seen_makes_no_divergence_infinite():
+    p = SHAPE.copy()
+    p[4] = 0
+    orientations = survey(6, p=p, filters=("g",))
+    reference = build_reference(orientations, PARAMS)
+    assert reference["p"][0][4] > 0
+    odd = survey(1, filters=("g",), first=99)
+    scores = score_exposures(odd, exposures_of(odd), reference, PARAMS)
+    assert np.isfinite(scores["kl_source"][0])
+
+
+def test_an_empty_survey_gives_an_empty_reference_and_reasons(tmp_path):
+    empty = survey(0)
+    reference = build_reference(empty, PARAMS)
+    write_table(reference, tmp_path / "reference.parquet", SCHEMAS["entropy_reference"])
+    night = survey(2)
+    scores = score_exposures(night, exposures_of(night), read_table(tmp_path / "reference.parquet"), PARAMS)
+    assert list(scores["reason"]) == [
+        f"no reference for sources in band {b}; no reference for background in band {b}" for b in ("r", "g")
+    ]
+    assert scores["reference"].isna().all()
+    assert len(score_exposures(empty, exposures_of(empty), reference, PARAMS)) == 0
+
+
+def test_scores_are_divergences_of_the_counts_summed_over_ccds():
+    orientations = survey()
+    reference = build_reference(orientations, PARAMS)
+    scores = score_exposures(orientations, exposures_of(orientations), reference, PARAMS)
+    one = orientations[orientations["expnum"] == 7]
+    p_source, p_background = reference["p"][2], reference["p"][3]
+    row = scores[scores["expnum"] == 7].iloc[0]
+    kl = kl_divergence(np.sum(list(one["source_counts"]), axis=0), p_source)
+    assert row["kl_source"] == pytest.approx(kl)
+    mean, sd = kl_null(p_source, 160)
+    assert row["z_source"] == pytest.approx((kl - mean) / sd)
+    background = np.mean([kl_divergence(c, p_background) for c in one["gradient_counts"]])
+    assert row["kl_background"] == pytest.approx(background)
+    assert row["z_background"] == pytest.approx((background - reference["kl_median"][3]) / reference["kl_sd"][3])
+    assert row["reference"] == reference["version"][0]
+    assert scores["reason"].isna().all()
+
+
+def test_z_scores_of_a_survey_without_anomalies_are_about_0_with_deviation_1():
+    orientations = survey(300, filters=("g",))
+    scores = score_exposures(orientations, exposures_of(orientations), build_reference(orientations, PARAMS), PARAMS)
+    for column in ("z_source", "z_background"):
+        assert abs(scores[column].median()) < 0.3
+        assert scores[column].std() == pytest.approx(1, abs=0.2)
+
+
+def test_few_sources_do_not_rise_to_the_top_and_a_real_trail_does():
+    orientations = survey(100, filters=("g",))
+    few = survey(50, 1, 35, seed=8, filters=("g",), first=1000)
+    trail = survey(1, p=SHAPE + 2 * np.eye(BINS)[12], filters=("g",), first=2000)
+    reference = build_reference(orientations, PARAMS)
+    night = pd.concat([few, trail])
+    scores = score_exposures(night, exposures_of(night), reference, PARAMS).set_index("expnum")
+    assert scores["kl_source"].drop(2000).max() > scores["kl_source"][2000]  # what a plain divergence would do
+    assert scores["z_source"].idxmax() == 2000
+    assert scores["z_source"][2000] > 6
+    assert scores["z_source"].drop(2000).max() < 5
+
+
+def test_the_preferred_angle_is_that_of_the_trails():
+    reference = build_reference(survey(100, filters=("g",)), PARAMS)
+    night = survey(1, p=SHAPE + 10 * np.eye(BINS)[12], filters=("g",))
+    angle = score_exposures(night, exposures_of(night), reference, PARAMS)["source_angle"][0]
+    assert angle == pytest.approx(math.radians(125), abs=math.radians(5))
+
+
+def test_every_exposure_has_a_row_and_every_missing_score_a_reason(tmp_path):
+    reference = build_reference(survey(filters=("g",)), PARAMS)
+    night = pd.concat([survey(1, 2, 6, filters=("g",), first=500), survey(1, filters=("z",), first=501)])
+    night["gradient_counts"] = [np.full(BINS, 1 if f == "g" else 100, np.int32) for f in night["filter"]]
+    listed = pd.concat(
+        [
+            exposures_of(night),
+            pd.DataFrame([{"expnum": 502, "filter": "g", "night": "2018-01-01", "status": "failed"}]),
+        ]
+    )
+    scores = score_exposures(night, listed, reference, PARAMS)
+    assert list(scores["expnum"]) == [500, 501, 502]
+    assert list(scores["n_sources"]) == [12, 160, 0]
+    assert scores["reason"][0] == "too few sources (12 < 30); too few gradient points (18 < 200) in every CCD"
+    assert scores["reason"][1] == "no reference for sources in band z; no reference for background in band z"
+    assert scores["reason"][2] == "no CCD was measured"
+    assert scores[["kl_source", "z_source", "kl_background", "z_background", "source_angle"]].isna().all(axis=None)
+    write_table(scores, tmp_path / "scores.parquet", SCHEMAS["night_entropy_scores"])
+    stored = read_table(tmp_path / "scores.parquet")
+    assert stored["reference"].isna().tolist() == [False, True, False]
+
+
+def test_a_ccd_with_few_points_does_not_count_in_the_background():
+    orientations = survey(filters=("g",))
+    reference = build_reference(orientations, PARAMS)
+    night = survey(1, 3, filters=("g",), first=900)
+    night.at[1, "gradient_counts"] = np.eye(BINS, dtype=np.int32)[0] * 150
+    scores = score_exposures(night, exposures_of(night), reference, PARAMS)
+    assert (scores["n_ccds"][0], scores["n_ccds_background"][0]) == (3, 2)
+    assert scores["kl_background"][0] < 0.02
+
+
+def test_a_reference_of_one_exposure_has_no_scatter_and_says_so():
+    orientations = survey(1, filters=("g",))
+    scores = score_exposures(orientations, exposures_of(orientations), build_reference(orientations, PARAMS), PARAMS)
+    assert scores["reason"][0] == "no scatter of kl_background in the reference (1 exposures)"
+    assert math.isnan(scores["z_background"][0])
+    assert scores["kl_background"][0] >= 0
+
+
+def test_the_reference_survives_parquet_and_scores_alike(tmp_path):
+    orientations = survey()
+    reference = build_reference(orientations, PARAMS)
+    write_table(reference, tmp_path / "reference.parquet", SCHEMAS["entropy_reference"])
+    write_table(orientations, tmp_path / "night.parquet", SCHEMAS["night_orientations"])
+    listed = exposures_of(orientations)
+    for params in (PARAMS, EntropyParams(gradient_points=2000, reference="trimmed")):
+        direct = score_exposures(orientations, listed, reference, params)
+        stored = score_exposures(
+            read_table(tmp_path / "night.parquet"), listed, read_table(tmp_path / "reference.parquet"), params
+        )
+        pd.testing.assert_frame_equal(direct, stored)
+
+
+def test_other_numbers_of_bins_are_refused_by_name():
+    orientations = survey(4)
+    with pytest.raises(InputError, match=r"source_counts has 18 bins and entropy\.bins is 36"):
+        build_reference(orientations, EntropyParams(bins=36))
+    with pytest.raises(InputError, match=r"entropy_reference: g source has 18 bins and entropy\.bins is 36"):
+        score_exposures(
+            survey(0), exposures_of(survey(0)), build_reference(orientations, PARAMS), EntropyParams(bins=36)
+        )
+
+
+def test_an_exposure_with_two_filters_is_refused():
+    orientations = survey(2)
+    orientations.loc[1, "filter"] = "z"
+    with pytest.raises(InputError, match="exposure 1 has filters r, z"):
+        build_reference(orientations, PARAMS)

@@ -1,0 +1,79 @@
+"""Embedding a stream of CCD images in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import torch
+
+from badexp_assets.errors import InputError, ModelError
+from badexp_assets.vision.backbones import Backbone
+from badexp_assets.vision.recipes import Recipe
+
+
+class Embedder:
+    """Collects prepared images and embeds them `batch_size` at a time; every image comes out once, in order.
+
+    Memory: at most `batch_size` prepared images are held.
+    """
+
+    def __init__(self, backbone: Backbone, recipe: Recipe, batch_size: int = 8) -> None:
+        if batch_size < 1:
+            raise InputError(f"batch_size: {batch_size} found; at least 1 allowed")
+        if (recipe.mean, recipe.std) != (backbone.mean, backbone.std):
+            raise InputError(f"recipe {recipe.id} was not made for backbone {backbone.name}; use load_recipe with it")
+        self.backbone = backbone
+        self.recipe = recipe
+        self.batch_size = batch_size
+        self._keys: list[Any] = []
+        self._images: list[np.ndarray] = []
+
+    @property
+    def backbone_id(self) -> str:
+        """Name and weights of the network."""
+        return self.backbone.id
+
+    @property
+    def recipe_id(self) -> str:
+        """Name, version and size of the preprocessing."""
+        return self.recipe.id
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self.backbone.dim
+
+    def add(
+        self,
+        key: Hashable,
+        image: np.ndarray,
+        mask: np.ndarray | None = None,
+        sky: float | None = None,
+        noise: float | None = None,
+    ) -> list[tuple[Any, np.ndarray]]:
+        """Take an image (see `Recipe.prepare`) and return the (key, float32 (dim,)) pairs that are finished now.
+
+        An image that can't be prepared raises InputError and is not taken; those taken before it stay. A vector with
+        non-finite values raises ModelError and the batch is dropped.
+        """
+        self._images.append(self.recipe.prepare(image, mask, sky, noise))
+        self._keys.append(key)
+        return self.flush() if len(self._keys) >= self.batch_size else []
+
+    def flush(self) -> list[tuple[Any, np.ndarray]]:
+        """Embed what is waiting and return its (key, vector) pairs; an empty list when nothing is."""
+        if not self._keys:
+            return []
+        keys, images = self._keys, self._images
+        self._keys, self._images = [], []
+        vectors = self.backbone.embed(torch.from_numpy(np.stack(images))).numpy()
+        finite = np.isfinite(vectors).all(axis=1)
+        if not finite.all():
+            lost = [key for key, ok in zip(keys, finite, strict=True) if not ok]
+            raise ModelError(
+                f"backbone {self.backbone.id} with recipe {self.recipe.id}: non-finite vector for {lost[0]!r} "
+                f"({len(lost)} of a batch of {len(keys)}); are its pixels in ADU, and its weights whole?"
+            )
+        return list(zip(keys, vectors, strict=True))

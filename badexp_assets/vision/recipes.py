@@ -1,0 +1,106 @@
+"""Recipes by name and version: what is done to a CCD image before a backbone sees it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from badexp_assets.errors import InputError
+
+if TYPE_CHECKING:
+    from badexp_assets.vision.backbones import Backbone
+
+# Versions change whenever the pixels that come out change, so that old and new vectors are never mixed.
+RECIPES = {"paper": 1, "scaled": 1}
+# Codes of the CP mask (NOIRLab: 1 bad, 2 no value, 5 cosmic ray, 6 low weight) whose pixels say nothing of the sky.
+# Transients and streaks (7, 8) stay: a trail may be why an exposure is bad.
+FILLED = (1, 2, 5, 6)
+SATURATED = (3, 4)
+# Range that is kept, in units of the sky noise: below and above, pixels are clipped.
+_LOW, _HIGH = -4.0, 1000.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A preprocessing that gives images of `rows` x `columns` px. Made by `load_recipe`; can be sent to processes."""
+
+    name: str
+    version: int
+    rows: int
+    columns: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    @property
+    def id(self) -> str:
+        """Name, version and size, as stored with every embedding."""
+        return f"{self.name}-{self.version}-{self.rows}x{self.columns}"
+
+    def prepare(
+        self, image: np.ndarray, mask: np.ndarray | None = None, sky: float | None = None, noise: float | None = None
+    ) -> np.ndarray:
+        """Return the float32 (3, rows, columns) array that the backbone takes; rows of the image stay rows.
+
+        `image`: (rows, columns), ADU, any size and real type; it is stretched to the recipe's size, whatever its
+        aspect. `mask`: codes of the CP mask, same shape, or None. `sky` (ADU) and `noise` (standard deviation of the
+        sky, ADU) are only used by `scaled`. Non-finite pixels become 0 in `paper` and sky in `scaled`, unless the
+        mask calls them saturated.
+        Raises InputError for an image that is empty or not two-dimensional, a mask of another shape, or sky and noise
+        that `scaled` can't use.
+        """
+        if image.ndim != 2 or not image.size:
+            raise InputError(f"image: shape {image.shape} found; (rows, columns) with at least 1 x 1 px allowed")
+        if mask is not None and mask.shape != image.shape:
+            raise InputError(f"mask: shape {mask.shape} found; that of the image, {image.shape}, allowed")
+        pixels = torch.from_numpy(np.array(image, dtype=np.float32, order="C"))
+        if self.name == "paper":
+            return self._paper(pixels)
+        return self._scaled(pixels, mask, sky, noise)
+
+    def _paper(self, pixels: torch.Tensor) -> np.ndarray:
+        """Raw counts, one channel copied to three, bilinear without antialias (the ViT + kNN paper)."""
+        pixels.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
+        small = F.interpolate(pixels[None, None], (self.rows, self.columns), mode="bilinear", antialias=False)[0]
+        return small.expand(3, -1, -1).contiguous().numpy()
+
+    def _scaled(
+        self, pixels: torch.Tensor, mask: np.ndarray | None, sky: float | None, noise: float | None
+    ) -> np.ndarray:
+        """asinh((pixel - sky) / noise) from -4 to 1000 noise mapped onto [0, 1], then the backbone's normalisation."""
+        if sky is None or not math.isfinite(sky):
+            raise InputError(f"sky: {sky} found; a finite level in ADU is needed by recipe {self.name}")
+        if noise is None or not math.isfinite(noise) or noise <= 0:
+            raise InputError(f"noise: {noise} found; a finite value above 0 ADU is needed by recipe {self.name}")
+        pixels.sub_(sky).div_(noise).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0).clamp_(_LOW, _HIGH)
+        if mask is not None and mask.any():
+            pixels[torch.from_numpy(np.isin(mask, FILLED))] = 0.0
+            pixels[torch.from_numpy(np.isin(mask, SATURATED))] = _HIGH
+        low, high = math.asinh(_LOW), math.asinh(_HIGH)
+        pixels.asinh_().sub_(low).div_(high - low)
+        small = F.interpolate(pixels[None, None], (self.rows, self.columns), mode="bilinear", antialias=True)[0]
+        mean, std = (torch.tensor(v, dtype=torch.float32)[:, None, None] for v in (self.mean, self.std))
+        return ((small - mean) / std).contiguous().numpy()
+
+
+def load_recipe(name: str, backbone: Backbone, rows: int = 0, columns: int = 0) -> Recipe:
+    """Return the recipe `name` (a key of RECIPES) for `backbone`, giving images of `rows` x `columns` px.
+
+    Both sizes are rounded to the nearest multiple of the backbone's patch. 0 and 0 take the default: 2352 x 1176 px for
+    DINOv2 (168 x 84 patches, the paper's) and for `paper`; 512 x 256 for EfficientNet with `scaled`.
+    Raises InputError for an unknown name, or when only one of the sizes is given or one is negative.
+    """
+    if name not in RECIPES:
+        raise InputError(f"recipe {name!r} is not known; known: {', '.join(RECIPES)}")
+    if min(rows, columns) < 0 or (rows == 0) != (columns == 0):
+        raise InputError(f"rows, columns: {rows}, {columns} found; two numbers above 0, or 0 and 0, allowed")
+    if not rows:
+        large = name == "paper" or backbone.name.startswith("dinov2")
+        rows, columns = (2352, 1176) if large else (512, 256)
+    patch = backbone.patch
+    sizes = [max(1, round(n / patch)) * patch for n in (rows, columns)]
+    return Recipe(name, RECIPES[name], sizes[0], sizes[1], backbone.mean, backbone.std)

@@ -1,0 +1,242 @@
+"""The paper's classifier: scaler, PCA, variance threshold, k nearest neighbours; fitted once, then only read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version as library_version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from badexp_assets.classify.checks import GOOD, check_training, refuse_non_finite
+from badexp_assets.errors import InputError, ModelError
+
+SCALERS = ("minmax", "standard", "maxabs", "robust", "power", "quantile")
+METRICS = ("manhattan", "euclidean", "chebyshev", "cosine")
+_CHUNK = 20_000  # vectors classified at once
+
+
+@dataclass(frozen=True)
+class PipelineParams:
+    """Parameters of the pipeline; the defaults are what the ViT + kNN paper's search found.
+
+    `scaler`: one of SCALERS. `n_components`: PCA components (at most what the data allow). `variance_threshold`:
+    components below this variance are dropped. `n_neighbors`: k. `metric`: one of METRICS. `seed`: of the PCA solver.
+    """
+
+    scaler: str = "minmax"
+    n_components: int = 15
+    variance_threshold: float = 0.001
+    n_neighbors: int = 7
+    metric: str = "manhattan"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("scaler", SCALERS), ("metric", METRICS)):
+            if getattr(self, name) not in allowed:
+                raise InputError(f"{name}: {getattr(self, name)!r} found; allowed: {', '.join(allowed)}")
+        for name in ("n_components", "n_neighbors"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: {getattr(self, name)} found; at least 1 allowed")
+        if not self.variance_threshold >= 0:
+            raise InputError(f"variance_threshold: {self.variance_threshold} found; at least 0 allowed")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed: {self.seed} found; 0 to 2**32 - 1 allowed")
+
+
+@dataclass(frozen=True)
+class FittedPipeline:
+    """A fitted classifier of CCD vectors. `steps` is the scikit-learn Pipeline, `votes` the weights of training rows.
+
+    `categories` are sorted; `codes` indexes them per training row. `card` says what it was made from and with.
+    """
+
+    steps: Any
+    categories: tuple[str, ...]
+    codes: np.ndarray
+    votes: np.ndarray
+    card: dict[str, Any] = field(repr=False)
+
+    @property
+    def version(self) -> str:
+        """Hash of training vectors, categories, weights, parameters, backbone and recipe."""
+        return str(self.card["version"])
+
+    @property
+    def dim(self) -> int:
+        """Length of the vectors it takes."""
+        return int(self.card["dim"])
+
+    @property
+    def findings(self) -> list[str]:
+        """What a person should know about the fit, a sentence each."""
+        return list(self.card["findings"])
+
+    def check_fits(self, backbone: str, recipe: str) -> None:
+        """Raise ModelError unless vectors of this backbone and recipe (their ids) are what it was trained on."""
+        for what, found in (("backbone", backbone), ("recipe", recipe)):
+            if found != self.card[what]:
+                raise ModelError(
+                    f"model {self.version} was trained on vectors of {what} {self.card[what]}; {found} found: "
+                    f"embed these images with the model's {what}, or fit a model on vectors of {found}"
+                )
+
+    def predict(self, vectors: np.ndarray, backbone: str | None = None, recipe: str | None = None) -> pd.DataFrame:
+        """Classify (n, dim) vectors; one row each, in order, with float32 probabilities.
+
+        Columns: category (the most probable; the first in alphabetical order among equals), probability (its own),
+        p_bad = 1 - P(good), and p_<category> for every category in training. P is the share of the votes of the k
+        nearest training rows (the paper; sevenths at k = 7); with weights in training, each row votes with its weight.
+        Raises ModelError for vectors of another length, backbone or recipe, InputError for non-finite values.
+        """
+        if backbone is not None or recipe is not None:
+            self.check_fits(backbone or self.card["backbone"], recipe or self.card["recipe"])
+        vectors = np.asarray(vectors, dtype=np.float32)
+        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
+            raise ModelError(
+                f"model {self.version} takes vectors (n, {self.dim}); {vectors.shape} found: embed these images with "
+                f"backbone {self.card['backbone']}, or fit a model on vectors of this length"
+            )
+        refuse_non_finite(vectors)
+        shares = np.zeros((len(vectors), len(self.categories)))
+        for start in range(0, len(vectors), _CHUNK):
+            shares[start : start + _CHUNK] = self._shares(vectors[start : start + _CHUNK])
+        top = shares.argmax(axis=1)
+        table = {
+            "category": pd.Series(np.array(self.categories, dtype=object)[top], dtype="str"),
+            "probability": shares[np.arange(len(top)), top].astype(np.float32),
+            "p_bad": (1.0 - shares[:, self.categories.index(GOOD)]).astype(np.float32),
+        }
+        table |= {f"p_{c}": shares[:, i].astype(np.float32) for i, c in enumerate(self.categories)}
+        return pd.DataFrame(table)
+
+    def _shares(self, vectors: np.ndarray) -> np.ndarray:
+        """Return the (n, categories) shares of votes. scikit-learn's kNN can't weight training rows, hence not its."""
+        neighbours = self.steps[-1].kneighbors(self.steps[:-1].transform(vectors), return_distance=False)
+        votes = self.votes[neighbours]
+        codes = self.codes[neighbours]
+        shares = np.stack([np.where(codes == c, votes, 0.0).sum(axis=1) for c in range(len(self.categories))], axis=1)
+        return shares / votes.sum(axis=1, keepdims=True)
+
+    def save(self, folder: Path) -> None:
+        """Store the model as `folder` (one folder per model): `pipeline.skops` and `model_card.json`, all or nothing.
+
+        The same version there already is left as it is. Raises ModelError when `folder` holds anything else.
+        """
+        from badexp_assets.classify.storage import save_pipeline
+
+        save_pipeline(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: Path) -> FittedPipeline:
+        """Read a model that `save` wrote. Raises ModelError when it is missing, damaged or holds foreign types."""
+        from badexp_assets.classify.storage import load_pipeline
+
+        return load_pipeline(Path(folder))
+
+
+def fit_pipeline(
+    vectors: np.ndarray,
+    categories: Sequence[str] | pd.Series,
+    params: PipelineParams,
+    backbone: str,
+    recipe: str,
+    weights: Sequence[float] | np.ndarray | None = None,
+) -> FittedPipeline:
+    """Fit the pipeline on (n, dim) vectors and their n categories, made with `backbone` and `recipe` (their ids).
+
+    `weights` (above 0, one per row; None: all 1, as in the paper): each training row votes with its weight. They do not
+    touch scaler and PCA. A category with fewer rows than half of k is kept; the findings say that it can hardly win.
+    Raises InputError for non-finite vectors, lengths that disagree, no good rows, nothing but good rows, bad weights,
+    or a variance threshold that no component reaches.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.feature_selection import VarianceThreshold
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import Pipeline
+
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    names = np.asarray(categories, dtype=object)
+    votes = np.ones(len(names)) if weights is None else np.asarray(weights, dtype=np.float64)
+    check_training(vectors, names, votes)
+    known, codes = np.unique(names.astype(str), return_inverse=True)
+    counts = {str(c): int(n) for c, n in zip(known, np.bincount(codes), strict=True)}
+    n_components = min(params.n_components, *vectors.shape)
+    n_neighbors = min(params.n_neighbors, len(vectors))
+    steps = Pipeline(
+        [
+            ("scaler", _scaler(params, len(vectors))),
+            ("pca", PCA(n_components=n_components, random_state=params.seed)),
+            ("variance", VarianceThreshold(params.variance_threshold)),
+            ("knn", KNeighborsClassifier(n_neighbors=n_neighbors, metric=params.metric)),
+        ]
+    )
+    try:
+        steps.fit(vectors, codes)
+    except ValueError as error:
+        raise InputError(
+            f"variance_threshold: {params.variance_threshold} found and no component varies as much ({error}); "
+            "lower it, or use another scaler"
+        ) from error
+    digest = hashlib.sha256()
+    inputs = {
+        "params": asdict(params),
+        "backbone": backbone,
+        "recipe": recipe,
+        "categories": names.astype(str).tolist(),
+    }
+    for part in (vectors.tobytes(), votes.tobytes(), json.dumps(inputs, sort_keys=True).encode()):
+        digest.update(part)
+    kept = int(steps["variance"].get_support().sum())
+    card = {
+        "version": digest.hexdigest()[:12],
+        "backbone": backbone,
+        "recipe": recipe,
+        "dim": vectors.shape[1],
+        "params": asdict(params),
+        "seed": params.seed,
+        "n_train": len(vectors),
+        "n_per_category": counts,
+        "weighted": weights is not None,
+        "n_components": n_components,
+        "n_components_kept": kept,
+        "explained_variance": round(float(steps["pca"].explained_variance_ratio_.sum()), 6),
+        "n_neighbors": n_neighbors,
+        "libraries": {n: library_version(n) for n in ("scikit-learn", "numpy", "skops")},
+        "findings": _findings(params, vectors.shape, n_components, n_neighbors, counts),
+    }
+    return FittedPipeline(steps, tuple(str(c) for c in known), codes.astype(np.int32), votes, card)
+
+
+def _scaler(params: PipelineParams, n_rows: int) -> Any:
+    from sklearn import preprocessing as p
+
+    if params.scaler == "quantile":
+        return p.QuantileTransformer(n_quantiles=min(1000, n_rows), random_state=params.seed)
+    return {
+        "minmax": p.MinMaxScaler,
+        "standard": p.StandardScaler,
+        "maxabs": p.MaxAbsScaler,
+        "robust": p.RobustScaler,
+        "power": p.PowerTransformer,
+    }[params.scaler]()
+
+
+def _findings(
+    params: PipelineParams, shape: tuple[int, ...], n_components: int, n_neighbors: int, counts: dict[str, int]
+) -> list[str]:
+    found = []
+    if n_components < params.n_components:
+        found.append(f"n_components lowered from {params.n_components} to {n_components}: {shape[0]} x {shape[1]} data")
+    if n_neighbors < params.n_neighbors:
+        found.append(f"n_neighbors lowered from {params.n_neighbors} to {n_neighbors}: that many training images")
+    few = {c: n for c, n in counts.items() if n <= n_neighbors // 2}
+    if few:
+        names = ", ".join(f"{c} ({n})" for c, n in few.items())
+        found.append(f"too few images to win a vote of {n_neighbors}: {names}")
+    return found

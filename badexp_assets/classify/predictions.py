@@ -1,0 +1,47 @@
+"""What a fitted pipeline says of a night's CCDs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from badexp_assets.classify.pipeline import FittedPipeline
+from badexp_assets.errors import InputError, ModelError
+
+
+def predict_night(model: FittedPipeline, embeddings: pd.DataFrame, ccds: pd.DataFrame) -> pd.DataFrame:
+    """Return the `night_predictions` rows, with p_<category>, of the CCDs with a vector of the model's kind.
+
+    `embeddings`: a night_embeddings table; vectors of other backbones or recipes may stand beside and are passed over.
+    `ccds`: expnum, ccdnum, drawn (night_ccds). Rows come by (expnum, ccdnum). A night without vectors gives no rows.
+    Raises ModelError when none of the vectors are the model's kind, or some CCD has only vectors of another kind;
+    InputError when a CCD is not in `ccds`.
+    """
+    fits = (embeddings["backbone"] == model.card["backbone"]) & (embeddings["recipe"] == model.card["recipe"])
+    key = ["expnum", "ccdnum"]
+    table = embeddings[fits].sort_values(key).reset_index(drop=True)
+    left = len(embeddings[key].drop_duplicates()) - len(table)
+    if left:
+        other = embeddings[~fits].iloc[0]
+        if not len(table):
+            model.check_fits(str(other["backbone"]), str(other["recipe"]))
+        raise ModelError(
+            f"model {model.version}: {left} of {left + len(table)} CCDs have no vector of backbone "
+            f"{model.card['backbone']} and recipe {model.card['recipe']}, only of {other['backbone']} and "
+            f"{other['recipe']}: embed the night again, or fit a model on those"
+        )
+    vectors = np.stack(table["embedding"].to_list()) if len(table) else np.empty((0, model.dim), np.float32)
+    found = model.predict(vectors)
+    drawn = table[key].merge(ccds[[*key, "drawn"]], how="left", on=key, validate="1:1")["drawn"]
+    if drawn.isna().any():
+        lost = table.loc[drawn.isna().to_numpy(), key].iloc[0]
+        raise InputError(
+            f"ccds: {int(drawn.isna().sum())} embedded CCD(s) are not in it, e.g. exposure {lost['expnum']} "
+            f"CCD {lost['ccdnum']}; the tables of one night pass are needed"
+        )
+    first = found[["category", "probability", "p_bad"]]
+    result = pd.concat([table[key], first], axis=1)
+    result["drawn"] = drawn.astype(bool).to_numpy()
+    result["model"] = pd.Series(model.version, index=result.index, dtype="str")
+    shares = found.drop(columns=list(first.columns))
+    return pd.concat([result, shares], axis=1).astype({"expnum": "int64", "ccdnum": "int16"})

@@ -1,0 +1,104 @@
+"""Storing a fitted pipeline: skops (no code is run on loading) and a model card, in a folder that appears whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from badexp_assets.errors import ModelError
+from badexp_assets.tables.parquet import sync
+
+if TYPE_CHECKING:
+    from badexp_assets.classify.pipeline import FittedPipeline
+
+MODEL_FILE = "pipeline.skops"
+CARD_FILE = "model_card.json"
+# Types beyond skops' own list that a pipeline may hold: scikit-learn's distances and search trees.
+_TRUSTED_PREFIXES = ("sklearn.metrics._dist_metrics.", "sklearn.neighbors._kd_tree.", "sklearn.neighbors._ball_tree.")
+
+
+def save_pipeline(model: FittedPipeline, folder: Path) -> None:
+    """Write `model` as `folder`; see FittedPipeline.save."""
+    import skops.io
+
+    if folder.exists():
+        if not folder.is_dir():
+            raise ModelError(f"{folder}: a file is there; a folder that does not exist yet is needed")
+        if any(folder.iterdir()):
+            _keep(model, folder)
+            return
+    temporary: Path | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        temporary.chmod(0o755)
+        skops.io.dump({"steps": model.steps, "codes": model.codes, "votes": model.votes}, temporary / MODEL_FILE)
+        card = model.card | {"categories": list(model.categories), "sha256": _sha256(temporary / MODEL_FILE)}
+        (temporary / CARD_FILE).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        for path in (temporary / MODEL_FILE, temporary / CARD_FILE, temporary):
+            sync(path)
+        os.rename(temporary, folder)
+        sync(folder.parent)
+    except OSError as error:
+        if folder.is_dir() and any(folder.iterdir()):  # another process was faster
+            _keep(model, folder)
+            return
+        raise ModelError(f"{folder}: the model could not be written ({error.strerror or error})") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load_pipeline(folder: Path) -> FittedPipeline:
+    """Read the model in `folder`; see FittedPipeline.load."""
+    import skops.io
+
+    from badexp_assets.classify.pipeline import FittedPipeline
+
+    for name in (CARD_FILE, MODEL_FILE):
+        if not (folder / name).is_file():
+            raise ModelError(
+                f"{folder}: no {name} in it; a model is written there when fitted_pipeline is materialised"
+            )
+    try:
+        card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
+        wanted, categories = card.pop("sha256"), tuple(card.pop("categories"))
+        for key in ("version", "backbone", "recipe", "dim", "findings"):
+            card[key]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{folder / CARD_FILE}: damaged model card ({error})") from error
+    path = folder / MODEL_FILE
+    if _sha256(path) != wanted:
+        raise ModelError(f"{path}: damaged, its content is not what the model card says; fit the model again")
+    foreign = [t for t in skops.io.get_untrusted_types(file=path) if not t.startswith(_TRUSTED_PREFIXES)]
+    if foreign:
+        raise ModelError(f"{path}: holds type(s) that no fitted pipeline has: {', '.join(foreign)}")
+    try:
+        stored = skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
+        codes, votes = np.asarray(stored["codes"]), np.asarray(stored["votes"])
+        return FittedPipeline(stored["steps"], categories, codes, votes, card)
+    except Exception as error:  # whatever an incompatible scikit-learn makes of it
+        raise ModelError(
+            f"{path}: can't be read with the installed libraries ({error}); "
+            f"the model was made with {card.get('libraries')}"
+        ) from error
+
+
+def _keep(model: FittedPipeline, folder: Path) -> None:
+    """Accept a folder that holds this very version, whole; refuse to overwrite anything else."""
+    found = load_pipeline(folder)
+    if found.version != model.version:
+        raise ModelError(
+            f"{folder}: holds model {found.version}; model {model.version} is not written over it: use another folder"
+        )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,1 +1,34 @@
 """Parsers of label files, the taxonomy, and one table of labels with provenance."""
+
+from badexp_assets.labels.bad_expid import read_bad_expid
+from badexp_assets.labels.exclude import read_exclude_list, read_exclude_table
+from badexp_assets.labels.files import (
+    LabelFiles,
+    find_label_files,
+    list_label_files,
+    read_decals,
+    read_delve,
+    read_des,
+    read_survey,
+)
+from badexp_assets.labels.merge import MergedLabels, merge_labels
+from badexp_assets.labels.survey_ccds import read_survey_ccds
+from badexp_assets.labels.taxonomy import Taxonomy, load_taxonomy
+
+__all__ = [
+    "LabelFiles",
+    "MergedLabels",
+    "Taxonomy",
+    "find_label_files",
+    "list_label_files",
+    "load_taxonomy",
+    "merge_labels",
+    "read_bad_expid",
+    "read_decals",
+    "read_delve",
+    "read_des",
+    "read_exclude_list",
+    "read_exclude_table",
+    "read_survey",
+    "read_survey_ccds",
+]

@@ -1,0 +1,208 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from badexp_assets.errors import InputError
+from badexp_assets.labels import load_taxonomy
+from badexp_assets.tables.parquet import to_arrow
+from badexp_assets.tables.schemas import SCHEMAS
+from badexp_assets.training import TrainingParams, build_training_set, split_exposures
+
+TAXONOMY = load_taxonomy()
+CCDS = range(1, 11)
+BAD = {"clouds_transparency": 30, "psf": 10, "ghost_scatter": 8, "wonky": 2, "noise": 1, "fringing": 3}
+N_GOOD = 40
+PARAMS = TrainingParams(good_exposures=20, ccds_per_exposure=5, thin_above=50)
+
+
+def survey(seed=0):
+    """Exposures 1, 2, ... : the bad ones by category, then good ones; ten CCDs each, on six nights."""
+    n = sum(BAD.values()) + N_GOOD
+    expnum = np.arange(1, n + 1)
+    night = [f"2015-03-{10 + e % 6}" for e in expnum]
+    exposures = pd.DataFrame({"expnum": expnum, "night": night, "status": "scored", "status_reason": None})
+    ccds = pd.DataFrame([(e, c) for e in expnum for c in CCDS], columns=["expnum", "ccdnum"]).assign(
+        status="read", status_reason=None
+    )
+    category = np.repeat(list(BAD), list(BAD.values()))
+    labels = pd.DataFrame(
+        [(e, c, k) for e, k in zip(expnum, category, strict=False) for c in CCDS],
+        columns=["expnum", "ccdnum", "category"],
+    ).assign(source="decals")
+    return labels, exposures, ccds
+
+
+def build(params=PARAMS, survey_ccds=None, listed=None, **changes):
+    labels, exposures, ccds = survey()
+    found = {"labels": labels, "exposures": exposures, "ccds": ccds} | changes
+    return build_training_set(survey_ccds=survey_ccds, taxonomy=TAXONOMY, params=params, listed=listed, **found)
+
+
+def ccd_table(exposures, cuts=0, ebv=np.nan):
+    table = pd.DataFrame([(e, c) for e in exposures["expnum"] for c in CCDS], columns=["expnum", "ccdnum"])
+    return table.assign(ccd_cuts=pd.array([cuts] * len(table), "Int64"), ebv=np.full(len(table), ebv, "f4"))
+
+
+def test_the_table_has_the_promised_columns_and_every_ccd_once():
+    made = build()
+    stored = to_arrow(made.table, SCHEMAS["training_set"])
+    assert stored.num_rows == len(made.table)
+    assert not made.table.duplicated(["expnum", "ccdnum"]).any()
+    assert set(made.table["category"]) == {"good", *(set(BAD) - {"fringing"})}
+
+
+def test_an_exposure_is_on_one_side_and_in_one_fold():
+    sides = build().table.groupby("expnum")[["split", "fold"]].nunique()
+    assert (sides == 1).all(axis=None)
+
+
+def test_split_and_folds_are_stratified_by_category():
+    table = build().table.drop_duplicates("expnum")
+    share = table.assign(test=table["split"] == "test").groupby("category")["test"].mean()
+    for category in ("psf", "good", "clouds_transparency"):
+        assert share[category] == pytest.approx(0.3, abs=0.06)
+    folds = table[table["split"] == "train"].groupby(["category", "fold"]).size()
+    for category in ("psf", "good"):
+        assert folds[category].max() - folds[category].min() <= 1
+    assert set(table.loc[table["split"] == "test", "fold"]) == {-1}
+
+
+def test_a_category_of_two_exposures_is_on_both_sides_and_one_of_one_is_trained_on():
+    table = build().table.drop_duplicates("expnum")
+    assert sorted(table.loc[table["category"] == "wonky", "split"]) == ["test", "train"]
+    assert table.loc[table["category"] == "noise", "split"].tolist() == ["train"]
+
+
+def test_large_categories_are_thinned_by_exposure_and_weighted_by_the_inverse():
+    table = build().table
+    clouds = table[table["category"] == "clouds_transparency"]
+    assert clouds["expnum"].nunique() == 10
+    assert len(clouds) == 100
+    assert clouds["weight"].tolist() == [3.0] * 100
+    assert table.loc[table["category"] == "ghost_scatter", "weight"].tolist() == [2.0] * 40
+    assert set(table.loc[table["category"].isin(["psf", "good", "wonky"]), "weight"]) == {1.0}
+
+
+def test_a_small_category_is_not_thinned():
+    table = build(TrainingParams(good_exposures=20)).table
+    assert (table["category"] == "clouds_transparency").sum() == 300
+
+
+def test_the_same_seed_gives_the_same_table_whatever_the_order_of_rows():
+    labels, exposures, ccds = survey()
+    shuffled = build(
+        labels=labels.sample(frac=1, random_state=1),
+        exposures=exposures.sample(frac=1, random_state=2),
+        ccds=ccds.sample(frac=1, random_state=3),
+    )
+    pd.testing.assert_frame_equal(build().table, shuffled.table)
+    other = build(TrainingParams(good_exposures=20, thin_above=50, seed=1)).table
+    assert set(other["expnum"]) != set(build().table["expnum"])
+
+
+def test_the_funnel_adds_up():
+    made = build()
+    steps = made.funnel.set_index("step")
+    assert steps.loc["bad: labelled CCD images", "ccds"] == 540
+    assert steps.loc["bad: of a trained category", "ccds"] == 510
+    assert steps.loc["good: drawn", ["exposures", "ccds"]].tolist() == [20, 100]
+    assert steps.loc["train", "ccds"] + steps.loc["test", "ccds"] == len(made.table)
+    assert steps.loc["train", "exposures"] + steps.loc["test", "exposures"] == made.table["expnum"].nunique()
+
+
+def test_only_ccds_that_were_read_are_used_and_the_others_are_listed_with_reasons():
+    labels, exposures, ccds = survey()
+    exposures.loc[exposures["expnum"] == 31, ["status", "status_reason"]] = ["failed", "no header"]
+    exposures = exposures[exposures["expnum"] != 32]
+    ccds = ccds[~ccds["expnum"].isin([31, 32])]
+    ccds.loc[(ccds["expnum"] == 33) & (ccds["ccdnum"] == 4), ["status", "status_reason"]] = ["failed", "bad tile"]
+    ccds = ccds[~((ccds["expnum"] == 33) & (ccds["ccdnum"] == 5))]
+    made = build(labels=labels, exposures=exposures, ccds=ccds)
+    missing = made.missing.set_index(["expnum", "ccdnum"])["reason"]
+    assert len(missing) == 22
+    assert missing[31, 1] == "the exposure was failed: no header"
+    assert missing[32, 1] == "the exposure is not among the nights that were read"
+    assert missing[33, 4] == "the CCD could not be read: bad tile"
+    assert "no such CCD" in missing[33, 5]
+    used = made.table.merge(made.missing, on=["expnum", "ccdnum"])
+    assert used.empty
+
+
+def test_an_exposure_on_any_line_of_a_list_is_no_good_candidate():
+    first_good = sum(BAD.values()) + 1
+    listed = list(range(first_good, first_good + 30))
+    made = build(listed=[*listed, pd.NA])
+    good = made.table.loc[made.table["category"] == "good", "expnum"]
+    assert set(good) == set(range(first_good + 30, first_good + 40))
+
+
+def test_cut_bits_and_dust_take_good_candidates_out_and_unknown_ones_stay():
+    exposures = survey()[1]
+    first = sum(BAD.values()) + 1
+    table = ccd_table(exposures, ebv=0.01)
+    table.loc[(table["expnum"] < first + 10) & (table["ccdnum"] == 3), "ccd_cuts"] = 512
+    table.loc[table["expnum"].between(first + 10, first + 19), "ebv"] = 0.2
+    table = table[table["expnum"] < first + 30]
+    made = build(TrainingParams(good_exposures=100), survey_ccds=table)
+    good = set(made.table.loc[made.table["category"] == "good", "expnum"])
+    assert good == set(range(first + 20, first + 40))
+    assert made.warnings == ()
+
+
+def test_without_any_dust_value_there_is_a_warning_and_no_cut():
+    made = build(survey_ccds=ccd_table(survey()[1]))
+    assert any("E(B-V)" in w for w in made.warnings)
+    assert not any("ccd_cuts" in w for w in made.warnings)
+    assert len(build().warnings) == 2
+
+
+def test_held_out_nights_are_the_test_split():
+    made = build(TrainingParams(good_exposures=20, hold_out_nights=["2015-03-11"]))
+    assert set(made.table.loc[made.table["split"] == "test", "night"]) == {"2015-03-11"}
+    assert "2015-03-11" not in set(made.table.loc[made.table["split"] == "train", "night"])
+
+
+def test_a_cap_on_ccds_of_a_bad_exposure_holds():
+    table = build(TrainingParams(good_exposures=20, max_ccds_per_bad_exposure=3)).table
+    assert (table[table["category"] != "good"].groupby("expnum").size() == 3).all()
+
+
+def test_no_label_or_no_good_exposure_is_an_error_that_says_what_to_do():
+    labels, exposures, _ = survey()
+    with pytest.raises(InputError, match="add label files"):
+        build(labels=labels.iloc[:0])
+    with pytest.raises(InputError, match="no good candidate is left; materialise nights"):
+        build(listed=exposures["expnum"])
+    with pytest.raises(InputError, match="holds out no image"):
+        build(TrainingParams(hold_out_nights=("1999-01-01",)))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("good_exposures", 0),
+        ("folds", 1),
+        ("test_fraction", 1.0),
+        ("max_ebv", 0),
+        ("thin", ["clouds=2"]),
+        ("thin", ["clouds"]),
+        ("hold_out_nights", "2015-03-11"),
+        ("seed", -1),
+    ],
+)
+def test_a_wrong_option_is_named_with_what_is_allowed(option, value):
+    with pytest.raises(InputError, match=option):
+        TrainingParams(**{option: value})
+
+
+def test_shares_are_given_as_list_or_mapping():
+    assert TrainingParams().shares == {"clouds_transparency": 1 / 3, "ghost_scatter": 0.5, "nobjects": 0.75}
+    assert TrainingParams(thin={"psf": 0.25}).shares == {"psf": 0.25}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 100])
+def test_any_number_of_exposures_can_be_split(n):
+    sides = split_exposures(pd.Series(["psf"] * n, index=range(n)), 0.3, 3, seed=0)
+    assert sorted(sides["expnum"]) == list(range(n))
+    assert (sides["split"] == "test").sum() == (0 if n == 1 else max(1, round(0.3 * n)))
+    assert set(sides.loc[sides["split"] == "train", "fold"]) <= {0, 1, 2}

@@ -1,1 +1,24 @@
-"""Candidates, the verdict store, consensus of reviewers."""
+"""What people should look at, what they answered, and the reject list that follows by a stated rule."""
+
+from badexp_assets.review.candidates import CandidateParams, RankedCandidates, rank_candidates
+from badexp_assets.review.consensus import ConsensusRule, consensus
+from badexp_assets.review.simulated import simulate_reviewers
+from badexp_assets.review.spreadsheets import VerdictFile, collect_verdicts, export_verdicts, read_verdict_file
+from badexp_assets.review.store import VerdictStore
+from badexp_assets.review.verdicts import VERDICTS, tidy_verdicts
+
+__all__ = [
+    "VERDICTS",
+    "CandidateParams",
+    "ConsensusRule",
+    "RankedCandidates",
+    "VerdictFile",
+    "VerdictStore",
+    "collect_verdicts",
+    "consensus",
+    "export_verdicts",
+    "rank_candidates",
+    "read_verdict_file",
+    "simulate_reviewers",
+    "tidy_verdicts",
+]

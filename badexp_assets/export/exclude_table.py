@@ -1,0 +1,56 @@
+"""Writing the exclude table of the DES and DELVE teams."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from badexp_assets.export.words import checked_rejects, words_of
+from badexp_assets.survey.cameras import Camera, load_camera
+from badexp_assets.tables.parquet import atomic_path
+
+
+def write_exclude_table(
+    table: pd.DataFrame, path: str | Path, camera: Camera | None = None, analyst: str = "badexp_assets"
+) -> int:
+    """Write a reject list as FITS table EXPNUM (int32), CCDNUM (int16), REASON (30A), ANALYST (30A), atomically.
+
+    `table` as for `write_bad_expid`; a whole exposure becomes a row for each CCD of the camera, a CCD that is also on
+    the list by itself keeps its own reason. Rows that rest on simulated reviewers have the analyst "simulated".
+    Returns the number of rows written. Raises InputError for an exposure number or CCD that is none.
+    """
+    from astropy.io import fits
+
+    camera = camera or load_camera()
+    rows = checked_rejects(table, camera)
+    simulated = (
+        rows["simulated"].fillna(False).astype(bool) if "simulated" in rows else pd.Series(False, index=rows.index)
+    )
+    flat = pd.DataFrame(
+        {
+            "expnum": rows["expnum"],
+            "ccdnum": rows["ccdnum"],
+            "reason": rows["category"].map(lambda c: words_of(str(c))),
+            "analyst": np.where(simulated, "simulated", analyst),
+        }
+    )
+    whole = flat["ccdnum"].isna()
+    ccds = pd.DataFrame({"ccdnum": pd.array([ccd.ccdnum for ccd in camera.ccds], dtype="Int64")})
+    expanded = flat[whole].drop(columns="ccdnum").merge(ccds, how="cross")
+    both = pd.concat([flat[~whole], expanded[flat.columns]], ignore_index=True).drop_duplicates(["expnum", "ccdnum"])
+    both = both.sort_values(["expnum", "ccdnum"], kind="stable")
+    columns = [
+        fits.Column("EXPNUM", "J", array=both["expnum"].to_numpy(dtype="int32")),
+        fits.Column("CCDNUM", "I", array=both["ccdnum"].to_numpy(dtype="int16")),
+        fits.Column("REASON", "30A", array=_ascii(both["reason"])),
+        fits.Column("ANALYST", "30A", array=_ascii(both["analyst"])),
+    ]
+    with atomic_path(Path(path)) as temporary:
+        fits.BinTableHDU.from_columns(columns, name="EXCLUDE").writeto(temporary, overwrite=True)
+    return len(both)
+
+
+def _ascii(texts: pd.Series) -> np.ndarray:
+    return np.array([str(t).encode("ascii", "replace")[:30] for t in texts], dtype="S30")

@@ -1,0 +1,180 @@
+"""Which exposures a person should look at, why, and in which order."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from badexp_assets.errors import InputError
+from badexp_assets.labels.taxonomy import UNKNOWN, load_taxonomy
+from badexp_assets.tables.schemas import SCHEMAS
+
+_SCORES = {
+    "z_source": "entropy of sources",
+    "z_background": "entropy of the background",
+    "z_mse": "autoencoder error",
+}
+
+
+@dataclass(frozen=True)
+class CandidateParams:
+    """Who becomes a candidate besides the exposures that the classifier's rule calls bad.
+
+    The top fraction of a band by a score, if its z is also at least the floor, so that a clean survey gives none;
+    scores of exposures with fewer than min_sources sources (min_stamps stamps) do not count. max_candidates: 0 for all.
+    include_known: exposures that a list calls bad already become candidates too.
+    """
+
+    entropy_top_fraction: float = 0.05
+    entropy_min_z: float = 3.0
+    min_sources: int = 20
+    autoencoder_top_fraction: float = 0.05
+    autoencoder_min_z: float = 3.0
+    min_stamps: int = 20
+    max_candidates: int = 0
+    include_known: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("entropy_top_fraction", "autoencoder_top_fraction"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"candidates: {name} is {getattr(self, name)!r}; 0 to 1 is allowed")
+        for name in ("min_sources", "min_stamps", "max_candidates"):
+            if getattr(self, name) < 0:
+                raise InputError(f"candidates: {name} is {getattr(self, name)!r}; it can't be negative")
+        for name in ("entropy_min_z", "autoencoder_min_z"):
+            if not math.isfinite(getattr(self, name)):
+                raise InputError(f"candidates: {name} is {getattr(self, name)!r}; a finite number is needed")
+
+
+@dataclass(frozen=True)
+class RankedCandidates:
+    """The `review_candidates` table, and counts: considered, flagged (by what), left out, candidates."""
+
+    table: pd.DataFrame
+    counts: dict[str, int]
+
+
+def rank_candidates(
+    exposures: pd.DataFrame,
+    exposure_predictions: pd.DataFrame,
+    entropy_scores: pd.DataFrame,
+    reconstruction_errors: pd.DataFrame,
+    labels: pd.DataFrame | None,
+    params: CandidateParams | None = None,
+) -> RankedCandidates:
+    """Return `review_candidates`, rank 1 first, and counts of who was flagged by what and who was left out.
+
+    The tables are those of all nights (`night_exposures`, `night_exposure_predictions`, `night_entropy_scores`,
+    `night_reconstruction_errors`); any but the first may be empty. Only exposures with status `scored` are considered.
+    Flagged: is_bad of the classifier; or the top fraction per band of z_source, z_background or the autoencoder error
+    (as a robust z of ln mean_mse in its band: (x - median) / (1.4826 MAD)), each with a floor on z. category: the
+    classifier's if it flags the exposure, else `unknown`, since the other methods name no kind of bad.
+
+    Rank: by how many methods flag it, then by the mean over the methods that scored it of its rank percentile (p_bad
+    over all exposures, the others per band; 1: worst), then by p_bad and expnum. More columns: is_bad, z_source,
+    z_background, z_mse, n_methods, score.
+    """
+    params = params or CandidateParams()
+    table = _join(exposures, exposure_predictions, entropy_scores, reconstruction_errors, params)
+    flags = pd.DataFrame({"classifier": table["is_bad"].astype(bool)})
+    for score in _SCORES:
+        autoencoder = score == "z_mse"
+        flags[score] = _top(
+            table,
+            score,
+            params.autoencoder_top_fraction if autoencoder else params.entropy_top_fraction,
+            params.autoencoder_min_z if autoencoder else params.entropy_min_z,
+        )
+    table["score"] = _mean_percentile(table)
+    flagged = flags.any(axis=1)
+    counts = {"considered": len(table), "flagged": int(flagged.sum())}
+    counts |= {f"flagged_by_{name}": int(flags[name].sum()) for name in flags}
+    known = table["expnum"].isin(_known(labels))
+    counts["known_left_out"] = 0 if params.include_known else int((flagged & known).sum())
+    if not params.include_known:
+        flagged &= ~known
+    table["why"] = _why(table, flags)
+    table["category"] = table["category"].where(flags["classifier"], UNKNOWN)
+    table["n_methods"] = flags.sum(axis=1).astype("int8")
+    order = ["n_methods", "score", "p_bad", "expnum"]
+    chosen = table[flagged].sort_values(order, ascending=[False, False, False, True])
+    kept = chosen.head(params.max_candidates) if params.max_candidates else chosen
+    counts |= {"over_the_maximum": len(chosen) - len(kept), "candidates": len(kept)}
+    kept = kept.assign(rank=np.arange(1, len(kept) + 1)).reset_index(drop=True)
+    columns = SCHEMAS["review_candidates"].column_names
+    kept = kept[[*columns, "is_bad", "z_source", "z_background", "z_mse", "n_methods", "score"]]
+    types = {"p_bad": "float32", "rank": "int64", "is_bad": "bool", "category": "str", "why": "str"}
+    return RankedCandidates(kept.astype(types), counts)
+
+
+def _known(labels: pd.DataFrame | None) -> set[int]:
+    """Exposures that a list calls bad: a label for the whole of it, or of a kind that is trained on.
+
+    A streak noted on one CCD does not keep an exposure from being looked at for something else.
+    """
+    if labels is None or labels.empty:
+        return set()
+    bad = labels["category"].isin(load_taxonomy().categories)
+    if "whole_exposure" in labels:
+        bad |= labels["whole_exposure"].astype(bool)
+    return {int(e) for e in labels.loc[bad, "expnum"].unique()}
+
+
+def _join(
+    exposures: pd.DataFrame,
+    predictions: pd.DataFrame,
+    entropy: pd.DataFrame,
+    errors: pd.DataFrame,
+    params: CandidateParams,
+) -> pd.DataFrame:
+    table = exposures.loc[exposures["status"] == "scored", ["expnum", "night", "filter", "plver", "path"]]
+    table = table.drop_duplicates("expnum", keep="last").astype({"expnum": "int64"})
+    for part, columns in (
+        (predictions, ["category", "p_bad", "n_scored", "n_bad", "is_bad"]),
+        (entropy, ["n_sources", "kl_source", "z_source", "kl_background", "z_background"]),
+        (errors, ["n_stamps", "mean_mse"]),
+    ):
+        part = part[["expnum", *columns]].drop_duplicates("expnum", keep="last").astype({"expnum": "int64"})
+        table = table.merge(part, on="expnum", how="left")
+    numbers = ["p_bad", "n_scored", "n_bad", "n_sources", "kl_source", "z_source", "kl_background", "z_background"]
+    for name in (*numbers, "n_stamps", "mean_mse"):
+        table[name] = pd.to_numeric(table[name], errors="coerce").astype("float64")
+    table["is_bad"] = table["is_bad"].astype("boolean").fillna(False).astype(bool)
+    table["category"] = table["category"].astype(object)
+    table.loc[~(table["n_sources"] >= params.min_sources), "z_source"] = np.nan
+    mse = table["mean_mse"].where((table["mean_mse"] > 0) & (table["n_stamps"] >= params.min_stamps))
+    table["z_mse"] = np.log(mse).groupby(table["filter"]).transform(_robust_z) if len(table) else mse
+    return table
+
+
+def _robust_z(values: pd.Series) -> pd.Series:
+    spread = 1.4826 * (values - values.median()).abs().median()
+    return (values - values.median()) / spread if spread > 0 else values * np.nan
+
+
+def _top(table: pd.DataFrame, score: str, fraction: float, floor: float) -> pd.Series:
+    """Whether an exposure is in the top fraction of its band by a score, and not below the floor."""
+    groups = table.groupby("filter")[score]
+    place = groups.rank(ascending=False, method="min")
+    return (place <= np.ceil(fraction * groups.transform("count"))) & (table[score] >= floor)
+
+
+def _mean_percentile(table: pd.DataFrame) -> pd.Series:
+    ranks = {"p_bad": table["p_bad"].rank(pct=True)}
+    ranks |= {score: table.groupby("filter")[score].rank(pct=True) for score in _SCORES}
+    return pd.DataFrame(ranks).mean(axis=1)  # of the methods that gave a score
+
+
+def _why(table: pd.DataFrame, flags: pd.DataFrame) -> pd.Series:
+    def words(row: pd.Series) -> str:
+        parts = []
+        if flags.at[row.name, "classifier"]:
+            votes = f"classifier: {row['n_bad']:.0f} of {row['n_scored']:.0f} CCDs bad"
+            parts.append(f"{votes} ({row['category']}, P {row['p_bad']:.2f})")
+        parts += [f"{name} z = {row[score]:.1f}" for score, name in _SCORES.items() if flags.at[row.name, score]]
+        return "; ".join(parts)
+
+    return pd.Series([words(row) for _, row in table.iterrows()], index=table.index, dtype="str")

@@ -1,0 +1,48 @@
+"""What a table of verdicts must hold, wherever it comes from."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from badexp_assets.errors import InputError
+from badexp_assets.labels.bad_expid import MAX_EXPNUM
+from badexp_assets.tables.schemas import SCHEMAS
+
+VERDICTS = ("bad", "fine", "unsure")
+COLUMNS = SCHEMAS["review_verdicts"].column_names
+_TEXTS = ["reviewer", "verdict", "category", "comment", "at", "plver", "source"]
+STORE = "verdict store"
+
+
+def tidy_verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `table` with the columns and types of `review_verdicts`, missing optional columns filled.
+
+    source is "verdict store" and simulated False where they are missing. Raises InputError for a row without a
+    reviewer, with an unknown verdict or an exposure number that is none.
+    """
+    missing = [c for c in ("expnum", "reviewer", "verdict") if c not in table]
+    if missing:
+        raise InputError(
+            f"verdicts: column(s) {', '.join(missing)} missing; found {', '.join(map(str, table.columns)) or 'none'}"
+        )
+    tidy = pd.DataFrame(index=pd.RangeIndex(len(table)))
+    table = table.reset_index(drop=True)
+    expnum = pd.to_numeric(table["expnum"], errors="coerce").astype("float64")
+    wrong = ~(expnum.between(1, MAX_EXPNUM) & (expnum % 1 == 0))
+    if wrong.any():
+        raise InputError(f"verdicts: expnum is {table.loc[wrong, 'expnum'].iloc[0]!r}; 1 to {MAX_EXPNUM} is allowed")
+    tidy["expnum"] = expnum.astype("int64")
+    ccdnum = table["ccdnum"] if "ccdnum" in table else pd.Series(pd.NA, index=tidy.index)
+    tidy["ccdnum"] = pd.to_numeric(ccdnum, errors="coerce").astype("Int16")
+    for name in _TEXTS:
+        tidy[name] = table[name].astype("str") if name in table else pd.Series(None, index=tidy.index, dtype="str")
+    tidy["source"] = tidy["source"].fillna(STORE)
+    unknown = ~tidy["verdict"].isin(VERDICTS)
+    if unknown.any():
+        found = table.loc[unknown, "verdict"].iloc[0]
+        raise InputError(f"verdicts: verdict is {found!r}; allowed: {', '.join(VERDICTS)}")
+    if (tidy["reviewer"].fillna("").str.strip() == "").any():
+        raise InputError("verdicts: a row has no reviewer")
+    simulated = table["simulated"] if "simulated" in table else pd.Series(False, index=tidy.index)
+    tidy["simulated"] = simulated.fillna(False).astype(bool)
+    return tidy[COLUMNS]

@@ -1,0 +1,127 @@
+import json
+
+import pandas as pd
+import pytest
+
+from badexp_assets.errors import InputError, LabelFileError
+from badexp_assets.review import (
+    ConsensusRule,
+    VerdictStore,
+    collect_verdicts,
+    consensus,
+    export_verdicts,
+    read_verdict_file,
+    tidy_verdicts,
+)
+from badexp_assets.tables.parquet import read_table
+
+
+def own():
+    return tidy_verdicts(
+        pd.DataFrame(
+            {"expnum": [1, 2], "ccdnum": pd.array([None, 5], "Int16"), "reviewer": ["ann", "bob"],
+             "verdict": ["bad", "unsure"], "category": ["psf", None], "comment": ['a "b", c\nd', None],
+             "at": "2024-01-01T00:00:00+00:00", "simulated": [False, True]}
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_what_is_exported_comes_back(tmp_path, kind):
+    path = tmp_path / f"my_verdicts.{kind}"
+    if kind == "csv":
+        export_verdicts(own(), path)
+    else:
+        own().to_excel(path, index=False)
+    found = read_verdict_file(path)
+    assert found.findings == []
+    pd.testing.assert_frame_equal(found.table, own().assign(source=path.name).astype(found.table.dtypes))
+
+
+def test_verdicts_are_exported_by_suffix(tmp_path):
+    export_verdicts(own(), tmp_path / "v.parquet")
+    assert read_table(tmp_path / "v.parquet")["verdict"].tolist() == ["bad", "unsure"]
+    export_verdicts(own(), tmp_path / "v.json")
+    assert json.loads((tmp_path / "v.json").read_text())[1]["reviewer"] == "bob"
+    with pytest.raises(InputError, match=r"allowed: \.csv, \.parquet, \.json"):
+        export_verdicts(own(), tmp_path / "v.doc")
+
+
+def write(tmp_path, text, name="x_verdicts.csv"):
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def test_blank_answers_are_not_looked_at_and_odd_spellings_are_understood(tmp_path):
+    head = "expnum,plver,ann_badexp,ann_reason,bob_badexp,bob_reason\n"
+    text = head + "1,V5,yes ,clouts,1.0,ghsot\n2,V5,,,y?,\n3,V5,FALSE,,maybe,fringing\n"
+    found = read_verdict_file(write(tmp_path, text))
+    rows = [tuple(r) for r in found.table[["expnum", "reviewer", "verdict"]].to_numpy()]
+    assert rows == [
+        (1, "ann", "bad"),
+        (1, "bob", "bad"),
+        (2, "bob", "unsure"),
+        (3, "ann", "fine"),
+        (3, "bob", "unsure"),
+    ]
+    assert found.table["category"].tolist()[:2] == ["clouds_transparency", "ghost_scatter"]
+    assert found.n_blank == 1
+    assert found.findings == []
+    assert set(found.table["plver"]) == {"V5"}
+
+
+def test_cells_that_are_not_understood_are_reported_with_their_place(tmp_path):
+    head = "expnum,ccdnum,reviewer,verdict,category\n"
+    text = head + "1,,ann,bda,\nx,,ann,bad,\n2,99,ann,bad,\n3,,,bad,\n4,7,ann,bad,pfs\n5,7,ann,bad,psf\n"
+    found = read_verdict_file(write(tmp_path, text))
+    assert found.table["expnum"].tolist() == [4, 5]
+    assert found.table["category"].isna().tolist() == [True, False]
+    places = [f.split(";")[0] for f in found.findings]
+    assert places == [
+        "x_verdicts.csv:2: verdict is 'bda'",
+        "x_verdicts.csv:3: expnum is 'x'",
+        "x_verdicts.csv:4: ccdnum is '99'",
+        "x_verdicts.csv:5: reviewer is ''",
+        "x_verdicts.csv:6: category is 'pfs'",
+    ]
+
+
+def test_a_single_reviewers_sheet_is_read_under_its_files_name(tmp_path):
+    found = read_verdict_file(write(tmp_path, "expnum,Is_bad?,comment\n1,yes ,clouds\n2,,\n", "carol_verdicts.csv"))
+    assert found.table[["expnum", "reviewer", "verdict"]].to_numpy().tolist() == [[1, "carol_verdicts", "bad"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [("a,b\n1,2\n", "expnum"), ("expnum,b\n1,2\n", "reviewer and verdict"), ("", "not a readable table")],
+)
+def test_a_sheet_of_another_shape_says_what_is_missing(tmp_path, text, missing):
+    with pytest.raises(LabelFileError, match=missing):
+        read_verdict_file(write(tmp_path, text))
+
+
+def test_a_broken_workbook_is_refused_by_name(tmp_path):
+    with pytest.raises(LabelFileError, match=r"x_verdicts\.xlsx"):
+        read_verdict_file(write(tmp_path, "no workbook", "x_verdicts.xlsx"))
+
+
+def test_the_store_and_an_exported_file_beside_it_count_once(tmp_path):
+    store = tmp_path / "v.sqlite"
+    VerdictStore(store).add(own())
+    export_verdicts(VerdictStore(store).read(), tmp_path / "a_verdicts.csv")
+    other = write(tmp_path, "expnum,reviewer,verdict\n9,ann,bad\n")
+    both = collect_verdicts(store, [tmp_path / "a_verdicts.csv", other])
+    assert both["expnum"].tolist() == [1, 2, 9]
+    assert len(collect_verdicts(tmp_path / "none.sqlite")) == 0
+
+
+def test_the_public_dr11_verdicts_import_whole(shared_data):
+    found = read_verdict_file(shared_data / "labels" / "dr11_review_verdicts.csv")
+    assert (found.n_rows, found.findings, found.n_blank) == (939, [], 0)
+    verdicts = found.table
+    bad = verdicts[verdicts["verdict"] == "bad"]
+    assert bad["reviewer"].value_counts().to_dict() == {"rev1": 710, "rev3": 467, "rev2": 167}
+    sizes = [len(consensus(verdicts, ConsensusRule(min_bad=n, majority=False))) for n in (1, 2, 3)]
+    assert sizes == [939, 337, 68]
+    assert bad.loc[bad["category"] == "fringing", "expnum"].nunique() == 223

@@ -1,0 +1,89 @@
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+
+import pandas as pd
+import pytest
+
+from badexp_assets.errors import InputError
+from badexp_assets.review import VerdictStore
+from badexp_assets.tables.parquet import to_arrow
+from badexp_assets.tables.schemas import SCHEMAS
+
+
+def answers(**more):
+    return pd.DataFrame(
+        {"expnum": [1, 2], "ccdnum": pd.array([None, 5], "Int16"), "reviewer": "ann", "verdict": ["bad", "fine"]} | more
+    )
+
+
+def test_answers_come_back_as_given_with_the_time_filled_in(tmp_path):
+    store = VerdictStore(tmp_path / "review" / "verdicts.sqlite")
+    assert store.add(answers(comment=["<b>x</b>", None], category=["psf", None], plver="V5", simulated=True)) == 2
+    found = store.read()
+    assert to_arrow(found, SCHEMAS["review_verdicts"]).num_rows == 2
+    assert found["comment"].tolist()[0] == "<b>x</b>"
+    assert found["ccdnum"].isna().tolist() == [True, False]
+    assert found["at"].str.contains(r"\+00:00$").all()
+    assert found["simulated"].all()
+    assert set(found["source"]) == {"verdict store"}
+
+
+def test_a_store_that_is_not_there_is_empty_and_is_not_made_by_reading(tmp_path):
+    store = VerdictStore(tmp_path / "verdicts.sqlite")
+    assert to_arrow(store.read(), SCHEMAS["review_verdicts"]).num_rows == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_changed_mind_keeps_both_answers(tmp_path):
+    store = VerdictStore(tmp_path / "v.sqlite")
+    store.add(answers())
+    store.add(answers(verdict=["fine", "fine"]))
+    assert store.read()["verdict"].tolist() == ["bad", "fine", "fine", "fine"]
+
+
+def test_a_file_that_is_imported_again_adds_nothing(tmp_path):
+    store = VerdictStore(tmp_path / "v.sqlite")
+    assert store.add(answers(), skip_known=True) == 2
+    assert store.add(answers(), skip_known=True) == 0
+    assert store.add(answers(comment="new"), skip_known=True) == 2
+
+
+def test_stored_answers_can_neither_be_changed_nor_deleted(tmp_path):
+    path = tmp_path / "v.sqlite"
+    VerdictStore(path).add(answers())
+    connection = sqlite3.connect(path)
+    for statement in ("DELETE FROM verdicts", "UPDATE verdicts SET verdict = 'fine'"):
+        with pytest.raises(sqlite3.IntegrityError, match="never"):
+            connection.execute(statement)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"verdict": ["bad", "maybe"]}, "allowed: bad, fine, unsure"),
+        ({"reviewer": ["ann", " "]}, "no reviewer"),
+        ({"expnum": [1, 0]}, "expnum is"),
+    ],
+)
+def test_a_wrong_row_is_refused_and_none_of_its_batch_is_kept(tmp_path, wrong, expected):
+    store = VerdictStore(tmp_path / "v.sqlite")
+    with pytest.raises(InputError, match=expected):
+        store.add(answers(**wrong))
+    assert len(store.read()) == 0
+
+
+def test_reviewers_who_answer_at_the_same_time_lose_nothing(tmp_path):
+    store = VerdictStore(tmp_path / "v.sqlite")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: store.add(answers(reviewer=f"r{i}")), range(24)))
+    found = store.read()
+    assert len(found) == 48
+    assert found["reviewer"].nunique() == 24
+
+
+def test_a_file_that_is_no_store_is_named(tmp_path):
+    path = tmp_path / "v.sqlite"
+    path.write_text("not a database " * 100)
+    with pytest.raises(InputError, match=r"v\.sqlite"):
+        VerdictStore(path).read()

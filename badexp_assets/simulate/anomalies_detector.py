@@ -1,0 +1,169 @@
+"""Anomalies of the detectors and of what the pipeline made of them: saturated, bad_ccd, noise, wonky.
+
+They act on the finished image. `exposure` is the random generator of the exposure (the same for all its CCDs, so that
+patterns span them), `own` that of the CCD. x (columns,) and y (rows,) are focal-plane coordinates in units of the
+plane's radius.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from badexp_assets.simulate.anomalies_light import waves
+from badexp_assets.simulate.pixels import CcdPixels
+
+SATURATED, BLEED = 3, 4
+Rng = np.random.Generator
+Axis = NDArray[Any]
+
+
+def glare(exposure: Rng, severity: float, x: Axis, y: Axis) -> NDArray[np.float64]:
+    """Light on blown CCDs as a share of the saturation level, (rows, columns): above 1 it saturates.
+
+    Either the glare of a star too bright for the camera, or a sky so bright that parts of the field saturate.
+    """
+    star = exposure.random() < 0.65
+    angle, distance = exposure.uniform(0, 2 * np.pi), exposure.uniform(0.0, 0.6)
+    slope, texture = exposure.uniform(0.2, 0.6), exposure.spawn(1)[0]
+    xx, yy = x[None, :] - distance * np.cos(angle), y[:, None] - distance * np.sin(angle)
+    if star:
+        radius = 0.02 + 0.55 * severity**1.3
+        r = np.hypot(xx, yy) / radius
+        spike_angle = angle + np.pi / 4
+        spikes = sum(
+            np.exp(-np.abs(xx * np.sin(a) - yy * np.cos(a)) / (0.02 * radius + 0.002)) / (1 + r**2)
+            for a in (spike_angle, spike_angle + np.pi / 2)
+        )
+        return np.asarray(r.clip(0.05) ** -4.0 + 0.25 * spikes)
+    level = 1.25 * severity**1.5 + 0.01
+    gradient = 1.0 + slope * (np.cos(angle) * x[None, :] + np.sin(angle) * y[:, None])
+    return np.asarray(level * gradient * (1.0 + 0.08 * waves(texture, x, y, 4, 0.2, 0.8)))
+
+
+def saturated(exposure: Rng, own: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> CcdPixels:
+    """Blown CCDs: full pixels with code 3 in the mask, and bleeding columns with code 4."""
+    light = glare(exposure, severity, x, y) * max(ccd.saturate - ccd.sky, 1.0)
+    image = ccd.image + light + np.sqrt(light / ccd.gain) * own.standard_normal(light.shape)
+    mask = np.zeros(image.shape, np.uint8) if ccd.mask is None else ccd.mask.copy()
+    full = image >= ccd.saturate
+    rows = image.shape[0]
+    # charge above the full well runs along the columns, about as far again as the column is full
+    excess = np.where(full, np.clip(light / ccd.saturate, 0, 3.0), 0.0).sum(axis=0) * own.uniform(0.5, 1.5, x.size)
+    excess *= own.random(x.size) < 0.35 + 0.65 * severity
+    columns = np.flatnonzero(excess >= 1.0)
+    for column in columns:
+        hit = np.flatnonzero(full[:, column])
+        low, high = max(0, int(hit[0] - excess[column] / 2)), min(rows, int(hit[-1] + 1 + excess[column] / 2))
+        trail = np.zeros(rows, bool)
+        trail[low:high] = True
+        trail &= ~full[:, column]
+        image[trail, column] = ccd.saturate * own.uniform(0.7, 0.99)
+        mask[trail, column] = BLEED
+    mask[full] = SATURATED
+    level = ccd.saturate * (1.0 + 0.004 * own.standard_normal(image.shape))
+    return ccd.with_image(np.where(full, level, image), mask)
+
+
+def bad_ccd(exposure: Rng, own: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> CcdPixels:
+    """A CCD that fails: a dead or drooping amplifier, a glowing corner, hot and cold columns, or smeared charge."""
+    kind = own.choice(4, p=[0.4, 0.2, 0.25, 0.15])
+    rows, columns = ccd.image.shape
+    image = ccd.image.astype(np.float64)
+    mask = np.zeros(image.shape, np.uint8) if ccd.mask is None else ccd.mask.copy()
+    half = slice(0, columns // 2) if own.random() < 0.5 else slice(columns // 2, columns)
+    corner = np.asarray(own.integers(0, 2, 2))
+    sign = own.choice([-1.0, 1.0])
+    if kind == 0:
+        faint = min(1.0, 0.3 * ccd.sigma / max(ccd.sky, 1.0))
+        share = faint ** (1.0 - severity)  # from 0.3 sigma below the sky to no light at all
+        droop = np.linspace(1.0, own.uniform(0.7, 1.0), rows)[:, None]
+        flat = 0.05 * ccd.sky + own.normal(0, ccd.read_noise / ccd.gain, image[:, half].shape)
+        image[:, half] = (1 - share * droop) * image[:, half] + share * droop * flat
+    elif kind == 1:
+        r = np.hypot(np.linspace(0, 2, rows)[:, None] - 2 * corner[0], np.linspace(0, 1, columns) - corner[1])
+        glow = 400.0**severity * 0.4 * ccd.sigma * np.exp(-r / 0.3)
+        image += glow + np.sqrt(glow / ccd.gain) * own.standard_normal(image.shape)
+    elif kind == 2:
+        order = own.permutation(columns)
+        height = np.asarray(own.normal(0, 1, columns)) * 3.0 * ccd.sigma
+        start = own.integers(0, max(1, rows // 2), columns)
+        n = max(1, round(0.55 * severity**1.3 * columns))
+        for column in order[:n]:
+            image[start[column] :, column] += height[column] * (1 + 4 * severity)
+    else:
+        from scipy.ndimage import gaussian_filter1d
+
+        length = (0.5 + 25 * severity) * rows / (rows + 200)
+        tail = gaussian_filter1d(image, length, axis=0, mode="nearest")
+        ramp = np.linspace(0, 1, rows)[:, None] if corner[0] else np.linspace(1, 0, rows)[:, None]
+        image += severity * (0.9 * (tail - image)) * ramp + sign * 2.5 * severity * ccd.sigma * (ramp - 0.5)
+    return ccd.with_image(image, mask)
+
+
+def noise(exposure: Rng, own: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> CcdPixels:
+    """Electronic noise: stripes, a herringbone, jumps of the base line from row to row, or a noisy amplifier.
+
+    The two amplifiers read towards the middle, so that patterns are mirrored there.
+    """
+    kind = exposure.choice(4, p=[0.35, 0.3, 0.15, 0.2])
+    period, slant = exposure.uniform(5, 18), exposure.uniform(-0.8, 0.8)
+    beat = exposure.uniform(0.05, 0.3)
+    rows, columns = ccd.image.shape
+    amplitude = ccd.sigma * 0.25 * 32.0**severity
+    column = np.arange(columns)
+    column = np.minimum(column, columns - 1 - column)[None, :].astype(np.float64)
+    row = np.arange(rows)[:, None].astype(np.float64)
+    phase = own.uniform(0, 2 * np.pi)
+    both = own.random() < 0.6
+    if kind == 0:
+        wander = np.cumsum(own.normal(0, 0.08, rows))[:, None]
+        pattern = np.sin(2 * np.pi * (row / period + 0.15 * slant * column / period) + wander + phase)
+    elif kind == 1:
+        wander = np.cumsum(own.normal(0, 0.05, rows))[:, None]
+        carrier = 2 * np.pi * column / period
+        pattern = np.sin(carrier + 2 * np.pi * slant * row / period + wander + phase) + np.sin(
+            carrier * (1 + beat) - 2 * np.pi * slant * row / period - wander
+        )
+    elif kind == 2:
+        jump = np.asarray(own.normal(0, 1, rows)) * (own.random(rows) < 0.15 + 0.5 * severity)
+        pattern = 1.6 * jump[:, None] * np.ones((1, columns))
+    else:
+        pattern = own.normal(0, 1.0, (rows, columns))
+    pattern = np.broadcast_to(pattern, (rows, columns)).copy()
+    if not both:
+        pattern[:, columns // 2 :] *= 0.0 if kind == 3 else 0.15
+    return ccd.with_image(ccd.image + amplitude * pattern)
+
+
+def wonky(exposure: Rng, own: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> CcdPixels:
+    """What a failed calibration leaves: a step between amplifiers, levels that differ from CCD to CCD, glowing edges,
+    and a sky model that follows waves over the field.
+    """
+    kind = exposure.choice(3, p=[0.4, 0.3, 0.3])
+    field = waves(exposure, x, y, 5, 0.4, 2.5)
+    rows, columns = ccd.image.shape
+    amplitude = 0.3 * 30.0**severity * ccd.sigma
+    left = np.arange(columns)[None, :] < columns // 2
+    step, level = own.choice([-1.0, 1.0]) * own.uniform(0.6, 1.4), own.normal(0, 1)
+    tilt = np.asarray(own.uniform(-1, 1, 2))
+    u, v = np.linspace(-1, 1, columns)[None, :], np.linspace(-1, 1, rows)[:, None]
+    edge = np.exp(-(1 - np.abs(u)) / 0.06) + np.exp(-(1 - np.abs(v)) / 0.06)
+    if kind == 0:
+        pattern = np.where(left, step, -step) * (1 + 0.4 * tilt[0] * v) + 0.3 * level
+    elif kind == 1:
+        pattern = 0.8 * field + 0.7 * edge
+    else:
+        pattern = level + 0.8 * (tilt[0] * u + tilt[1] * v) - 1.2 * edge + 0.5 * np.where(left, step, -step)
+    return ccd.with_image(ccd.image + amplitude * pattern)
+
+
+DETECTORS: dict[str, Callable[[Rng, Rng, float, CcdPixels, Axis, Axis], CcdPixels]] = {
+    "saturated": saturated,
+    "bad_ccd": bad_ccd,
+    "noise": noise,
+    "wonky": wonky,
+}

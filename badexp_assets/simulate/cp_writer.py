@@ -1,0 +1,89 @@
+"""Write a synthetic exposure as the three files that the Community Pipeline makes of it: image, mask, weight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from badexp_assets.simulate.exposure import SimulatedCcd
+from badexp_assets.simulate.headers import Cards, ccd_cards, primary_cards, sky_statistics
+from badexp_assets.simulate.plan import ExposurePlan
+from badexp_assets.tables.parquet import atomic_path
+
+PRODUCTS = ("ooi", "ood", "oow")
+
+
+@dataclass(frozen=True)
+class WrittenCcd:
+    """What label files and the truth need of a CCD that was written; sky and noise in ADU, FWHM in px."""
+
+    ccdnum: int
+    ccdname: str
+    affected: bool
+    sky: float
+    sigma: float
+    fwhm_px: float
+    zero_point: float
+    exptime: float
+    crpix: tuple[float, float]
+    shape: tuple[int, int]
+
+
+def write_exposure(plan: ExposurePlan, ccds: Iterable[SimulatedCcd], archive: Path, seed: int) -> list[WrittenCcd]:
+    """Write the ooi, ood and oow files of an exposure below `archive`, each whole or not at all; CCDs one at a time.
+
+    RICE_1, row tiles; floats are quantised with q = 4 and a dither that is fixed by EXPNUM, so that bytes repeat.
+    """
+    written: list[WrittenCcd] = []
+    folder = archive / plan.folder
+    dither = 1 + plan.expnum % 10000
+    with ExitStack() as stack:
+        paths = {p: stack.enter_context(atomic_path(folder / plan.file_name(p))) for p in PRODUCTS}
+        files: dict[str, Any] = {}
+        for ccd in ccds:
+            if not files:
+                for product, path in paths.items():
+                    files[product] = stack.enter_context(_create(path))
+                    cards = primary_cards(plan, product, ccd.pixels.exptime, seed)
+                    files[product].write_image(None, header=cards)
+            assert ccd.pixels.mask is not None
+            for product, pixels, method in (
+                ("ooi", ccd.pixels.image, "SUBTRACTIVE_DITHER_1"),
+                ("ood", ccd.pixels.mask.astype(np.int32), None),
+                ("oow", ccd.weight, "SUBTRACTIVE_DITHER_2"),  # keeps the zeros of masked pixels
+            ):
+                _write_ccd(files[product], pixels, ccd, ccd_cards(plan, ccd, product), method, dither)
+            sky, sigma = sky_statistics(ccd.pixels.image)
+            written.append(
+                WrittenCcd(
+                    ccdnum=ccd.frame.ccd.ccdnum,
+                    ccdname=ccd.frame.ccd.ccdname,
+                    affected=ccd.affected,
+                    sky=sky,
+                    sigma=sigma,
+                    fwhm_px=ccd.pixels.fwhm_px,
+                    zero_point=ccd.zero_point,
+                    exptime=ccd.pixels.exptime,
+                    crpix=ccd.frame.crpix,
+                    shape=ccd.frame.shape,
+                )
+            )
+    return written
+
+
+def _create(path: Path) -> Any:
+    import fitsio
+
+    return fitsio.FITS(str(path), "rw", clobber=True)
+
+
+def _write_ccd(file: Any, pixels: Any, ccd: SimulatedCcd, cards: Cards, method: str | None, dither: int) -> None:
+    options: dict[str, Any] = {"compress": "RICE_1", "tile_dims": (1, pixels.shape[1])}
+    if method is not None:
+        options |= {"qlevel": 4.0, "qmethod": method, "dither_seed": dither}
+    file.write_image(np.ascontiguousarray(pixels), extname=ccd.frame.ccd.ccdname, header=cards, **options)

@@ -1,0 +1,161 @@
+"""FITS headers of a synthetic exposure, with the cards and the quirks of the Community Pipeline's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from badexp_assets.simulate.exposure import SimulatedCcd
+from badexp_assets.simulate.plan import PLVER, ExposurePlan
+
+Cards = list[dict[str, Any]]
+
+FILTERS = {
+    "g": "g DECam SDSS c0001 4720.0 1520.0",
+    "r": "r DECam SDSS c0002 6415.0 1480.0",
+    "i": "i DECam SDSS c0003 7835.0 1470.0",
+    "z": "z DECam SDSS c0004 9260.0 1520.0",
+}
+PRODUCT_TYPES = {"ooi": "image", "ood": "dqmask", "oow": "wtmap"}
+DEGREES_PER_PX = 7.2859e-5
+MM_X, MM_Y = "SIMDXMM", "SIMDYMM"
+PROCESSED = "2019-07-22T16:23:50"  # PROCDATE of every simulated file
+
+
+def plproc_id(seed: int) -> str:
+    """Return PLPROCID, seven hexadecimal digits as text; of some seeds they are all decimal digits."""
+    return f"{(0x5250000 + 7919 * seed) & 0xFFFFFFF:07x}"
+
+
+def sexagesimal(degrees: float, hours: bool = False) -> str:
+    """Write an angle as `[-]DD:MM:SS.S`, or as `HH:MM:SS.SS` when `hours`."""
+    value = abs(degrees) / (15 if hours else 1)
+    places = 2 if hours else 1
+    total = round(value * 3600, places)
+    whole = int(total // 3600)
+    minutes = int(total % 3600 // 60)
+    text = f"{whole:02d}:{minutes:02d}:{total % 60:0{places + 3}.{places}f}"
+    return f"-{text}" if degrees < 0 and not hours else text
+
+
+def primary_cards(plan: ExposurePlan, product: str, exptime: float, seed: int) -> Cards:
+    """Cards of the primary header of one product (ooi, ood, oow); `exptime` as the anomaly left it, s."""
+    started = plan.start.isoformat(timespec="seconds") + ".640012"
+    cards: list[tuple[str, Any, str]] = [
+        ("OBJECT", f"DECaLS_{plan.expnum % 60000}_{plan.band}", "Name of the object observed"),
+        ("PROCTYPE", "InstCal", "Data processing level"),
+        ("PRODTYPE", PRODUCT_TYPES[product], "Data product type"),
+        ("PIXSCAL1", 0.27, "[arcsec/pixel] Pixel scale, axis 1"),
+        ("PIXSCAL2", 0.27, "[arcsec/pixel] Pixel scale, axis 2"),
+        ("TELESCOP", "CTIO 4.0-m telescope", "Telescope name"),
+        ("OBSERVAT", "CTIO", "Observatory name"),
+        ("INSTRUME", "DECam", "Instrument used to obtain these data"),
+        ("EXPREQ", plan.exptime, "[s] Requested exposure duration"),
+        ("EXPTIME", exptime, "[s] Exposure duration"),
+        ("EXPDUR", exptime, "[s] Exposure duration"),
+        ("DATE-OBS", started, "DateTime of observation start (UTC)"),
+        ("TIME-OBS", started[11:], "Time of observation start (UTC)"),
+        ("MJD-OBS", round(plan.mjd_obs + 0.640012 / 86400, 8), "MJD of observation start"),
+        ("MJD-END", round(plan.mjd_obs + (0.640012 + exptime) / 86400, 9), "Exposure end"),
+        ("TIMESYS", "UTC", "Time system"),
+        ("EXPNUM", plan.expnum, "DECam exposure number"),
+        ("OBSTYPE", "object", "Type of observation"),
+        ("CAMSHUT", "Open", "Camera shutter at exposure start"),
+        ("PROGRAM", "synthetic survey", "Current observing program"),
+        ("PROPID", "2014B-0404", "Proposal ID"),
+        ("FILTER", FILTERS[plan.band], "Unique filter identifier"),
+        ("TELRA", sexagesimal(plan.ra, hours=True), "[HH:MM:SS] Telescope RA"),
+        ("TELDEC", sexagesimal(plan.dec), "[DD:MM:SS] Telescope DEC"),
+        ("HA", "00:39:30.160", "[HH:MM:SS] Telescope hour angle"),
+        ("ZD", round(float(np.degrees(np.arccos(1 / plan.airmass))), 2), "[deg] Telescope zenith distance"),
+        ("AIRMASS", f"{plan.airmass:.2f}" if "airmass" in plan.traps else plan.airmass, "Airmass"),
+        ("DIMMSEE", "NaN" if "dimmsee" in plan.traps else round(plan.seeing_px * 0.2, 3), "[arcsec] DIMM Seeing"),
+        ("DTSITE", "ct", ""),
+        ("DTCALDAT", plan.night, "local date of the evening"),
+        ("DTTELESC", "ct4m", ""),
+        ("DTNSANAM", plan.file_name(product), ""),
+        ("DTINSTRU", "decam", ""),
+        ("RADESYS", "FK5", "World coordinate reference frame"),
+        ("EQUINOX", 2000.0, "Mean equinox"),
+        ("BAND", plan.band, ""),
+        ("NITE", plan.night.replace("-", ""), ""),
+        ("PLVER", PLVER, "Community Pipeline version"),
+        ("PLPROCID", plproc_id(seed), "Processing ID"),
+        ("PROCDATE", PROCESSED, "Processing date"),
+        ("WCSCAL", "Failed" if "wcscal" in plan.traps else "Successful", "WCS calibration"),
+        ("SCAMPFLG", 0, "SCAMP flag"),
+        ("SKYSUB", True, "Sky pattern subtracted"),
+        ("MAGZERO", round(plan.zero_point + 2.5 * np.log10(plan.exptime), 3), "[mag] Magnitude zero point"),
+        ("NEXTEND", 2, "Number of extensions"),
+        ("SIMULATD", True, "Synthetic exposure made by badexp simulate"),
+        ("SIMSEED", seed, "Seed of the synthetic survey"),
+    ]
+    if "radec" not in plan.traps:
+        cards[22:22] = [
+            ("RA", sexagesimal(plan.ra, hours=True), "[h] RA exposure center"),
+            ("DEC", sexagesimal(plan.dec), "[deg] DEC exposure center"),
+        ]
+    return _cards(cards)
+
+
+def ccd_cards(plan: ExposurePlan, ccd: SimulatedCcd, product: str) -> Cards:
+    """Cards of one CCD's extension. Columns run South and rows East, about CRVAL at the focal plane's centre."""
+    crpix1, crpix2 = ccd.frame.crpix
+    pixels, amplifiers = ccd.pixels, ccd.amplifiers
+    cards: list[tuple[str, Any, str]] = [
+        ("INHERIT", True, "Inherits global header"),
+        ("DETPOS", ccd.frame.ccd.ccdname, "detector position ID"),
+        ("CCDNUM", ccd.frame.ccd.ccdnum, "CCD number"),
+        ("GAINA", amplifiers.gain[0], "[electrons/ADU] Gain for amp A"),
+        ("RDNOISEA", amplifiers.read_noise[0], "[electrons] Read noise for amp A"),
+        ("SATURATA", amplifiers.saturate[0], "[ADU] Saturation for amp A"),
+        ("GAINB", amplifiers.gain[1], "[electrons/ADU] Gain for amp B"),
+        ("RDNOISEB", amplifiers.read_noise[1], "[electrons] Read noise for amp B"),
+        ("SATURATB", amplifiers.saturate[1], "[ADU] Saturation for amp B"),
+        ("SATURATE", pixels.saturate, "[ADU] Saturation"),
+        ("CTYPE1", "RA---TPV", "WCS projection type for this axis"),
+        ("CTYPE2", "DEC--TPV", "WCS projection type for this axis"),
+        ("CUNIT1", "deg", "Axis unit"),
+        ("CUNIT2", "deg", "Axis unit"),
+        ("CRVAL1", plan.ra, "World coordinate on this axis"),
+        ("CRVAL2", plan.dec, "World coordinate on this axis"),
+        ("CRPIX1", crpix1, "Reference pixel on this axis"),
+        ("CRPIX2", crpix2, "Reference pixel on this axis"),
+        ("CD1_1", 0.0, "Linear projection matrix"),
+        ("CD1_2", DEGREES_PER_PX, "Linear projection matrix"),
+        ("CD2_1", -DEGREES_PER_PX, "Linear projection matrix"),
+        ("CD2_2", 0.0, "Linear projection matrix"),
+    ]
+    for axis in (1, 2):
+        cards += [(f"PV{axis}_{k}", 1.0 if k == 1 else 0.0, "Projection distortion parameter") for k in range(11)]
+    cards += [
+        (MM_X, ccd.frame.dx_mm, "[mm] column step in the focal plane"),
+        (MM_Y, ccd.frame.dy_mm, "[mm] row step in the focal plane"),
+    ]
+    if product == "ooi":
+        sky, sigma = sky_statistics(pixels.image)
+        mask = pixels.mask if pixels.mask is not None else np.zeros(1, np.uint8)
+        cards += [
+            ("NSATPIX", int((mask == 3).sum()), "Number of saturated pixels"),
+            ("NBLEED", int((mask == 4).sum()), "Number of bleed trail pixels."),
+            ("FWHM", round(pixels.fwhm_px, 6), "Median FWHM in pixels"),
+            ("AVSKY", sky, "[ADU] Average sky"),
+            ("AVSIG", sigma, "[ADU] Average sky noise"),
+            ("ARAWGAIN", round(float(np.mean(amplifiers.gain)), 3), "[e/adu] Average raw gain"),
+            ("FZALGOR", "RICE_1", ""),
+            ("FZQVALUE", 4, ""),
+            ("FZQMETHD", "SUBTRACTIVE_DITHER_1", ""),
+        ]
+    return _cards(cards)
+
+
+def sky_statistics(image: Any) -> tuple[float, float]:
+    """Median and robust standard deviation (1.4826 MAD) of every seventh pixel, ADU, rounded as a header has them."""
+    sample = image.ravel()[::7]
+    middle = float(np.median(sample))
+    return round(middle, 4), round(1.4826 * float(np.median(np.abs(sample - middle))), 6)
+
+
+def _cards(cards: list[tuple[str, Any, str]]) -> Cards:
+    return [{"name": name, "value": value, "comment": comment} for name, value, comment in cards]

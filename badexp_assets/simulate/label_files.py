@@ -1,0 +1,150 @@
+"""Label files of a synthetic survey in the real formats, with the words that occur in the real ones.
+
+| category | where |
+|---|---|
+| saturated, clouds_transparency, psf, nonoptimal_exposure, telescope_moving, out_of_focus | bad_expid file |
+| clouds_transparency, telescope_moving (every other), nobjects, ghost_scatter and wonky of all CCDs | problem-y01.txt |
+| ghost_scatter, noise of some CCDs | ghost-scatter-y01.txt, noise-y01.txt |
+| bad_ccd, wonky of some CCDs | exclude-simulated.fits |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from badexp_assets.simulate.cp_writer import WrittenCcd
+from badexp_assets.simulate.plan import ExposurePlan
+from badexp_assets.tables.parquet import atomic_path
+
+Written = list[tuple[ExposurePlan, list[WrittenCcd]]]
+
+BAD_EXPID = "decam-bad_expid.simulated.txt"
+EXCLUDE = "exclude-simulated.fits"
+_DECALS_LINES = {
+    "saturated": ("{e}\t1", "{e}\t1\tpossibly saturated", "{e}  1"),
+    "clouds_transparency": (
+        "{e}\t2",
+        "{e}  2  transparency < 0.3 and depth factor < 0.2",
+        "{e}  2 \tdepth factor < 0.2",
+    ),
+    "psf": ("{e} bad PSF", "{e}    3   bad PSF", "{e}\t3\tbad PSF, elongated"),
+    "nonoptimal_exposure": (
+        "{e} expfactor={f:.3f}  seeing={s:.3f}",
+        "{e}  3  exp factor < 0.3",
+        "{e} expfactor={f:.3f}  seeing={s:.3f} filter={b}  pass=3",
+    ),
+    "telescope_moving": ("{e}\t3\ttelescope moving", "{e} telescope moving during exposure", "{e} 3 bad tracking"),
+    "out_of_focus": ("{e} out of focus", "{e}\t3\tout of focus"),
+}
+_SLOT_HEADER = "#date     expnum ccd id ccdnum"
+
+
+@dataclass
+class _Lines:
+    """Lines of the files, and (expnum, ccdnum) that they name."""
+
+    decals: list[str] = field(default_factory=list)
+    problem: list[str] = field(default_factory=list)
+    ghost: list[str] = field(default_factory=list)
+    noise: list[str] = field(default_factory=list)
+    streak: list[str] = field(default_factory=list)
+    exclude: list[tuple[int, int, str, str]] = field(default_factory=list)
+    named: dict[int, set[int]] = field(default_factory=dict)
+
+
+def write_label_files(written: Written, folder: Path) -> dict[int, set[int]]:
+    """Write the lists below `folder`; return {expnum: CCDNUMs that a line for its anomaly names} of labelled exposures.
+
+    A line for a whole exposure names all its CCDs, also those which the anomaly left alone.
+    """
+    lines = _Lines()
+    counts: dict[str, int] = {}
+    for plan, ccds in written:
+        if plan.labelled:
+            counts[plan.category] = counts.get(plan.category, -1) + 1
+            _label(lines, plan, ccds, counts[plan.category])
+        elif plan.hard_negative == "satellite":
+            lines.streak += [_slot_row(plan, ccd) for ccd in ccds[:: max(1, len(ccds) // 4)]]
+    _write(folder / BAD_EXPID, _decals_text(lines.decals))
+    problem = ["#Nite           Exposure        Problem", *lines.problem]
+    if lines.problem:
+        problem.append("#" + lines.problem[0])  # commented out: must stay out
+    _write(folder / "y01" / "problem-y01.txt", problem)
+    _write(folder / "y01" / "ghost-scatter-y01.txt", [_SLOT_HEADER, *lines.ghost, *lines.ghost[:1]])
+    _write(folder / "y01" / "noise-y01.txt", [_SLOT_HEADER, "# Backplane 4", *lines.noise])
+    _write(folder / "y01" / "streak-y01.txt", [_SLOT_HEADER, "# Airplane", *lines.streak])
+    _write_exclude(folder / EXCLUDE, lines.exclude)
+    return lines.named
+
+
+def _label(lines: _Lines, plan: ExposurePlan, ccds: list[WrittenCcd], count: int) -> None:
+    hit = [ccd for ccd in ccds if ccd.affected]
+    category, everywhere = plan.category, len(hit) == len(ccds)
+    nite = plan.night.replace("-", "")
+    named = {ccd.ccdnum for ccd in ccds}
+    problems = {
+        "nobjects": "NObjects",
+        "ghost_scatter": "Ghosting" if everywhere else "",
+        "wonky": "Wonky" if everywhere else "",
+        "clouds_transparency": "Clouds" if count % 2 else "",
+        "telescope_moving": "Telescope Moving" if count % 2 else "",
+    }
+    if problems.get(category):
+        trailing = " " if count % 3 == 0 else ""
+        lines.problem.append(f"{nite}        {plan.expnum}          {problems[category]}{trailing}")
+    elif category in ("ghost_scatter", "noise"):
+        rows = [_slot_row(plan, ccd, with_name=category == "ghost_scatter" and i % 2 == 0) for i, ccd in enumerate(hit)]
+        (lines.ghost if category == "ghost_scatter" else lines.noise).extend(rows)
+        named = {ccd.ccdnum for ccd in hit}
+    elif category in ("bad_ccd", "wonky"):
+        reason = "Bad CCD" if category == "bad_ccd" else "Wonky"
+        lines.exclude += [(plan.expnum, ccd.ccdnum, reason, "simulated") for ccd in hit]
+        if category == "bad_ccd" and count % 2:
+            lines.decals += [f"{plan.expnum}-{ccd.ccdname} bad {ccd.ccdname} amp" for ccd in hit[:2]]
+        named = {ccd.ccdnum for ccd in hit}
+    else:
+        shapes = _DECALS_LINES[category]
+        factor = min(0.95, 0.05 + 0.85 * (1 - plan.severity))
+        text = shapes[count % len(shapes)].format(e=plan.expnum, f=factor, s=hit[0].fwhm_px * 0.263, b=plan.band)
+        lines.decals.append(text)
+        if category == "saturated" and count == 1:
+            # whole and per CCD, as in the real file
+            lines.decals.append(f"{plan.expnum}-{hit[0].ccdname}")
+    lines.named[plan.expnum] = named
+
+
+def _slot_row(plan: ExposurePlan, ccd: WrittenCcd, with_name: bool = False) -> str:
+    # `ccd` is a focal-plane slot, not CCDNUM; it is mostly nan, as in most rows of the real files
+    name = ccd.ccdname if with_name else "nan"
+    return f"{plan.night.replace('-', '')}  {plan.expnum} nan {name:>3}  {ccd.ccdnum:2d}"
+
+
+def _decals_text(labels: list[str]) -> list[str]:
+    # exposures of other surveys, which are not in this archive, open the real file too
+    head = [
+        "#EXPID\tFlag\tcomments",
+        "#Flags: 1=possibly saturated; 2=clouds; 3=other source",
+        "346343 expfactor=0.208  seeing=1.400",
+        "346662\t1",
+        "",
+    ]
+    middle = len(labels) // 2
+    return [*head, *labels[:middle], "", "# added after inspection of the images", *labels[middle:]]
+
+
+def _write_exclude(path: Path, rows: list[tuple[int, int, str, str]]) -> None:
+    import fitsio
+
+    table = np.zeros(len(rows), [("EXPNUM", ">i4"), ("CCDNUM", ">i2"), ("REASON", "S30"), ("ANALYST", "S30")])
+    for i, (expnum, ccdnum, reason, analyst) in enumerate(rows):
+        table[i] = (expnum, ccdnum, reason.ljust(30).encode(), analyst.ljust(30).encode())
+    with atomic_path(path) as temporary, fitsio.FITS(str(temporary), "rw", clobber=True) as file:
+        file.write(table)
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="ascii")

@@ -1,0 +1,85 @@
+"""What a synthetic survey is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from badexp_assets.errors import InputError
+from badexp_assets.survey.cameras import load_camera
+
+BANDS = ("g", "r", "i", "z")
+
+
+@dataclass(frozen=True)
+class SurveyParams:
+    """Options of `write_survey`; the defaults are the demo.
+
+    `ccd_rows` x `ccd_columns` px at the camera's real pixel scale (4094 x 2046 is the real DECam CCD); `exposures` is
+    per night; `bad_fraction`, `hard_negative_fraction` are shares of all exposures; `labelled_fraction` is the share of
+    the bad exposures that label files name, the others are there to be discovered; nights follow `first_night`.
+    Raises InputError for a value that is not allowed.
+    """
+
+    camera: str = "decam"
+    ccd_rows: int = 512
+    ccd_columns: int = 256
+    n_ccds: int = 16
+    nights: int = 8
+    exposures: int = 22
+    bad_fraction: float = 0.5
+    seed: int = 0
+    first_night: str = "2018-03-10"
+    labelled_fraction: float = 0.6
+    hard_negative_fraction: float = 0.12
+    bands: tuple[str, ...] = ("g", "r", "z")
+
+    def __post_init__(self) -> None:
+        camera = load_camera(self.camera)
+        object.__setattr__(self, "bands", tuple(self.bands))
+        rows, columns = camera.ccd_shape
+        for name, low, high in (
+            ("ccd_rows", 41, rows),
+            ("ccd_columns", 41, columns),
+            ("n_ccds", 1, len(camera.ccds)),
+            ("nights", 1, 3650),
+            ("exposures", 1, 500),
+            ("seed", 0, 2**31 - 1),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise InputError(f"{name}: found {value!r}, allowed are whole numbers from {low} to {high}")
+        for name in ("bad_fraction", "labelled_fraction", "hard_negative_fraction"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise InputError(f"{name}: found {value!r}, allowed are numbers from 0 to 1")
+        if self.bad_fraction + self.hard_negative_fraction > 1:
+            raise InputError(
+                f"bad_fraction + hard_negative_fraction: found {self.bad_fraction + self.hard_negative_fraction:g}, "
+                "allowed is at most 1"
+            )
+        try:
+            date.fromisoformat(self.first_night)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"first_night: found {self.first_night!r}, allowed is YYYY-MM-DD") from error
+        unknown = [band for band in self.bands if band not in BANDS]
+        if unknown or not self.bands:
+            raise InputError(f"bands: found {', '.join(self.bands) or 'none'}, allowed are some of {', '.join(BANDS)}")
+
+
+@dataclass(frozen=True)
+class SurveySummary:
+    """What `write_survey` wrote: folders, counts, and exposures per category."""
+
+    out: Path
+    archive: Path
+    labels: Path
+    nights: tuple[str, ...]
+    n_exposures: int
+    n_bad: int
+    n_hard_negative: int
+    n_labelled: int
+    n_ccd_images: int
+    n_bytes: int
+    categories: dict[str, int]

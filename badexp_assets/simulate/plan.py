@@ -1,0 +1,148 @@
+"""The plan of a survey: each exposure's field, weather and anomaly, drawn before any pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import numpy as np
+
+from badexp_assets.simulate.anomalies import ANOMALIES
+from badexp_assets.simulate.params import SurveyParams
+
+HARD_NEGATIVES = ("satellite", "thin_cirrus", "bright_star", "crowded_field")
+PLVER = "V5.6S"
+TAG = "sim1"
+_MJD_EPOCH = datetime(1858, 11, 17)
+# sky level (lowest, highest, ADU) and zero point (mag of 1 ADU/s) as in real exposures
+_SKY = {"g": (100.0, 360.0), "r": (170.0, 430.0), "i": (500.0, 1300.0), "z": (1600.0, 3600.0)}
+_ZERO_POINT = {"g": 25.15, "r": 25.25, "i": 25.15, "z": 24.82}
+_FIRST_EXPNUM = 725000
+
+
+@dataclass(frozen=True)
+class ExposurePlan:
+    """One exposure. `category` is `good` or an anomaly of `severity`; `hard_negative` empty or one of HARD_NEGATIVES.
+
+    Times in UTC and MJD (d), angles in degrees, `sky_adu` in ADU, `seeing_px` FWHM in px, `shear` the PSF's
+    ellipticity, `field_density` relative to an average field, `traps` the quirks of real headers that its header has.
+    """
+
+    expnum: int
+    night: str
+    start: datetime
+    band: str
+    exptime: float
+    ra: float
+    dec: float
+    airmass: float
+    seeing_px: float
+    moffat_beta: float
+    shear: tuple[float, float]
+    sky_adu: float
+    zero_point: float
+    ebv: float
+    field_density: float
+    star_share: float
+    category: str = "good"
+    severity: float = 0.0
+    hard_negative: str = ""
+    labelled: bool = False
+    traps: frozenset[str] = frozenset()
+
+    @property
+    def mjd_obs(self) -> float:
+        """Start of the exposure, MJD (UTC)."""
+        return (self.start - _MJD_EPOCH) / timedelta(days=1)
+
+    @property
+    def folder(self) -> str:
+        """Folder of its files, relative to the archive."""
+        return f"decam/CP/{PLVER}/CP{self.night.replace('-', '')}"
+
+    def file_name(self, product: str) -> str:
+        """Name of its file of `product` (ooi, ood, oow)."""
+        return f"c4d_{self.start:%y%m%d_%H%M%S}_{product}_{self.band}_{TAG}.fits.fz"
+
+
+def plan_survey(params: SurveyParams) -> list[ExposurePlan]:
+    """Return the exposures of the survey by EXPNUM; the same for the same `params`."""
+    rng = np.random.default_rng([params.seed, 1])
+    first = date.fromisoformat(params.first_night)
+    n = params.nights * params.exposures
+    fates = _fates(params, n, rng)
+    plans = []
+    for i in range(n):
+        night = first + timedelta(days=i // params.exposures)
+        plans.append(_exposure(params, i, night, rng, *fates[i]))
+    return plans
+
+
+def _fates(params: SurveyParams, n: int, rng: np.random.Generator) -> list[tuple[str, float, str, bool]]:
+    """Category, severity, hard negative and whether a label file names it, for each exposure, in random order."""
+    n_bad = round(params.bad_fraction * n)
+    n_hard = min(n - n_bad, round(params.hard_negative_fraction * n))
+    fates: list[tuple[str, float, str, bool]] = []
+    for k, category in enumerate(ANOMALIES):
+        count = n_bad // len(ANOMALIES) + (k < n_bad % len(ANOMALIES))
+        # evenly spread severities, so that each category has faint and obvious cases
+        severity = 0.08 + 0.92 * (np.arange(count) + rng.uniform(0, 1, count)) / max(count, 1)
+        n_labelled = round(params.labelled_fraction * count)
+        if params.labelled_fraction > 0 and count >= 4:
+            n_labelled = min(max(n_labelled, 3), count)
+        if params.labelled_fraction < 1 and count >= 2:
+            n_labelled = min(n_labelled, count - 1)
+        labelled = rng.permutation(count) < n_labelled
+        fates += [(category, float(round(s, 4)), "", bool(flag)) for s, flag in zip(severity, labelled, strict=True)]
+    fates += [("good", 0.0, HARD_NEGATIVES[k % len(HARD_NEGATIVES)], False) for k in range(n_hard)]
+    fates += [("good", 0.0, "", False)] * (n - len(fates))
+    return [fates[i] for i in rng.permutation(n)]
+
+
+def _exposure(
+    params: SurveyParams,
+    index: int,
+    night: date,
+    rng: np.random.Generator,
+    category: str,
+    severity: float,
+    hard_negative: str,
+    labelled: bool,
+) -> ExposurePlan:
+    band = params.bands[int(rng.integers(len(params.bands)))]
+    place = index % params.exposures
+    step = min(150.0, 9.0 * 3600 / params.exposures)
+    # local evening at Cerro Tololo: the night begins after 0h UTC of the next day
+    start = datetime(night.year, night.month, night.day) + timedelta(days=1, minutes=25, seconds=round(place * step))
+    start += timedelta(seconds=int(rng.integers(0, 20)) if step > 25 else 0)
+    airmass = round(float(1.0 + rng.gamma(2.0, 0.12)), 2)
+    low, high = _SKY[band]
+    sky = float(low * (high / low) ** rng.beta(1.3, 1.6))
+    seeing = float(np.clip(rng.lognormal(np.log(4.1), 0.13), 2.8, 6.0) * airmass**0.4)
+    angle, ellipticity = rng.uniform(0, 2 * np.pi), rng.rayleigh(0.012)
+    traps = {
+        name for name, p in (("wcscal", 0.6), ("dimmsee", 0.64), ("airmass", 0.15), ("radec", 0.1)) if rng.random() < p
+    }
+    return ExposurePlan(
+        expnum=_FIRST_EXPNUM + 17 * (params.seed % 1000) + index + 3 * (index // params.exposures),
+        night=night.isoformat(),
+        start=start,
+        band=band,
+        exptime=float(rng.integers(70, 160)),
+        ra=float(rng.uniform(140, 240)),
+        dec=float(rng.uniform(-25, 25)),
+        airmass=airmass,
+        seeing_px=seeing,
+        moffat_beta=float(rng.choice([0.0, 3.0, 4.0])),
+        shear=(float(ellipticity * np.cos(angle)), float(ellipticity * np.sin(angle))),
+        sky_adu=sky,
+        zero_point=_ZERO_POINT[band] - 0.1 * (airmass - 1) + float(rng.normal(0, 0.02)),
+        ebv=float(np.clip(rng.lognormal(np.log(0.028), 0.4), 0.006, 0.2)),
+        field_density=float(rng.lognormal(0, 0.25)) * (4.0 if hard_negative == "crowded_field" else 1.0),
+        star_share=0.85 if hard_negative == "crowded_field" else float(rng.uniform(0.25, 0.5)),
+        category=category,
+        severity=severity,
+        hard_negative=hard_negative,
+        labelled=labelled,
+        traps=frozenset(traps),
+    )

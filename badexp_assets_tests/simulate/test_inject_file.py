@@ -1,0 +1,105 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from badexp_assets.errors import InputError, UnreadableImageError
+from badexp_assets.simulate import ANOMALIES, SurveyParams, inject_into, write_survey
+
+_CUTOUT = "cutouts/case4/images/decam/CP/V4.8.2/CP20170315/c4d_170316_062107_ooi_z_ls9.N2.fits"
+
+
+@pytest.fixture(scope="module")
+def exposure(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("one")
+    params = SurveyParams(
+        ccd_rows=96, ccd_columns=64, n_ccds=9, nights=1, exposures=1, bad_fraction=0, hard_negative_fraction=0
+    )
+    write_survey(out, params)
+    return next((out / "images").rglob("*_ooi_*.fits.fz"))
+
+
+@pytest.mark.parametrize("category", ANOMALIES)
+def test_a_real_cutout_takes_every_anomaly_and_keeps_its_headers(
+    category: str, shared_data: Path, tmp_path: Path
+) -> None:
+    source, out = shared_data / _CUTOUT, tmp_path / "out.fits"
+    before = source.read_bytes()
+    assert inject_into(source, out, category, 0.8, 1) == [33]
+    assert source.read_bytes() == before
+    with fits.open(source) as old, fits.open(out) as new:
+        assert len(new) == len(old)
+        assert new[1].data.shape == old[1].data.shape
+        change = np.abs(new[1].data - old[1].data)
+        assert np.median(change) > 0 or category == "bad_ccd"
+        assert change.max() > 0
+        for i in range(2):
+            kept = set(old[i].header) - {"HISTORY", "FWHM", "EXPTIME", "BITPIX", "COMMENT", "CHECKSUM", "DATASUM", ""}
+            assert {k: new[i].header.get(k) for k in kept} == {k: old[i].header[k] for k in kept}
+        assert (new[0].header["SIMCAT"], new[0].header["SIMSEV"], new[0].header["SIMISEED"]) == (category, 0.8, 1)
+        assert f"injected {category}" in str(new[1].header["HISTORY"])
+        if category in ("psf", "out_of_focus", "telescope_moving"):
+            assert new[1].header["FWHM"] > old[1].header["FWHM"]
+
+
+@pytest.mark.parametrize("category", ["ghost_scatter", "bad_ccd", "out_of_focus"])
+def test_an_exposure_keeps_the_ccds_that_are_not_hit(category: str, exposure: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new_ooi.fits.fz"
+    hit = inject_into(exposure, out, category, 0.9, 4)
+    with fits.open(exposure) as old, fits.open(out) as new:
+        assert [h.name for h in new] == [h.name for h in old]
+        for a, b in zip(old[1:], new[1:], strict=True):
+            noise = a.header["AVSIG"]
+            change = np.abs(b.data - a.data)
+            if a.header["CCDNUM"] in hit:
+                assert change.mean() > 0.1 * noise
+            elif category == "bad_ccd":
+                assert change.max() < noise  # quantised again, to a quarter of the noise
+    with fits.open(out, disable_image_compression=True) as raw:
+        assert raw[1].header["ZCMPTYPE"] == "RICE_1"
+
+
+def test_the_same_seed_injects_the_same_pixels(exposure: Path, tmp_path: Path) -> None:
+    for name in ("a.fits.fz", "b.fits.fz"):
+        inject_into(exposure, tmp_path / name, "noise", 0.5, 2)
+    assert (tmp_path / "a.fits.fz").read_bytes() == (tmp_path / "b.fits.fz").read_bytes()
+
+
+def test_a_short_exposure_says_so_in_its_header(exposure: Path, tmp_path: Path) -> None:
+    times = set()
+    for seed in range(6):
+        inject_into(exposure, tmp_path / "x.fits.fz", "nonoptimal_exposure", 0.3, seed)
+        times.add(fits.getval(tmp_path / "x.fits.fz", "EXPTIME") / fits.getval(exposure, "EXPTIME"))
+    assert len(times) == 2
+    assert min(times) < 0.6
+    assert max(times) == 1
+
+
+def test_the_source_file_is_never_overwritten(exposure: Path) -> None:
+    before = exposure.read_bytes()
+    with pytest.raises(InputError, match="is the file to read"):
+        inject_into(exposure, exposure.parent / "." / exposure.name, "psf", 0.5, 0)
+    assert exposure.read_bytes() == before
+
+
+def test_files_that_cannot_be_read_are_named_and_nothing_is_written(exposure: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.fits.fz"
+    with pytest.raises(InputError, match=r"missing\.fits: no such file"):
+        inject_into(tmp_path / "missing.fits", out, "psf", 0.5, 0)
+    text = tmp_path / "text.fits"
+    text.write_text("not a FITS file")
+    with pytest.raises(UnreadableImageError, match=r"text\.fits"):
+        inject_into(text, out, "psf", 0.5, 0)
+    damaged = tmp_path / "damaged.fits.fz"
+    shutil.copy(exposure, damaged)
+    with fits.open(damaged, disable_image_compression=True) as file:
+        name, start = file[3].name, file[3].fileinfo()["datLoc"]
+    raw = bytearray(damaged.read_bytes())
+    raw[start : start + 2000] = b"\x7f" * 2000  # where the tiles are, how long, how scaled
+    damaged.write_bytes(bytes(raw))
+    with pytest.raises(UnreadableImageError, match=rf"damaged.fits.fz\[{name}\]"):
+        inject_into(damaged, out, "psf", 0.5, 0)
+    assert not out.exists()
+    assert not list(tmp_path.glob(".*"))

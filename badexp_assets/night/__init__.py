@@ -1,1 +1,48 @@
-"""One pass over the pixels of a night, and what comes out of it."""
+"""One pass over the pixels of a night: embeddings, orientation histograms, stamps and previews of one reading.
+
+Names load on first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from badexp_assets.night.features import CcdFeatures, measure_features, sky_and_noise
+    from badexp_assets.night.machine import NightMachine, build_machine
+    from badexp_assets.night.params import PassParams
+    from badexp_assets.night.previews import FocalPlane
+    from badexp_assets.night.run import PassSummary, run_pass
+    from badexp_assets.night.tables import PASS_TABLES
+
+_HOMES = {
+    "PASS_TABLES": "tables",
+    "CcdFeatures": "features",
+    "FocalPlane": "previews",
+    "NightMachine": "machine",
+    "PassParams": "params",
+    "PassSummary": "run",
+    "build_machine": "machine",
+    "measure_features": "features",
+    "run_pass": "run",
+    "sky_and_noise": "features",
+}
+__all__ = [
+    "PASS_TABLES",
+    "CcdFeatures",
+    "FocalPlane",
+    "NightMachine",
+    "PassParams",
+    "PassSummary",
+    "build_machine",
+    "measure_features",
+    "run_pass",
+    "sky_and_noise",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

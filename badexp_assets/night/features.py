@@ -1,0 +1,83 @@
+"""Plain numbers of a CCD image: sky, noise, and how much of it is masked or saturated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from badexp_assets.survey.exposure import CcdImage
+
+MAX_PIXELS = 400_000
+"""pixels that sky and noise are measured on; more would change neither by more than 0.2 % of the noise"""
+_CLIP_SIGMA = 3.0
+_CLIP_ROUNDS = 3
+_MAD_TO_SIGMA = 1.4826  # of a normal distribution
+
+
+@dataclass(frozen=True)
+class CcdFeatures:
+    """Sky and noise (ADU; None: no finite pixel), shares of all pixels that are saturated or bleeding, and masked.
+
+    masked_fraction counts pixels that are not finite too. `reason` says why sky and noise are missing or doubtful.
+    """
+
+    sky: float | None
+    noise: float | None
+    saturated_fraction: float
+    masked_fraction: float
+    reason: str | None = None
+
+
+def measure_features(ccd: CcdImage) -> CcdFeatures:
+    """Return the features of a CCD image of any shape.
+
+    Sky is the median of the good pixels, noise their scatter (see `sky_and_noise`). When all finite pixels are
+    masked, as in a saturated image, these are taken of the masked ones, and `reason` says so. None for both if no
+    pixel is finite.
+    """
+    bad = ccd.bad
+    saturated, masked = float(np.mean(ccd.saturated)), float(np.mean(bad))
+    reason = None
+    if masked == 1.0:
+        bad = ~np.isfinite(ccd.image)
+        if bad.all():
+            return CcdFeatures(None, None, saturated, masked, "no pixel is finite")
+        reason = "every pixel is masked; sky and noise are those of masked pixels"
+    sky, noise = sky_and_noise(ccd.image, bad)
+    return CcdFeatures(sky, noise, saturated, masked, reason)
+
+
+def sky_and_noise(image: npt.NDArray[np.floating], bad: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Return median and robust standard deviation of the pixels (rows, columns) that are not `bad`, in their unit.
+
+    The deviation is 1.4826 MAD, of what three rounds of clipping at 3 sigma about the median leave, so that it is the
+    sky's and not the stars'. It is 0 for a constant image; (NaN, NaN) if no pixel is left. Large images are sampled
+    on a regular grid.
+    """
+    step = max(1, image.size // MAX_PIXELS)
+    while math.gcd(step, image.shape[1]) > 1:  # a step that divides the row length would see the same columns only
+        step += 1
+    values = image.ravel()[::step][~bad.ravel()[::step]]
+    if not values.size:
+        values = image[~bad]
+    if not values.size:
+        return math.nan, math.nan
+    sky = kept_sky = float(np.median(values))
+    noise = _mad(values, sky)
+    for _ in range(_CLIP_ROUNDS):
+        kept = values[np.abs(values - kept_sky) <= _CLIP_SIGMA * noise]
+        if noise == 0 or kept.size == values.size:
+            break
+        values = kept
+        kept_sky = float(np.median(values))
+        noise = _mad(values, kept_sky)
+    if noise == 0:  # more than half of the pixels have one value
+        noise = float(np.std(values, dtype=np.float64))
+    return sky, noise
+
+
+def _mad(values: npt.NDArray[np.floating], centre: float) -> float:
+    return _MAD_TO_SIGMA * float(np.median(np.abs(values - centre)))

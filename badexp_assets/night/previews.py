@@ -1,0 +1,172 @@
+"""Pictures of an exposure's focal plane: all CCDs that were read, binned, on one sky level and one scale.
+
+North is up and East is left, as on the sky: image columns grow downwards (South), rows to the left (East).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from badexp_assets.night.features import sky_and_noise
+from badexp_assets.survey.cameras import Camera, Ccd
+from badexp_assets.survey.exposure import CcdImage
+from badexp_assets.survey.masks import BAD, NO_VALUE
+
+# Few grey levels keep the file small, for noise does not compress; 64 show no steps.
+_LEVELS = 64
+_BACKGROUND, _ABSENT, _UNREAD, _FAILED, _OUTLINE, _HATCH, _TEXT = (
+    (0, 0, 0),
+    (18, 18, 24),
+    (30, 32, 44),
+    (60, 26, 26),
+    (70, 74, 92),
+    (190, 60, 50),
+    (255, 200, 60),
+)
+_DARKEST, _BRIGHTEST = -6.0, 60.0
+"""ends of the grey scale, in standard deviations of the binned sky"""
+_SOFTENING = 4.0
+_MIN_FONT, _MAX_FONT = 8, 14
+_MAX_ASPECT = 2.0
+_MOSTLY = 0.5
+
+
+class FocalPlane:
+    """A focal-plane picture being built, CCD by CCD; it holds binned tiles only.
+
+    height: of the picture, px. present: CCDNUMs in the exposure's file; the picture shows the smallest part of the
+    focal plane that holds them, so a few CCDs are drawn larger than a full set; `size` is its (width, height), at
+    most twice as wide as `height`. Each CCD fills its place, whatever its size in pixels, so cut-outs and small
+    simulated CCDs do too.
+    """
+
+    def __init__(self, camera: Camera, height: int, present: Collection[int]) -> None:
+        rows_mm, columns_mm = (n * camera.pixel_size for n in camera.ccd_shape)
+        shown = [ccd for ccd in camera.ccds if ccd.ccdnum in present] or list(camera.ccds)
+        self._left = max(c.y_mm for c in shown) + rows_mm / 2
+        self._top = min(c.x_mm for c in shown) - columns_mm / 2
+        right, bottom = min(c.y_mm for c in shown) - rows_mm / 2, max(c.x_mm for c in shown) + columns_mm / 2
+        self._ccds = [c for c in camera.ccds if right < c.y_mm < self._left and self._top < c.x_mm < bottom]
+        self._present = frozenset(present)
+        down, across = bottom - self._top, self._left - right
+        self._scale = min(height / down, _MAX_ASPECT * height / across)
+        self.size = (max(1, round(across * self._scale)), max(1, round(down * self._scale)))
+        self._slot = (max(1, round(columns_mm * self._scale)), max(1, round(rows_mm * self._scale)))
+        self._tiles: dict[int, npt.NDArray[np.float32]] = {}
+        self._failed: set[int] = set()
+        self._saturated: set[int] = set()
+
+    def add(self, ccd: CcdImage) -> None:
+        """Add a CCD that was read. Pixels without a value stay out; saturated ones stay in, for they show."""
+        bad = ~np.isfinite(ccd.image)
+        if ccd.mask is not None:
+            bad |= (ccd.mask == BAD) | (ccd.mask == NO_VALUE)
+        down, across = self._slot
+        tile = bin_image(ccd.image, bad, (across, down))
+        self._tiles[ccd.ccdnum] = tile.T[:, ::-1]
+        if np.mean(ccd.saturated) > _MOSTLY:
+            self._saturated.add(ccd.ccdnum)
+
+    def fail(self, ccdnum: int) -> None:
+        """Mark a CCD that could not be read."""
+        self._failed.add(ccdnum)
+
+    def render(self, labelled: Collection[int] = ()) -> bytes:
+        """Return the picture as PNG.
+
+        CCDs that were not read are blue-grey, those not in the file nearly black, failed ones hatched in red.
+        `labelled` ones (CCDNUMs) have a yellow frame, and their names where there is room.
+        """
+        picture = Image.new("RGB", self.size, _BACKGROUND)
+        draw = ImageDraw.Draw(picture)
+        grey = self._grey_scale()
+        names = []
+        for ccd in self._ccds:
+            box = self._box(ccd)
+            if ccd.ccdnum in self._tiles:
+                picture.paste(self._tile_picture(self._tiles[ccd.ccdnum], grey), box[:2])
+            elif ccd.ccdnum in self._failed:
+                draw.rectangle(box, fill=_FAILED)
+                _hatch(draw, box)
+            else:
+                draw.rectangle(box, fill=_UNREAD if ccd.ccdnum in self._present else _ABSENT)
+            if ccd.ccdnum in labelled:
+                draw.rectangle(box, outline=_TEXT)
+                names.append((box, ccd.ccdname))
+            elif ccd.ccdnum in self._failed:
+                draw.rectangle(box, outline=_HATCH)
+        self._write_names(draw, names)
+        stream = io.BytesIO()
+        picture.quantize(colors=_LEVELS + 8, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+            stream, "PNG", optimize=True
+        )
+        return stream.getvalue()
+
+    def _grey_scale(self) -> tuple[float, float]:
+        """Common sky and scatter of all tiles, so that steps between CCDs stay visible. Saturated only if alone."""
+        tiles = [t.ravel() for n, t in self._tiles.items() if n not in self._saturated] or [
+            t.ravel() for t in self._tiles.values()
+        ]
+        values = np.concatenate([*tiles, np.empty(0, np.float32)])
+        values = values[np.isfinite(values)]
+        if not values.size:
+            return 0.0, 1.0
+        sky, noise = sky_and_noise(values[None, :], np.zeros((1, values.size), bool))
+        return sky, noise or 1.0
+
+    def _tile_picture(self, tile: npt.NDArray[np.float32], grey: tuple[float, float]) -> Image.Image:
+        sky, noise = grey
+        low, high = np.arcsinh(_DARKEST / _SOFTENING), np.arcsinh(_BRIGHTEST / _SOFTENING)
+        stretched = (np.arcsinh((tile - sky) / noise / _SOFTENING) - low) / (high - low)
+        levels = np.round(np.clip(np.nan_to_num(stretched, nan=0.0), 0, 1) * (_LEVELS - 1)) * (255.0 / (_LEVELS - 1))
+        rgb = np.repeat(levels.astype(np.uint8)[:, :, None], 3, axis=2)
+        rgb[~np.isfinite(tile)] = _FAILED
+        return Image.fromarray(rgb).resize((self._slot[1], self._slot[0]), Image.Resampling.NEAREST)
+
+    def _box(self, ccd: Ccd) -> tuple[int, int, int, int]:
+        down, across = self._slot
+        left = round((self._left - ccd.y_mm) * self._scale - across / 2)
+        top = round((ccd.x_mm - self._top) * self._scale - down / 2)
+        return left, top, left + across - 1, top + down - 1
+
+    def _write_names(self, draw: ImageDraw.ImageDraw, names: list[tuple[tuple[int, int, int, int], str]]) -> None:
+        size = min(_MAX_FONT, self._slot[0] // 3)
+        if size < _MIN_FONT:
+            return  # not legible
+        font = ImageFont.load_default(size)
+        for box, name in names:
+            draw.text((box[0] + 3, box[1] + 1), name, fill=_TEXT, font=font, stroke_width=1, stroke_fill=_BACKGROUND)
+
+
+def bin_image(
+    image: npt.NDArray[np.float32], bad: npt.NDArray[np.bool_], shape: tuple[int, int]
+) -> npt.NDArray[np.float32]:
+    """Return means of the pixels that are not `bad` over a grid of at most `shape` (rows, columns) blocks.
+
+    NaN where a block has none. An image smaller than `shape` along an axis is not binned along it.
+    """
+    rows, columns = (min(n, size) for n, size in zip(shape, image.shape, strict=True))
+    row_edges = np.linspace(0, image.shape[0], rows + 1).astype(int)[:-1]
+    column_edges = np.linspace(0, image.shape[1], columns + 1).astype(int)[:-1]
+
+    def total(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return np.add.reduceat(np.add.reduceat(values, column_edges, axis=1), row_edges, axis=0)
+
+    count = total((~bad).astype(np.float32))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(count > 0, total(np.where(bad, np.float32(0), image)) / count, np.float32(np.nan))
+
+
+def _hatch(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], step: int = 7) -> None:
+    left, top, right, bottom = box
+    height = bottom - top
+    for start in range(left - height, right, step):
+        first = max(start, left)
+        last = min(start + height, right)
+        if first < last:
+            draw.line([(first, bottom - (first - start)), (last, bottom - (last - start))], fill=_HATCH)

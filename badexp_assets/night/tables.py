@@ -1,0 +1,102 @@
+"""The six tables of a night, written in pieces of bounded size; all of them appear at the end, or none does."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pandas as pd
+
+from badexp_assets.errors import InputError
+from badexp_assets.tables import SCHEMAS, TableWriter, read_metadata
+
+# rows kept in memory before they are written: few where a row is large
+BUFFER_ROWS = {
+    "night_previews": 16,
+    "night_stamps": 256,
+    "night_embeddings": 512,
+    "night_orientations": 1024,
+    "night_ccds": 2048,
+    "night_exposures": 2048,
+}
+PASS_TABLES = tuple(reversed(BUFFER_ROWS))
+# columns beyond the schema, with a type that does not depend on what a piece holds
+_EXTRA = {
+    "night_exposures": {
+        "plprocid": "str",
+        "ood": "str",
+        "oow": "str",
+        "n_superseded": "int16",
+        "n_labelled_absent": "int16",
+        "note": "str",
+    },
+    "night_ccds": {"labelled": "bool", "has_mask": "bool", "note": "str"},
+}
+
+
+class NightTables:
+    """Writers of the six tables; use as a context manager and `add` rows.
+
+    `night_exposures` is moved to its place last, so a night whose move was cut off never looks complete.
+    """
+
+    def __init__(self, out: Mapping[str, Path], metadata: Mapping[str, Any]) -> None:
+        self.rows = dict.fromkeys(PASS_TABLES, 0)
+        self._stack = contextlib.ExitStack()
+        self._out, self._metadata = out, metadata
+        self._writers: dict[str, TableWriter] = {}
+        self._buffers: dict[str, list[dict[str, Any]]] = {name: [] for name in PASS_TABLES}
+
+    def __enter__(self) -> NightTables:
+        for name in PASS_TABLES:  # closed in the opposite order
+            writer = TableWriter(self._out[name], SCHEMAS[name], self._metadata)
+            self._writers[name] = self._stack.enter_context(writer)
+        return self
+
+    def add(self, name: str, row: Mapping[str, Any]) -> None:
+        """Append one row to table `name`."""
+        buffer = self._buffers[name]
+        buffer.append(dict(row))
+        self.rows[name] += 1
+        if len(buffer) >= BUFFER_ROWS[name]:
+            self._flush(name)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            try:
+                for name in PASS_TABLES:
+                    self._flush(name)
+            except BaseException as inner:
+                self._stack.__exit__(type(inner), inner, inner.__traceback__)
+                raise
+        self._stack.__exit__(kind, error, trace)
+
+    def _flush(self, name: str) -> None:
+        rows = self._buffers[name]
+        if rows:
+            extra = _EXTRA.get(name, {})
+            piece = pd.DataFrame(rows, columns=[*SCHEMAS[name].column_names, *extra])
+            self._writers[name].write(piece.astype(extra))
+            rows.clear()
+
+
+def check_paths(out: Mapping[str, Path]) -> None:
+    """Raise InputError unless `out` names a path for each of the six tables."""
+    missing = [name for name in PASS_TABLES if name not in out]
+    if missing:
+        raise InputError(f"run_pass: out names no path for {', '.join(missing)}; it needs {', '.join(PASS_TABLES)}")
+
+
+def stored_metadata(out: Mapping[str, Path]) -> dict[str, Any] | None:
+    """Return the metadata that all six tables carry; None when one is missing, damaged, or differs from the others."""
+    try:
+        found = [read_metadata(out[name]) for name in PASS_TABLES if out[name].exists()]
+    except InputError:
+        return None
+    same = len(found) == len(PASS_TABLES) and all(metadata == found[0] for metadata in found)
+    return found[0] if same else None

@@ -152,7 +152,7 @@ def review_import(home: Path | None, file: Path) -> None:
     from badexp_assets.review import VerdictStore, read_verdict_file
 
     found = read_verdict_file(file)
-    added = VerdictStore(load_settings(home).home.verdicts).add(found.table)
+    added = VerdictStore(load_settings(home).home.verdicts).add(found.table, skip_known=True)
     click.echo(f"{file}: {added} answers added to the verdict store")
     for finding in found.findings:
         click.echo(f"  {finding}")

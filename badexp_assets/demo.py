@@ -24,8 +24,12 @@ from badexp_assets.terminal import TerminalProgress
 # Error rates of the simulated reviewers: a bad exposure called fine, a fine one called bad, either called unsure.
 MISS, FALSE_ALARM, UNSURE = 0.10, 0.05, 0.05
 N_REVIEWERS = 3
-# Fewer stamps and epochs than the paper's, so that two cores need seconds and not minutes.
-OPTIONS: dict[str, dict[str, Any]] = {"autoencoder": {"n_stamps": 5000, "epochs": 60}}
+# Small images for the backbone, few points, stamps and epochs, so that two cores need minutes and not hours.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "night_pass": {"rows": 256, "columns": 128},
+    "entropy": {"gradient_points": 2000},
+    "autoencoder": {"n_stamps": 5000, "epochs": 60},
+}
 
 
 def demonstrate(home: Home, params: SurveyParams, say: Callable[[str], None]) -> list[str]:
@@ -74,6 +78,7 @@ def _clear(home: Home, survey: Path) -> None:
 
 def _score_lines(home: Home, truth: pd.DataFrame) -> list[str]:
     """Precision and recall per exposure, on exposures whose CCDs were not trained on."""
+
     training = load(home, "training_set")
     trained = set(training.loc[training["split"] == "train", "expnum"])
     scored = load(home, "night_exposure_predictions").merge(truth[["expnum", "bad", "in_labels"]], on="expnum")
@@ -99,14 +104,16 @@ def _score_lines(home: Home, truth: pd.DataFrame) -> list[str]:
 def _metrics(what: str, flagged: pd.Series, bad: pd.Series) -> str:
     m = exposure_metrics(flagged.to_numpy(bool), bad.to_numpy(bool))
     return (
-        f"  {what:<46} precision {_share(m['precision'], m['precision_interval'])}  "
-        f"recall {_share(m['recall'], m['recall_interval'])}  "
+        f"  {what:<48} precision {_share(m, 'precision')}  recall {_share(m, 'recall')}  "
         f"({m['true_positives']} of {m['n_bad']} bad found, {m['false_positives']} false alarms)"
     )
 
 
-def _share(value: float | None, interval: tuple[float, float] | None) -> str:
-    return "   -        " if value is None or interval is None else f"{value:.2f} ({interval[0]:.2f}-{interval[1]:.2f})"
+def _share(metrics: dict[str, Any], name: str) -> str:
+    if metrics[name] is None:
+        return f"{'-':^16}"
+    low, high = metrics[f"{name}_interval"]
+    return f"{metrics[name]:.2f} ({low:.2f}-{high:.2f})"
 
 
 def _next_lines(home: Home) -> list[str]:

@@ -6,10 +6,12 @@ import sys
 import time
 from typing import Any
 
+from badexp_assets.defs.resources import Progress
+
 _EVERY = 5.0  # seconds between plain lines
 
 
-class TerminalProgress:
+class TerminalProgress(Progress):
     """Takes the place of the run log's progress on the command line."""
 
     def __init__(self) -> None:

@@ -1,7 +1,5 @@
 """Assembles assets, jobs and resources; tests and the command line pass resources of their own."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How assets are presented: schema of their columns, pictures and tables in the metadata."""
 
-from __future__ import annotations
-
 import base64
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How tables and models are stored: a Parquet file per asset, or per asset and night; a folder per model version."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any

@@ -1,11 +1,12 @@
 """The autoencoder of source stamps: the Entropy Method's published rival."""
 
+from typing import Any
+
 import dagster as dg
 import pandas as pd
 
 from badexp_assets import autoencoder
-from badexp_assets.autoencoder import StampAutoencoder
-from badexp_assets.defs.describe import OWNERS, column_schema, picture, preview, what_a_row_is
+from badexp_assets.defs.describe import OWNERS, column_schema, counts, picture, preview, what_a_row_is
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import Progress, SurveyResource
@@ -22,13 +23,16 @@ from badexp_assets.defs.resources import Progress, SurveyResource
     io_manager_key="models",
 )
 def stamp_autoencoder(
-    context: dg.AssetExecutionContext, survey: SurveyResource, night_stamps: NightTables, progress: Progress
-) -> dg.Output[StampAutoencoder]:
+    context: dg.AssetExecutionContext,
+    survey: SurveyResource,
+    night_stamps: NightTables,
+    progress: dg.ResourceParam[Progress],
+) -> dg.Output:
     """Train on a sample of the stored nights' stamps."""
     params = autoencoder.AutoencoderParams(**survey.settings().section("autoencoder"))
-    stamps = autoencoder.sample_stamps(night_stamps.items(), params.n_stamps, params.seed)
+    drawn, stamps = autoencoder.sample_stamps(night_stamps.items(), params.n_stamps, params.seed)
     model, history = autoencoder.train_autoencoder(
-        stamps, params, progress=lambda done, total: progress.report(context, "autoencoder epoch", done, total)
+        stamps, params, progress=lambda epoch, *_: progress.report(context, "autoencoder epoch", epoch, params.epochs)
     )
     best = history.loc[history["validation_loss"].idxmin()]
     return dg.Output(
@@ -38,7 +42,9 @@ def stamp_autoencoder(
             "best epoch": int(best["epoch"]),
             "validation loss": float(best["validation_loss"]),
             "model card": dg.MetadataValue.json(model.card),
-            **picture(autoencoder.loss_figure(history), "loss"),
+            "stamps by band": counts(drawn["filter"]),
+            **picture(autoencoder.plot_loss(history), "loss"),
+            **picture(autoencoder.plot_reconstructions(model, stamps), "stamps and what the model makes of them"),
         },
     )
 
@@ -58,7 +64,7 @@ def night_reconstruction_errors(
     context: dg.AssetExecutionContext,
     night_exposures: NightTables,
     night_stamps: NightTables,
-    stamp_autoencoder: StampAutoencoder,
+    stamp_autoencoder: Any,
 ) -> dg.Output[dict[str, pd.DataFrame]]:
     """Score the nights."""
     scores = {

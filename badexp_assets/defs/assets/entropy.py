@@ -30,7 +30,7 @@ def entropy_reference(survey: SurveyResource, night_orientations: NightTables) -
         table,
         metadata={
             "exposures": preview(table[["filter", "kind", "n_exposures", "version"]]),
-            **picture(entropy.reference_figure(table), "reference distributions"),
+            **picture(entropy.plot_reference(table), "reference distributions"),
         },
     )
 

@@ -1,7 +1,6 @@
 """One pass over the pixels of a night."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import dagster as dg
 import pandas as pd
@@ -9,14 +8,10 @@ import pandas as pd
 from badexp_assets.defs.describe import OWNERS, column_schema, counts, picture, preview, what_a_row_is
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import Progress, SurveyResource
-from badexp_assets.entropy import EntropyParams
 from badexp_assets.errors import InputError
-from badexp_assets.night import PassParams
+from badexp_assets.night import PASS_TABLES, build_machine, run_pass
 from badexp_assets.settings import Settings
 from badexp_assets.tables import read_table
-
-if TYPE_CHECKING:
-    from badexp_assets.vision import Embedder
 
 GROUP = "night"
 
@@ -38,7 +33,6 @@ _WHAT = {
     "night_stamps": "Source stamps for the autoencoder, a bounded number per exposure.",
     "night_previews": "Pictures of the focal plane, all CCDs that were read on one scale.",
 }
-PASS_TABLES = tuple(_WHAT)
 
 
 def _spec(name: str) -> dg.AssetSpec:
@@ -75,16 +69,14 @@ def _spec(name: str) -> dg.AssetSpec:
         ),
     ],
 )
-def night_pass(context: dg.AssetExecutionContext, survey: SurveyResource, progress: Progress) -> Iterator:
+def night_pass(
+    context: dg.AssetExecutionContext, survey: SurveyResource, progress: dg.ResourceParam[Progress]
+) -> Iterator:
     """Decompress every wanted CCD of the nights once; write all that needs its pixels."""
-    from badexp_assets.night import run_pass
-
     settings = survey.settings()
     if settings.archive is None:
         raise InputError("no archive given: set BADEXP_ARCHIVE or --archive to the root of the CP image tree")
-    params = PassParams(**settings.section("night_pass"))
-    entropy = EntropyParams(**settings.section("entropy"))
-    embedder = _embedder(settings, params)
+    machine = build_machine(settings)
     labelled = _labelled(settings)
     summaries = {}
     for night in context.partition_keys:
@@ -93,9 +85,7 @@ def night_pass(context: dg.AssetExecutionContext, survey: SurveyResource, progre
             night,
             survey.camera(),
             labelled,
-            embedder,
-            entropy,
-            params,
+            *machine,
             {name: settings.home.table(name, night) for name in PASS_TABLES},
             progress=lambda done, total, night=night: progress.report(context, f"night {night}", done, total),
         )
@@ -118,13 +108,6 @@ def night_pass(context: dg.AssetExecutionContext, survey: SurveyResource, progre
             metadata={"dagster/row_count": rows[name], "folder": str(settings.home.tables / name)} | extra,
         )
     yield from _checks(exposures, summaries)
-
-
-def _embedder(settings: Settings, params: PassParams) -> Embedder:
-    from badexp_assets.vision import Embedder, load_backbone, load_recipe
-
-    backbone = load_backbone(settings.backbone)
-    return Embedder(backbone, load_recipe(params.recipe, backbone, params.rows, params.columns), params.batch_size)
 
 
 def _labelled(settings: Settings) -> dict[int, set[int]]:

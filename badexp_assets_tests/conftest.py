@@ -22,3 +22,31 @@ def _no_survey_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test must not see the survey that the developer's shell points to."""
     for name in ("BADEXP_HOME", "BADEXP_ARCHIVE", "BADEXP_LABELS", "BADEXP_BACKBONE", "BADEXP_CAMERA", "DAGSTER_HOME"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def simulated_survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small simulated survey of three nights: images/, labels/ and truth."""
+    from badexp_assets.simulate import SurveyParams, write_survey
+
+    out = tmp_path_factory.mktemp("survey") / "survey"
+    write_survey(out, SurveyParams(nights=3, exposures=16, n_ccds=6, ccd_rows=192, ccd_columns=128, seed=5))
+    return out
+
+
+@pytest.fixture(scope="session")
+def finished_home(simulated_survey: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the whole graph has run over `simulated_survey` by the command line. Copy it before changing it."""
+    from click.testing import CliRunner
+
+    from badexp_assets.cli import badexp
+
+    home = tmp_path_factory.mktemp("finished") / "home"
+    home.mkdir()
+    (home / "settings.toml").write_text(
+        "[night_pass]\nrows = 96\ncolumns = 64\n\n[entropy]\ngradient_points = 500\n\n[autoencoder]\nepochs = 5\n"
+    )
+    words = ["run", "--home", home, "--archive", simulated_survey / "images", "--labels", simulated_survey / "labels"]
+    result = CliRunner().invoke(badexp, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return home

@@ -13,12 +13,12 @@ from badexp_assets.autoencoder.params import SCALINGS
 from badexp_assets.errors import InputError, ModelError
 
 WEIGHTS = "weights.safetensors"
-CARD = "card.json"
+CARD = "model_card.json"
 KIND = "stamp_autoencoder"
 
 
 def save_autoencoder(model: StampAutoencoder, folder: Path) -> None:
-    """Write `weights.safetensors` and `card.json` into a temporary folder, then move it to `folder`.
+    """Write `weights.safetensors` and `model_card.json` into a temporary folder, then move it to `folder`.
 
     An older model there is replaced. Raises InputError, and leaves what was there, when the disk refuses.
     """

@@ -2,8 +2,6 @@
 
 import dagster as dg
 
-from badexp_assets.defs.partitions import NIGHTS
-
 READ_LABELS = dg.define_asset_job(
     "read_labels",
     dg.AssetSelection.groups("labels") | dg.AssetSelection.assets("review_verdicts", "reviewed_reject_list"),
@@ -12,7 +10,6 @@ READ_LABELS = dg.define_asset_job(
 READ_NIGHT = dg.define_asset_job(
     "read_night",
     dg.AssetSelection.groups("night"),
-    partitions_def=NIGHTS,
     description="One pass over the pixels of a night.",
 )
 FIT_UNSUPERVISED = dg.define_asset_job(
@@ -29,19 +26,16 @@ _UNSUPERVISED_SCORES = dg.AssetSelection.assets("night_entropy_scores", "night_r
 SCORE_NIGHT_UNSUPERVISED = dg.define_asset_job(
     "score_night_unsupervised",
     _UNSUPERVISED_SCORES,
-    partitions_def=NIGHTS,
     description="Scores of a night that need no labels.",
 )
 SCORE_NIGHT = dg.define_asset_job(
     "score_night",
     dg.AssetSelection.groups("scores"),
-    partitions_def=NIGHTS,
     description="Predictions, entropy scores and reconstruction errors of a night that has been read.",
 )
 NEW_NIGHT = dg.define_asset_job(
     "new_night",
     dg.AssetSelection.groups("night", "scores"),
-    partitions_def=NIGHTS,
     description="Read a night and score it with the current models.",
 )
 LIST_CANDIDATES = dg.define_asset_job(

@@ -178,21 +178,21 @@ def test_a_damaged_model_is_a_model_error_that_names_the_file(trained, tmp_path)
         (folder / "weights.safetensors").write_bytes(data)
 
     def other_layers(folder):
-        card = json.loads((folder / "card.json").read_text())
-        (folder / "card.json").write_text(json.dumps(card | {"hidden": [3]}))
+        card = json.loads((folder / "model_card.json").read_text())
+        (folder / "model_card.json").write_text(json.dumps(card | {"hidden": [3]}))
 
     def other_pixels(folder):
-        card = json.loads((folder / "card.json").read_text())
-        (folder / "card.json").write_text(json.dumps(card | {"n_pixels": 100}))
+        card = json.loads((folder / "model_card.json").read_text())
+        (folder / "model_card.json").write_text(json.dumps(card | {"n_pixels": 100}))
 
     def cut(folder):
         data = (folder / "weights.safetensors").read_bytes()
         (folder / "weights.safetensors").write_bytes(data[: len(data) // 2])
 
-    assert "no card.json" in spoilt(lambda f: (f / "card.json").unlink())
+    assert "no model_card.json" in spoilt(lambda f: (f / "model_card.json").unlink())
     assert "no weights.safetensors" in spoilt(lambda f: (f / "weights.safetensors").unlink())
-    assert "not the card" in spoilt(lambda f: (f / "card.json").write_text("{"))
-    assert "not the card" in spoilt(lambda f: (f / "card.json").write_text("[]"))
+    assert "not the card" in spoilt(lambda f: (f / "model_card.json").write_text("{"))
+    assert "not the card" in spoilt(lambda f: (f / "model_card.json").write_text("[]"))
     assert "describes" in spoilt(other_layers)
     assert "can't be read" in spoilt(cut)
     assert "can't be read" in spoilt(other_pixels)

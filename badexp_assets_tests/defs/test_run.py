@@ -1,0 +1,90 @@
+"""The whole graph over a simulated survey, by the command line."""
+
+import json
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from badexp_assets.cli import badexp
+from badexp_assets.settings import Home
+from badexp_assets.show import load
+from badexp_assets.tables import SCHEMAS
+
+NIGHTS = 3
+EXPOSURES = 48
+
+
+@pytest.fixture(scope="module")
+def home(finished_home) -> Home:
+    return Home(finished_home)
+
+
+@pytest.mark.parametrize("asset", sorted(SCHEMAS))
+def test_every_table_is_there_with_its_columns(home, asset):
+    assert set(SCHEMAS[asset].column_names) <= set(load(home, asset).columns)
+
+
+def test_every_exposure_of_every_night_ends_somewhere(home):
+    exposures = load(home, "night_exposures")
+    assert len(exposures) == EXPOSURES
+    assert exposures["night"].nunique() == NIGHTS
+    assert exposures["status"].isin(["scored", "failed", "excluded"]).all()
+
+
+def test_every_exposure_that_was_scored_has_all_scores(home):
+    exposures = load(home, "night_exposures")
+    scored = set(exposures.loc[exposures["status"] == "scored", "expnum"])
+    for asset in ("night_exposure_predictions", "night_entropy_scores", "night_reconstruction_errors"):
+        assert scored <= set(load(home, asset)["expnum"]), asset
+
+
+def test_every_drawn_and_every_labelled_ccd_is_embedded_once(home):
+    ccds = load(home, "night_ccds")
+    embedded = load(home, "night_embeddings")[["expnum", "ccdnum"]]
+    assert not embedded.duplicated().any()
+    read = ccds.loc[ccds["status"] == "read", ["expnum", "ccdnum"]]
+    assert set(map(tuple, embedded.to_numpy())) == set(map(tuple, read.to_numpy()))
+    labels = load(home, "bad_ccd_labels")[["expnum", "ccdnum"]]
+    wanted = labels[labels["expnum"].isin(ccds["expnum"])].merge(ccds, on=["expnum", "ccdnum"], how="inner")
+    assert len(wanted) == len(wanted.merge(embedded, on=["expnum", "ccdnum"]))
+    assert len(wanted) > 0
+
+
+def test_no_exposure_is_on_both_sides_of_the_split(home):
+    training = load(home, "training_set")
+    assert set(training["split"]) == {"train", "test"}
+    assert training.groupby("expnum")["split"].nunique().max() == 1
+
+
+def test_labels_agree_with_the_truth_of_the_simulation(home, simulated_survey):
+    truth = pd.read_csv(simulated_survey / "truth_exposures.csv").set_index("expnum")["category"]
+    labels = load(home, "bad_ccd_labels")
+    trained = set(load(home, "training_set")["category"]) - {"good"}
+    known = labels[labels["expnum"].isin(truth.index) & labels["category"].isin(trained)]
+    assert (known["category"] == known["expnum"].map(truth)).all()
+
+
+def test_a_second_run_reads_no_pixels_again(home, simulated_survey):
+    before = {path: path.stat().st_mtime_ns for path in (home.tables / "night_embeddings").iterdir()}
+    result = CliRunner().invoke(badexp, ["run", "--home", str(home.root), "--nights", "2018-03-10"])
+    assert result.exit_code == 0, result.output
+    assert {path: path.stat().st_mtime_ns for path in (home.tables / "night_embeddings").iterdir()} == before
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+@pytest.mark.parametrize("asset", ["night_exposures", "night_embeddings", "night_previews", "reviewed_reject_list"])
+def test_show_prints_a_table_in_every_format(home, asset, form):
+    result = CliRunner().invoke(badexp, ["show", asset, "--home", str(home.root), "--format", form])
+    assert result.exit_code == 0, result.output
+    if form == "json":
+        assert len(json.loads(result.output)) == len(load(home, asset))
+    elif form == "csv":
+        assert result.output.splitlines()[0].split(",")[0] == "expnum"
+
+
+def test_show_prints_model_cards_and_files(home):
+    for asset, word in (("fitted_pipeline", "backbone"), ("stamp_autoencoder", "version"), ("bad_expid_file", "#")):
+        result = CliRunner().invoke(badexp, ["show", asset, "--home", str(home.root)])
+        assert result.exit_code == 0, result.output
+        assert word in result.output

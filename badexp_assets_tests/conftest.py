@@ -36,7 +36,7 @@ def simulated_survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished_home(simulated_survey: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which the whole graph has run over `simulated_survey` by the command line. Copy it before changing it."""
+    """A home in which the whole graph has run over `simulated_survey` by the command line; not to be changed."""
     from click.testing import CliRunner
 
     from badexp_assets.cli import badexp

@@ -132,10 +132,11 @@ def show(home: Path | None, asset: str, night: str | None, form: str) -> None:
 @click.argument("dagster_options", nargs=-1, type=click.UNPROCESSED)
 def ui(home: Path | None, dagster_options: tuple[str, ...]) -> None:
     """Start the Dagster UI (`dagster dev`) on a home; further options go to it, for example `-p 3001`."""
-    from badexp_assets.defs.run import environment
+    from badexp_assets.defs.run import environment, workspace_file
 
+    quiet = ["-W", "ignore:Function `dev_command` is superseded"]  # by `dg dev`, which needs a checkout
     with environment(load_settings(home)) as variables:
-        command = [sys.executable, "-m", "dagster", "dev", "-m", "badexp_assets.definitions", *dagster_options]
+        command = [sys.executable, *quiet, "-m", "dagster", "dev", "-w", workspace_file(), *dagster_options]
         os.execve(sys.executable, command, os.environ | variables)
 
 

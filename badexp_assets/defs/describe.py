@@ -1,6 +1,7 @@
 """How assets are presented: schema of their columns, pictures and tables in the metadata."""
 
 import base64
+import io
 from typing import Any
 
 import dagster as dg
@@ -22,20 +23,34 @@ def column_schema(asset: str) -> dict[str, Any]:
     return {"dagster/column_schema": dg.TableSchema(columns=columns)}
 
 
+def parts(*columns: tuple[str, str, str]) -> dict[str, Any]:
+    """Like `column_schema`, for what is not a table of ours: (name, type, description) of what a model or file holds."""
+    return {"dagster/column_schema": dg.TableSchema(columns=[dg.TableColumn(*column) for column in columns])}
+
+
+def row_count(rows: int) -> dict[str, int]:
+    """Metadata of a night's materialisation: the UI shows `row_count` beside it, whatever the other nights hold."""
+    return {"dagster/row_count": rows, "dagster/partition_row_count": rows}
+
+
 def what_a_row_is(asset: str) -> str:
     """First sentence of the description of a table."""
     return f"One row is {SCHEMAS[asset].row}."
 
 
 def picture(png: bytes | None, alt: str) -> dict[str, dg.MetadataValue]:
-    """Metadata entry with a PNG, left out when there is none or it is too large for the event log."""
-    if png is None or len(png) > MAX_PICTURE_BYTES:
+    """Metadata entry with a PNG, made smaller until it is small enough for the event log; empty when there is none."""
+    if png is None:
         return {}
+    while len(png) > MAX_PICTURE_BYTES:
+        png = _smaller(png)
     return {alt: dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})")}
 
 
 def preview(table: pd.DataFrame, rows: int = _PREVIEW_ROWS) -> dg.MetadataValue:
-    """The first rows as a Markdown table."""
+    """The first rows as a Markdown table, or `none`."""
+    if table.empty:
+        return dg.MetadataValue.md("none")
     head = table.head(rows)
     lines = ["| " + " | ".join(map(str, head.columns)) + " |", "|" + " --- |" * len(head.columns)]
     lines += ["| " + " | ".join(_cell(v) for v in row) + " |" for row in head.itertuples(index=False)]
@@ -48,6 +63,17 @@ def counts(values: pd.Series) -> dg.MetadataValue:
     """How often each value occurs, as a Markdown table."""
     found = values.value_counts(dropna=False)
     return preview(pd.DataFrame({values.name: found.index.astype(str), "count": found.to_numpy()}), rows=50)
+
+
+def _smaller(png: bytes) -> bytes:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as image:
+        size = tuple(max(1, round(0.85 * n)) for n in image.size)
+        shrunk = image.convert("RGB").resize(size, Image.Resampling.LANCZOS).quantize(128)
+    buffer = io.BytesIO()
+    shrunk.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def _cell(value: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from badexp_assets.defs.describe import row_count
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
 from badexp_assets.models import load_current, store_model
@@ -51,15 +52,19 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         if not context.has_asset_partitions:
             assert isinstance(obj, pd.DataFrame), f"asset {asset} must return a table"
             write_table(obj, home.table(asset), SCHEMAS[asset], metadata)
-            context.add_output_metadata({"dagster/row_count": len(obj), "path": str(home.table(asset))})
+            context.add_output_metadata(
+                {"dagster/row_count": len(obj), "path": dg.MetadataValue.path(home.table(asset))}
+            )
             return
         nights = set(context.asset_partition_keys)
         if set(obj) != nights:
             raise InputError(f"asset {asset}: tables of nights {sorted(obj)} returned, {sorted(nights)} were asked for")
         for night, table in obj.items():
-            write_table(table, home.table(asset, night), SCHEMAS[asset], metadata)
-        rows = sum(len(table) for table in obj.values())
-        context.add_output_metadata({"dagster/row_count": rows, "folder": str(home.tables / asset)})
+            path = home.table(asset, night)
+            write_table(table, path, SCHEMAS[asset], metadata)
+            context.step_context.add_asset_metadata(
+                row_count(len(table)) | {"path": dg.MetadataValue.path(path)}, context.asset_key, night
+            )
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame | NightTables:
         """Read the table; for a nightly asset, give access to the nights that the reader depends on."""
@@ -78,7 +83,7 @@ class ModelIOManager(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Save the model beside the earlier ones and make it the current one."""
         folder = store_model(obj, self.survey.settings().home.models / context.asset_key.path[-1])
-        context.add_output_metadata({"path": str(folder), "version": obj.version})
+        context.add_output_metadata({"path": dg.MetadataValue.path(folder), "version": obj.version})
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Load the current model."""

@@ -22,6 +22,9 @@ from badexp_assets.tables.parquet import atomic_path
 # What happens is in the event log; the command line prints its own words and no log lines.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
+# The code location's name in workspace.yaml; with it the UI shows these runs beside those that it launched itself.
+_LOCATION = {".dagster/repository": "__repository__@badexp_assets"}
+
 
 def prepare_instance(home: Home) -> Path:
     """Make DAGSTER_HOME of `home` unless it is there, and return it. An instance file that is there is kept."""
@@ -34,6 +37,11 @@ def prepare_instance(home: Home) -> Path:
         with atomic_path(home.dagster / "dagster.yaml") as path:
             path.write_text(text, encoding="utf-8")
     return home.dagster
+
+
+def workspace_file() -> str:
+    """Path of the workspace file in the package: the code location under the name that it has everywhere."""
+    return str(resources.files(__package__).joinpath("workspace.yaml"))
 
 
 @contextlib.contextmanager
@@ -74,7 +82,7 @@ class Runner:
         """Run a job to its end. A failure is raised: BadExpError where a user can act on it."""
         resolved = self._definitions.resolve_job_def(job.name)
         result = resolved.execute_in_process(
-            instance=self._instance, partition_key=night, run_config=_QUIET, raise_on_error=True
+            instance=self._instance, partition_key=night, run_config=_QUIET, tags=_LOCATION, raise_on_error=True
         )
         assert result.success
 

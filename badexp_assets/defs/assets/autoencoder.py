@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import autoencoder
-from badexp_assets.defs.describe import OWNERS, column_schema, counts, picture, preview, what_a_row_is
+from badexp_assets.defs.describe import OWNERS, column_schema, counts, parts, picture, preview, what_a_row_is
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import Progress, SurveyResource
@@ -20,6 +20,12 @@ from badexp_assets.defs.resources import Progress, SurveyResource
     kinds={"pytorch"},
     owners=OWNERS,
     code_version="1",
+    metadata=parts(
+        ("stamp", "float32[4096]", "input: the pixels of a source's stamp, scaled; its row count is the sample's"),
+        ("code", "float32[32]", "the narrowest layer"),
+        ("rebuilt", "float32[4096]", "output: the stamp as the model rebuilds it"),
+        ("mse", "float64", "mean squared difference of the two, scaled pixels: the score of a stamp"),
+    ),
     io_manager_key="models",
 )
 def stamp_autoencoder(

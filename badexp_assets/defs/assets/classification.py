@@ -7,7 +7,7 @@ import pandas as pd
 
 from badexp_assets import classify
 from badexp_assets.classify import FittedPipeline
-from badexp_assets.defs.describe import OWNERS, column_schema, counts, picture, preview, what_a_row_is
+from badexp_assets.defs.describe import OWNERS, column_schema, counts, parts, picture, preview, what_a_row_is
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import SurveyResource
@@ -24,6 +24,12 @@ SCORES = "scores"
     kinds={"scikitlearn"},
     owners=OWNERS,
     code_version="1",
+    metadata=parts(
+        ("embedding", "float32[n]", "input: the backbone's vector of a CCD image; its row count is the train split's"),
+        ("category", "string", "output: the most probable category"),
+        ("probability", "float32", "its share of the neighbours"),
+        ("p_<category>", "float32", "share of each category, good and bad"),
+    ),
     io_manager_key="models",
 )
 def fitted_pipeline(

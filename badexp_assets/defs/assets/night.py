@@ -1,15 +1,16 @@
 """One pass over the pixels of a night."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import pandas as pd
 
-from badexp_assets.defs.describe import OWNERS, column_schema, counts, picture, preview, what_a_row_is
+from badexp_assets.defs.describe import OWNERS, column_schema, counts, parts, picture, preview, row_count, what_a_row_is
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.errors import InputError
-from badexp_assets.night import PASS_TABLES, build_machine, run_pass
+from badexp_assets.night import PASS_TABLES, PassSummary, build_machine, run_pass
 from badexp_assets.settings import Settings
 from badexp_assets.tables import read_table
 
@@ -18,10 +19,16 @@ GROUP = "night"
 cp_images = dg.AssetSpec(
     "cp_images",
     description="Exposures as the Community Pipeline delivers them (BADEXP_ARCHIVE): image, mask and weight map, one "
-    "FITS extension per CCD. Kept outside; not materialised here.",
+    "FITS extension per CCD. Kept outside and never changed; a materialisation says that a night was found there, and "
+    "how many exposures it has. One row is an exposure.",
     group_name=GROUP,
     kinds={"file"},
     owners=OWNERS,
+    metadata=parts(
+        ("ooi", "FITS", "calibrated image, ADU"),
+        ("ood", "FITS", "data-quality mask; may be missing"),
+        ("oow", "FITS", "weight map; not read"),
+    ),
     partitions_def=NIGHTS,
 )
 
@@ -90,12 +97,11 @@ def night_pass(
             progress=lambda done, total, night=night: progress.report(context, f"night {night}", done, total),
         )
         summaries[night] = summary
+        context.log_event(_seen(settings.archive, night, summary))
         context.log.info(f"night {night}: {summary}")
         for name in PASS_TABLES:
-            context.add_asset_metadata(
-                {"dagster/partition_row_count": summary.rows[name]}, asset_key=name, partition_key=night
-            )
-    rows = {name: sum(s.rows[name] for s in summaries.values()) for name in PASS_TABLES}
+            path = dg.MetadataValue.path(settings.home.table(name, night))
+            context.add_asset_metadata(row_count(summary.rows[name]) | {"path": path}, name, night)
     exposures = pd.concat([read_table(settings.home.table("night_exposures", night)) for night in summaries])
     for name in PASS_TABLES:
         extra = {}
@@ -103,11 +109,13 @@ def night_pass(
             extra = {"status": counts(exposures["status"]), "filters": counts(exposures["filter"])}
         if name == "night_previews":
             extra = _example(settings, next(iter(summaries)))
-        yield dg.MaterializeResult(
-            asset_key=name,
-            metadata={"dagster/row_count": rows[name], "folder": str(settings.home.tables / name)} | extra,
-        )
+        yield dg.MaterializeResult(asset_key=name, metadata=extra)
     yield from _checks(exposures, summaries)
+
+
+def _seen(archive: Path, night: str, summary: PassSummary) -> dg.AssetMaterialization:
+    found = row_count(summary.n_found) | {"archive": dg.MetadataValue.path(archive)}
+    return dg.AssetMaterialization("cp_images", partition=night, metadata=found)
 
 
 def _labelled(settings: Settings) -> dict[int, set[int]]:
@@ -117,7 +125,7 @@ def _labelled(settings: Settings) -> dict[int, set[int]]:
 
 def _example(settings: Settings, night: str) -> dict[str, dg.MetadataValue]:
     previews = read_table(settings.home.table("night_previews", night))
-    return picture(previews["png"].iloc[0], f"exposure {previews['expnum'].iloc[0]}") if len(previews) else {}
+    return picture(previews["png"].iloc[0], "an exposure") if len(previews) else {}
 
 
 def _checks(exposures: pd.DataFrame, summaries: dict) -> Iterator[dg.AssetCheckResult]:

@@ -24,7 +24,7 @@ def column_schema(asset: str) -> dict[str, Any]:
 
 
 def parts(*columns: tuple[str, str, str]) -> dict[str, Any]:
-    """Like `column_schema`, for what is not a table of ours: (name, type, description) of what a model or file holds."""
+    """Like `column_schema`, for what is not a table of ours: (name, type, description) of a model or a file."""
     return {"dagster/column_schema": dg.TableSchema(columns=[dg.TableColumn(*column) for column in columns])}
 
 

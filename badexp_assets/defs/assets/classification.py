@@ -19,13 +19,14 @@ SCORES = "scores"
 
 @dg.asset(
     description="The paper's pipeline: scaler, PCA, variance threshold, k nearest neighbours, fitted on the train "
-    "split. Stored as a folder with a model card, one per version; one is current.",
+    "split. Stored as a folder with a model card, one per version; one is current. "
+    "One row is a CCD image that it was fitted on.",
     group_name=MODELS,
     kinds={"scikitlearn"},
     owners=OWNERS,
     code_version="1",
     metadata=parts(
-        ("embedding", "float32[n]", "input: the backbone's vector of a CCD image; its row count is the train split's"),
+        ("embedding", "float32[n]", "input: the backbone's vector of a CCD image"),
         ("category", "string", "output: the most probable category"),
         ("probability", "float32", "its share of the neighbours"),
         ("p_<category>", "float32", "share of each category, good and bad"),

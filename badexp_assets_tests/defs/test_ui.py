@@ -1,0 +1,293 @@
+"""What a person sees in the Dagster UI, in a real browser, on a copy of a home in which everything has run."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from badexp_assets.defs.build import build_definitions
+from badexp_assets.settings import Home
+from badexp_assets.show import load
+
+pytestmark = pytest.mark.slow
+
+REPOSITORY = Path(__file__).parents[2]
+NIGHT = "2018-03-11"
+NEWEST = "2018-03-12"  # the night that was materialised last
+CHROMIUM_OPTIONS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SECONDS_TO_START = 60
+SECONDS_TO_RUN = 60
+
+ASSETS = """{ assetNodes {
+  assetKey { path } description groupName kinds isPartitioned staleStatus
+  owners { ... on TeamAssetOwner { team } ... on UserAssetOwner { email } }
+  metadataEntries { label ... on TableSchemaMetadataEntry { schema { columns { name } } } }
+  assetMaterializations(limit: 1) { partition metadataEntries { label ... on IntMetadataEntry { intValue } } }
+} }"""
+DEPLOYMENT = """{
+  instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } }
+  workspaceOrError { ... on Workspace { locationEntries { name loadStatus locationOrLoadError { __typename } } } }
+}"""
+RUNS = """{ runsOrError(limit: 1) { ... on Runs { results { runId status assetSelection { path }
+  tags { key value } } } } }"""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A home that is being served: where, and the log of the services."""
+
+    home: Home
+    url: str
+    log: Path
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _members(session: int) -> list[psutil.Process]:
+    """The processes that belong to a session, those whose parent has gone too."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    return found
+
+
+def _stop(server: subprocess.Popen) -> None:
+    """End the daemon, the code server, the web server and what they started, as Ctrl-C in a terminal does."""
+    os.killpg(server.pid, signal.SIGINT)
+    _, alive = psutil.wait_procs(_members(server.pid), timeout=20)
+    for process in alive:
+        process.kill()
+    server.wait(timeout=10)
+    psutil.wait_procs(alive, timeout=10)
+
+
+@pytest.fixture(scope="module")
+def served(finished_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("ui")
+    home, log, port = folder / "home", folder / "log.txt", _free_port()
+    shutil.copytree(finished_home, home)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("BADEXP_", "DAGSTER_"))}
+    command = [sys.executable, "-m", "badexp_assets.cli", "ui", "--home", home, "--host", "127.0.0.1", "-p", port]
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [str(word) for word in command],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            cwd=folder,
+            env=clean | {"PYTHONPATH": str(REPOSITORY)},
+            start_new_session=True,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + SECONDS_TO_START
+        while True:
+            try:
+                urllib.request.urlopen(f"{url}/server_info", timeout=5).close()
+                break
+            except OSError:
+                assert server.poll() is None, log.read_text(errors="replace")
+                assert time.monotonic() < deadline, log.read_text(errors="replace")
+                time.sleep(0.25)
+        yield Served(Home(home), url, log)
+    finally:
+        _stop(server)
+    assert not _members(server.pid)
+
+
+@pytest.fixture(scope="module")
+def page(served):
+    """A tab of a headless Chromium on the UI."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    browser_path = next(filter(None, map(shutil.which, names)), None)
+    if browser_path is None:
+        pytest.skip(f"no browser to look at the UI with: none of {', '.join(names)} is on PATH")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=browser_path, args=CHROMIUM_OPTIONS)
+        tab = browser.new_page(base_url=served.url, viewport={"width": 1400, "height": 1400})
+        tab.set_default_timeout(20_000)
+        tab.goto("/assets")
+        yield tab
+        browser.close()
+
+
+def ask(page, query: str) -> dict:
+    """Send a GraphQL query from the page, as the UI does."""
+    answer = page.evaluate(
+        """async query => (await fetch('/graphql', {method: 'POST', headers: {'content-type': 'application/json'},
+                                                   body: JSON.stringify({query})})).json()""",
+        query,
+    )
+    assert "errors" not in answer, json.dumps(answer["errors"])[:2000]
+    return answer["data"]
+
+
+def test_every_asset_has_description_group_kind_owner_columns_and_a_last_materialisation_with_a_row_count(page):
+    nodes = ask(page, ASSETS)["assetNodes"]
+    expected = {key.to_user_string() for key in build_definitions().resolve_asset_graph().get_all_asset_keys()}
+    assert {"/".join(node["assetKey"]["path"]) for node in nodes} == expected
+    for node in nodes:
+        name = node["assetKey"]["path"][-1]
+        for field in ("description", "groupName", "kinds", "owners", "assetMaterializations"):
+            assert node[field], (name, field)
+        schema = [entry["schema"]["columns"] for entry in node["metadataEntries"] if entry.get("schema")]
+        assert len(schema) == 1, name
+        assert schema[0], name
+        counts = {
+            e["label"]: e["intValue"] for e in node["assetMaterializations"][0]["metadataEntries"] if "intValue" in e
+        }
+        assert counts["dagster/row_count"] >= 0, name
+        if node["isPartitioned"]:
+            assert counts["dagster/partition_row_count"] == counts["dagster/row_count"], name
+
+
+def test_nothing_is_out_of_date_after_the_whole_graph_has_run(page):
+    stale = {n["assetKey"]["path"][-1]: n["staleStatus"] for n in ask(page, ASSETS)["assetNodes"]}
+    assert set(stale.values()) == {"FRESH"}, stale
+
+
+def test_the_code_location_is_loaded_and_all_daemons_are_healthy(page, served):
+    deadline = time.monotonic() + 30
+    while True:
+        answer = ask(page, DEPLOYMENT)
+        daemons = answer["instance"]["daemonHealth"]["allDaemonStatuses"]
+        ill = [daemon["daemonType"] for daemon in daemons if daemon["required"] and not daemon["healthy"]]
+        if not ill or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    assert not ill
+    [location] = answer["workspaceOrError"]["locationEntries"]
+    assert location == {
+        "name": "badexp_assets",
+        "loadStatus": "LOADED",
+        "locationOrLoadError": {"__typename": "RepositoryLocation"},
+    }
+    log = served.log.read_text(errors="replace")
+    assert not re.search(r"ERROR|Traceback|SupersessionWarning", log), log
+
+
+@pytest.mark.parametrize(
+    ("asset", "night"),
+    [
+        ("bad_ccd_labels", None),
+        ("night_exposures", NEWEST),
+        ("night_entropy_scores", NEWEST),
+        ("fitted_pipeline", None),
+    ],
+)
+def test_the_page_of_an_asset_shows_description_row_count_last_materialisation_and_columns(page, served, asset, night):
+    from playwright.sync_api import expect
+
+    page.goto(f"/assets/{asset}")
+    for heading in ("Latest materialization", "Row count", "Description", "Columns", "Metadata"):
+        expect(page.get_by_text(heading, exact=True).first).to_be_visible()
+    node = build_definitions().resolve_asset_graph().get(_key(asset))
+    expect(page.get_by_text(node.description.replace("`", ""))).to_be_visible()
+    for column in node.metadata["dagster/column_schema"].columns:
+        expect(page.get_by_text(column.name, exact=True).first).to_be_visible()
+    words = page.locator("body").inner_text()
+    assert re.search(r"Latest materialization\s+(\d+ \w+|a \w+|an \w+|just now|now)", words), words
+    shown = int(re.search(r"Row count\s+([\d,]+)", words)[1].replace(",", ""))
+    stored = "training_set" if asset == "fitted_pipeline" else asset
+    table = load(served.home, stored, night)
+    assert shown == (len(table[table["split"] == "train"]) if asset == "fitted_pipeline" else len(table))
+    if night:
+        expect(page.get_by_text(night, exact=True).first).to_be_visible()
+
+
+def test_a_picture_in_the_metadata_is_shown_to_a_person(page):
+    from playwright.sync_api import expect
+
+    page.goto("/assets/night_previews")
+    page.get_by_text("Show Markdown").first.click()
+    picture = page.get_by_role("img", name="an exposure")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.naturalWidth") > 100
+
+
+def test_the_graph_page_shows_the_groups_and_the_assets_of_a_group(page):
+    from playwright.sync_api import expect
+
+    graph = build_definitions().resolve_asset_graph()
+    page.goto("/asset-groups")
+    for group in {graph.get(key).group_name for key in graph.get_all_asset_keys()}:
+        expect(page.locator("svg").get_by_text(group, exact=True).first).to_be_visible()
+    page.goto("/locations/badexp_assets/asset-groups/scores/lineage")
+    for key in graph.get_all_asset_keys():
+        if graph.get(key).group_name == "scores":
+            expect(page.locator("svg").get_by_text(key.to_user_string(), exact=True).first).to_be_visible()
+
+
+def test_the_jobs_page_shows_what_the_command_line_has_run(page):
+    from playwright.sync_api import expect
+
+    page.goto("/jobs")
+    for job in ("fit_classifier", "read_night", "publish_rejects"):
+        row = page.get_by_role("link", name=re.compile(rf"\b{job}\b"))
+        expect(row).to_be_visible()
+    runs = ask(
+        page,
+        '{ pipelineRunsOrError(filter: {tags: {key: ".dagster/repository", value: '
+        '"__repository__@badexp_assets"}}) { ... on Runs { results { pipelineName } } } }',
+    )
+    assert {run["pipelineName"] for run in runs["pipelineRunsOrError"]["results"]} >= {"read_night", "fit_classifier"}
+
+
+def test_a_night_is_materialised_by_clicking(page, served):
+    table = served.home.table("night_entropy_scores", NIGHT)
+    before = load(served.home, "night_entropy_scores", NIGHT)
+    table.unlink()
+    page.goto("/assets/night_entropy_scores")
+    page.get_by_role("button", name="Materialize").first.click()
+    page.get_by_role("button", name="Show all partitions").click()
+    nights = page.get_by_role("dialog").locator("input[type=text]").first
+    nights.fill(NIGHT)
+    nights.press("Enter")
+    page.get_by_role("button", name=re.compile("^Launch")).click()
+    deadline = time.monotonic() + SECONDS_TO_RUN
+    while True:
+        run = ask(page, RUNS)["runsOrError"]["results"][0]
+        tags = {tag["key"]: tag["value"] for tag in run["tags"]}
+        if tags.get("dagster/partition") == NIGHT and "dagster/from_ui" in tags and run["status"] == "SUCCESS":
+            break
+        assert run["status"] not in ("FAILURE", "CANCELED"), served.log.read_text(errors="replace")
+        assert time.monotonic() < deadline, f"{run}\n{served.log.read_text(errors='replace')}"
+        time.sleep(0.5)
+    assert run["assetSelection"] == [{"path": ["night_entropy_scores"]}]
+    assert load(served.home, "night_entropy_scores", NIGHT).equals(before)
+
+
+def _key(asset: str):
+    import dagster as dg
+
+    return dg.AssetKey(asset)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from typing import Any
 
 import dagster as dg
@@ -69,7 +70,8 @@ def _smaller(png: bytes) -> bytes:
     from PIL import Image
 
     with Image.open(io.BytesIO(png)) as image:
-        size = tuple(max(1, round(0.85 * n)) for n in image.size)
+        scale = min(0.85, math.sqrt(MAX_PICTURE_BYTES / len(png)))
+        size = (max(1, round(scale * image.width)), max(1, round(scale * image.height)))
         shrunk = image.convert("RGB").resize(size, Image.Resampling.LANCZOS).quantize(128)
     buffer = io.BytesIO()
     shrunk.save(buffer, "PNG", optimize=True)

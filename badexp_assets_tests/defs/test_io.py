@@ -1,0 +1,103 @@
+"""Tables go to and come from the home: one night, several nights, all nights, and a writer that dies."""
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from badexp_assets.defs.io import NightTables, ParquetIOManager
+from badexp_assets.defs.partitions import BACKFILL, NIGHTS
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.errors import InputError
+from badexp_assets.settings import Home
+from badexp_assets.tables import read_metadata, read_table
+
+
+def errors_table(night: str, n: int = 2) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "expnum": range(n),
+            "night": [night] * n,
+            "filter": ["g"] * n,
+            "n_stamps": [5] * n,
+            "mean_mse": [0.5] * n,
+            "model": ["m"] * n,
+        }
+    )
+
+
+@dg.asset(partitions_def=NIGHTS, backfill_policy=BACKFILL)
+def night_reconstruction_errors(context: dg.AssetExecutionContext) -> dict[str, pd.DataFrame]:
+    return {night: errors_table(night) for night in context.partition_keys}
+
+
+@dg.asset
+def classification_report(night_reconstruction_errors: NightTables) -> pd.DataFrame:
+    everything = night_reconstruction_errors.concatenated()
+    numbers = {name: [1.0] for name in ("precision", "recall", "f1")}
+    papers = {f"paper_{name}": [None] for name in numbers}
+    support = {"category": ["good"], "support": [len(everything)], "subset": ["all"]}
+    return pd.DataFrame(numbers | papers | support)
+
+
+@pytest.fixture
+def home(tmp_path) -> Home:
+    return Home(tmp_path)
+
+
+def materialise(home: Home, assets: list, night: str | None = None, **tags: str) -> dg.ExecuteInProcessResult:
+    survey = SurveyResource(home=str(home.root))
+    definitions = dg.Definitions(
+        [night_reconstruction_errors, classification_report],
+        resources={"io_manager": ParquetIOManager(survey=survey), "survey": survey},
+        jobs=[dg.define_asset_job("job", assets)],
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        return definitions.resolve_job_def("job").execute_in_process(instance=instance, partition_key=night, tags=tags)
+
+
+def test_one_night_is_one_file_with_the_run_in_its_metadata(home):
+    result = materialise(home, [night_reconstruction_errors], "2018-03-04")
+    path = home.table("night_reconstruction_errors", "2018-03-04")
+    assert read_table(path)["night"].tolist() == ["2018-03-04"] * 2
+    assert read_metadata(path)["run_id"] == result.run_id
+
+
+def test_several_nights_of_one_run_are_a_file_each(home):
+    ends = {"dagster/asset_partition_range_start": "2018-03-04", "dagster/asset_partition_range_end": "2018-03-06"}
+    materialise(home, [night_reconstruction_errors], **ends)
+    found = sorted(path.stem for path in (home.tables / "night_reconstruction_errors").iterdir())
+    assert found == ["2018-03-04", "2018-03-05", "2018-03-06"]
+
+
+def test_an_asset_of_all_nights_reads_those_that_are_stored(home):
+    for night in ("2018-03-04", "2018-03-09"):
+        materialise(home, [night_reconstruction_errors], night)
+    materialise(home, [classification_report])
+    assert read_table(home.table("classification_report"))["support"].tolist() == [4]
+
+
+def test_without_any_night_the_tables_together_are_an_empty_table(home):
+    nights = NightTables("night_stamps", {"2018-03-04": home.table("night_stamps", "2018-03-04")})
+    assert len(nights) == 0
+    assert list(nights.concatenated().columns)[:2] == ["expnum", "ccdnum"]
+
+
+def test_a_night_that_is_not_stored_is_named_when_it_is_asked_for(home):
+    nights = NightTables("night_stamps", {"2018-03-04": home.table("night_stamps", "2018-03-04")})
+    with pytest.raises(InputError, match=r"night_stamps/2018-03-04\.parquet: no such table"):
+        nights["2018-03-04"]
+
+
+def test_a_writer_that_dies_leaves_the_stored_night_whole(home, monkeypatch):
+    materialise(home, [night_reconstruction_errors], "2018-03-04")
+    path = home.table("night_reconstruction_errors", "2018-03-04")
+    before = path.read_bytes()
+
+    def die(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("badexp_assets.tables.parquet.os.replace", die)
+    with pytest.raises(InputError, match=r"2018-03-04\.parquet: could not be written \(No space left on device\)"):
+        materialise(home, [night_reconstruction_errors], "2018-03-04")
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def demonstrate(home: Home, params: SurveyParams, say: Callable[[str], None]) -> list[str]:
+def demonstrate(
+    home: Home,
+    params: SurveyParams,
+    say: Callable[[str], None],
+    options: Mapping[str, Mapping[str, Any]] = OPTIONS,
+) -> list[str]:
     """Simulate a survey in `home`, run everything on it, and return the closing lines.
 
     A demonstration that is already in `home` is replaced. Raises InputError when another survey is there.
@@ -44,7 +49,7 @@ def demonstrate(home: Home, params: SurveyParams, say: Callable[[str], None]) ->
     write_survey(
         survey, params, progress=lambda done, total: progress.report(None, "exposures", done, total), workers=2
     )
-    settings = Settings(home, survey / "images", survey / "labels", options=OPTIONS)
+    settings = Settings(home, survey / "images", survey / "labels", options=options)
     truth = pd.read_csv(survey / "truth_exposures.csv")
     with environment(settings):
         save_settings(settings)

@@ -14,13 +14,18 @@ from badexp_assets.show import load
 from badexp_assets.simulate import SurveyParams
 
 TINY = SurveyParams(nights=2, exposures=16, n_ccds=4, ccd_rows=192, ccd_columns=128, seed=3)
+QUICK = {
+    "night_pass": {"rows": 96, "columns": 64},
+    "entropy": {"gradient_points": 500},
+    "autoencoder": {"epochs": 5},
+}
 
 
 @pytest.mark.slow
 def test_the_demonstration_ends_with_a_reject_list_and_its_scores(tmp_path):
     home = Home(tmp_path / "home")
     said: list[str] = []
-    closing = "\n".join(demonstrate(home, TINY, said.append))
+    closing = "\n".join(demonstrate(home, TINY, said.append, QUICK))
     assert "32 in 2 nights: 32 scored, 0 failed, 0 excluded" in closing
     assert closing.count("precision") >= 3
     assert "bad_expid.txt" in closing

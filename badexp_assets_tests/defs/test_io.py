@@ -64,9 +64,14 @@ def test_one_night_is_one_file_with_the_run_in_its_metadata(home):
 
 def test_several_nights_of_one_run_are_a_file_each(home):
     ends = {"dagster/asset_partition_range_start": "2018-03-04", "dagster/asset_partition_range_end": "2018-03-06"}
-    materialise(home, [night_reconstruction_errors], **ends)
+    result = materialise(home, [night_reconstruction_errors], **ends)
     found = sorted(path.stem for path in (home.tables / "night_reconstruction_errors").iterdir())
     assert found == ["2018-03-04", "2018-03-05", "2018-03-06"]
+    counts = {
+        event.partition: event.step_materialization_data.materialization.metadata["dagster/partition_row_count"].value
+        for event in result.get_asset_materialization_events()
+    }
+    assert counts == dict.fromkeys(found, 2)
 
 
 def test_an_asset_of_all_nights_reads_those_that_are_stored(home):
@@ -77,13 +82,13 @@ def test_an_asset_of_all_nights_reads_those_that_are_stored(home):
 
 
 def test_without_any_night_the_tables_together_are_an_empty_table(home):
-    nights = NightTables("night_stamps", {"2018-03-04": home.table("night_stamps", "2018-03-04")})
+    nights = NightTables("night_stamps", home.tables / "night_stamps", ["2018-03-04"])
     assert len(nights) == 0
     assert list(nights.concatenated().columns)[:2] == ["expnum", "ccdnum"]
 
 
 def test_a_night_that_is_not_stored_is_named_when_it_is_asked_for(home):
-    nights = NightTables("night_stamps", {"2018-03-04": home.table("night_stamps", "2018-03-04")})
+    nights = NightTables("night_stamps", home.tables / "night_stamps", ["2018-03-04"])
     with pytest.raises(InputError, match=r"night_stamps/2018-03-04\.parquet: no such table"):
         nights["2018-03-04"]
 

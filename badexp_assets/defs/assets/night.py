@@ -95,7 +95,6 @@ def night_pass(
             context.add_asset_metadata(
                 {"dagster/partition_row_count": summary.rows[name]}, asset_key=name, partition_key=night
             )
-    rows = {name: sum(s.rows[name] for s in summaries.values()) for name in PASS_TABLES}
     exposures = pd.concat([read_table(settings.home.table("night_exposures", night)) for night in summaries])
     for name in PASS_TABLES:
         extra = {}
@@ -105,7 +104,7 @@ def night_pass(
             extra = _example(settings, next(iter(summaries)))
         yield dg.MaterializeResult(
             asset_key=name,
-            metadata={"dagster/row_count": rows[name], "folder": str(settings.home.tables / name)} | extra,
+            metadata={"folder": str(settings.home.tables / name)} | extra,
         )
     yield from _checks(exposures, summaries)
 

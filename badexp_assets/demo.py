@@ -83,6 +83,8 @@ def _clear(home: Home, survey: Path) -> None:
 
 def _score_lines(home: Home, truth: pd.DataFrame) -> list[str]:
     """Precision and recall per exposure, on exposures whose CCDs were not trained on."""
+    from sklearn.metrics import average_precision_score
+
 
     training = load(home, "training_set")
     trained = set(training.loc[training["split"] == "train", "expnum"])
@@ -93,6 +95,8 @@ def _score_lines(home: Home, truth: pd.DataFrame) -> list[str]:
     rejects = set(load(home, "reviewed_reject_list")["expnum"])
     lines = ["against the truth of the simulation, per exposure (95 % interval):"]
     lines.append(_metrics("classifier's vote, exposures never trained on", fresh["is_bad"], fresh["bad"]))
+    ranked = average_precision_score(fresh["bad"], fresh["p_bad"])
+    lines.append(f"  {'the same, ranked by the mean P(bad) of its CCDs':<48} average precision {ranked:.2f}")
     lines.append(
         _metrics("candidates, exposures in no label file", unlabelled["expnum"].isin(candidates), unlabelled["bad"])
     )

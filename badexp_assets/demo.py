@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def demonstrate(home: Home, params: SurveyParams, say: Callable[[str], None]) -> list[str]:
+def demonstrate(
+    home: Home,
+    params: SurveyParams,
+    say: Callable[[str], None],
+    options: Mapping[str, Mapping[str, Any]] = OPTIONS,
+) -> list[str]:
     """Simulate a survey in `home`, run everything on it, and return the closing lines.
 
     A demonstration that is already in `home` is replaced. Raises InputError when another survey is there.
@@ -44,7 +49,7 @@ def demonstrate(home: Home, params: SurveyParams, say: Callable[[str], None]) ->
     write_survey(
         survey, params, progress=lambda done, total: progress.report(None, "exposures", done, total), workers=2
     )
-    settings = Settings(home, survey / "images", survey / "labels", options=OPTIONS)
+    settings = Settings(home, survey / "images", survey / "labels", options=options)
     truth = pd.read_csv(survey / "truth_exposures.csv")
     with environment(settings):
         save_settings(settings)
@@ -78,6 +83,7 @@ def _clear(home: Home, survey: Path) -> None:
 
 def _score_lines(home: Home, truth: pd.DataFrame) -> list[str]:
     """Precision and recall per exposure, on exposures whose CCDs were not trained on."""
+    from sklearn.metrics import average_precision_score
 
     training = load(home, "training_set")
     trained = set(training.loc[training["split"] == "train", "expnum"])
@@ -88,6 +94,8 @@ def _score_lines(home: Home, truth: pd.DataFrame) -> list[str]:
     rejects = set(load(home, "reviewed_reject_list")["expnum"])
     lines = ["against the truth of the simulation, per exposure (95 % interval):"]
     lines.append(_metrics("classifier's vote, exposures never trained on", fresh["is_bad"], fresh["bad"]))
+    ranked = average_precision_score(fresh["bad"], fresh["p_bad"])
+    lines.append(f"  {'the same, ranked by the mean P(bad) of its CCDs':<48} average precision {ranked:.2f}")
     lines.append(
         _metrics("candidates, exposures in no label file", unlabelled["expnum"].isin(candidates), unlabelled["bad"])
     )

@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from badexp_assets.errors import InputError
+
+P = TypeVar("P")
 
 ENVIRONMENT = {
     "archive": "BADEXP_ARCHIVE",
@@ -23,7 +25,17 @@ ENVIRONMENT = {
 DEFAULT_HOME = "var"
 DEFAULT_BACKBONE = "efficientnet_lite0"
 DEFAULT_CAMERA = "decam"
-SECTIONS = ("night_pass", "training", "pipeline", "vote", "entropy", "autoencoder", "candidates", "clusters")
+SECTIONS = (
+    "night_pass",
+    "training",
+    "pipeline",
+    "vote",
+    "entropy",
+    "autoencoder",
+    "candidates",
+    "consensus",
+    "clusters",
+)
 
 
 @dataclass(frozen=True)
@@ -78,9 +90,18 @@ class Settings:
     camera: str = DEFAULT_CAMERA
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def section(self, name: str) -> dict[str, Any]:
-        """Options of one section (one of SECTIONS), possibly none."""
-        return dict(self.options.get(name, {}))
+    def parameters(self, section: str, kind: type[P]) -> P:
+        """Make the parameters `kind` (a dataclass) from the options of `section`, defaults for those not given.
+
+        Raises InputError for an option that `kind` does not have.
+        """
+        given = dict(self.options.get(section, {}))
+        known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+        unknown = sorted(set(given) - set(known))
+        if unknown:
+            names = f"unknown name(s) {', '.join(unknown)}; allowed: {', '.join(known)}"
+            raise InputError(f"{self.home.settings_file} [{section}]: {names}")
+        return kind(**given)
 
 
 def load_settings(home: str | Path | None = None, **given: str | Path | None) -> Settings:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from badexp_assets.errors import InputError
+from badexp_assets.night import PassParams
 from badexp_assets.settings import load_settings, save_settings
 
 
@@ -34,8 +35,8 @@ def test_what_is_saved_is_loaded_again(tmp_path):
     first = load_settings(tmp_path, archive='/a "quoted" \\ path')
     save_settings(first)
     assert load_settings(tmp_path) == first
-    assert first.section("night_pass") == {"rows": 64}
-    assert first.section("training") == {"hold_out_nights": ["2018-01-01"], "fix": True}
+    assert first.options["night_pass"] == {"rows": 64}
+    assert first.options["training"] == {"hold_out_nights": ["2018-01-01"], "fix": True}
 
 
 def test_an_unknown_name_in_the_file_is_refused_with_the_allowed_ones(tmp_path):
@@ -48,3 +49,15 @@ def test_a_file_that_is_not_toml_is_refused_by_name(tmp_path):
     (tmp_path / "settings.toml").write_text("archive = \n")
     with pytest.raises(InputError, match=r"settings\.toml: not a TOML file"):
         load_settings(tmp_path)
+
+
+def test_parameters_take_their_section_and_keep_other_defaults(tmp_path):
+    (tmp_path / "settings.toml").write_text("[night_pass]\nn_draw = 3\n")
+    params = load_settings(tmp_path).parameters("night_pass", PassParams)
+    assert params == PassParams(n_draw=3)
+
+
+def test_an_unknown_option_of_a_section_is_refused_with_the_allowed_ones(tmp_path):
+    (tmp_path / "settings.toml").write_text("[night_pass]\ndraws = 3\n")
+    with pytest.raises(InputError, match=r"settings\.toml \[night_pass\]: unknown name\(s\) draws; allowed: n_draw"):
+        load_settings(tmp_path).parameters("night_pass", PassParams)

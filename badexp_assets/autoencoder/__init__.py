@@ -6,8 +6,9 @@ exposure whose sources it can't reproduce is odd. Names load on first use, so th
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from badexp_assets.lazy import load_on_use
 
 if TYPE_CHECKING:
     from badexp_assets.autoencoder.model import StampAutoencoder, train_autoencoder
@@ -36,8 +37,4 @@ __all__ = [
     "train_autoencoder",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = load_on_use(__name__, _HOMES)

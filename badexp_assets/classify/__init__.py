@@ -5,8 +5,9 @@ Modules that need scikit-learn are loaded on first use.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from badexp_assets.lazy import load_on_use
 
 if TYPE_CHECKING:
     from badexp_assets.classify.clusters import ClusterParams, cluster_embeddings, cluster_figure
@@ -52,8 +53,4 @@ __all__ = [
     "wilson_interval",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = load_on_use(__name__, _HOMES)

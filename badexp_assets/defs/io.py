@@ -1,6 +1,6 @@
 """How tables and models are stored: a Parquet file per asset, or per asset and night; a folder per model version."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,22 @@ from badexp_assets.tables import SCHEMAS, empty_table, read_table, write_table
 
 
 class NightTables(Mapping[str, pd.DataFrame]):
-    """Tables of an asset by night, each read when asked for. Iterates over the nights that are stored."""
+    """Tables of an asset by night, each read when asked for.
 
-    def __init__(self, asset: str, paths: Mapping[str, Path]) -> None:
-        self.asset = asset
-        self.paths = dict(paths)
+    Iterates over those of `nights` that are stored; asking for one that is not raises InputError.
+    """
+
+    def __init__(self, asset: str, folder: Path, nights: Collection[str]) -> None:
+        self._asset = asset
+        self._folder = folder
+        self._nights = set(nights)
 
     def __getitem__(self, night: str) -> pd.DataFrame:
-        return read_table(self.paths[night])
+        return read_table(self._folder / f"{night}.parquet")
 
     def __iter__(self) -> Iterator[str]:
-        return (night for night, path in self.paths.items() if path.exists())
+        stored = {path.stem for path in self._folder.glob("[0-9]*.parquet")}
+        return iter(sorted(stored & self._nights))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -33,7 +38,7 @@ class NightTables(Mapping[str, pd.DataFrame]):
     def concatenated(self) -> pd.DataFrame:
         """All stored nights as one table; an empty one when none is stored."""
         filled = [table for table in self.values() if len(table)]
-        return pd.concat(filled, ignore_index=True) if filled else empty_table(SCHEMAS[self.asset])
+        return pd.concat(filled, ignore_index=True) if filled else empty_table(SCHEMAS[self._asset])
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):
@@ -52,9 +57,8 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         if not context.has_asset_partitions:
             assert isinstance(obj, pd.DataFrame), f"asset {asset} must return a table"
             write_table(obj, home.table(asset), SCHEMAS[asset], metadata)
-            context.add_output_metadata(
-                {"dagster/row_count": len(obj), "path": dg.MetadataValue.path(home.table(asset))}
-            )
+            path = home.table(asset)
+            context.add_output_metadata({"dagster/row_count": len(obj), "path": dg.MetadataValue.path(path)})
             return
         nights = set(context.asset_partition_keys)
         if set(obj) != nights:
@@ -62,9 +66,8 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         for night, table in obj.items():
             path = home.table(asset, night)
             write_table(table, path, SCHEMAS[asset], metadata)
-            context.step_context.add_asset_metadata(
-                row_count(len(table)) | {"path": dg.MetadataValue.path(path)}, context.asset_key, night
-            )
+            rows = row_count(len(table)) | {"path": dg.MetadataValue.path(path)}
+            context.step_context.add_asset_metadata(rows, asset_key=context.asset_key, partition_key=night)
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame | NightTables:
         """Read the table; for a nightly asset, give access to the nights that the reader depends on."""
@@ -72,7 +75,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         asset = context.asset_key.path[-1]
         if not context.has_asset_partitions:
             return read_table(home.table(asset))
-        return NightTables(asset, {night: home.table(asset, night) for night in context.asset_partition_keys})
+        return NightTables(asset, home.tables / asset, context.asset_partition_keys)
 
 
 class ModelIOManager(dg.ConfigurableIOManager):

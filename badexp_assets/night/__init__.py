@@ -5,8 +5,9 @@ Names load on first use, so that importing the package costs nothing.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from badexp_assets.lazy import load_on_use
 
 if TYPE_CHECKING:
     from badexp_assets.night.features import CcdFeatures, measure_features, sky_and_noise
@@ -41,8 +42,4 @@ __all__ = [
     "sky_and_noise",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = load_on_use(__name__, _HOMES)

@@ -14,7 +14,7 @@ from badexp_assets.night.previews import FocalPlane
 from badexp_assets.night.reading import CcdRead, ExposureEnd
 from badexp_assets.night.rows import ccd_row, exposure_row, key_columns
 from badexp_assets.night.stamps import StampChoice
-from badexp_assets.night.tables import NightTables
+from badexp_assets.night.tables import PassTables
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.exposure import CcdImage
 
@@ -33,7 +33,7 @@ class ExposurePass:
 
     def __init__(
         self,
-        tables: NightTables,
+        tables: PassTables,
         camera: Camera,
         labelled: Mapping[int, set[int]],
         embedder: Embedder,

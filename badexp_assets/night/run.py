@@ -19,7 +19,7 @@ from badexp_assets.night.params import PassParams
 from badexp_assets.night.prefetch import ahead
 from badexp_assets.night.reading import CcdRead, read_exposures
 from badexp_assets.night.rows import exposure_row
-from badexp_assets.night.tables import PASS_TABLES, NightTables, check_paths, stored_metadata
+from badexp_assets.night.tables import PASS_TABLES, PassTables, check_paths, stored_metadata
 from badexp_assets.survey.archive import NightFiles, list_exposures, list_night_files
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.tables import read_table
@@ -92,7 +92,7 @@ def run_pass(
         exposures = list_exposures(archive, night, camera)
         n_found = len(exposures)
         digest = _labels_digest(exposures["expnum"], labelled)
-        with NightTables(out, metadata | {"labelled": digest, "n_found": n_found}) as tables:
+        with PassTables(out, metadata | {"labelled": digest, "n_found": n_found}) as tables:
             work = ExposurePass(tables, camera, labelled, embedder, entropy, params)
             try:
                 _read(archive, exposures, camera, labelled, params, tables, work, progress or _quiet)
@@ -123,7 +123,7 @@ def _read(
     camera: Camera,
     labelled: Mapping[int, set[int]],
     params: PassParams,
-    tables: NightTables,
+    tables: PassTables,
     work: ExposurePass,
     progress: Callable[[int, int], None],
 ) -> None:

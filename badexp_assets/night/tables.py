@@ -37,7 +37,7 @@ _EXTRA = {
 }
 
 
-class NightTables:
+class PassTables:
     """Writers of the six tables; use as a context manager and `add` rows.
 
     `night_exposures` is moved to its place last, so a night whose move was cut off never looks complete.
@@ -50,7 +50,7 @@ class NightTables:
         self._writers: dict[str, TableWriter] = {}
         self._buffers: dict[str, list[dict[str, Any]]] = {name: [] for name in PASS_TABLES}
 
-    def __enter__(self) -> NightTables:
+    def __enter__(self) -> PassTables:
         for name in PASS_TABLES:  # closed in the opposite order
             writer = TableWriter(self._out[name], SCHEMAS[name], self._metadata)
             self._writers[name] = self._stack.enter_context(writer)

@@ -5,8 +5,9 @@ Names are loaded when first used, so that importing this package stays cheap.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from badexp_assets.lazy import load_on_use
 
 if TYPE_CHECKING:
     from badexp_assets.simulate.anomalies import ANOMALIES, affected_ccds, inject, optical_kernel
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from badexp_assets.simulate.pixels import CcdPixels, Plane
     from badexp_assets.simulate.survey import write_survey
 
-_PLACES = {
+_HOMES = {
     "ANOMALIES": "anomalies",
     "CcdPixels": "pixels",
     "Plane": "pixels",
@@ -43,8 +44,4 @@ __all__ = [
     "write_survey",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+__getattr__ = load_on_use(__name__, _HOMES)

@@ -5,8 +5,9 @@ Modules that need PyTorch are loaded on first use.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from badexp_assets.lazy import load_on_use
 
 if TYPE_CHECKING:
     from badexp_assets.vision.backbones import BACKBONES, Backbone, load_backbone
@@ -25,8 +26,4 @@ _HOMES = {
 
 __all__ = ["BACKBONES", "RECIPES", "Backbone", "Embedder", "Recipe", "load_backbone", "load_recipe"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = load_on_use(__name__, _HOMES)

@@ -1,82 +1,108 @@
-"""How tables are stored and what is recorded of them."""
+"""Tables go to and come from the home: one night, several nights, all nights, and a writer that dies."""
 
 import dagster as dg
+import pandas as pd
 import pytest
 
-from badexp_assets.defs.describe import MAX_PICTURE_BYTES, picture, preview
-from badexp_assets.defs.io import ParquetIOManager
+from badexp_assets.defs.io import NightTables, ParquetIOManager
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
 from badexp_assets.settings import Home
-from badexp_assets.tables import SCHEMAS, empty_table, read_table
-
-# BackfillPolicy is marked beta; the version of Dagster is pinned.
-pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
-
-FIRST, SECOND = "2018-03-10", "2018-03-11"
+from badexp_assets.tables import read_metadata, read_table
 
 
-@pytest.fixture
-def scores(finished_home):
-    """Scores of a night as they are stored, and a night without exposures."""
-    table = read_table(Home(finished_home).table("night_entropy_scores", FIRST))
-    return {FIRST: table, SECOND: empty_table(SCHEMAS["night_entropy_scores"])}
-
-
-def store(home, tables, first, last):
-    """Materialise `tables` as night_entropy_scores of the nights from `first` to `last`, in one run."""
-
-    @dg.asset(partitions_def=NIGHTS, backfill_policy=BACKFILL)
-    def night_entropy_scores():
-        return tables
-
-    survey = SurveyResource(home=str(home))
-    return dg.materialize(
-        [night_entropy_scores],
-        resources={"io_manager": ParquetIOManager(survey=survey)},
-        tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
+def errors_table(night: str, n: int = 2) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "expnum": range(n),
+            "night": [night] * n,
+            "filter": ["g"] * n,
+            "n_stamps": [5] * n,
+            "mean_mse": [0.5] * n,
+            "model": ["m"] * n,
+        }
     )
 
 
-def test_every_night_of_a_backfill_has_its_own_row_count_and_file(scores, tmp_path):
-    result = store(tmp_path, scores, FIRST, SECOND)
-    assert len(scores[FIRST]) > 0
-    recorded = {m.partition: m.metadata for m in result.asset_materializations_for_node("night_entropy_scores")}
-    assert set(recorded) == {FIRST, SECOND}
-    for night, table in scores.items():
-        assert recorded[night]["dagster/row_count"].value == len(table)
-        assert recorded[night]["dagster/partition_row_count"].value == len(table)
-        assert len(read_table(recorded[night]["path"].value)) == len(table)
+@dg.asset(partitions_def=NIGHTS, backfill_policy=BACKFILL)
+def night_reconstruction_errors(context: dg.AssetExecutionContext) -> dict[str, pd.DataFrame]:
+    return {night: errors_table(night) for night in context.partition_keys}
 
 
-def test_a_night_that_was_not_asked_for_is_refused_and_nothing_is_stored(scores, tmp_path):
-    with pytest.raises(InputError, match="were asked for"):
-        store(tmp_path, scores, FIRST, FIRST)
-    assert not list(tmp_path.rglob("*.parquet"))
+@dg.asset
+def classification_report(night_reconstruction_errors: NightTables) -> pd.DataFrame:
+    everything = night_reconstruction_errors.concatenated()
+    numbers = {name: [1.0] for name in ("precision", "recall", "f1")}
+    papers = {f"paper_{name}": [None] for name in numbers}
+    support = {"category": ["good"], "support": [len(everything)], "subset": ["all"]}
+    return pd.DataFrame(numbers | papers | support)
 
 
-def test_a_picture_that_is_too_large_for_the_event_log_is_made_smaller(tmp_path):
-    import io
-
-    import numpy as np
-    from PIL import Image
-
-    noise = np.random.default_rng(0).integers(0, 256, (500, 700, 3), dtype="uint8")
-    buffer = io.BytesIO()
-    Image.fromarray(noise).save(buffer, "PNG")
-    assert len(buffer.getvalue()) > MAX_PICTURE_BYTES
-    [text] = picture(buffer.getvalue(), "noise").values()
-    assert text.value.startswith("![noise](data:image/png;base64,")
-    assert len(text.value) < 1.4 * MAX_PICTURE_BYTES
-    assert picture(None, "noise") == {}
+@pytest.fixture
+def home(tmp_path) -> Home:
+    return Home(tmp_path)
 
 
-def test_a_table_in_the_metadata_keeps_its_shape_whatever_the_cells_hold():
-    import pandas as pd
+def materialise(home: Home, assets: list, night: str | None = None, **tags: str) -> dg.ExecuteInProcessResult:
+    survey = SurveyResource(home=str(home.root))
+    definitions = dg.Definitions(
+        [night_reconstruction_errors, classification_report],
+        resources={"io_manager": ParquetIOManager(survey=survey), "survey": survey},
+        jobs=[dg.define_asset_job("job", assets)],
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        return definitions.resolve_job_def("job").execute_in_process(instance=instance, partition_key=night, tags=tags)
 
-    table = pd.DataFrame({"reason": ["a | b", "two\nlines"], "kl": [0.123456, float("nan")]})
-    lines = preview(table).value.splitlines()
-    assert lines == ["| reason | kl |", "| --- | --- |", "| a \\| b | 0.1235 |", "| two lines | nan |"]
-    assert preview(table, rows=1).value.endswith("… and 1 more rows")
-    assert preview(table.head(0)).value == "none"
+
+def test_one_night_is_one_file_with_the_run_in_its_metadata(home):
+    result = materialise(home, [night_reconstruction_errors], "2018-03-04")
+    path = home.table("night_reconstruction_errors", "2018-03-04")
+    assert read_table(path)["night"].tolist() == ["2018-03-04"] * 2
+    assert read_metadata(path)["run_id"] == result.run_id
+
+
+def test_several_nights_of_one_run_are_a_file_each(home):
+    ends = {"dagster/asset_partition_range_start": "2018-03-04", "dagster/asset_partition_range_end": "2018-03-06"}
+    result = materialise(home, [night_reconstruction_errors], **ends)
+    found = sorted(path.stem for path in (home.tables / "night_reconstruction_errors").iterdir())
+    assert found == ["2018-03-04", "2018-03-05", "2018-03-06"]
+    counts = {
+        event.partition: event.step_materialization_data.materialization.metadata["dagster/partition_row_count"].value
+        for event in result.get_asset_materialization_events()
+    }
+    assert counts == dict.fromkeys(found, 2)
+
+
+def test_an_asset_of_all_nights_reads_those_that_are_stored(home):
+    for night in ("2018-03-04", "2018-03-09"):
+        materialise(home, [night_reconstruction_errors], night)
+    materialise(home, [classification_report])
+    assert read_table(home.table("classification_report"))["support"].tolist() == [4]
+
+
+def test_without_any_night_the_tables_together_are_an_empty_table(home):
+    nights = NightTables("night_stamps", home.tables / "night_stamps", ["2018-03-04"])
+    assert len(nights) == 0
+    assert list(nights.concatenated().columns)[:2] == ["expnum", "ccdnum"]
+
+
+def test_a_night_that_is_not_stored_is_named_when_it_is_asked_for(home):
+    nights = NightTables("night_stamps", home.tables / "night_stamps", ["2018-03-04"])
+    with pytest.raises(InputError, match=r"night_stamps/2018-03-04\.parquet: no such table"):
+        nights["2018-03-04"]
+
+
+def test_a_writer_that_dies_leaves_the_stored_night_whole(home, monkeypatch):
+    materialise(home, [night_reconstruction_errors], "2018-03-04")
+    path = home.table("night_reconstruction_errors", "2018-03-04")
+    before = path.read_bytes()
+
+    def die(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("badexp_assets.tables.parquet.os.replace", die)
+    with pytest.raises(InputError, match=r"2018-03-04\.parquet: could not be written \(No space left on device\)"):
+        materialise(home, [night_reconstruction_errors], "2018-03-04")
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]

@@ -35,7 +35,7 @@ def stamp_autoencoder(
     progress: dg.ResourceParam[Progress],
 ) -> dg.Output:
     """Train on a sample of the stored nights' stamps."""
-    params = autoencoder.AutoencoderParams(**survey.settings().section("autoencoder"))
+    params = survey.settings().parameters("autoencoder", autoencoder.AutoencoderParams)
     drawn, stamps = autoencoder.sample_stamps(night_stamps.items(), params.n_stamps, params.seed)
     model, history = autoencoder.train_autoencoder(
         stamps, params, progress=lambda epoch, *_: progress.report(context, "autoencoder epoch", epoch, params.epochs)

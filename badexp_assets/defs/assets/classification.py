@@ -37,7 +37,7 @@ def fitted_pipeline(
     survey: SurveyResource, training_set: pd.DataFrame, night_embeddings: NightTables
 ) -> dg.Output[FittedPipeline]:
     """Fit on the embeddings of the train split."""
-    params = classify.PipelineParams(**survey.settings().section("pipeline"))
+    params = survey.settings().parameters("pipeline", classify.PipelineParams)
     train = gather_vectors(training_set[training_set["split"] == "train"], night_embeddings.items())
     fitted = classify.fit_pipeline(
         train.values,
@@ -74,7 +74,7 @@ def classification_report(
     fitted_pipeline: FittedPipeline,
 ) -> dg.Output[pd.DataFrame]:
     """Classify the test split."""
-    rule = classify.VoteRule(**survey.settings().section("vote"))
+    rule = survey.settings().parameters("vote", classify.VoteRule)
     test = gather_vectors(training_set[training_set["split"] == "test"], night_embeddings.items())
     predicted = fitted_pipeline.predict(test.values)
     table = classify.classification_table(test.rows["category"], predicted, min_probability=rule.min_probability)
@@ -117,7 +117,7 @@ def night_classification(
     fitted_pipeline: FittedPipeline,
 ) -> Iterator[dg.Output]:
     """Classify the CCDs of the nights and let them vote."""
-    rule = classify.VoteRule(**survey.settings().section("vote"))
+    rule = survey.settings().parameters("vote", classify.VoteRule)
     predictions, decisions = {}, {}
     for night in context.partition_keys:
         predictions[night] = classify.predict_night(fitted_pipeline, night_embeddings[night], night_ccds[night])
@@ -148,7 +148,7 @@ def embedding_clusters(
     survey: SurveyResource, bad_ccd_labels: pd.DataFrame, night_embeddings: NightTables
 ) -> dg.Output[pd.DataFrame]:
     """Cluster a random sample."""
-    params = classify.ClusterParams(**survey.settings().section("clusters"))
+    params = survey.settings().parameters("clusters", classify.ClusterParams)
     table = classify.cluster_embeddings(night_embeddings.items(), bad_ccd_labels, params)
     return dg.Output(
         table,

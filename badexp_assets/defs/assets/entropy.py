@@ -11,7 +11,7 @@ from badexp_assets.defs.resources import SurveyResource
 
 
 def _params(survey: SurveyResource) -> entropy.EntropyParams:
-    return entropy.EntropyParams(**survey.settings().section("entropy"))
+    return survey.settings().parameters("entropy", entropy.EntropyParams)
 
 
 @dg.asset(

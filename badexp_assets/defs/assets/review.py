@@ -30,7 +30,7 @@ def review_candidates(
     night_reconstruction_errors: NightTables,
 ) -> dg.Output[pd.DataFrame]:
     """Rank what any method flags."""
-    params = review.CandidateParams(**survey.settings().section("candidates"))
+    params = survey.settings().parameters("candidates", review.CandidateParams)
     ranked = review.rank_candidates(
         night_exposures.concatenated(),
         night_exposure_predictions.concatenated(),
@@ -81,9 +81,9 @@ def review_verdicts(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
     code_version="1",
     metadata=column_schema("reviewed_reject_list"),
 )
-def reviewed_reject_list(review_verdicts: pd.DataFrame) -> dg.Output[pd.DataFrame]:
+def reviewed_reject_list(survey: SurveyResource, review_verdicts: pd.DataFrame) -> dg.Output[pd.DataFrame]:
     """Apply the rule of consensus."""
-    table = review.consensus(review_verdicts, review.ConsensusRule())
+    table = review.consensus(review_verdicts, survey.settings().parameters("consensus", review.ConsensusRule))
     return dg.Output(
         table,
         metadata={

@@ -41,7 +41,7 @@ def training_set(
     """Choose, balance and split."""
     from badexp_assets import labels, training
 
-    params = training.TrainingParams(**survey.settings().section("training"))
+    params = survey.settings().parameters("training", training.TrainingParams)
     lists = [decals_bad_exposures, des_bad_ccds, delve_bad_ccds]
     built = training.build_training_set(
         bad_ccd_labels,

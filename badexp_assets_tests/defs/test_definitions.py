@@ -1,6 +1,7 @@
 """The code location as Dagster sees it: it loads, it says what it is, and its graph is the one that is written down."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,8 @@ def test_a_new_home_gets_the_local_deployment():
 
 @pytest.mark.parametrize("path", DEPLOYMENTS, ids=lambda path: path.parent.name)
 def test_dagster_accepts_the_instance_file_of_every_deployment(path, tmp_path):
+    sections = re.findall(r"^(\w+):", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert len(sections) == len(set(sections)), "a section is there twice, and YAML takes the last one silently"
     (tmp_path / "dagster.yaml").write_bytes(path.read_bytes())
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert not instance.telemetry_enabled

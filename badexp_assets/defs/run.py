@@ -15,6 +15,7 @@ import dagster as dg
 from badexp_assets.defs import jobs
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.failures import one_line_errors
+from badexp_assets.defs.recovery import IN_THIS_PROCESS, alone
 from badexp_assets.defs.resources import Progress
 from badexp_assets.errors import BadExpError, InputError, StorageError
 from badexp_assets.night import build_machine
@@ -95,6 +96,7 @@ class Runner:
                 partition_key=night,
                 asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
                 run_config=_QUIET,
+                tags=IN_THIS_PROCESS,
                 raise_on_error=True,
             )
         assert result.success
@@ -105,9 +107,14 @@ class Runner:
         """Run everything over `nights`.
 
         A night that fails is left out and named, the others go on. So are models that the data do not suffice for:
-        candidates come from what is left.
+        candidates come from what is left. Raises InputError while another process runs in this home.
         """
         outcome = Outcome(list(nights))
+        with one_line_errors(self.settings.home), alone(self.settings.home, self._instance):
+            self._run(outcome)
+        return outcome
+
+    def _run(self, outcome: Outcome) -> None:
         self.say(f"labels: {self.settings.labels or 'none given'}")
         outcome.notes += self.execute(jobs.READ_LABELS)
         self._each_night(jobs.READ_NIGHT, "reading", outcome)
@@ -126,7 +133,6 @@ class Runner:
         self.say("candidates and reject list")
         self.execute(jobs.LIST_CANDIDATES)
         self.execute(jobs.PUBLISH_REJECTS)
-        return outcome
 
     def _fit(self, outcome: Outcome, what: str, job: Any, *assets: str) -> bool:
         try:

@@ -91,10 +91,11 @@ def run(home: Path | None, archive: Path | None, labels: Path | None, backbone: 
         _folder(settings.labels, "labels", "BADEXP_LABELS")
     chosen = select_nights(list_nights(archive), nights)
     with environment(settings):
+        runner = Runner(settings, click.echo, TerminalProgress())
         save_settings(settings)
-        outcome = Runner(settings, click.echo, TerminalProgress()).run(chosen)
+        outcome = runner.run(chosen)
     click.echo("")
-    for line in summary_lines(settings.home):
+    for line in summary_lines(settings.home, outcome.skipped, outcome.notes):
         click.echo(line)
     if outcome.failed:
         raise InputError(f"{len(outcome.failed)} of {len(chosen)} nights failed: {', '.join(sorted(outcome.failed))}")

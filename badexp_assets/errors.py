@@ -9,6 +9,10 @@ class InputError(BadExpError):
     """An option, folder or file is missing, or is not what it should be."""
 
 
+class StorageError(InputError):
+    """A file of the home can't be written: disk full, no permission. What was there before is untouched."""
+
+
 class UnreadableImageError(BadExpError):
     """An exposure or one of its CCDs can't be read. The message starts with the file (and the extension)."""
 

@@ -5,6 +5,7 @@ Nothing is read at import.
 
 from __future__ import annotations
 
+import importlib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -25,17 +26,17 @@ ENVIRONMENT = {
 DEFAULT_HOME = "var"
 DEFAULT_BACKBONE = "efficientnet_lite0"
 DEFAULT_CAMERA = "decam"
-SECTIONS = (
-    "night_pass",
-    "training",
-    "pipeline",
-    "vote",
-    "entropy",
-    "autoencoder",
-    "candidates",
-    "consensus",
-    "clusters",
-)
+SECTIONS = {  # and the class that each gives the options of
+    "night_pass": "badexp_assets.night:PassParams",
+    "training": "badexp_assets.training:TrainingParams",
+    "pipeline": "badexp_assets.classify:PipelineParams",
+    "vote": "badexp_assets.classify:VoteRule",
+    "entropy": "badexp_assets.entropy:EntropyParams",
+    "autoencoder": "badexp_assets.autoencoder:AutoencoderParams",
+    "candidates": "badexp_assets.review:CandidateParams",
+    "consensus": "badexp_assets.review:ConsensusRule",
+    "clusters": "badexp_assets.classify:ClusterParams",
+}
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Settings:
     def parameters(self, section: str, kind: type[P]) -> P:
         """Make the parameters `kind` (a dataclass) from the options of `section`, defaults for those not given.
 
-        Raises InputError for an option that `kind` does not have.
+        Raises InputError for an option that `kind` does not have, or a value that it does not take.
         """
         given = dict(self.options.get(section, {}))
         known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
@@ -101,7 +102,17 @@ class Settings:
         if unknown:
             names = f"unknown name(s) {', '.join(unknown)}; allowed: {', '.join(known)}"
             raise InputError(f"{self.home.settings_file} [{section}]: {names}")
-        return kind(**given)
+        try:
+            return kind(**given)
+        except (TypeError, ValueError) as error:  # text where a number belongs
+            raise InputError(f"{self.home.settings_file} [{section}]: {error}") from error
+
+    def check_options(self) -> None:
+        """Raise InputError for an option that is unknown or out of range, before hours of work need it."""
+        for section, name in SECTIONS.items():
+            if section in self.options:
+                module, _, kind = name.partition(":")
+                self.parameters(section, getattr(importlib.import_module(module), kind))
 
 
 def load_settings(home: str | Path | None = None, **given: str | Path | None) -> Settings:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from badexp_assets.settings import Home
 from badexp_assets.show import FILES, load
 
+_MOST_REASONS = 5
 STATUSES = ("scored", "failed", "excluded")
 
 
-def summary_lines(home: Home) -> list[str]:
-    """Exposures by status, candidates, rejects and where the files are, from the tables of `home`."""
+def summary_lines(home: Home, skipped: Sequence[str] = (), notes: Sequence[str] = ()) -> list[str]:
+    """Exposures by status, candidates, rejects and where the files are, from the tables of `home`.
+
+    `skipped` and `notes` of the run (see Outcome) come last, a line each.
+    """
     exposures = load(home, "night_exposures")
     n = exposures["status"].value_counts()
     lines = [
@@ -17,8 +23,10 @@ def summary_lines(home: Home) -> list[str]:
         + ", ".join(f"{n.get(status, 0)} {status}" for status in STATUSES)
     ]
     left_out = exposures[exposures["status"] != "scored"]
-    for reason, count in left_out["status_reason"].value_counts().head(5).items():
-        lines.append(f"              {count} x {reason}")
+    reasons = left_out["status_reason"].value_counts()
+    lines += [f"              {count} x {reason}" for reason, count in reasons.head(_MOST_REASONS).items()]
+    if len(reasons) > _MOST_REASONS:
+        lines.append(f"              and {len(reasons) - _MOST_REASONS} more reasons (badexp show night_exposures)")
     ccds = load(home, "night_ccds")
     failed = int((ccds["status"] == "failed").sum())
     lines.append(f"CCD images  {len(ccds)} wanted, {failed} could not be read")
@@ -27,4 +35,6 @@ def summary_lines(home: Home) -> list[str]:
     rejects = load(home, "reviewed_reject_list")
     lines.append(f"reject list {len(rejects)} entries: {home.export / FILES['bad_expid_file']}")
     lines.append(f"            the same as FITS: {home.export / FILES['exclude_table']}")
+    lines += [f"NOT DONE    {line}" for line in skipped]
+    lines += [f"note        {line}" for line in notes]
     return lines

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from badexp_assets.autoencoder.model import HIDDEN, StampAutoencoder, build_network
 from badexp_assets.autoencoder.params import SCALINGS
-from badexp_assets.errors import InputError, ModelError
+from badexp_assets.errors import ModelError, StorageError
 
 WEIGHTS = "weights.safetensors"
 CARD = "model_card.json"
@@ -20,7 +20,7 @@ KIND = "stamp_autoencoder"
 def save_autoencoder(model: StampAutoencoder, folder: Path) -> None:
     """Write `weights.safetensors` and `model_card.json` into a temporary folder, then move it to `folder`.
 
-    An older model there is replaced. Raises InputError, and leaves what was there, when the disk refuses.
+    An older model there is replaced. Raises StorageError, and leaves what was there, when the disk refuses.
     """
     from safetensors.torch import save_file
 
@@ -44,7 +44,7 @@ def save_autoencoder(model: StampAutoencoder, folder: Path) -> None:
         temporary.chmod(0o755)
         _replace(temporary, folder)
     except OSError as error:
-        raise InputError(f"{folder}: the model could not be written ({error.strerror or error})") from error
+        raise StorageError(f"{folder}: the model could not be written ({error.strerror or error})") from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)

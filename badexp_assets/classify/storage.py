@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from badexp_assets.errors import ModelError
+from badexp_assets.errors import ModelError, StorageError
 from badexp_assets.tables.parquet import sync
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def save_pipeline(model: FittedPipeline, folder: Path) -> None:
         if folder.is_dir() and any(folder.iterdir()):  # another process was faster
             _keep(model, folder)
             return
-        raise ModelError(f"{folder}: the model could not be written ({error.strerror or error})") from error
+        raise StorageError(f"{folder}: the model could not be written ({error.strerror or error})") from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -14,19 +14,13 @@ READ_NIGHT = dg.define_asset_job(
 )
 FIT_UNSUPERVISED = dg.define_asset_job(
     "fit_unsupervised",
-    dg.AssetSelection.assets("entropy_reference", "stamp_autoencoder"),
-    description="References and models that need no labels.",
+    dg.AssetSelection.assets("entropy_reference", "stamp_autoencoder", "embedding_clusters"),
+    description="References and models that need no labels, and the map of embeddings.",
 )
 FIT_CLASSIFIER = dg.define_asset_job(
     "fit_classifier",
-    dg.AssetSelection.assets("training_set", "fitted_pipeline", "classification_report", "embedding_clusters"),
-    description="The training set, the pipeline fitted on it, its report, and the map of embeddings.",
-)
-_UNSUPERVISED_SCORES = dg.AssetSelection.assets("night_entropy_scores", "night_reconstruction_errors")
-SCORE_NIGHT_UNSUPERVISED = dg.define_asset_job(
-    "score_night_unsupervised",
-    _UNSUPERVISED_SCORES,
-    description="Scores of a night that need no labels.",
+    dg.AssetSelection.assets("training_set", "fitted_pipeline", "classification_report"),
+    description="The training set, the pipeline fitted on it, and its report.",
 )
 SCORE_NIGHT = dg.define_asset_job(
     "score_night",
@@ -52,7 +46,6 @@ ALL_JOBS = [
     READ_NIGHT,
     FIT_UNSUPERVISED,
     FIT_CLASSIFIER,
-    SCORE_NIGHT_UNSUPERVISED,
     SCORE_NIGHT,
     NEW_NIGHT,
     LIST_CANDIDATES,

@@ -14,8 +14,11 @@ import dagster as dg
 
 from badexp_assets.defs import jobs
 from badexp_assets.defs.build import build_definitions
+from badexp_assets.defs.failures import one_line_errors
+from badexp_assets.defs.recovery import IN_THIS_PROCESS, alone
 from badexp_assets.defs.resources import Progress
-from badexp_assets.errors import BadExpError, InputError
+from badexp_assets.errors import BadExpError, InputError, StorageError
+from badexp_assets.night import build_machine
 from badexp_assets.settings import Home, Settings
 from badexp_assets.tables.parquet import atomic_path
 
@@ -62,53 +65,103 @@ def environment(settings: Settings) -> Iterator[dict[str, str]]:
 
 @dataclass
 class Outcome:
-    """What became of a run: nights that were read and scored, and for each that failed the error in one line."""
+    """What became of a run.
+
+    `failed`: nights that could not be read or scored, with the error in one line. `skipped`: what could not be done
+    for lack of data, so that the rest was done without it. `notes`: what a person should know of the rest.
+    """
 
     nights: list[str]
     failed: dict[str, str] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 class Runner:
-    """Executes jobs of the code location on the instance of a home. Use inside `environment(settings)`."""
+    """Executes jobs of the code location on the instance of a home. Use inside `environment(settings)`.
+
+    Raises BadExpError, before any night, for an option that is not allowed or a backbone that can't be had.
+    """
 
     def __init__(self, settings: Settings, say: Callable[[str], None], progress: Progress) -> None:
+        settings.check_options()
+        build_machine(settings)
         self.settings = settings
         self.say = say
         self._definitions = build_definitions({"progress": progress})
-        self._instance = dg.DagsterInstance.get()
+        with one_line_errors(settings.home):
+            self._instance = dg.DagsterInstance.get()
 
-    def execute(self, job: Any, night: str | None = None) -> None:
-        """Run a job to its end. A failure is raised: BadExpError where a user can act on it."""
+    def execute(self, job: Any, night: str | None = None, assets: Sequence[str] | None = None) -> list[str]:
+        """Run a job, or only `assets` of it, to its end; return what its checks warn of, a line each.
+
+        A failure is raised: BadExpError where a user can act on it.
+        """
         resolved = self._definitions.resolve_job_def(job.name)
-        result = resolved.execute_in_process(
-            instance=self._instance, partition_key=night, run_config=_QUIET, tags=_LOCATION, raise_on_error=True
-        )
+        with one_line_errors(self.settings.home):
+            result = resolved.execute_in_process(
+                instance=self._instance,
+                partition_key=night,
+                asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
+                run_config=_QUIET,
+                tags=_LOCATION | IN_THIS_PROCESS,
+                raise_on_error=True,
+            )
         assert result.success
+        checks = result.get_asset_check_evaluations()
+        return [f"{c.asset_key.path[-1]}: {c.description or c.check_name}" for c in checks if not c.passed]
 
     def run(self, nights: Sequence[str]) -> Outcome:
-        """Run everything over `nights`: a night that fails is left out and named, the others go on."""
+        """Run everything over `nights`.
+
+        A night that fails is left out and named, the others go on. So are models that the data do not suffice for:
+        candidates come from what is left. Raises InputError while another process runs in this home.
+        """
         outcome = Outcome(list(nights))
-        supervised = self.settings.labels is not None
-        self.say(f"labels: {self.settings.labels or 'none given, so no classifier is fitted'}")
-        self.execute(jobs.READ_LABELS)
+        with one_line_errors(self.settings.home), alone(self.settings.home, self._instance):
+            self._run(outcome)
+        return outcome
+
+    def _run(self, outcome: Outcome) -> None:
+        self.say(f"labels: {self.settings.labels or 'none given'}")
+        outcome.notes += self.execute(jobs.READ_LABELS)
         self._each_night(jobs.READ_NIGHT, "reading", outcome)
         self.say("references and models")
-        self.execute(jobs.FIT_UNSUPERVISED)
-        if supervised:
-            self.execute(jobs.FIT_CLASSIFIER)
-        self._each_night(jobs.SCORE_NIGHT if supervised else jobs.SCORE_NIGHT_UNSUPERVISED, "scoring", outcome)
+        scores = ["night_entropy_scores"]
+        self.execute(jobs.FIT_UNSUPERVISED, assets=["entropy_reference"])
+        if self._fit(outcome, "autoencoder", jobs.FIT_UNSUPERVISED, "stamp_autoencoder"):
+            scores.append("night_reconstruction_errors")
+        self._fit(outcome, "map of embeddings", jobs.FIT_UNSUPERVISED, "embedding_clusters")
+        if self.settings.labels is None:
+            self._skip(outcome, "classifier", "no labels given: use --labels or set BADEXP_LABELS")
+        elif self._fit(outcome, "classifier", jobs.FIT_CLASSIFIER, "training_set", "fitted_pipeline"):
+            scores += ["night_predictions", "night_exposure_predictions"]
+            self._fit(outcome, "classification report", jobs.FIT_CLASSIFIER, "classification_report")
+        self._each_night(jobs.SCORE_NIGHT, "scoring", outcome, scores)
         self.say("candidates and reject list")
         self.execute(jobs.LIST_CANDIDATES)
         self.execute(jobs.PUBLISH_REJECTS)
-        return outcome
 
-    def _each_night(self, job: Any, verb: str, outcome: Outcome) -> None:
+    def _fit(self, outcome: Outcome, what: str, job: Any, *assets: str) -> bool:
+        try:
+            self.execute(job, assets=assets)
+        except StorageError:
+            raise
+        except BadExpError as error:
+            self._skip(outcome, what, str(error))
+            return False
+        return True
+
+    def _skip(self, outcome: Outcome, what: str, reason: str) -> None:
+        outcome.skipped.append(f"no {what}: {reason}")
+        self.say(f"  {outcome.skipped[-1]}")
+
+    def _each_night(self, job: Any, verb: str, outcome: Outcome, assets: Sequence[str] | None = None) -> None:
         todo = [night for night in outcome.nights if night not in outcome.failed]
         for number, night in enumerate(todo, start=1):
             self.say(f"{verb} night {night} ({number} of {len(todo)})")
             try:
-                self.execute(job, night)
+                self.execute(job, night, assets)
             except BadExpError as error:
                 outcome.failed[night] = str(error)
                 self.say(f"  failed: {error}")

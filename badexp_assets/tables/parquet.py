@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from badexp_assets.errors import InputError
+from badexp_assets.errors import InputError, StorageError
 from badexp_assets.tables.schemas import TableSchema
 
 _METADATA_KEY = b"badexp"
@@ -35,18 +37,21 @@ _SCALARS = {
 }
 _EMPTY = {name: name if name != "string" else "str" for name in _SCALARS if name != "binary"}
 _TEMPORARY = ".part"
+_STALE = 2 * 86400.0  # seconds; a run lasts a day at most (max_runtime_seconds of the instance)
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; sync and move it onto `path` when the block ends, remove it when it fails.
 
-    An OSError (disk full, no permission) is raised again as one line that names `path`.
+    An OSError (disk full, no permission) is raised again as one line that names `path`. What killed processes left
+    beside `path` is removed once it is two days old; until then it is a hidden file that no reader looks at.
     """
     path = Path(path)
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(path)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_TEMPORARY)
         os.close(handle)
         temporary = Path(name)
@@ -56,12 +61,24 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
         sync(path.parent)
     except OSError as error:
-        raise InputError(
-            f"{path}: could not be written ({error.strerror or error}); the previous file is untouched"
-        ) from error
+        if isinstance(error, BrokenPipeError) or (error.filename and temporary and error.filename != str(temporary)):
+            raise  # something else went wrong in the block
+        raise _not_written(path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _not_written(path: Path, error: OSError) -> StorageError:
+    return StorageError(f"{path}: could not be written ({error.strerror or error}); the previous file is untouched")
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove temporary files of `path` that no living writer can have; a younger one may be another process's."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{_TEMPORARY}"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _STALE:
+                left.unlink()
 
 
 def sync(path: Path) -> None:
@@ -165,7 +182,10 @@ class TableWriter:
     def write(self, piece: pd.DataFrame | pa.Table) -> None:
         """Append rows; every piece has the columns and list lengths of the first."""
         if len(piece):
-            self._append(to_arrow(piece, self.schema))
+            try:
+                self._append(to_arrow(piece, self.schema))
+            except OSError as error:  # named here: the block may write several tables
+                raise _not_written(self.path, error) from error
 
     def _append(self, table: pa.Table) -> None:
         if self._writer is None:

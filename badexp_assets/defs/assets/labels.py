@@ -1,6 +1,6 @@
 """From label files to one table of labelled CCDs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -36,6 +36,15 @@ def label_files(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
     return dg.Output(table, metadata={"files": preview(table, rows=100)})
 
 
+def _unmatched(lines: pd.DataFrame, n_all: int, name: str) -> str:
+    if lines.empty:
+        return f"all {n_all} lines are understood"
+    first = lines.iloc[0]
+    where = first["file"] if first["line"] == 0 else f"{first['file']} line {first['line']}"
+    count = f"{len(lines)} of {n_all} lines are not understood"
+    return f"{count} (badexp show {name}), the first: {where}: {first['status_reason']}"
+
+
 def _label_source(name: str, read: Callable[..., pd.DataFrame], what: str) -> dg.AssetsDefinition:
     @dg.asset(
         name=name,
@@ -67,6 +76,7 @@ def _label_source(name: str, read: Callable[..., pd.DataFrame], what: str) -> dg
             check_name="every_line_is_understood",
             passed=unmatched.empty,
             severity=dg.AssetCheckSeverity.WARN,
+            description=_unmatched(unmatched, len(table), name),
             metadata={
                 "unmatched": len(unmatched),
                 "lines": preview(unmatched[["file", "line", "reason", "status_reason"]]),
@@ -101,18 +111,26 @@ delve_bad_ccds = _label_source(
     owners=OWNERS,
     code_version="1",
     metadata=column_schema("survey_ccds"),
+    check_specs=[dg.AssetCheckSpec("every_file_is_used", asset="survey_ccds", description="Every file could be read.")],
 )
-def survey_ccds(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
+def survey_ccds(survey: SurveyResource) -> Iterator:
     """Read the survey's CCD tables."""
     table = labels.read_survey(found_label_files(survey), survey.camera())
-    return dg.Output(
+    problems = table.attrs["problems"]
+    yield dg.Output(
         table,
         metadata={
-            "files that can't be used": dg.MetadataValue.json(table.attrs["problems"]),
+            "files that can't be used": dg.MetadataValue.json(problems),
             "left out": dg.MetadataValue.json(table.attrs["counts"]),
             "exposures": int(table["expnum"].nunique()),
             "nights": int(table["night"].nunique()),
         },
+    )
+    yield dg.AssetCheckResult(
+        check_name="every_file_is_used",
+        passed=not problems,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(problems)} file(s) can't be used, the first: {problems[0]}" if problems else "all are used",
     )
 
 

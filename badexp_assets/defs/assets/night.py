@@ -7,6 +7,7 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets.defs.describe import OWNERS, column_schema, counts, parts, picture, preview, row_count, what_a_row_is
+from badexp_assets.defs.failures import not_repeated
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.errors import InputError
@@ -81,21 +82,23 @@ def night_pass(
 ) -> Iterator:
     """Decompress every wanted CCD of the nights once; write all that needs its pixels."""
     settings = survey.settings()
-    if settings.archive is None:
-        raise InputError("no archive given: set BADEXP_ARCHIVE or --archive to the root of the CP image tree")
-    machine = build_machine(settings)
-    labelled = _labelled(settings)
+    with not_repeated():
+        if settings.archive is None:
+            raise InputError("no archive given: set BADEXP_ARCHIVE or --archive to the root of the CP image tree")
+        machine = build_machine(settings)
+        labelled = _labelled(settings)
     summaries = {}
     for night in context.partition_keys:
-        summary = run_pass(
-            settings.archive,
-            night,
-            survey.camera(),
-            labelled,
-            *machine,
-            {name: settings.home.table(name, night) for name in PASS_TABLES},
-            progress=lambda done, total, night=night: progress.report(context, f"night {night}", done, total),
-        )
+        with not_repeated():
+            summary = run_pass(
+                settings.archive,
+                night,
+                survey.camera(),
+                labelled,
+                *machine,
+                {name: settings.home.table(name, night) for name in PASS_TABLES},
+                progress=lambda done, total, night=night: progress.report(context, f"night {night}", done, total),
+            )
         summaries[night] = summary
         context.log_event(_seen(settings.archive, night, summary))
         context.log.info(f"night {night}: {summary}")

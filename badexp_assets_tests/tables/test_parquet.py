@@ -1,5 +1,7 @@
 """Tables are checked, written atomically, and read back as they were."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -16,6 +18,7 @@ from badexp_assets.tables import (
     to_arrow,
     write_table,
 )
+from badexp_assets.tables.parquet import atomic_path
 
 EMBEDDINGS = SCHEMAS["night_embeddings"]
 
@@ -156,3 +159,24 @@ def test_a_missing_or_damaged_table_is_named(tmp_path):
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 this is not a table")
     with pytest.raises(InputError, match=r"bad\.parquet: not a readable Parquet file"):
         read_table(tmp_path / "bad.parquet")
+
+
+def test_what_killed_writers_left_goes_once_no_living_one_can_own_it(tmp_path):
+    path = tmp_path / "2018-03-10.parquet"
+    old, young, other = (tmp_path / f".{name}.x1.part" for name in (path.name, f"{path.name}.y", "2018-03-11.parquet"))
+    for left in (old, young, other):
+        left.write_bytes(b"half a table")
+    for left in (old, other):
+        os.utime(left, (0, 0))
+    with atomic_path(path) as temporary:
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+    assert [left.exists() for left in (old, young, other)] == [False, True, True]
+
+
+def test_an_error_of_something_else_in_the_block_keeps_its_own_name(tmp_path):
+    with pytest.raises(FileNotFoundError, match="elsewhere"), atomic_path(tmp_path / "table"):
+        (tmp_path / "elsewhere").read_text()
+    with pytest.raises(BrokenPipeError), atomic_path(tmp_path / "table"):
+        raise BrokenPipeError
+    assert list(tmp_path.iterdir()) == []

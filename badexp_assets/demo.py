@@ -24,6 +24,12 @@ from badexp_assets.terminal import TerminalProgress
 # Error rates of the simulated reviewers: a bad exposure called fine, a fine one called bad, either called unsure.
 MISS, FALSE_ALARM, UNSURE = 0.10, 0.05, 0.05
 N_REVIEWERS = 3
+_RANKINGS = (
+    ("night_exposure_predictions", "p_bad", "classifier, mean P(bad)"),
+    ("night_entropy_scores", "z_source", "entropy of sources"),
+    ("night_entropy_scores", "z_background", "entropy of background"),
+    ("night_reconstruction_errors", "mean_mse", "autoencoder"),
+)
 # Small images for the backbone, few points, stamps and epochs, so that two cores need minutes and not hours.
 OPTIONS: dict[str, dict[str, Any]] = {
     "night_pass": {"rows": 256, "columns": 128},
@@ -69,7 +75,8 @@ def demonstrate(
         runner.execute(jobs.PUBLISH_REJECTS)
     if outcome.failed:
         raise InputError(f"night {next(iter(outcome.failed))}: {next(iter(outcome.failed.values()))}")
-    return ["", *summary_lines(home), "", *_score_lines(home, truth), "", *_next_lines(home)]
+    lines = summary_lines(home, outcome.skipped, outcome.notes)
+    return ["", *lines, "", *_score_lines(home, truth), "", *_next_lines(home)]
 
 
 def _clear(home: Home, survey: Path) -> None:
@@ -82,26 +89,29 @@ def _clear(home: Home, survey: Path) -> None:
 
 
 def _score_lines(home: Home, truth: pd.DataFrame) -> list[str]:
-    """Precision and recall per exposure, on exposures whose CCDs were not trained on."""
-    from sklearn.metrics import average_precision_score
-
-    training = load(home, "training_set")
-    trained = set(training.loc[training["split"] == "train", "expnum"])
-    scored = load(home, "night_exposure_predictions").merge(truth[["expnum", "bad", "in_labels"]], on="expnum")
-    fresh = scored[~scored["expnum"].isin(trained)]
-    unlabelled = fresh[~fresh["in_labels"]]
-    candidates = set(load(home, "review_candidates")["expnum"])
-    rejects = set(load(home, "reviewed_reject_list")["expnum"])
-    lines = ["against the truth of the simulation, per exposure (95 % interval):"]
-    lines.append(_metrics("classifier's vote, exposures never trained on", fresh["is_bad"], fresh["bad"]))
-    ranked = average_precision_score(fresh["bad"], fresh["p_bad"])
-    lines.append(f"  {'the same, ranked by the mean P(bad) of its CCDs':<48} average precision {ranked:.2f}")
-    lines.append(
-        _metrics("candidates, exposures in no label file", unlabelled["expnum"].isin(candidates), unlabelled["bad"])
-    )
-    lines.append(
-        _metrics("reject list after the simulated review", unlabelled["expnum"].isin(rejects), unlabelled["bad"])
-    )
+    """How well the methods, the candidates and the reject list do, per exposure, on exposures in no label file."""
+    truth = truth.set_index("expnum")
+    scored = load(home, "night_exposures").query("status == 'scored'").set_index("expnum")
+    fresh = truth.loc[scored.index].query("not in_labels")
+    bad = fresh["bad"]
+    lines = [
+        f"against the truth, on the {len(fresh)} exposures in no label file, {bad.sum()} of them bad (95 % interval):"
+    ]
+    if home.has_nights("night_exposure_predictions"):
+        vote = load(home, "night_exposure_predictions").set_index("expnum")["is_bad"]
+        lines.append(_metrics("classifier: the paper's vote", vote.reindex(fresh.index, fill_value=False), bad))
+    for asset, what in (
+        ("review_candidates", "candidates of all methods"),
+        ("reviewed_reject_list", "after the review"),
+    ):
+        named = pd.Series(fresh.index.isin(load(home, asset)["expnum"]), index=fresh.index)
+        lines.append(_metrics(what, named, bad))
+    lines.append("ranked by one number instead of a cut, average precision:")
+    for asset, score, what in _RANKINGS:
+        if home.has_nights(asset):
+            value = load(home, asset).set_index("expnum")[score].reindex(fresh.index)
+            lines.append(f"  {what:<30} {_average_precision(value, bad):.2f}")
+    lines.append(f"  {'chance':<30} {bad.mean():.2f}")
     lines.append(
         f"the reviewers are simulated: each calls a bad exposure fine in {MISS:.0%} of cases, a fine one bad in "
         f"{FALSE_ALARM:.0%}, and is unsure in {UNSURE:.0%}"
@@ -109,10 +119,17 @@ def _score_lines(home: Home, truth: pd.DataFrame) -> list[str]:
     return lines
 
 
+def _average_precision(score: pd.Series, bad: pd.Series) -> float:
+    """Average precision of a ranking; exposures without a score come last."""
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(bad, score.rank().fillna(0)))
+
+
 def _metrics(what: str, flagged: pd.Series, bad: pd.Series) -> str:
     m = exposure_metrics(flagged.to_numpy(bool), bad.to_numpy(bool))
     return (
-        f"  {what:<48} precision {_share(m, 'precision')}  recall {_share(m, 'recall')}  "
+        f"  {what:<30} precision {_share(m, 'precision')}  recall {_share(m, 'recall')}  "
         f"({m['true_positives']} of {m['n_bad']} bad found, {m['false_positives']} false alarms)"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import time
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,10 +24,19 @@ class Model(Protocol):
     def save(self, folder: Path) -> None:
         """Write all of the model into a folder that is made."""
 
+    @classmethod
+    def load(cls, folder: Path) -> Any:
+        """Read what `save` wrote. Raises ModelError when it is damaged."""
+
 
 def store_model(model: Model, place: Path) -> Path:
-    """Save `model` as `<place>/<version>` unless that is there, make it current, and return its folder."""
+    """Save `model` as `<place>/<version>` unless that is there, make it current, and return its folder.
+
+    A folder of that version which does not load (damaged, or of an older layout) is set aside, not overwritten.
+    """
     folder = place / model.version
+    if folder.exists() and not _loads(model, folder):
+        folder.rename(place / f"{model.version}.damaged-{time.time_ns()}")
     if not folder.exists():
         model.save(folder)
     pointer = {"version": model.version, "class": f"{type(model).__module__}:{type(model).__qualname__}"}
@@ -47,6 +57,14 @@ def load_current(place: Path) -> Any:
     if not module.startswith("badexp_assets."):
         raise ModelError(f"{place / _POINTER}: class {pointer['class']!r} is not one of badexp_assets")
     return getattr(importlib.import_module(module), name).load(place / pointer["version"])
+
+
+def _loads(model: Model, folder: Path) -> bool:
+    try:
+        type(model).load(folder)
+    except ModelError:
+        return False
+    return True
 
 
 def _pointer(place: Path) -> dict[str, str]:

@@ -79,6 +79,10 @@ class Home:
         """Parquet file of an asset, or of an asset's night."""
         return self.tables / asset / f"{night}.parquet" if night else self.tables / f"{asset}.parquet"
 
+    def has_nights(self, asset: str) -> bool:
+        """Whether a night of the asset is stored."""
+        return any((self.tables / asset).glob("[0-9]*.parquet"))
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -15,6 +15,11 @@ class Constant:
         self.value = value
         self.version = f"v{value}"
 
+    @classmethod
+    def load(cls, folder):
+        if not (folder / "value").exists():
+            raise ModelError(f"{folder}: no value")
+
     def save(self, folder):
         folder.mkdir(parents=True)
         (folder / "value").write_text(str(self.value))
@@ -34,6 +39,14 @@ def test_a_version_that_is_there_is_not_written_again(tmp_path):
     assert store_model(Constant(1), tmp_path) == folder
     assert (folder / "value").read_text() == "kept"
     assert current_folder(tmp_path) == folder
+
+
+def test_a_damaged_folder_is_set_aside_and_the_model_saved_again(tmp_path):
+    folder = store_model(Constant(1), tmp_path)
+    (folder / "value").rename(folder / "values")
+    assert store_model(Constant(1), tmp_path) == folder
+    assert (folder / "value").read_text() == "1"
+    assert len(list(tmp_path.glob("v1.damaged-*/values"))) == 1
 
 
 def test_a_place_without_a_model_says_what_to_do(tmp_path):

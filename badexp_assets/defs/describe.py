@@ -39,6 +39,18 @@ def what_a_row_is(asset: str) -> str:
     return f"One row is {SCHEMAS[asset].row}."
 
 
+def table_asset(name: str, about: str, group: str, kinds: set[str]) -> dict[str, Any]:
+    """Arguments of `dg.asset` or `dg.AssetSpec` that present a table: what it is about, and what one row is."""
+    return {
+        "description": f"{about} {what_a_row_is(name)}",
+        "group_name": group,
+        "kinds": kinds,
+        "owners": OWNERS,
+        "code_version": "1",
+        "metadata": column_schema(name),
+    }
+
+
 def picture(png: bytes | None, alt: str) -> dict[str, dg.MetadataValue]:
     """Metadata entry with a PNG, made smaller until it is small enough for the event log; empty when there is none."""
     if png is None:

@@ -137,6 +137,8 @@ class Runner:
         elif self._fit(outcome, "classifier", jobs.FIT_CLASSIFIER, "training_set", "fitted_pipeline"):
             scores += ["night_predictions", "night_exposure_predictions"]
             self._fit(outcome, "classification report", jobs.FIT_CLASSIFIER, "classification_report")
+        if "night_predictions" not in scores and self.settings.home.has_nights("night_exposure_predictions"):
+            outcome.notes.append("candidates use predictions that an earlier run left in this home")
         self._each_night(jobs.SCORE_NIGHT, "scoring", outcome, scores)
         self.say("candidates and reject list")
         self.execute(jobs.LIST_CANDIDATES)
@@ -162,8 +164,11 @@ class Runner:
             self.say(f"{verb} night {night} ({number} of {len(todo)})")
             try:
                 self.execute(job, night, assets)
-            except BadExpError as error:
-                outcome.failed[night] = str(error)
-                self.say(f"  failed: {error}")
+            except StorageError:
+                raise
+            except Exception as error:  # the next night must not pay for it; the run's page in the UI has the traceback
+                known = isinstance(error, BadExpError)
+                outcome.failed[night] = str(error) if known else f"{type(error).__name__}: {error}".splitlines()[0]
+                self.say(f"  failed: {outcome.failed[night]}")
         if todo and all(night in outcome.failed for night in todo):
             raise InputError(f"no night could be finished; the first said: {next(iter(outcome.failed.values()))}")

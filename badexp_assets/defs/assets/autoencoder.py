@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import autoencoder
-from badexp_assets.defs.describe import OWNERS, column_schema, counts, parts, picture, preview, what_a_row_is
+from badexp_assets.defs.describe import OWNERS, counts, parts, picture, preview, table_asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import Progress, SurveyResource
@@ -56,13 +56,12 @@ def stamp_autoencoder(
 
 
 @dg.asset(
-    description="How badly the autoencoder rebuilds the sources of an exposure. "
-    + what_a_row_is("night_reconstruction_errors"),
-    group_name="scores",
-    kinds={"pytorch", "parquet"},
-    owners=OWNERS,
-    code_version="1",
-    metadata=column_schema("night_reconstruction_errors"),
+    **table_asset(
+        "night_reconstruction_errors",
+        "How badly the autoencoder rebuilds the sources of an exposure.",
+        "scores",
+        {"pytorch", "parquet"},
+    ),
     partitions_def=NIGHTS,
     backfill_policy=BACKFILL,
 )

@@ -7,7 +7,7 @@ import pandas as pd
 
 from badexp_assets import classify
 from badexp_assets.classify import FittedPipeline
-from badexp_assets.defs.describe import OWNERS, column_schema, counts, parts, picture, preview, what_a_row_is
+from badexp_assets.defs.describe import OWNERS, counts, parts, picture, preview, table_asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import SurveyResource
@@ -59,13 +59,12 @@ def fitted_pipeline(
 
 
 @dg.asset(
-    description="Precision, recall and F1 per category on exposures that were not trained on, beside the paper's "
-    "Table 3. " + what_a_row_is("classification_report"),
-    group_name=MODELS,
-    kinds={"scikitlearn", "parquet"},
-    owners=OWNERS,
-    code_version="1",
-    metadata=column_schema("classification_report"),
+    **table_asset(
+        "classification_report",
+        "Precision, recall and F1 per category on exposures that were not trained on, beside the paper's Table 3.",
+        MODELS,
+        {"scikitlearn", "parquet"},
+    ),
 )
 def classification_report(
     survey: SurveyResource,
@@ -92,14 +91,7 @@ def classification_report(
 
 @dg.multi_asset(
     outs={
-        name: dg.AssetOut(
-            description=f"{what} {what_a_row_is(name)}",
-            group_name=SCORES,
-            kinds={"scikitlearn", "parquet"},
-            owners=OWNERS,
-            code_version="1",
-            metadata=column_schema(name),
-        )
+        name: dg.AssetOut(**table_asset(name, what, SCORES, {"scikitlearn", "parquet"}))
         for name, what in {
             "night_predictions": "The fitted pipeline's word on every embedded CCD.",
             "night_exposure_predictions": "The vote of an exposure's CCDs.",
@@ -136,13 +128,12 @@ def night_classification(
 
 
 @dg.asset(
-    description="A map of the embeddings: HDBSCAN clusters and t-SNE coordinates of random CCD images, with their "
-    "labels. " + what_a_row_is("embedding_clusters"),
-    group_name=MODELS,
-    kinds={"scikitlearn", "parquet"},
-    owners=OWNERS,
-    code_version="1",
-    metadata=column_schema("embedding_clusters"),
+    **table_asset(
+        "embedding_clusters",
+        "A map of the embeddings: HDBSCAN clusters and t-SNE coordinates of random CCD images, with their labels.",
+        MODELS,
+        {"scikitlearn", "parquet"},
+    ),
 )
 def embedding_clusters(
     survey: SurveyResource, bad_ccd_labels: pd.DataFrame, night_embeddings: NightTables

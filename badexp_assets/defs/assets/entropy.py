@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import entropy
-from badexp_assets.defs.describe import OWNERS, column_schema, counts, picture, preview, what_a_row_is
+from badexp_assets.defs.describe import counts, picture, preview, table_asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import SurveyResource
@@ -15,13 +15,13 @@ def _params(survey: SurveyResource) -> entropy.EntropyParams:
 
 
 @dg.asset(
-    description="The mean orientation distributions that nights are compared with, per band, of sources and of "
-    "background gradients. " + what_a_row_is("entropy_reference"),
-    group_name="models",
-    kinds={"numpy", "parquet"},
-    owners=OWNERS,
-    code_version="1",
-    metadata=column_schema("entropy_reference"),
+    **table_asset(
+        "entropy_reference",
+        "The mean orientation distributions that nights are compared with, per band, of sources and of "
+        "background gradients.",
+        "models",
+        {"numpy", "parquet"},
+    ),
 )
 def entropy_reference(survey: SurveyResource, night_orientations: NightTables) -> dg.Output[pd.DataFrame]:
     """Average over all stored nights."""
@@ -36,13 +36,13 @@ def entropy_reference(survey: SurveyResource, night_orientations: NightTables) -
 
 
 @dg.asset(
-    description="How far the orientations of sources and of background gradients are from the reference: KL divergence "
-    "in nats, and as z against what chance gives. " + what_a_row_is("night_entropy_scores"),
-    group_name="scores",
-    kinds={"numpy", "parquet"},
-    owners=OWNERS,
-    code_version="1",
-    metadata=column_schema("night_entropy_scores"),
+    **table_asset(
+        "night_entropy_scores",
+        "How far the orientations of sources and of background gradients are from the reference: KL divergence "
+        "in nats, and as z against what chance gives.",
+        "scores",
+        {"numpy", "parquet"},
+    ),
     partitions_def=NIGHTS,
     backfill_policy=BACKFILL,
 )

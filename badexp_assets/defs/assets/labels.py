@@ -7,7 +7,7 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import labels
-from badexp_assets.defs.describe import OWNERS, column_schema, counts, preview, what_a_row_is
+from badexp_assets.defs.describe import counts, preview, table_asset
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.labels import LabelFiles
 
@@ -22,13 +22,13 @@ def found_label_files(survey: SurveyResource) -> LabelFiles:
 
 
 @dg.asset(
-    description="The survey team's label files (BADEXP_LABELS), found by name at any depth: bad_expid lists, exclude "
-    "folders and tables, survey-ccds tables, verdict files. " + what_a_row_is("label_files"),
-    group_name=GROUP,
-    kinds=KINDS,
-    owners=OWNERS,
-    code_version="1",
-    metadata=column_schema("label_files"),
+    **table_asset(
+        "label_files",
+        "The survey team's label files (BADEXP_LABELS), found by name at any depth: bad_expid lists, exclude "
+        "folders and tables, survey-ccds tables, verdict files.",
+        GROUP,
+        KINDS,
+    ),
 )
 def label_files(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
     """List the files."""
@@ -49,13 +49,9 @@ def _label_source(name: str, read: Callable[..., pd.DataFrame], what: str) -> dg
     @dg.asset(
         name=name,
         deps=[label_files],
-        description=f"{what} {what_a_row_is(name)} Every line is kept: as a label, as ignored with the reason, or as "
-        "unmatched.",
-        group_name=GROUP,
-        kinds=KINDS,
-        owners=OWNERS,
-        code_version="1",
-        metadata=column_schema(name),
+        **table_asset(
+            name, f"{what} Every line is kept: as a label, as ignored with the reason, or as unmatched.", GROUP, KINDS
+        ),
         check_specs=[
             dg.AssetCheckSpec(
                 "every_line_is_understood", asset=name, description="No line of a label file is unmatched."
@@ -105,12 +101,12 @@ delve_bad_ccds = _label_source(
 
 @dg.asset(
     deps=[label_files],
-    description="The survey's table of CCD images (survey-ccds or ccds-annotated). " + what_a_row_is("survey_ccds"),
-    group_name=GROUP,
-    kinds=KINDS,
-    owners=OWNERS,
-    code_version="1",
-    metadata=column_schema("survey_ccds"),
+    **table_asset(
+        "survey_ccds",
+        "The survey's table of CCD images (survey-ccds or ccds-annotated).",
+        GROUP,
+        KINDS,
+    ),
     check_specs=[dg.AssetCheckSpec("every_file_is_used", asset="survey_ccds", description="Every file could be read.")],
 )
 def survey_ccds(survey: SurveyResource) -> Iterator:
@@ -135,14 +131,14 @@ def survey_ccds(survey: SurveyResource) -> Iterator:
 
 
 @dg.asset(
-    description="One label per CCD with where it came from: whole-exposure lines are expanded to the CCDs that "
-    "existed, duplicates and conflicts are resolved by a stated precedence, reviewed rejects enter as one more source. "
-    + what_a_row_is("bad_ccd_labels"),
-    group_name=GROUP,
-    kinds=KINDS,
-    owners=OWNERS,
-    code_version="1",
-    metadata=column_schema("bad_ccd_labels"),
+    **table_asset(
+        "bad_ccd_labels",
+        "One label per CCD with where it came from: whole-exposure lines are expanded to the CCDs that "
+        "existed, duplicates and conflicts are resolved by a stated precedence, reviewed rejects enter as one"
+        " more source.",
+        GROUP,
+        KINDS,
+    ),
 )
 def bad_ccd_labels(
     survey: SurveyResource,

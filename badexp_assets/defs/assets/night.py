@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 
-from badexp_assets.defs.describe import OWNERS, column_schema, counts, parts, picture, preview, row_count, what_a_row_is
+from badexp_assets.defs.describe import OWNERS, counts, parts, picture, preview, row_count, table_asset
 from badexp_assets.defs.failures import not_repeated
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import Progress, SurveyResource
@@ -47,12 +47,9 @@ def _spec(name: str) -> dg.AssetSpec:
     return dg.AssetSpec(
         name,
         deps=[cp_images, "bad_ccd_labels"] if name == "night_exposures" else ["night_exposures"],
-        description=f"{_WHAT[name]} {what_a_row_is(name)}",
-        group_name=GROUP,
-        kinds={"fitsio", "parquet"} | ({"pytorch"} if name == "night_embeddings" else set()),
-        owners=OWNERS,
-        code_version="1",
-        metadata=column_schema(name),
+        **table_asset(
+            name, _WHAT[name], GROUP, {"fitsio", "parquet"} | ({"pytorch"} if name == "night_embeddings" else set())
+        ),
         partitions_def=NIGHTS,
     )
 

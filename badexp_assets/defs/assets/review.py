@@ -5,7 +5,7 @@ import pandas as pd
 
 from badexp_assets import review
 from badexp_assets.defs.assets.labels import found_label_files, label_files
-from badexp_assets.defs.describe import OWNERS, column_schema, counts, preview, what_a_row_is
+from badexp_assets.defs.describe import counts, preview, table_asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import SurveyResource
 
@@ -13,13 +13,13 @@ GROUP = "review"
 
 
 @dg.asset(
-    description="Exposures that a method flags and no label file names, best first: the classifier's vote, the "
-    "entropy scores, the autoencoder. " + what_a_row_is("review_candidates"),
-    group_name=GROUP,
-    kinds={"pandas", "parquet"},
-    owners=OWNERS,
-    code_version="1",
-    metadata=column_schema("review_candidates"),
+    **table_asset(
+        "review_candidates",
+        "Exposures that a method flags and no label file names, best first: the classifier's vote, the "
+        "entropy scores, the autoencoder.",
+        GROUP,
+        {"pandas", "parquet"},
+    ),
 )
 def review_candidates(
     survey: SurveyResource,
@@ -51,13 +51,13 @@ def review_candidates(
 
 @dg.asset(
     deps=[label_files],
-    description="Every answer of every reviewer, `fine` and `unsure` too, from the verdict store and from verdict "
-    "files beside the labels. " + what_a_row_is("review_verdicts"),
-    group_name=GROUP,
-    kinds={"sqlite", "parquet"},
-    owners=OWNERS,
-    code_version="1",
-    metadata=column_schema("review_verdicts"),
+    **table_asset(
+        "review_verdicts",
+        "Every answer of every reviewer, `fine` and `unsure` too, from the verdict store and from verdict "
+        "files beside the labels.",
+        GROUP,
+        {"sqlite", "parquet"},
+    ),
 )
 def review_verdicts(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
     """Read the store and the files."""
@@ -73,13 +73,12 @@ def review_verdicts(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
 
 
 @dg.asset(
-    description="Exposures and CCDs that the reviewers reject, by a stated rule. "
-    + what_a_row_is("reviewed_reject_list"),
-    group_name=GROUP,
-    kinds={"pandas", "parquet"},
-    owners=OWNERS,
-    code_version="1",
-    metadata=column_schema("reviewed_reject_list"),
+    **table_asset(
+        "reviewed_reject_list",
+        "Exposures and CCDs that the reviewers reject, by a stated rule.",
+        GROUP,
+        {"pandas", "parquet"},
+    ),
 )
 def reviewed_reject_list(survey: SurveyResource, review_verdicts: pd.DataFrame) -> dg.Output[pd.DataFrame]:
     """Apply the rule of consensus."""

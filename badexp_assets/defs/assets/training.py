@@ -5,19 +5,19 @@ from collections.abc import Iterator
 import dagster as dg
 import pandas as pd
 
-from badexp_assets.defs.describe import OWNERS, column_schema, counts, preview, what_a_row_is
+from badexp_assets.defs.describe import counts, preview, table_asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import SurveyResource
 
 
 @dg.asset(
-    description="CCD images to train and test on: labelled bad ones that were embedded, and good candidates from "
-    "exposures that are in no list. Split and folds keep an exposure together. " + what_a_row_is("training_set"),
-    group_name="training",
-    kinds={"pandas", "parquet"},
-    owners=OWNERS,
-    code_version="1",
-    metadata=column_schema("training_set"),
+    **table_asset(
+        "training_set",
+        "CCD images to train and test on: labelled bad ones that were embedded, and good candidates from "
+        "exposures that are in no list. Split and folds keep an exposure together.",
+        "training",
+        {"pandas", "parquet"},
+    ),
     check_specs=[
         dg.AssetCheckSpec(
             "no_exposure_on_both_sides",

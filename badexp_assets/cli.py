@@ -111,7 +111,7 @@ def demo(home: Path | None, seed: int, nights: int, exposures: int) -> None:
     from badexp_assets.demo import demonstrate
     from badexp_assets.simulate import SurveyParams
 
-    params = SurveyParams(nights=nights, exposures=exposures, seed=seed)
+    params = SurveyParams(nights=nights, exposures=exposures, bad_fraction=0.4, labelled_fraction=0.7, seed=seed)
     for line in demonstrate(load_settings(home).home, params, click.echo):
         click.echo(line)
 

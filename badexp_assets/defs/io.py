@@ -54,10 +54,11 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         home = self.survey.settings().home
         asset = context.asset_key.path[-1]
         metadata = {"run_id": context.run_id, "code_version": context.version}
-        if not context.has_asset_partitions:
-            assert isinstance(obj, pd.DataFrame), f"asset {asset} must return a table"
-            write_table(obj, home.table(asset), SCHEMAS[asset], metadata)
+        if isinstance(obj, pd.DataFrame):
+            if context.has_asset_partitions:
+                raise InputError(f"asset {asset}: one table returned; a table for each night is needed")
             path = home.table(asset)
+            write_table(obj, path, SCHEMAS[asset], metadata)
             context.add_output_metadata({"dagster/row_count": len(obj), "path": dg.MetadataValue.path(path)})
             return
         nights = set(context.asset_partition_keys)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from badexp_assets.errors import InputError
-from badexp_assets.labels.taxonomy import UNKNOWN, load_taxonomy
+from badexp_assets.labels.taxonomy import GOOD, UNKNOWN, load_taxonomy
 from badexp_assets.tables.schemas import SCHEMAS
 
 _SCORES = {
@@ -23,11 +23,13 @@ _SCORES = {
 class CandidateParams:
     """Who becomes a candidate besides the exposures that the classifier's rule calls bad.
 
-    The top fraction of a band by a score, if its z is also at least the floor, so that a clean survey gives none;
-    scores of exposures with fewer than min_sources sources (min_stamps stamps) do not count. max_candidates: 0 for all.
-    include_known: exposures that a list calls bad already become candidates too.
+    The top fraction of a band by a score, if it (P(bad) or z) is also at least the floor, so that a clean survey gives
+    none; scores of exposures with fewer than min_sources sources (min_stamps stamps) do not count.
+    max_candidates: 0 for all. include_known: exposures that a list calls bad already become candidates too.
     """
 
+    classifier_top_fraction: float = 0.05
+    classifier_min_p_bad: float = 0.5
     entropy_top_fraction: float = 0.05
     entropy_min_z: float = 3.0
     min_sources: int = 20
@@ -38,7 +40,12 @@ class CandidateParams:
     include_known: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("entropy_top_fraction", "autoencoder_top_fraction"):
+        for name in (
+            "classifier_top_fraction",
+            "classifier_min_p_bad",
+            "entropy_top_fraction",
+            "autoencoder_top_fraction",
+        ):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"candidates: {name} is {getattr(self, name)!r}; 0 to 1 is allowed")
         for name in ("min_sources", "min_stamps", "max_candidates"):
@@ -69,9 +76,10 @@ def rank_candidates(
 
     The tables are those of all nights (`night_exposures`, `night_exposure_predictions`, `night_entropy_scores`,
     `night_reconstruction_errors`); any but the first may be empty. Only exposures with status `scored` are considered.
-    Flagged: is_bad of the classifier; or the top fraction per band of z_source, z_background or the autoencoder error
-    (as a robust z of ln mean_mse in its band: (x - median) / (1.4826 MAD)), each with a floor on z. category: the
-    classifier's if it flags the exposure, else `unknown`, since the other methods name no kind of bad.
+    Flagged: is_bad of the classifier; or the top fraction per band of its p_bad, of z_source, z_background or the
+    autoencoder error (as a robust z of ln mean_mse in its band: (x - median) / (1.4826 MAD)), each with a floor.
+    category: the classifier's if it flags the exposure and a CCD voted bad, else `unknown`: the other methods name no
+    kind of bad.
 
     Rank: by how many methods flag it, then by the mean over the methods that scored it of its rank percentile (p_bad
     over all exposures, the others per band; 1: worst), then by p_bad and expnum. More columns: is_bad, z_source,
@@ -79,7 +87,8 @@ def rank_candidates(
     """
     params = params or CandidateParams()
     table = _join(exposures, exposure_predictions, entropy_scores, reconstruction_errors, params)
-    flags = pd.DataFrame({"classifier": table["is_bad"].astype(bool)})
+    likely = _top(table, "p_bad", params.classifier_top_fraction, params.classifier_min_p_bad)
+    flags = pd.DataFrame({"classifier": table["is_bad"].astype(bool) | likely})
     for score in _SCORES:
         autoencoder = score == "z_mse"
         flags[score] = _top(
@@ -97,7 +106,7 @@ def rank_candidates(
     if not params.include_known:
         flagged &= ~known
     table["why"] = _why(table, flags)
-    table["category"] = table["category"].where(flags["classifier"], UNKNOWN)
+    table["category"] = table["category"].where(flags["classifier"] & (table["category"] != GOOD), UNKNOWN)
     table["n_methods"] = flags.sum(axis=1).astype("int8")
     order = ["n_methods", "score", "p_bad", "expnum"]
     chosen = table[flagged].sort_values(order, ascending=[False, False, False, True])
@@ -173,7 +182,8 @@ def _why(table: pd.DataFrame, flags: pd.DataFrame) -> pd.Series:
         parts = []
         if flags.at[row.name, "classifier"]:
             votes = f"classifier: {row['n_bad']:.0f} of {row['n_scored']:.0f} CCDs bad"
-            parts.append(f"{votes} ({row['category']}, P {row['p_bad']:.2f})")
+            named = "" if row["category"] == GOOD else f"{row['category']}, "
+            parts.append(f"{votes} ({named}mean P {row['p_bad']:.2f})")
         parts += [f"{name} z = {row[score]:.1f}" for score, name in _SCORES.items() if flags.at[row.name, score]]
         return "; ".join(parts)
 

@@ -91,7 +91,8 @@ def test_every_method_flags_its_own_and_says_why_with_numbers():
     table = rank(planted()).table.set_index("expnum")
     assert set(table.index) == {7, 8, 9}
     assert (
-        table.loc[7, "why"] == "classifier: 9 of 16 CCDs bad (clouds_transparency, P 0.97); entropy of sources z = 14.2"
+        table.loc[7, "why"]
+        == "classifier: 9 of 16 CCDs bad (clouds_transparency, mean P 0.97); entropy of sources z = 14.2"
     )
     assert table.loc[8, "why"] == "entropy of the background z = 6.0"
     assert table.loc[9, "why"].startswith("autoencoder error z = ")
@@ -118,9 +119,22 @@ def test_only_the_top_fraction_of_a_band_is_flagged_by_a_score():
 def test_a_score_on_few_sources_does_not_count():
     tables = planted()
     put(tables, "entropy_scores", 7, n_sources=3)
-    put(tables, "exposure_predictions", 7, is_bad=False)
+    put(tables, "exposure_predictions", 7, is_bad=False, p_bad=0.1)
     put(tables, "reconstruction_errors", 9, n_stamps=3)
     assert rank(tables).table["expnum"].tolist() == [8]
+
+
+def test_the_most_likely_of_a_band_are_candidates_though_the_vote_says_no():
+    tables = survey()
+    put(tables, "exposure_predictions", 3, p_bad=0.8, n_bad=5, category="psf")
+    put(tables, "exposure_predictions", 5, p_bad=0.6)
+    put(tables, "exposure_predictions", 8, p_bad=0.45, n_bad=3, category="noise")
+    found = rank(tables).table.set_index("expnum")
+    assert found["category"].to_dict() == {3: "psf", 5: "unknown"}
+    assert found.at[3, "why"] == "classifier: 5 of 16 CCDs bad (psf, mean P 0.80)"
+    assert found.at[5, "why"] == "classifier: 0 of 16 CCDs bad (mean P 0.60)"
+    assert not found["is_bad"].any()
+    assert rank(tables, CandidateParams(classifier_top_fraction=0.0)).table.empty
 
 
 def test_exposures_that_a_list_calls_bad_are_left_out_and_counted_unless_asked_for():

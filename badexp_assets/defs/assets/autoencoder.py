@@ -40,7 +40,7 @@ def stamp_autoencoder(
     model, history = autoencoder.train_autoencoder(
         stamps, params, progress=lambda epoch, *_: progress.report(context, "autoencoder epoch", epoch, params.epochs)
     )
-    best = history.loc[history["validation_loss"].idxmin()]
+    best = history.sort_values("validation_loss").iloc[0]
     return dg.Output(
         model,
         metadata={

@@ -58,7 +58,7 @@ def _label_source(name: str, read: Callable[..., pd.DataFrame], what: str) -> dg
             )
         ],
     )
-    def source(context: dg.AssetExecutionContext, survey: SurveyResource):
+    def source(survey: SurveyResource) -> Iterator:
         table = read(found_label_files(survey), survey.camera())
         unmatched = table[table["status"] == "unmatched"]
         yield dg.Output(

@@ -1,6 +1,8 @@
 """One pass over the pixels of a night."""
 
+from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -94,7 +96,7 @@ def night_pass(
                 labelled,
                 *machine,
                 {name: settings.home.table(name, night) for name in PASS_TABLES},
-                progress=lambda done, total, night=night: progress.report(context, f"night {night}", done, total),
+                progress=partial(progress.report, context, f"night {night}"),
             )
         summaries[night] = summary
         context.log_event(_seen(settings.archive, night, summary))
@@ -120,7 +122,10 @@ def _seen(archive: Path, night: str, summary: PassSummary) -> dg.AssetMaterializ
 
 def _labelled(settings: Settings) -> dict[int, set[int]]:
     labels = read_table(settings.home.table("bad_ccd_labels"), ["expnum", "ccdnum"])
-    return {int(expnum): set(map(int, ccds)) for expnum, ccds in labels.groupby("expnum")["ccdnum"]}
+    found: dict[int, set[int]] = defaultdict(set)
+    for expnum, ccdnum in zip(labels["expnum"].tolist(), labels["ccdnum"].tolist(), strict=True):
+        found[expnum].add(ccdnum)
+    return dict(found)
 
 
 def _example(settings: Settings, night: str) -> dict[str, dg.MetadataValue]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -148,10 +149,15 @@ def _share(metrics: dict[str, Any], name: str) -> str:
 
 
 def _next_lines(home: Home) -> list[str]:
-    there = f" --home {home.root}"
+    badexp, there = _short(Path(sys.executable).with_name("badexp")), f"--home {_short(home.root)}"
     return [
-        f"open the UI:       make ui BADEXP_HOME={home.root}   (or: badexp ui{there})",
-        f"read the list:     badexp show reviewed_reject_list{there}",
-        f"read the scores:   badexp show night_exposure_predictions{there} --format csv",
-        f"the report:        badexp show classification_report{there}",
+        f"open the UI:       make ui BADEXP_HOME={_short(home.root)}   (or: {badexp} ui {there})",
+        f"read the list:     {badexp} show reviewed_reject_list {there}",
+        f"read the scores:   {badexp} show night_exposure_predictions {there} --format csv",
+        f"the report:        {badexp} show classification_report {there}",
     ]
+
+
+def _short(path: Path) -> str:
+    """A path as it is best typed: from the working folder where it lies in it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -11,6 +11,7 @@ from pathlib import Path
 from badexp_assets.autoencoder.model import HIDDEN, StampAutoencoder, build_network
 from badexp_assets.autoencoder.params import SCALINGS
 from badexp_assets.errors import ModelError, StorageError
+from badexp_assets.tables.parquet import folder_to_move, sync, sync_folder
 
 WEIGHTS = "weights.safetensors"
 CARD = "model_card.json"
@@ -32,22 +33,15 @@ def save_autoencoder(model: StampAutoencoder, folder: Path) -> None:
         "version": model.version,
         "training": model.card,
     }
-    temporary: Path | None = None
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        save_file(model.network.state_dict(), temporary / WEIGHTS)
-        (temporary / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-        for name in (WEIGHTS, CARD):
-            with open(temporary / name, "rb") as file:
-                os.fsync(file.fileno())
-        temporary.chmod(0o755)
-        _replace(temporary, folder)
+        with folder_to_move(folder) as temporary:
+            save_file(model.network.state_dict(), temporary / WEIGHTS)
+            (temporary / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+            sync_folder(temporary)
+            _replace(temporary, folder)
+            sync(folder.parent)
     except OSError as error:
         raise StorageError(f"{folder}: the model could not be written ({error.strerror or error})") from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _replace(temporary: Path, folder: Path) -> None:

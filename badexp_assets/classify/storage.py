@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from badexp_assets.errors import ModelError, StorageError
-from badexp_assets.tables.parquet import sync
+from badexp_assets.tables.parquet import folder_to_move, sync, sync_folder
 
 if TYPE_CHECKING:
     from badexp_assets.classify.pipeline import FittedPipeline
@@ -34,26 +32,19 @@ def save_pipeline(model: FittedPipeline, folder: Path) -> None:
         if any(folder.iterdir()):
             _keep(model, folder)
             return
-    temporary: Path | None = None
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        temporary.chmod(0o755)
-        skops.io.dump({"steps": model.steps, "codes": model.codes, "votes": model.votes}, temporary / MODEL_FILE)
-        card = model.card | {"categories": list(model.categories), "sha256": _sha256(temporary / MODEL_FILE)}
-        (temporary / CARD_FILE).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        for path in (temporary / MODEL_FILE, temporary / CARD_FILE, temporary):
-            sync(path)
-        os.rename(temporary, folder)
-        sync(folder.parent)
+        with folder_to_move(folder) as temporary:
+            skops.io.dump({"steps": model.steps, "codes": model.codes, "votes": model.votes}, temporary / MODEL_FILE)
+            card = model.card | {"categories": list(model.categories), "sha256": _sha256(temporary / MODEL_FILE)}
+            (temporary / CARD_FILE).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            sync_folder(temporary)
+            os.rename(temporary, folder)
+            sync(folder.parent)
     except OSError as error:
         if folder.is_dir() and any(folder.iterdir()):  # another process was faster
             _keep(model, folder)
             return
         raise StorageError(f"{folder}: the model could not be written ({error.strerror or error})") from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def load_pipeline(folder: Path) -> FittedPipeline:

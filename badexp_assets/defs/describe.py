@@ -34,15 +34,10 @@ def row_count(rows: int) -> dict[str, int]:
     return {"dagster/row_count": rows, "dagster/partition_row_count": rows}
 
 
-def what_a_row_is(asset: str) -> str:
-    """First sentence of the description of a table."""
-    return f"One row is {SCHEMAS[asset].row}."
-
-
 def table_asset(name: str, about: str, group: str, kinds: set[str]) -> dict[str, Any]:
     """Arguments of `dg.asset` or `dg.AssetSpec` that present a table: what it is about, and what one row is."""
     return {
-        "description": f"{about} {what_a_row_is(name)}",
+        "description": f"{about} One row is {SCHEMAS[name].row}.",
         "group_name": group,
         "kinds": kinds,
         "owners": OWNERS,

@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -79,6 +80,25 @@ def _remove_stale(path: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - left.stat().st_mtime > _STALE:
                 left.unlink()
+
+
+@contextlib.contextmanager
+def folder_to_move(folder: Path) -> Iterator[Path]:
+    """Give a new hidden folder beside `folder`, to be filled, synced and moved onto it; else it is removed."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        temporary.chmod(0o755)
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the files of a folder, and the folder, to disk."""
+    for path in folder.iterdir():
+        sync(path)
+    sync(folder)
 
 
 def sync(path: Path) -> None:

@@ -1,0 +1,56 @@
+"""The benchmarks by name, and running them."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from importlib import import_module, metadata
+from typing import Any
+
+from badexp_assets.bench.measure import BenchOptions
+from badexp_assets.errors import InputError
+
+# Each is `module:function` of this package: a function of BenchOptions that yields Records.
+BENCHMARKS: dict[str, str] = {}
+_PACKAGES = ("badexp_assets", "torch", "numpy", "pandas", "pyarrow", "scikit-learn", "astropy", "fitsio")
+
+
+def run_benchmarks(names: Sequence[str], options: BenchOptions) -> Iterator[dict[str, Any]]:
+    """Yield what the machine is, then the records of the benchmarks `names` (all of them when empty), as dicts.
+
+    Raises InputError for a name that is not known.
+    """
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        raise InputError(f"benchmark {unknown[0]!r} is not known; known: {', '.join(BENCHMARKS)}")
+    yield _machine(options)
+    for name in names or BENCHMARKS:
+        module, _, function = BENCHMARKS[name].partition(":")
+        run = getattr(import_module(f"badexp_assets.bench.{module}"), function)
+        folder = options.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for record in run(BenchOptions(**{**vars(options), "folder": folder})):
+            yield record.as_dict()
+
+
+def _machine(options: BenchOptions) -> dict[str, Any]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    versions = {name: metadata.version(name) for name in _PACKAGES}
+    return {
+        "machine": _processor(),
+        "cores": cores,
+        "python": platform.python_version(),
+        "device": options.device,
+        "quick": options.quick,
+        "seed": options.seed,
+        "versions": versions,
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as handle:
+            return next(line.split(":", 1)[1].strip() for line in handle if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,7 +1,8 @@
 """Parsers of label files, the taxonomy, and one table of labels with provenance."""
 
 from badexp_assets.labels.bad_expid import read_bad_expid
-from badexp_assets.labels.exclude import read_exclude_list, read_exclude_table
+from badexp_assets.labels.exclude_list import read_exclude_list
+from badexp_assets.labels.exclude_table import read_exclude_table
 from badexp_assets.labels.files import (
     LabelFiles,
     find_label_files,
@@ -12,6 +13,7 @@ from badexp_assets.labels.files import (
     read_survey,
 )
 from badexp_assets.labels.merge import MergedLabels, merge_labels
+from badexp_assets.labels.paper import paper_comparison
 from badexp_assets.labels.survey_ccds import read_survey_ccds
 from badexp_assets.labels.taxonomy import Taxonomy, load_taxonomy
 
@@ -23,6 +25,7 @@ __all__ = [
     "list_label_files",
     "load_taxonomy",
     "merge_labels",
+    "paper_comparison",
     "read_bad_expid",
     "read_decals",
     "read_delve",

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from badexp_assets.labels.columns import read_header
 from badexp_assets.labels.taxonomy import Taxonomy, load_taxonomy
-from badexp_assets.labels.text import label_lines
-from badexp_assets.survey.cameras import Camera, load_camera
+from badexp_assets.labels.text import MAX_LINE, label_lines, line_fault, plain, quote
+from badexp_assets.survey.cameras import Camera, camera_names, load_camera
 
 MAX_EXPNUM = 2**31 - 1  # the exclude tables hold expnum as int32
+_COLUMNS = ["expnum", "ccdname", "flag", "comment", "category", "line", "status", "status_reason", "paper"]
+_DASHES = "‐‑‒–—―−﹘﹣－\x96\x97"  # the last two: of Windows, read as Latin-1
+_PLAIN_DASHES = str.maketrans(dict.fromkeys(_DASHES, "-"))
 _NUMBER = re.compile("[0-9]+")
-_DASHED = re.compile("([0-9]+)-(.+)")
+_WORD = re.compile("([0-9]+)(?:([-,;:/])(.*))?", re.DOTALL)
 _FLAG = re.compile(r"([0-9])(?:\s+(.*))?", re.DOTALL)
+_LOOSE_CCD = re.compile(r"-\s*((?:ccd|[ns])?[0-9]{1,3})(?![0-9a-z.])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -33,28 +39,44 @@ def read_bad_expid(path: str | Path, camera: Camera | None = None, taxonomy: Tax
     Columns: expnum (Int64; null when the line gives no valid one), ccdname (str, or None: the whole exposure), flag
     (Int64: 1 saturated, 2 clouds, 3 other; null: none), comment (text after the flag, "" when there is none), category
     (by the taxonomy; None unless status is `label`), line (from 1), status (`label`, `ignored`, `unmatched`),
-    status_reason (why ignored or unmatched, else None), paper (bool: a rule of the ViT + kNN paper gave the category).
+    status_reason (why ignored, or what was found and expected; None for a label), paper (bool: a rule of the ViT + kNN
+    paper gave the category).
+
+    Without `camera` it follows from the file name (`mosaic-bad_expid.txt`), else DECam. With one, the lines of a file
+    named after another camera are all ignored, without expnum: its numbers are those of other exposures.
 
     An unmatched line keeps its expnum where one can be read, so that the exposure does not pass as good.
-    `table.attrs["counts"]` has the numbers of lines, comments and blank lines. Raises LabelFileError for a binary file;
-    no text makes it fail.
+    `table.attrs["counts"]` has the numbers of lines, rows, comments (a header line too) and blank lines. Raises
+    LabelFileError for a binary file; no text makes it fail.
     """
-    camera = camera or load_camera()
+    named = camera_of(path)
+    camera = camera or load_camera(named or "decam")
     taxonomy = taxonomy or load_taxonomy()
-    rows, comments, blank, n = [], 0, 0, 0
-    for n, text in label_lines(path):
-        text = text.strip()
+    foreign = (
+        None if named in (None, camera.name) else f"a list of {named}; its exposure numbers are not {camera.name}'s"
+    )
+    rows: list[tuple[object, ...]] = []
+    comments = blank = n = 0
+    for n, raw in label_lines(path):
+        text = plain(raw)
         if not text:
             blank += 1
-        elif text.startswith("#"):
+        elif text.startswith("#") or (text[0].isalpha() and read_header(text) is not None):
             comments += 1
+        elif foreign is not None:
+            rows.append((None, None, None, text[:200], None, n, "ignored", foreign, False))
         else:
             rows.append(_row(_parse(text, camera), n, taxonomy))
-    columns = ["expnum", "ccdname", "flag", "comment", "category", "line", "status", "status_reason", "paper"]
-    table = pd.DataFrame(rows, columns=columns, dtype=object)
+    table = pd.DataFrame(rows, columns=_COLUMNS, dtype=object)
     table = table.astype({"expnum": "Int64", "flag": "Int64", "line": "int64", "paper": "bool"})
     table.attrs["counts"] = {"lines": n, "rows": len(table), "comments": comments, "blank": blank}
     return table
+
+
+def camera_of(path: str | Path) -> str | None:
+    """Name of the known camera that a file's name starts with (`90prime-bad_expid.txt`), else None."""
+    name = Path(path).name.lower()
+    return next((c for c in camera_names() if re.match(rf"{re.escape(c)}(?![a-z0-9])", name)), None)
 
 
 def read_expnum(word: str) -> int | None:
@@ -74,22 +96,15 @@ def _row(line: _Line, number: int, taxonomy: Taxonomy) -> tuple[object, ...]:
 
 
 def _parse(text: str, camera: Camera) -> _Line:
-    word, *rest = text.split(None, 1)
+    start = text if len(text) <= MAX_LINE else f"{text[:200]}…"
+    word, *rest = start.split(None, 1)
     comment = rest[0].strip() if rest else ""
-    dashed = _DASHED.fullmatch(word)
-    expnum = read_expnum(dashed[1] if dashed else word.removesuffix("-"))
-    if expnum is None:
-        return _Line(
-            comment=comment,
-            problem=f"{word[:40]!r} is not EXPNUM or EXPNUM-CCDNAME with an exposure number from 1 to {MAX_EXPNUM}",
-        )
-    if word.endswith("-") or comment.startswith("-"):
-        return _Line(
-            expnum, comment=comment, problem=f"a dash with blanks round it in {text[:40]!r}; EXPNUM-CCDNAME is expected"
-        )
-    ccdname = dashed[2] if dashed else None
-    if ccdname is not None and ccdname not in camera.by_name:
-        return _Line(expnum, comment=comment, problem=_why_no_ccd(word, ccdname, camera))
+    parts = _WORD.fullmatch(word.translate(_PLAIN_DASHES))
+    expnum = read_expnum(parts[1]) if parts else None
+    ccdname = parts[3] if parts and parts[2] == "-" else None
+    problem = line_fault(text) or _word_problem(word, expnum, ccdname, comment, camera)
+    if problem is not None:
+        return _Line(expnum, comment=comment, problem=problem)
     flag = _FLAG.fullmatch(comment)
     if flag is None:
         return _Line(expnum, ccdname, None, comment)
@@ -99,12 +114,31 @@ def _parse(text: str, camera: Camera) -> _Line:
     return _Line(expnum, ccdname, value, comment)
 
 
+def _word_problem(word: str, expnum: int | None, ccdname: str | None, comment: str, camera: Camera) -> str | None:
+    """What is wrong with the first word, or with what follows where that was meant to belong to it."""
+    dash = next((c for c in word if c in _DASHES), None)
+    if dash is not None and expnum is not None:
+        name = unicodedata.name(dash, f"U+{ord(dash):04X}")
+        return f"{quote(word)} has {name} for a hyphen; EXPNUM-CCDNAME with a plain '-' is expected"
+    if expnum is None or (ccdname is None and not _NUMBER.fullmatch(word)):
+        return f"{quote(word)} is not EXPNUM or EXPNUM-CCDNAME with an exposure number from 1 to {MAX_EXPNUM}"
+    if ccdname == "" or _LOOSE_CCD.match(comment.translate(_PLAIN_DASHES)):
+        return f"a dash with blanks round it in {quote(f'{word} {comment}')}; EXPNUM-CCDNAME is expected"
+    if ccdname is not None and ccdname not in camera.by_name:
+        return _why_no_ccd(word, ccdname, camera)
+    return None
+
+
 def _why_no_ccd(word: str, name: str, camera: Camera) -> str:
     if _NUMBER.fullmatch(name) and len(name) >= 4:
-        return f"{word[:40]!r} looks like a range of exposures; one EXPNUM a line is expected"
+        return f"{quote(word)} looks like a range of exposures; one EXPNUM a line is expected"
     if _NUMBER.fullmatch(name) and int(name) in camera.by_number:
-        return f"{word!r} gives a CCD number; the name is expected: {camera.by_number[int(name)].ccdname}"
-    meant = re.fullmatch("([nNsS])0*([0-9]+)", name)
+        return f"{quote(word)} gives a CCD number; the name is expected: {camera.by_number[int(name)].ccdname}"
+    meant = re.fullmatch("([a-zA-Z]+)0*([0-9]+)", name[:20])
     hint = f"{meant[1].upper()}{meant[2]}" if meant else ""
-    meaning = f"; {hint} is meant?" if hint in camera.by_name else ""
-    return f"{name[:40]!r} is no CCD of {camera.name}{meaning}"
+    meaning = f"; {hint} is meant?" if hint in camera.by_name else f"; {_ccd_names(camera)} are expected"
+    return f"{quote(name)} is no CCD of {camera.name}{meaning}"
+
+
+def _ccd_names(camera: Camera) -> str:
+    return f"{camera.ccds[0].ccdname} to {camera.ccds[-1].ccdname}"

@@ -12,11 +12,14 @@ import pandas as pd
 
 from badexp_assets.errors import BadExpError, InputError
 from badexp_assets.labels.bad_expid import read_bad_expid
-from badexp_assets.labels.exclude import KIND, read_exclude_list, read_exclude_table
+from badexp_assets.labels.exclude_list import is_list_name, read_exclude_list
+from badexp_assets.labels.exclude_table import read_exclude_table
 from badexp_assets.labels.survey_ccds import read_survey_ccds
 from badexp_assets.labels.taxonomy import Taxonomy
-from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.cameras import Camera, load_camera
 from badexp_assets.tables.schemas import SCHEMAS
+
+KINDS = ("bad_expid", "exclude_lists", "exclude_tables", "survey", "verdicts", "not_used")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class LabelFiles:
     exclude_tables: tuple[Path, ...] = ()
     survey: tuple[Path, ...] = ()
     verdicts: tuple[Path, ...] = ()
+    not_used: tuple[Path, ...] = ()
 
     def relative(self, path: Path) -> str:
         """Name of a file as the tables give it: relative to the folder, with `/`."""
@@ -36,16 +40,17 @@ class LabelFiles:
 
     def listing(self) -> dict[str, list[str]]:
         """Kind of file → relative names, for metadata."""
-        kinds = ("bad_expid", "exclude_lists", "exclude_tables", "survey", "verdicts")
-        return {kind: [self.relative(p) for p in getattr(self, kind)] for kind in kinds}
+        return {kind: [self.relative(p) for p in getattr(self, kind)] for kind in KINDS}
 
 
 def find_label_files(folder: str | Path) -> LabelFiles:
     """Return the label files below `folder`, at any depth, recognised by name (upper or lower case).
 
     `*bad_expid*.txt`; text files of exclude folders `y*/` whose names start with a kind (`problem`, `ghost-scatter`,
-    `streak`, `noise`, `processing`, `ccdNN`) or end in `-yNN.txt`; `*exclude*.fits|csv`; `survey-ccds*.fits*` and
-    `ccds-annotated*.fits*`; `*verdicts*.csv|xlsx`. All are optional. Raises InputError when there is no such folder.
+    `streak`, `noise`, `processing`, `ccdNN` ...) or end in a year (`-yNN.txt`), elsewhere those that do both
+    (`streak-sv-uniq.txt` of DES); `*exclude*.fits|csv`; `survey-ccds*.fits*` and `ccds-annotated*.fits*`;
+    `*verdicts*.csv|xlsx`. All are optional. Other text files of exclude folders are `not_used`, but for READMEs and
+    licences. Raises InputError when there is no such folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -86,20 +91,25 @@ def _kind(path: Path, folder: Path) -> str | None:
         return "verdicts"
     parents = (folder.resolve().name, *path.relative_to(folder).parts[:-1])  # the folder itself may be a year's
     in_year = any(fnmatch(parent.lower(), "y*") for parent in parents)
-    if in_year and name.endswith(".txt") and (KIND.match(name) or fnmatch(name, "*-y[0-9]*.txt")):
+    if not name.endswith(".txt") or name.startswith(("readme", "licen", "copying")):
+        return None
+    if is_list_name(path, in_year=in_year):
         return "exclude_lists"
-    return None
+    return "not_used" if in_year else None
 
 
 def read_decals(files: LabelFiles, camera: Camera | None = None, taxonomy: Taxonomy | None = None) -> pd.DataFrame:
-    """All bad_expid files as one `decals_bad_exposures` table; more columns: flag, paper.
+    """All bad_expid files as one `decals_bad_exposures` table; more columns: flag, paper. `camera`: by default DECam.
 
-    A file that can't be used is one row: line 0, status `unmatched`, the reason in status_reason.
+    The lines of a list named after another camera (`mosaic-bad_expid.txt`) are ignored, without expnum. A file that
+    can't be used is one row: line 0, status `unmatched`, the reason in status_reason.
     """
+
+    camera = camera or load_camera()
+    numbers = {ccd.ccdname: ccd.ccdnum for ccd in camera.ccds}
 
     def read(path: Path) -> pd.DataFrame:
         table = read_bad_expid(path, camera, taxonomy)
-        numbers = {name: ccd.ccdnum for name, ccd in _by_name(camera).items()}
         words = table["flag"].astype(object).map(lambda f: "" if pd.isna(f) else str(f)) + " " + table["comment"]
         words = words.str.strip().astype(object)
         ccdnum = table["ccdname"].map(numbers).astype("Int64")
@@ -156,12 +166,6 @@ def read_survey(files: LabelFiles, camera: Camera) -> pd.DataFrame:
     both = both[columns].reset_index(drop=True)
     both.attrs = {"problems": problems, "counts": counts}
     return both
-
-
-def _by_name(camera: Camera | None) -> dict:
-    from badexp_assets.survey.cameras import load_camera
-
-    return (camera or load_camera()).by_name
 
 
 def _read_all(

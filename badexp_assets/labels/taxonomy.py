@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from badexp_assets.errors import InputError
+from badexp_assets.labels.text import quote
 
 SOURCES = ("decals", "des", "delve", "review")
 GOOD = "good"
@@ -74,6 +75,7 @@ class Taxonomy:
 
     def classify(self, source: str, reason: str, flag: int | None = None) -> Match:
         """Return what the first rule that holds says about a line with this reason (and flag, in bad_expid files)."""
+        reason = " ".join(reason.split())  # many blanks would make the patterns slow
         key = (source, reason, flag)
         if key not in self._known:
             self._known[key] = self._classify(source, reason, flag)
@@ -84,7 +86,7 @@ class Taxonomy:
             if entry.holds(source, reason, flag):
                 status = "label" if entry.category else "ignored"
                 return Match(status, entry.category, entry.why, entry.paper)
-        words = f"{reason!r}" + (f" with flag {flag}" if flag else "")
+        words = quote(reason, 80) + (f" with flag {flag}" if flag else "")
         return Match("unmatched", None, f"no entry of the taxonomy matches {words}")
 
 

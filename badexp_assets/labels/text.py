@@ -11,6 +11,8 @@ from badexp_assets.errors import InputError, LabelFileError
 _MAGIC = (b"SIMPLE  =", b"\x1f\x8b", b"PK\x03\x04", b"\x89PNG", b"PAR1", b"%PDF", b"BZh")
 _CONTROL = bytes(b for b in range(32) if b not in b"\t\n\r\f\v") + b"\x7f"
 _SMALLEST_BINARY = 32
+_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))  # as web pages and joined files leave them
+MAX_LINE = 10_000  # characters; the longest real line has about 200
 
 
 def read_bytes(path: Path) -> bytes:
@@ -52,6 +54,26 @@ def read_label_text(path: str | Path) -> str:
 def label_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, line) of a label file, comments and blank lines included."""
     yield from enumerate(read_label_text(path).split("\n"), start=1)
+
+
+def plain(line: str) -> str:
+    """The line without invisible characters (a byte-order mark amid joined files) and without blanks at its ends."""
+    return line.translate(_INVISIBLE).strip()
+
+
+def line_fault(line: str) -> str | None:
+    """What makes a line unusable whatever it says: a control character in it, or its length; else None."""
+    if len(line) > MAX_LINE:
+        return f"a line of {len(line):,} characters; at most {MAX_LINE:,} are expected"
+    for place, character in enumerate(line, start=1):
+        if (character < " " and character not in "\t\f\v") or character == "\x7f":
+            return f"control character {character!r} at character {place} of the line; plain text is expected"
+    return None
+
+
+def quote(text: str, longest: int = 40) -> str:
+    """The text as a finding names it: quoted, unprintable characters escaped, cut where it is long."""
+    return repr(text if len(text) <= longest else text[: longest - 1] + "…")
 
 
 def _lines(text: str) -> str:

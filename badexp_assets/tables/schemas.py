@@ -53,7 +53,7 @@ _LABEL_SOURCE_COLUMNS = (
     _c("status_reason", "string", "why the line was ignored or is unmatched", nullable=True),
     _c("plver", "string", "CP version the label was made on, if known", nullable=True),
     _c("file", "string", "label file, relative to the label folder"),
-    _c("line", "int64", "line in the file (1-based; rows of a FITS table count from 1)"),
+    _c("line", "int64", "line in the file (1-based; rows of a FITS table count from 1; 0: the whole file)"),
 )
 
 SCHEMAS: dict[str, TableSchema] = {
@@ -64,7 +64,12 @@ SCHEMAS: dict[str, TableSchema] = {
             "a label file",
             (
                 _c("file", "string", "relative to the label folder"),
-                _c("kind", "string", "`bad_expid`, `exclude_lists`, `exclude_tables`, `survey` or `verdicts`"),
+                _c(
+                    "kind",
+                    "string",
+                    "`bad_expid`, `exclude_lists`, `exclude_tables`, `survey` or `verdicts`; "
+                    "`not_used`: a text file of an exclude folder that no reader takes",
+                ),
                 _c("bytes", "int64", "size, bytes"),
                 _c("sha256", "string", "hash of its content"),
             ),

@@ -61,7 +61,36 @@ def test_files_are_found_by_name_at_any_depth(folder):
         "exclude_tables": ["broken_exclude.csv", "des-exclude.fits"],
         "survey": ["survey-ccds-1.fits.gz"],
         "verdicts": ["my_verdicts.csv"],
+        "not_used": [],
     }
+
+
+def test_text_files_of_a_years_folder_are_lists_or_listed_as_not_used(tmp_path):
+    (tmp_path / "y07").mkdir()
+    (tmp_path / "blacklists").mkdir()
+    names = ["gremlin-y07.txt", "crosstalk.txt", "ccd46-y07.txt", "trailed-y7-uniq.txt", "notes.txt", "README.txt"]
+    for name in [f"y07/{n}" for n in names] + ["blacklists/streak-sv-uniq.txt", "blacklists/todo-y1.txt"]:
+        (tmp_path / name).write_text("20191221 921464 nan nan 3\n")
+    files = find_label_files(tmp_path)
+    lists = ["blacklists/streak-sv-uniq.txt", *(f"y07/{n}" for n in sorted(names[:4]))]
+    assert (files.listing()["exclude_lists"], files.listing()["not_used"]) == (lists, ["y07/notes.txt"])
+    listed = list_label_files(files)
+    assert listed.loc[listed["kind"] == "not_used", "file"].tolist() == ["y07/notes.txt"]
+    table = read_delve(files)
+    unmatched = table[table["status"] == "unmatched"]
+    assert (unmatched["file"].tolist(), unmatched["reason"].tolist()) == (["y07/gremlin-y07.txt"], ["gremlin"])
+
+
+def test_a_list_of_another_camera_beside_ours_labels_nothing(folder):
+    (folder / "mosaic-bad_expid.txt").write_text("105 1\n107 clouds\n")
+    (folder / "90prime-bad_expid.txt").write_text("105 1\n")
+    decals = read_decals(find_label_files(folder))
+    others = decals[decals["file"] != "decam-bad_expid.txt"]
+    assert others["status"].tolist() == ["ignored"] * 3
+    assert others["expnum"].isna().all()
+    assert "a list of 90prime" in others["status_reason"].iloc[0]
+    assert to_arrow(decals, SCHEMAS["decals_bad_exposures"]).num_rows == 8
+    assert 107 not in set(merge(folder).table["expnum"])
 
 
 def test_files_are_listed_with_size_and_content_hash(folder):

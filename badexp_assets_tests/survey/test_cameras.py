@@ -33,6 +33,18 @@ def test_a_ccd_is_dead_from_its_night_on():
     assert len(camera.alive("2018-01-01")) == 61
 
 
+@pytest.mark.parametrize("name", ["mosaic", "90prime"])
+def test_the_northern_cameras_have_four_ccds_round_the_centre(name):
+    camera = load_camera(name)
+    assert sorted(camera.by_name) == ["CCD1", "CCD2", "CCD3", "CCD4"]
+    assert [ccd.ccdnum for ccd in camera.alive("2017-01-01")] == [1, 2, 3, 4]
+    assert sum(ccd.x_mm for ccd in camera.ccds) == sum(ccd.y_mm for ccd in camera.ccds) == 0
+    rows, columns = camera.ccd_shape
+    assert 2 * camera.ccds[3].x_mm > columns * camera.pixel_size  # CCDs do not overlap
+    assert 2 * camera.ccds[3].y_mm > rows * camera.pixel_size
+    assert camera.timezone == "America/Phoenix"
+
+
 def test_an_unknown_camera_is_refused_with_the_known_ones():
     assert "decam" in camera_names()
     with pytest.raises(InputError, match=r"camera 'lsstcam' is not known; known: .*decam"):

@@ -1,0 +1,97 @@
+"""Reader of exclude tables, FITS or CSV, as DES and DELVE publish them."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from badexp_assets.errors import LabelFileError
+from badexp_assets.labels.bad_expid import MAX_EXPNUM
+from badexp_assets.labels.fits import read_columns
+from badexp_assets.labels.taxonomy import Taxonomy, load_taxonomy
+from badexp_assets.labels.text import label_lines, line_fault, plain
+from badexp_assets.survey.cameras import Camera, load_camera
+
+_NEEDED = ("expnum", "ccdnum", "reason")
+_ALL = (*_NEEDED, "analyst")
+
+
+def read_exclude_table(
+    path: str | Path, camera: Camera | None = None, taxonomy: Taxonomy | None = None
+) -> pd.DataFrame:
+    """Read an exclude table, FITS or CSV, with EXPNUM, CCDNUM, REASON and perhaps ANALYST (upper or lower case).
+
+    Columns as `read_exclude_list` gives them (line: line of a CSV file, row of a FITS table, both from 1), and analyst.
+    A CSV line that does not fit its header is unmatched; blank lines and lines that start with `#` are left out.
+    Raises LabelFileError for a file that can't be read or misses a column.
+    """
+    path = Path(path)
+    camera, taxonomy = camera or load_camera(), taxonomy or load_taxonomy()
+    if path.suffix.lower() == ".csv":
+        found = _csv(path)
+    else:
+        found = read_columns(path, _NEEDED, ("analyst",))
+        found = found.assign(line=np.arange(1, len(found) + 1), fault=None)
+    expnum = pd.to_numeric(found["expnum"], errors="coerce").astype("float64")
+    ccdnum = pd.to_numeric(found["ccdnum"], errors="coerce").astype("float64")
+    reason = found["reason"].astype(object).where(found["reason"].notna(), "").astype(str).str.strip()
+    good_expnum = expnum.between(1, MAX_EXPNUM) & (expnum % 1 == 0)
+    good_ccdnum = ccdnum.isin(list(camera.by_number))
+    unique = {text: taxonomy.classify("des", text) for text in reason.unique()}
+    status = reason.map({text: match.status for text, match in unique.items()}).astype(object)
+    category = reason.map({text: match.category for text, match in unique.items()}).astype(object)
+    why = reason.map({t: None if m.status == "label" else m.why for t, m in unique.items()}).astype(object)
+    why = why.mask(~good_ccdnum, f"CCDNUM is not a number of a CCD of {camera.name}, 1 to {len(camera.ccds)}")
+    why = why.mask(~good_expnum, f"EXPNUM is not a number from 1 to {MAX_EXPNUM}")
+    why = why.mask(found["fault"].notna(), found["fault"])
+    bad = ~(good_expnum & good_ccdnum) | found["fault"].notna()
+    table = pd.DataFrame(
+        {
+            "expnum": expnum.where(good_expnum).astype("Int64"),
+            "ccdnum": ccdnum.where(good_ccdnum).astype("Int64"),
+            "reason": reason.astype(object),
+            "category": category.mask(bad | (status != "label"), None),
+            "line": found["line"].astype("int64"),
+            "status": status.mask(bad, "unmatched"),
+            "status_reason": why.where(why.notna(), None),
+            "night": pd.Series([None] * len(found), dtype=object),
+            "analyst": found["analyst"].astype(object) if "analyst" in found else None,
+        }
+    )
+    table.attrs["counts"] = {"rows": len(table)}
+    return table
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    header: list[str] | None = None
+    rows = []
+    for n, raw in label_lines(path):
+        text = plain(raw)
+        if not text or (text.startswith("#") and (header is not None or "," not in text)):
+            continue
+        if header is None:
+            header = [name.lower() for name in _cells(text.lstrip("# "))]
+            missing = [name for name in _NEEDED if name not in header]
+            if missing:
+                found = ", ".join(header)[:200]
+                raise LabelFileError(f"{path}: column(s) {', '.join(missing).upper()} missing; found {found}")
+            continue
+        fault = line_fault(text)
+        cells = _cells(text if fault is None else text[:1000])
+        if fault is None and len(cells) != len(header):
+            fault = f"{len(cells)} columns; {len(header)} are expected: {','.join(header)}"
+        values = dict(zip(header, cells, strict=False))
+        rows.append((*(values.get(name) for name in _ALL), n, fault))
+    if header is None:
+        raise LabelFileError(f"{path}: column(s) {', '.join(_NEEDED).upper()} missing; the file has no header line")
+    return pd.DataFrame(rows, columns=[*_ALL, "line", "fault"], dtype=object)
+
+
+def _cells(line: str) -> list[str]:
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], skipinitialspace=True))]
+    except csv.Error:  # e.g. a cell beyond csv's limit
+        return [cell.strip() for cell in line.split(",")]

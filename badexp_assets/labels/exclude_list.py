@@ -49,7 +49,7 @@ def read_exclude_list(path: str | Path, camera: Camera | None = None, taxonomy: 
     counts = dict.fromkeys(("lines", "rows", "comments", "commented_rows", "blank"), 0)
     for n, raw in label_lines(path):
         text = plain(raw)
-        header = read_header(text)
+        header = None if text[:1].isdigit() else read_header(text)
         if not text:
             counts["blank"] += 1
         elif header is not None:

@@ -24,7 +24,7 @@ def test_command_line_goes_before_environment_and_that_before_the_file(tmp_path,
     monkeypatch.setenv("BADEXP_ARCHIVE", "/environment")
     monkeypatch.setenv("BADEXP_LABELS", "/environment")
     settings = load_settings(labels="/given")
-    assert (settings.labels, settings.archive) == (Path("/given"), Path("/environment"))
+    assert (settings.labels, settings.archive) == (("/given",), Path("/environment"))
     assert settings.backbone == "dinov2_vitb14_reg"
 
 

@@ -4,6 +4,7 @@ from badexp_assets.labels.bad_expid import read_bad_expid
 from badexp_assets.labels.exclude import read_exclude_list, read_exclude_table
 from badexp_assets.labels.files import (
     LabelFiles,
+    check_sources,
     find_label_files,
     list_label_files,
     read_decals,
@@ -12,13 +13,16 @@ from badexp_assets.labels.files import (
     read_survey,
 )
 from badexp_assets.labels.merge import MergedLabels, merge_labels
+from badexp_assets.labels.remote import shown
 from badexp_assets.labels.survey_ccds import read_survey_ccds
-from badexp_assets.labels.taxonomy import Taxonomy, load_taxonomy
+from badexp_assets.labels.taxonomy import Taxonomy
+from badexp_assets.labels.taxonomy_file import load_taxonomy
 
 __all__ = [
     "LabelFiles",
     "MergedLabels",
     "Taxonomy",
+    "check_sources",
     "find_label_files",
     "list_label_files",
     "load_taxonomy",
@@ -31,4 +35,5 @@ __all__ = [
     "read_exclude_table",
     "read_survey",
     "read_survey_ccds",
+    "shown",
 ]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from badexp_assets.labels.taxonomy import Taxonomy, load_taxonomy
+from badexp_assets.labels.taxonomy import Taxonomy
+from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.labels.text import label_lines
 from badexp_assets.survey.cameras import Camera, load_camera
 

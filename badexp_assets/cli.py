@@ -130,6 +130,32 @@ def show(home: Path | None, asset: str, night: str | None, form: str) -> None:
     click.echo(render(load_settings(home).home, asset, night, form))
 
 
+@badexp.command("labels")
+@click.argument("sources", nargs=-1)
+@HOME
+@TAXONOMY
+@click.option("--camera", help="Camera of the survey [BADEXP_CAMERA, decam].")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def audit(sources: tuple[str, ...], home: Path | None, form: str, **given: Any) -> None:
+    """Tell what the label files of SOURCES (those of the home, when none is given) hold; exit code 1 when a line of
+    them is not understood.
+
+    A source is a file, a folder, or a URL.
+    """
+    from badexp_assets.labels import audit_labels, find_label_files, load_taxonomy, render_audit
+    from badexp_assets.review import read_verdict_file
+    from badexp_assets.survey.cameras import load_camera
+
+    settings = load_settings(home, labels=sources, **given)
+    if not settings.labels:
+        raise InputError("no label files given: name a file, a folder or a URL, or set BADEXP_LABELS")
+    files = find_label_files(settings.labels, settings.home.labels)
+    found = audit_labels(files, load_camera(settings.camera), load_taxonomy(settings.taxonomy), read_verdict_file)
+    click.echo(render_audit(found, form))
+    if not found.understood:
+        sys.exit(1)
+
+
 @badexp.command(context_settings={"ignore_unknown_options": True})
 @HOME
 @click.argument("dagster_options", nargs=-1, type=click.UNPROCESSED)

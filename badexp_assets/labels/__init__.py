@@ -1,5 +1,7 @@
 """Parsers of label files, the taxonomy, and one table of labels with provenance."""
 
+from badexp_assets.labels.audit import Audit, audit_labels
+from badexp_assets.labels.audit_text import render_audit
 from badexp_assets.labels.bad_expid import read_bad_expid
 from badexp_assets.labels.exclude import read_exclude_list, read_exclude_table
 from badexp_assets.labels.files import (
@@ -19,9 +21,11 @@ from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 
 __all__ = [
+    "Audit",
     "LabelFiles",
     "MergedLabels",
     "Taxonomy",
+    "audit_labels",
     "check_sources",
     "find_label_files",
     "list_label_files",
@@ -35,5 +39,6 @@ __all__ = [
     "read_exclude_table",
     "read_survey",
     "read_survey_ccds",
+    "render_audit",
     "shown",
 ]

@@ -154,7 +154,7 @@ class _File:
         try:
             compiled = re.compile(pattern, re.IGNORECASE | re.ASCII)
         except re.error as error:
-            raise self._error("pattern", repr(pattern), f"no regular expression: {error}", i) from error
+            raise self._error("pattern", repr(pattern), f"a regular expression is needed ({error})", i) from error
         if _nested_repeat(_parser.parse(pattern)):
             said = "a repeat without limit within another can take hours on one line; give one a limit, such as {0,20}"
             raise self._error("pattern", repr(pattern), said, i)

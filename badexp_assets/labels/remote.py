@@ -141,7 +141,9 @@ def _errors(url: str, name: str = "") -> Iterator[None]:
     except (BadExpError, MemoryError):
         raise
     except ImportError as error:
-        raise InputError(f"{where}: a package is missing ({error}); pip install 'badexp_assets[remote]'") from error
+        raise InputError(
+            f"{where}: a package is missing ({error}); the extra `remote` of badexp_assets has it"
+        ) from error
     except FileNotFoundError as error:
         raise InputError(f"{where}: can't be read (there is nothing)") from error
     except Exception as error:  # every file system has its own kinds

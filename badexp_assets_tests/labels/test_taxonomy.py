@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from badexp_assets.errors import InputError
@@ -141,3 +144,14 @@ def test_a_pattern_whose_time_is_bounded_is_allowed(tmp_path, pattern):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match=r"taxonomy .*nothing\.toml: can't be read"):
         load_taxonomy(tmp_path / "nothing.toml")
+
+
+def test_the_example_of_the_documentation_is_a_taxonomy(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "labels.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
+    taxonomy = load(tmp_path, example)
+    assert taxonomy.classify("decals", "teff = 0.2", 3).category == "nonoptimal_exposure"
+    assert taxonomy.classify("decals", "teff = 0.4").status == "unmatched"
+    assert taxonomy.classify("delve", "Comet").category == "comets"
+    assert taxonomy.classify("delve", "test exposure").status == "ignored"
+    assert taxonomy.classify("delve", "Fringing").category in taxonomy.categories

@@ -13,6 +13,9 @@ from badexp_assets.errors import BadExpError, InputError
 from badexp_assets.settings import load_settings, save_settings
 
 HOME = click.option("--home", type=click.Path(path_type=Path), help="State of the platform [BADEXP_HOME, ./var].")
+TAXONOMY = click.option(
+    "--taxonomy", type=click.Path(path_type=Path), help="Your own taxonomy file [BADEXP_TAXONOMY, the packaged one]."
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -75,20 +78,19 @@ def simulate(
 @badexp.command()
 @HOME
 @click.option("--archive", type=click.Path(path_type=Path), help="Root of the CP image tree [BADEXP_ARCHIVE].")
-@click.option("--labels", type=click.Path(path_type=Path), help="Folder of label files [BADEXP_LABELS].")
+@click.option("--labels", multiple=True, help="Label files: a file, folder or URL; can be repeated [BADEXP_LABELS].")
+@TAXONOMY
 @click.option("--backbone", help="Pretrained network [BADEXP_BACKBONE, efficientnet_lite0].")
 @click.option("--nights", help="A night (YYYY-MM-DD), or first..last; all nights of the archive when left out.")
-def run(home: Path | None, archive: Path | None, labels: Path | None, backbone: str | None, nights: str | None) -> None:
+def run(home: Path | None, labels: tuple[str, ...], nights: str | None, **given: Any) -> None:
     """Materialise the whole graph over an archive: labels, nights, models, scores, candidates, reject list."""
     from badexp_assets.defs.run import Runner, environment
     from badexp_assets.summary import summary_lines
     from badexp_assets.survey.archive import list_nights, select_nights
     from badexp_assets.terminal import TerminalProgress
 
-    settings = load_settings(home, archive=archive, labels=labels, backbone=backbone)
+    settings = load_settings(home, labels=labels, **given)
     archive = _folder(settings.archive, "archive", "BADEXP_ARCHIVE")
-    if settings.labels is not None:
-        _folder(settings.labels, "labels", "BADEXP_LABELS")
     chosen = select_nights(list_nights(archive), nights)
     with environment(settings):
         runner = Runner(settings, click.echo, TerminalProgress())
@@ -128,6 +130,32 @@ def show(home: Path | None, asset: str, night: str | None, form: str) -> None:
     click.echo(render(load_settings(home).home, asset, night, form))
 
 
+@badexp.command("labels")
+@click.argument("sources", nargs=-1)
+@HOME
+@TAXONOMY
+@click.option("--camera", help="Camera of the survey [BADEXP_CAMERA, decam].")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def audit(sources: tuple[str, ...], home: Path | None, form: str, **given: Any) -> None:
+    """Tell what the label files of SOURCES (those of the home, when none is given) hold; exit code 1 when a line of
+    them is not understood.
+
+    A source is a file, a folder, or a URL.
+    """
+    from badexp_assets.labels import audit_labels, find_label_files, load_taxonomy, render_audit
+    from badexp_assets.review import read_verdict_file
+    from badexp_assets.survey.cameras import load_camera
+
+    settings = load_settings(home, labels=sources, **given)
+    if not settings.labels:
+        raise InputError("no label files given: name a file, a folder or a URL, or set BADEXP_LABELS")
+    files = find_label_files(settings.labels, settings.home.labels)
+    found = audit_labels(files, load_camera(settings.camera), load_taxonomy(settings.taxonomy), read_verdict_file)
+    click.echo(render_audit(found, form))
+    if not found.understood:
+        sys.exit(1)
+
+
 @badexp.command(context_settings={"ignore_unknown_options": True})
 @HOME
 @click.argument("dagster_options", nargs=-1, type=click.UNPROCESSED)
@@ -151,10 +179,12 @@ def review() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def review_import(home: Path | None, file: Path) -> None:
     """Add the answers in FILE (CSV or XLSX) to the verdict store."""
+    from badexp_assets.labels import load_taxonomy
     from badexp_assets.review import VerdictStore, read_verdict_file
 
-    found = read_verdict_file(file)
-    added = VerdictStore(load_settings(home).home.verdicts).add(found.table, skip_known=True)
+    settings = load_settings(home)
+    found = read_verdict_file(file, load_taxonomy(settings.taxonomy))
+    added = VerdictStore(settings.home.verdicts).add(found.table, skip_known=True)
     click.echo(f"{file}: {added} answers added to the verdict store")
     for finding in found.findings:
         click.echo(f"  {finding}")

@@ -58,7 +58,7 @@ def demonstrate(
     write_survey(
         survey, params, progress=lambda done, total: progress.report(None, "exposures", done, total), workers=2
     )
-    settings = Settings(home, survey / "images", survey / "labels", options=options)
+    settings = Settings(home, survey / "images", (str(survey / "labels"),), options=options)
     truth = pd.read_csv(survey / "truth_exposures.csv")
     with environment(settings):
         save_settings(settings)

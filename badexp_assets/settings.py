@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "labels": "BADEXP_LABELS",
     "backbone": "BADEXP_BACKBONE",
     "camera": "BADEXP_CAMERA",
+    "taxonomy": "BADEXP_TAXONOMY",
 }
 DEFAULT_HOME = "var"
 DEFAULT_BACKBONE = "efficientnet_lite0"
@@ -61,6 +62,11 @@ class Home:
         return self.root / "dagster"
 
     @property
+    def labels(self) -> Path:
+        """Copies of label files that lie behind URLs."""
+        return self.root / "labels"
+
+    @property
     def verdicts(self) -> Path:
         """SQLite file of reviewers' answers."""
         return self.root / "review" / "verdicts.sqlite"
@@ -86,13 +92,17 @@ class Home:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run needs to know. `options` holds the sections of `settings.toml` as written there."""
+    """What a run needs to know. `options` holds the sections of `settings.toml` as written there.
+
+    labels: sources of label files (absolute paths of files or folders, URLs). taxonomy: the users' own taxonomy file.
+    """
 
     home: Home
     archive: Path | None
-    labels: Path | None
+    labels: tuple[str, ...] = ()
     backbone: str = DEFAULT_BACKBONE
     camera: str = DEFAULT_CAMERA
+    taxonomy: Path | None = None
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def parameters(self, section: str, kind: type[P]) -> P:
@@ -112,17 +122,31 @@ class Settings:
             raise InputError(f"{self.home.settings_file} [{section}]: {error}") from error
 
     def check_options(self) -> None:
-        """Raise InputError for an option that is unknown or out of range, before hours of work need it."""
+        """Raise InputError for an option that is unknown or out of range, before hours of work need it.
+
+        Label sources must be there (those behind URLs are asked when they are read), the taxonomy without errors.
+        """
+        from badexp_assets.labels import check_sources, load_taxonomy
+
+        check_sources(self.labels)
+        load_taxonomy(self.taxonomy)
         for section, name in SECTIONS.items():
             if section in self.options:
                 module, _, kind = name.partition(":")
                 self.parameters(section, getattr(importlib.import_module(module), kind))
 
 
-def load_settings(home: str | Path | None = None, **given: str | Path | None) -> Settings:
-    """Return the settings that hold: `given` (archive, labels, backbone, camera), environment, the home's file.
+def load_settings(
+    home: str | Path | None = None,
+    *,
+    labels: str | Path | Sequence[str | Path] | None = None,
+    **given: str | Path | None,
+) -> Settings:
+    """Return the settings that hold: those given here (archive, labels, backbone, camera, taxonomy), then those of the
+    environment, then those of the home's file.
 
-    Raises InputError for a settings file that is not TOML or has unknown names.
+    `labels` is one source or several; the environment's BADEXP_LABELS separates several by commas, for paths have
+    blanks and URLs colons. Raises InputError for a settings file that is not TOML or has unknown names.
     """
     root = Path(home or os.environ.get("BADEXP_HOME") or DEFAULT_HOME).expanduser().absolute()
     place = Home(root)
@@ -130,12 +154,16 @@ def load_settings(home: str | Path | None = None, **given: str | Path | None) ->
     value: dict[str, Any] = {}
     for name, variable in ENVIRONMENT.items():
         value[name] = given.get(name) or os.environ.get(variable) or stored.get(name)
+    if not labels:
+        named = [source for source in os.environ.get(ENVIRONMENT["labels"], "").split(",") if source.strip()]
+        labels = named or _stored_sources(stored.get("labels", ()), place.settings_file)
     return Settings(
         home=place,
         archive=_path(value["archive"]),
-        labels=_path(value["labels"]),
+        labels=_sources(labels),
         backbone=str(value["backbone"] or DEFAULT_BACKBONE),
         camera=str(value["camera"] or DEFAULT_CAMERA),
+        taxonomy=_path(value["taxonomy"]),
         options={name: stored[name] for name in SECTIONS if name in stored},
     )
 
@@ -147,8 +175,8 @@ def save_settings(settings: Settings) -> None:
     lines = ["# Options of this home. The environment (BADEXP_ARCHIVE, ...) and the command line go before it."]
     for name in ENVIRONMENT:
         value = getattr(settings, name)
-        if value is not None:
-            lines.append(f"{name} = {_toml(str(value))}")
+        if value:
+            lines.append(f"{name} = {_toml(value)}")
     for section, options in settings.options.items():
         lines += ["", f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in options.items())]
     with atomic_path(settings.home.settings_file) as path:
@@ -167,6 +195,19 @@ def _read(path: Path) -> dict[str, Any]:
     if unknown:
         raise InputError(f"{path}: unknown name(s) {', '.join(unknown)}; allowed: {', '.join(allowed)}")
     return found
+
+
+def _stored_sources(found: Any, file: Path) -> str | list[str]:
+    if isinstance(found, str) or (isinstance(found, list | tuple) and all(isinstance(s, str) and s for s in found)):
+        return found if isinstance(found, str) else list(found)
+    raise InputError(f"{file}: labels is {found!r}; a path or URL, or a list of them, is needed")
+
+
+def _sources(found: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
+    from badexp_assets.labels.remote import normal_source
+
+    several = [found] if isinstance(found, str | Path) else found
+    return tuple(dict.fromkeys(normal_source(source) for source in several))
 
 
 def _path(value: str | Path | None) -> Path | None:

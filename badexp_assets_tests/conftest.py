@@ -20,7 +20,15 @@ def shared_data() -> Path:
 @pytest.fixture(autouse=True)
 def _no_survey_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test must not see the survey that the developer's shell points to."""
-    for name in ("BADEXP_HOME", "BADEXP_ARCHIVE", "BADEXP_LABELS", "BADEXP_BACKBONE", "BADEXP_CAMERA", "DAGSTER_HOME"):
+    for name in (
+        "BADEXP_HOME",
+        "BADEXP_ARCHIVE",
+        "BADEXP_LABELS",
+        "BADEXP_BACKBONE",
+        "BADEXP_CAMERA",
+        "BADEXP_TAXONOMY",
+        "DAGSTER_HOME",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 

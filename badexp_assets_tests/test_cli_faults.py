@@ -73,7 +73,7 @@ def whole_tables(home: Path) -> list[Path]:
         (["run"], "no archive given: use --archive or set BADEXP_ARCHIVE"),
         (["run", "--archive", "{tmp}/none"], "--archive {tmp}/none: no such folder"),
         (["run", "--archive", "{tmp}/file"], "--archive {tmp}/file: no such folder"),
-        (["run", "--archive", "{archive}", "--labels", "{tmp}/none"], "--labels {tmp}/none: no such folder"),
+        (["run", "--archive", "{archive}", "--labels", "{tmp}/none"], "labels {tmp}/none: no such file or folder"),
         (["run", "--archive", "{tmp}/empty"], "the archive has no night: no folder CP<YYYYMMDD> at any depth"),
         (["run", "--archive", "{archive}", "--nights", "2019-01-01"], "the archive has none of them; it has 3"),
         (["run", "--archive", "{archive}", "--nights", "2018-13-01"], "'2018-13-01': not a date as YYYY-MM-DD"),

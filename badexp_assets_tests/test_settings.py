@@ -24,7 +24,7 @@ def test_command_line_goes_before_environment_and_that_before_the_file(tmp_path,
     monkeypatch.setenv("BADEXP_ARCHIVE", "/environment")
     monkeypatch.setenv("BADEXP_LABELS", "/environment")
     settings = load_settings(labels="/given")
-    assert (settings.labels, settings.archive) == (Path("/given"), Path("/environment"))
+    assert (settings.labels, settings.archive) == (("/given",), Path("/environment"))
     assert settings.backbone == "dinov2_vitb14_reg"
 
 
@@ -61,3 +61,38 @@ def test_an_unknown_option_of_a_section_is_refused_with_the_allowed_ones(tmp_pat
     (tmp_path / "settings.toml").write_text("[night_pass]\ndraws = 3\n")
     with pytest.raises(InputError, match=r"settings\.toml \[night_pass\]: unknown name\(s\) draws; allowed: n_draw"):
         load_settings(tmp_path).parameters("night_pass", PassParams)
+
+
+def test_label_sources_come_as_one_or_several_from_each_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(tmp_path).labels == ()
+    (tmp_path / "settings.toml").write_text('labels = ["lists", "s3://bucket/labels"]\n')
+    assert load_settings(tmp_path).labels == (f"{tmp_path}/lists", "s3://bucket/labels")
+    monkeypatch.setenv("BADEXP_LABELS", "lists of people, https://host/a_bad_expid.txt ,")
+    assert load_settings(tmp_path).labels == (f"{tmp_path}/lists of people", "https://host/a_bad_expid.txt")
+    assert load_settings(tmp_path, labels=("a,b", "a,b", f"file://{tmp_path}/c")).labels == (
+        f"{tmp_path}/a,b",
+        f"{tmp_path}/c",
+    )
+
+
+def test_several_label_sources_and_a_taxonomy_are_saved_and_loaded_again(tmp_path):
+    settings = load_settings(tmp_path, labels=["/a", "memory://b"], taxonomy="/mine.toml")
+    save_settings(settings)
+    assert load_settings(tmp_path) == settings
+    assert settings.taxonomy == Path("/mine.toml")
+
+
+@pytest.mark.parametrize("value", ["3", '["a", 3]', '[""]', "true"])
+def test_label_sources_that_are_no_paths_are_refused(tmp_path, value):
+    (tmp_path / "settings.toml").write_text(f"labels = {value}\n")
+    with pytest.raises(InputError, match=r"settings\.toml: labels is .*a path or URL, or a list of them"):
+        load_settings(tmp_path)
+
+
+def test_a_wrong_taxonomy_and_missing_labels_are_told_by_the_check_of_options(tmp_path):
+    (tmp_path / "mine.toml").write_text('extends = "packaged"\ncategory = 1\n')
+    with pytest.raises(InputError, match=r"mine\.toml:2: category is not a known name"):
+        load_settings(tmp_path, taxonomy=tmp_path / "mine.toml").check_options()
+    with pytest.raises(InputError, match=r"labels /nowhere: no such file or folder"):
+        load_settings(tmp_path, labels="/nowhere").check_options()

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from badexp_assets.labels import LabelFiles, Taxonomy, find_label_files, load_taxonomy
 from badexp_assets.settings import Settings, load_settings
 from badexp_assets.survey.cameras import Camera, load_camera
 
@@ -11,19 +12,38 @@ class SurveyResource(dg.ConfigurableResource):
 
     home: str | None = None
     archive: str | None = None
-    labels: str | None = None
+    labels: list[str] | None = None
     backbone: str | None = None
     camera_name: str | None = None
+    taxonomy_file: str | None = None
 
     def settings(self) -> Settings:
         """Settings that hold now."""
         return load_settings(
-            self.home, archive=self.archive, labels=self.labels, backbone=self.backbone, camera=self.camera_name
+            self.home,
+            archive=self.archive,
+            labels=self.labels,
+            backbone=self.backbone,
+            camera=self.camera_name,
+            taxonomy=self.taxonomy_file,
         )
 
     def camera(self) -> Camera:
         """The camera of the survey."""
         return load_camera(self.settings().camera)
+
+    def taxonomy(self) -> Taxonomy:
+        """The taxonomy of the survey: the packaged one, or that of the users."""
+        return load_taxonomy(self.settings().taxonomy)
+
+    def label_files(self, refresh: bool = False) -> LabelFiles:
+        """Label files of the survey; none when no source is configured.
+
+        Those behind URLs as they were when `label_files` was last materialised, so that all assets see one state of
+        them; with `refresh` as they are now.
+        """
+        settings = self.settings()
+        return find_label_files(settings.labels, settings.home.labels, refresh)
 
 
 class Progress:

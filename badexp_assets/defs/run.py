@@ -18,6 +18,7 @@ from badexp_assets.defs.failures import one_line_errors
 from badexp_assets.defs.recovery import IN_THIS_PROCESS, alone
 from badexp_assets.defs.resources import Progress
 from badexp_assets.errors import BadExpError, InputError, StorageError
+from badexp_assets.labels import shown
 from badexp_assets.night import build_machine
 from badexp_assets.settings import Home, Settings
 from badexp_assets.tables.parquet import atomic_path
@@ -123,7 +124,7 @@ class Runner:
         return outcome
 
     def _run(self, outcome: Outcome) -> None:
-        self.say(f"labels: {self.settings.labels or 'none given'}")
+        self.say(f"labels: {', '.join(map(shown, self.settings.labels)) or 'none given'}")
         outcome.notes += self.execute(jobs.READ_LABELS)
         self._each_night(jobs.READ_NIGHT, "reading", outcome)
         self.say("references and models")
@@ -132,7 +133,7 @@ class Runner:
         if self._fit(outcome, "autoencoder", jobs.FIT_UNSUPERVISED, "stamp_autoencoder"):
             scores.append("night_reconstruction_errors")
         self._fit(outcome, "map of embeddings", jobs.FIT_UNSUPERVISED, "embedding_clusters")
-        if self.settings.labels is None:
+        if not self.settings.labels:
             self._skip(outcome, "classifier", "no labels given: use --labels or set BADEXP_LABELS")
         elif self._fit(outcome, "classifier", jobs.FIT_CLASSIFIER, "training_set", "fitted_pipeline"):
             scores += ["night_predictions", "night_exposure_predictions"]

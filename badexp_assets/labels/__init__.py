@@ -1,10 +1,13 @@
 """Parsers of label files, the taxonomy, and one table of labels with provenance."""
 
+from badexp_assets.labels.audit import Audit, audit_labels
+from badexp_assets.labels.audit_text import render_audit
 from badexp_assets.labels.bad_expid import read_bad_expid
 from badexp_assets.labels.exclude_list import read_exclude_list
 from badexp_assets.labels.exclude_table import read_exclude_table
 from badexp_assets.labels.files import (
     LabelFiles,
+    check_sources,
     find_label_files,
     list_label_files,
     read_decals,
@@ -14,13 +17,18 @@ from badexp_assets.labels.files import (
 )
 from badexp_assets.labels.merge import MergedLabels, merge_labels
 from badexp_assets.labels.paper import paper_comparison
+from badexp_assets.labels.remote import shown
 from badexp_assets.labels.survey_ccds import read_survey_ccds
-from badexp_assets.labels.taxonomy import Taxonomy, load_taxonomy
+from badexp_assets.labels.taxonomy import Taxonomy
+from badexp_assets.labels.taxonomy_file import load_taxonomy
 
 __all__ = [
+    "Audit",
     "LabelFiles",
     "MergedLabels",
     "Taxonomy",
+    "audit_labels",
+    "check_sources",
     "find_label_files",
     "list_label_files",
     "load_taxonomy",
@@ -34,4 +42,6 @@ __all__ = [
     "read_exclude_table",
     "read_survey",
     "read_survey_ccds",
+    "render_audit",
+    "shown",
 ]

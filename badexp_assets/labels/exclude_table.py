@@ -11,7 +11,8 @@ import pandas as pd
 from badexp_assets.errors import LabelFileError
 from badexp_assets.labels.bad_expid import MAX_EXPNUM
 from badexp_assets.labels.fits import read_columns
-from badexp_assets.labels.taxonomy import Taxonomy, load_taxonomy
+from badexp_assets.labels.taxonomy import Taxonomy
+from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.labels.text import label_lines, line_fault, plain
 from badexp_assets.survey.cameras import Camera, load_camera
 

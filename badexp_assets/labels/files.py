@@ -1,11 +1,12 @@
-"""Finding the label files of a folder, and reading all files of a kind into one table."""
+"""Finding the label files of folders, single files and URLs, and reading all files of a kind into one table."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -14,53 +15,82 @@ from badexp_assets.errors import BadExpError, InputError
 from badexp_assets.labels.bad_expid import read_bad_expid
 from badexp_assets.labels.exclude_list import is_list_name, read_exclude_list
 from badexp_assets.labels.exclude_table import read_exclude_table
+from badexp_assets.labels.mirror import read_source
+from badexp_assets.labels.remote import check_protocol, full_name, is_url, normal_source, shown
 from badexp_assets.labels.survey_ccds import read_survey_ccds
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.survey.cameras import Camera, load_camera
 from badexp_assets.tables.schemas import SCHEMAS
 
-KINDS = ("bad_expid", "exclude_lists", "exclude_tables", "survey", "verdicts", "not_used")
+KINDS = ("bad_expid", "exclude_lists", "exclude_tables", "survey", "verdicts")
 
 
 @dataclass(frozen=True)
 class LabelFiles:
-    """Label files below `folder`, by kind; each in the order of the relative names."""
+    """Label files by kind, as local paths in the order of their names; and what they are called.
 
-    folder: Path
+    `names`: path → name as the tables give it: relative to the source, with `/`; of several sources the whole path or
+    URL. `unused`: names of the files that are no label file by their name.
+    """
+
     bad_expid: tuple[Path, ...] = ()
     exclude_lists: tuple[Path, ...] = ()
     exclude_tables: tuple[Path, ...] = ()
     survey: tuple[Path, ...] = ()
     verdicts: tuple[Path, ...] = ()
-    not_used: tuple[Path, ...] = ()
+    names: Mapping[Path, str] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
 
     def relative(self, path: Path) -> str:
-        """Name of a file as the tables give it: relative to the folder, with `/`."""
-        return path.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else path.as_posix()
+        """Name of a file as the tables give it."""
+        return self.names[path]
 
     def listing(self) -> dict[str, list[str]]:
-        """Kind of file → relative names, for metadata."""
+        """Kind of file → names, for metadata."""
         return {kind: [self.relative(p) for p in getattr(self, kind)] for kind in KINDS}
 
 
-def find_label_files(folder: str | Path) -> LabelFiles:
-    """Return the label files below `folder`, at any depth, recognised by name (upper or lower case).
+def check_sources(sources: Sequence[str]) -> None:
+    """Raise InputError for a source that is no file or folder, or a URL that can't be read; asks no server."""
+    for source in sources:
+        if is_url(source):
+            check_protocol(source)
+        elif not Path(source).exists():
+            raise InputError(f"labels {source}: no such file or folder")
+
+
+def find_label_files(
+    sources: str | Path | Sequence[str | Path], mirrors: Path | None = None, refresh: bool = True
+) -> LabelFiles:
+    """Return the label files of one or several sources, recognised by name (upper or lower case).
+
+    A source is a file, a folder (searched at any depth), or the URL of either that fsspec knows. Files behind a URL are
+    copied below `mirrors`, and only what has changed; without `refresh` the copies of the last time are given.
 
     `*bad_expid*.txt`; text files of exclude folders `y*/` whose names start with a kind (`problem`, `ghost-scatter`,
     `streak`, `noise`, `processing`, `ccdNN` ...) or end in a year (`-yNN.txt`), elsewhere those that do both
     (`streak-sv-uniq.txt` of DES); `*exclude*.fits|csv`; `survey-ccds*.fits*` and `ccds-annotated*.fits*`;
-    `*verdicts*.csv|xlsx`. All are optional. Other text files of exclude folders are `not_used`, but for READMEs and
-    licences. Raises InputError when there is no such folder.
+    `*verdicts*.csv|xlsx`. All are optional. A file that two sources hold is taken once. Raises InputError for a source
+    that is not there or can't be read, and for a URL or a single file with no such name.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder of label files")
-    found: dict[str, list[Path]] = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        kind = _kind(path, folder)
-        if kind:
-            found.setdefault(kind, []).append(path)
-    return LabelFiles(folder, **{kind: tuple(paths) for kind, paths in found.items()})
+    places = [normal_source(s) for s in ([sources] if isinstance(sources, str | Path) else sources)]
+    places = list(dict.fromkeys(places))
+    found: dict[str, dict[Path, str]] = {}
+    unused: list[str] = []
+    taken: set[Path] = set()
+    for source in places:
+        called = partial(full_name, source) if len(places) > 1 else str
+        files, others = read_source(source, mirrors, _kind_by_name, refresh) if is_url(source) else _local(Path(source))
+        unused += map(called, others)
+        for name, kind, path in files:
+            if path.resolve() not in taken:
+                found.setdefault(kind, {})[path] = called(name)
+                taken.add(path.resolve())
+    names = {path: name for paths in found.values() for path, name in paths.items()}
+    if len(set(names.values())) < len(names):  # two URLs that differ only in what is not shown
+        raise InputError(f"label sources {', '.join(map(shown, places))}: two files have the same name")
+    by_kind = {kind: tuple(sorted(paths, key=names.__getitem__)) for kind, paths in found.items()}
+    return LabelFiles(**by_kind, names=names, unused=tuple(unused))
 
 
 def list_label_files(files: LabelFiles) -> pd.DataFrame:
@@ -75,6 +105,30 @@ def list_label_files(files: LabelFiles) -> pd.DataFrame:
             except OSError as error:
                 raise InputError(f"{path}: can't be read ({error.strerror or error})") from error
     return pd.DataFrame(rows, columns=SCHEMAS["label_files"].column_names)
+
+
+def _local(source: Path) -> tuple[list[tuple[str, str, Path]], list[str]]:
+    """(name, kind, path) of the label files of a local source, and the names of its other files."""
+    if source.is_file():
+        kind = _kind_by_name(source.name, "")
+        if kind is None:
+            raise InputError(f"{source}: by its name no label file; the names are in docs/labels.md")
+        return [(source.name, kind, source)], []
+    check_sources([str(source)])
+    files, others = [], []
+    for path in sorted(p for p in source.rglob("*") if p.is_file()):
+        name, kind = path.relative_to(source).as_posix(), _kind(path, source)
+        if kind:
+            files.append((name, kind, path))
+        else:
+            others.append(name)
+    return files, others
+
+
+def _kind_by_name(name: str, folder: str) -> str | None:
+    """Kind of a file `name` below a folder of this name; "": a file that is given itself needs no exclude folder."""
+    place = Path("/") / (folder or "y")
+    return _kind(place / name, place)
 
 
 def _kind(path: Path, folder: Path) -> str | None:
@@ -93,9 +147,7 @@ def _kind(path: Path, folder: Path) -> str | None:
     in_year = any(fnmatch(parent.lower(), "y*") for parent in parents)
     if not name.endswith(".txt") or name.startswith(("readme", "licen", "copying")):
         return None
-    if is_list_name(path, in_year=in_year):
-        return "exclude_lists"
-    return "not_used" if in_year else None
+    return "exclude_lists" if is_list_name(path, in_year=in_year) else None
 
 
 def read_decals(files: LabelFiles, camera: Camera | None = None, taxonomy: Taxonomy | None = None) -> pd.DataFrame:

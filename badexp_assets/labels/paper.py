@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from badexp_assets.labels.taxonomy import Taxonomy, load_taxonomy
+from badexp_assets.labels.taxonomy import Taxonomy
+from badexp_assets.labels.taxonomy_file import load_taxonomy
 
 PAPER_EXPOSURES = 3014  # bad exposures of DR10.2's list "after the rules", in the paper on ViT + kNN
 
@@ -58,4 +59,8 @@ def _difference(counts: dict[str, int]) -> str:
         where = "the paper counts more than any step here"
     else:
         where = "the paper counts less than any step here"
+    listed = counts["all lines"]
+    if listed >= PAPER_EXPOSURES:
+        left = [f"{listed - n:,}" for n in (PAPER_EXPOSURES, counts[ours[-1]])]
+        where += f"; of {listed:,} listed exposures it leaves out {left[0]}, this taxonomy {left[1]}"
     return f"{against}. {where}"

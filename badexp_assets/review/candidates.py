@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from badexp_assets.errors import InputError
-from badexp_assets.labels.taxonomy import GOOD, UNKNOWN, load_taxonomy
+from badexp_assets.labels.taxonomy import GOOD, UNKNOWN, Taxonomy
+from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.tables.schemas import SCHEMAS
 
 _SCORES = {
@@ -71,6 +72,7 @@ def rank_candidates(
     reconstruction_errors: pd.DataFrame,
     labels: pd.DataFrame | None,
     params: CandidateParams | None = None,
+    taxonomy: Taxonomy | None = None,
 ) -> RankedCandidates:
     """Return `review_candidates`, rank 1 first, and counts of who was flagged by what and who was left out.
 
@@ -101,7 +103,7 @@ def rank_candidates(
     flagged = flags.any(axis=1)
     counts = {"considered": len(table), "flagged": int(flagged.sum())}
     counts |= {f"flagged_by_{name}": int(flags[name].sum()) for name in flags}
-    known = table["expnum"].isin(_known(labels))
+    known = table["expnum"].isin(_known(labels, taxonomy or load_taxonomy()))
     counts["known_left_out"] = 0 if params.include_known else int((flagged & known).sum())
     if not params.include_known:
         flagged &= ~known
@@ -119,14 +121,14 @@ def rank_candidates(
     return RankedCandidates(kept.astype(types), counts)
 
 
-def _known(labels: pd.DataFrame | None) -> set[int]:
+def _known(labels: pd.DataFrame | None, taxonomy: Taxonomy) -> set[int]:
     """Exposures that a list calls bad: a label for the whole of it, or of a kind that is trained on.
 
     A streak noted on one CCD does not keep an exposure from being looked at for something else.
     """
     if labels is None or labels.empty:
         return set()
-    bad = labels["category"].isin(load_taxonomy().categories)
+    bad = labels["category"].isin(taxonomy.categories)
     if "whole_exposure" in labels:
         bad |= labels["whole_exposure"].astype(bool)
     return {int(e) for e in labels.loc[bad, "expnum"].unique()}

@@ -12,7 +12,8 @@ import pandas as pd
 
 from badexp_assets.errors import InputError, LabelFileError
 from badexp_assets.labels.bad_expid import read_expnum
-from badexp_assets.labels.taxonomy import Taxonomy, load_taxonomy
+from badexp_assets.labels.taxonomy import Taxonomy
+from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.labels.text import read_bytes, read_label_text
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.review.verdicts import COLUMNS, tidy_verdicts
@@ -100,7 +101,7 @@ def read_verdict_file(path: str | Path, taxonomy: Taxonomy | None = None) -> Ver
     return VerdictFile(table, findings, len(cells), sheet.blank)
 
 
-def collect_verdicts(store: str | Path, files: Iterable[Path] = ()) -> pd.DataFrame:
+def collect_verdicts(store: str | Path, files: Iterable[Path] = (), taxonomy: Taxonomy | None = None) -> pd.DataFrame:
     """All answers of the verdict store (none when it is not there) and of verdict files, as `review_verdicts`.
 
     An answer that stands in several places word for word, such as an exported file beside the store, counts once.
@@ -108,7 +109,7 @@ def collect_verdicts(store: str | Path, files: Iterable[Path] = ()) -> pd.DataFr
     """
     tables, findings = [VerdictStore(store).read()], []
     for path in files:
-        found = read_verdict_file(path)
+        found = read_verdict_file(path, taxonomy)
         tables.append(found.table)
         findings += found.findings
     both = pd.concat([t for t in tables if len(t)] or tables[:1], ignore_index=True)

@@ -52,7 +52,7 @@ _LABEL_SOURCE_COLUMNS = (
     _c("status", "string", "`label`, `ignored` or `unmatched`"),
     _c("status_reason", "string", "why the line was ignored or is unmatched", nullable=True),
     _c("plver", "string", "CP version the label was made on, if known", nullable=True),
-    _c("file", "string", "label file, relative to the label folder"),
+    _c("file", "string", "label file, relative to its source; of several sources the whole path or URL"),
     _c("line", "int64", "line in the file (1-based; rows of a FITS table count from 1; 0: the whole file)"),
 )
 
@@ -63,13 +63,8 @@ SCHEMAS: dict[str, TableSchema] = {
             "label_files",
             "a label file",
             (
-                _c("file", "string", "relative to the label folder"),
-                _c(
-                    "kind",
-                    "string",
-                    "`bad_expid`, `exclude_lists`, `exclude_tables`, `survey` or `verdicts`; "
-                    "`not_used`: a text file of an exclude folder that no reader takes",
-                ),
+                _c("file", "string", "relative to its source; of several sources the whole path or URL"),
+                _c("kind", "string", "`bad_expid`, `exclude_lists`, `exclude_tables`, `survey` or `verdicts`"),
                 _c("bytes", "int64", "size, bytes"),
                 _c("sha256", "string", "hash of its content"),
             ),

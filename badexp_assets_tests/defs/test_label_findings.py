@@ -13,7 +13,7 @@ def test_findings_name_the_file_the_line_and_what_is_expected(tmp_path):
     (folder / "decam-bad_expid.txt").write_text("346662 1\n346663-N04 noise\n")
     (folder / "y07" / "processing-y07.txt").write_text("# PSF fit failure\n20191221  921464 nan nan  \n")
     (folder / "y07" / "notes.txt").write_text("a note\n")
-    survey = SurveyResource(home=str(tmp_path / "home"), labels=str(folder))
+    survey = SurveyResource(home=str(tmp_path / "home"), labels=[str(folder)])
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(
             [label_files, decals_bad_exposures, delve_bad_ccds],
@@ -29,4 +29,4 @@ def test_findings_name_the_file_the_line_and_what_is_expected(tmp_path):
     assert "4 columns, so no ccdnum can be told; 5 are expected: date expnum ccd id ccdnum" in shown
     assert not found["delve_bad_ccds"].passed
     (event,) = [e for e in result.get_asset_materialization_events() if e.asset_key == dg.AssetKey("label_files")]
-    assert "not_used" in str(event.materialization.metadata["files"].value)
+    assert event.materialization.metadata["files of other names"].value == ["y07/notes.txt"]

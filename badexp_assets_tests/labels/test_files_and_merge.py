@@ -61,11 +61,10 @@ def test_files_are_found_by_name_at_any_depth(folder):
         "exclude_tables": ["broken_exclude.csv", "des-exclude.fits"],
         "survey": ["survey-ccds-1.fits.gz"],
         "verdicts": ["my_verdicts.csv"],
-        "not_used": [],
     }
 
 
-def test_text_files_of_a_years_folder_are_lists_or_listed_as_not_used(tmp_path):
+def test_text_files_of_a_years_folder_are_lists_or_named_as_not_used(tmp_path):
     (tmp_path / "y07").mkdir()
     (tmp_path / "blacklists").mkdir()
     names = ["gremlin-y07.txt", "crosstalk.txt", "ccd46-y07.txt", "trailed-y7-uniq.txt", "notes.txt", "README.txt"]
@@ -73,9 +72,8 @@ def test_text_files_of_a_years_folder_are_lists_or_listed_as_not_used(tmp_path):
         (tmp_path / name).write_text("20191221 921464 nan nan 3\n")
     files = find_label_files(tmp_path)
     lists = ["blacklists/streak-sv-uniq.txt", *(f"y07/{n}" for n in sorted(names[:4]))]
-    assert (files.listing()["exclude_lists"], files.listing()["not_used"]) == (lists, ["y07/notes.txt"])
-    listed = list_label_files(files)
-    assert listed.loc[listed["kind"] == "not_used", "file"].tolist() == ["y07/notes.txt"]
+    assert files.listing()["exclude_lists"] == lists
+    assert set(files.unused) == {"blacklists/todo-y1.txt", "y07/README.txt", "y07/notes.txt"}
     table = read_delve(files)
     unmatched = table[table["status"] == "unmatched"]
     assert (unmatched["file"].tolist(), unmatched["reason"].tolist()) == (["y07/gremlin-y07.txt"], ["gremlin"])

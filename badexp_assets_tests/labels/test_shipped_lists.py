@@ -77,6 +77,7 @@ def test_the_papers_number_is_compared_with_counts_from_the_table(shared_data):
     assert found["exposures"].iloc[-1] == PAPER_EXPOSURES == 3014
     assert "+246 to paper's rules (2,768)" in found["note"].iloc[-1]
     assert "-20 to taxonomy: all categories (3,034)" in found["note"].iloc[-1]
+    assert found["note"].iloc[-1].endswith("of 3,110 listed exposures it leaves out 96, this taxonomy 76")
     parts = [step for step in found.index if step.startswith("paper's rules: ")]
     assert found.loc[parts, "lines"].sum() == found.loc["paper's rules", "lines"]
     outcomes = ["taxonomy: all categories", "ignored", "unmatched"]

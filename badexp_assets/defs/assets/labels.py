@@ -1,7 +1,6 @@
 """From label files to one table of labelled CCDs."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import dagster as dg
 import pandas as pd
@@ -9,31 +8,27 @@ import pandas as pd
 from badexp_assets import labels
 from badexp_assets.defs.describe import counts, preview, table_asset
 from badexp_assets.defs.resources import SurveyResource
-from badexp_assets.labels import LabelFiles
 
 GROUP = "labels"
 KINDS = {"pandas", "parquet"}
 
 
-def found_label_files(survey: SurveyResource) -> LabelFiles:
-    """Label files of the survey; none when no label folder is configured."""
-    folder = survey.settings().labels
-    return labels.find_label_files(folder) if folder is not None else LabelFiles(Path())
-
-
 @dg.asset(
     **table_asset(
         "label_files",
-        "The survey team's label files (BADEXP_LABELS), found by name at any depth: bad_expid lists, exclude "
-        "folders and tables, survey-ccds tables, verdict files.",
+        "The survey team's label files (BADEXP_LABELS: files, folders, URLs), found by name at any depth: bad_expid "
+        "lists, exclude folders and tables, survey-ccds tables, verdict files. Files behind URLs are fetched here, and "
+        "the other assets read these copies.",
         GROUP,
         KINDS,
     ),
 )
 def label_files(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
     """List the files."""
-    table = labels.list_label_files(found_label_files(survey))
-    return dg.Output(table, metadata={"files": preview(table, rows=100)})
+    found = survey.label_files(refresh=True)
+    table = labels.list_label_files(found)
+    metadata = {"files": preview(table, rows=100), "files of other names": dg.MetadataValue.json(list(found.unused))}
+    return dg.Output(table, metadata=metadata)
 
 
 def _unmatched(lines: pd.DataFrame, n_all: int, name: str) -> str:
@@ -59,7 +54,7 @@ def _label_source(name: str, read: Callable[..., pd.DataFrame], what: str) -> dg
         ],
     )
     def source(survey: SurveyResource) -> Iterator:
-        table = read(found_label_files(survey), survey.camera())
+        table = read(survey.label_files(), survey.camera(), survey.taxonomy())
         unmatched = table[table["status"] == "unmatched"]
         yield dg.Output(
             table,
@@ -111,7 +106,7 @@ delve_bad_ccds = _label_source(
 )
 def survey_ccds(survey: SurveyResource) -> Iterator:
     """Read the survey's CCD tables."""
-    table = labels.read_survey(found_label_files(survey), survey.camera())
+    table = labels.read_survey(survey.label_files(), survey.camera())
     problems = table.attrs["problems"]
     yield dg.Output(
         table,
@@ -149,6 +144,7 @@ def bad_ccd_labels(
     reviewed_reject_list: pd.DataFrame,
 ) -> dg.Output[pd.DataFrame]:
     """Merge the label tables."""
+    taxonomy = survey.taxonomy()
     merged = labels.merge_labels(
         decals_bad_exposures,
         des_bad_ccds,
@@ -156,7 +152,7 @@ def bad_ccd_labels(
         reviewed_reject_list,
         survey_ccds,
         survey.camera(),
-        labels.load_taxonomy(),
+        taxonomy,
     )
     return dg.Output(
         merged.table,
@@ -164,6 +160,7 @@ def bad_ccd_labels(
             "exposures": int(merged.table["expnum"].nunique()),
             "categories": counts(merged.table["category"]),
             "sources": counts(merged.table["source"]),
+            "taxonomy": f"{taxonomy.name} (sha256 {taxonomy.sha256[:16]})",
             "merging": dg.MetadataValue.json(merged.counts),
             "contradictions": preview(merged.contradictions),
         },

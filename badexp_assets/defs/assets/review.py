@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import review
-from badexp_assets.defs.assets.labels import found_label_files, label_files
+from badexp_assets.defs.assets.labels import label_files
 from badexp_assets.defs.describe import counts, preview, table_asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import SurveyResource
@@ -38,6 +38,7 @@ def review_candidates(
         night_reconstruction_errors.concatenated(),
         bad_ccd_labels,
         params,
+        survey.taxonomy(),
     )
     return dg.Output(
         ranked.table,
@@ -61,7 +62,8 @@ def review_candidates(
 )
 def review_verdicts(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
     """Read the store and the files."""
-    table = review.collect_verdicts(survey.settings().home.verdicts, found_label_files(survey).verdicts)
+    store, files = survey.settings().home.verdicts, survey.label_files().verdicts
+    table = review.collect_verdicts(store, files, survey.taxonomy())
     return dg.Output(
         table,
         metadata={

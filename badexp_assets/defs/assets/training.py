@@ -39,7 +39,7 @@ def training_set(
     night_ccds: NightTables,
 ) -> Iterator:
     """Choose, balance and split."""
-    from badexp_assets import labels, training
+    from badexp_assets import training
 
     params = survey.settings().parameters("training", training.TrainingParams)
     lists = [decals_bad_exposures, des_bad_ccds, delve_bad_ccds]
@@ -48,7 +48,7 @@ def training_set(
         night_exposures.concatenated(),
         night_ccds.concatenated(),
         survey_ccds,
-        labels.load_taxonomy(),
+        survey.taxonomy(),
         params,
         listed=pd.concat([table["expnum"].dropna() for table in lists]).astype("int64"),
     )

@@ -57,6 +57,11 @@ class Home:
         return self.root / "models"
 
     @property
+    def weights(self) -> Path:
+        """Pretrained weights and where they came from."""
+        return self.root / "weights"
+
+    @property
     def dagster(self) -> Path:
         """DAGSTER_HOME: the instance."""
         return self.root / "dagster"

@@ -23,7 +23,7 @@ ROOMS = [
     "simulate",
     "tables",
 ]
-HEAVY = ["dagster", "torch", "sklearn", "matplotlib", "transformers", "galsim", "numba", "hdbscan"]
+HEAVY = ["dagster", "torch", "sklearn", "matplotlib", "transformers", "galsim", "numba", "hdbscan", "openvino"]
 
 
 @pytest.mark.parametrize("room", ROOMS)

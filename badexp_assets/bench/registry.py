@@ -12,8 +12,10 @@ from badexp_assets.bench.measure import BenchOptions
 from badexp_assets.errors import InputError
 
 # Each is `module:function` of this package: a function of BenchOptions that yields Records.
-BENCHMARKS: dict[str, str] = {}
-_PACKAGES = ("badexp_assets", "torch", "numpy", "pandas", "pyarrow", "scikit-learn", "astropy", "fitsio")
+BENCHMARKS: dict[str, str] = {
+    "embedding": "embedding:embedding",
+}
+_PACKAGES = ("badexp_assets", "torch", "openvino", "numpy", "pandas", "pyarrow", "scikit-learn", "astropy", "fitsio")
 
 
 def run_benchmarks(names: Sequence[str], options: BenchOptions) -> Iterator[dict[str, Any]]:

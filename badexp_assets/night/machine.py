@@ -23,13 +23,14 @@ class NightMachine(NamedTuple):
 def build_machine(settings: Settings) -> NightMachine:
     """Return what `settings` ask for (sections `night_pass` and `entropy`, and the backbone); loads the backbone.
 
-    Raises InputError for an option that is unknown or out of range, and what `load_backbone` raises.
+    Weights are those of the home (`badexp weights fetch`) when it has them, else what `load_backbone` finds.
+    Raises InputError for an option that is unknown or out of range, and what `WeightStore.load` raises.
     """
     from badexp_assets.entropy import EntropyParams
-    from badexp_assets.vision import Embedder, load_backbone, load_recipe
+    from badexp_assets.vision import Embedder, WeightStore, load_recipe
 
     params = settings.parameters("night_pass", PassParams)
     entropy = settings.parameters("entropy", EntropyParams)
-    backbone = load_backbone(settings.backbone)
+    backbone = WeightStore(settings.home.weights).load(settings.backbone, params.device, params.precision)
     recipe = load_recipe(params.recipe, backbone, rows=params.rows, columns=params.columns)
     return NightMachine(Embedder(backbone, recipe, params.batch_size), entropy, params)

@@ -13,7 +13,8 @@ MAX_PREVIEW_HEIGHT = 4096
 class PassParams:
     """Options of the pass over a night's pixels. Raises InputError for a value out of range.
 
-    `recipe`, `rows`, `columns` and `batch_size` make the embedder (`build_machine`); the pass itself does not use them.
+    `recipe`, `rows`, `columns`, `batch_size`, `device` and `precision` make the embedder (`build_machine`); the pass
+    itself does not use them.
     """
 
     n_draw: int = 20
@@ -30,6 +31,10 @@ class PassParams:
     """its columns, px; 0: the recipe's own"""
     batch_size: int = 16
     """CCD images that go through the backbone together"""
+    device: str = "auto"
+    """where the backbone runs: auto (all GPUs, else the CPU), cpu, cuda, or several with commas between"""
+    precision: str = "auto"
+    """of the backbone: auto (bfloat16 for DINOv2 on GPUs, else float32), float32, bfloat16"""
     stamps_per_exposure: int = 64
     """source stamps kept of an exposure, drawn at random"""
     preview_height: int = 512
@@ -41,6 +46,9 @@ class PassParams:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise InputError(f"night_pass.{name}: {value!r}; a whole number of at least {low} is needed")
+        for name in ("device", "precision"):  # which ones there are is known where the backbone is loaded
+            if not isinstance(getattr(self, name), str):
+                raise InputError(f"night_pass.{name}: {getattr(self, name)!r}; a name is needed")
         if not isinstance(self.all_ccds, bool):
             raise InputError(f"night_pass.all_ccds: {self.all_ccds!r}; true or false is needed")
         if 0 < self.preview_height < 64 or self.preview_height > MAX_PREVIEW_HEIGHT:

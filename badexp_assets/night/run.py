@@ -153,7 +153,7 @@ def _metadata(
     files: NightFiles, camera: Camera, embedder: Embedder, entropy: EntropyParams, params: PassParams
 ) -> dict[str, Any]:
     """Return all that the tables of a night depend on, but for the labels, as it comes back from a file."""
-    by_embedder = ("recipe", "rows", "columns", "batch_size")  # in recipe_id, or of no consequence
+    by_embedder = ("recipe", "rows", "columns", "batch_size", "device", "precision")  # in its ids, or of no consequence
     metadata = {
         "night": files.night,
         "fingerprint": files.fingerprint,

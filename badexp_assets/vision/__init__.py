@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from badexp_assets.vision.backbones import BACKBONES, Backbone, load_backbone
     from badexp_assets.vision.embedder import Embedder
     from badexp_assets.vision.recipes import RECIPES, Recipe, load_recipe
+    from badexp_assets.vision.weights import WeightsRecord, WeightStore
 
 _HOMES = {
     "BACKBONES": "backbones",
@@ -22,8 +23,20 @@ _HOMES = {
     "RECIPES": "recipes",
     "Recipe": "recipes",
     "load_recipe": "recipes",
+    "WeightStore": "weights",
+    "WeightsRecord": "weights",
 }
 
-__all__ = ["BACKBONES", "RECIPES", "Backbone", "Embedder", "Recipe", "load_backbone", "load_recipe"]
+__all__ = [
+    "BACKBONES",
+    "RECIPES",
+    "Backbone",
+    "Embedder",
+    "Recipe",
+    "WeightStore",
+    "WeightsRecord",
+    "load_backbone",
+    "load_recipe",
+]
 
 __getattr__ = load_on_use(__name__, _HOMES)

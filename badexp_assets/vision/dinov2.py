@@ -10,11 +10,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from badexp_assets.errors import ModelError
-from badexp_assets.vision.backbones import load_strictly, read_state_dict
+from badexp_assets.vision.hub import hub_folder
+from badexp_assets.vision.state_dicts import SAFETENSORS, load_strictly, read_tensors
 
 _HEADS = {384: 6, 768: 12, 1024: 16}
 _OFFICIAL = (
@@ -40,71 +41,67 @@ _PUBLISHED = (
 
 
 class ClsToken(nn.Module):
-    """DINOv2 that returns its normalised CLS token: (B, 3, H, W) to (B, dim); H and W multiples of the patch."""
+    """DINOv2 that returns its normalised CLS token: (B, 3, H, W) to (B, dim); H and W multiples of the patch.
+
+    Two things are left out that do not change it: the position embeddings of a size are interpolated once, and the last
+    layer works on the CLS token alone, since nothing looks at its other outputs.
+    """
 
     def __init__(self, network: nn.Module, dim: int) -> None:
         super().__init__()
         self.network = network
         self.dim = dim
+        self._positions: tuple[Any, Tensor] | None = None  # of the latest size and device
+        embeddings: Any = network.embeddings
+        self._interpolate = type(embeddings).interpolate_pos_encoding
+        embeddings.interpolate_pos_encoding = self._position_embeddings
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the CLS token after the last layer norm."""
-        return self.network(pixel_values=x).last_hidden_state[:, 0]
+        network: Any = self.network
+        tokens = network.embeddings(x)
+        *layers, last = network.encoder.layer
+        for layer in layers:
+            tokens = layer(tokens)
+        return network.layernorm(_cls_of_layer(last, tokens))[:, 0]
+
+    def _position_embeddings(self, tokens: Tensor, rows: int, columns: int) -> Tensor:
+        size = (int(rows), int(columns), tokens.device)
+        if self._positions is None or self._positions[0] != size:
+            self._positions = (size, self._interpolate(self.network.embeddings, tokens, rows, columns))
+        return self._positions[1]
+
+
+def _cls_of_layer(layer: Any, tokens: Tensor) -> Tensor:
+    """Return what a layer makes of the first of its tokens: (B, N, dim) to (B, 1, dim)."""
+    attention = layer.attention
+    normed = layer.norm1(tokens)
+    query, key, value = (
+        project(part).unflatten(-1, (attention.num_attention_heads, -1)).transpose(1, 2)
+        for project, part in (
+            (attention.q_proj, normed[:, :1]),
+            (attention.k_proj, normed),
+            (attention.v_proj, normed),
+        )
+    )
+    seen = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+    first = tokens[:, :1] + layer.layer_scale1(attention.o_proj(seen))
+    return first + layer.layer_scale2(layer.mlp(layer.norm2(first)))
 
 
 def load_dinov2(weights: str | Path) -> tuple[ClsToken, int]:
-    """Return the network for `weights` (a `.pth` file, a folder, or a Hugging Face id) and its patch size in px.
+    """Return the network for `weights` (a file, a folder, or a Hugging Face id) and its patch size in px.
 
     Raises ModelError with the reason when they can't be found, read, or are not those of a DINOv2 with registers.
     """
     path = Path(weights)
+    if not (path.exists() or path.suffix in (".pth", ".pt", ".safetensors")):
+        path = hub_folder(str(weights))
     if path.is_dir():
-        state = _published(_read_folder(path), path)
-    elif path.is_file() or path.suffix in (".pth", ".pt"):
-        state = _official(read_state_dict(path), path)
-    else:
-        state = _published(_read_folder(_fetch(str(weights))), weights)
+        path = path / SAFETENSORS
+    state = read_tensors(path)
+    state = _published(state) if path.suffix == ".safetensors" else _official(state, path)
     return _build(state, weights)
-
-
-def _fetch(spec: str) -> Path:
-    """Return the folder of a Hugging Face id in the local cache, downloading what is not there."""
-    from huggingface_hub import snapshot_download
-
-    name, _, revision = spec.partition("@")
-    files = ["config.json", "model.safetensors"]
-    try:
-        for offline in (True, False):
-            try:
-                found = Path(
-                    snapshot_download(name, revision=revision or None, allow_patterns=files, local_files_only=offline)
-                )
-            except Exception:
-                if not offline:
-                    raise
-                continue
-            if (found / files[1]).is_file():
-                return found
-    except Exception as error:  # the hub raises many kinds: no network, no such id, no permission
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(
-            f"weights {spec}: neither in the local Hugging Face cache nor to be downloaded ({reason}); "
-            "give a folder or the official .pth file as weights"
-        ) from error
-    raise ModelError(f"weights {spec}: it holds no {files[1]}")
-
-
-def _read_folder(folder: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    path = folder / "model.safetensors"
-    if not path.is_file():
-        raise ModelError(f"{folder}: no model.safetensors in it")
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{path}: not a readable weights file, or a truncated one ({error})") from error
 
 
 def _official(state: dict[str, Tensor], source: str | Path) -> dict[str, Tensor]:
@@ -127,14 +124,12 @@ def _official(state: dict[str, Tensor], source: str | Path) -> dict[str, Tensor]
     return found
 
 
-def _published(state: dict[str, Tensor], source: str | Path) -> dict[str, Tensor]:
+def _published(state: dict[str, Tensor]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for name, value in state.items():
         for pattern, replacement in _PUBLISHED:
             name = re.sub(pattern, replacement, name)
         found[name] = value.float()
-        if not torch.isfinite(found[name]).all():
-            raise ModelError(f"{source}: tensor {name} has non-finite values")
     return found
 
 

@@ -65,6 +65,8 @@ class _Block(nn.Module):
 class EfficientNetLite0(nn.Module):
     """Features and ImageNet classes of EfficientNet-Lite0. Meant for inference only (eval mode, no gradients)."""
 
+    dim = FEATURES
+
     def __init__(self) -> None:
         super().__init__()
         self._conv_stem = SameConv2d(3, 32, 3, 2, bias=False)

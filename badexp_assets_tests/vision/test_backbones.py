@@ -7,8 +7,7 @@ from safetensors.torch import save_file
 
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.vision import BACKBONES, Backbone, load_backbone
-from badexp_assets.vision.backbones import read_state_dict
-from badexp_assets.vision.efficientnet import EfficientNetLite0
+from badexp_assets.vision.state_dicts import read_state_dict
 
 
 @pytest.fixture(scope="module")
@@ -135,28 +134,6 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         load_backbone("resnet")
     with pytest.raises(InputError, match="device 'toaster'"):
         load_backbone("efficientnet_lite0", device="toaster")
-
-
-def test_folding_batch_normalisation_does_not_change_efficientnet(lite: Backbone, lite_file: Path) -> None:
-    model = EfficientNetLite0()
-    model.load_state_dict(read_state_dict(lite_file))
-    model.eval()
-    for size in ((64, 96), (63, 33)):  # odd sizes: the SAME padding changes sides
-        with torch.no_grad():
-            plain = model(images(2, *size))
-        assert torch.allclose(lite.embed(images(2, *size)), plain, atol=1e-4)
-
-
-def test_efficientnet_is_deterministic_and_a_vector_does_not_depend_on_its_batch(lite: Backbone) -> None:
-    batch = images(5, 512, 256)
-    vectors = lite.embed(batch)
-    assert vectors.shape == (5, 1280)
-    assert vectors.dtype == torch.float32
-    assert torch.equal(vectors, lite.embed(batch))
-    for i in (0, 4):
-        assert torch.allclose(lite.embed(batch[i : i + 1])[0], vectors[i], atol=1e-5)
-    assert torch.allclose(lite.embed(batch.flip(0)).flip(0), vectors, atol=1e-5)
-    assert lite.embed(batch[:0]).shape == (0, 1280)
 
 
 def test_efficientnet_recognises_a_palace_and_a_daisy_so_weights_padding_and_normalisation_are_right(

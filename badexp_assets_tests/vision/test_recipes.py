@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.vision import Backbone, Embedder, Recipe, load_backbone, load_recipe
+from badexp_assets.vision.engines import TorchEngine
 
 SKY, NOISE = 200.0, 10.0
 
@@ -193,7 +195,8 @@ def test_an_image_that_can_not_be_prepared_costs_only_itself(lite: Backbone, sca
 def test_a_vector_that_is_not_finite_is_an_error_that_names_its_image(lite: Backbone, scaled: Recipe) -> None:
     model = copy.deepcopy(lite.model)
     model._conv_head.bias.data[7] = float("nan")
-    embedder = Embedder(replace(lite, model=model), scaled, batch_size=2)
+    engine = TorchEngine(model, torch.device("cpu"), "float32")
+    embedder = Embedder(replace(lite, model=model, engine=engine), scaled, batch_size=2)
     embedder.add("first", sky_image(), None, SKY, NOISE)
     with pytest.raises(ModelError, match=r"non-finite vector for 'first' \(2 of a batch of 2\)"):
         embedder.add("second", sky_image(), None, SKY, NOISE)

@@ -1,0 +1,138 @@
+"""How a network runs: on processors through OpenVINO, elsewhere through PyTorch, on one device or on several."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from badexp_assets.errors import InputError
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+# Pixels that eager PyTorch takes at once on a processor: activations of larger batches leave the caches and are mapped
+# anew for every layer.
+_CPU_PIXELS = 512 * 256
+
+
+class Engine(Protocol):
+    """Turns float32 images (B, 3, H, W) on the CPU into float32 vectors (B, dim) there, image by image."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return the vectors, in the order of the images."""
+
+
+def find_devices(device: str) -> list[torch.device]:
+    """Return the devices that `device` names: "auto" (all GPUs, else the CPU), or PyTorch's names with commas between.
+
+    "cuda:0,cuda:1" are two GPUs, "cuda" is the first. Raises InputError for one that can't be used.
+    """
+    if device == "auto":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        return [torch.device("cuda", i) for i in range(count)] or [torch.device("cpu")]
+    found = []
+    for name in device.split(","):
+        try:
+            found.append(torch.device(name.strip()))
+            torch.empty(0, device=found[-1])
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(f"device {device!r} can't be used: {str(error).splitlines()[0]}") from error
+    return found
+
+
+def choose_precision(precision: str, family: str, devices: Sequence[torch.device]) -> str:
+    """Return "float32" or "bfloat16" for `precision` (one of PRECISIONS); "auto" is bfloat16 for DINOv2 on GPUs only.
+
+    EfficientNet stays float32: in bfloat16 its vectors move by 2 %, those of DINOv2 by less than 1 %.
+    Raises InputError for another name.
+    """
+    if precision not in PRECISIONS:
+        raise InputError(f"precision {precision!r} found; {', '.join(PRECISIONS)} allowed")
+    if precision == "auto":
+        on_gpus = all(device.type == "cuda" for device in devices)
+        return "bfloat16" if family == "dinov2" and on_gpus else "float32"
+    return precision
+
+
+def make_engine(model: nn.Module, devices: Sequence[torch.device], precision: str) -> Engine:
+    """Return what runs `model` (in evaluation mode, on the CPU) on all `devices`."""
+    engines = [_engine(model, device, precision) for device in devices]
+    return engines[0] if len(engines) == 1 else DeviceGroup(engines)
+
+
+def _engine(model: nn.Module, device: torch.device, precision: str) -> Engine:
+    if device.type == "cpu" and importlib.util.find_spec("openvino"):
+        from badexp_assets.vision.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(model, precision)
+    return TorchEngine(model if device.type == "cpu" else copy.deepcopy(model), device, precision)
+
+
+class TorchEngine:
+    """Eager PyTorch on one device.
+
+    bfloat16 is autocast: products in bfloat16, sums along the layers and norms in float32. On a GPU a batch goes
+    through at once; when its memory does not suffice, in halves, and the number that fitted is remembered.
+    """
+
+    def __init__(self, model: nn.Module, device: torch.device, precision: str) -> None:
+        self.model = model.to(device)
+        self.device = device
+        self._half = precision == "bfloat16"
+        self._most: dict[tuple[int, int], int] = {}
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return (B, dim) float32 vectors on the CPU. Raises PyTorch's OutOfMemoryError when one image is too much."""
+        if self.device.type == "cuda":
+            images = images.pin_memory()  # so that the copies below do not wait for the network
+        vectors: list[Tensor] = []
+        done = 0
+        while done < len(images):
+            piece = images[done : done + self._together(images)]
+            try:
+                vectors.append(self._run(piece))
+            except torch.OutOfMemoryError:
+                if len(piece) == 1:
+                    raise
+                self._most[_size(images)] = len(piece) // 2
+                if self.device.type == "cuda":
+                    torch.cuda.empty_cache()
+                continue
+            done += len(piece)
+        return torch.cat(vectors).cpu()
+
+    def _together(self, images: Tensor) -> int:
+        rows, columns = _size(images)
+        usual = max(1, _CPU_PIXELS // (rows * columns)) if self.device.type == "cpu" else len(images)
+        return self._most.get((rows, columns), usual)
+
+    def _run(self, piece: Tensor) -> Tensor:
+        piece = piece.to(self.device, non_blocking=True, memory_format=torch.channels_last)
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
+            return self.model(piece).float()
+
+
+class DeviceGroup:
+    """Several engines side by side: each takes an equal share of a batch, in a thread of its own."""
+
+    def __init__(self, engines: Sequence[Engine]) -> None:
+        self.engines = list(engines)
+        self._threads = ThreadPoolExecutor(len(self.engines), thread_name_prefix="device")
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return (B, dim) float32 vectors on the CPU, in the order of the images; an error of one engine is raised."""
+        shares = images.tensor_split(len(self.engines))
+        work = [
+            self._threads.submit(engine, share)
+            for engine, share in zip(self.engines, shares, strict=True)
+            if len(share)
+        ]
+        return torch.cat([one.result() for one in work])
+
+
+def _size(images: Tensor) -> tuple[int, int]:
+    return images.shape[2], images.shape[3]

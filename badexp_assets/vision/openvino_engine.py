@@ -1,0 +1,88 @@
+"""Networks on processors through OpenVINO: layers fused, memory planned once, bfloat16 where the processor has it."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from badexp_assets.errors import InputError
+
+_SIZES_KEPT = 2
+_TRACING = threading.Lock()  # PyTorch traces one module at a time
+
+
+class OpenVinoEngine:
+    """Runs a PyTorch module on the CPU, one image a request and several requests at a time.
+
+    A network is compiled for each image size (seconds) and the latest two are kept. A vector is the same to the bit
+    whatever batch its image comes in. As many threads as PyTorch would use. Raises InputError for bfloat16 on a
+    processor without it.
+    """
+
+    def __init__(self, model: nn.Module, precision: str) -> None:
+        import openvino
+
+        self._model = model
+        self._core = openvino.Core()
+        kinds = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision == "bfloat16" and "BF16" not in kinds:
+            raise InputError(f"precision 'bfloat16': this processor has {', '.join(kinds)}; use 'float32' or 'auto'")
+        self._options = {
+            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "ENABLE_CPU_PINNING": False,  # two processes would be pinned to the same cores
+        }
+        self._compiled: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return (B, dim) float32 vectors."""
+        queue = self._queue(tuple(images.shape[1:]))
+        vectors: list[np.ndarray] = [np.empty(0, np.float32)] * len(images)
+
+        def keep(request: Any, index: int) -> None:
+            vectors[index] = request.get_output_tensor().data[0].copy()
+
+        queue.set_callback(keep)
+        pixels = images.numpy()
+        for index in range(len(images)):
+            queue.start_async({0: pixels[index : index + 1]}, index)
+        queue.wait_all()
+        return torch.from_numpy(np.stack(vectors))
+
+    def _queue(self, shape: tuple[int, ...]) -> Any:
+        """Return the requests of the network compiled for images of `shape`."""
+        import openvino
+
+        if shape in self._compiled:
+            self._compiled.move_to_end(shape)
+        else:
+            network = self._core.compile_model(self._convert(shape), "CPU", self._options)
+            self._compiled[shape] = openvino.AsyncInferQueue(network)
+            if len(self._compiled) > _SIZES_KEPT:
+                self._compiled.popitem(last=False)
+        return self._compiled[shape]
+
+    def _convert(self, shape: tuple[int, ...]) -> Any:
+        """Translate the module for one image of `shape`: the interface below `openvino.convert_model`, which reports
+        usage to its makers where that has been allowed.
+        """
+        from openvino.frontend import FrontEndManager
+        from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+        example = torch.zeros(1, *shape)
+        with _TRACING, torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # sizes become constants, as they should
+            self._model(example)  # what modules keep for a size is computed outside the trace
+            traced = torch.jit.trace(self._model, example, check_trace=False)
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        decoder = TorchScriptPythonDecoder(traced)  # named: the frontend does not keep it alive
+        network = frontend.convert(frontend.load(decoder))
+        network.reshape([1, *shape])
+        return network

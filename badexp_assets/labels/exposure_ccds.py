@@ -43,7 +43,9 @@ def find_ccds(lines: pd.DataFrame, survey_ccds: pd.DataFrame | None, camera: Cam
     whole = (lines["ccdnum"] < 0).to_numpy()
     expnums = np.unique(lines["expnum"].to_numpy()[whole])
     surveyed = _surveyed(expnums, survey_ccds)
-    left = np.setdiff1d(np.arange(len(expnums)), surveyed >> _CCDNUM_BITS)
+    elsewhere = np.ones(len(expnums), dtype=bool)
+    elsewhere[surveyed >> _CCDNUM_BITS] = False
+    left = np.flatnonzero(elsewhere)
     dated = lines.loc[lines["expnum"].isin(expnums[left]) & lines["night"].notna(), ["expnum", "night"]]
     dated = dated.drop_duplicates("expnum")
     keys = [surveyed]
@@ -71,7 +73,8 @@ def _surveyed(expnums: NDArray[np.int64], survey_ccds: pd.DataFrame | None) -> _
     place = pd.Index(expnums).get_indexer(pd.Index(survey_ccds["expnum"].to_numpy(dtype="int64")))
     there = np.flatnonzero(place >= 0)
     ccdnum = survey_ccds["ccdnum"].to_numpy(dtype="int64")[there]
-    return np.unique((place[there] << _CCDNUM_BITS) | ccdnum)
+    keys = np.sort((place[there] << _CCDNUM_BITS) | ccdnum)
+    return keys[np.diff(keys, prepend=-1) > 0]  # np.unique would hash them first
 
 
 def _product(places: NDArray[np.int64], ccdnums: list[int]) -> _Keys:

@@ -198,7 +198,7 @@ def _layout(
         scale, zero = float(column.bscale or 1), float(column.bzero or 0)
         null = int(column.null) if isinstance(column.null, int) else None
         fields[key] = _Field(names[key], str(column.format).endswith("L"), scale, zero, null)
-    wanted = {
+    wanted: Any = {
         "names": [field.name for field in fields.values()],
         "formats": [row[field.name] for field in fields.values()],
         "offsets": [row.fields[field.name][1] for field in fields.values()],
@@ -213,6 +213,7 @@ def _values(stored: NDArray[Any], field: _Field) -> NDArray[Any] | pd.Categorica
     if field.logical:
         return stored == ord("T")
     values = stored.astype(stored.dtype.newbyteorder("="))
+    scaled: NDArray[Any] = values
     whole = values.dtype.kind in "iu" and field.scale == 1 and field.zero == int(field.zero)
     if whole and field.zero == _UNSIGNED:
         scaled = values.astype("int64").view("uint64") ^ np.uint64(_UNSIGNED)
@@ -220,8 +221,6 @@ def _values(stored: NDArray[Any], field: _Field) -> NDArray[Any] | pd.Categorica
         scaled = values.astype("int64") + int(field.zero)
     elif (field.scale, field.zero) != (1, 0):
         scaled = field.zero + field.scale * values.astype("float64")
-    else:
-        scaled = values
     undefined = values == field.null if field.null is not None and values.dtype.kind in "iu" else None
     return scaled if undefined is None or not undefined.any() else np.where(undefined, np.nan, scaled)
 

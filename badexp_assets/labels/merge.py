@@ -200,5 +200,11 @@ def _contradictions(lines: pd.DataFrame, blocks: list[_Images]) -> pd.DataFrame:
     )
 
 
-def _taken(texts: pd.Series, rows: NDArray[np.int64]) -> pd.Series:
-    return texts.take(rows).reset_index(drop=True).cat.remove_unused_categories()
+def _taken(texts: pd.Series, rows: NDArray[np.int64]) -> pd.Categorical:
+    """Categories of some rows, without those that do not occur there."""
+    codes, categories = texts.cat.codes.to_numpy()[rows], texts.cat.categories
+    used = np.zeros(len(categories) + 1, dtype=bool)  # the last one is for null, code -1
+    used[codes] = True
+    place = np.where(used, np.cumsum(used) - 1, -1)
+    place[-1] = -1
+    return pd.Categorical.from_codes(place.astype(codes.dtype)[codes], categories[used[:-1]])

@@ -44,7 +44,9 @@ def read_survey(files: LabelFiles, camera: Camera) -> pd.DataFrame:
         counts.append(found)
         tables.append(columns)
     sizes = [found["kept"] for found in counts]
-    both = _concatenated(tables) if tables else dict(empty_table(SCHEMAS["survey_ccds"]).items())
+    if not tables:
+        tables = [{str(name): values for name, values in empty_table(SCHEMAS["survey_ccds"]).items()}]
+    both = _concatenated(tables)
     both["file"] = pd.Series(categorical(np.repeat(np.arange(len(names), dtype="int16"), sizes), names))
     rows = _first_of_each(both)
     if rows is not None:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pandas as pd
@@ -124,10 +124,10 @@ def categorical(codes: NDArray[np.integer], texts: Sequence[str]) -> pd.Categori
     return pd.Categorical.from_codes(codes, pd.Index(unique, dtype="str"))
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> BinaryIO:
     with open(path, "rb") as file:
         packed = file.read(2) == _GZIP
-    return _Gzip(path) if packed else open(path, "rb")
+    return cast(BinaryIO, _Gzip(path)) if packed else open(path, "rb")
 
 
 class _Gzip(gzip.GzipFile):

@@ -23,7 +23,7 @@ class MergedLabels:
     """Labels, one row per CCD image (`bad_ccd_labels`); what was counted; and the lines that contradict each other.
 
     `contradictions`: expnum, ccdnum, source, category, reason, file, line and holds (bool: this line gave the label) of
-    every line of a CCD image whose lines name different categories. Text columns of both tables are categorical.
+    every line of a CCD image whose lines name different categories. Text columns of `table` are categorical.
     """
 
     table: pd.DataFrame
@@ -193,7 +193,10 @@ def _contradictions(lines: pd.DataFrame, blocks: list[_Images]) -> pd.DataFrame:
         {
             "expnum": lines["expnum"].to_numpy()[line],
             "ccdnum": np.concatenate([block.ccdnum[block.against[0]] for block in blocks]),
-            **{name: _taken(lines[name], line) for name in ("source", "category", "reason", "file")},
+            **{
+                name: pd.Series(_taken(lines[name], line)).astype("str")
+                for name in ("source", "category", "reason", "file")
+            },
             "line": lines["line"].to_numpy()[line],
             "holds": line == held,
         }

@@ -71,11 +71,14 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             context.step_context.add_asset_metadata(rows, asset_key=context.asset_key, partition_key=night)
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame | NightTables:
-        """Read the table; for a nightly asset, give access to the nights that the reader depends on."""
+        """Read the table; for a nightly asset, give access to the nights that the reader depends on.
+
+        A reader that needs some columns of a large table says so: `dg.AssetIn(metadata={"columns": [...]})`.
+        """
         home = self.survey.settings().home
         asset = context.asset_key.path[-1]
         if not context.has_asset_partitions:
-            return read_table(home.table(asset))
+            return read_table(home.table(asset), (context.definition_metadata or {}).get("columns"))
         return NightTables(asset, home.tables / asset, context.asset_partition_keys)
 
 

@@ -13,12 +13,11 @@ from badexp_assets.labels.files import (
     read_decals,
     read_delve,
     read_des,
-    read_survey,
 )
 from badexp_assets.labels.merge import MergedLabels, merge_labels
 from badexp_assets.labels.paper import paper_comparison
 from badexp_assets.labels.remote import shown
-from badexp_assets.labels.survey_ccds import read_survey_ccds
+from badexp_assets.labels.survey_ccds import read_survey, read_survey_ccds
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 

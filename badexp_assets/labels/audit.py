@@ -10,9 +10,10 @@ from typing import Any, Protocol
 import pandas as pd
 
 from badexp_assets.errors import BadExpError
-from badexp_assets.labels.files import KINDS, LabelFiles, read_decals, read_delve, read_des, read_survey
+from badexp_assets.labels.files import KINDS, LabelFiles, read_decals, read_delve, read_des
 from badexp_assets.labels.merge import merge_labels
 from badexp_assets.labels.paper import paper_comparison
+from badexp_assets.labels.survey_ccds import read_survey
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.text import label_lines
 from badexp_assets.survey.cameras import Camera
@@ -99,7 +100,7 @@ def audit_labels(
         counts[name] = {"lines": found["rows"], "ignored": found["rows"] - found["kept"], "unmatched": 0}
     for problem in survey.attrs["problems"]:
         name = next(files.relative(path) for path in files.survey if problem.startswith(f"{path}:"))
-        counts[name] = {"unmatched": 1}
+        counts.setdefault(name, {})["unmatched"] = 1
         unmatched.append((name, 0, "", problem))
     for path in files.verdicts if read_verdicts else ():
         rows, findings = _verdicts(path, taxonomy, read_verdicts)

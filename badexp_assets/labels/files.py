@@ -17,7 +17,6 @@ from badexp_assets.labels.exclude_list import is_list_name, read_exclude_list
 from badexp_assets.labels.exclude_table import read_exclude_table
 from badexp_assets.labels.mirror import read_source
 from badexp_assets.labels.remote import check_protocol, full_name, is_url, normal_source, shown
-from badexp_assets.labels.survey_ccds import read_survey_ccds
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.survey.cameras import Camera, load_camera
 from badexp_assets.tables.schemas import SCHEMAS
@@ -190,34 +189,6 @@ def read_delve(files: LabelFiles, camera: Camera | None = None, taxonomy: Taxono
         lambda path: read_exclude_list(path, camera, taxonomy).assign(plver=None),
         ("night",),
     )
-
-
-def read_survey(files: LabelFiles, camera: Camera) -> pd.DataFrame:
-    """All CCD tables as one `survey_ccds` table, each (expnum, ccdnum) once.
-
-    Of several rows of a CCD image one with an E(B-V) is kept, else the first. `table.attrs["problems"]` lists files
-    that can't be used, one line each; `table.attrs["counts"]` what was left out, per file.
-    """
-    tables, problems, counts = [], [], {}
-    for path in files.survey:
-        try:
-            table = read_survey_ccds(path, camera)
-        except BadExpError as error:
-            problems.append(str(error))
-            continue
-        counts[files.relative(path)] = table.attrs.pop("counts")
-        tables.append(table.assign(file=files.relative(path)))
-    columns = SCHEMAS["survey_ccds"].column_names
-    filled = [t for t in tables if len(t)]
-    both = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame({c: [] for c in columns})
-    if len(filled) > 1:
-        order = both["ebv"].isna().astype("int8").sort_values(kind="stable").index
-        both = both.loc[order].drop_duplicates(["expnum", "ccdnum"]).sort_values(["expnum", "ccdnum"])
-    else:
-        both = both.drop_duplicates(["expnum", "ccdnum"])
-    both = both[columns].reset_index(drop=True)
-    both.attrs = {"problems": problems, "counts": counts}
-    return both
 
 
 def _read_all(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from badexp_assets.labels.exposure_ccds import ExposureCcds, find_ccds
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.tables.schemas import SCHEMAS
 
-_COLUMNS = ["expnum", "ccdnum", "category", "source", "reason", "plver", "file", "line", "night"]
-_KEY = ["expnum", "ccdnum"]
+_TEXTS = ["category", "source", "reason", "plver", "file", "night"]
+_CELLS = 2**22  # of the grid of exposures and CCDs that is resolved at once
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class MergedLabels:
     """Labels, one row per CCD image (`bad_ccd_labels`); what was counted; and the lines that contradict each other.
 
     `contradictions`: expnum, ccdnum, source, category, reason, file, line and holds (bool: this line gave the label) of
-    every line of a CCD image whose lines name different categories.
+    every line of a CCD image whose lines name different categories. Text columns of `table` are categorical.
     """
 
     table: pd.DataFrame
@@ -37,19 +40,21 @@ def merge_labels(
     camera: Camera,
     taxonomy: Taxonomy,
 ) -> MergedLabels:
-    """Merge the label tables (and `reviewed_reject_list`) into one label per CCD image.
+    """Merge the label tables (and `reviewed_reject_list`) into one label per CCD image, by exposure and CCD.
 
-    A line for a whole exposure stands for its CCDs in `survey_ccds`; for an exposure that is not there, for the CCDs
-    alive on its night; when no source gives the night, for the CCDs of the camera that were never dead.
+    A line for a whole exposure stands for its CCDs in `survey_ccds` (of which only expnum and ccdnum are used); for an
+    exposure that is not there, for the CCDs alive on its night; when no source gives the night, for the CCDs of the
+    camera that were never dead.
 
     Of several lines on one CCD image the one holds that comes first by: the taxonomy's precedence of sources; a line
     that names the CCD before one for the whole exposure; a trained category before an extra one; file and line.
-    Reviewed rows whose category the taxonomy does not know are left out and counted.
+    Reviewed rows whose category the taxonomy does not know are left out and counted. plver is that of the line.
+
+    Whole exposures are never written out as text: lines are resolved as integers, some exposures at a time.
     """
     counts: dict[str, int] = {}
-    sources = {"decals": decals, "des": des, "delve": delve}
     parts = []
-    for name, table in sources.items():
+    for name, table in {"decals": decals, "des": des, "delve": delve}.items():
         counts[f"{name}_lines"] = len(table)
         for status in ("label", "ignored", "unmatched"):
             counts[f"{name}_{status}"] = int((table["status"] == status).sum())
@@ -62,95 +67,147 @@ def merge_labels(
             line=np.arange(1, len(reviewed) + 1), file="reviewed_reject_list", reason=reviewed["rule"]
         )
         parts.append(_tidy(rejected[known.to_numpy(dtype=bool)], "review"))
-    parts = [p for p in parts if len(p)]
-    lines = pd.concat(parts, ignore_index=True) if parts else _tidy(decals.iloc[:0], "decals")
-    lines = _expand(lines, survey_ccds, camera, counts)
-    return _resolve(lines, taxonomy, counts)
+    lines = _joined(parts)
+    ccds = find_ccds(lines, survey_ccds, camera)
+    return _resolve(_by_precedence(lines, taxonomy), ccds, counts | ccds.counts)
 
 
 def _tidy(table: pd.DataFrame, source: str) -> pd.DataFrame:
-    tidy = pd.DataFrame(
-        {
-            c: (table[c] if c in table else pd.Series(None, index=table.index, dtype=object)).astype(object)
-            for c in _COLUMNS
-            if c != "source"
-        }
-    )
-    tidy["source"] = source
-    tidy["expnum"] = tidy["expnum"].astype("int64")
-    tidy["ccdnum"] = pd.to_numeric(tidy["ccdnum"], errors="coerce").astype("float64")
-    tidy["line"] = tidy["line"].astype("int64")
-    return tidy[_COLUMNS].reset_index(drop=True)
-
-
-def _expand(
-    lines: pd.DataFrame, survey_ccds: pd.DataFrame | None, camera: Camera, counts: dict[str, int]
-) -> pd.DataFrame:
-    whole = lines["ccdnum"].isna()
-    lines["whole_exposure"] = whole
-    wanted = pd.Index(lines.loc[whole, "expnum"].unique())
-    pairs = []
-    in_survey = pd.Index([], dtype="int64")
-    if survey_ccds is not None and len(survey_ccds):
-        there = survey_ccds.loc[survey_ccds["expnum"].isin(wanted), _KEY].drop_duplicates()
-        in_survey = pd.Index(there["expnum"].unique())
-        pairs.append(there)
-    rest = wanted.difference(in_survey)
-    dated = lines[lines["expnum"].isin(rest) & lines["night"].notna()]
-    night = dated.drop_duplicates("expnum").set_index("expnum")["night"]
-    for value, group in night.groupby(night):
-        pairs.append(_product(group.index, [ccd.ccdnum for ccd in camera.alive(str(value))]))
-    undated = rest.difference(night.index)
-    ever_dead = {d.ccdname for d in camera.dead}
-    pairs.append(_product(undated, [c.ccdnum for c in camera.ccds if c.ccdname not in ever_dead]))
-    counts |= {
-        "whole_exposure_lines": int(whole.sum()),
-        "whole_exposures": len(wanted),
-        "expanded_by_survey_ccds": len(in_survey),
-        "expanded_by_night": len(night),
-        "expanded_by_camera": len(undated),
+    """Lines of a source: expnum, ccdnum (-1: the whole exposure), line, and the text columns as categoricals."""
+    ccdnum = pd.to_numeric(table["ccdnum"], errors="coerce").astype("float64")
+    columns: dict[str, pd.Series] = {
+        "expnum": table["expnum"].astype("int64"),
+        "ccdnum": ccdnum.fillna(-1).astype("int16"),
+        "line": table["line"].astype("int64"),
     }
-    ccds = pd.concat([p for p in pairs if len(p)] or pairs, ignore_index=True).astype({"expnum": "int64"})
-    expanded = lines[whole].drop(columns="ccdnum").merge(ccds, on="expnum", how="inner")
-    both = pd.concat([p for p in (lines[~whole], expanded) if len(p)] or [lines], ignore_index=True)
-    return both.astype({"ccdnum": "int16", "whole_exposure": bool})
+    for name in _TEXTS:
+        values = table[name] if name in table else pd.Series(None, index=table.index, dtype="str")
+        columns[name] = values.astype("str").astype("category")
+    columns["source"] = pd.Series(source, index=table.index, dtype="str").astype("category")
+    return pd.DataFrame(columns)
 
 
-def _product(expnums: pd.Index, ccdnums: list[int]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {"expnum": np.repeat(expnums.to_numpy(dtype="int64"), len(ccdnums)), "ccdnum": ccdnums * len(expnums)}
+def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    columns: dict[str, object] = {c: np.concatenate([part[c] for part in parts]) for c in ("expnum", "ccdnum", "line")}
+    for name in _TEXTS:
+        columns[name] = pd.api.types.union_categoricals([part[name] for part in parts], sort_categories=True)
+    return pd.DataFrame(columns, copy=False)
+
+
+def _by_precedence(lines: pd.DataFrame, taxonomy: Taxonomy) -> pd.DataFrame:
+    """The lines in such an order that of several on one CCD image the first one holds."""
+    rank = {source: i for i, source in enumerate(taxonomy.precedence)}
+    keys = (
+        lines["source"].cat.rename_categories(rank).astype("int8"),
+        lines["ccdnum"] < 0,
+        ~lines["category"].isin(taxonomy.categories),
+        lines["file"].cat.codes,  # the categories are sorted
+        lines["line"],
     )
+    return lines.take(np.lexsort([key.to_numpy() for key in reversed(keys)])).reset_index(drop=True)
 
 
-def _resolve(lines: pd.DataFrame, taxonomy: Taxonomy, counts: dict[str, int]) -> MergedLabels:
-    order = pd.DataFrame(
-        {
-            "expnum": lines["expnum"],
-            "ccdnum": lines["ccdnum"],
-            "source": lines["source"].map({s: i for i, s in enumerate(taxonomy.precedence)}),
-            "whole": lines["whole_exposure"],
-            "extra": ~lines["category"].isin(taxonomy.categories),
-            "file": lines["file"],
-            "line": lines["line"],
-        }
-    ).sort_values(["expnum", "ccdnum", "source", "whole", "extra", "file", "line"], kind="stable")
-    lines = lines.loc[order.index].reset_index(drop=True)
-    lines["holds"] = ~lines.duplicated(_KEY)
-    groups = lines.groupby(_KEY, sort=False)
-    lines["n_sources"] = groups["line"].transform("size").astype("int16")
-    lines["conflict"] = groups["category"].transform("nunique") > 1
-    held = lines[lines["holds"]].reset_index(drop=True)
-    table = held[SCHEMAS["bad_ccd_labels"].column_names].astype(
-        dict.fromkeys(("category", "source", "reason", "plver", "file"), "str") | {"conflict": bool}
+@dataclass(frozen=True)
+class _Images:
+    """CCD images with labels: the line that holds; how many lines there are; whether they disagree.
+
+    `against` has the lines of the images that disagree: their image and line, by image, the one that holds first.
+    """
+
+    expnum: NDArray[np.int64]
+    ccdnum: NDArray[np.int16]
+    line: NDArray[np.int64]
+    n_lines: NDArray[np.int64]
+    conflict: NDArray[np.bool_]
+    against: tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+def _resolve(lines: pd.DataFrame, ccds: ExposureCcds, counts: dict[str, int]) -> MergedLabels:
+    width = int(max(lines["ccdnum"].max(), ccds.ccdnums.max(initial=0))) + 1 if len(lines) else 1
+    blocks = [
+        _images(lines, rows, ccds, width) for rows in _blocks(lines["expnum"].to_numpy(), max(1, _CELLS // width))
+    ]
+    expnum, ccdnum, line, n_lines, conflict = (
+        np.concatenate([getattr(block, name) for block in blocks])
+        for name in ("expnum", "ccdnum", "line", "n_lines", "conflict")
     )
-    columns = ["expnum", "ccdnum", "source", "category", "reason", "file", "line", "holds"]
-    contradictions = lines.loc[lines["conflict"].astype(bool), columns].reset_index(drop=True)
+    values = {
+        "expnum": expnum,
+        "ccdnum": ccdnum,
+        "n_sources": np.minimum(n_lines, np.iinfo("int16").max).astype("int16"),
+        "conflict": conflict,
+        "whole_exposure": (lines["ccdnum"] < 0).to_numpy()[line],
+        "line": lines["line"].to_numpy()[line],
+    }
+    texts = {name: _taken(lines[name], line) for name in _TEXTS}
+    columns = SCHEMAS["bad_ccd_labels"].column_names
+    table = pd.DataFrame({name: values.get(name, texts.get(name)) for name in columns}, copy=False)
     counts |= {
-        "ccd_lines": len(lines),
+        "ccd_lines": int(n_lines.sum()),
         "ccds": len(table),
         "exposures": int(table["expnum"].nunique()),
-        "duplicate_lines": len(lines) - len(table),
-        "conflicts": int(table["conflict"].sum()),
+        "duplicate_lines": int(n_lines.sum()) - len(table),
+        "conflicts": int(conflict.sum()),
     }
     counts |= {f"category_{c}": int(n) for c, n in sorted(table["category"].value_counts().items())}
-    return MergedLabels(table, counts, contradictions)
+    return MergedLabels(table, counts, _contradictions(lines, blocks))
+
+
+def _blocks(expnum: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    """Yield rows of the lines, by exposure and in their order within each, for `size` exposures at a time."""
+    order = np.argsort(expnum, kind="stable")
+    starts = np.flatnonzero(np.diff(expnum[order], prepend=-1))[::size]
+    yield from np.split(order, starts[1:])
+
+
+def _images(lines: pd.DataFrame, rows: NDArray[np.int64], ccds: ExposureCcds, width: int) -> _Images:
+    """Resolve the lines `rows`, which are by exposure and by precedence within each; all CCDs are below `width`."""
+    expnum, ccdnum = lines["expnum"].to_numpy()[rows], lines["ccdnum"].to_numpy()[rows]
+    whole = ccdnum < 0
+    sizes = np.ones(len(rows), dtype="int64")
+    sizes[whole], expanded = ccds.expand(expnum[whole])
+    line = np.repeat(rows, sizes)
+    ccd = np.repeat(ccdnum, sizes)
+    ccd[np.repeat(whole, sizes)] = expanded
+    # a dense grid of exposures and CCDs: no sorting
+    exposure, expnums = pd.factorize(np.repeat(expnum, sizes))
+    cell = exposure * width + ccd
+    n_lines = np.bincount(cell, minlength=len(expnums) * width)
+    held = np.full(len(n_lines), -1)
+    held[cell[::-1]] = line[::-1]  # of values for one cell the last one stays
+    category = lines["category"].cat.codes.to_numpy()
+    conflict = np.zeros(len(n_lines), dtype=bool)
+    conflict[cell[category[line] != category[held[cell]]]] = True
+    there = np.flatnonzero(held >= 0)
+    disagree = np.flatnonzero(conflict[cell])
+    disagree = disagree[np.argsort(cell[disagree], kind="stable")]
+    image = np.searchsorted(there, cell[disagree])
+    found = expnums[there // width], (there % width).astype("int16"), held[there], n_lines[there], conflict[there]
+    return _Images(*found, against=(image, line[disagree]))
+
+
+def _contradictions(lines: pd.DataFrame, blocks: list[_Images]) -> pd.DataFrame:
+    line = np.concatenate([block.against[1] for block in blocks])
+    held = np.concatenate([block.line[block.against[0]] for block in blocks])
+    return pd.DataFrame(
+        {
+            "expnum": lines["expnum"].to_numpy()[line],
+            "ccdnum": np.concatenate([block.ccdnum[block.against[0]] for block in blocks]),
+            **{
+                name: pd.Series(_taken(lines[name], line)).astype("str")
+                for name in ("source", "category", "reason", "file")
+            },
+            "line": lines["line"].to_numpy()[line],
+            "holds": line == held,
+        }
+    )
+
+
+def _taken(texts: pd.Series, rows: NDArray[np.int64]) -> pd.Categorical:
+    """Categories of some rows, without those that do not occur there."""
+    codes, categories = texts.cat.codes.to_numpy()[rows], texts.cat.categories
+    used = np.zeros(len(categories) + 1, dtype=bool)  # the last one is for null, code -1
+    used[codes] = True
+    place = np.where(used, np.cumsum(used) - 1, -1)
+    place[-1] = -1
+    return pd.Categorical.from_codes(place.astype(codes.dtype)[codes], categories[used[:-1]])

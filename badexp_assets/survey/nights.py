@@ -6,6 +6,10 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
 from badexp_assets.errors import InputError
 from badexp_assets.survey.cameras import Camera
 
@@ -25,6 +29,27 @@ def night_of(mjd_utc: float, camera: Camera) -> str:
     except (ValueError, OverflowError) as error:
         raise InputError(f"mjd_utc = {mjd_utc}: not a time in MJD") from error
     return (local.replace(tzinfo=None) - timedelta(hours=12)).date().isoformat()
+
+
+def nights_of(mjd: NDArray[np.float64], camera: Camera) -> pd.Categorical:
+    """Nights (`YYYY-MM-DD`) of times (n,) in MJD (UTC, d): local date on which the evening began.
+
+    A night lasts from local noon to local noon. Clock changes happen on the hour, so one look-up per hour is exact.
+    The times must be dates that `night_of` takes.
+    """
+    zone = ZoneInfo(camera.timezone)
+    place, hours = pd.factorize(np.floor(np.asarray(mjd, dtype=float) * 24).astype(np.int64))
+    offsets = np.array([_offset(int(h), zone) for h in hours])
+    local = np.asarray(mjd, dtype=float) + (offsets[place] if len(hours) else 0.0)
+    codes, days = pd.factorize(np.floor(local - 0.5).astype(np.int64), sort=True)
+    names = (np.datetime64(_MJD_EPOCH.date(), "D") + days).astype(str)
+    return pd.Categorical.from_codes(codes, pd.Index(names, dtype="str"))
+
+
+def _offset(hour: int, zone: ZoneInfo) -> float:
+    """Local time less UTC, in days, at an hour counted from the start of MJD."""
+    shift = (_MJD_EPOCH + timedelta(hours=hour)).astimezone(zone).utcoffset()
+    return shift.total_seconds() / 86400 if shift is not None else 0.0
 
 
 def night_from_folder(name: str) -> str | None:

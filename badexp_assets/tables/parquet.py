@@ -35,8 +35,10 @@ _SCALARS = {
     "bool": pa.bool_(),
     "string": pa.string(),
     "binary": pa.binary(),
+    "dictionary": pa.dictionary(pa.int32(), pa.string()),
 }
-_EMPTY = {name: name if name != "string" else "str" for name in _SCALARS if name != "binary"}
+_EMPTY = {name: name for name in _SCALARS} | {"string": "str", "binary": "object", "dictionary": "category"}
+_PIECE = 2**20  # rows that are converted and written at once
 _TEMPORARY = ".part"
 _STALE = 2 * 86400.0  # seconds; a run lasts a day at most (max_runtime_seconds of the instance)
 
@@ -151,6 +153,10 @@ def _array(values: Any, type_: str) -> pa.Array | pa.ChunkedArray:
         target = _SCALARS[type_]
         if isinstance(values, pa.ChunkedArray):
             return values.cast(target)
+        if pa.types.is_dictionary(target):
+            array = pa.Array.from_pandas(values)
+            coded = array if pa.types.is_dictionary(array.type) else array.cast(pa.string()).dictionary_encode()
+            return coded.cast(target)
         if pa.types.is_integer(target) and pd.api.types.is_float_dtype(values.dtype):
             values = values.astype("Int64")  # refuses fractions; NaN becomes null
         return pa.Array.from_pandas(values, type=target)
@@ -201,9 +207,10 @@ class TableWriter:
 
     def write(self, piece: pd.DataFrame | pa.Table) -> None:
         """Append rows; every piece has the columns and list lengths of the first."""
-        if len(piece):
+        for start in range(0, len(piece), _PIECE):
+            rows = piece.slice(start, _PIECE) if isinstance(piece, pa.Table) else piece.iloc[start : start + _PIECE]
             try:
-                self._append(to_arrow(piece, self.schema))
+                self._append(to_arrow(rows, self.schema))
             except OSError as error:  # named here: the block may write several tables
                 raise _not_written(self.path, error) from error
 

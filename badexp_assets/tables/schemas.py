@@ -6,12 +6,15 @@ Columns beyond these are allowed and kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: Arrow type name (`list<T>` is a fixed-size list), what it says, whether null is allowed."""
+    """One column: Arrow type name, what it says, whether null is allowed.
+
+    `list<T>` is a fixed-size list; `dictionary` is text of few different values, which reads as categorical.
+    """
 
     name: str
     type: str
@@ -80,19 +83,22 @@ SCHEMAS: dict[str, TableSchema] = {
             "a CCD image of the survey's CCD table",
             (
                 EXPNUM,
-                _c("ccdname", "string", "CCD name"),
+                _c("ccdname", "dictionary", "CCD name"),
                 _c("ccdnum", "int16", "CCD number, from the name and the camera"),
-                NIGHT,
-                FILTER,
+                replace(NIGHT, type="dictionary"),
+                replace(FILTER, type="dictionary"),
                 _c("mjd_obs", "float64", "start of the exposure, MJD (UTC, d)"),
-                _c("exptime", "float32", "exposure time, s"),
+                _c("exptime", "float32", "exposure time, s", nullable=True),
                 _c("fwhm", "float32", "seeing, px", nullable=True),
                 _c("ccdzpt", "float32", "zero point of the CCD, mag", nullable=True),
                 _c("ccdskycounts", "float32", "sky level, ADU/s", nullable=True),
                 _c("ccd_cuts", "int64", "legacypipe's cut bits; 0: none; null: no such column", nullable=True),
                 _c("ebv", "float32", "E(B-V), mag; null where not annotated", nullable=True),
-                _c("image_filename", "string", "path of the image in the archive", nullable=True),
-                _c("file", "string", "table it came from"),
+                _c("ra", "float64", "right ascension of the CCD's centre (else the boresight), deg", nullable=True),
+                _c("dec", "float64", "declination of the CCD's centre (else the boresight), deg", nullable=True),
+                _c("plver", "dictionary", "CP version of the image; null: no such column", nullable=True),
+                _c("image_filename", "dictionary", "path of the image in the archive", nullable=True),
+                _c("file", "dictionary", "table it came from"),
             ),
             ("expnum", "ccdnum"),
         ),

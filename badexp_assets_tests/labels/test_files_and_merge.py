@@ -18,9 +18,8 @@ from badexp_assets.labels import (
     read_survey,
     read_survey_ccds,
 )
-from badexp_assets.labels.survey_ccds import nights_of
 from badexp_assets.survey.cameras import load_camera
-from badexp_assets.survey.nights import night_of
+from badexp_assets.survey.nights import night_of, nights_of
 from badexp_assets.tables.parquet import read_table, to_arrow, write_table
 from badexp_assets.tables.schemas import SCHEMAS
 

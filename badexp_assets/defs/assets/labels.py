@@ -126,6 +126,7 @@ def survey_ccds(survey: SurveyResource) -> Iterator:
 
 
 @dg.asset(
+    ins={"survey_ccds": dg.AssetIn(metadata={"columns": ["expnum", "ccdnum"]})},
     **table_asset(
         "bad_ccd_labels",
         "One label per CCD with where it came from: whole-exposure lines are expanded to the CCDs that "

@@ -11,6 +11,7 @@ from badexp_assets.defs.resources import SurveyResource
 
 
 @dg.asset(
+    ins={"survey_ccds": dg.AssetIn(metadata={"columns": ["expnum", "ccd_cuts", "ebv", "ra", "dec"]})},
     **table_asset(
         "training_set",
         "CCD images to train and test on: labelled bad ones that were embedded, and good candidates from "

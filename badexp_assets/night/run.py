@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from badexp_assets.entropy import EntropyParams
     from badexp_assets.vision import Embedder
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """raised whenever the same pixels would give other tables"""
 
 

@@ -18,6 +18,7 @@ from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.fits_guard import check_headers
 from badexp_assets.survey.nights import night_of, parse_night
+from badexp_assets.survey.sky_position import sky_position
 
 MIN_EXPTIME = 29.0
 """an exposure is longer than this, s (legacypipe)"""
@@ -30,8 +31,8 @@ class ExposureHeader:
     """What the primary header says; None: the header does not say, or says NaN.
 
     expnum is None or any integer; `filter` is the band, the first word of FILTER; exptime in s, mjd_obs (UTC) in d,
-    `night` DTCALDAT, or the night of mjd_obs where that is missing. telra and teldec are text as written (HH:MM:SS and
-    DD:MM:SS), dimmsee in arcsec. `why_not` is the reason for which the exposure is not usable.
+    `night` DTCALDAT, or the night of mjd_obs where that is missing; ra and dec in degrees, both or neither; dimmsee in
+    arcsec. `why_not` is the reason for which the exposure is not usable.
     """
 
     expnum: int | None
@@ -46,8 +47,8 @@ class ExposureHeader:
     obstype: str | None
     wcscal: str | None
     scampflg: int | None
-    telra: str | None
-    teldec: str | None
+    ra: float | None
+    dec: float | None
     magzero: float | None
     dimmsee: float | None
     skysub: float | None
@@ -80,6 +81,7 @@ def parse_header(header: Mapping[str, Any], camera: Camera) -> ExposureHeader:
     mjd_obs = number_card(header, "MJD-OBS")
     if mjd_obs is None:
         mjd_obs = _mjd(text_card(header, "DATE-OBS"))
+    position = sky_position(header)
     return ExposureHeader(
         expnum=integer_card(header, "EXPNUM"),
         filter=band.split()[0] if band else None,
@@ -93,8 +95,8 @@ def parse_header(header: Mapping[str, Any], camera: Camera) -> ExposureHeader:
         obstype=text_card(header, "OBSTYPE"),
         wcscal=text_card(header, "WCSCAL"),
         scampflg=integer_card(header, "SCAMPFLG"),
-        telra=text_card(header, "TELRA"),
-        teldec=text_card(header, "TELDEC"),
+        ra=position[0] if position else None,
+        dec=position[1] if position else None,
         magzero=number_card(header, "MAGZERO"),
         dimmsee=number_card(header, "DIMMSEE"),
         skysub=number_card(header, "SKYSUB"),

@@ -152,6 +152,8 @@ SCHEMAS: dict[str, TableSchema] = {
                 _c("n_ccds_read", "int16", "CCDs that were read"),
                 _c("n_ccds_failed", "int16", "CCDs that could not be read"),
                 _c("airmass", "float64", "airmass", nullable=True),
+                _c("ra", "float64", "right ascension it points at, from the header, deg", nullable=True),
+                _c("dec", "float64", "declination it points at, from the header, deg", nullable=True),
                 _c("fingerprint", "string", "hash of name, size and modification time of its files"),
             ),
             ("expnum",),

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from dataclasses import dataclass
 
 import pandas as pd
 
 from badexp_assets.survey.draw import draw_ccds
+from badexp_assets.training import funnel as steps
+from badexp_assets.training.dust import ORIGINS, UNKNOWN, exposure_ebv
+from badexp_assets.training.funnel import Funnel
 from badexp_assets.training.params import TrainingParams
 from badexp_assets.training.split import priority
 
-if TYPE_CHECKING:
-    from badexp_assets.training.training_set import Funnel
+CUT_BITS = (1 << 19) - 1
+"""legacypipe's ccd_cuts 0 to 18, as in the paper; bit 19 says which reduction is wanted, and nothing of the image"""
+
+
+@dataclass(frozen=True)
+class GoodImages:
+    """(expnum, ccdnum) of all good candidates that were read, of those drawn from them, and warnings."""
+
+    candidates: pd.DataFrame
+    drawn: pd.DataFrame
+    warnings: tuple[str, ...]
 
 
 def choose_good(
@@ -22,38 +34,48 @@ def choose_good(
     survey_ccds: pd.DataFrame | None,
     params: TrainingParams,
     funnel: Funnel,
-) -> tuple[pd.DataFrame, list[str]]:
-    """Return (expnum, ccdnum) of the good images that were drawn, and warnings; every cut is added to the funnel.
+) -> GoodImages:
+    """Return the good images; every cut is added to the funnel.
 
     `read`: (expnum, ccdnum) of every CCD image that was read, so every count of CCDs is of images that can be used.
+    An exposure of which the survey table says nothing stays, and is counted in the note of the step.
     """
     warnings: list[str] = []
 
-    def keep(expnums: pd.Series, step: str, note: str = "") -> pd.Series:
-        funnel.add(f"good: {step}", read[read["expnum"].isin(expnums)], note)
-        return expnums
+    def keep(rows: pd.DataFrame, step: str, note: str = "") -> pd.DataFrame:
+        funnel.add(steps.GOOD, step, read[read["expnum"].isin(rows["expnum"])], note)
+        return rows
 
-    scored = exposures.loc[exposures["status"] == "scored", "expnum"]
-    left = keep(scored[scored.isin(read["expnum"])], "scored exposures with a CCD that was read")
-    left = keep(left[~left.isin(list(listed))], "in no list")
+    left = keep(exposures[exposures["expnum"].isin(read["expnum"])], "scored exposures with a CCD that was read")
+    left = keep(left[~left["expnum"].isin(list(listed))], "in no list")
     survey = survey_ccds if survey_ccds is not None and len(survey_ccds) else None
     if survey is not None:
-        survey = survey[survey["expnum"].isin(left)]
-    cuts = survey["ccd_cuts"].dropna() if survey is not None else pd.Series(dtype="Int64")
-    if survey is None or cuts.empty:
+        survey = survey[survey["expnum"].isin(left["expnum"])]
+    cuts = survey[["expnum", "ccd_cuts"]].dropna() if survey is not None else pd.DataFrame({"expnum": []})
+    if cuts.empty:
         warnings.append("no survey table gives ccd_cuts for these exposures: no cut on them")
     else:
-        cut = survey.loc[cuts.index[cuts != 0], "expnum"]
-        unknown = int((~left.isin(survey.loc[cuts.index, "expnum"])).sum())
-        left = keep(
-            left[~left.isin(cut)], "no ccd_cuts bit on any CCD", f"{unknown} exposures not in the survey table stay"
-        )
-    left = _cut_ebv(left, survey, params, keep, warnings)
-    chosen = sorted((int(e) for e in left), key=lambda e: priority(params.seed, e, "good"))[: params.good_exposures]
-    good = draw_per_exposure(read[read["expnum"].isin(chosen)], params.ccds_per_exposure, params.seed)
+        cut = cuts.loc[(cuts["ccd_cuts"].astype("int64") & CUT_BITS) != 0, "expnum"]
+        unknown = int((~left["expnum"].isin(cuts["expnum"])).sum())
+        note = f"{unknown} exposures not in the survey table stay"
+        left = keep(left[~left["expnum"].isin(cut)], "no ccd_cuts bit (0 to 18) on any CCD", note)
+    dust = exposure_ebv(left, survey, params.sfd_maps)
+    if dust["ebv"].isna().all():
+        known_by = "" if params.sfd_maps else ", and no SFD maps are given (option sfd_maps)"
+        warnings.append(f"no E(B-V) is known for these exposures{known_by}: no cut at {params.max_ebv} mag")
+    else:
+        n = dust["origin"].value_counts()
+        note = ", ".join(f"{name} {n[name]}" for name in ORIGINS if name in n and name != UNKNOWN)
+        note = f"E(B-V) of exposures: {note}; {n.get(UNKNOWN, 0)} without a known one stay"
+        dusty = dust.index[dust["ebv"] >= params.max_ebv]
+        left = keep(left[~left["expnum"].isin(dusty)], f"E(B-V) < {params.max_ebv} mag", note)
+    candidates = read[read["expnum"].isin(left["expnum"])]
+    order = sorted((int(e) for e in left["expnum"]), key=lambda e: priority(params.seed, e, "good"))
+    chosen = candidates[candidates["expnum"].isin(order[: params.good_exposures])]
+    drawn = draw_per_exposure(chosen, params.ccds_per_exposure, params.seed)
     asked = f"asked for {params.good_exposures} exposures of {params.ccds_per_exposure} CCDs"
-    funnel.add("good: drawn", good, asked)
-    return good, warnings
+    funnel.add(steps.GOOD, "drawn", drawn, asked)
+    return GoodImages(candidates, drawn, tuple(warnings))
 
 
 def draw_per_exposure(ccds: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
@@ -62,21 +84,3 @@ def draw_per_exposure(ccds: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
     drawn = [draw_ccds(e, found, n, seed) for e, found in zip(lists.index.tolist(), lists.tolist(), strict=True)]
     pairs = [(e, c) for e, chosen in zip(lists.index.tolist(), drawn, strict=True) for c in chosen]
     return pd.DataFrame(pairs, columns=["expnum", "ccdnum"]).astype({"expnum": "int64", "ccdnum": "int16"})
-
-
-def _cut_ebv(
-    left: pd.Series,
-    survey: pd.DataFrame | None,
-    params: TrainingParams,
-    keep: Callable[[pd.Series, str, str], pd.Series],
-    warnings: list[str],
-) -> pd.Series:
-    ebv = survey[["expnum", "ebv"]].dropna() if survey is not None else pd.DataFrame({"expnum": [], "ebv": []})
-    if ebv.empty:
-        warnings.append(f"no E(B-V) is known for these exposures: no cut at {params.max_ebv} mag")
-        return left
-    mean = ebv.groupby("expnum")["ebv"].mean()
-    unknown = int((~left.isin(mean.index)).sum())
-    dusty = mean.index[mean >= params.max_ebv]
-    note = f"{unknown} exposures without a known E(B-V) stay"
-    return keep(left[~left.isin(dusty)], f"E(B-V) < {params.max_ebv} mag", note)

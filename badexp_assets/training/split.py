@@ -8,36 +8,48 @@ from collections.abc import Collection
 import pandas as pd
 
 
-def priority(seed: int, expnum: int, purpose: str) -> int:
+def priority(seed: int, number: int, purpose: str) -> int:
     """A number that orders exposures at random, the same on every machine and whatever other exposures there are."""
-    digest = hashlib.blake2b(f"{seed}:{purpose}:{expnum}".encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(f"{seed}:{purpose}:{number}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big")
 
 
-def split_exposures(
-    exposures: pd.Series, test_fraction: float, folds: int, seed: int, held_out: Collection[int] = ()
-) -> pd.DataFrame:
-    """Return split (`train`, `test`) and fold (-1 in the test split) per exposure.
+def strata(table: pd.DataFrame, group: pd.Series) -> pd.Series:
+    """Return the category by group for which the group is dealt out: its rarest one, of all groups of `table`.
 
-    `exposures`: category by expnum (index). Of each category, `test_fraction` of the exposures, rounded, go to the
-    test split: at least one when there are two or more, never all of them; the only exposure of a category goes to
-    training. Folds are dealt in turn, from the fold with fewest exposures on, so an exposure of a category with fewer
-    exposures than folds is missing in the others. With `held_out` these exposures are the test split, nothing else.
+    `group`: the group's number per row of `table` (with category). Rarest: in the fewest groups, then by name. So a
+    category that shares its exposures with a common one is still on both sides.
+    """
+    pairs = pd.DataFrame({"group": group, "category": table["category"]}).drop_duplicates()
+    pairs["n"] = pairs.groupby("category")["group"].transform("size")
+    rarest = pairs.sort_values(["group", "n", "category"]).drop_duplicates("group")
+    return rarest.set_index("group")["category"]
+
+
+def split_groups(
+    strata: pd.Series, test_fraction: float, folds: int, seed: int, held_out: Collection[int] = ()
+) -> pd.DataFrame:
+    """Return split (`train`, `test`) and fold (-1 in the test split) per group, usually an exposure; columns group too.
+
+    `strata`: category by the group's number (index). Of each category, `test_fraction` of the groups, rounded, go to
+    the test split: at least one when there are two or more, never all of them; the only group of a category goes to
+    training. Folds are dealt in turn, from the fold with fewest groups on, so a group of a category with fewer groups
+    than folds is missing in the others. With `held_out` these groups are the test split, nothing else.
     """
     rows: list[tuple[int, str, int]] = []
     sizes = [0] * folds
-    for _, group in sorted(exposures.groupby(exposures), key=lambda item: (len(item[1]), str(item[0]))):
-        order = sorted((int(e) for e in group.index), key=lambda e: priority(seed, e, "split"))
+    for _, members in sorted(strata.groupby(strata), key=lambda item: (len(item[1]), str(item[0]))):
+        order = sorted((int(g) for g in members.index), key=lambda g: priority(seed, g, "split"))
         if held_out:
-            test = [e for e in order if e in held_out]
+            test = [g for g in order if g in held_out]
         else:
             n = round(test_fraction * len(order))
             test = order[: min(max(n, 1), len(order) - 1)]
-        rows += [(e, "test", -1) for e in test]
+        rows += [(g, "test", -1) for g in test]
         taken = set(test)
         start = min(range(folds), key=lambda f: (sizes[f], f))
-        for i, expnum in enumerate(e for e in order if e not in taken):
+        for i, number in enumerate(g for g in order if g not in taken):
             fold = (start + i) % folds
             sizes[fold] += 1
-            rows.append((expnum, "train", fold))
-    return pd.DataFrame(rows, columns=["expnum", "split", "fold"]).astype({"expnum": "int64", "fold": "int8"})
+            rows.append((number, "train", fold))
+    return pd.DataFrame(rows, columns=["group", "split", "fold"]).astype({"group": "int64", "fold": "int8"})

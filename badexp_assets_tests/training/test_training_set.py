@@ -6,7 +6,7 @@ from badexp_assets.errors import InputError
 from badexp_assets.labels import load_taxonomy
 from badexp_assets.tables.parquet import to_arrow
 from badexp_assets.tables.schemas import SCHEMAS
-from badexp_assets.training import TrainingParams, build_training_set, split_exposures
+from badexp_assets.training import TrainingParams, build_training_set, split_groups
 
 TAXONOMY = load_taxonomy()
 CCDS = range(1, 11)
@@ -103,9 +103,9 @@ def test_the_same_seed_gives_the_same_table_whatever_the_order_of_rows():
 def test_the_funnel_adds_up():
     made = build()
     steps = made.funnel.set_index("step")
-    assert steps.loc["bad: labelled CCD images", "ccds"] == 540
-    assert steps.loc["bad: of a trained category", "ccds"] == 510
-    assert steps.loc["good: drawn", ["exposures", "ccds"]].tolist() == [20, 100]
+    assert steps.loc["labelled CCD images", ["path", "ccds"]].tolist() == ["bad", 540]
+    assert steps.loc["of a trained category", "ccds"] == 510
+    assert steps.loc["drawn", ["path", "exposures", "ccds"]].tolist() == ["good", 20, 100]
     assert steps.loc["train", "ccds"] + steps.loc["test", "ccds"] == len(made.table)
     assert steps.loc["train", "exposures"] + steps.loc["test", "exposures"] == made.table["expnum"].nunique()
 
@@ -156,6 +156,83 @@ def test_without_any_dust_value_there_is_a_warning_and_no_cut():
     assert len(build().warnings) == 2
 
 
+def test_the_dust_step_counts_where_each_value_is_from(monkeypatch):
+    exposures = survey()[1]
+    first = sum(BAD.values()) + 1
+    monkeypatch.setattr("badexp_assets.training.dust.check_sfd_maps", lambda folder: None)
+    monkeypatch.setattr("badexp_assets.training.params.check_sfd_maps", lambda folder: None)
+    monkeypatch.setattr(
+        "badexp_assets.training.dust.sfd_ebv", lambda folder, ra, dec: np.where(ra > 0, ra / 100, np.nan)
+    )
+    table = ccd_table(exposures[exposures["expnum"] < first + 20]).assign(ra=np.nan, dec=np.nan)
+    table.loc[table["expnum"] < first + 10, "ebv"] = 0.01
+    table.loc[table["expnum"] >= first + 10, "ra"] = 9.0
+    exposures = exposures.assign(ra=np.where(exposures["expnum"] < first + 30, 1.0, np.nan), dec=0.0)
+    made = build(TrainingParams(good_exposures=100, sfd_maps="maps"), survey_ccds=table, exposures=exposures)
+    step = made.funnel.set_index("step").loc["E(B-V) < 0.04 mag"]
+    assert step["exposures"] == 30
+    origins = "annotated 10, SFD at survey position 10, SFD at header position 10; 10 without a known one stay"
+    assert step["note"] == f"E(B-V) of exposures: {origins}"
+
+
+def test_only_the_papers_cut_bits_count():
+    exposures = survey()[1]
+    first = sum(BAD.values()) + 1
+    table = ccd_table(exposures, ebv=0.01)
+    table.loc[table["expnum"] == first, "ccd_cuts"] = 1 << 18
+    table.loc[table["expnum"] == first + 1, "ccd_cuts"] = 1 << 19
+    made = build(TrainingParams(good_exposures=100), survey_ccds=table)
+    good = set(made.table.loc[made.table["category"] == "good", "expnum"])
+    assert good == set(range(first + 1, first + 40))
+
+
+def test_images_of_failed_and_excluded_exposures_never_enter():
+    labels, exposures, _ = survey()
+    out = [1, 2, 45, 70]
+    exposures.loc[exposures["expnum"].isin(out), "status"] = ["failed", "excluded", "excluded", "failed"]
+    made = build(TrainingParams(good_exposures=100), exposures=exposures)
+    assert not set(out) & set(made.table["expnum"])
+    assert set(made.missing["expnum"]) == {1, 2, 45}
+    assert len(made.table) + len(made.missing) == len(labels[labels["category"] != "fringing"]) + 39 * 5
+
+
+def test_an_exposure_that_another_nights_folder_holds_too_is_used_whatever_the_order():
+    exposures = survey()[1]
+    twin = exposures[exposures["expnum"].isin([1, 60])].assign(night="2015-04-01", status="excluded")
+    for both in ([exposures, twin], [twin, exposures]):
+        made = build(exposures=pd.concat(both, ignore_index=True))
+        pd.testing.assert_frame_equal(made.table, build().table)
+        assert made.missing.empty
+
+
+def test_a_category_that_shares_all_its_exposures_with_a_common_one_is_on_both_sides():
+    labels = survey()[0]
+    clouds = labels.loc[labels["category"] == "clouds_transparency", "expnum"].unique()
+    for seed in range(6):
+        shared = labels.copy()
+        rows = shared["expnum"].isin(clouds[2 * seed : 2 * seed + 2]) & (shared["ccdnum"] == 3)
+        shared.loc[rows, "category"] = "bad_ccd"
+        table = build(TrainingParams(good_exposures=20, seed=seed), labels=shared).table
+        assert set(table.loc[table["category"] == "bad_ccd", "split"]) == {"train", "test"}
+
+
+def test_balance_says_what_was_there_and_what_is_used():
+    made = build(TrainingParams(good_exposures=20, thin_above=50, max_ccds_per_bad_exposure=4))
+    balance = made.balance.set_index("category")
+    assert balance.loc["clouds_transparency", ["available_exposures", "available_ccds"]].tolist() == [30, 300]
+    assert balance.loc["good", ["available_exposures", "available_ccds"]].tolist() == [40, 400]
+    used = made.table.groupby("category").size()
+    assert (balance["train_ccds"] + balance["test_ccds"]).to_dict() == used.to_dict()
+    assert balance.loc["clouds_transparency", "weight"] == pytest.approx(3)
+
+
+def test_the_papers_split_of_rows_puts_exposures_on_both_sides():
+    table = build(TrainingParams(good_exposures=20, split_by="row")).table
+    assert (table.groupby("expnum")["split"].nunique() > 1).mean() > 0.5
+    share = (table["split"] == "test").groupby(table["category"]).mean()
+    assert share.drop("noise").between(0.25, 0.35).all()
+
+
 def test_held_out_nights_are_the_test_split():
     made = build(TrainingParams(good_exposures=20, hold_out_nights=["2015-03-11"]))
     assert set(made.table.loc[made.table["split"] == "test", "night"]) == {"2015-03-11"}
@@ -188,6 +265,8 @@ def test_no_label_or_no_good_exposure_is_an_error_that_says_what_to_do():
         ("thin", ["clouds"]),
         ("hold_out_nights", "2015-03-11"),
         ("seed", -1),
+        ("split_by", "rows"),
+        ("sfd_maps", " "),
     ],
 )
 def test_a_wrong_option_is_named_with_what_is_allowed(option, value):
@@ -202,7 +281,7 @@ def test_shares_are_given_as_list_or_mapping():
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 100])
 def test_any_number_of_exposures_can_be_split(n):
-    sides = split_exposures(pd.Series(["psf"] * n, index=range(n)), 0.3, 3, seed=0)
-    assert sorted(sides["expnum"]) == list(range(n))
+    sides = split_groups(pd.Series(["psf"] * n, index=range(n)), 0.3, 3, seed=0)
+    assert sorted(sides["group"]) == list(range(n))
     assert (sides["split"] == "test").sum() == (0 if n == 1 else max(1, round(0.3 * n)))
     assert set(sides.loc[sides["split"] == "train", "fold"]) <= {0, 1, 2}

@@ -30,6 +30,7 @@ DEFAULT_CAMERA = "decam"
 SECTIONS = {  # and the class that each gives the options of
     "night_pass": "badexp_assets.night:PassParams",
     "training": "badexp_assets.training:TrainingParams",
+    "checks": "badexp_assets.checks:CheckParams",
     "pipeline": "badexp_assets.classify:PipelineParams",
     "vote": "badexp_assets.classify:VoteRule",
     "entropy": "badexp_assets.entropy:EntropyParams",

@@ -74,7 +74,7 @@ def cluster_figure(table: pd.DataFrame, title: str = "CCD embeddings, t-SNE") ->
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
-    from badexp_assets.classify.figures import to_png
+    from badexp_assets.figures import to_png
 
     figure = Figure(figsize=(8, 6), layout="constrained")
     axes = figure.add_subplot()

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from badexp_assets.classify.figures import to_png
 from badexp_assets.errors import InputError
+from badexp_assets.figures import to_png
 
 # Precision, recall, F1 of the paper's test split; only images past its probability cut are counted there.
 PAPER_TABLE_3: dict[str, tuple[float, float, float]] = {

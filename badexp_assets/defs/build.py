@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from badexp_assets.defs.assets import ALL_ASSETS
+from badexp_assets.defs.checks import ALL_CHECKS
 from badexp_assets.defs.io import ModelIOManager, ParquetIOManager
 from badexp_assets.defs.jobs import ALL_JOBS
 from badexp_assets.defs.resources import Progress, SurveyResource
@@ -22,6 +23,7 @@ def build_definitions(overrides: Mapping[str, Any] | None = None) -> dg.Definiti
     }
     return dg.Definitions(
         assets=ALL_ASSETS,
+        asset_checks=ALL_CHECKS,
         jobs=ALL_JOBS,
         resources=resources | dict(overrides or {}),
         executor=dg.in_process_executor,

@@ -19,7 +19,7 @@ FIT_UNSUPERVISED = dg.define_asset_job(
 )
 FIT_CLASSIFIER = dg.define_asset_job(
     "fit_classifier",
-    dg.AssetSelection.assets("training_set", "fitted_pipeline", "classification_report"),
+    dg.AssetSelection.groups("training") | dg.AssetSelection.assets("fitted_pipeline", "classification_report"),
     description="The training set, the pipeline fitted on it, and its report.",
 )
 SCORE_NIGHT = dg.define_asset_job(

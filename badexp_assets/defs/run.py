@@ -29,6 +29,8 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 # The code location's name in workspace.yaml; with it the UI shows these runs beside those that it launched itself.
 _LOCATION = {".dagster/repository": "__repository__@badexp_assets"}
 
+_TRAINING = ("labels_without_image", "training_set")  # made in one step
+
 
 def prepare_instance(home: Home) -> Path:
     """Make DAGSTER_HOME of `home` unless it is there, and return it. An instance file that is there is kept."""
@@ -135,7 +137,7 @@ class Runner:
         self._fit(outcome, "map of embeddings", jobs.FIT_UNSUPERVISED, "embedding_clusters")
         if not self.settings.labels:
             self._skip(outcome, "classifier", "no labels given: use --labels or set BADEXP_LABELS")
-        elif self._fit(outcome, "classifier", jobs.FIT_CLASSIFIER, "training_set", "fitted_pipeline"):
+        elif self._fit(outcome, "classifier", jobs.FIT_CLASSIFIER, *_TRAINING, "fitted_pipeline"):
             scores += ["night_predictions", "night_exposure_predictions"]
             self._fit(outcome, "classification report", jobs.FIT_CLASSIFIER, "classification_report")
         if "night_predictions" not in scores and self.settings.home.has_nights("night_exposure_predictions"):
@@ -147,7 +149,7 @@ class Runner:
 
     def _fit(self, outcome: Outcome, what: str, job: Any, *assets: str) -> bool:
         try:
-            self.execute(job, assets=assets)
+            outcome.notes += self.execute(job, assets=assets)
         except StorageError:
             raise
         except BadExpError as error:

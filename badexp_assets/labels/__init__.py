@@ -3,6 +3,7 @@
 from badexp_assets.labels.audit import Audit, audit_labels
 from badexp_assets.labels.audit_text import render_audit
 from badexp_assets.labels.bad_expid import read_bad_expid
+from badexp_assets.labels.checks import check_lines, check_loss
 from badexp_assets.labels.exclude_list import read_exclude_list
 from badexp_assets.labels.exclude_table import read_exclude_table
 from badexp_assets.labels.files import (
@@ -17,6 +18,7 @@ from badexp_assets.labels.files import (
 from badexp_assets.labels.merge import MergedLabels, merge_labels
 from badexp_assets.labels.paper import paper_comparison
 from badexp_assets.labels.remote import shown
+from badexp_assets.labels.summary import count_labels
 from badexp_assets.labels.survey_ccds import read_survey, read_survey_ccds
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
@@ -27,7 +29,10 @@ __all__ = [
     "MergedLabels",
     "Taxonomy",
     "audit_labels",
+    "check_lines",
+    "check_loss",
     "check_sources",
+    "count_labels",
     "find_label_files",
     "list_label_files",
     "load_taxonomy",

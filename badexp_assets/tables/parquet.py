@@ -112,6 +112,11 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def arrow_type(name: str) -> pa.DataType:
+    """The Arrow type of a schema's type name; of `list<T>`, that of its values."""
+    return _SCALARS[name.removeprefix("list<").removesuffix(">")]
+
+
 def to_arrow(table: pd.DataFrame | pa.Table, schema: TableSchema) -> pa.Table:
     """Return `table` with the columns and types of `schema`; further columns keep their own type and come last.
 

@@ -136,6 +136,18 @@ SCHEMAS: dict[str, TableSchema] = {
             ("expnum", "ccdnum"),
         ),
         TableSchema(
+            "labels_without_image",
+            "a labelled CCD image of a trained category that was not read",
+            (
+                EXPNUM,
+                CCDNUM,
+                _c("category", "string", "category of the label"),
+                _c("source", "string", "where the label came from"),
+                _c("reason", "string", "why there is no image"),
+            ),
+            ("expnum", "ccdnum"),
+        ),
+        TableSchema(
             "night_exposures",
             "an exposure of the night",
             (

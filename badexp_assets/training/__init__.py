@@ -1,5 +1,13 @@
 """Who is good, who is bad, balance, splits that do not leak, and the embeddings of the chosen CCDs."""
 
+from badexp_assets.training.checks import (
+    check_accounting,
+    check_category_sizes,
+    check_good_share,
+    check_missing_share,
+    check_sides,
+)
+from badexp_assets.training.labelled import images_read, one_row_each, without_image
 from badexp_assets.training.params import TrainingParams
 from badexp_assets.training.split import split_groups
 from badexp_assets.training.training_set import TrainingSet, build_training_set
@@ -10,6 +18,14 @@ __all__ = [
     "TrainingSet",
     "Vectors",
     "build_training_set",
+    "check_accounting",
+    "check_category_sizes",
+    "check_good_share",
+    "check_missing_share",
+    "check_sides",
     "gather_vectors",
+    "images_read",
+    "one_row_each",
     "split_groups",
+    "without_image",
 ]

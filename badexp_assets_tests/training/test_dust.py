@@ -95,7 +95,7 @@ def test_a_missing_a_truncated_and_a_wrong_map_are_named_with_the_option(maps, t
     def wrong(match):
         options = {"training": {"sfd_maps": str(maps)}}
         with pytest.raises(InputError, match=match):
-            Settings(Home(tmp_path), None, None, options=options).check_options()
+            Settings(Home(tmp_path), None, options=options).check_options()
 
     whole = (maps / SOUTH).read_bytes()
     (maps / SOUTH).write_bytes(whole[: len(whole) // 2])

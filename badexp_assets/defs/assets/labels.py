@@ -6,8 +6,11 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import labels
-from badexp_assets.defs.describe import counts, preview, table_asset
+from badexp_assets.defs.checks import check_params, warning
+from badexp_assets.defs.describe import counts, picture, preview, table_asset
 from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.errors import InputError
+from badexp_assets.tables import read_table
 
 GROUP = "labels"
 KINDS = {"pandas", "parquet"}
@@ -31,15 +34,6 @@ def label_files(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
     return dg.Output(table, metadata=metadata)
 
 
-def _unmatched(lines: pd.DataFrame, n_all: int, name: str) -> str:
-    if lines.empty:
-        return f"all {n_all} lines are understood"
-    first = lines.iloc[0]
-    where = first["file"] if first["line"] == 0 else f"{first['file']} line {first['line']}"
-    count = f"{len(lines)} of {n_all} lines are not understood"
-    return f"{count} (badexp show {name}), the first: {where}: {first['status_reason']}"
-
-
 def _label_source(name: str, read: Callable[..., pd.DataFrame], what: str) -> dg.AssetsDefinition:
     @dg.asset(
         name=name,
@@ -55,7 +49,6 @@ def _label_source(name: str, read: Callable[..., pd.DataFrame], what: str) -> dg
     )
     def source(survey: SurveyResource) -> Iterator:
         table = read(survey.label_files(), survey.camera(), survey.taxonomy())
-        unmatched = table[table["status"] == "unmatched"]
         yield dg.Output(
             table,
             metadata={
@@ -63,16 +56,7 @@ def _label_source(name: str, read: Callable[..., pd.DataFrame], what: str) -> dg
                 "categories": counts(table["category"]),
             },
         )
-        yield dg.AssetCheckResult(
-            check_name="every_line_is_understood",
-            passed=unmatched.empty,
-            severity=dg.AssetCheckSeverity.WARN,
-            description=_unmatched(unmatched, len(table), name),
-            metadata={
-                "unmatched": len(unmatched),
-                "lines": preview(unmatched[["file", "line", "reason", "status_reason"]]),
-            },
-        )
+        yield warning(name, "every_line_is_understood", labels.check_lines(table, name))
 
     return source
 
@@ -135,6 +119,13 @@ def survey_ccds(survey: SurveyResource) -> Iterator:
         GROUP,
         KINDS,
     ),
+    check_specs=[
+        dg.AssetCheckSpec(
+            "no_labels_are_lost",
+            asset="bad_ccd_labels",
+            description="No category vanished or shrank much since the table that was stored before.",
+        )
+    ],
 )
 def bad_ccd_labels(
     survey: SurveyResource,
@@ -143,8 +134,10 @@ def bad_ccd_labels(
     delve_bad_ccds: pd.DataFrame,
     survey_ccds: pd.DataFrame,
     reviewed_reject_list: pd.DataFrame,
-) -> dg.Output[pd.DataFrame]:
+) -> Iterator:
     """Merge the label tables."""
+    from badexp_assets.labels import figures
+
     taxonomy = survey.taxonomy()
     merged = labels.merge_labels(
         decals_bad_exposures,
@@ -155,17 +148,30 @@ def bad_ccd_labels(
         survey.camera(),
         taxonomy,
     )
-    return dg.Output(
+    before = _stored_categories(survey)
+    by_source = labels.count_labels(merged.table, taxonomy)
+    yield dg.Output(
         merged.table,
         metadata={
             "exposures": int(merged.table["expnum"].nunique()),
-            "categories": counts(merged.table["category"]),
-            "sources": counts(merged.table["source"]),
             "taxonomy": f"{taxonomy.name} (sha256 {taxonomy.sha256[:16]})",
+            "categories and sources": preview(by_source, rows=100),
             "merging": dg.MetadataValue.json(merged.counts),
             "contradictions": preview(merged.contradictions),
+            **picture(figures.sources_figure(by_source, taxonomy), "labels by category and source"),
         },
     )
+    found = labels.check_loss(before, merged.table["category"], check_params(survey))
+    yield warning("bad_ccd_labels", "no_labels_are_lost", found)
+
+
+def _stored_categories(survey: SurveyResource) -> pd.Series | None:
+    """Categories of the table that is about to be replaced; None when there is none, or it can't be read."""
+    path = survey.settings().home.table("bad_ccd_labels")
+    try:
+        return read_table(path, ["category"])["category"] if path.exists() else None
+    except InputError:
+        return None
 
 
 ASSETS = [label_files, decals_bad_exposures, des_bad_ccds, delve_bad_ccds, survey_ccds, bad_ccd_labels]

@@ -1,34 +1,64 @@
-"""The curated training set."""
+"""The curated training set, and the labels that could not enter it."""
 
 from collections.abc import Iterator
 
 import dagster as dg
 import pandas as pd
 
-from badexp_assets.defs.describe import counts, preview, table_asset
+from badexp_assets.defs.checks import check_params, shown, warning
+from badexp_assets.defs.describe import counts, picture, preview, table_asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import SurveyResource
 
+GROUP = "training"
+KINDS = {"pandas", "parquet"}
+SIDES, GOOD_SHARE, SIZES = "no_exposure_on_both_sides", "good_share_is_sensible", "every_category_has_enough_exposures"
+MISSING_SHARE = "few_labels_are_without_image"
 
-@dg.asset(
+
+@dg.multi_asset(
     ins={"survey_ccds": dg.AssetIn(metadata={"columns": ["expnum", "ccd_cuts", "ebv", "ra", "dec"]})},
-    **table_asset(
-        "training_set",
-        "CCD images to train and test on: labelled bad ones that were embedded, and good candidates from "
-        "exposures that are in no list. Split and folds keep an exposure together.",
-        "training",
-        {"pandas", "parquet"},
-    ),
+    outs={
+        "labels_without_image": dg.AssetOut(
+            **table_asset(
+                "labels_without_image",
+                "Labelled CCD images of trained categories that are not in the training set because the archive gave "
+                "no image of them, each with the reason.",
+                GROUP,
+                KINDS,
+            )
+        ),
+        "training_set": dg.AssetOut(
+            **table_asset(
+                "training_set",
+                "CCD images to train and test on: labelled bad ones that were embedded, and good candidates from "
+                "exposures that are in no list. Split and folds keep an exposure together.",
+                GROUP,
+                KINDS,
+            )
+        ),
+    },
     check_specs=[
         dg.AssetCheckSpec(
-            "no_exposure_on_both_sides",
+            SIDES,
             asset="training_set",
             description="No exposure has CCDs in the train and the test split, or in two folds.",
             blocking=True,
-        )
+        ),
+        dg.AssetCheckSpec(GOOD_SHARE, asset="training_set", description="The share of good images is within limits."),
+        dg.AssetCheckSpec(
+            SIZES,
+            asset="training_set",
+            description="Every category has an exposure for the test split and for each fold.",
+        ),
+        dg.AssetCheckSpec(
+            MISSING_SHARE,
+            asset="labels_without_image",
+            description="The share of labelled CCD images without an image is within its limit.",
+        ),
     ],
 )
-def training_set(
+def training_tables(
     context: dg.AssetExecutionContext,
     survey: SurveyResource,
     bad_ccd_labels: pd.DataFrame,
@@ -41,6 +71,7 @@ def training_set(
 ) -> Iterator:
     """Choose, balance and split."""
     from badexp_assets import training
+    from badexp_assets.training import figures
 
     params = survey.settings().parameters("training", training.TrainingParams)
     lists = [decals_bad_exposures, des_bad_ccds, delve_bad_ccds]
@@ -53,23 +84,31 @@ def training_set(
         params,
         listed=pd.concat([table["expnum"].dropna() for table in lists]).astype("int64"),
     )
-    for warning in built.warnings:
-        context.log.warning(warning)
-    table = built.table
+    for text in built.warnings:
+        context.log.warning(text)
+    table, missing = built.table, built.missing
+    yield dg.Output(
+        missing,
+        "labels_without_image",
+        metadata={"reasons": counts(missing["reason"]), "categories": counts(missing["category"])},
+    )
     yield dg.Output(
         table,
+        "training_set",
         metadata={
             "funnel": preview(built.funnel, rows=50),
-            "categories": preview(pd.crosstab(table["category"], table["split"]).reset_index(), rows=50),
+            "balance": preview(built.balance, rows=50),
             "warnings": dg.MetadataValue.json(list(built.warnings)),
-            "labelled CCDs that are not in the archive": counts(built.missing["reason"]),
+            **picture(figures.balance_figure(built.balance), "balance of the categories"),
+            **picture(figures.funnel_figure(built.funnel), "funnel"),
         },
     )
-    mixed = table.groupby("expnum")[["split", "fold"]].nunique().max(axis=1)
-    both = mixed[mixed > 1].index.astype(int).tolist()
-    yield dg.AssetCheckResult(
-        check_name="no_exposure_on_both_sides", passed=not both, metadata={"exposures": dg.MetadataValue.json(both)}
-    )
+    limits = check_params(survey)
+    n_labels = int(built.funnel.set_index("step").loc["of a trained category", "ccds"])
+    yield shown("training_set", SIDES, training.check_sides(table))
+    yield warning("training_set", GOOD_SHARE, training.check_good_share(table, limits))
+    yield warning("training_set", SIZES, training.check_category_sizes(table, params.folds))
+    yield warning("labels_without_image", MISSING_SHARE, training.check_missing_share(n_labels, missing, limits))
 
 
-ASSETS = [training_set]
+ASSETS = [training_tables]

@@ -9,6 +9,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_BYTES = 100_000
+CYCLE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+"""colours that people with any kind of colour vision tell apart (Okabe & Ito 2008)"""
+GREY = "#B0B0B0"
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of `width` x `height` inches on white, whatever theme it is shown in."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
 def to_png(figure: Figure) -> bytes:

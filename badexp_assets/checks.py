@@ -1,0 +1,45 @@
+"""What a check of a table says, and the limits that checks hold tables to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from badexp_assets.errors import InputError
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """Whether it passed, what was found in a sentence, numbers by name, and the rows that are at fault."""
+
+    passed: bool
+    description: str
+    numbers: Mapping[str, int | float] = field(default_factory=dict)
+    rows: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class CheckParams:
+    """Section [checks]: limits beyond which a check warns.
+
+    max_label_loss: share of a category's labels, or of all, that may vanish between two runs; max_missing_share: share
+    of the labelled CCD images that may be without an image; min_good_share, max_good_share: good images in the
+    training set.
+    """
+
+    max_label_loss: float = 0.2
+    max_missing_share: float = 0.5
+    min_good_share: float = 0.05
+    max_good_share: float = 0.95
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise InputError(f"checks: {name} is {value!r}; a number from 0 to 1 is needed")
+        if self.min_good_share >= self.max_good_share:
+            raise InputError(
+                f"checks: min_good_share is {self.min_good_share}; less than max_good_share, {self.max_good_share}, "
+                "is needed"
+            )

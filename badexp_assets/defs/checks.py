@@ -1,0 +1,91 @@
+"""Checks as Dagster shows them, and those that look at stored tables and can be run alone."""
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets import training
+from badexp_assets.checks import CheckParams, CheckResult
+from badexp_assets.defs.describe import preview
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.tables import SCHEMAS, empty_table, read_table, scan_nights
+from badexp_assets.tables.checks import check_stored_table
+
+MAX_ROWS = 100  # of those at fault; metadata live in the event log
+CHECKED_TABLES = (
+    "label_files",
+    "decals_bad_exposures",
+    "des_bad_ccds",
+    "delve_bad_ccds",
+    "survey_ccds",
+    "bad_ccd_labels",
+    "training_set",
+    "labels_without_image",
+)
+
+
+def warning(asset: str, name: str, found: CheckResult) -> dg.AssetCheckResult:
+    """A check of `asset` that people should know of, and that stops nothing."""
+    return shown(asset, name, found, dg.AssetCheckSeverity.WARN)
+
+
+def shown(
+    asset: str, name: str, found: CheckResult, severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+) -> dg.AssetCheckResult:
+    """What a check found: its sentence, its numbers, and the rows at fault (the first MAX_ROWS) as a table."""
+    metadata: dict = dict(found.numbers)
+    if found.rows is not None:
+        metadata["lines" if "line" in found.rows else "rows"] = preview(found.rows, rows=MAX_ROWS)
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name=name,
+        passed=found.passed,
+        severity=severity,
+        description=found.description,
+        metadata=metadata,
+    )
+
+
+def columns_and_types(asset: str) -> dg.AssetChecksDefinition:
+    """The check that the stored table of `asset` is what its schema says; nothing downstream runs where it is not."""
+
+    @dg.asset_check(
+        asset=asset,
+        name="columns_and_types",
+        blocking=True,
+        description="The stored file has the columns of the schema, in their types; no null and no second row where "
+        "none is allowed.",
+    )
+    def check(survey: SurveyResource) -> dg.AssetCheckResult:
+        path = survey.settings().home.table(asset)
+        return shown(asset, "columns_and_types", check_stored_table(path, SCHEMAS[asset]))
+
+    return check
+
+
+@dg.asset_check(
+    asset="labels_without_image",
+    name="every_label_is_read_or_missing",
+    additional_deps=["bad_ccd_labels", "night_exposures", "night_ccds"],
+    description="Labelled CCD images of trained categories = those that were read + those listed here.",
+)
+def every_label_is_read_or_missing(survey: SurveyResource) -> dg.AssetCheckResult:
+    """Count again, from the stored tables alone."""
+    home = survey.settings().home
+    nights = scan_nights(home.tables / "night_ccds", ["expnum", "ccdnum", "status"])
+    exposures = dict(scan_nights(home.tables / "night_exposures", ["expnum", "status"]))
+    read = [training.images_read(exposures[night], ccds) for night, ccds in nights if night in exposures]
+    found = training.check_accounting(
+        read_table(home.table("bad_ccd_labels"), ["expnum", "ccdnum", "category", "source"]),
+        pd.concat(read or [empty_table(SCHEMAS["night_ccds"])], ignore_index=True),
+        read_table(home.table("labels_without_image")),
+        survey.taxonomy().categories,
+    )
+    return shown("labels_without_image", "every_label_is_read_or_missing", found)
+
+
+def check_params(survey: SurveyResource) -> CheckParams:
+    """Section [checks] of the settings."""
+    return survey.settings().parameters("checks", CheckParams)
+
+
+ALL_CHECKS = [*(columns_and_types(asset) for asset in CHECKED_TABLES), every_label_is_read_or_missing]

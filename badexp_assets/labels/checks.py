@@ -1,0 +1,59 @@
+"""Whether the label tables can be believed: lines that nobody understands, labels that vanished since the last run."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from badexp_assets.checks import CheckParams, CheckResult
+
+_ALL = "all together"
+
+
+def check_lines(source: pd.DataFrame, name: str) -> CheckResult:
+    """Every line of the label source `name` is a label, or ignored for a reason.
+
+    rows: file, line, text (as far as it could be split into exposure and reason) and expected.
+    """
+    unmatched = source[source["status"] == "unmatched"]
+    rows = pd.DataFrame(
+        {
+            "file": unmatched["file"],
+            "line": unmatched["line"],
+            "text": _words(unmatched),
+            "expected": unmatched["status_reason"],
+        }
+    ).reset_index(drop=True)
+    numbers = {"lines": len(source), "unmatched": len(rows)}
+    if rows.empty:
+        return CheckResult(True, f"all {len(source)} lines are understood", numbers, rows)
+    first = rows.iloc[0]
+    where = first["file"] if first["line"] == 0 else f"{first['file']} line {first['line']}"
+    count = f"{len(rows)} of {len(source)} lines are not understood"
+    return CheckResult(False, f"{count} (badexp show {name}), the first: {where}: {first['expected']}", numbers, rows)
+
+
+def check_loss(before: pd.Series | None, now: pd.Series, params: CheckParams) -> CheckResult:
+    """No category vanished or lost more than `max_label_loss` of its labels since the last run; the total did not fall.
+
+    `before`, `now`: the category of every label; before None: this is the first run. rows: category, before, now,
+    lost (share) of the categories at fault.
+    """
+    if before is None:
+        return CheckResult(True, f"{len(now)} labels; the first run in this home, nothing to compare with")
+    table = pd.DataFrame({"before": before.value_counts(), "now": now.value_counts()}).fillna(0).astype("int64")
+    table.loc[_ALL] = [len(before), len(now)]
+    table = table.rename_axis("category").reset_index()
+    table["lost"] = (1 - table["now"] / table["before"].where(table["before"] > 0)).clip(lower=0).fillna(0.0)
+    gone = (table["now"] == 0) & (table["before"] > 0)
+    fewer = (table["category"] == _ALL) & (table["lost"] > 0)
+    rows = table[gone | fewer | (table["lost"] > params.max_label_loss)].reset_index(drop=True)
+    numbers = {"labels before": len(before), "labels now": len(now)}
+    if rows.empty:
+        return CheckResult(True, f"{len(now)} labels, {len(before)} in the last run", numbers, rows)
+    words = ", ".join(f"{row.category} {row.before} to {row.now}" for row in rows.itertuples())
+    return CheckResult(False, f"labels lost since the last run: {words}", numbers, rows)
+
+
+def _words(lines: pd.DataFrame) -> pd.Series:
+    parts = [lines[name].astype("str").where(lines[name].notna(), "") for name in ("expnum", "ccdnum", "reason")]
+    return (parts[0] + " " + parts[1] + " " + parts[2]).str.split().str.join(" ")

@@ -1,0 +1,52 @@
+"""Pictures of the label table."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from badexp_assets.figures import CYCLE, GREY, new_figure, to_png
+from badexp_assets.labels.summary import TOTAL, TOTAL_TRAINED
+from badexp_assets.labels.taxonomy import Taxonomy
+
+
+def sources_figure(counts: pd.DataFrame, taxonomy: Taxonomy) -> bytes | None:
+    """Return a PNG (at most 100 kB) of a `count_labels` table: labelled CCD images per category, and from which source.
+
+    Left: the number, on a log scale. Right: the shares of the sources, where parts of a log bar would mislead.
+    Categories that are not trained on are grey. None when there is no label.
+    """
+    counts = counts.set_index("category")
+    total = counts.loc[TOTAL]
+    if not total["all CCDs"]:
+        return None
+    rows = counts.drop(index=[TOTAL, TOTAL_TRAINED])
+    sources = [s for s in taxonomy.precedence if f"{s} CCDs" in rows]
+    figure = new_figure(8.4, 1.5 + 0.24 * len(rows))
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
+    places = range(len(rows))
+    trained = rows["trained"] == "yes"
+    left.barh(places, rows["all CCDs"], color=[CYCLE[0] if t else GREY for t in trained], height=0.7)
+    for place, ccds, exposures in zip(places, rows["all CCDs"], rows["all exposures"], strict=True):
+        text = f" {ccds:,} ({exposures:,})" if ccds else " none"
+        left.text(max(ccds, 0.7), place, text, va="center", fontsize=7.5)
+    left.set_xscale("log")
+    left.set_xlim(0.7, 60 * rows["all CCDs"].max())
+    left.set_xlabel("labelled CCD images (exposures)")
+    left.set_yticks(places, rows.index, fontsize=8)
+    for label, is_trained in zip(left.get_yticklabels(), trained, strict=True):
+        label.set_color("black" if is_trained else "#707070")
+    left.set_ylim(len(rows) - 0.4, -0.6)
+    start = pd.Series(0.0, index=rows.index)
+    for i, source in enumerate(sources):
+        share = (100 * rows[f"{source} CCDs"] / rows["all CCDs"].where(rows["all CCDs"] > 0)).fillna(0.0)
+        words = f"{source}: {int(total[f'{source} CCDs']):,} ({int(total[f'{source} exposures']):,})"
+        right.barh(places, share, left=start, color=CYCLE[i + 1], height=0.7, label=words)
+        start += share
+    right.set_xlim(0, 100)
+    right.set_xlabel("from which source, % of the images")
+    right.tick_params(left=False)
+    figure.legend(loc="outside lower center", ncols=len(sources), fontsize=8, frameon=False)
+    n_trained = counts.loc[TOTAL_TRAINED, "all CCDs"]
+    title = f"{total['all CCDs']:,} labelled CCD images of {total['all exposures']:,} exposures"
+    figure.suptitle(f"{title}\n{n_trained:,} of a trained category (blue); grey: kept, not trained on", fontsize=9)
+    return to_png(figure)

@@ -1,0 +1,162 @@
+"""Every check of the label and training assets passes on a small home, and fails where something is wrong."""
+
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from badexp_assets.defs.build import build_definitions
+from badexp_assets.defs.checks import CHECKED_TABLES
+from badexp_assets.defs.io import ParquetIOManager
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.settings import Home
+from badexp_assets.tables import SCHEMAS, empty_table, read_table, write_table
+
+LABELS = ["label_files", "decals_bad_exposures", "des_bad_ccds", "delve_bad_ccds", "survey_ccds", "bad_ccd_labels"]
+TRAINING = ["labels_without_image", "training_set"]
+NIGHT = "2015-03-10"
+N_BAD, N_GOOD, N_CCDS = 8, 8, 6
+
+
+def full(name: str, **values) -> pd.DataFrame:
+    """A table of the schema, with something in every column that is not given."""
+    kinds = {"string": "x", "bool": True}
+    columns = {c.name: None if c.nullable else kinds.get(c.type, 1) for c in SCHEMAS[name].columns}
+    return pd.DataFrame(columns | values)
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory) -> Home:
+    """A home with label files and one night's tables; exposure N_BAD is in the labels and not in the night."""
+    tmp_path = tmp_path_factory.mktemp("fresh")
+    place = Home(tmp_path / "home")
+    (tmp_path / "labels").mkdir()
+    bad_expid(tmp_path, range(1, N_BAD + 1))
+    expnums = [e for e in range(1, N_BAD + N_GOOD + 1) if e != N_BAD]
+    exposures = full("night_exposures", expnum=expnums, night=NIGHT, status="scored")
+    pairs = [(e, c) for e in expnums for c in range(1, N_CCDS + 1)]
+    keys = dict(zip(("expnum", "ccdnum"), zip(*pairs, strict=True), strict=True))
+    for name, table in {
+        "night_exposures": exposures,
+        "night_ccds": full("night_ccds", status="read", **keys),
+    }.items():
+        write_table(table, place.table(name, NIGHT), SCHEMAS[name])
+    write_table(
+        empty_table(SCHEMAS["reviewed_reject_list"]),
+        place.table("reviewed_reject_list"),
+        SCHEMAS["reviewed_reject_list"],
+    )
+    return place
+
+
+def bad_expid(folder, expnums) -> None:
+    lines = [f"{e}-{name} 2" for e in expnums for name in ("S29", "S30", "S31", "S25")]
+    (folder / "labels" / "bad_expid.txt").write_text("\n".join(lines) + "\n")
+
+
+def run(home: Home, assets: list[str], succeeds: bool = True) -> dict[str, dg.AssetCheckEvaluation]:
+    """Materialise assets with their checks; return what the checks said, by `asset.check`."""
+    survey = SurveyResource(home=str(home.root), labels=[str(home.root.parent / "labels")])
+    definitions = build_definitions({"survey": survey, "io_manager": ParquetIOManager(survey=survey)})
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=instance, asset_selection=[dg.AssetKey(a) for a in assets], raise_on_error=False
+        )
+    assert result.success == succeeds
+    return {f"{e.asset_key.to_user_string()}.{e.check_name}": e for e in result.get_asset_check_evaluations()}
+
+
+def run_check(home: Home, asset: str, name: str) -> dg.AssetCheckEvaluation:
+    """Execute one check alone, as the button in the UI does."""
+    survey = SurveyResource(home=str(home.root), labels=[str(home.root.parent / "labels")])
+    definitions = build_definitions({"survey": survey, "io_manager": ParquetIOManager(survey=survey)})
+    job = dg.define_asset_job("alone", dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey(asset), name)))
+    alone = dg.Definitions.merge(definitions, dg.Definitions(jobs=[job])).resolve_job_def("alone")
+    with dg.DagsterInstance.ephemeral() as instance:
+        [found] = alone.execute_in_process(instance=instance, raise_on_error=False).get_asset_check_evaluations()
+    return found
+
+
+def copied(home: Home, folder: Path) -> Home:
+    shutil.copytree(home.root.parent, folder, dirs_exist_ok=True)
+    return Home(folder / home.root.name)
+
+
+@pytest.fixture(scope="module")
+def finished(fresh, tmp_path_factory) -> Home:
+    """`fresh` with the label and training assets, whose checks have all passed."""
+    home = copied(fresh, tmp_path_factory.mktemp("finished"))
+    checks = run(home, LABELS + TRAINING)
+    assert {name for name, check in checks.items() if not check.passed} == set()
+    assert {f"{asset}.columns_and_types" for asset in CHECKED_TABLES} <= set(checks)
+    return home
+
+
+@pytest.fixture
+def built(finished, tmp_path) -> Home:
+    return copied(finished, tmp_path)
+
+
+def test_a_line_that_nobody_understands_is_in_the_metadata(fresh, tmp_path):
+    home = copied(fresh, tmp_path)
+    with (home.root.parent / "labels" / "bad_expid.txt").open("a") as file:
+        file.write("12-N99 2\n")
+    check = run(home, LABELS)["decals_bad_exposures.every_line_is_understood"]
+    assert not check.passed
+    assert check.severity == dg.AssetCheckSeverity.WARN
+    assert "| bad_expid.txt | 33 |" in check.metadata["lines"].value
+    assert "'N99' is no CCD" in check.metadata["lines"].value
+
+
+def test_labels_that_were_lost_since_the_last_run_are_a_warning(built):
+    bad_expid(built.root.parent, range(1, N_BAD))
+    check = run(built, LABELS)["bad_ccd_labels.no_labels_are_lost"]
+    assert not check.passed
+    assert "all together 32 to 28" in check.description
+    assert run(built, LABELS)["bad_ccd_labels.no_labels_are_lost"].passed
+
+
+def test_a_split_that_leaks_fails_and_stops_what_needs_it(built):
+    built.settings_file.write_text('[training]\nsplit_by = "row"\n')
+    checks = run(built, [*TRAINING, "classification_report", "fitted_pipeline"], succeeds=False)
+    assert not checks["training_set.no_exposure_on_both_sides"].passed
+    assert not (built.models / "fitted_pipeline").exists()
+
+
+def test_labels_without_an_image_are_a_table_with_reasons(built):
+    missing = read_table(built.table("labels_without_image"))
+    assert missing["expnum"].tolist() == [N_BAD] * 4
+    assert set(missing["reason"]) == {"the exposure is not among the nights that were read"}
+
+
+def test_a_label_that_is_neither_read_nor_listed_fails(built):
+    path = built.table("labels_without_image")
+    write_table(read_table(path).iloc[1:], path, SCHEMAS["labels_without_image"])
+    check = run_check(built, "labels_without_image", "every_label_is_read_or_missing")
+    assert not check.passed
+    assert check.severity == dg.AssetCheckSeverity.ERROR
+    assert "neither read nor listed as missing" in check.metadata["rows"].value
+
+
+def test_limits_of_the_settings_decide_about_shares_and_sizes(built):
+    built.settings_file.write_text("[checks]\nmax_missing_share = 0.1\nmax_good_share = 0.2\n\n[training]\nfolds = 8\n")
+    checks = run(built, TRAINING)
+    for name in (
+        "labels_without_image.few_labels_are_without_image",
+        "training_set.good_share_is_sensible",
+        "training_set.every_category_has_enough_exposures",
+    ):
+        assert not checks[name].passed
+        assert checks[name].severity == dg.AssetCheckSeverity.WARN
+
+
+@pytest.mark.parametrize("asset", CHECKED_TABLES)
+def test_a_stored_table_that_was_damaged_fails(built, asset):
+    path = built.table(asset)
+    last = SCHEMAS[asset].columns[-1].name
+    read_table(path).drop(columns=last).to_parquet(path)
+    check = run_check(built, asset, "columns_and_types")
+    assert not check.passed
+    assert f"{last}: no such column" in check.description

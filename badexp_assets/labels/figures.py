@@ -16,7 +16,7 @@ def sources_figure(counts: pd.DataFrame, taxonomy: Taxonomy) -> bytes | None:
     Categories that are not trained on are grey. None when there is no label.
     """
     counts = counts.set_index("category")
-    total = counts.loc[TOTAL]
+    total = {str(name): int(n) for name, n in counts.loc[TOTAL].items() if name != "trained"}
     if not total["all CCDs"]:
         return None
     rows = counts.drop(index=[TOTAL, TOTAL_TRAINED])
@@ -39,14 +39,14 @@ def sources_figure(counts: pd.DataFrame, taxonomy: Taxonomy) -> bytes | None:
     start = pd.Series(0.0, index=rows.index)
     for i, source in enumerate(sources):
         share = (100 * rows[f"{source} CCDs"] / rows["all CCDs"].where(rows["all CCDs"] > 0)).fillna(0.0)
-        words = f"{source}: {int(total[f'{source} CCDs']):,} ({int(total[f'{source} exposures']):,})"
+        words = f"{source}: {total[f'{source} CCDs']:,} ({total[f'{source} exposures']:,})"
         right.barh(places, share, left=start, color=CYCLE[i + 1], height=0.7, label=words)
         start += share
     right.set_xlim(0, 100)
     right.set_xlabel("from which source, % of the images")
     right.tick_params(left=False)
     figure.legend(loc="outside lower center", ncols=len(sources), fontsize=8, frameon=False)
-    n_trained = counts.loc[TOTAL_TRAINED, "all CCDs"]
+    n_trained = int(counts["all CCDs"].to_dict()[TOTAL_TRAINED])
     title = f"{total['all CCDs']:,} labelled CCD images of {total['all exposures']:,} exposures"
     figure.suptitle(f"{title}\n{n_trained:,} of a trained category (blue); grey: kept, not trained on", fontsize=9)
     return to_png(figure)

@@ -16,7 +16,7 @@ def sources_figure(counts: pd.DataFrame, taxonomy: Taxonomy) -> bytes | None:
     Categories that are not trained on are grey. None when there is no label.
     """
     counts = counts.set_index("category")
-    total = {str(name): int(n) for name, n in counts.loc[TOTAL].items() if name != "trained"}
+    total = counts.drop(columns="trained").astype("int64").T[TOTAL].to_dict()
     if not total["all CCDs"]:
         return None
     rows = counts.drop(index=[TOTAL, TOTAL_TRAINED])

@@ -125,6 +125,16 @@ def test_a_split_that_leaks_fails_and_stops_what_needs_it(built):
     assert not (built.models / "fitted_pipeline").exists()
 
 
+@pytest.mark.parametrize(("asset", "other"), [TRAINING, TRAINING[::-1]])
+def test_each_of_the_two_tables_is_made_alone_with_its_own_checks(built, asset, other):
+    before = built.table(other).stat().st_mtime_ns
+    built.table(asset).unlink()
+    checks = run(built, [asset])
+    assert built.table(asset).exists()
+    assert built.table(other).stat().st_mtime_ns == before
+    assert {name.partition(".")[0] for name in checks} == {asset}
+
+
 def test_labels_without_an_image_are_a_table_with_reasons(built):
     missing = read_table(built.table("labels_without_image"))
     assert missing["expnum"].tolist() == [N_BAD] * 4

@@ -20,24 +20,27 @@ MISSING_SHARE = "few_labels_are_without_image"
     ins={"survey_ccds": dg.AssetIn(metadata={"columns": ["expnum", "ccd_cuts", "ebv", "ra", "dec"]})},
     outs={
         "labels_without_image": dg.AssetOut(
+            is_required=False,
             **table_asset(
                 "labels_without_image",
                 "Labelled CCD images of trained categories that are not in the training set because the archive gave "
                 "no image of them, each with the reason.",
                 GROUP,
                 KINDS,
-            )
+            ),
         ),
         "training_set": dg.AssetOut(
+            is_required=False,
             **table_asset(
                 "training_set",
                 "CCD images to train and test on: labelled bad ones that were embedded, and good candidates from "
                 "exposures that are in no list. Split and folds keep an exposure together.",
                 GROUP,
                 KINDS,
-            )
+            ),
         ),
     },
+    can_subset=True,
     check_specs=[
         dg.AssetCheckSpec(
             SIDES,
@@ -87,28 +90,34 @@ def training_tables(
     for text in built.warnings:
         context.log.warning(text)
     table, missing = built.table, built.missing
-    yield dg.Output(
-        missing,
-        "labels_without_image",
-        metadata={"reasons": counts(missing["reason"]), "categories": counts(missing["category"])},
-    )
-    yield dg.Output(
-        table,
-        "training_set",
-        metadata={
-            "funnel": preview(built.funnel, rows=50),
-            "balance": preview(built.balance, rows=50),
-            "warnings": dg.MetadataValue.json(list(built.warnings)),
-            **picture(figures.balance_figure(built.balance), "balance of the categories"),
-            **picture(figures.funnel_figure(built.funnel), "funnel"),
-        },
-    )
+    if dg.AssetKey("labels_without_image") in context.selected_asset_keys:
+        yield dg.Output(
+            missing,
+            "labels_without_image",
+            metadata={"reasons": counts(missing["reason"]), "categories": counts(missing["category"])},
+        )
+    if dg.AssetKey("training_set") in context.selected_asset_keys:
+        yield dg.Output(
+            table,
+            "training_set",
+            metadata={
+                "funnel": preview(built.funnel, rows=50),
+                "balance": preview(built.balance, rows=50),
+                "warnings": dg.MetadataValue.json(list(built.warnings)),
+                **picture(figures.balance_figure(built.balance), "balance of the categories"),
+                **picture(figures.funnel_figure(built.funnel), "funnel"),
+            },
+        )
     limits = check_params(survey)
     n_labels = int(built.funnel.set_index("step").loc["of a trained category", "ccds"])
-    yield shown("training_set", SIDES, training.check_sides(table))
-    yield warning("training_set", GOOD_SHARE, training.check_good_share(table, limits))
-    yield warning("training_set", SIZES, training.check_category_sizes(table, params.folds))
-    yield warning("labels_without_image", MISSING_SHARE, training.check_missing_share(n_labels, missing, limits))
+    for check in (
+        shown("training_set", SIDES, training.check_sides(table)),
+        warning("training_set", GOOD_SHARE, training.check_good_share(table, limits)),
+        warning("training_set", SIZES, training.check_category_sizes(table, params.folds)),
+        warning("labels_without_image", MISSING_SHARE, training.check_missing_share(n_labels, missing, limits)),
+    ):
+        if dg.AssetCheckKey(check.asset_key, check.check_name) in context.selected_asset_check_keys:
+            yield check
 
 
 ASSETS = [training_tables]

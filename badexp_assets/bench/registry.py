@@ -12,7 +12,9 @@ from badexp_assets.bench.measure import BenchOptions
 from badexp_assets.errors import InputError
 
 # Each is `module:function` of this package: a function of BenchOptions that yields Records.
-BENCHMARKS: dict[str, str] = {}
+BENCHMARKS: dict[str, str] = {
+    "labels": "labels:bench_labels",
+}
 _PACKAGES = ("badexp_assets", "torch", "numpy", "pandas", "pyarrow", "scikit-learn", "astropy", "fitsio")
 
 

@@ -104,6 +104,32 @@ def in_process(function: Callable[..., T], *arguments: Any) -> tuple[T, float, f
     return outcome
 
 
+def compare_in_processes(
+    benchmark: str,
+    case: str,
+    items: float,
+    unit: str,
+    variants: Mapping[str, tuple[Callable[..., object], tuple[Any, ...]]],
+    repeats: int = 3,
+) -> Iterator[Record]:
+    """As `compare`, with a new process for every run, so that each record has the peak memory of its variant.
+
+    `variants`: a module-level function and its arguments. The time is that of the call, with what it imports.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    peaks: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(repeats):
+        for name, (function, arguments) in variants.items():
+            _, taken, peak = in_process(function, *arguments)
+            seconds[name].append(taken)
+            peaks[name].append(peak)
+    baseline = items / statistics.median(next(iter(seconds.values())))
+    for name, times in seconds.items():
+        rate = items / statistics.median(times)
+        ratio = rate / baseline
+        yield Record(benchmark, case, name, items, unit, tuple(times), rate, ratio, max(peaks[name]))
+
+
 def _measured(sender: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     started = time.perf_counter()
     try:

@@ -13,6 +13,7 @@ from badexp_assets.errors import InputError
 
 # Each is `module:function` of this package: a function of BenchOptions that yields Records.
 BENCHMARKS: dict[str, str] = {
+    "labels": "labels:bench_labels",
     "embedding": "embedding:embedding",
 }
 _PACKAGES = ("badexp_assets", "torch", "openvino", "numpy", "pandas", "pyarrow", "scikit-learn", "astropy", "fitsio")

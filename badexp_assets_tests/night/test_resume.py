@@ -176,6 +176,9 @@ def test_of_two_passes_at_once_one_reads_and_the_other_finds_the_tables(archive,
 
 def one_pass(archive: Path, out: Path, log: Path, labelled: dict[int, set[int]], started) -> None:
     """Run the pass with the real backbone; every CCD that it takes is a line of `log`."""
+    import torch
+
+    torch.set_num_threads(1)  # two of them wait for each other on a busy machine
     machine = build_machine(replace(load_settings(out), options=OPTIONS))
     add = machine.embedder.add_prepared
 

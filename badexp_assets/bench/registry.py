@@ -12,7 +12,11 @@ from badexp_assets.bench.measure import BenchOptions
 from badexp_assets.errors import InputError
 
 # Each is `module:function` of this package: a function of BenchOptions that yields Records.
-BENCHMARKS: dict[str, str] = {}
+BENCHMARKS: dict[str, str] = {
+    "decode": "decode:bench_decode",
+    "entropy": "entropy:bench_entropy",
+    "night": "night:bench_night",
+}
 _PACKAGES = ("badexp_assets", "torch", "numpy", "pandas", "pyarrow", "scikit-learn", "astropy", "fitsio")
 
 

@@ -14,7 +14,10 @@ from badexp_assets.errors import InputError
 # Each is `module:function` of this package: a function of BenchOptions that yields Records.
 BENCHMARKS: dict[str, str] = {
     "labels": "labels:bench_labels",
+    "decode": "decode:bench_decode",
+    "entropy": "entropy:bench_entropy",
     "embedding": "embedding:embedding",
+    "night": "night:bench_night",
 }
 _PACKAGES = ("badexp_assets", "torch", "openvino", "numpy", "pandas", "pyarrow", "scikit-learn", "astropy", "fitsio")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -36,13 +37,35 @@ _MAX_ASPECT = 2.0
 _MOSTLY = 0.5
 
 
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A CCD in the picture: float32 means of its pixels, as on the sky (North up, East left), and whether most of
+    them are saturated. NaN where no pixel has a value.
+    """
+
+    pixels: npt.NDArray[np.float32]
+    saturated: bool
+
+
+def bin_ccd(ccd: CcdImage, slot: tuple[int, int]) -> Tile:
+    """Return the tile of a CCD for a place of `slot` (rows, columns) px.
+
+    Pixels without a value stay out; saturated ones stay in, for they show.
+    """
+    bad = ~np.isfinite(ccd.image)
+    if ccd.mask is not None:
+        bad |= (ccd.mask == BAD) | (ccd.mask == NO_VALUE)
+    down, across = slot
+    return Tile(bin_image(ccd.image, bad, (across, down)).T[:, ::-1], bool(np.mean(ccd.saturated) > _MOSTLY))
+
+
 class FocalPlane:
     """A focal-plane picture being built, CCD by CCD; it holds binned tiles only.
 
     height: of the picture, px. present: CCDNUMs in the exposure's file; the picture shows the smallest part of the
     focal plane that holds them, so a few CCDs are drawn larger than a full set; `size` is its (width, height), at
-    most twice as wide as `height`. Each CCD fills its place, whatever its size in pixels, so cut-outs and small
-    simulated CCDs do too.
+    most twice as wide as `height`, and `slot` the (rows, columns) of a CCD's place in it. Each CCD fills its place,
+    whatever its size in pixels, so cut-outs and small simulated CCDs do too.
     """
 
     def __init__(self, camera: Camera, height: int, present: Collection[int]) -> None:
@@ -56,21 +79,16 @@ class FocalPlane:
         down, across = bottom - self._top, self._left - right
         self._scale = min(height / down, _MAX_ASPECT * height / across)
         self.size = (max(1, round(across * self._scale)), max(1, round(down * self._scale)))
-        self._slot = (max(1, round(columns_mm * self._scale)), max(1, round(rows_mm * self._scale)))
+        self.slot = (max(1, round(columns_mm * self._scale)), max(1, round(rows_mm * self._scale)))
         self._tiles: dict[int, npt.NDArray[np.float32]] = {}
         self._failed: set[int] = set()
         self._saturated: set[int] = set()
 
-    def add(self, ccd: CcdImage) -> None:
-        """Add a CCD that was read. Pixels without a value stay out; saturated ones stay in, for they show."""
-        bad = ~np.isfinite(ccd.image)
-        if ccd.mask is not None:
-            bad |= (ccd.mask == BAD) | (ccd.mask == NO_VALUE)
-        down, across = self._slot
-        tile = bin_image(ccd.image, bad, (across, down))
-        self._tiles[ccd.ccdnum] = tile.T[:, ::-1]
-        if np.mean(ccd.saturated) > _MOSTLY:
-            self._saturated.add(ccd.ccdnum)
+    def add(self, ccdnum: int, tile: Tile) -> None:
+        """Add a CCD that was read, as `bin_ccd` gives it for this picture's `slot`."""
+        self._tiles[ccdnum] = tile.pixels
+        if tile.saturated:
+            self._saturated.add(ccdnum)
 
     def fail(self, ccdnum: int) -> None:
         """Mark a CCD that could not be read."""
@@ -126,16 +144,16 @@ class FocalPlane:
         levels = np.round(np.clip(np.nan_to_num(stretched, nan=0.0), 0, 1) * (_LEVELS - 1)) * (255.0 / (_LEVELS - 1))
         rgb = np.repeat(levels.astype(np.uint8)[:, :, None], 3, axis=2)
         rgb[~np.isfinite(tile)] = _FAILED
-        return Image.fromarray(rgb).resize((self._slot[1], self._slot[0]), Image.Resampling.NEAREST)
+        return Image.fromarray(rgb).resize((self.slot[1], self.slot[0]), Image.Resampling.NEAREST)
 
     def _box(self, ccd: Ccd) -> tuple[int, int, int, int]:
-        down, across = self._slot
+        down, across = self.slot
         left = round((self._left - ccd.y_mm) * self._scale - across / 2)
         top = round((ccd.x_mm - self._top) * self._scale - down / 2)
         return left, top, left + across - 1, top + down - 1
 
     def _write_names(self, draw: ImageDraw.ImageDraw, names: list[tuple[tuple[int, int, int, int], str]]) -> None:
-        size = min(_MAX_FONT, self._slot[0] // 3)
+        size = min(_MAX_FONT, self.slot[0] // 3)
         if size < _MIN_FONT:
             return  # not legible
         font = ImageFont.load_default(size)

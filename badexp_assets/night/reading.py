@@ -1,4 +1,4 @@
-"""The sequential reader of a night: exposure by exposure, CCD by CCD, each wanted one decompressed once."""
+"""What of a night is to be read: exposure by exposure, which CCDs."""
 
 from __future__ import annotations
 
@@ -8,74 +8,68 @@ from pathlib import Path
 from typing import Any
 
 from badexp_assets.errors import UnreadableImageError
+from badexp_assets.night.measure import CcdTask
 from badexp_assets.night.params import PassParams
+from badexp_assets.night.previews import FocalPlane
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.draw import draw_ccds
-from badexp_assets.survey.exposure import CcdImage, CcdInfo, open_exposure
+from badexp_assets.survey.exposure import open_exposure
 
 
 @dataclass(frozen=True)
-class CcdRead:
-    """A wanted CCD of exposure `expnum`: its image, or the reason why there is none. present: CCDNUMs in the file."""
+class OpenedExposure:
+    """An exposure of which `wanted` CCDs follow, by CCDNUM.
 
-    expnum: int
-    ccd: CcdInfo
-    drawn: bool
-    present: frozenset[int]
-    image: CcdImage | None
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class ExposureEnd:
-    """All that was wanted of exposure `expnum` has been given.
-
-    `present` are the CCDNUMs in its file, `problem` extensions that are no CCD; `reason` is set if it could not be
-    opened.
+    `row` is its row of `list_exposures`, `present` the CCDNUMs in its file, `problem` extensions that are no CCD;
+    `reason` is set if it could not be opened.
     """
 
-    expnum: int
+    row: Mapping[str, Any]
     present: frozenset[int] = frozenset()
+    wanted: tuple[int, ...] = ()
     problem: str | None = None
     reason: str | None = None
 
+    @property
+    def expnum(self) -> int:
+        """Exposure number."""
+        return int(self.row["expnum"])
+
 
 def choose_ccds(
-    expnum: int, present: frozenset[int], labelled: set[int], params: PassParams
+    expnum: int, present: frozenset[int], labelled: Iterable[int], params: PassParams
 ) -> tuple[frozenset[int], frozenset[int]]:
     """Return (CCDNUMs drawn for the vote, CCDNUMs to read: the drawn, the labelled, or all), of those `present`."""
     drawn = frozenset(draw_ccds(expnum, present, params.n_draw, params.seed))
-    return drawn, present if params.all_ccds else drawn | (labelled & present)
+    return drawn, present if params.all_ccds else drawn | (frozenset(labelled) & present)
 
 
-def read_exposures(
+def plan_reading(
     archive: Path,
     ready: Iterable[Mapping[str, Any]],
     camera: Camera,
     labelled: Mapping[int, set[int]],
     params: PassParams,
-) -> Iterator[CcdRead | ExposureEnd]:
-    """Yield every wanted CCD of every exposure of `ready` (rows of `list_exposures`), and an end after each exposure.
+) -> Iterator[OpenedExposure | CcdTask]:
+    """Yield every exposure of `ready` (rows of `list_exposures`), each followed by its wanted CCDs, by CCDNUM.
 
-    CCDs come by CCDNUM. What can't be read is yielded with its reason; nothing is raised for it.
+    Only headers are read here. An exposure that can't be opened is yielded with its reason; nothing is raised for it.
     """
     for row in ready:
         expnum = int(row["expnum"])
+        ooi = archive / row["ooi"]
         ood = archive / row["ood"] if isinstance(row["ood"], str) else None
         try:
-            exposure = open_exposure(archive / row["ooi"], ood, camera)
+            with open_exposure(ooi, camera=camera) as exposure:
+                ccds, problems = exposure.ccds, exposure.problems
         except UnreadableImageError as error:
-            yield ExposureEnd(expnum, reason=str(error))
+            yield OpenedExposure(row, reason=str(error))
             continue
-        with exposure:
-            present = frozenset(ccd.ccdnum for ccd in exposure.ccds)
-            drawn, wanted = choose_ccds(expnum, present, set(labelled.get(expnum, ())), params)
-            for ccd in exposure.ccds:
-                if ccd.ccdnum not in wanted:
-                    continue
-                try:
-                    image, reason = exposure.read(ccd.ccdnum), None
-                except UnreadableImageError as error:
-                    image, reason = None, str(error)
-                yield CcdRead(expnum, ccd, ccd.ccdnum in drawn, present, image, reason)
-            yield ExposureEnd(expnum, present, "; ".join(exposure.problems) or None)
+        present = frozenset(ccd.ccdnum for ccd in ccds)
+        drawn, wanted = choose_ccds(expnum, present, labelled.get(expnum, ()), params)
+        slot = FocalPlane(camera, params.preview_height, present).slot if params.preview_height else None
+        chosen = [ccd for ccd in ccds if ccd.ccdnum in wanted]
+        numbers = tuple(ccd.ccdnum for ccd in chosen)
+        yield OpenedExposure(row, present, numbers, "; ".join(problems) or None)
+        for ccd in chosen:
+            yield CcdTask(expnum, ooi, ood, ccd, ccd.ccdnum in drawn, slot)

@@ -5,36 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from badexp_assets.night.features import CcdFeatures
-from badexp_assets.night.reading import CcdRead
+from badexp_assets.night.measure import CcdTask, MeasuredCcd
 
 
-def key_columns(read: CcdRead) -> dict[str, Any]:
+def key_columns(task: CcdTask) -> dict[str, Any]:
     """Return the columns that name a CCD image."""
-    return {"expnum": read.expnum, "ccdnum": read.ccd.ccdnum}
+    return {"expnum": task.expnum, "ccdnum": task.ccd.ccdnum}
 
 
-def ccd_row(
-    read: CcdRead, labelled: bool, features: CcdFeatures | None, n_sources: int | None, reason: str | None
-) -> dict[str, Any]:
-    """Return a row of `night_ccds`; `reason` is None for a CCD that was read."""
-    image = read.image
-    notes = (image.mask_problem if image else None, features.reason if features else None)
-    return key_columns(read) | {
-        "ccdname": read.ccd.ccdname,
-        "status": "read" if reason is None else "failed",
-        "status_reason": reason,
-        "drawn": read.drawn,
-        "height": image.image.shape[0] if image else None,
-        "width": image.image.shape[1] if image else None,
+def ccd_row(ccd: MeasuredCcd, labelled: bool) -> dict[str, Any]:
+    """Return a row of `night_ccds`; its status_reason is None for a CCD that was read."""
+    features = ccd.features
+    notes = (ccd.mask_problem, features.reason if features else None)
+    return key_columns(ccd.task) | {
+        "ccdname": ccd.task.ccd.ccdname,
+        "status": "read" if ccd.reason is None else "failed",
+        "status_reason": ccd.reason,
+        "drawn": ccd.task.drawn,
+        "height": ccd.height,
+        "width": ccd.width,
         "sky": features.sky if features else None,
         "noise": features.noise if features else None,
-        "fwhm": image.fwhm_px if image else None,
-        "n_sources": n_sources,
+        "fwhm": ccd.fwhm,
+        "n_sources": ccd.orientations.n_sources if ccd.orientations else None,
         "saturated_fraction": features.saturated_fraction if features else None,
         "masked_fraction": features.masked_fraction if features else None,
         "labelled": labelled,
-        "has_mask": image is not None and image.mask is not None,
+        "has_mask": ccd.has_mask,
         "note": "; ".join(n for n in notes if n) or None,
     }
 

@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 
 from badexp_assets.entropy import CcdOrientations
 
 
-class StampChoice:
-    """Keep up to `n` stamps of an exposure, drawn at random from all sources that are offered.
+class Stamp(NamedTuple):
+    """A source's stamp: its priority in [0, 1), where its peak is (column x, row y), and float32 pixels, ADU."""
 
-    Every source has a random priority from (seed, expnum, ccdnum) and its place in the CCD's list, and the `n` smallest
-    stay. So memory does not grow with the number of sources, and a CCD that is missing moves no other choice.
+    priority: float
+    ccdnum: int
+    x: int
+    y: int
+    pixels: npt.NDArray[np.float32]
+
+
+def offer_stamps(found: CcdOrientations, n: int, expnum: int, ccdnum: int, seed: int) -> list[Stamp]:
+    """Return those up to `n` stamps of a CCD that may be among the exposure's `n`.
+
+    Every source has a random priority from (seed, expnum, ccdnum) and its place in the CCD's list, and the smallest
+    are chosen; so a CCD that is missing moves no other choice.
     """
+    priority = np.random.default_rng([seed, expnum, ccdnum]).random(len(found.x))
+    return [
+        # a copy: a view would hold all stamps of the CCD
+        Stamp(float(priority[i]), ccdnum, int(found.x[i]), int(found.y[i]), np.array(found.stamps[i], np.float32))
+        for i in np.argsort(priority, kind="stable")[:n]
+    ]
 
-    def __init__(self, n: int, expnum: int, seed: int) -> None:
-        self._n, self._expnum, self._seed = n, expnum, seed
-        self._kept: list[tuple[float, int, int, int, np.ndarray]] = []
 
-    def offer(self, ccdnum: int, found: CcdOrientations) -> None:
-        """Offer the sources of one CCD."""
-        priority = np.random.default_rng([self._seed, self._expnum, ccdnum]).random(len(found.x))
-        for i in np.argsort(priority, kind="stable")[: self._n]:
-            stamp = np.array(found.stamps[i], dtype=np.float32)  # a copy: a view would hold all stamps of the CCD
-            self._kept.append((float(priority[i]), ccdnum, int(found.x[i]), int(found.y[i]), stamp))
-        self._kept.sort(key=lambda kept: kept[:4])
-        del self._kept[self._n :]
+class StampChoice:
+    """Keeps the `n` stamps of smallest priority of all that are offered, in whatever order."""
 
-    def chosen(self) -> list[tuple[int, int, int, np.ndarray]]:
-        """Return (ccdnum, x, y, stamp) of the kept sources, by ccdnum, then y, then x."""
-        return sorted((kept[1:] for kept in self._kept), key=lambda s: (s[0], s[2], s[1]))
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._kept: list[Stamp] = []
+
+    def offer(self, stamps: Iterable[Stamp]) -> None:
+        """Offer the stamps of one CCD."""
+        self._kept = sorted([*self._kept, *stamps], key=lambda s: s[:4])[: self._n]
+
+    def chosen(self) -> list[Stamp]:
+        """Return the kept stamps, by ccdnum, then y, then x."""
+        return sorted(self._kept, key=lambda s: (s.ccdnum, s.y, s.x))

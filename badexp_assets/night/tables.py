@@ -1,17 +1,18 @@
-"""The six tables of a night, written in pieces of bounded size; all of them appear at the end, or none does."""
+"""The six tables of a night: rows into Arrow, and writers of which all files appear at the end, or none does."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from badexp_assets.errors import InputError
-from badexp_assets.tables import SCHEMAS, TableWriter, read_metadata
+from badexp_assets.tables import SCHEMAS, TableWriter, read_metadata, to_arrow
 
 # rows kept in memory before they are written: few where a row is large
 BUFFER_ROWS = {
@@ -37,18 +38,24 @@ _EXTRA = {
 }
 
 
-class PassTables:
-    """Writers of the six tables; use as a context manager and `add` rows.
+def rows_to_arrow(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return rows (at least one) as an Arrow table of the columns that table `name` has in its file."""
+    extra = _EXTRA.get(name, {})
+    return to_arrow(pd.DataFrame(rows, columns=[*SCHEMAS[name].column_names, *extra]).astype(extra), SCHEMAS[name])
 
-    `night_exposures` is moved to its place last, so a night whose move was cut off never looks complete.
+
+class PassTables:
+    """Writers of the six tables; use as a context manager and `append` exposures by expnum.
+
+    Files depend on what is appended in which order, and on nothing else. `night_exposures` is moved to its place last,
+    so a night whose move was cut off never looks complete.
     """
 
     def __init__(self, out: Mapping[str, Path], metadata: Mapping[str, Any]) -> None:
-        self.rows = dict.fromkeys(PASS_TABLES, 0)
         self._stack = contextlib.ExitStack()
         self._out, self._metadata = out, metadata
         self._writers: dict[str, TableWriter] = {}
-        self._buffers: dict[str, list[dict[str, Any]]] = {name: [] for name in PASS_TABLES}
+        self._buffers: dict[str, list[pa.Table]] = {name: [] for name in PASS_TABLES}
 
     def __enter__(self) -> PassTables:
         for name in PASS_TABLES:  # closed in the opposite order
@@ -56,13 +63,13 @@ class PassTables:
             self._writers[name] = self._stack.enter_context(writer)
         return self
 
-    def add(self, name: str, row: Mapping[str, Any]) -> None:
-        """Append one row to table `name`."""
-        buffer = self._buffers[name]
-        buffer.append(dict(row))
-        self.rows[name] += 1
-        if len(buffer) >= BUFFER_ROWS[name]:
-            self._flush(name)
+    def append(self, exposure: Mapping[str, pa.Table]) -> None:
+        """Append the rows of an exposure; a table that is not there has none."""
+        for name, rows in exposure.items():
+            buffer = self._buffers[name]
+            buffer.append(rows)
+            if sum(map(len, buffer)) >= BUFFER_ROWS[name]:
+                self._flush(name)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -77,12 +84,10 @@ class PassTables:
         self._stack.__exit__(kind, error, trace)
 
     def _flush(self, name: str) -> None:
-        rows = self._buffers[name]
-        if rows:
-            extra = _EXTRA.get(name, {})
-            piece = pd.DataFrame(rows, columns=[*SCHEMAS[name].column_names, *extra])
-            self._writers[name].write(piece.astype(extra))
-            rows.clear()
+        pieces = self._buffers[name]
+        if pieces:
+            self._writers[name].write(pa.concat_tables(pieces).combine_chunks())
+            pieces.clear()
 
 
 def check_paths(out: Mapping[str, Path]) -> None:
@@ -92,11 +97,10 @@ def check_paths(out: Mapping[str, Path]) -> None:
         raise InputError(f"run_pass: out names no path for {', '.join(missing)}; it needs {', '.join(PASS_TABLES)}")
 
 
-def stored_metadata(out: Mapping[str, Path]) -> dict[str, Any] | None:
-    """Return the metadata that all six tables carry; None when one is missing, damaged, or differs from the others."""
+def stored_metadata(out: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """Return the metadata of each of the six tables; an empty list when one is missing or damaged."""
     try:
         found = [read_metadata(out[name]) for name in PASS_TABLES if out[name].exists()]
     except InputError:
-        return None
-    same = len(found) == len(PASS_TABLES) and all(metadata == found[0] for metadata in found)
-    return found[0] if same else None
+        return []
+    return found if len(found) == len(PASS_TABLES) else []

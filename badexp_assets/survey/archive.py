@@ -18,6 +18,7 @@ from badexp_assets.survey.headers import FileHeader, read_file_header
 from badexp_assets.survey.nights import night_from_folder, parse_night
 from badexp_assets.survey.versions import process_key, version_key
 
+_EFFECTIVE = os.access in os.supports_effective_ids
 _DTYPES = {
     "expnum": "int64",
     "night": "str",
@@ -216,7 +217,8 @@ def _stat(archive: Path, relative: str) -> str:
         found = (archive / relative).stat()
     except OSError:  # gone since it was listed, or a dangling link: reading it will say so
         return f"{relative}|gone"
-    return f"{relative}|{found.st_size}|{found.st_mtime_ns}"
+    closed = "" if os.access(archive / relative, os.R_OK, effective_ids=_EFFECTIVE) else "|unreadable"
+    return f"{relative}|{found.st_size}|{found.st_mtime_ns}{closed}"
 
 
 def _digest(parts: Iterator[str] | list[str]) -> str:

@@ -20,7 +20,7 @@ _FIRST_LETTERS = b"BNPGZ"
 
 
 def check_headers(path: Path) -> None:
-    """Raise UnreadableImageError when an extension of `path` is a compressed image with an axis or tile of no pixels.
+    """Raise UnreadableImageError for a file that can't be opened, or has a compressed image without pixels.
 
     Anything else that is wrong is left for CFITSIO to find. Files packed as a whole (`.gz`) are not looked into.
     """
@@ -38,8 +38,8 @@ def check_headers(path: Path) -> None:
                     return
                 file.seek(-(-size // _BLOCK) * _BLOCK, 1)
                 extension += 1
-    except OSError:
-        return  # opening it will say what is wrong
+    except OSError as error:
+        raise UnreadableImageError(f"{path}: can't be opened ({error.strerror})") from error
 
 
 def _read_header(file: BinaryIO) -> dict[str, int] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -168,7 +169,16 @@ def integer_card(header: Mapping[str, Any], key: str) -> int | None:
 
 
 def one_line(error: BaseException) -> str:
-    """Return an error's message on one line, at most 200 characters; FITSIO's stack of messages is long."""
+    """Return an error's message on one line, at most 200 characters.
+
+    Of CFITSIO's only the status: below it stand messages of earlier errors too, so it would depend on what was read
+    before.
+    """
+    if isinstance(error, UnicodeDecodeError):  # a position in that stack
+        return "bytes that are no text"
+    status = re.search(r"FITSIO status = \d+: .*", str(error))
+    if status:
+        return status[0].strip()[:200]
     text = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
     return (text or type(error).__name__)[:200]
 

@@ -58,7 +58,11 @@ class Embedder:
         An image that can't be prepared raises InputError and is not taken; those taken before it stay. A vector with
         non-finite values raises ModelError and the batch is dropped.
         """
-        self._images.append(self.recipe.prepare(image, mask, sky, noise))
+        return self.add_prepared(key, self.recipe.prepare(image, mask, sky, noise))
+
+    def add_prepared(self, key: Hashable, prepared: np.ndarray) -> list[tuple[Any, np.ndarray]]:
+        """Take what `recipe.prepare` returned, here or in another process; see `add`."""
+        self._images.append(prepared)
         self._keys.append(key)
         return self.flush() if len(self._keys) >= self.batch_size else []
 

@@ -51,6 +51,25 @@ def test_peak_memory_is_that_of_the_child_alone() -> None:
     assert 250 < large_peak - small_peak < 400
 
 
+def hold_in_child(mib: int) -> float:
+    from badexp_assets.bench.memory import TreePeak
+
+    with TreePeak() as memory:
+        in_process(hold, mib)
+    return memory.mib
+
+
+def hold(mib: int) -> None:
+    held = np.ones(mib * 2**20, dtype=np.uint8)
+    time.sleep(0.5)
+    del held
+
+
+def test_peak_memory_of_a_tree_counts_its_children() -> None:
+    small, large = hold_in_child(1), hold_in_child(300)
+    assert 250 < large - small < 400
+
+
 def test_an_error_of_the_child_is_raised_here() -> None:
     with pytest.raises(InputError, match="the file is not there"):
         in_process(refuse)

@@ -1,6 +1,5 @@
 """Sky, noise, shares, the choice of stamps, the read-ahead thread and the options, with planted truths."""
 
-import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,8 +8,7 @@ import pytest
 from badexp_assets.errors import InputError
 from badexp_assets.night.features import measure_features, sky_and_noise
 from badexp_assets.night.params import PassParams
-from badexp_assets.night.prefetch import ahead
-from badexp_assets.night.stamps import StampChoice
+from badexp_assets.night.stamps import StampChoice, offer_stamps
 from badexp_assets.survey import CcdImage
 
 
@@ -70,68 +68,25 @@ def test_the_choice_of_stamps_is_bounded_and_does_not_depend_on_the_order_of_ccd
     ccds = {number: sources(30, number) for number in (3, 7, 40)}
     choices = []
     for order in ((3, 7, 40), (40, 3, 7)):
-        choice = StampChoice(20, 747382, seed=0)
+        choice = StampChoice(20)
         for number in order:
-            choice.offer(number, ccds[number])
+            choice.offer(offer_stamps(ccds[number], 20, 747382, number, seed=0))
         choices.append(choice.chosen())
-    assert [s[:3] for s in choices[0]] == [s[:3] for s in choices[1]]
+    assert [s[:4] for s in choices[0]] == [s[:4] for s in choices[1]]
     assert len(choices[0]) == 20
-    assert len({s[0] for s in choices[0]}) == 3
-    assert all((stamp == x * 1000 + y).all() for _, x, y, stamp in choices[0])
+    assert len({s.ccdnum for s in choices[0]}) == 3
+    assert all((s.pixels == s.x * 1000 + s.y).all() for s in choices[0])
 
 
 def test_fewer_sources_than_asked_for_are_all_kept():
-    choice = StampChoice(20, 1, seed=0)
-    choice.offer(3, sources(5, 0))
-    choice.offer(4, sources(0, 0))
+    choice = StampChoice(20)
+    choice.offer(offer_stamps(sources(5, 0), 20, 1, 3, seed=0))
+    choice.offer(offer_stamps(sources(0, 0), 20, 1, 4, seed=0))
     assert len(choice.chosen()) == 5
 
 
-def test_reading_ahead_keeps_the_order_and_stays_within_its_depth():
-    made = []
-
-    def make():
-        for i in range(50):
-            made.append(i)
-            yield i
-
-    seen = []
-    for item in ahead(make, depth=2):
-        seen.append(item)
-        assert len(made) <= len(seen) + 3  # two in the queue, one in the thread's hand
-    assert seen == list(range(50))
-
-
-def test_an_error_while_reading_ahead_comes_after_the_items_before_it():
-    def make():
-        yield 1
-        raise OSError("disk gone")
-
-    items = ahead(make)
-    assert next(items) == 1
-    with pytest.raises(OSError, match="disk gone"):
-        next(items)
-
-
-def test_leaving_early_ends_the_thread_and_closes_the_source():
-    closed = threading.Event()
-
-    def make():
-        try:
-            yield from range(1000)
-        finally:
-            closed.set()
-
-    before = threading.active_count()
-    items = ahead(make)
-    next(items)
-    items.close()
-    assert closed.is_set()
-    assert threading.active_count() == before
-
-
 @pytest.mark.parametrize(
-    ("name", "value"), [("n_draw", -1), ("batch_size", 0), ("n_draw", 2.5), ("all_ccds", 1), ("preview_height", 10)]
+    ("name", "value"), [("n_draw", -1), ("batch_size", 0), ("n_draw", 2.5), ("all_ccds", 1), ("workers", -1)]
 )
 def test_an_option_out_of_range_is_named(name, value):
     with pytest.raises(InputError, match=rf"night_pass\.{name}"):

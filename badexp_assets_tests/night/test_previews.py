@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from badexp_assets.night.previews import FocalPlane, bin_image
+from badexp_assets.night.previews import FocalPlane, bin_ccd, bin_image
 from badexp_assets.survey import CcdImage, load_camera
 
 CAMERA = load_camera()
@@ -16,6 +16,10 @@ ALL = frozenset(range(1, 63))
 def ccd(ccdnum, image, mask=None):
     name = CAMERA.by_number[ccdnum].ccdname
     return CcdImage(ccdnum, name, image.astype(np.float32), mask, None, None, None, None, {})
+
+
+def add(plane, image):
+    plane.add(image.ccdnum, bin_ccd(image, plane.slot))
 
 
 def picture(plane, labelled=()):
@@ -44,7 +48,7 @@ def test_north_is_up_and_east_is_left():
         image = sky(n)
         if n == 2:  # S30, the middle of the northernmost row: bright where rows end (East) and columns begin (North)
             image[384:, :128] += 3000
-        plane.add(ccd(n, image))
+        add(plane, ccd(n, image))
     pixels, _ = picture(plane)
     rows, columns = np.nonzero(pixels[:, :, 0] == 255)
     height, width = pixels.shape[:2]
@@ -57,7 +61,7 @@ def test_north_is_up_and_east_is_left():
 def test_a_step_between_ccds_stays_visible():
     plane = FocalPlane(CAMERA, 512, ALL)
     for n in ALL:
-        plane.add(ccd(n, sky(n, 200 if n <= 31 else 215)))
+        add(plane, ccd(n, sky(n, 200 if n <= 31 else 215)))
     pixels, _ = picture(plane)
     height = pixels.shape[0]
     north, south = (np.median(p[p > 40]) for p in (pixels[: height // 2, :, 0], pixels[height // 2 :, :, 0]))
@@ -69,7 +73,7 @@ def test_saturated_ccds_do_not_hide_the_others():
     for n in ALL:
         full = n > 25
         mask = np.full((512, 256), 3 if full else 0, np.uint8)
-        plane.add(ccd(n, np.full((512, 256), 41000.0) if full else sky(n), mask))
+        add(plane, ccd(n, np.full((512, 256), 41000.0) if full else sky(n), mask))
     pixels, _ = picture(plane)
     assert 40 < np.median(pixels[20:60, 260:300, 0]) < 160
 
@@ -77,7 +81,7 @@ def test_saturated_ccds_do_not_hide_the_others():
 def test_failed_unread_and_absent_ccds_look_different_and_labelled_ones_are_framed():
     plane = FocalPlane(CAMERA, 512, ALL - {61})
     for n in sorted(ALL - {61, 28, 32}):
-        plane.add(ccd(n, sky(n)))
+        add(plane, ccd(n, sky(n)))
     plane.fail(28)
     (plain, _), (framed, _) = picture(plane), picture(plane, labelled={3})
     colours = {tuple(c) for c in plain.reshape(-1, 3)[::7]}
@@ -96,7 +100,7 @@ def test_any_size_of_ccd_fits_and_files_stay_small(shape):
     plane = FocalPlane(CAMERA, 512, present)
     image = ccd(20, sky(0, shape=shape))
     for n in present:
-        plane.add(CcdImage(n, "", image.image, None, None, None, None, None, {}))
+        add(plane, CcdImage(n, "", image.image, None, None, None, None, None, {}))
     pixels, png = picture(plane)
     assert pixels.shape[:2] == plane.size[::-1]
     assert plane.size[1] <= 512
@@ -107,6 +111,6 @@ def test_any_size_of_ccd_fits_and_files_stay_small(shape):
 def test_without_any_readable_ccd_there_is_still_a_picture():
     plane = FocalPlane(CAMERA, 256, ALL)
     plane.fail(3)
-    plane.add(ccd(4, np.full((50, 40), np.nan)))
+    add(plane, ccd(4, np.full((50, 40), np.nan)))
     pixels, _ = picture(plane)
     assert pixels.shape[0] == 256

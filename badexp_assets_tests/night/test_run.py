@@ -21,17 +21,25 @@ ENTROPY = EntropyParams(gradient_points=200)
 PARAMS = PassParams(n_draw=20, stamps_per_exposure=3, preview_height=128)
 
 
+class MeanRecipe:
+    """Makes (sky, noise, mean) of an image."""
+
+    def prepare(self, image, mask, sky, noise):
+        return np.array([sky, noise, np.nanmean(image)], np.float32)
+
+
 class MeanEmbedder:
-    """Stands where the backbone would: the vector is (sky, noise, mean), three images at a time."""
+    """Stands where the backbone would: the vector is what the recipe makes, three images at a time."""
 
     backbone_id, recipe_id, dim = "mean", "none-1", 3
 
-    def __init__(self, loses: int = 0) -> None:
+    def __init__(self, loses: int = 0, recipe=None) -> None:
         self.waiting, self.seen, self.loses = [], 0, loses
+        self.recipe = recipe or MeanRecipe()
 
-    def add(self, key, image, mask, sky, noise):
+    def add_prepared(self, key, prepared):
         self.seen += 1
-        self.waiting.append((key, np.array([sky, noise, np.nanmean(image)], np.float32)))
+        self.waiting.append((key, prepared))
         return self.flush() if len(self.waiting) == 3 else []
 
     def flush(self):
@@ -163,19 +171,23 @@ def test_an_error_in_the_middle_changes_no_table_and_leaves_no_vector_behind(tin
     tiny_cp.write_cp(cp, 11)
     go(cp, out)
     before = {path: path.read_bytes() for path in paths(out).values()}
-    tiny_cp.write_cp(cp, 12, time="050000")
+    for i in (12, 13):
+        tiny_cp.write_cp(cp, i, time=f"0500{i}")
 
     class Breaks(MeanEmbedder):
-        def add(self, *arguments):
+        def add_prepared(self, *arguments):
             if self.seen == 5:
                 raise ModelError("the network broke")
-            return super().add(*arguments)
+            return super().add_prepared(*arguments)
 
     embedder = Breaks()
     with pytest.raises(ModelError, match="broke"):
         go(cp, out, embedder=embedder)
     assert embedder.waiting == []
     assert {path: path.read_bytes() for path in paths(out).values()} == before
+    rest = MeanEmbedder()
+    summary = go(cp, out, embedder=rest)
+    assert (summary.n_taken_over, summary.n_resumed, summary.n_discarded, rest.seen) == (1, 1, 0, 4)
     assert sorted(p.name for p in out.rglob("*") if p.is_file()) == [f"{NIGHT}.parquet"] * 6
 
 

@@ -1,5 +1,7 @@
 """Opening exposures: what is in the file comes out, and a fault costs its CCD only."""
 
+from collections import Counter
+
 import fitsio
 import numpy as np
 import pytest
@@ -133,25 +135,64 @@ def test_an_empty_compressed_image_is_an_error_and_not_the_end_of_the_process(ti
     assert list_exposures(tmp_path, "2018-05-17", load_camera())["status"].tolist() == ["failed"]
 
 
-def test_no_mutated_file_breaks_the_reader(tiny_cp, tmp_path):
-    ooi = tiny_cp.write_cp(tmp_path, ccds={"N4": 35})
-    content, rng = bytearray(ooi.read_bytes()), np.random.default_rng(0)
-    outcomes, messages = {"read": 0, "unreadable": 0}, []
-    for _ in range(60):
-        mutated = bytearray(content)
-        for place in rng.integers(0, len(content), 20):
-            mutated[place] = rng.integers(0, 256)
-        ooi.write_bytes(mutated)
+@pytest.mark.parametrize("packed", [True, False])
+def test_no_damaged_file_breaks_the_reader(tiny_cp, mutations, tmp_path, packed):
+    images = {name: tiny_cp.tiny_image(i, (60, 40)) for i, name in enumerate(("N4", "N1"))}
+    ooi = tiny_cp.write_cp(tmp_path, ccds={"N4": 35, "N1": 32}, images=images, packed=packed)
+    ood = ooi.with_name(ooi.name.replace("ooi", "ood"))
+    whole, camera = {path: path.read_bytes() for path in (ooi, ood)}, load_camera()
+    outcomes, messages = Counter(), []
+    for seed in range(250):
+        rng = np.random.default_rng(seed)
+        for path, content in whole.items():
+            path.write_bytes(mutations.mutate(content, rng) if path == ooi or seed % 2 else content)
+        (row,) = list_exposures(tmp_path, "2018-05-17", camera).to_dict("records")
+        assert row["status"] == "ready" or row["status_reason"]
+        outcomes[row["status"]] += 1
         try:
-            with open_exposure(ooi) as exposure:
-                assert exposure.read(35).image.ndim == 2
-            outcomes["read"] += 1
+            with open_exposure(ooi, ood, camera) as exposure:
+                for ccd in exposure.ccds:
+                    try:
+                        image = exposure.read(ccd.ccdnum)
+                    except UnreadableImageError as error:
+                        outcomes["no pixels"] += 1
+                        messages.append(str(error))
+                        continue
+                    outcomes["pixels"] += 1
+                    assert image.image.ndim == 2
+                    assert image.mask is not None or image.mask_problem
         except UnreadableImageError as error:
+            outcomes["not opened"] += 1
             messages.append(str(error))
-            outcomes["unreadable"] += 1
-    assert sum(outcomes.values()) == 60
-    assert outcomes["unreadable"] > 0
-    assert all("\n" not in message and ooi.name in message for message in messages)
+    assert min(outcomes[kind] for kind in ("ready", "failed", "pixels", "no pixels", "not opened")) > 5
+    assert all("\n" not in message and message.startswith(str(ooi)) for message in messages)
+
+
+def test_a_file_without_extensions_has_no_ccd(tiny_cp, tmp_path):
+    ooi = tiny_cp.write_cp(tmp_path, ccds={"N4": 35})
+    with fitsio.FITS(str(ooi), "rw", clobber=True) as fits:
+        fits.write(None, header=tiny_cp.HEADER)
+    with pytest.raises(UnreadableImageError, match=r"has no CCD of DECam"):
+        open_exposure(ooi)
+    (row,) = list_exposures(tmp_path, "2018-05-17", load_camera()).to_dict("records")
+    assert (row["status"], row["status_reason"]) == ("failed", f"{ooi}: has no image extension")
+
+
+def test_three_axes_cost_their_ccd_only(tiny_cp, tmp_path):
+    ooi = tiny_cp.write_cp(tmp_path, images={"N1": np.zeros((3, 40, 30), np.float32)}, packed=False)
+    with open_exposure(ooi) as exposure:
+        with pytest.raises(UnreadableImageError, match=r"\[N1\].*\(3, 40, 30\) px; two axes"):
+            exposure.read(32)
+        assert np.isfinite(exposure.read(35).image).all()
+
+
+def test_scaled_integers_come_out_as_the_numbers_they_stand_for(tiny_cp, tmp_path):
+    ooi = tiny_cp.write_cp(tmp_path, images={"N4": np.full((50, 40), 300, np.int16)}, packed=False)
+    with fitsio.FITS(str(ooi), "rw") as fits:
+        fits["N4"].write_key("BSCALE", 0.5)
+        fits["N4"].write_key("BZERO", 1000.0)
+    with open_exposure(ooi) as exposure:
+        assert (exposure.read(35).image == 1150).all()
 
 
 def test_all_real_cutouts_open_and_are_ready(shared_data):

@@ -75,6 +75,6 @@ def write_cp(
                     continue
                 options = {"compress": "RICE_1", "tile_dims": [1, image.shape[1]]} if packed else {}
                 if packed and image.dtype.kind == "f":
-                    options |= {"qlevel": 4, "qmethod": "SUBTRACTIVE_DITHER_1"}
+                    options |= {"qlevel": 4, "qmethod": "SUBTRACTIVE_DITHER_1", "dither_seed": 1}
                 fits.write(image, header=extra, extname=name if extname else None, **options)
     return paths["ooi"]

@@ -1,0 +1,55 @@
+"""The Entropy Method's measurements of a CCD: the paper's direct sums beside the compiled path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+from badexp_assets.bench.measure import BenchOptions, Record, compare
+from badexp_assets.entropy import (
+    EntropyParams,
+    draw_gradient_points,
+    gradient_angles,
+    gradient_orientation,
+    measure_ccd,
+    smooth,
+)
+
+
+def bench_entropy(options: BenchOptions) -> Iterator[Record]:
+    """Yield CCDs/s of the background gradients at 10,000 points, and of all that the night pass measures.
+
+    The baseline smooths the image and sums at each point, as the paper writes it.
+    """
+    for rows, columns in [(192, 128)] if options.quick else [(512, 256), (4094, 2046)]:
+        rng = np.random.default_rng(options.seed)
+        image = _sky_with_stars(rows, columns, rng)
+        params = EntropyParams(gradient_points=500) if options.quick else EntropyParams()
+        x, y, _ = draw_gradient_points(image, None, params, rng)
+        case = f"{rows} x {columns}, {len(x)} points"
+        variants: dict[str, Callable[[], object]] = {
+            "gradients, direct sums": partial(_direct, image, x, y),
+            "gradients, compiled": partial(gradient_angles, image, None, x, y, params),
+        }
+        yield from compare("entropy", case, 1, "CCD", variants, options.repeats)
+        whole = {"background, sources and gradients": partial(measure_ccd, image, None, params, 0)}
+        for record in compare("entropy", f"{case}, whole CCD", 1, "CCD", whole, options.repeats):
+            yield Record(**{**vars(record), "ratio": None})
+
+
+def _direct(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
+    smoothed = smooth(image)
+    for column, row in zip(x, y, strict=True):
+        gradient_orientation(smoothed, column, row)
+
+
+def _sky_with_stars(rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
+    image = rng.normal(300, 10, (rows, columns)).astype(np.float32)
+    y, x = np.indices((17, 17)) - 8
+    star = 3000 * np.exp(-(y**2 + x**2) / 8)
+    for _ in range(max(3, rows * columns // 40_000)):
+        top, left = rng.integers(0, rows - 17), rng.integers(0, columns - 17)
+        image[top : top + 17, left : left + 17] += star
+    return image

@@ -1,0 +1,37 @@
+"""What a reading process runs. Importing this loads all that measuring needs; the fork server does it once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+
+import fitsio  # noqa: F401
+import torch
+
+import badexp_assets.entropy.ccd
+import badexp_assets.vision.recipes  # noqa: F401
+from badexp_assets.night.measure import CcdTask, Measure, MeasuredCcd
+
+_measure: Measure | None = None
+
+
+def start(given: Measure) -> None:
+    """Prepare this process: it measures with `given`, on one core, and ends when its parent is gone."""
+    global _measure
+    _measure = given
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+
+
+def measure(task: CcdTask) -> MeasuredCcd:
+    """Measure one CCD."""
+    assert _measure is not None, "start was not called"
+    return _measure(task)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from badexp_assets.bench import BENCHMARKS, BenchOptions, compare, in_process, run_benchmarks
+from badexp_assets.bench import BENCHMARKS, BenchOptions, compare, compare_in_processes, in_process, run_benchmarks
 from badexp_assets.errors import BadExpError, InputError
 
 
@@ -49,6 +49,15 @@ def test_peak_memory_is_that_of_the_child_alone() -> None:
     assert seconds > 0
     assert small_peak < 600 <= held.nbytes / 2**20
     assert 250 < large_peak - small_peak < 400
+
+
+def test_variants_in_processes_are_compared_with_their_own_peaks() -> None:
+    variants = {"large": (allocate, (200,)), "small": (allocate, (1,))}
+    large, small = compare_in_processes("b", "c", 4, "images", variants, repeats=2)
+    assert (large.variant, large.ratio, len(large.seconds)) == ("large", 1, 2)
+    assert large.peak_mib is not None
+    assert small.peak_mib is not None
+    assert 150 < large.peak_mib - small.peak_mib < 300
 
 
 def test_an_error_of_the_child_is_raised_here() -> None:

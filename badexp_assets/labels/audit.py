@@ -12,7 +12,7 @@ import pandas as pd
 from badexp_assets.errors import BadExpError
 from badexp_assets.labels.files import KINDS, LabelFiles, read_decals, read_delve, read_des
 from badexp_assets.labels.merge import merge_labels
-from badexp_assets.labels.paper import paper_comparison
+from badexp_assets.labels.paper import PAPER_EXPOSURES, paper_comparison
 from badexp_assets.labels.survey_ccds import read_survey
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.text import label_lines
@@ -35,7 +35,8 @@ class Audit:
     another that names it), exposures, ccds, and for each of the two a `file:line`.
     `categories`: category, source, exposures, ccds after merging; a whole exposure has the CCDs of the survey tables,
     else those that the camera had on its night.
-    `paper`: the bad_expid files against the paper's number of bad exposures, as `paper_comparison` gives it.
+    `paper`: the bad_expid files against the paper's number of bad exposures, as `paper_comparison` gives it; empty when
+    they list fewer exposures than that, so are not the list the paper read.
     """
 
     files: pd.DataFrame
@@ -106,7 +107,12 @@ def audit_labels(
         rows, findings = _verdicts(path, taxonomy, read_verdicts)
         counts[files.relative(path)] = {"lines": rows, "unmatched": len(findings)}
         unmatched += [(files.relative(path), 0, "", finding) for finding in findings]
-    listed = [{"file": n, "kind": kind} | counts.get(n, {}) for kind in KINDS for n in files.listing()[kind]]
+    empty = dict.fromkeys(_COUNTS, 0)  # of a label file without lines
+    listed = [
+        {"file": name, "kind": kind} | counts.get(name, empty if kind in tables else {})
+        for kind in KINDS
+        for name in files.listing()[kind]
+    ]
     return Audit(
         files=pd.DataFrame(listed, columns=["file", "kind", *_COUNTS]).astype(dict.fromkeys(_COUNTS, "Int64")),
         unused=files.unused,
@@ -114,7 +120,7 @@ def audit_labels(
         ignored=_ignored(lines),
         contradictions=_contradictions(merged.contradictions),
         categories=_categories(merged.table),
-        paper=paper if files.bad_expid else paper.iloc[:0],
+        paper=paper if tables["bad_expid"]["expnum"].nunique() >= PAPER_EXPOSURES else paper.iloc[:0],
         taxonomy=f"{taxonomy.name} (sha256 {taxonomy.sha256[:16]})",
     )
 

@@ -37,9 +37,10 @@ def read_label_text(path: str | Path) -> str:
             return _lines(raw.decode("utf-16"))
         except UnicodeDecodeError:
             pass
+    raw = raw.removeprefix(codecs.BOM_UTF8)  # before decoding: a file may have it and be Latin-1 further down
     n_control = len(raw) - len(raw.translate(None, _CONTROL))
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-8")
         binary = len(raw) >= _SMALLEST_BINARY and n_control > 0.3 * len(raw)
     except UnicodeDecodeError:
         text = raw.decode("latin-1")

@@ -26,6 +26,7 @@ def folder(tmp_path):
     (tmp_path / "survey-ccds-2.fits").write_text("no FITS")
     (tmp_path / "our_verdicts.csv").write_text("expnum,reviewer,verdict\n1,ann,bad\n2,ann,perhapps\n")
     (tmp_path / "notes.md").write_text("notes")
+    (tmp_path / "empty_bad_expid.txt").write_text("")
     return tmp_path
 
 
@@ -38,6 +39,7 @@ def test_every_line_of_every_file_is_counted_once(audit):
     counts = {row[0]: list(row[2:]) for row in audit.files.astype(object).where(audit.files.notna(), None).to_numpy()}
     assert counts == {
         "decam-bad_expid.txt": [5, 2, 1, 2],
+        "empty_bad_expid.txt": [0, 0, 0, 0],
         "y02/noise-y02.txt": [2, 2, 0, 0],
         "y02/problem-y02.txt": [2, 1, 0, 1],
         "broken_exclude.csv": [1, 0, 0, 1],
@@ -118,3 +120,11 @@ def test_the_real_lists_are_understood_to_the_last_line(shared_data):
     lists = audit.files[audit.files["kind"] != "verdicts"]
     assert (lists[["label", "ignored", "unmatched"]].sum(axis=1) == lists["lines"]).all()
     assert len(audit.contradictions) > 10
+
+
+def test_only_a_list_as_long_as_the_paper_s_is_compared_with_it(folder, audit):
+    assert audit.paper.empty
+    assert "paper" not in render_audit(audit, "table")
+    (folder / "decam-bad_expid.txt").write_text("".join(f"{100_000 + i} 1\n" for i in range(3014)))
+    text = render_audit(audit_labels(find_label_files(folder), CAMERA, TAXONOMY), "table")
+    assert "bad exposures in the ViT + kNN paper" in text

@@ -172,6 +172,15 @@ def test_binary_noise_is_refused(tmp_path):
         read(tmp_path, os.urandom(4096))
 
 
+def test_a_byte_order_mark_is_dropped_in_a_latin_1_file_too(tmp_path):
+    path = tmp_path / "decam-bad_expid.txt"
+    path.write_bytes(b"\xef\xbb\xbf123456 1\r\n304 caf\xe9 out of focus\r\n")
+    table = read_bad_expid(path)
+    assert table["expnum"].tolist() == [123456, 304]
+    assert table["comment"].tolist() == ["", "café out of focus"]
+    assert set(table["status"]) == {"label"}
+
+
 def test_a_byte_order_mark_amid_joined_files_does_not_matter(tmp_path):
     assert read(tmp_path, b"\xef\xbb\xbf346662 1\n\xef\xbb\xbf346663 2\n")["expnum"].tolist() == [346662, 346663]
 

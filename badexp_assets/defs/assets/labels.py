@@ -34,7 +34,12 @@ def label_files(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
     return dg.Output(table, metadata=metadata)
 
 
-def _label_source(name: str, read: Callable[..., pd.DataFrame], what: str) -> dg.AssetsDefinition:
+def _label_source(
+    name: str,
+    read: Callable[..., pd.DataFrame],
+    what: str,
+    compare: Callable[..., pd.DataFrame] | None = None,
+) -> dg.AssetsDefinition:
     @dg.asset(
         name=name,
         deps=[label_files],
@@ -48,14 +53,12 @@ def _label_source(name: str, read: Callable[..., pd.DataFrame], what: str) -> dg
         ],
     )
     def source(survey: SurveyResource) -> Iterator:
-        table = read(survey.label_files(), survey.camera(), survey.taxonomy())
-        yield dg.Output(
-            table,
-            metadata={
-                "lines": counts(table["status"]),
-                "categories": counts(table["category"]),
-            },
-        )
+        taxonomy = survey.taxonomy()
+        table = read(survey.label_files(), survey.camera(), taxonomy)
+        metadata = {"lines": counts(table["status"]), "categories": counts(table["category"])}
+        if compare is not None:
+            metadata["beside the paper"] = preview(compare(table, taxonomy), rows=50)
+        yield dg.Output(table, metadata=metadata)
         yield warning(name, "every_line_is_understood", labels.check_lines(table, name))
 
     return source
@@ -65,6 +68,7 @@ decals_bad_exposures = _label_source(
     "decals_bad_exposures",
     labels.read_decals,
     "The bad exposure lists of the Legacy Surveys (bad_expid files), by the paper's rules.",
+    labels.paper_comparison,
 )
 des_bad_ccds = _label_source(
     "des_bad_ccds",

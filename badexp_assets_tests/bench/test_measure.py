@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from badexp_assets.bench import BENCHMARKS, BenchOptions, compare, in_process, run_benchmarks
+from badexp_assets.bench import BENCHMARKS, BenchOptions, compare, compare_in_processes, in_process, run_benchmarks
 from badexp_assets.errors import BadExpError, InputError
 
 
@@ -68,6 +68,15 @@ def hold(mib: int) -> None:
 def test_peak_memory_of_a_tree_counts_its_children() -> None:
     small, large = hold_in_child(1), hold_in_child(300)
     assert 250 < large - small < 400
+
+
+def test_variants_in_processes_are_compared_with_their_own_peaks() -> None:
+    variants = {"large": (allocate, (200,)), "small": (allocate, (1,))}
+    large, small = compare_in_processes("b", "c", 4, "images", variants, repeats=2)
+    assert (large.variant, large.ratio, len(large.seconds)) == ("large", 1, 2)
+    assert large.peak_mib is not None
+    assert small.peak_mib is not None
+    assert 150 < large.peak_mib - small.peak_mib < 300
 
 
 def test_an_error_of_the_child_is_raised_here() -> None:

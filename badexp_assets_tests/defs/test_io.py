@@ -106,3 +106,27 @@ def test_a_writer_that_dies_leaves_the_stored_night_whole(home, monkeypatch):
         materialise(home, [night_reconstruction_errors], "2018-03-04")
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_reader_gets_only_the_columns_that_it_asks_for(home):
+    seen: dict[str, list[str]] = {}
+
+    @dg.asset
+    def label_files() -> pd.DataFrame:
+        return pd.DataFrame({"file": ["a"], "kind": ["survey"], "bytes": [1], "sha256": ["0"]})
+
+    @dg.asset(ins={"label_files": dg.AssetIn(metadata={"columns": ["bytes", "file"]})})
+    def some(label_files: pd.DataFrame) -> dg.MaterializeResult:
+        seen["some"] = list(label_files)
+        return dg.MaterializeResult()
+
+    @dg.asset
+    def every(label_files: pd.DataFrame) -> dg.MaterializeResult:
+        seen["every"] = list(label_files)
+        return dg.MaterializeResult()
+
+    survey = SurveyResource(home=str(home.root))
+    resources = {"io_manager": ParquetIOManager(survey=survey), "survey": survey}
+    assert dg.materialize([label_files, some, every], resources=resources).success
+    assert set(seen["some"]) == {"bytes", "file"}
+    assert seen["every"] == ["file", "kind", "bytes", "sha256"]

@@ -5,13 +5,16 @@ import os
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from badexp_assets.errors import InputError
 from badexp_assets.tables import (
     SCHEMAS,
+    TableSchema,
     TableWriter,
     empty_table,
+    parquet,
     read_metadata,
     read_table,
     scan_nights,
@@ -19,6 +22,7 @@ from badexp_assets.tables import (
     write_table,
 )
 from badexp_assets.tables.parquet import atomic_path
+from badexp_assets.tables.schemas import Column
 
 EMBEDDINGS = SCHEMAS["night_embeddings"]
 
@@ -180,3 +184,18 @@ def test_an_error_of_something_else_in_the_block_keeps_its_own_name(tmp_path):
     with pytest.raises(BrokenPipeError), atomic_path(tmp_path / "table"):
         raise BrokenPipeError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_large_table_is_written_in_pieces_and_text_of_few_values_stays_categorical(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "_PIECE", 7)
+    schema = TableSchema("t", "a row", (Column("n", "int64", ""), Column("text", "dictionary", "", nullable=True)))
+    text = pd.Series([None if i % 5 == 0 else f"v{i // 4}" for i in range(30)], dtype="str")
+    for column in (text, text.astype("category"), text.astype(object)):
+        table = pd.DataFrame({"n": range(30), "text": column})
+        for given in (table, pa.Table.from_pandas(table)):
+            write_table(given, tmp_path / "t.parquet", schema)
+            back = read_table(tmp_path / "t.parquet")
+            assert back["text"].dtype == "category"
+            assert back["text"].astype("str").equals(text)
+            assert back["n"].tolist() == list(range(30))
+    assert pq.ParquetFile(tmp_path / "t.parquet").num_row_groups == 5

@@ -27,7 +27,7 @@ def bench_labels(options: BenchOptions) -> Iterator[Record]:
     A run takes seconds, so a third of the repeats are made.
     """
     n_lines, n_rows = (6_000, 61_000) if options.quick else (1_000_000, 10_004_000)
-    n_small, repeats, share = n_rows // 10, max(1, options.repeats // 3), 0.3
+    n_small, repeats, share = n_rows // 10, max(1, options.repeats // 3), 0.1
     lists, tables, seed = options.folder / "lists", options.folder / "tables", options.seed
     bad_expid = write_bad_expid(lists / "bench-bad_expid.txt", n_lines, n_rows // 61, seed)
     excludes = write_exclude_lists(lists / "y03", n_lines, n_rows // 61, seed + 1)

@@ -23,15 +23,16 @@ class ExposureCcds:
     ccdnums: NDArray[np.int16]
     counts: dict[str, int]
 
-    def expand(self, expnums: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int16]]:
-        """Return for each of `expnums` (n,) the number of its CCDs (n,), and all their numbers, one after the other.
-
-        Every exposure must be one of `self.expnums`.
-        """
+    def sizes(self, expnums: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number of CCDs of each of `expnums` (n,), every one of which must be in `self.expnums`."""
         place = np.searchsorted(self.expnums, expnums)
-        sizes = self.start[place + 1] - self.start[place]
+        return self.start[place + 1] - self.start[place]
+
+    def expand(self, expnums: NDArray[np.int64]) -> NDArray[np.int16]:
+        """CCD numbers of the first of `expnums`, of the second, and so on, in one array; see `sizes`."""
+        sizes = self.sizes(expnums)
         within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        return sizes, self.ccdnums[np.repeat(self.start[place], sizes) + within]
+        return self.ccdnums[np.repeat(self.start[np.searchsorted(self.expnums, expnums)], sizes) + within]
 
 
 def find_ccds(lines: pd.DataFrame, survey_ccds: pd.DataFrame | None, camera: Camera) -> ExposureCcds:

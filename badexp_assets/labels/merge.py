@@ -15,7 +15,8 @@ from badexp_assets.survey.cameras import Camera
 from badexp_assets.tables.schemas import SCHEMAS
 
 _TEXTS = ["category", "source", "reason", "plver", "file", "night"]
-_CELLS = 2**22  # of the grid of exposures and CCDs that is resolved at once
+_CELLS = 2**22  # of the grid of exposures and CCDs, and lines for them, that are resolved at once
+MAX_CONTRADICTIONS = 1_000_000  # lines that are listed; all are counted
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class MergedLabels:
     """Labels, one row per CCD image (`bad_ccd_labels`); what was counted; and the lines that contradict each other.
 
     `contradictions`: expnum, ccdnum, source, category, reason, file, line and holds (bool: this line gave the label) of
-    every line of a CCD image whose lines name different categories. Text columns of `table` are categorical.
+    every line of a CCD image whose lines name different categories, up to MAX_CONTRADICTIONS lines of whole images
+    (`counts["contradicting_lines"]` counts all). Text columns of `table` are categorical.
     """
 
     table: pd.DataFrame
@@ -111,7 +113,7 @@ def _by_precedence(lines: pd.DataFrame, taxonomy: Taxonomy) -> pd.DataFrame:
 class _Images:
     """CCD images with labels: the line that holds; how many lines there are; whether they disagree.
 
-    `against` has the lines of the images that disagree: their image and line, by image, the one that holds first.
+    `against` has the lines of images that disagree: their image and line, by image, the one that holds first.
     """
 
     expnum: NDArray[np.int64]
@@ -124,9 +126,11 @@ class _Images:
 
 def _resolve(lines: pd.DataFrame, ccds: ExposureCcds, counts: dict[str, int]) -> MergedLabels:
     width = int(max(lines["ccdnum"].max(), ccds.ccdnums.max(initial=0))) + 1 if len(lines) else 1
-    blocks = [
-        _images(lines, rows, ccds, width) for rows in _blocks(lines["expnum"].to_numpy(), max(1, _CELLS // width))
-    ]
+    blocks: list[_Images] = []
+    left = MAX_CONTRADICTIONS
+    for rows in _blocks(lines, ccds, width):
+        blocks.append(_images(lines, rows, ccds, width, left))
+        left -= len(blocks[-1].against[1])
     expnum, ccdnum, line, n_lines, conflict = (
         np.concatenate([getattr(block, name) for block in blocks])
         for name in ("expnum", "ccdnum", "line", "n_lines", "conflict")
@@ -148,24 +152,35 @@ def _resolve(lines: pd.DataFrame, ccds: ExposureCcds, counts: dict[str, int]) ->
         "exposures": int(table["expnum"].nunique()),
         "duplicate_lines": int(n_lines.sum()) - len(table),
         "conflicts": int(conflict.sum()),
+        "contradicting_lines": int(n_lines[conflict].sum()),
     }
     counts |= {f"category_{c}": int(n) for c, n in sorted(table["category"].value_counts().items())}
     return MergedLabels(table, counts, _contradictions(lines, blocks))
 
 
-def _blocks(expnum: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
-    """Yield rows of the lines, by exposure and in their order within each, for `size` exposures at a time."""
+def _blocks(lines: pd.DataFrame, ccds: ExposureCcds, width: int) -> Iterator[NDArray[np.int64]]:
+    """Yield rows of the lines, by exposure and in their order within each, about _CELLS cells or lines at a time."""
+    if lines.empty:
+        return iter([np.empty(0, dtype="int64")])
+    expnum, whole = lines["expnum"].to_numpy(), (lines["ccdnum"] < 0).to_numpy()
+    sizes = np.ones(len(lines), dtype="int64")
+    sizes[whole] = ccds.sizes(expnum[whole])
     order = np.argsort(expnum, kind="stable")
-    starts = np.flatnonzero(np.diff(expnum[order], prepend=-1))[::size]
-    yield from np.split(order, starts[1:])
+    starts = np.flatnonzero(np.diff(expnum[order], prepend=-1))
+    weights = np.maximum(np.add.reduceat(sizes[order], starts), width)
+    block = np.cumsum(weights) // _CELLS
+    return iter(np.split(order, starts[1:][np.diff(block) > 0]))
 
 
-def _images(lines: pd.DataFrame, rows: NDArray[np.int64], ccds: ExposureCcds, width: int) -> _Images:
-    """Resolve the lines `rows`, which are by exposure and by precedence within each; all CCDs are below `width`."""
+def _images(lines: pd.DataFrame, rows: NDArray[np.int64], ccds: ExposureCcds, width: int, listed: int) -> _Images:
+    """Resolve the lines `rows`, which are by exposure and by precedence within each; all CCDs are below `width`.
+
+    At most `listed` lines of images that disagree are in `against`.
+    """
     expnum, ccdnum = lines["expnum"].to_numpy()[rows], lines["ccdnum"].to_numpy()[rows]
     whole = ccdnum < 0
     sizes = np.ones(len(rows), dtype="int64")
-    sizes[whole], expanded = ccds.expand(expnum[whole])
+    sizes[whole], expanded = ccds.sizes(expnum[whole]), ccds.expand(expnum[whole])
     line = np.repeat(rows, sizes)
     ccd = np.repeat(ccdnum, sizes)
     ccd[np.repeat(whole, sizes)] = expanded
@@ -179,7 +194,8 @@ def _images(lines: pd.DataFrame, rows: NDArray[np.int64], ccds: ExposureCcds, wi
     conflict = np.zeros(len(n_lines), dtype=bool)
     conflict[cell[category[line] != category[held[cell]]]] = True
     there = np.flatnonzero(held >= 0)
-    disagree = np.flatnonzero(conflict[cell])
+    shown = conflict & (np.cumsum(np.where(conflict, n_lines, 0)) <= listed)
+    disagree = np.flatnonzero(shown[cell])
     disagree = disagree[np.argsort(cell[disagree], kind="stable")]
     image = np.searchsorted(there, cell[disagree])
     found = expnums[there // width], (there % width).astype("int16"), held[there], n_lines[there], conflict[there]

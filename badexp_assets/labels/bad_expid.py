@@ -117,7 +117,7 @@ def _parse(text: str, camera: Camera) -> _Line:
 
 def _word_problem(word: str, expnum: int | None, ccdname: str | None, comment: str, camera: Camera) -> str | None:
     """What is wrong with the first word, or with what follows where that was meant to belong to it."""
-    dash = next((c for c in word if c in _DASHES), None)
+    dash = None if word.isascii() else next((c for c in word if c in _DASHES), None)
     if dash is not None and expnum is not None:
         name = unicodedata.name(dash, f"U+{ord(dash):04X}")
         return f"{quote(word)} has {name} for a hyphen; EXPNUM-CCDNAME with a plain '-' is expected"

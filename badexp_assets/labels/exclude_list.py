@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -135,6 +136,7 @@ def _wrong(words: dict[str, str], layout: Layout) -> str | None:
     return None
 
 
+@lru_cache(maxsize=10_000)  # few nights in many rows
 def _night(word: str) -> str | None:
     match = _NITE.fullmatch(word)
     try:

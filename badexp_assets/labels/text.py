@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from badexp_assets.errors import InputError, LabelFileError
 
 _MAGIC = (b"SIMPLE  =", b"\x1f\x8b", b"PK\x03\x04", b"\x89PNG", b"PAR1", b"%PDF", b"BZh")
 _CONTROL = bytes(b for b in range(32) if b not in b"\t\n\r\f\v") + b"\x7f"
+_CONTROL_IN_LINE = re.compile(r"[\x00-\x08\x0a\x0d-\x1f\x7f]")
 _SMALLEST_BINARY = 32
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))  # as web pages and joined files leave them
 MAX_LINE = 10_000  # characters; the longest real line has about 200
@@ -59,16 +61,17 @@ def label_lines(path: str | Path) -> Iterator[tuple[int, str]]:
 
 def plain(line: str) -> str:
     """The line without invisible characters (a byte-order mark amid joined files) and without blanks at its ends."""
-    return line.translate(_INVISIBLE).strip()
+    return (line if line.isascii() else line.translate(_INVISIBLE)).strip()
 
 
 def line_fault(line: str) -> str | None:
     """What makes a line unusable whatever it says: a control character in it, or its length; else None."""
     if len(line) > MAX_LINE:
         return f"a line of {len(line):,} characters; at most {MAX_LINE:,} are expected"
-    for place, character in enumerate(line, start=1):
-        if (character < " " and character not in "\t\f\v") or character == "\x7f":
-            return f"control character {character!r} at character {place} of the line; plain text is expected"
+    found = _CONTROL_IN_LINE.search(line)
+    if found:
+        place = f"control character {found[0]!r} at character {found.start() + 1} of the line"
+        return f"{place}; plain text is expected"
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 
 from badexp_assets.errors import InputError
@@ -45,12 +45,12 @@ class Camera:
     ccds: tuple[Ccd, ...]
     dead: tuple[DeadCcd, ...] = field(default=())
 
-    @property
+    @cached_property
     def by_name(self) -> dict[str, Ccd]:
         """CCDs keyed by name (`"N4"`)."""
         return {ccd.ccdname: ccd for ccd in self.ccds}
 
-    @property
+    @cached_property
     def by_number(self) -> dict[int, Ccd]:
         """CCDs keyed by CCDNUM (1-based)."""
         return {ccd.ccdnum: ccd for ccd in self.ccds}

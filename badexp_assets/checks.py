@@ -25,12 +25,12 @@ class CheckParams:
     """Section [checks]: limits beyond which a check warns.
 
     max_label_loss: share of a category's labels, or of all, that may vanish between two runs; max_missing_share: share
-    of the labelled CCD images that may be without an image; min_good_share, max_good_share: good images in the
-    training set.
+    of the labelled CCD images, of exposures that were read, that may be without an image; min_good_share,
+    max_good_share: good images in the training set.
     """
 
     max_label_loss: float = 0.2
-    max_missing_share: float = 0.5
+    max_missing_share: float = 0.1
     min_good_share: float = 0.05
     max_good_share: float = 0.95
 

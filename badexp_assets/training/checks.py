@@ -8,7 +8,7 @@ import pandas as pd
 
 from badexp_assets.checks import CheckParams, CheckResult
 from badexp_assets.labels.taxonomy import GOOD
-from badexp_assets.training.labelled import KEY, trained_labels
+from badexp_assets.training.labelled import KEY, NO_SUCH_CCD, NOT_READ, trained_labels
 
 
 def check_sides(table: pd.DataFrame) -> CheckResult:
@@ -49,13 +49,22 @@ def check_accounting(
 
 
 def check_missing_share(n_labels: int, missing: pd.DataFrame, params: CheckParams) -> CheckResult:
-    """At most `max_missing_share` of the `n_labels` labelled CCD images are `missing`. rows: reason, ccds."""
-    share = len(missing) / n_labels if n_labels else 0.0
-    words = f"{len(missing)} of {n_labels} labelled CCD images ({share:.0%}) have no image"
-    reasons = missing["reason"].value_counts().rename_axis("reason").reset_index(name="ccds")
+    """At most `max_missing_share` of the labelled CCD images that should be there are `missing`. rows: reason, ccds.
+
+    Of `n_labels` labelled CCD images those do not count that are of nights that were not read, or of CCDs that the
+    exposure's file does not have: lists reach beyond every archive, and a label of a whole exposure beyond its file.
+    """
+    beyond = missing["reason"].isin([NOT_READ, NO_SUCH_CCD])
+    lost, expected = missing[~beyond], n_labels - int(beyond.sum())
+    share = len(lost) / expected if expected else 0.0
+    words = (
+        f"{len(lost)} of {expected} labelled CCD images ({share:.0%}) of exposures that were read have no image; "
+        f"{int(beyond.sum())} are of other nights or of CCDs that the file does not have"
+    )
     passed = share <= params.max_missing_share
     if not passed:
-        words += f", most of them because {reasons['reason'].iloc[0]} (badexp show labels_without_image)"
+        words += f". Most of them: {lost['reason'].value_counts().index[0]} (badexp show labels_without_image)"
+    reasons = missing["reason"].value_counts().rename_axis("reason").reset_index(name="ccds")
     return CheckResult(passed, words, {"missing share": share, "allowed": params.max_missing_share}, reasons)
 
 

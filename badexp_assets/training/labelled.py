@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 KEY = ["expnum", "ccdnum"]
+NOT_READ = "the exposure is not among the nights that were read"
+NO_SUCH_CCD = "the exposure's file has no such CCD, or the night pass did not want it"
 
 
 def one_row_each(exposures: pd.DataFrame) -> pd.DataFrame:
@@ -63,11 +65,11 @@ def without_image(
             found["status"].notna().to_numpy(dtype=bool),
         ],
         [
-            np.full(len(found), "the exposure is not among the nights that were read", dtype=object),
+            np.full(len(found), NOT_READ, dtype=object),
             ("the exposure was " + found["e_status"].astype(object).astype(str) + ": " + detail).to_numpy(dtype=object),
             ("the CCD could not be read: " + ccd_detail).to_numpy(dtype=object),
         ],
-        default=np.array("the exposure's file has no such CCD, or the night pass did not want it", dtype=object),
+        default=np.array(NO_SUCH_CCD, dtype=object),
     )
     found = found[[*KEY, "category", "source"]].assign(reason=pd.Series(reason, dtype="str"))
     return found.reset_index(drop=True)

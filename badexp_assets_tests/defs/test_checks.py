@@ -151,7 +151,13 @@ def test_a_label_that_is_neither_read_nor_listed_fails(built):
 
 
 def test_limits_of_the_settings_decide_about_shares_and_sizes(built):
-    built.settings_file.write_text("[checks]\nmax_missing_share = 0.1\nmax_good_share = 0.2\n\n[training]\nfolds = 8\n")
+    built.settings_file.write_text(
+        "[checks]\nmax_missing_share = 0.01\nmax_good_share = 0.2\n\n[training]\nfolds = 8\n"
+    )
+    for path in (built.tables / "night_ccds").glob("*.parquet"):
+        ccds = read_table(path)
+        ccds.loc[ccds["expnum"] == 1, ["status", "status_reason"]] = "failed", "its tiles do not decompress"
+        write_table(ccds, path, SCHEMAS["night_ccds"])
     checks = run(built, TRAINING)
     for name in (
         "labels_without_image.few_labels_are_without_image",

@@ -13,6 +13,7 @@ from badexp_assets.training import (
     check_sides,
 )
 from badexp_assets.training.figures import balance_figure, funnel_figure
+from badexp_assets.training.labelled import NO_SUCH_CCD, NOT_READ
 
 PSF = ["psf"]
 
@@ -66,12 +67,22 @@ def test_a_list_of_missing_images_that_names_one_twice_does_not_add_up():
 
 
 def test_too_many_missing_images_are_a_warning_with_the_most_frequent_reason():
-    missing = images((1, 2), (2, 1)).assign(reason="it is not there")
-    assert check_missing_share(4, missing, CheckParams()).passed
-    found = check_missing_share(3, missing, CheckParams())
+    missing = images((1, 2), (2, 1)).assign(reason="the CCD could not be read: why")
+    assert check_missing_share(20, missing, CheckParams()).passed
+    found = check_missing_share(19, missing, CheckParams())
     assert not found.passed
-    assert "2 of 3 labelled CCD images (67%) have no image, most of them because it is not there" in found.description
+    assert "2 of 19 labelled CCD images (11%)" in found.description
+    assert "Most of them: the CCD could not be read: why" in found.description
     assert check_missing_share(0, missing.iloc[:0], CheckParams()).passed
+
+
+@pytest.mark.parametrize("reason", [NOT_READ, NO_SUCH_CCD])
+def test_labels_beyond_the_nights_and_files_that_were_read_are_counted_apart(reason):
+    beyond = images((1, 2), (2, 1)).assign(reason=reason)
+    found = check_missing_share(3, beyond, CheckParams(max_missing_share=0))
+    assert found.passed
+    assert "0 of 1 labelled CCD images" in found.description
+    assert "2 are of other nights or of CCDs that the file does not have" in found.description
 
 
 def test_a_share_of_good_images_out_of_limits_is_a_warning():

@@ -26,7 +26,7 @@ from badexp_assets.terminal import TerminalProgress
 MISS, FALSE_ALARM, UNSURE = 0.10, 0.05, 0.05
 N_REVIEWERS = 3
 _RANKINGS = (
-    ("night_exposure_predictions", "p_bad", "classifier, mean P(bad)"),
+    ("night_exposure_predictions", "p_bad", "classifier, P(bad)"),
     ("night_entropy_scores", "z_source", "entropy of sources"),
     ("night_entropy_scores", "z_background", "entropy of background"),
     ("night_reconstruction_errors", "mean_mse", "autoencoder"),
@@ -106,7 +106,7 @@ def _score_lines(home: Home, truth: pd.DataFrame) -> list[str]:
     ]
     if home.has_nights("night_exposure_predictions"):
         vote = load(home, "night_exposure_predictions").set_index("expnum")["is_bad"]
-        lines.append(_metrics("classifier: the paper's vote", vote.reindex(fresh.index, fill_value=False), bad))
+        lines.append(_metrics("classifier: its verdict", vote.reindex(fresh.index, fill_value=False), bad))
     for asset, what in (
         ("review_candidates", "candidates of all methods"),
         ("reviewed_reject_list", "after the review"),

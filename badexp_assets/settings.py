@@ -32,6 +32,8 @@ SECTIONS = {  # and the class that each gives the options of
     "training": "badexp_assets.training:TrainingParams",
     "checks": "badexp_assets.checks:CheckParams",
     "pipeline": "badexp_assets.classify:PipelineParams",
+    "classifier": "badexp_assets.classify:ClassifierParams",
+    "decision": "badexp_assets.classify:DecisionParams",
     "vote": "badexp_assets.classify:VoteRule",
     "entropy": "badexp_assets.entropy:EntropyParams",
     "autoencoder": "badexp_assets.autoencoder:AutoencoderParams",

@@ -14,7 +14,7 @@ from badexp_assets.models import current_folder
 from badexp_assets.settings import Home
 from badexp_assets.tables import SCHEMAS, read_table, scan_nights
 
-MODELS = ("fitted_pipeline", "stamp_autoencoder")
+MODELS = ("fitted_pipeline", "fitted_classifier", "stamp_autoencoder")
 FILES = {"bad_expid_file": "bad_expid.txt", "exclude_table": "exclude.fits"}
 
 

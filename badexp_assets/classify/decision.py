@@ -49,7 +49,7 @@ def decide_exposures(predictions: pd.DataFrame, exposures: pd.DataFrame, rule: V
     `exposures_without_votes`. Raises InputError for an exposure that `exposures` lacks, a repeated CCD, missing
     probabilities, or several models in one exposure.
     """
-    _check(predictions, exposures)
+    check_decidable(predictions, exposures)
     drawn = predictions[predictions["drawn"].astype(bool)]
     # Half a float32 step: 0.9 stored as float32 must still be at least 0.9.
     bad = (drawn["category"] != GOOD) & (drawn["probability"].astype(float) >= rule.min_probability - 6e-8)
@@ -104,7 +104,8 @@ def _most_voted(votes: pd.DataFrame) -> str:
     return str(table.sort_values(["size", "sum", "category"], ascending=[False, False, True])["category"].iloc[0])
 
 
-def _check(predictions: pd.DataFrame, exposures: pd.DataFrame) -> None:
+def check_decidable(predictions: pd.DataFrame, exposures: pd.DataFrame) -> None:
+    """Raise InputError unless CCD predictions and a table of exposures can be turned into verdicts."""
     for name, table, columns in (
         ("predictions", predictions, ("expnum", "ccdnum", "category", "probability", "p_bad", "drawn", "model")),
         ("exposures", exposures, ("expnum", "night", "filter")),

@@ -86,16 +86,14 @@ class FittedPipeline:
                     f"embed these images with the model's {what}, or fit a model on vectors of {found}"
                 )
 
-    def predict(self, vectors: np.ndarray, backbone: str | None = None, recipe: str | None = None) -> pd.DataFrame:
-        """Classify (n, dim) vectors; one row each, in order, with float32 probabilities.
+    def predict(self, vectors: np.ndarray, features: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Classify (n, dim) vectors; one row each, in order, with float32 probabilities. It uses no `features`.
 
         Columns: category (the most probable; the first in alphabetical order among equals), probability (its own),
         p_bad = 1 - P(good), and p_<category> for every category in training. P is the share of the votes of the k
         nearest training rows (the paper; sevenths at k = 7); with weights in training, each row votes with its weight.
-        Raises ModelError for vectors of another length, backbone or recipe, InputError for non-finite values.
+        Raises ModelError for vectors of another length, InputError for non-finite values.
         """
-        if backbone is not None or recipe is not None:
-            self.check_fits(backbone or self.card["backbone"], recipe or self.card["recipe"])
         vectors = np.asarray(vectors, dtype=np.float32)
         if vectors.ndim != 2 or vectors.shape[1] != self.dim:
             raise ModelError(

@@ -1,19 +1,23 @@
-"""What a fitted pipeline says of a night's CCDs."""
+"""What a classifier says of a night's CCDs."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from badexp_assets.classify.pipeline import FittedPipeline
+from badexp_assets.classify.classifier import Classifier
+from badexp_assets.classify.features import align
 from badexp_assets.errors import InputError, ModelError
 
 
-def predict_night(model: FittedPipeline, embeddings: pd.DataFrame, ccds: pd.DataFrame) -> pd.DataFrame:
+def predict_night(
+    model: Classifier, embeddings: pd.DataFrame, ccds: pd.DataFrame, features: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Return the `night_predictions` rows, with p_<category>, of the CCDs with a vector of the model's kind.
 
     `embeddings`: a night_embeddings table; vectors of other backbones or recipes may stand beside and are passed over.
-    `ccds`: expnum, ccdnum, drawn (night_ccds). Rows come by (expnum, ccdnum). A night without vectors gives no rows.
+    `ccds`: expnum, ccdnum, drawn (night_ccds). `features`: of `describe_ccds`; a CCD that it lacks has none.
+    Rows come by (expnum, ccdnum). A night without vectors gives no rows.
     Raises ModelError when none of the vectors are the model's kind, or some CCD has only vectors of another kind;
     InputError when a CCD is not in `ccds`.
     """
@@ -31,7 +35,7 @@ def predict_night(model: FittedPipeline, embeddings: pd.DataFrame, ccds: pd.Data
             f"{other['recipe']}: embed the night again, or fit a model on those"
         )
     vectors = np.stack(table["embedding"].to_list()) if len(table) else np.empty((0, model.dim), np.float32)
-    found = model.predict(vectors)
+    found = model.predict(vectors, None if features is None else align(features, table))
     drawn = table[key].merge(ccds[[*key, "drawn"]], how="left", on=key, validate="1:1")["drawn"]
     if drawn.isna().any():
         lost = table.loc[drawn.isna().to_numpy(), key].iloc[0]

@@ -19,8 +19,9 @@ FIT_UNSUPERVISED = dg.define_asset_job(
 )
 FIT_CLASSIFIER = dg.define_asset_job(
     "fit_classifier",
-    dg.AssetSelection.groups("training") | dg.AssetSelection.assets("fitted_pipeline", "classification_report"),
-    description="The training set, the pipeline fitted on it, and its report.",
+    dg.AssetSelection.groups("training")
+    | dg.AssetSelection.assets("fitted_pipeline", "fitted_classifier", "classification_report"),
+    description="The training set, the paper's pipeline and the classifier fitted on it, and their report.",
 )
 SCORE_NIGHT = dg.define_asset_job(
     "score_night",

@@ -137,7 +137,7 @@ class Runner:
         self._fit(outcome, "map of embeddings", jobs.FIT_UNSUPERVISED, "embedding_clusters")
         if not self.settings.labels:
             self._skip(outcome, "classifier", "no labels given: use --labels or set BADEXP_LABELS")
-        elif self._fit(outcome, "classifier", jobs.FIT_CLASSIFIER, *_TRAINING, "fitted_pipeline"):
+        elif self._fit(outcome, "classifier", jobs.FIT_CLASSIFIER, *_TRAINING, "fitted_pipeline", "fitted_classifier"):
             scores += ["night_predictions", "night_exposure_predictions"]
             self._fit(outcome, "classification report", jobs.FIT_CLASSIFIER, "classification_report")
         if "night_predictions" not in scores and self.settings.home.has_nights("night_exposure_predictions"):

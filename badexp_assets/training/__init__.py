@@ -11,7 +11,7 @@ from badexp_assets.training.labelled import images_read, one_row_each, without_i
 from badexp_assets.training.params import TrainingParams
 from badexp_assets.training.split import split_groups
 from badexp_assets.training.training_set import TrainingSet, build_training_set
-from badexp_assets.training.vectors import Vectors, gather_vectors
+from badexp_assets.training.vectors import Vectors, gather_vectors, with_siblings
 
 __all__ = [
     "TrainingParams",
@@ -27,5 +27,6 @@ __all__ = [
     "images_read",
     "one_row_each",
     "split_groups",
+    "with_siblings",
     "without_image",
 ]

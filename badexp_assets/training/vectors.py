@@ -58,3 +58,16 @@ def gather_vectors(rows: pd.DataFrame, nights: Iterable[tuple[str, pd.DataFrame]
     values = np.concatenate(pieces)[position[there].astype("int64").to_numpy()]
     ((backbone, recipe),) = made_by
     return Vectors(rows[there].reset_index(drop=True), values, rows[~there].reset_index(drop=True), backbone, recipe)
+
+
+def with_siblings(rows: pd.DataFrame, ccds: pd.DataFrame) -> pd.DataFrame:
+    """Return `rows` (of training_set) and, below them, the other CCDs of their exposures that were read.
+
+    `ccds`: night_ccds of all nights. A sibling has night, split and fold of its exposure, and no category: nobody
+    called it good or bad. Order: by (expnum, ccdnum).
+    """
+    shared = [c for c in ("night", "split", "fold") if c in rows]
+    read = ccds.loc[(ccds["status"] == "read") & ccds["expnum"].isin(rows["expnum"]), KEY].drop_duplicates()
+    siblings = read.merge(rows[KEY], on=KEY, how="left", indicator=True).query("_merge == 'left_only'")[KEY]
+    siblings = siblings.merge(rows.drop_duplicates("expnum")[["expnum", *shared]], on="expnum")
+    return pd.concat([rows, siblings], ignore_index=True).sort_values(KEY, kind="stable").reset_index(drop=True)

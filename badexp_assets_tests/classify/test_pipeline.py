@@ -223,11 +223,11 @@ def test_parameters_out_of_range_are_refused_by_name(wrong: dict) -> None:
 
 def test_vectors_of_another_backbone_recipe_or_length_are_refused_with_what_to_do(model: FittedPipeline) -> None:
     vectors = planted(2)[0]
-    model.predict(vectors, "net-1", "scaled-1-64x32")
+    model.check_fits("net-1", "scaled-1-64x32")
     with pytest.raises(ModelError, match=r"backbone net-1; net-2 found: embed .* or fit a model"):
-        model.predict(vectors, "net-2", "scaled-1-64x32")
+        model.check_fits("net-2", "scaled-1-64x32")
     with pytest.raises(ModelError, match=r"recipe scaled-1-64x32; paper-1-2x2 found"):
-        model.predict(vectors, "net-1", "paper-1-2x2")
+        model.check_fits("net-1", "paper-1-2x2")
     with pytest.raises(ModelError, match=r"takes vectors \(n, 24\); \(6, 23\) found"):
         model.predict(vectors[:, 1:])
     with pytest.raises(InputError, match="1 of 6 have non-finite"):

@@ -6,7 +6,7 @@ from badexp_assets.errors import InputError
 from badexp_assets.labels import load_taxonomy
 from badexp_assets.tables.parquet import to_arrow
 from badexp_assets.tables.schemas import SCHEMAS
-from badexp_assets.training import TrainingParams, build_training_set, split_groups
+from badexp_assets.training import TrainingParams, build_training_set, split_groups, with_siblings
 
 TAXONOMY = load_taxonomy()
 CCDS = range(1, 11)
@@ -285,3 +285,17 @@ def test_any_number_of_exposures_can_be_split(n):
     assert sorted(sides["group"]) == list(range(n))
     assert (sides["split"] == "test").sum() == (0 if n == 1 else max(1, round(0.3 * n)))
     assert set(sides.loc[sides["split"] == "train", "fold"]) <= {0, 1, 2}
+
+
+def test_siblings_share_night_split_and_fold_and_have_no_category():
+    rows = pd.DataFrame(
+        {"expnum": [7, 7], "ccdnum": [3, 1], "night": "2018-05-17", "category": "psf", "split": "train", "fold": 2}
+    )
+    ccds = pd.DataFrame(
+        {"expnum": [7, 7, 7, 7, 8], "ccdnum": [1, 2, 3, 4, 1], "status": ["read"] * 3 + ["failed", "read"]}
+    )
+    found = with_siblings(rows, ccds)
+    assert found[["expnum", "ccdnum"]].to_numpy().tolist() == [[7, 1], [7, 2], [7, 3]]
+    assert found["category"].isna().tolist() == [False, True, False]
+    assert found["fold"].tolist() == [2, 2, 2]
+    assert found["night"].nunique() == 1

@@ -1,4 +1,4 @@
-"""The fitted pipeline, how good it is, what it says of every night, and the map of embeddings."""
+"""The paper's pipeline, the classifier in use, how good they are, what it says of nights, the map of embeddings."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,8 @@ from badexp_assets.defs.describe import OWNERS, counts, parts, picture, preview,
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import SurveyResource
-from badexp_assets.training import gather_vectors
+from badexp_assets.survey.cameras import load_camera
+from badexp_assets.training import gather_vectors, with_siblings
 
 MODELS = "models"
 SCORES = "scores"
@@ -19,7 +20,7 @@ SCORES = "scores"
 
 @dg.asset(
     description="The paper's pipeline: scaler, PCA, variance threshold, k nearest neighbours, fitted on the train "
-    "split. Stored as a folder with a model card, one per version; one is current. "
+    "split: the baseline of the classifier. Stored as a folder with a model card, one per version; one is current. "
     "One row is a CCD image that it was fitted on.",
     group_name=MODELS,
     kinds={"scikitlearn"},
@@ -59,9 +60,61 @@ def fitted_pipeline(
 
 
 @dg.asset(
+    description="The classifier that predictions come from: two steps (bad or not, then which kind) on embedding and "
+    "named features, heads chosen by the folds, calibrated on what they held out; or, with [classifier] kind = "
+    "'paper', the fitted pipeline itself. Stored like it. One row is a CCD image that it was fitted on.",
+    group_name=MODELS,
+    kinds={"scikitlearn"},
+    owners=OWNERS,
+    code_version="1",
+    metadata=parts(
+        ("embedding", "float32[n]", "input: the backbone's vector of a CCD image"),
+        ("features", "float64[n]", "input: sky, noise, seeing, sources... of the CCD image, by name"),
+        ("category", "string", "output: the most probable category"),
+        ("p_bad", "float32", "calibrated probability of bad, at the base rate of the model card"),
+        ("p_<category>", "float32", "probability of each category, good and bad"),
+        ("novelty", "float32", "share of training images less far from all categories"),
+        ("abstain", "bool", "like nothing in training"),
+    ),
+    io_manager_key="models",
+)
+def fitted_classifier(
+    survey: SurveyResource,
+    training_set: pd.DataFrame,
+    night_embeddings: NightTables,
+    night_ccds: NightTables,
+    night_exposures: NightTables,
+    night_orientations: NightTables,
+    fitted_pipeline: FittedPipeline,
+) -> dg.Output:
+    """Fit on the train split and the unlabelled CCDs of its exposures."""
+    params = survey.settings().parameters("classifier", classify.ClassifierParams)
+    train = training_set[training_set["split"] == "train"]
+    if params.kind == "paper":
+        fitted: classify.Classifier = fitted_pipeline
+    else:
+        wanted = with_siblings(train, night_ccds.concatenated())
+        found = gather_vectors(wanted, night_embeddings.items())
+        features = _features(survey, night_ccds, night_exposures, night_orientations, set(train["night"]))
+        aligned = classify.align(features, found.rows)
+        fitted = classify.fit_two_step(found.values, found.rows, aligned, params, found.backbone, found.recipe)
+    return dg.Output(
+        fitted,
+        metadata={
+            "dagster/row_count": fitted.card["n_train"],
+            "kind": params.kind,
+            "selection": preview(pd.DataFrame(fitted.card.get("selection", []))),
+            "findings": dg.MetadataValue.json(fitted.card["findings"]),
+            "model card": dg.MetadataValue.json(fitted.card),
+        },
+    )
+
+
+@dg.asset(
     **table_asset(
         "classification_report",
-        "Precision, recall and F1 per category on exposures that were not trained on, beside the paper's Table 3.",
+        "Precision, recall and F1 per category on exposures that were not trained on, beside the paper's pipeline on "
+        "the same images and the paper's Table 3.",
         MODELS,
         {"scikitlearn", "parquet"},
     ),
@@ -70,21 +123,33 @@ def classification_report(
     survey: SurveyResource,
     training_set: pd.DataFrame,
     night_embeddings: NightTables,
+    night_ccds: NightTables,
+    night_exposures: NightTables,
+    night_orientations: NightTables,
     fitted_pipeline: FittedPipeline,
+    fitted_classifier: classify.Classifier,
 ) -> dg.Output[pd.DataFrame]:
-    """Classify the test split."""
+    """Classify the exposures of the test split, whole, by both; score the CCDs of the test split."""
     rule = survey.settings().parameters("vote", classify.VoteRule)
-    test = gather_vectors(training_set[training_set["split"] == "test"], night_embeddings.items())
-    predicted = fitted_pipeline.predict(test.values)
-    table = classify.classification_table(test.rows["category"], predicted, min_probability=rule.min_probability)
+    split = training_set[training_set["split"] == "test"]
+    test = gather_vectors(with_siblings(split, night_ccds.concatenated()), night_embeddings.items())
+    fitted_classifier.check_fits(test.backbone, test.recipe)
+    features = _features(survey, night_ccds, night_exposures, night_orientations, set(split["night"]))
+    scored = test.rows["category"].notna().to_numpy()
+    rows = test.rows[scored].reset_index(drop=True)
+    found = fitted_classifier.predict(test.values, classify.align(features, test.rows))[scored].reset_index(drop=True)
+    baseline = fitted_pipeline.predict(test.values[scored])
+    compared = classify.compare_with_baseline(rows, found, baseline, rule.min_probability)
     return dg.Output(
-        table,
+        compared.table,
         metadata={
-            "model": fitted_pipeline.version,
-            "test CCDs": len(test.rows),
-            "test exposures": int(test.rows["expnum"].nunique()),
-            "report": preview(table, rows=40),
-            **picture(classify.confusion_figure(test.rows["category"], predicted["category"]), "confusion matrix"),
+            "model": fitted_classifier.version,
+            "baseline": fitted_pipeline.version,
+            "test CCDs": len(rows),
+            "test exposures": int(rows["expnum"].nunique()),
+            "scores with 95 % intervals over exposures": preview(compared.scores),
+            "report": preview(compared.table, rows=40),
+            **picture(classify.confusion_figure(rows["category"], found["category"]), "confusion matrix"),
         },
     )
 
@@ -93,8 +158,8 @@ def classification_report(
     outs={
         name: dg.AssetOut(**table_asset(name, what, SCORES, {"scikitlearn", "parquet"}))
         for name, what in {
-            "night_predictions": "The fitted pipeline's word on every embedded CCD.",
-            "night_exposure_predictions": "The vote of an exposure's CCDs.",
+            "night_predictions": "The classifier's word on every embedded CCD.",
+            "night_exposure_predictions": "What its CCDs say of an exposure together.",
         }.items()
     },
     partitions_def=NIGHTS,
@@ -106,24 +171,45 @@ def night_classification(
     night_exposures: NightTables,
     night_ccds: NightTables,
     night_embeddings: NightTables,
-    fitted_pipeline: FittedPipeline,
+    night_orientations: NightTables,
+    fitted_classifier: classify.Classifier,
 ) -> Iterator[dg.Output]:
-    """Classify the CCDs of the nights and let them vote."""
-    rule = survey.settings().parameters("vote", classify.VoteRule)
+    """Classify the CCDs of the nights, then the exposures."""
+    model = fitted_classifier
+    settings = survey.settings()
+    rule = settings.parameters("vote", classify.VoteRule)
+    goal = settings.parameters("decision", classify.DecisionParams)
+    camera = load_camera(settings.camera)
     predictions, decisions = {}, {}
     for night in context.partition_keys:
-        predictions[night] = classify.predict_night(fitted_pipeline, night_embeddings[night], night_ccds[night])
-        decisions[night] = classify.decide_exposures(predictions[night], night_exposures[night], rule)
+        features = _features(survey, night_ccds, night_exposures, night_orientations, {night})
+        predictions[night] = classify.predict_night(model, night_embeddings[night], night_ccds[night], features)
+        exposures = night_exposures[night]
+        if isinstance(model, classify.TwoStepClassifier):
+            decisions[night] = classify.decide_pooled(predictions[night], exposures, model, camera, goal, rule)
+        else:
+            decisions[night] = classify.decide_exposures(predictions[night], exposures, rule)
     verdicts = pd.concat(decisions.values())
-    yield dg.Output(predictions, "night_predictions", metadata={"model": fitted_pipeline.version})
+    yield dg.Output(predictions, "night_predictions", metadata={"model": model.version})
     yield dg.Output(
         decisions,
         "night_exposure_predictions",
         metadata={
-            "model": fitted_pipeline.version,
+            "model": model.version,
             "bad": int(verdicts["is_bad"].sum()),
             "bad by category": counts(verdicts.loc[verdicts["is_bad"].astype(bool), "category"]),
         },
+    )
+
+
+def _features(
+    survey: SurveyResource, ccds: NightTables, exposures: NightTables, orientations: NightTables, nights: set[str]
+) -> pd.DataFrame:
+    """Named features of the nights' CCDs."""
+    camera = load_camera(survey.settings().camera)
+    return pd.concat(
+        [classify.describe_ccds(ccds[n], exposures[n], orientations[n], camera) for n in sorted(nights & set(ccds))],
+        ignore_index=True,
     )
 
 
@@ -151,4 +237,4 @@ def embedding_clusters(
     )
 
 
-ASSETS = [fitted_pipeline, classification_report, night_classification, embedding_clusters]
+ASSETS = [fitted_pipeline, fitted_classifier, classification_report, night_classification, embedding_clusters]

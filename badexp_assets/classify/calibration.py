@@ -1,0 +1,127 @@
+"""Probabilities that mean something: calibration on held-out groups, correction to a base rate, and its error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from badexp_assets.errors import InputError
+
+Array = npt.NDArray[np.floating]
+LIMIT = 9.0
+"""log-odds beyond which no calibration sample can speak: 1 in 8,000"""
+
+
+def logit(p: Any) -> Any:
+    """Return ln(p / (1 - p)) within +-LIMIT."""
+    edge = 1 / (1 + np.exp(LIMIT))
+    p = np.clip(np.asarray(p, np.float64), edge, 1 - edge)
+    return np.log(p / (1 - p))
+
+
+def expit(x: Any) -> Any:
+    """Return 1 / (1 + exp(-x))."""
+    from scipy.special import expit as scipy_expit
+
+    return scipy_expit(np.asarray(x, np.float64))
+
+
+def shift_prior(log_odds: Array, fitted: float, wanted: float) -> Array:
+    """Return log-odds for a population with a share `wanted` of bad, from those for a share `fitted` (both in (0, 1)).
+
+    Odds are multiplied by the ratio of the prior odds (Saerens et al. 2002): right when only the share differs.
+    """
+    return np.clip(log_odds + float(logit(wanted)) - float(logit(fitted)), -2 * LIMIT, 2 * LIMIT)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Map from a head's log-odds to calibrated log-odds: linear between knots, continued flat beyond them.
+
+    `kind`: `sigmoid` (Platt 1999: a straight line within +-LIMIT) or `isotonic`.
+    """
+
+    kind: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+    def __call__(self, log_odds: Array) -> Array:
+        """Return calibrated log-odds, (n,)."""
+        return np.interp(log_odds, self.x, self.y)
+
+
+def fit_calibration(
+    log_odds: Array, bad: npt.NDArray[np.bool_], weights: Array, folds: npt.NDArray[np.integer]
+) -> tuple[Calibration, dict[str, float]]:
+    """Return the calibration of out-of-fold log-odds whose log-loss is lowest when fitted on the other folds.
+
+    Also returns the log-loss of each kind. Raises InputError unless both good and bad rows are there.
+    """
+    if bad.all() or not bad.any():
+        raise InputError("calibration: good and bad images are needed in the folds; add labels or good candidates")
+    losses: dict[str, float] = {}
+    for kind, fit in (("sigmoid", _sigmoid), ("isotonic", _isotonic)):
+        held = np.full(len(log_odds), np.nan)
+        for fold in np.unique(folds):
+            rest = folds != fold
+            if bad[rest].any() and not bad[rest].all():
+                held[~rest] = fit(log_odds[rest], bad[rest], weights[rest])(log_odds[~rest])
+        there = np.isfinite(held)
+        sign = np.where(bad, -1.0, 1.0)
+        if there.any():
+            losses[kind] = float(np.average(np.logaddexp(0, sign[there] * held[there]), weights=weights[there]))
+    best = min(losses, key=lambda kind: losses[kind]) if losses else "sigmoid"
+    return (_isotonic if best == "isotonic" else _sigmoid)(log_odds, bad, weights), losses
+
+
+def _sigmoid(x: Array, bad: npt.NDArray[np.bool_], weights: Array) -> Calibration:
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=100.0).fit(x[:, None], bad, sample_weight=weights)
+    slope, offset = max(float(model.coef_[0, 0]), 1e-3), float(model.intercept_[0])
+    ends = (-LIMIT, LIMIT)
+    return Calibration("sigmoid", tuple((y - offset) / slope for y in ends), ends)
+
+
+def _isotonic(x: Array, bad: npt.NDArray[np.bool_], weights: Array) -> Calibration:
+    from sklearn.isotonic import IsotonicRegression
+
+    model = IsotonicRegression(out_of_bounds="clip").fit(x, bad, sample_weight=weights)
+    # a step that is all good or all bad is no proof of certainty: at most as sure as its sample is large
+    edge = 0.5 / (len(x) + 1)
+    y = logit(np.clip(model.y_thresholds_, edge, 1 - edge))
+    return Calibration("isotonic", tuple(map(float, model.X_thresholds_)), tuple(map(float, y)))
+
+
+def fit_temperature(probabilities: Array, codes: npt.NDArray[np.integer]) -> float:
+    """Return the temperature, 0.5 to 10, by which log-probabilities (n, k) are divided to fit the true columns best.
+
+    1 for less than two rows: nothing can be said.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import logsumexp
+
+    if len(codes) < 2:
+        return 1.0
+    logs = np.log(probabilities + 1e-9)
+
+    def loss(log_t: float) -> float:
+        scaled = logs / np.exp(log_t)
+        return float(np.mean(logsumexp(scaled, axis=1) - scaled[np.arange(len(codes)), codes]))
+
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.5), np.log(10.0)), method="bounded").x))
+
+
+def calibration_error(p: Array, bad: npt.NDArray[np.bool_], bins: int = 10) -> float:
+    """Return the expected calibration error: mean |share of bad - mean P| over `bins` of equally many rows.
+
+    Naeini et al. (2015), with equal counts instead of equal widths so that no bin is empty. NaN without rows.
+    """
+    p, bad = np.asarray(p, np.float64), np.asarray(bad, bool)
+    if not len(p):
+        return float("nan")
+    parts = np.array_split(np.argsort(p, kind="stable"), min(bins, len(p)))
+    return float(sum(abs(bad[i].mean() - p[i].mean()) * len(i) for i in parts) / len(p))

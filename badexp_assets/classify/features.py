@@ -1,0 +1,149 @@
+"""Named features of CCD images: what the scaled recipe takes out of the pixels before the network sees them.
+
+Levels depend on the survey's exposure times and bands, so a classifier gets them relative to the median of the good
+images of the band, in units of their scatter, and relative to the other CCDs of the exposure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from badexp_assets.classify.checks import GOOD
+from badexp_assets.errors import InputError
+from badexp_assets.survey.cameras import Camera
+
+KEY = ["expnum", "ccdnum"]
+LEVELS = ("log_sky_rate", "log_noise", "log_noise_to_shot", "log_fwhm", "log_n_sources", "log_saturated", "log_masked")
+_CONCENTRATIONS = ("gradient_concentration", "source_concentration")
+NAMES = (*LEVELS, "log_exptime", *_CONCENTRATIONS, *(f"{name}_to_siblings" for name in LEVELS))
+CLIP = 15.0
+"""robust standard deviations beyond which a feature says no more"""
+_FLOOR = 1e-5  # of shares of pixels
+_MIN_BAND = 10  # good images, below which a band is compared with all bands
+_ALL = ""
+
+
+def describe_ccds(
+    ccds: pd.DataFrame, exposures: pd.DataFrame, orientations: pd.DataFrame | None, camera: Camera
+) -> pd.DataFrame:
+    """Return expnum, ccdnum, filter, x_mm, y_mm and the features NAMES (float64, natural logarithms) of read CCDs.
+
+    `ccds`, `exposures`, `orientations`: tables of a night (night_ccds, night_exposures, night_orientations). Units:
+    sky ADU/s, noise ADU, FWHM px, sources per 10^6 px, shares of pixels (at least 1e-5), exposure time s.
+    `log_noise_to_shot` is ln(noise / sqrt(sky)). Concentration: length of the mean doubled-angle vector of the
+    histogram, 0 (random) to 1 (one orientation); of gradients per CCD, of sources per exposure (few on a CCD).
+    `_to_siblings`: minus the median of the exposure's read CCDs. What was not measured is NaN.
+    """
+    table = ccds.loc[ccds["status"] == "read"].merge(
+        exposures[["expnum", "filter", "exptime"]].drop_duplicates("expnum"), on="expnum", how="left"
+    )
+    out = table[[*KEY, "filter"]].copy()
+    places = camera.by_number
+    for name in ("x_mm", "y_mm"):
+        out[name] = [getattr(places[n], name) if n in places else np.nan for n in table["ccdnum"].astype(int)]
+    sky, noise, exptime = (_positive(table[c]) for c in ("sky", "noise", "exptime"))
+    area = _positive(table["height"]) * _positive(table["width"]) / 1e6
+    out["log_sky_rate"] = np.log(sky / exptime)
+    out["log_noise"] = np.log(noise)
+    out["log_noise_to_shot"] = np.log(noise) - 0.5 * np.log(sky)
+    out["log_fwhm"] = np.log(_positive(table["fwhm"]))
+    out["log_n_sources"] = np.log((_number(table["n_sources"]) + 1) / area)
+    for name in ("saturated", "masked"):
+        out[f"log_{name}"] = np.log(np.maximum(_number(table[f"{name}_fraction"]), _FLOOR))
+    out["log_exptime"] = np.log(exptime)
+    for name in LEVELS:
+        out[f"{name}_to_siblings"] = out[name] - out.groupby("expnum")[name].transform("median")
+    return _with_concentrations(out, orientations).reset_index(drop=True)
+
+
+def _with_concentrations(out: pd.DataFrame, orientations: pd.DataFrame | None) -> pd.DataFrame:
+    if orientations is None or orientations.empty or out.empty:
+        return out.assign(**dict.fromkeys(_CONCENTRATIONS, np.nan))
+    found = orientations.drop_duplicates(KEY, keep="last")
+    sources = np.stack(found["source_counts"].to_list()).astype(float)
+    sources = pd.DataFrame(sources).groupby(found["expnum"].to_numpy()).transform("sum").to_numpy()
+    values = {
+        "gradient_concentration": _concentration(np.stack(found["gradient_counts"].to_list()).astype(float)),
+        "source_concentration": _concentration(sources),
+    }
+    return out.merge(found[KEY].assign(**values), on=KEY, how="left")
+
+
+def _concentration(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    angle = 2 * np.pi * (np.arange(counts.shape[1]) + 0.5) / counts.shape[1]  # doubled: orientations repeat after pi
+    total = counts.sum(axis=1)
+    length = np.abs(counts @ np.exp(1j * angle))
+    return np.divide(length, total, out=np.full(len(total), np.nan), where=total > 0)
+
+
+def _number(values: pd.Series) -> npt.NDArray[np.float64]:
+    return values.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _positive(values: pd.Series) -> npt.NDArray[np.float64]:
+    number = _number(values)
+    return np.where(number > 0, number, np.nan)
+
+
+def align(features: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return `features` in the order of `rows` (expnum, ccdnum); a CCD that they lack has NaN and no band."""
+    return rows[KEY].merge(features.drop_duplicates(KEY), on=KEY, how="left", validate="m:1")
+
+
+@dataclass(frozen=True)
+class FeatureScaler:
+    """Median and robust scatter of every feature among good training images, per band and over all bands (key '').
+
+    `missing`: features that some training image lacked; each gives a flag beside the value.
+    """
+
+    medians: dict[str, list[float]]
+    scatters: dict[str, list[float]]
+    missing: tuple[str, ...]
+
+    @classmethod
+    def fit(cls, features: pd.DataFrame, categories: npt.NDArray[Any]) -> FeatureScaler:
+        """Measure the good rows of `features` (see `describe_ccds`). Raises InputError when columns are missing."""
+        lost = [name for name in ("expnum", "filter", *NAMES) if name not in features]
+        if lost:
+            raise InputError(f"features: column(s) {', '.join(lost)} missing; make them with describe_ccds")
+        good = features[categories == GOOD]
+        groups = {_ALL: good} | {str(b): g for b, g in good.groupby("filter") if len(g) >= _MIN_BAND}
+        medians = {band: [_median(group[name]) for name in NAMES] for band, group in groups.items()}
+        scatters: dict[str, list[float]] = {}
+        for band, group in groups.items():
+            spread = [1.4826 * _median((group[n] - m).abs()) for n, m in zip(NAMES, medians[band], strict=True)]
+            # half of the images may share a value (no saturated pixel): then a tenth in the logarithm counts
+            scatters[band] = [max(s, 0.02) if s > 0 else 0.1 for s in spread]
+        missing = tuple(n for n in NAMES if 0 < features[n].isna().sum() < len(features))
+        return cls(medians, scatters, missing)
+
+    def transform(self, features: pd.DataFrame | None, n: int) -> npt.NDArray[np.float32]:
+        """Return (n, features + flags): robust z scores within +-CLIP; NaN becomes 0 (the band's median) and a flag.
+
+        None gives a table of nothing but missing values.
+        """
+        z = np.zeros((n, len(NAMES) + len(self.missing)), np.float32)
+        if features is None:
+            z[:, len(NAMES) :] = 1
+            return z
+        values = features[list(NAMES)].to_numpy(np.float64)
+        bands = features["filter"].to_numpy(object)
+        for band in set(map(str, bands)):
+            rows = np.array([str(b) == band for b in bands])
+            key = band if band in self.medians else _ALL
+            scaled = (values[rows] - np.array(self.medians[key])) / np.array(self.scatters[key])
+            z[rows, : len(NAMES)] = np.nan_to_num(np.clip(scaled, -CLIP, CLIP), nan=0.0)
+        for i, name in enumerate(self.missing):
+            z[:, len(NAMES) + i] = np.isnan(values[:, NAMES.index(name)])
+        return z
+
+
+def _median(values: pd.Series) -> float:
+    value = float(values.median()) if values.notna().any() else 0.0
+    return value

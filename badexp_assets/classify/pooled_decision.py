@@ -1,0 +1,109 @@
+"""The exposure decision over all scored CCDs, at a threshold that follows from what the user wants."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from badexp_assets.classify.checks import GOOD
+from badexp_assets.classify.decision import VoteRule, check_decidable, decide_exposures
+from badexp_assets.classify.params import DecisionParams
+from badexp_assets.classify.pooling import ccd_log_odds, pool_statistics
+from badexp_assets.classify.two_step import TwoStepClassifier
+from badexp_assets.survey.cameras import Camera
+
+_TYPES = {
+    "expnum": "int64",
+    "night": "str",
+    "filter": "str",
+    "n_scored": "int16",
+    "n_bad": "int16",
+    "is_bad": "bool",
+    "category": "str",
+    "p_bad": "float32",
+    "rule": "str",
+    "model": "str",
+    "scope": "str",
+    "bad_ccds": "str",
+    "n_abstained": "int16",
+    "vote_is_bad": "boolean",
+}
+
+
+def decide_pooled(
+    predictions: pd.DataFrame,
+    exposures: pd.DataFrame,
+    model: TwoStepClassifier,
+    camera: Camera,
+    params: DecisionParams,
+    vote: VoteRule,
+) -> pd.DataFrame:
+    """Return a row of `night_exposure_predictions` per exposure of which a CCD was classified by `model`, by expnum.
+
+    `predictions`: rows of night_predictions, all of which count; `exposures`: expnum, night, filter. p_bad: the
+    model's pooled P(bad) of the exposure, at its base rate. n_bad: CCDs with P(bad) of at least `ccd_probability`;
+    bad_ccds: their numbers, by commas. scope: `exposure` (is_bad), `ccds` (the exposure is not called bad, but these
+    CCDs are) or `none`. category: the kind with most probability over the CCDs, good when the scope is `none`.
+    n_abstained: CCDs like nothing in training. vote_is_bad: the paper's vote of the drawn CCDs, null without any.
+    Raises InputError as `decide_exposures` does.
+    """
+    check_decidable(predictions, exposures)
+    about = exposures.set_index("expnum")
+    if predictions.empty:
+        return pd.DataFrame(columns=list(_TYPES)).astype(_TYPES)
+    places = camera.by_number
+    xy = np.array([(places[n].x_mm, places[n].y_mm) if n in places else (np.nan,) * 2 for n in predictions["ccdnum"]])
+    odds = ccd_log_odds(predictions["p_bad"].to_numpy(), model.base_rate, float(model.card["training_rate"]))
+    statistics = pool_statistics(predictions["expnum"].to_numpy(), odds, xy[:, 0], xy[:, 1])
+    table = pd.DataFrame({"p_bad": model.pool.p_bad(statistics, model.base_rate)}, index=statistics.index)
+    groups = predictions.groupby("expnum")
+    table["n_scored"] = groups.size()
+    # half a float32 step, as for the vote
+    hit = predictions[predictions["p_bad"].astype(float) >= params.ccd_probability - 6e-8]
+    table["n_bad"] = hit.groupby("expnum").size().reindex(table.index, fill_value=0)
+    numbers = hit.sort_values("ccdnum").groupby("expnum")["ccdnum"]
+    named = {expnum: ",".join(map(str, group)) for expnum, group in numbers}
+    table["bad_ccds"] = [named.get(expnum, "") for expnum in table.index]
+    table["n_abstained"] = groups["abstain"].sum()
+    for name in ("night", "filter"):
+        table[name] = about.loc[table.index, name]
+    table["is_bad"] = called_bad(table["p_bad"].to_numpy(), table["night"].to_numpy(object), params, model.base_rate)
+    table["scope"] = np.select([table["is_bad"], table["n_bad"] > 0], ["exposure", "ccds"], "none")
+    kinds = [c for c in model.categories if c != GOOD]
+    heaviest = groups[[f"p_{c}" for c in kinds]].sum().to_numpy().argmax(axis=1)
+    kind = np.array(kinds, dtype=object)[heaviest]
+    table["category"] = np.where(table["scope"] == "none", GOOD, kind)
+    table["rule"] = in_words(params, model.base_rate)
+    table["model"] = model.version
+    votes = decide_exposures(predictions, exposures, vote).set_index("expnum")["is_bad"]
+    table["vote_is_bad"] = votes.astype("boolean").reindex(table.index)
+    return table.rename_axis("expnum").reset_index()[list(_TYPES)].astype(_TYPES)
+
+
+def called_bad(
+    p_bad: npt.NDArray[np.floating], night: npt.NDArray[np.object_], params: DecisionParams, base_rate: float
+) -> npt.NDArray[np.bool_]:
+    """Return which exposures are called bad, by `params.goal` (see DecisionParams); equal P(bad) are called alike
+    except at the end of a night's capacity, where the first ones are taken.
+    """
+    p = p_bad.astype(np.float64)
+    if params.goal == "probability":
+        return p >= params.probability
+    order = np.argsort(-p, kind="stable")
+    if params.goal == "purity":
+        pure = np.cumsum(p[order]) / np.arange(1, len(p) + 1) >= params.purity
+        threshold = p[order][np.flatnonzero(pure)[-1]] if pure.any() else np.inf
+        return (p >= threshold) & (p > 0)
+    place = pd.Series(1, index=order).groupby(night[order]).cumsum().sort_index().to_numpy()
+    return (place <= params.per_night) & (p > base_rate)
+
+
+def in_words(params: DecisionParams, base_rate: float) -> str:
+    """Return the rule in words."""
+    goal = {
+        "probability": f"P(bad) of the exposure is at least {params.probability:g}",
+        "purity": f"it is among the most probable ones, of which {params.purity:.0%} are expected to be bad",
+        "capacity": f"it is among the {params.per_night} most probable of its night and above the base rate",
+    }[params.goal]
+    return f"bad when {goal}; pooled over all scored CCDs and their places, at a base rate of {base_rate:.3g}"

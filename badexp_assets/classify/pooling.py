@@ -1,0 +1,142 @@
+"""From CCDs to the exposure: all scored CCDs and their places in the focal plane, pooled by a fitted rule.
+
+CCDs of an exposure are not independent: light from outside the camera and electronics hit neighbours. So their
+log-odds are not added up; a logistic regression weighs how many, how sure and how close together they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from badexp_assets.classify.calibration import LIMIT, expit, logit, shift_prior
+from badexp_assets.errors import InputError
+
+Array = npt.NDArray[np.floating]
+STATISTICS = ("mean", "median", "top_quarter", "best_neighbourhood", "share_bad", "largest_cluster")
+_NEAR = 1.6  # neighbours: up to this many times the distance of the nearest CCD of the camera
+_PENALTIES = (0.01, 0.1, 1.0)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Logistic regression on STATISTICS of an exposure: log-odds = offset + weights . (statistics - centre) / scale.
+
+    `training_rate` is the share of bad exposures it was fitted at. An empty `weights` stands for the mean log-odds.
+    """
+
+    centre: tuple[float, ...]
+    scale: tuple[float, ...]
+    weights: tuple[float, ...]
+    offset: float
+    training_rate: float
+
+    def log_odds(self, statistics: pd.DataFrame) -> Array:
+        """Return the log-odds of bad of exposures (rows of `pool_statistics`), at the training rate."""
+        if not self.weights:
+            return statistics["mean"].to_numpy(np.float64)
+        x = (statistics[list(STATISTICS)].to_numpy(np.float64) - np.array(self.centre)) / np.array(self.scale)
+        return np.clip(x @ np.array(self.weights) + self.offset, -LIMIT, LIMIT)
+
+    def p_bad(self, statistics: pd.DataFrame, base_rate: float) -> Array:
+        """Return P(bad) of exposures in a survey of which a share `base_rate` is bad."""
+        return expit(shift_prior(self.log_odds(statistics), self.training_rate, base_rate))
+
+
+def pool_statistics(expnum: Array, log_odds: Array, x_mm: Array, y_mm: Array) -> pd.DataFrame:
+    """Return STATISTICS and n_ccds per exposure (index expnum, sorted) from its CCDs.
+
+    log_odds: calibrated, at the training rate, of any spread; x_mm, y_mm: centres of the CCDs (NaN: no neighbours).
+    `best_neighbourhood`: the highest mean over a CCD and its neighbours; `share_bad`: of CCDs with log-odds above 0;
+    `largest_cluster`: share of CCDs in the largest group of such CCDs that touch. Shares, not counts: exposures of
+    few scored CCDs are not told from those of many.
+    """
+    table = pd.DataFrame({"expnum": expnum, "s": np.clip(log_odds, -LIMIT, LIMIT), "x": x_mm, "y": y_mm})
+    rows = {e: _statistics(*group[["s", "x", "y"]].to_numpy(np.float64).T) for e, group in table.groupby("expnum")}
+    found = pd.DataFrame.from_dict(rows, orient="index", columns=[*STATISTICS, "n_ccds"])
+    return found.rename_axis("expnum")
+
+
+def _statistics(s: Array, x: Array, y: Array) -> list[float]:
+    near = _neighbours(x, y)
+    top = np.sort(s)[::-1][: max(1, -(-len(s) // 4))]
+    smooth = (near @ s) / near.sum(axis=1)
+    bad = s > 0
+    return [s.mean(), float(np.median(s)), top.mean(), smooth.max(), bad.mean(), _cluster(near, bad) / len(s), len(s)]
+
+
+def _neighbours(x: Array, y: Array) -> Array:
+    """Return (n, n): 1 for a CCD itself and those next to it."""
+    distance = np.hypot(x[:, None] - x, y[:, None] - y)
+    between = distance[distance > 0]
+    near = distance <= _NEAR * between.min() if between.size else np.zeros_like(distance, bool)
+    np.fill_diagonal(near, True)
+    return near.astype(np.float64)
+
+
+def _cluster(near: Array, bad: npt.NDArray[np.bool_]) -> int:
+    if not bad.any():
+        return 0
+    from scipy.sparse.csgraph import connected_components
+
+    _, labels = connected_components(near[np.ix_(bad, bad)], directed=False)
+    return int(np.bincount(labels).max())
+
+
+def fit_pool(
+    statistics: pd.DataFrame, bad: npt.NDArray[np.bool_], folds: npt.NDArray[np.integer], weights: Array
+) -> tuple[Pool, Array, dict[str, Any]]:
+    """Fit the pool on exposures with out-of-fold CCDs; returns it, their held-out log-odds (n,), and scores.
+
+    The penalty is the one of the lowest held-out log-loss. With fewer than two exposures of a kind in some fold's
+    rest, the pool is the mean log-odds, and the scores say so.
+    """
+    rate = float(np.average(bad, weights=weights))
+    rest_is_mixed = all(min(bad[folds != f].sum(), (~bad[folds != f]).sum()) >= 2 for f in np.unique(folds))
+    if not rest_is_mixed or len(np.unique(folds)) < 2:
+        plain = Pool((), (), (), 0.0, min(max(rate, 0.01), 0.99))
+        return plain, plain.log_odds(statistics), {"rule": "mean log-odds: too few exposures to fit a pool"}
+    best: tuple[float, float, Array] | None = None
+    for penalty in _PENALTIES:
+        held = np.zeros(len(bad))
+        for fold in np.unique(folds):
+            rest = folds != fold
+            held[~rest] = _fit(statistics[rest], bad[rest], weights[rest], penalty).log_odds(statistics[~rest])
+        loss = float(np.average(np.logaddexp(0, np.where(bad, -held, held)), weights=weights))
+        if best is None or loss < best[0]:
+            best = (loss, penalty, held)
+    assert best is not None
+    pool = _fit(statistics, bad, weights, best[1])
+    scores = {
+        "rule": "logistic regression",
+        "penalty": best[1],
+        "log_loss": best[0],
+        "weights": {n: round(w, 4) for n, w in zip(STATISTICS, pool.weights, strict=True)},
+    }
+    return pool, best[2], scores
+
+
+def _fit(statistics: pd.DataFrame, bad: npt.NDArray[np.bool_], row_weights: Array, penalty: float) -> Pool:
+    from sklearn.linear_model import LogisticRegression
+
+    x = statistics[list(STATISTICS)].to_numpy(np.float64)
+    centre, scale = x.mean(axis=0), x.std(axis=0)
+    scale[scale == 0] = 1.0
+    model = LogisticRegression(C=penalty, max_iter=1000).fit((x - centre) / scale, bad, sample_weight=row_weights)
+    rate = min(max(float(np.average(bad, weights=row_weights)), 1e-4), 1 - 1e-4)
+    centre, scale, weights = (tuple(map(float, values)) for values in (centre, scale, model.coef_[0]))
+    return Pool(centre, scale, weights, float(model.intercept_[0]), rate)
+
+
+def ccd_log_odds(p_bad: Array, base_rate: float, training_rate: float) -> Array:
+    """Return log-odds at the training rate from P(bad) at the base rate: what `pool_statistics` takes."""
+    p = np.asarray(p_bad, np.float64)
+    if ((p < 0) | (p > 1) | ~np.isfinite(p)).any():
+        raise InputError("p_bad: values outside 0 to 1 found; probabilities are needed")
+    edge = 1e-7  # float32 next to 0 and 1
+    p = np.clip(p, edge, 1 - edge)
+    return np.log(p / (1 - p)) + float(logit(training_rate)) - float(logit(base_rate))

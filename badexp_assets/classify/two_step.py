@@ -1,0 +1,190 @@
+"""The two-step classifier: is this CCD image bad, and if so, which kind of bad."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from badexp_assets.classify.calibration import Calibration, expit, logit, shift_prior
+from badexp_assets.classify.checks import GOOD, refuse_non_finite
+from badexp_assets.classify.features import FeatureScaler
+from badexp_assets.classify.novelty import Novelty
+from badexp_assets.classify.pooling import Pool
+from badexp_assets.errors import InputError, ModelError
+
+Array = npt.NDArray[np.floating]
+_CHUNK = 50_000  # vectors classified at once, exposures kept whole
+
+
+@dataclass(frozen=True)
+class Space:
+    """Principal components of standardised embeddings, in units of the first one's scatter.
+
+    centre: (dim,); axes: (dim, components), most important first. Features are weighted like the first component.
+    """
+
+    centre: Array
+    axes: Array
+
+    @classmethod
+    def fit(cls, vectors: Array, n_components: int, seed: int) -> Space:
+        """Fit (n, dim) vectors; fewer components when the data have fewer."""
+        from sklearn.decomposition import PCA
+
+        centre, scale = vectors.mean(axis=0, dtype=np.float64), vectors.std(axis=0, dtype=np.float64)
+        scale[scale == 0] = 1.0
+        n = max(1, min(n_components, vectors.shape[1], len(vectors) - 1))
+        pca = PCA(n_components=n, svd_solver="randomized", random_state=seed).fit((vectors - centre) / scale)
+        axes = pca.components_.T / scale[:, None] / max(float(np.sqrt(pca.explained_variance_[0])), 1e-9)
+        return cls(centre.astype(np.float32), axes.astype(np.float32))
+
+    def transform(self, vectors: Array) -> Array:
+        """Return (n, components) float32."""
+        return (vectors - self.centre) @ self.axes
+
+
+@dataclass(frozen=True)
+class TwoStepClassifier:
+    """A fitted two-step classifier of CCD images and of exposures (`pool`).
+
+    `bad_head` sees the first `n_bad` components and the features of a CCD; `kind_head` the first `n_kind` ones, the
+    features, and the mean of both over the exposure's CCDs, each with the weight of its P(bad). `card` as stored.
+    """
+
+    space: Space
+    scaler: FeatureScaler
+    bad_head: Any
+    n_bad: int
+    kind_head: Any
+    n_kind: int
+    calibration: Calibration
+    temperature: float
+    novelty: Novelty
+    pool: Pool
+    categories: tuple[str, ...]
+    card: dict[str, Any] = field(repr=False)
+
+    @property
+    def version(self) -> str:
+        """Hash of training vectors, features, categories, weights, options, backbone and recipe."""
+        return str(self.card["version"])
+
+    @property
+    def dim(self) -> int:
+        """Length of the vectors it takes."""
+        return int(self.card["dim"])
+
+    @property
+    def base_rate(self) -> float:
+        """Share of bad CCD images that its probabilities hold for."""
+        return float(self.card["base_rate"])
+
+    def check_fits(self, backbone: str, recipe: str) -> None:
+        """Raise ModelError unless vectors of this backbone and recipe (their ids) are what it was trained on."""
+        for what, found in (("backbone", backbone), ("recipe", recipe)):
+            if found != self.card[what]:
+                raise ModelError(
+                    f"model {self.version} was trained on vectors of {what} {self.card[what]}; {found} found: "
+                    f"embed these images with the model's {what}, or fit a model on vectors of {found}"
+                )
+
+    def predict(self, vectors: Array, features: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Classify (n, dim) vectors, with their rows of `describe_ccds` in the same order (None: nothing measured).
+
+        Columns, float32: category (the most probable), probability (its own), p_bad (calibrated, at the base rate),
+        p_<category>, novelty (share of training images that were less far from all categories; 1: like nothing in
+        training) and abstain (novelty of at least `max_novelty`: the answer is not to be trusted). CCDs of one
+        exposure (expnum of the features) share what is seen on the bad ones of them to tell the kind; without
+        features each CCD is by itself. Raises ModelError for vectors of another length, InputError for non-finite ones.
+        """
+        vectors = np.asarray(vectors, dtype=np.float32)
+        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
+            raise ModelError(
+                f"model {self.version} takes vectors (n, {self.dim}); {vectors.shape} found: embed these images with "
+                f"backbone {self.card['backbone']}, or fit a model on vectors of this length"
+            )
+        refuse_non_finite(vectors)
+        if features is not None and len(features) != len(vectors):
+            raise InputError(f"features: {len(features)} rows for {len(vectors)} vectors; one each, in order, needed")
+        groups = np.arange(len(vectors)) if features is None else features["expnum"].to_numpy(np.int64)
+        shares, novelty = np.zeros((len(vectors), len(self.categories))), np.zeros(len(vectors))
+        for rows in _whole_groups(groups, _CHUNK):
+            part = None if features is None else features.iloc[rows]
+            shares[rows], novelty[rows] = self._shares(vectors[rows], part, groups[rows])
+        top = shares.argmax(axis=1)
+        table = {
+            "category": pd.Series(np.array(self.categories, dtype=object)[top], dtype="str"),
+            "probability": shares[np.arange(len(top)), top].astype(np.float32),
+            "p_bad": (1.0 - shares[:, self.categories.index(GOOD)]).astype(np.float32),
+        }
+        table |= {f"p_{c}": shares[:, i].astype(np.float32) for i, c in enumerate(self.categories)}
+        table |= {
+            "novelty": novelty.astype(np.float32),
+            "abstain": novelty >= float(self.card["params"]["max_novelty"]),
+        }
+        return pd.DataFrame(table)
+
+    def _shares(
+        self, vectors: Array, features: pd.DataFrame | None, groups: npt.NDArray[np.int64]
+    ) -> tuple[Array, Array]:
+        z = self.space.transform(vectors)
+        named = self.scaler.transform(features, len(vectors))
+        x = np.hstack([z[:, : self.n_bad], named])
+        fitted = self.calibration(bad_log_odds(self.bad_head, x))
+        p_bad = expit(shift_prior(fitted, float(self.card["training_rate"]), self.base_rate))
+        y = with_context(np.hstack([z[:, : self.n_kind], named]), groups, expit(fitted))
+        kinds = self.kind_head.predict_proba(y) if self.kind_head is not None else np.ones((len(y), 1))
+        kinds = np.power(np.maximum(kinds, 1e-9), 1 / self.temperature)
+        kinds /= kinds.sum(axis=1, keepdims=True)
+        shares = np.zeros((len(vectors), len(self.categories)))
+        shares[:, [i for i, c in enumerate(self.categories) if c != GOOD]] = kinds * p_bad[:, None]
+        shares[:, self.categories.index(GOOD)] = 1 - p_bad
+        return shares, self.novelty(x)
+
+    def save(self, folder: Path) -> None:
+        """Store the model as `folder`: `model.skops` and `model_card.json`, all or nothing.
+
+        The same version there already is left as it is. Raises ModelError when `folder` holds anything else.
+        """
+        from badexp_assets.classify.two_step_storage import save_two_step
+
+        save_two_step(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: Path) -> TwoStepClassifier:
+        """Read a model that `save` wrote. Raises ModelError when it is missing, damaged or holds foreign types."""
+        from badexp_assets.classify.two_step_storage import load_two_step
+
+        return load_two_step(Path(folder))
+
+
+def bad_log_odds(head: Any, x: Array) -> Array:
+    """Return ln(P(bad) / P(good)) of a head that knows `good` among its categories."""
+    good = head.predict_proba(x)[:, list(head.classes_).index(GOOD)]
+    return logit(1.0 - good)
+
+
+def with_context(x: Array, groups: npt.NDArray[np.int64], weights: Array) -> Array:
+    """Append to (n, d) positions the mean over each group, in which every row has its weight (above 0)."""
+    _, codes = np.unique(groups, return_inverse=True)
+    weights = np.maximum(weights, 1e-6).astype(np.float32)
+    total = np.zeros((codes.max(initial=-1) + 1, x.shape[1] + 1))
+    np.add.at(total, codes, np.hstack([x * weights[:, None], weights[:, None]]))
+    mean = total[:, :-1] / total[:, -1:]
+    return np.hstack([x, mean[codes].astype(np.float32)])
+
+
+def _whole_groups(groups: npt.NDArray[np.int64], size: int) -> Iterator[npt.NDArray[np.intp]]:
+    """Yield row numbers in pieces of about `size` that keep the rows of a group together."""
+    order = np.argsort(groups, kind="stable")
+    start = 0
+    while start < len(order):
+        stop = int(np.searchsorted(groups[order], groups[order[min(start + size, len(order)) - 1]], side="right"))
+        yield order[start:stop]
+        start = stop

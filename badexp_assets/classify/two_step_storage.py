@@ -1,0 +1,50 @@
+"""Storing a two-step classifier; its parts as plain values, so that the stored form does not depend on our classes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from badexp_assets.classify.calibration import Calibration
+from badexp_assets.classify.features import FeatureScaler
+from badexp_assets.classify.novelty import Novelty
+from badexp_assets.classify.pooling import Pool
+from badexp_assets.classify.storage import load_folder, save_folder
+from badexp_assets.classify.two_step import Space, TwoStepClassifier
+from badexp_assets.errors import ModelError
+
+_PARTS = {"space": Space, "scaler": FeatureScaler, "calibration": Calibration, "novelty": Novelty, "pool": Pool}
+_PLAIN = ("bad_head", "kind_head", "n_bad", "n_kind", "temperature")
+_TRUSTED = (
+    "badexp_assets.classify.heads.",
+    "sklearn.ensemble._hist_gradient_boosting.",
+    "sklearn._loss.",
+    "sklearn.linear_model.",
+)
+
+
+def save_two_step(model: TwoStepClassifier, folder: Path) -> None:
+    """Write `model` as `folder`; see TwoStepClassifier.save."""
+    content: dict[str, Any] = {name: getattr(model, name) for name in _PLAIN}
+    content |= {name: asdict(getattr(model, name)) for name in _PARTS}
+    save_folder(model, content, model.card | {"categories": list(model.categories)}, folder, load_two_step)
+
+
+def load_two_step(folder: Path) -> TwoStepClassifier:
+    """Read the model in `folder`; see TwoStepClassifier.load."""
+    content, card = load_folder(folder, _TRUSTED)
+    try:
+        parts = {name: _part(kind, content[name]) for name, kind in _PARTS.items()}
+        plain = {name: content[name] for name in _PLAIN}
+        card["training_rate"], card["base_rate"], card["params"]["max_novelty"]
+        return TwoStepClassifier(**parts, **plain, categories=tuple(card.pop("categories")), card=card)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{folder}: not a two-step classifier of this version ({error!r}); fit it again") from error
+
+
+def _part(kind: Any, values: dict[str, Any]) -> Any:
+    lost = {f.name for f in fields(kind)} ^ set(values)
+    if lost:
+        raise KeyError(", ".join(sorted(lost)))
+    return kind(**values)

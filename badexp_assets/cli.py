@@ -105,6 +105,32 @@ def run(home: Path | None, labels: tuple[str, ...], nights: str | None, **given:
 
 @badexp.command()
 @HOME
+def search(home: Path | None) -> None:
+    """Search for the pipeline's parameters on the training set of a home, by the options of its [search] section.
+
+    An interrupted search goes on. The result is the asset pipeline_search.
+    """
+    from badexp_assets.defs import jobs
+    from badexp_assets.defs.run import Runner, environment
+    from badexp_assets.show import load
+    from badexp_assets.terminal import TerminalProgress
+
+    settings = load_settings(home)
+    with environment(settings):
+        Runner(settings, click.echo, TerminalProgress()).execute(jobs.SEARCH_PIPELINE)
+    table = load(settings.home, "pipeline_search")
+    best = table[table["is_best"]].iloc[0]
+    click.echo(", ".join(f"{n} {state}" for state, n in table["state"].value_counts().items()))
+    click.echo(
+        f"best: {best['scaler']}, {best['n_components']} components, threshold {best['variance_threshold']:g}, "
+        f"k = {best['n_neighbors']}, {best['metric']}; macro-F1 {best['score']:.3f} "
+        f"({best['score_lowest']:.3f} to {best['score_highest']:.3f} in the folds)"
+    )
+    click.echo("fit with it: use_best = true under [search] in settings.toml, then badexp run")
+
+
+@badexp.command()
+@HOME
 @click.option("--seed", default=0, show_default=True, help="Seed of the simulated survey.")
 @click.option("--nights", default=8, show_default=True, help="Nights to simulate.")
 @click.option("--exposures", default=22, show_default=True, help="Exposures a night.")

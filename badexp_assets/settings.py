@@ -34,6 +34,7 @@ SECTIONS = {  # and the class that each gives the options of
     "pipeline": "badexp_assets.classify:PipelineParams",
     "classifier": "badexp_assets.classify:ClassifierParams",
     "decision": "badexp_assets.classify:DecisionParams",
+    "search": "badexp_assets.classify.search:SearchParams",
     "vote": "badexp_assets.classify:VoteRule",
     "entropy": "badexp_assets.entropy:EntropyParams",
     "autoencoder": "badexp_assets.autoencoder:AutoencoderParams",
@@ -78,6 +79,11 @@ class Home:
     def verdicts(self) -> Path:
         """SQLite file of reviewers' answers."""
         return self.root / "review" / "verdicts.sqlite"
+
+    @property
+    def search(self) -> Path:
+        """SQLite file of the studies of the search for the pipeline."""
+        return self.root / "search" / "pipeline.sqlite"
 
     @property
     def export(self) -> Path:

@@ -18,6 +18,8 @@ BENCHMARKS: dict[str, str] = {
     "entropy": "entropy:bench_entropy",
     "embedding": "embedding:embedding",
     "night": "night:bench_night",
+    "predict": "predict:bench_predict",
+    "search": "search:bench_search",
 }
 _PACKAGES = ("badexp_assets", "torch", "openvino", "numpy", "pandas", "pyarrow", "scikit-learn", "astropy", "fitsio")
 

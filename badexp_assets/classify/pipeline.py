@@ -26,7 +26,8 @@ class PipelineParams:
     """Parameters of the pipeline; the defaults are what the ViT + kNN paper's search found.
 
     `scaler`: one of SCALERS. `n_components`: PCA components (at most what the data allow). `variance_threshold`:
-    components below this variance are dropped. `n_neighbors`: k. `metric`: one of METRICS. `seed`: of the PCA solver.
+    components below this variance are dropped. `n_neighbors`: k. `metric`: one of METRICS. `seed`: of the
+    rows from which the quantile scaler takes its quantiles.
     """
 
     scaler: str = "minmax"
@@ -53,6 +54,8 @@ class PipelineParams:
 class FittedPipeline:
     """A fitted classifier of CCD vectors. `steps` is the scikit-learn Pipeline, `votes` the weights of training rows.
 
+    `predict` finds the same neighbours as the last of `steps`, many times faster, and lets training rows vote with
+    their weights, which scikit-learn's kNN can't.
     `categories` are sorted; `codes` indexes them per training row. `card` says what it was made from and with.
     """
 
@@ -94,6 +97,8 @@ class FittedPipeline:
         nearest training rows (the paper; sevenths at k = 7); with weights in training, each row votes with its weight.
         Raises ModelError for vectors of another length, InputError for non-finite values.
         """
+        from badexp_assets.classify.neighbours import Neighbours, vote_shares
+
         vectors = np.asarray(vectors, dtype=np.float32)
         if vectors.ndim != 2 or vectors.shape[1] != self.dim:
             raise ModelError(
@@ -102,8 +107,12 @@ class FittedPipeline:
             )
         refuse_non_finite(vectors)
         shares = np.zeros((len(vectors), len(self.categories)))
+        knn = self.steps[-1]
+        points = Neighbours(knn._fit_X, knn.metric)  # scikit-learn has no public name for what it was fitted on
         for start in range(0, len(vectors), _CHUNK):
-            shares[start : start + _CHUNK] = self._shares(vectors[start : start + _CHUNK])
+            space = self.steps[:-1].transform(vectors[start : start + _CHUNK])
+            (rows,) = points.nearest(space, knn.n_neighbors)
+            shares[start : start + _CHUNK] = vote_shares(rows, self.codes, self.votes, len(self.categories))
         top = shares.argmax(axis=1)
         table = {
             "category": pd.Series(np.array(self.categories, dtype=object)[top], dtype="str"),
@@ -112,14 +121,6 @@ class FittedPipeline:
         }
         table |= {f"p_{c}": shares[:, i].astype(np.float32) for i, c in enumerate(self.categories)}
         return pd.DataFrame(table)
-
-    def _shares(self, vectors: np.ndarray) -> np.ndarray:
-        """Return the (n, categories) shares of votes. scikit-learn's kNN can't weight training rows, hence not its."""
-        neighbours = self.steps[-1].kneighbors(self.steps[:-1].transform(vectors), return_distance=False)
-        votes = self.votes[neighbours]
-        codes = self.codes[neighbours]
-        shares = np.stack([np.where(codes == c, votes, 0.0).sum(axis=1) for c in range(len(self.categories))], axis=1)
-        return shares / votes.sum(axis=1, keepdims=True)
 
     def save(self, folder: Path) -> None:
         """Store the model as `folder` (one folder per model): `pipeline.skops` and `model_card.json`, all or nothing.
@@ -153,7 +154,6 @@ def fit_pipeline(
     Raises InputError for non-finite vectors, lengths that disagree, no good rows, nothing but good rows, bad weights,
     or a variance threshold that no component reaches.
     """
-    from sklearn.decomposition import PCA
     from sklearn.feature_selection import VarianceThreshold
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import Pipeline
@@ -168,10 +168,10 @@ def fit_pipeline(
     n_neighbors = min(params.n_neighbors, len(vectors))
     steps = Pipeline(
         [
-            ("scaler", _scaler(params, len(vectors))),
-            ("pca", PCA(n_components=n_components, random_state=params.seed)),
+            ("scaler", make_scaler(params.scaler, len(vectors), params.seed)),
+            ("pca", make_pca(n_components)),
             ("variance", VarianceThreshold(params.variance_threshold)),
-            ("knn", KNeighborsClassifier(n_neighbors=n_neighbors, metric=params.metric)),
+            ("knn", KNeighborsClassifier(n_neighbors=n_neighbors, metric=params.metric, algorithm="brute")),
         ]
     )
     try:
@@ -211,18 +211,26 @@ def fit_pipeline(
     return FittedPipeline(steps, tuple(str(c) for c in known), codes.astype(np.int32), votes, card)
 
 
-def _scaler(params: PipelineParams, n_rows: int) -> Any:
+def make_scaler(name: str, n_rows: int, seed: int) -> Any:
+    """Return the unfitted scaler `name` (one of SCALERS) for `n_rows` training rows."""
     from sklearn import preprocessing as p
 
-    if params.scaler == "quantile":
-        return p.QuantileTransformer(n_quantiles=min(1000, n_rows), random_state=params.seed)
+    if name == "quantile":
+        return p.QuantileTransformer(n_quantiles=min(1000, n_rows), random_state=seed)
     return {
         "minmax": p.MinMaxScaler,
         "standard": p.StandardScaler,
         "maxabs": p.MaxAbsScaler,
         "robust": p.RobustScaler,
         "power": p.PowerTransformer,
-    }[params.scaler]()
+    }[name]()
+
+
+def make_pca(n_components: int) -> Any:
+    """Return an unfitted PCA whose first components do not depend on `n_components`, and need no random numbers."""
+    from sklearn.decomposition import PCA
+
+    return PCA(n_components=n_components, svd_solver="covariance_eigh")
 
 
 def _findings(

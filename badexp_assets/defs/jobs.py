@@ -23,6 +23,11 @@ FIT_CLASSIFIER = dg.define_asset_job(
     | dg.AssetSelection.assets("fitted_pipeline", "fitted_classifier", "classification_report"),
     description="The training set, the paper's pipeline and the classifier fitted on it, and their report.",
 )
+SEARCH_PIPELINE = dg.define_asset_job(
+    "search_pipeline",
+    dg.AssetSelection.assets("pipeline_search"),
+    description="Search for the pipeline's parameters on the training set that is there; an interrupted one goes on.",
+)
 SCORE_NIGHT = dg.define_asset_job(
     "score_night",
     dg.AssetSelection.groups("scores"),
@@ -47,6 +52,7 @@ ALL_JOBS = [
     READ_NIGHT,
     FIT_UNSUPERVISED,
     FIT_CLASSIFIER,
+    SEARCH_PIPELINE,
     SCORE_NIGHT,
     NEW_NIGHT,
     LIST_CANDIDATES,

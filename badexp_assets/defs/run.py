@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from badexp_assets.classify.search import SearchParams
 from badexp_assets.defs import jobs
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.failures import one_line_errors
@@ -30,6 +31,7 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _LOCATION = {".dagster/repository": "__repository__@badexp_assets"}
 
 _TRAINING = ("labels_without_image", "training_set")  # made in one step
+_CLASSIFIERS = ("fitted_pipeline", "fitted_classifier")
 
 
 def prepare_instance(home: Home) -> Path:
@@ -137,7 +139,7 @@ class Runner:
         self._fit(outcome, "map of embeddings", jobs.FIT_UNSUPERVISED, "embedding_clusters")
         if not self.settings.labels:
             self._skip(outcome, "classifier", "no labels given: use --labels or set BADEXP_LABELS")
-        elif self._fit(outcome, "classifier", jobs.FIT_CLASSIFIER, *_TRAINING, "fitted_pipeline", "fitted_classifier"):
+        elif self._fit_classifier(outcome):
             scores += ["night_predictions", "night_exposure_predictions"]
             self._fit(outcome, "classification report", jobs.FIT_CLASSIFIER, "classification_report")
         if "night_predictions" not in scores and self.settings.home.has_nights("night_exposure_predictions"):
@@ -146,6 +148,15 @@ class Runner:
         self.say("candidates and reject list")
         self.execute(jobs.LIST_CANDIDATES)
         self.execute(jobs.PUBLISH_REJECTS)
+
+    def _fit_classifier(self, outcome: Outcome) -> bool:
+        if not self.settings.parameters("search", SearchParams).use_best:
+            return self._fit(outcome, "classifier", jobs.FIT_CLASSIFIER, *_TRAINING, *_CLASSIFIERS)
+        return (
+            self._fit(outcome, "classifier", jobs.FIT_CLASSIFIER, *_TRAINING)
+            and self._fit(outcome, "search, so no classifier", jobs.SEARCH_PIPELINE)
+            and self._fit(outcome, "classifier", jobs.FIT_CLASSIFIER, *_CLASSIFIERS)
+        )
 
     def _fit(self, outcome: Outcome, what: str, job: Any, *assets: str) -> bool:
         try:

@@ -1,21 +1,71 @@
 """The paper's pipeline, the classifier in use, how good they are, what it says of nights, the map of embeddings."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 
 from badexp_assets import classify
-from badexp_assets.classify import FittedPipeline
+from badexp_assets.classify import FittedPipeline, search
 from badexp_assets.defs.describe import OWNERS, counts, parts, picture, preview, table_asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
-from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.defs.resources import Progress, SurveyResource
+from badexp_assets.settings import Settings
 from badexp_assets.survey.cameras import load_camera
-from badexp_assets.training import gather_vectors, with_siblings
+from badexp_assets.tables import read_table
+from badexp_assets.training import Vectors, gather_vectors, with_siblings
 
 MODELS = "models"
 SCORES = "scores"
+
+
+@dg.asset(
+    **table_asset(
+        "pipeline_search",
+        "The paper's search for scaler, components, threshold, neighbours and metric: random trials (or TPE) with "
+        "successive halving, scored by cross-validation in folds that keep an exposure together. It goes on where it "
+        "was interrupted. fitted_pipeline takes its best parameters when [search] has use_best = true.",
+        MODELS,
+        {"optuna", "scikitlearn", "parquet"},
+    ),
+)
+def pipeline_search(
+    context: dg.AssetExecutionContext,
+    survey: SurveyResource,
+    training_set: pd.DataFrame,
+    night_embeddings: NightTables,
+    progress: dg.ResourceParam[Progress],
+) -> dg.Output[pd.DataFrame]:
+    """Search on the embeddings of the train split."""
+    settings = survey.settings()
+    train = _train(training_set, night_embeddings)
+    found = search.search_pipeline(
+        train.values,
+        train.rows,
+        settings.parameters("search", search.SearchParams),
+        settings.home.search,
+        progress=lambda what, done, total: progress.report(context, what, done, total),
+    )
+    for finding in found.findings:
+        context.log.warning(finding)
+    paper = float(np.mean(found.baseline.folds)) if found.baseline.folds else None
+    return dg.Output(
+        found.table,
+        metadata={
+            "trials": counts(found.table["state"]),
+            "best parameters": dg.MetadataValue.json(asdict(found.best)),
+            "best score": float(found.best_row["score"]),
+            "best score, worst and best fold": f"{found.best_row['score_lowest']:.3f} to "
+            f"{found.best_row['score_highest']:.3f}",
+            "score of the paper's parameters": paper if paper is not None else found.baseline.failure,
+            "findings": dg.MetadataValue.json(list(found.findings)),
+            "study": f"{settings.home.search}: {found.table['study'].iloc[0]}",
+            **picture(search.score_figure(found.table, found.importance, paper), "scores"),
+        },
+    )
 
 
 @dg.asset(
@@ -33,13 +83,14 @@ SCORES = "scores"
         ("p_<category>", "float32", "share of each category, good and bad"),
     ),
     io_manager_key="models",
+    deps=[pipeline_search],  # read only when the settings say so
 )
 def fitted_pipeline(
     survey: SurveyResource, training_set: pd.DataFrame, night_embeddings: NightTables
 ) -> dg.Output[FittedPipeline]:
     """Fit on the embeddings of the train split."""
-    params = survey.settings().parameters("pipeline", classify.PipelineParams)
-    train = gather_vectors(training_set[training_set["split"] == "train"], night_embeddings.items())
+    train = _train(training_set, night_embeddings)
+    params = _parameters(survey.settings(), train)
     fitted = classify.fit_pipeline(
         train.values,
         train.rows["category"],
@@ -237,4 +288,24 @@ def embedding_clusters(
     )
 
 
-ASSETS = [fitted_pipeline, fitted_classifier, classification_report, night_classification, embedding_clusters]
+def _train(training_set: pd.DataFrame, night_embeddings: NightTables) -> Vectors:
+    return gather_vectors(training_set[training_set["split"] == "train"], night_embeddings.items())
+
+
+def _parameters(settings: Settings, train: Vectors) -> classify.PipelineParams:
+    """Those of [pipeline], or the best ones of the stored search when [search] says so."""
+    options = settings.parameters("search", search.SearchParams)
+    if not options.use_best:
+        return settings.parameters("pipeline", classify.PipelineParams)
+    table = read_table(settings.home.table("pipeline_search"))
+    return search.best_parameters(table, search.rows_fingerprint(train.values, train.rows), options.seed)
+
+
+ASSETS = [
+    pipeline_search,
+    fitted_pipeline,
+    fitted_classifier,
+    classification_report,
+    night_classification,
+    embedding_clusters,
+]

@@ -63,6 +63,7 @@ def _badexp(n: int, dim: int, params: SearchParams, file: Path) -> PipelineParam
 
 
 def _scikit_learn(n: int, dim: int, params: SearchParams) -> PipelineParams:
+    from joblib.externals.loky import get_reusable_executor
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401
     from sklearn.feature_selection import VarianceThreshold
     from sklearn.model_selection import HalvingRandomSearchCV, PredefinedSplit
@@ -92,7 +93,10 @@ def _scikit_learn(n: int, dim: int, params: SearchParams) -> PipelineParams:
         n_jobs=-1,
         random_state=params.seed,
     )
-    search.fit(vectors, rows["category"])
+    try:
+        search.fit(vectors, rows["category"])
+    finally:  # its processes would keep this one from ending
+        get_reusable_executor().shutdown(wait=True)
     found = pd.DataFrame(search.cv_results_)
     last = found[found["iter"] == found["iter"].max()]
     best = last.loc[last["mean_test_score"].idxmax(), "params"]

@@ -152,17 +152,23 @@ def ask(page, query: str) -> dict:
     return answer["data"]
 
 
+ON_REQUEST = {"pipeline_search"}  # not made by a run unless the settings ask for it
+
+
 def test_every_asset_has_description_group_kind_owner_columns_and_a_last_materialisation_with_a_row_count(page):
     nodes = ask(page, ASSETS)["assetNodes"]
     expected = {key.to_user_string() for key in build_definitions().resolve_asset_graph().get_all_asset_keys()}
     assert {"/".join(node["assetKey"]["path"]) for node in nodes} == expected
     for node in nodes:
         name = node["assetKey"]["path"][-1]
-        for field in ("description", "groupName", "kinds", "owners", "assetMaterializations"):
+        for field in ("description", "groupName", "kinds", "owners"):
             assert node[field], (name, field)
         schema = [entry["schema"]["columns"] for entry in node["metadataEntries"] if entry.get("schema")]
         assert len(schema) == 1, name
         assert schema[0], name
+        if name in ON_REQUEST:
+            continue
+        assert node["assetMaterializations"], name
         counts = {
             e["label"]: e["intValue"] for e in node["assetMaterializations"][0]["metadataEntries"] if "intValue" in e
         }
@@ -173,7 +179,7 @@ def test_every_asset_has_description_group_kind_owner_columns_and_a_last_materia
 
 def test_nothing_is_out_of_date_after_the_whole_graph_has_run(page):
     stale = {n["assetKey"]["path"][-1]: n["staleStatus"] for n in ask(page, ASSETS)["assetNodes"]}
-    assert set(stale.values()) == {"FRESH"}, stale
+    assert {name for name, status in stale.items() if status != "FRESH"} == ON_REQUEST, stale
 
 
 def test_the_code_location_is_loaded_and_all_daemons_are_healthy(page, served):

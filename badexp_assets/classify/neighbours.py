@@ -17,9 +17,9 @@ from badexp_assets.classify.pipeline import METRICS
 from badexp_assets.errors import InputError
 
 _MANHATTAN, _EUCLIDEAN, _CHEBYSHEV, _COSINE = range(len(METRICS))
-_TILE = 512  # training rows whose distances lie side by side in the cache
+_TILE = 4096  # training rows whose distances lie side by side in the cache
 _CHUNK = 32  # of them, looked through at once for one that is nearer
-_QUERIES = 16  # queries that share a tile
+_QUERIES = 64  # queries that share a tile
 
 
 class Neighbours:
@@ -30,9 +30,10 @@ class Neighbours:
         points = np.ascontiguousarray(points, dtype=np.float32)
         self._points = points
         self.n, self.dim = points.shape
-        tiles = np.zeros((-(-self.n // _TILE), self.dim, _TILE), np.float32)
+        width = min(_TILE, self.n)
+        tiles = np.zeros((-(-self.n // width), self.dim, width), np.float32)
         for i, tile in enumerate(tiles):
-            rows = points[i * _TILE : (i + 1) * _TILE]
+            rows = points[i * width : (i + 1) * width]
             tile[:, : len(rows)] = rows.T
         self._tiles = tiles
 

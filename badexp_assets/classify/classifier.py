@@ -1,42 +1,81 @@
-"""What every classifier of CCD images can do, whatever it is made of."""
+"""What every classifier of CCD images has and can do, whatever it is made of."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from badexp_assets.classify.checks import GOOD, refuse_non_finite
+from badexp_assets.errors import ModelError
 
-@runtime_checkable
-class Classifier(Protocol):
-    """A fitted classifier of CCD images. `card` says what it was made from; `version` is a hash of its content."""
 
-    @property
-    def card(self) -> dict[str, Any]:
-        """Model card: data counts, options, seed, libraries, scores, findings."""
+class Classifier(ABC):
+    """A fitted classifier of CCD images.
+
+    `categories` it knows are sorted, `good` among them. `card` says what it was made from and with: data counts,
+    options, seed, libraries, scores, findings.
+    """
+
+    categories: tuple[str, ...]
+    card: dict[str, Any]
 
     @property
     def version(self) -> str:
-        """Hash of the training data and options."""
+        """Hash of all that it was made from: training data, options, backbone and recipe."""
+        return str(self.card["version"])
 
     @property
     def dim(self) -> int:
         """Length of the vectors it takes."""
+        return int(self.card["dim"])
 
     @property
-    def categories(self) -> tuple[str, ...]:
-        """Categories it knows, sorted, `good` among them."""
+    def findings(self) -> list[str]:
+        """What a person should know about the fit, a sentence each."""
+        return list(self.card["findings"])
 
     def check_fits(self, backbone: str, recipe: str) -> None:
-        """Raise ModelError unless it was trained on vectors of this backbone and recipe."""
+        """Raise ModelError unless vectors of this backbone and recipe (their ids) are what it was trained on."""
+        for what, found in (("backbone", backbone), ("recipe", recipe)):
+            if found != self.card[what]:
+                raise ModelError(
+                    f"model {self.version} was trained on vectors of {what} {self.card[what]}; {found} found: "
+                    f"embed these images with the model's {what}, or fit a model on vectors of {found}"
+                )
 
+    @abstractmethod
     def predict(self, vectors: np.ndarray, features: pd.DataFrame | None = None) -> pd.DataFrame:
         """Classify (n, dim) vectors, with their rows of `describe_ccds` if it uses them.
 
         One row each, in order: category, probability, p_bad, p_<category> of every category; more is welcome.
         """
 
+    @abstractmethod
     def save(self, folder: Path) -> None:
         """Store as a folder that appears whole; the same version there already is left as it is."""
+
+    def _checked(self, vectors: np.ndarray) -> np.ndarray:
+        """Return (n, dim) vectors as float32; ModelError for another length, InputError for non-finite values."""
+        vectors = np.asarray(vectors, dtype=np.float32)
+        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
+            raise ModelError(
+                f"model {self.version} takes vectors (n, {self.dim}); {vectors.shape} found: embed these images with "
+                f"backbone {self.card['backbone']}, or fit a model on vectors of this length"
+            )
+        refuse_non_finite(vectors)
+        return vectors
+
+    def _answers(self, shares: np.ndarray) -> pd.DataFrame:
+        """Return category, probability, p_bad and p_<category> of (n, categories) probabilities."""
+        top = shares.argmax(axis=1)
+        table = {
+            "category": pd.Series(np.array(self.categories, dtype=object)[top], dtype="str"),
+            "probability": shares[np.arange(len(top)), top].astype(np.float32),
+            "p_bad": (1.0 - shares[:, self.categories.index(GOOD)]).astype(np.float32),
+        }
+        table |= {f"p_{c}": shares[:, i].astype(np.float32) for i, c in enumerate(self.categories)}
+        return pd.DataFrame(table)

@@ -9,6 +9,19 @@ import pandas as pd
 from badexp_assets.classify.checks import GOOD
 from badexp_assets.errors import InputError
 
+VERDICT_TYPES = {  # columns of `night_exposure_predictions`, whatever decides
+    "expnum": "int64",
+    "night": "str",
+    "filter": "str",
+    "n_scored": "int16",
+    "n_bad": "int16",
+    "is_bad": "bool",
+    "category": "str",
+    "p_bad": "float32",
+    "rule": "str",
+    "model": "str",
+}
+
 
 @dataclass(frozen=True)
 class VoteRule:
@@ -75,19 +88,7 @@ def decide_exposures(predictions: pd.DataFrame, exposures: pd.DataFrame, rule: V
                 "model": models[0],
             }
         )
-    types = {
-        "expnum": "int64",
-        "night": "str",
-        "filter": "str",
-        "n_scored": "int16",
-        "n_bad": "int16",
-        "is_bad": "bool",
-        "category": "str",
-        "p_bad": "float32",
-        "rule": "str",
-        "model": "str",
-    }
-    return pd.DataFrame(rows, columns=list(types)).astype(types)
+    return pd.DataFrame(rows, columns=list(VERDICT_TYPES)).astype(VERDICT_TYPES)
 
 
 def exposures_without_votes(predictions: pd.DataFrame, exposures: pd.DataFrame) -> list[int]:

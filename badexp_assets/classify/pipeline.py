@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from badexp_assets.classify.checks import GOOD, check_training, refuse_non_finite
-from badexp_assets.errors import InputError, ModelError
+from badexp_assets.classify.checks import check_training
+from badexp_assets.classify.classifier import Classifier
+from badexp_assets.errors import InputError
 
 SCALERS = ("minmax", "standard", "maxabs", "robust", "power", "quantile")
 METRICS = ("manhattan", "euclidean", "chebyshev", "cosine")
@@ -51,7 +52,7 @@ class PipelineParams:
 
 
 @dataclass(frozen=True)
-class FittedPipeline:
+class FittedPipeline(Classifier):
     """A fitted classifier of CCD vectors. `steps` is the scikit-learn Pipeline, `votes` the weights of training rows.
 
     `predict` finds the same neighbours as the last of `steps`, many times faster, and lets training rows vote with
@@ -65,30 +66,6 @@ class FittedPipeline:
     votes: np.ndarray
     card: dict[str, Any] = field(repr=False)
 
-    @property
-    def version(self) -> str:
-        """Hash of training vectors, categories, weights, parameters, backbone and recipe."""
-        return str(self.card["version"])
-
-    @property
-    def dim(self) -> int:
-        """Length of the vectors it takes."""
-        return int(self.card["dim"])
-
-    @property
-    def findings(self) -> list[str]:
-        """What a person should know about the fit, a sentence each."""
-        return list(self.card["findings"])
-
-    def check_fits(self, backbone: str, recipe: str) -> None:
-        """Raise ModelError unless vectors of this backbone and recipe (their ids) are what it was trained on."""
-        for what, found in (("backbone", backbone), ("recipe", recipe)):
-            if found != self.card[what]:
-                raise ModelError(
-                    f"model {self.version} was trained on vectors of {what} {self.card[what]}; {found} found: "
-                    f"embed these images with the model's {what}, or fit a model on vectors of {found}"
-                )
-
     def predict(self, vectors: np.ndarray, features: pd.DataFrame | None = None) -> pd.DataFrame:
         """Classify (n, dim) vectors; one row each, in order, with float32 probabilities. It uses no `features`.
 
@@ -99,13 +76,7 @@ class FittedPipeline:
         """
         from badexp_assets.classify.neighbours import Neighbours, vote_shares
 
-        vectors = np.asarray(vectors, dtype=np.float32)
-        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
-            raise ModelError(
-                f"model {self.version} takes vectors (n, {self.dim}); {vectors.shape} found: embed these images with "
-                f"backbone {self.card['backbone']}, or fit a model on vectors of this length"
-            )
-        refuse_non_finite(vectors)
+        vectors = self._checked(vectors)
         shares = np.zeros((len(vectors), len(self.categories)))
         knn = self.steps[-1]
         points = Neighbours(knn._fit_X, knn.metric)  # scikit-learn has no public name for what it was fitted on
@@ -113,14 +84,7 @@ class FittedPipeline:
             space = self.steps[:-1].transform(vectors[start : start + _CHUNK])
             (rows,) = points.nearest(space, knn.n_neighbors)
             shares[start : start + _CHUNK] = vote_shares(rows, self.codes, self.votes, len(self.categories))
-        top = shares.argmax(axis=1)
-        table = {
-            "category": pd.Series(np.array(self.categories, dtype=object)[top], dtype="str"),
-            "probability": shares[np.arange(len(top)), top].astype(np.float32),
-            "p_bad": (1.0 - shares[:, self.categories.index(GOOD)]).astype(np.float32),
-        }
-        table |= {f"p_{c}": shares[:, i].astype(np.float32) for i, c in enumerate(self.categories)}
-        return pd.DataFrame(table)
+        return self._answers(shares)
 
     def save(self, folder: Path) -> None:
         """Store the model as `folder` (one folder per model): `pipeline.skops` and `model_card.json`, all or nothing.

@@ -7,23 +7,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from badexp_assets.classify.checks import GOOD
-from badexp_assets.classify.decision import VoteRule, check_decidable, decide_exposures
+from badexp_assets.classify.decision import VERDICT_TYPES, VoteRule, check_decidable, decide_exposures
 from badexp_assets.classify.params import DecisionParams
 from badexp_assets.classify.pooling import ccd_log_odds, pool_statistics
 from badexp_assets.classify.two_step import TwoStepClassifier
 from badexp_assets.survey.cameras import Camera
 
-_TYPES = {
-    "expnum": "int64",
-    "night": "str",
-    "filter": "str",
-    "n_scored": "int16",
-    "n_bad": "int16",
-    "is_bad": "bool",
-    "category": "str",
-    "p_bad": "float32",
-    "rule": "str",
-    "model": "str",
+_TYPES = VERDICT_TYPES | {
     "scope": "str",
     "bad_ccds": "str",
     "n_abstained": "int16",

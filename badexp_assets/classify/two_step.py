@@ -12,11 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from badexp_assets.classify.calibration import Calibration, expit, logit, shift_prior
-from badexp_assets.classify.checks import GOOD, refuse_non_finite
+from badexp_assets.classify.checks import GOOD
+from badexp_assets.classify.classifier import Classifier
 from badexp_assets.classify.features import FeatureScaler
 from badexp_assets.classify.novelty import Novelty
 from badexp_assets.classify.pooling import Pool
-from badexp_assets.errors import InputError, ModelError
+from badexp_assets.errors import InputError
 
 Array = npt.NDArray[np.floating]
 _CHUNK = 50_000  # vectors classified at once, exposures kept whole
@@ -50,7 +51,7 @@ class Space:
 
 
 @dataclass(frozen=True)
-class TwoStepClassifier:
+class TwoStepClassifier(Classifier):
     """A fitted two-step classifier of CCD images and of exposures (`pool`).
 
     `bad_head` sees the first `n_bad` components and the features of a CCD; `kind_head` the first `n_kind` ones, the
@@ -71,28 +72,9 @@ class TwoStepClassifier:
     card: dict[str, Any] = field(repr=False)
 
     @property
-    def version(self) -> str:
-        """Hash of training vectors, features, categories, weights, options, backbone and recipe."""
-        return str(self.card["version"])
-
-    @property
-    def dim(self) -> int:
-        """Length of the vectors it takes."""
-        return int(self.card["dim"])
-
-    @property
     def base_rate(self) -> float:
         """Share of bad CCD images that its probabilities hold for."""
         return float(self.card["base_rate"])
-
-    def check_fits(self, backbone: str, recipe: str) -> None:
-        """Raise ModelError unless vectors of this backbone and recipe (their ids) are what it was trained on."""
-        for what, found in (("backbone", backbone), ("recipe", recipe)):
-            if found != self.card[what]:
-                raise ModelError(
-                    f"model {self.version} was trained on vectors of {what} {self.card[what]}; {found} found: "
-                    f"embed these images with the model's {what}, or fit a model on vectors of {found}"
-                )
 
     def predict(self, vectors: Array, features: pd.DataFrame | None = None) -> pd.DataFrame:
         """Classify (n, dim) vectors, with their rows of `describe_ccds` in the same order (None: nothing measured).
@@ -103,13 +85,7 @@ class TwoStepClassifier:
         exposure (expnum of the features) share what is seen on the bad ones of them to tell the kind; without
         features each CCD is by itself. Raises ModelError for vectors of another length, InputError for non-finite ones.
         """
-        vectors = np.asarray(vectors, dtype=np.float32)
-        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
-            raise ModelError(
-                f"model {self.version} takes vectors (n, {self.dim}); {vectors.shape} found: embed these images with "
-                f"backbone {self.card['backbone']}, or fit a model on vectors of this length"
-            )
-        refuse_non_finite(vectors)
+        vectors = self._checked(vectors)
         if features is not None and len(features) != len(vectors):
             raise InputError(f"features: {len(features)} rows for {len(vectors)} vectors; one each, in order, needed")
         groups = np.arange(len(vectors)) if features is None else features["expnum"].to_numpy(np.int64)
@@ -117,18 +93,9 @@ class TwoStepClassifier:
         for rows in _whole_groups(groups, _CHUNK):
             part = None if features is None else features.iloc[rows]
             shares[rows], novelty[rows] = self._shares(vectors[rows], part, groups[rows])
-        top = shares.argmax(axis=1)
-        table = {
-            "category": pd.Series(np.array(self.categories, dtype=object)[top], dtype="str"),
-            "probability": shares[np.arange(len(top)), top].astype(np.float32),
-            "p_bad": (1.0 - shares[:, self.categories.index(GOOD)]).astype(np.float32),
-        }
-        table |= {f"p_{c}": shares[:, i].astype(np.float32) for i, c in enumerate(self.categories)}
-        table |= {
-            "novelty": novelty.astype(np.float32),
-            "abstain": novelty >= float(self.card["params"]["max_novelty"]),
-        }
-        return pd.DataFrame(table)
+        return self._answers(shares).assign(
+            novelty=novelty.astype(np.float32), abstain=novelty >= float(self.card["params"]["max_novelty"])
+        )
 
     def _shares(
         self, vectors: Array, features: pd.DataFrame | None, groups: npt.NDArray[np.int64]

@@ -8,38 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from badexp_assets.simulate.survey_ccds import SURVEY_COLUMNS
 from badexp_assets.survey.cameras import load_camera
 
 FIRST_EXPNUM = 200_000
 _PIECE = 61 * 2**14  # rows: whole exposures
-_SURVEY = [  # the types of survey-ccds of DR10
-    ("image_filename", "S64"),
-    ("image_hdu", ">i2"),
-    ("camera", "S5"),
-    ("expnum", ">i8"),
-    ("plver", "S7"),
-    ("procdate", "S19"),
-    ("plprocid", "S7"),
-    ("ccdname", "S3"),
-    ("object", "S35"),
-    ("propid", "S10"),
-    ("filter", "S1"),
-    ("exptime", ">f4"),
-    ("mjd_obs", ">f8"),
-    *((name, ">f4") for name in ("airmass", "fwhm")),
-    *((name, ">i2") for name in ("width", "height")),
-    *((name, ">f8") for name in ("ra_bore", "dec_bore")),
-    *((name, ">f4") for name in ("crpix1", "crpix2")),
-    *((name, ">f8") for name in ("crval1", "crval2")),
-    *((name, ">f4") for name in ("cd1_1", "cd1_2", "cd2_1", "cd2_2")),
-    ("yshift", "?"),
-    *((name, ">f8") for name in ("ra", "dec")),
-    *((name, ">f4") for name in ("skyrms", "sig1", "ccdzpt", "zpt", "ccdraoff", "ccddecoff", "ccdskycounts")),
-    *((name, ">f4") for name in ("ccdskysb", "ccdrarms", "ccddecrms", "ccdphrms")),
-    *((name, ">i2") for name in ("ccdnastrom", "ccdnphotom")),
-    ("ccd_cuts", ">i8"),
-    *((name, ">f4") for name in ("psfnorm", "galnorm")),
-]
+_SURVEY = [column for column in SURVEY_COLUMNS if column[0] not in ("ebv", "annotated")]  # survey-ccds has neither
 _REASONS = ("1", "2 depth factor < 0.2", "expfactor=0.208  seeing=1.400", "3 telescope moving", "3   exp factor < 0.3")
 _PROBLEMS = ("NObjects", "Dome Light", "Ghosting", "Clouds", "Telescope Moving", "Wonky", "Sky Background")
 

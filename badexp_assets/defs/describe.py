@@ -46,6 +46,19 @@ def table_asset(name: str, about: str, group: str, kinds: set[str]) -> dict[str,
     }
 
 
+def model_asset(description: str, kind: str, *columns: tuple[str, str, str]) -> dict[str, Any]:
+    """Arguments of `dg.asset` that present a fitted model and store it, with its `parts`."""
+    return {
+        "description": description,
+        "group_name": "models",
+        "kinds": {kind},
+        "owners": OWNERS,
+        "code_version": "1",
+        "metadata": parts(*columns),
+        "io_manager_key": "models",
+    }
+
+
 def picture(png: bytes | None, alt: str) -> dict[str, dg.MetadataValue]:
     """Metadata entry with a PNG, made smaller until it is small enough for the event log; empty when there is none."""
     if png is None:

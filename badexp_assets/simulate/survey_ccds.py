@@ -25,7 +25,7 @@ CUT_BITS = {
     "seeing_bad": 12,
     "depth_cut": 14,
 }
-_COLUMNS = [
+SURVEY_COLUMNS = [  # those of ccds-annotated of DR10
     ("image_filename", "S64"),
     ("image_hdu", ">i2"),
     ("camera", "S5"),
@@ -86,7 +86,7 @@ def write_survey_ccds(written: Written, in_bad_expid: set[int], folder: Path, se
     """
     import fitsio
 
-    table = np.zeros(sum(len(ccds) for _, ccds in written), _COLUMNS)
+    table = np.zeros(sum(len(ccds) for _, ccds in written), SURVEY_COLUMNS)
     i = 0
     for plan, ccds in written:
         rng = np.random.default_rng([seed, plan.expnum, 104])
@@ -94,7 +94,7 @@ def write_survey_ccds(written: Written, in_bad_expid: set[int], folder: Path, se
         zero_point = float(np.median([ccd.zero_point for ccd in ccds]))
         for hdu, ccd in enumerate(ccds, start=1):
             row = _row(plan, ccd, hdu, zero_point, annotated, plan.expnum in in_bad_expid, seed, rng)
-            for name, kind in _COLUMNS:
+            for name, kind in SURVEY_COLUMNS:
                 value = row[name]
                 table[name][i] = value.ljust(int(kind[1:])).encode() if kind.startswith("S") else value
             i += 1

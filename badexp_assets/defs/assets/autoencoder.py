@@ -6,27 +6,23 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import autoencoder
-from badexp_assets.defs.describe import OWNERS, counts, parts, picture, preview, table_asset
+from badexp_assets.defs.describe import counts, model_asset, picture, preview, table_asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import Progress, SurveyResource
 
 
 @dg.asset(
-    description="A dense autoencoder of 64 x 64 px source stamps (4096-128-64-32 and back), trained on a random "
-    "sample of all bands; the epoch of the lowest validation loss is kept. Stored as a folder, one per version; one is "
-    "current. One row is a stamp of the sample.",
-    group_name="models",
-    kinds={"pytorch"},
-    owners=OWNERS,
-    code_version="1",
-    metadata=parts(
+    **model_asset(
+        "A dense autoencoder of 64 x 64 px source stamps (4096-128-64-32 and back), trained on a random "
+        "sample of all bands; the epoch of the lowest validation loss is kept. Stored as a folder, one per version; "
+        "one is current. One row is a stamp of the sample.",
+        "pytorch",
         ("stamp", "float32[4096]", "input: the pixels of a source's stamp, scaled"),
         ("code", "float32[32]", "the narrowest layer"),
         ("rebuilt", "float32[4096]", "output: the stamp as the model rebuilds it"),
         ("mse", "float64", "mean squared difference of the two, scaled pixels: the score of a stamp"),
     ),
-    io_manager_key="models",
 )
 def stamp_autoencoder(
     context: dg.AssetExecutionContext,

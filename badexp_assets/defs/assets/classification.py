@@ -9,7 +9,7 @@ import pandas as pd
 
 from badexp_assets import classify
 from badexp_assets.classify import FittedPipeline, search
-from badexp_assets.defs.describe import OWNERS, counts, parts, picture, preview, table_asset
+from badexp_assets.defs.describe import counts, model_asset, picture, preview, table_asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import Progress, SurveyResource
@@ -69,20 +69,16 @@ def pipeline_search(
 
 
 @dg.asset(
-    description="The paper's pipeline: scaler, PCA, variance threshold, k nearest neighbours, fitted on the train "
-    "split: the baseline of the classifier. Stored as a folder with a model card, one per version; one is current. "
-    "One row is a CCD image that it was fitted on.",
-    group_name=MODELS,
-    kinds={"scikitlearn"},
-    owners=OWNERS,
-    code_version="1",
-    metadata=parts(
+    **model_asset(
+        "The paper's pipeline: scaler, PCA, variance threshold, k nearest neighbours, fitted on the train "
+        "split: the baseline of the classifier. Stored as a folder with a model card, one per version; one is current. "
+        "One row is a CCD image that it was fitted on.",
+        "scikitlearn",
         ("embedding", "float32[n]", "input: the backbone's vector of a CCD image"),
         ("category", "string", "output: the most probable category"),
         ("probability", "float32", "its share of the neighbours"),
         ("p_<category>", "float32", "share of each category, good and bad"),
     ),
-    io_manager_key="models",
     deps=[pipeline_search],  # read only when the settings say so
 )
 def fitted_pipeline(
@@ -111,14 +107,11 @@ def fitted_pipeline(
 
 
 @dg.asset(
-    description="The classifier that predictions come from: two steps (bad or not, then which kind) on embedding and "
-    "named features, heads chosen by the folds, calibrated on what they held out; or, with [classifier] kind = "
-    "'paper', the fitted pipeline itself. Stored like it. One row is a CCD image that it was fitted on.",
-    group_name=MODELS,
-    kinds={"scikitlearn"},
-    owners=OWNERS,
-    code_version="1",
-    metadata=parts(
+    **model_asset(
+        "The classifier that predictions come from: two steps (bad or not, then which kind) on embedding and "
+        "named features, heads chosen by the folds, calibrated on what they held out; or, with [classifier] kind = "
+        "'paper', the fitted pipeline itself. Stored like it. One row is a CCD image that it was fitted on.",
+        "scikitlearn",
         ("embedding", "float32[n]", "input: the backbone's vector of a CCD image"),
         ("features", "float64[n]", "input: sky, noise, seeing, sources... of the CCD image, by name"),
         ("category", "string", "output: the most probable category"),
@@ -127,7 +120,6 @@ def fitted_pipeline(
         ("novelty", "float32", "share of training images less far from all categories"),
         ("abstain", "bool", "like nothing in training"),
     ),
-    io_manager_key="models",
 )
 def fitted_classifier(
     survey: SurveyResource,

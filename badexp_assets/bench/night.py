@@ -18,6 +18,7 @@ from badexp_assets.simulate import SurveyParams, write_survey
 from badexp_assets.survey import draw_ccds, list_exposures, list_nights, load_camera, open_exposure
 
 if TYPE_CHECKING:
+    from badexp_assets.night import PassParams
     from badexp_assets.vision import Backbone
 
 _N_DRAW = 61  # all of them
@@ -93,13 +94,19 @@ def _plain(archive: Path, out: Path, workers: int, backbone: Backbone) -> None:
 
 
 def _night(archive: Path, out: Path, workers: int, backbone: Backbone) -> None:
+    from badexp_assets.night import PassParams
+
+    read_night(archive, out, replace(PassParams(), n_draw=_N_DRAW, workers=workers), backbone)
+
+
+def read_night(archive: Path, out: Path, params: PassParams, backbone: Backbone) -> None:
+    """Read the first night of `archive` into tables in the folder `out`, whatever is there already."""
     from badexp_assets.entropy import EntropyParams
-    from badexp_assets.night import PASS_TABLES, PassParams, run_pass
+    from badexp_assets.night import PASS_TABLES, run_pass
     from badexp_assets.vision import Embedder, load_recipe
 
-    params = replace(PassParams(), n_draw=_N_DRAW, workers=workers)
+    shutil.rmtree(out, ignore_errors=True)
     recipe = load_recipe(params.recipe, backbone, params.rows, params.columns)
     embedder = Embedder(backbone, recipe, params.batch_size)
     places = {name: out / f"{name}.parquet" for name in PASS_TABLES}
-    night = list_nights(archive)[0]
-    run_pass(archive, night, load_camera(), {}, embedder, EntropyParams(), params, places)
+    run_pass(archive, list_nights(archive)[0], load_camera(), {}, embedder, EntropyParams(), params, places)

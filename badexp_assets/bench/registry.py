@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, str] = {
     "entropy": "entropy:bench_entropy",
     "embedding": "embedding:embedding",
     "night": "night:bench_night",
+    "overlap": "overlap:bench_overlap",
     "predict": "predict:bench_predict",
     "search": "search:bench_search",
 }

@@ -65,19 +65,34 @@ def sky_and_noise(image: npt.NDArray[np.floating], bad: npt.NDArray[np.bool_]) -
         values = image[~bad]
     if not values.size:
         return math.nan, math.nan
-    sky = kept_sky = float(np.median(values))
+    values = np.sort(values)  # then medians, clipping and deviations are reading off
+    sky = kept_sky = _median(values)
     noise = _mad(values, sky)
     for _ in range(_CLIP_ROUNDS):
-        kept = values[np.abs(values - kept_sky) <= _CLIP_SIGMA * noise]
+        reach = _CLIP_SIGMA * noise
+        kept = values[np.searchsorted(values, kept_sky - reach) : np.searchsorted(values, kept_sky + reach, "right")]
         if noise == 0 or kept.size == values.size:
             break
         values = kept
-        kept_sky = float(np.median(values))
+        kept_sky = _median(values)
         noise = _mad(values, kept_sky)
     if noise == 0:  # more than half of the pixels have one value
         noise = float(np.std(values, dtype=np.float64))
     return sky, noise
 
 
+def _median(values: npt.NDArray[np.floating]) -> float:
+    """Median of sorted values."""
+    return (float(values[(values.size - 1) // 2]) + float(values[values.size // 2])) / 2
+
+
 def _mad(values: npt.NDArray[np.floating], centre: float) -> float:
-    return _MAD_TO_SIGMA * float(np.median(np.abs(values - centre)))
+    """1.4826 times the median distance of sorted values from `centre`."""
+    ranks = (values.size + 1) // 2, values.size // 2 + 1
+    return _MAD_TO_SIGMA * sum(_distance(values, centre, rank) for rank in ranks) / 2
+
+
+def _distance(values: npt.NDArray[np.floating], centre: float, rank: int) -> float:
+    """The `rank`-th smallest distance from `centre`: the least reach of all runs of so many sorted values."""
+    below, above = centre - values[: values.size - rank + 1], values[rank - 1 :] - centre
+    return float(np.maximum(below, above).min())

@@ -19,13 +19,16 @@ _PRELOADED = ["badexp_assets.night.in_worker"]
 class Readers:
     """Measures CCDs in `workers` processes, or in one thread when that is 0; use as a context manager.
 
+    At most `ahead` CCDs are measured and not taken yet (at least one more than there are workers), which bounds memory.
+
     Processes come from a fork server that has imported what they need, so that they start in milliseconds and share
     its memory; they end with this process, even when it is killed. One that dies (CFITSIO can be killed by a damaged
     file, and any process by lack of memory) costs the CCD it dies of, and no other.
     """
 
-    def __init__(self, measure: Measure, workers: int) -> None:
+    def __init__(self, measure: Measure, workers: int, ahead: int = 1) -> None:
         self._measure, self._workers = measure, workers
+        self._depth = max(ahead, workers + 1)
         self._executor: Executor = self._start(workers)
 
     def __enter__(self) -> Readers:
@@ -40,15 +43,13 @@ class Readers:
     def run(self, items: Iterable[T | CcdTask]) -> Iterator[T | MeasuredCcd]:
         """Yield `items` in their order, every CcdTask replaced by what it gave; other items pass through.
 
-        At most workers + 1 CCDs are measured ahead, so memory is bounded. An error that is not the file's is raised,
-        with a note that names file and CCD.
+        An error that is not the file's is raised, with a note that names file and CCD.
         """
-        depth = self._workers + 1
         waiting: deque[tuple[T | CcdTask, Future[MeasuredCcd] | None]] = deque()
         source = iter(items)
         ahead, more = 0, True
         while more or waiting:
-            while more and ahead <= depth and len(waiting) <= 2 * depth:
+            while more and ahead <= self._depth and len(waiting) <= 2 * self._depth:
                 try:
                     item = next(source)
                 except StopIteration:

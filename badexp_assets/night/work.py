@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from badexp_assets.vision import Embedder
 
 Row = Mapping[str, Any]
+_AHEAD_BYTES = 2**28  # of prepared images that wait for the backbone
 
 
 @dataclass
@@ -75,13 +76,18 @@ class NightWork:
     def _labels(self, row: Row) -> set[int]:
         return self.labelled.get(row["expnum"], set())
 
+    def _ahead(self) -> int:
+        """CCDs measured ahead: those of the next batch, so that the backbone never waits, as far as memory allows."""
+        recipe = self.embedder.recipe
+        return min(self.embedder.batch_size, _AHEAD_BYTES // (3 * 4 * recipe.rows * recipe.columns))
+
     def _read(self, rows: Sequence[Row]) -> Iterator[ExposureRows]:
         """Yield each exposure when all its wanted CCDs are measured."""
         measure = Measure(self.camera, self.embedder.recipe, self.entropy, self.params)
         plan = plan_reading(self.archive, rows, self.camera, self.labelled, self.params)
         current: ExposureRows | None = None
         try:
-            with Readers(measure, self.params.workers if rows else 0) as readers:
+            with Readers(measure, self.params.workers if rows else 0, self._ahead()) as readers:
                 for item in readers.run(plan):
                     if not isinstance(item, MeasuredCcd):
                         current = ExposureRows(item, self.camera, self._labels(item.row), self.embedder, self.params)

@@ -93,7 +93,7 @@ class Backbone:
         if not len(images):
             return torch.empty((0, self.dim))
         vectors = self.engine(images)
-        vectors[~torch.isfinite(images).flatten(1).all(1)] = torch.nan  # ReLU6 would make numbers of them
+        vectors[~torch.isfinite(images.flatten(1).sum(1))] = torch.nan  # ReLU6 would make numbers of them
         return vectors
 
 

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from badexp_assets.vision.backbones import Backbone
 
 # Versions change whenever the pixels that come out change, so that old and new vectors are never mixed.
-RECIPES = {"paper": 1, "scaled": 1}
+RECIPES = {"paper": 1, "scaled": 2}
 # Codes of the CP mask (NOIRLab: 1 bad, 2 no value, 5 cosmic ray, 6 low weight) whose pixels say nothing of the sky.
 # Transients and streaks (7, 8) stay: a trail may be why an exposure is bad.
 FILLED = (1, 2, 5, 6)
 SATURATED = (3, 4)
 # Range that is kept, in units of the sky noise: below and above, pixels are clipped.
 _LOW, _HIGH = -4.0, 1000.0
+_VALUES = np.full(16, np.nan, np.float32)  # by code; NaN: the pixel's own
+_VALUES[list(FILLED)], _VALUES[list(SATURATED)] = 0.0, _HIGH
+_STRIP = 64  # rows that are worked on together, so that they stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,15 @@ class Recipe:
             raise InputError(f"sky: {sky} found; a finite level in ADU is needed by recipe {self.name}")
         if noise is None or not math.isfinite(noise) or noise <= 0:
             raise InputError(f"noise: {noise} found; a finite value above 0 ADU is needed by recipe {self.name}")
-        pixels.sub_(sky).div_(noise).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0).clamp_(_LOW, _HIGH)
-        if mask is not None and mask.any():
-            pixels[torch.from_numpy(np.isin(mask, FILLED))] = 0.0
-            pixels[torch.from_numpy(np.isin(mask, SATURATED))] = _HIGH
         low, high = math.asinh(_LOW), math.asinh(_HIGH)
-        pixels.asinh_().sub_(low).div_(high - low)
+        for start in range(0, len(pixels), _STRIP):
+            strip = pixels[start : start + _STRIP]
+            strip.sub_(sky).div_(noise).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0).clamp_(_LOW, _HIGH)
+            if mask is not None:
+                value = torch.from_numpy(np.take(_VALUES, mask[start : start + _STRIP], mode="clip"))
+                torch.where(value.isnan(), strip, value, out=strip)
+            strip.add_(strip.square().add_(1).sqrt_()).log_()  # torch's own asinh takes seven times as long
+            strip.sub_(low).div_(high - low)
         small = F.interpolate(pixels[None, None], (self.rows, self.columns), mode="bilinear", antialias=True)[0]
         mean, std = (torch.tensor(v, dtype=torch.float32)[:, None, None] for v in (self.mean, self.std))
         return ((small - mean) / std).contiguous().numpy()

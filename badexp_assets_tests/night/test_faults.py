@@ -21,9 +21,11 @@ CAMERA = load_camera()
 class Sky:
     """Stands where the backbone would: the vector is (sky, noise)."""
 
-    backbone_id, recipe_id, dim = "sky", "none-1", 2
+    backbone_id, recipe_id, dim, batch_size = "sky", "none-1", 2, 3
 
     class Recipe:
+        rows = columns = 1
+
         @staticmethod
         def prepare(image, mask, sky, noise):
             return np.array([sky, noise], np.float32)

@@ -4,6 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from badexp_assets.errors import InputError
 from badexp_assets.night.features import measure_features, sky_and_noise
@@ -25,6 +28,24 @@ def test_sky_and_noise_are_those_of_the_sky_and_not_of_the_stars():
     assert found.sky == pytest.approx(300, abs=2.5)
     assert found.noise == pytest.approx(10, rel=0.05)
     assert found.masked_fraction == pytest.approx(50 / image.size)
+
+
+@given(
+    arrays(np.float32, st.integers(1, 60), elements=st.integers(-2000, 2000)),
+    st.integers(0, 30),
+)
+def test_sky_and_noise_of_sorted_pixels_are_those_of_medians(values, n_bad):
+    image = values[None, :]
+    bad = np.zeros(image.shape, bool)
+    bad[0, : min(n_bad, image.size - 1)] = True
+    kept = image[~bad].astype(np.float64)
+    sky = middle = np.median(kept)
+    noise = 1.4826 * np.median(np.abs(kept - middle))
+    for _ in range(3):
+        kept = kept[np.abs(kept - middle) <= 3 * noise] if noise else kept
+        middle = np.median(kept)
+        noise = 1.4826 * np.median(np.abs(kept - middle))
+    assert sky_and_noise(image, bad) == pytest.approx((sky, noise or np.std(kept)), rel=1e-6)
 
 
 def test_a_sample_gives_what_all_pixels_give(monkeypatch):

@@ -50,7 +50,7 @@ def test_north_is_up_and_east_is_left():
             image[384:, :128] += 3000
         add(plane, ccd(n, image))
     pixels, _ = picture(plane)
-    rows, columns = np.nonzero(pixels[:, :, 0] == 255)
+    rows, columns = np.nonzero(pixels[:, :, 0] == 252)
     height, width = pixels.shape[:2]
     assert rows.max() < height / 12 / 2 + 2  # the northern half of the first of twelve rows of CCDs
     # the eastern quarter of the middle one of seven places

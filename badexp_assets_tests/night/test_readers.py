@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,6 +112,25 @@ def test_reading_stays_within_its_depth_and_leaving_early_ends_it(exposure):
             next(items)
             assert len(given) <= n + 2
     assert len(given) < 10
+
+
+def test_as_many_ccds_are_measured_ahead_as_asked_for_and_no_more(exposure):
+    measured = []
+
+    class Counted(Measure):
+        def __call__(self, task):
+            found = super().__call__(task)
+            measured.append(task)
+            return found
+
+    with Readers(Counted(load_camera(), Recipe(), EntropyParams(gradient_points=100), PassParams()), 0, 6) as readers:
+        items = readers.run(iter(tasks(exposure) * 20))
+        next(items)
+        deadline = time.monotonic() + 30
+        while len(measured) < 7 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.05)
+        assert len(measured) == 7
 
 
 def test_items_without_ccds_do_not_pile_up(exposure):

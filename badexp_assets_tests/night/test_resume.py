@@ -30,9 +30,11 @@ OPTIONS = {
 class Seen:
     """An embedder that stands where the backbone would and lists what it is given."""
 
-    backbone_id, recipe_id, dim = "sky", "none-1", 2
+    backbone_id, recipe_id, dim, batch_size = "sky", "none-1", 2, 3
 
     class Recipe:
+        rows = columns = 1
+
         @staticmethod
         def prepare(image, mask, sky, noise):
             import numpy as np

@@ -24,6 +24,8 @@ PARAMS = PassParams(n_draw=20, stamps_per_exposure=3, preview_height=128)
 class MeanRecipe:
     """Makes (sky, noise, mean) of an image."""
 
+    rows = columns = 1
+
     def prepare(self, image, mask, sky, noise):
         return np.array([sky, noise, np.nanmean(image)], np.float32)
 
@@ -31,7 +33,7 @@ class MeanRecipe:
 class MeanEmbedder:
     """Stands where the backbone would: the vector is what the recipe makes, three images at a time."""
 
-    backbone_id, recipe_id, dim = "mean", "none-1", 3
+    backbone_id, recipe_id, dim, batch_size = "mean", "none-1", 3, 3
 
     def __init__(self, loses: int = 0, recipe=None) -> None:
         self.waiting, self.seen, self.loses = [], 0, loses

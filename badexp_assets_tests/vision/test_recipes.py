@@ -36,11 +36,11 @@ def grey(prepared: np.ndarray, recipe: Recipe) -> np.ndarray:
 
 
 def test_sizes_are_rounded_to_the_patch_and_stand_in_the_id(lite: Backbone) -> None:
-    assert load_recipe("scaled", lite).id == "scaled-1-512x256"
-    assert load_recipe("scaled", lite, 500, 10).id == "scaled-1-512x32"
+    assert load_recipe("scaled", lite).id == "scaled-2-512x256"
+    assert load_recipe("scaled", lite, 500, 10).id == "scaled-2-512x32"
     dino = replace(lite, name="dinov2_vitb14_reg", patch=14)
     assert load_recipe("paper", dino).id == "paper-1-2352x1176"
-    assert load_recipe("scaled", dino, 518, 250).id == "scaled-1-518x252"
+    assert load_recipe("scaled", dino, 518, 250).id == "scaled-2-518x252"
 
 
 def test_unknown_recipes_and_half_given_sizes_are_refused(lite: Backbone) -> None:
@@ -79,6 +79,16 @@ def test_scaled_maps_sky_and_the_ends_of_its_range_onto_known_grey_levels(scaled
     for value, expected in ((0, -low / (high - low)), (-400, 0), (1e6, 1), (10, (np.arcsinh(10) - low) / (high - low))):
         image = np.full((100, 60), SKY + value * NOISE, np.float32)
         np.testing.assert_allclose(grey(scaled.prepare(image, None, SKY, NOISE), scaled), expected, atol=1e-6)
+
+
+def test_scaled_in_strips_is_the_formula_on_the_whole_image(lite: Backbone) -> None:
+    image, mask = sky_image(300, 70), np.random.default_rng(1).integers(0, 9, (300, 70), np.uint8)
+    image[::5] *= 40
+    values = np.clip((image.astype(np.float64) - SKY) / NOISE, -4, 1000)
+    values[np.isin(mask, (1, 2, 5, 6))], values[np.isin(mask, (3, 4))] = 0, 1000
+    grey_levels = (np.arcsinh(values) - np.arcsinh(-4)) / (np.arcsinh(1000) - np.arcsinh(-4))
+    recipe = replace(load_recipe("scaled", lite, 320, 64), rows=300, columns=70)  # nothing is resized
+    np.testing.assert_allclose(grey(recipe.prepare(image, mask, SKY, NOISE), recipe), grey_levels, atol=2e-6)
 
 
 def test_scaled_does_not_see_gain_and_sky_level(scaled: Recipe) -> None:
@@ -180,7 +190,7 @@ def test_the_embedder_returns_every_key_once_in_order(lite: Backbone, scaled: Re
         ((_, vector),) = alone.add(i, sky_image(seed=i), None, SKY, NOISE)
         assert vector.dtype == np.float32
         np.testing.assert_allclose(vector, done[i][1], rtol=1e-5, atol=1e-5)  # float32 sums in another order
-    assert (embedder.dim, embedder.recipe_id) == (1280, "scaled-1-64x32")
+    assert (embedder.dim, embedder.recipe_id) == (1280, "scaled-2-64x32")
     assert embedder.backbone_id.startswith("efficientnet_lite0-")
 
 

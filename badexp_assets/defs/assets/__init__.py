@@ -1,12 +1,27 @@
 """The assets, one module per stage, in reading order."""
 
-from badexp_assets.defs.assets import autoencoder, classification, entropy, export, labels, night, review, training
+from badexp_assets.defs.assets import (
+    autoencoder,
+    clusters,
+    entropy,
+    evaluation,
+    export,
+    fitting,
+    labels,
+    night,
+    review,
+    scoring,
+    training,
+)
 
 ALL_ASSETS = [
     *labels.ASSETS,
     *night.ASSETS,
     *training.ASSETS,
-    *classification.ASSETS,
+    *fitting.ASSETS,
+    *evaluation.ASSETS,
+    *scoring.ASSETS,
+    *clusters.ASSETS,
     *entropy.ASSETS,
     *autoencoder.ASSETS,
     *review.ASSETS,

@@ -1,6 +1,5 @@
-"""The paper's pipeline, the classifier in use, how good they are, what it says of nights, the map of embeddings."""
+"""The search for the paper's pipeline, that pipeline, and the classifier in use, fitted on the train split."""
 
-from collections.abc import Iterator
 from dataclasses import asdict
 
 import dagster as dg
@@ -9,17 +8,13 @@ import pandas as pd
 
 from badexp_assets import classify
 from badexp_assets.classify import FittedPipeline, search
+from badexp_assets.defs.ccd_features import ccd_features
 from badexp_assets.defs.describe import counts, model_asset, picture, preview, table_asset
 from badexp_assets.defs.io import NightTables
-from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.settings import Settings
-from badexp_assets.survey.cameras import load_camera
 from badexp_assets.tables import read_table
 from badexp_assets.training import Vectors, gather_vectors, with_siblings
-
-MODELS = "models"
-SCORES = "scores"
 
 
 @dg.asset(
@@ -28,7 +23,7 @@ SCORES = "scores"
         "The paper's search for scaler, components, threshold, neighbours and metric: random trials (or TPE) with "
         "successive halving, scored by cross-validation in folds that keep an exposure together. It goes on where it "
         "was interrupted. fitted_pipeline takes its best parameters when [search] has use_best = true.",
-        MODELS,
+        "models",
         {"optuna", "scikitlearn", "parquet"},
     ),
 )
@@ -138,7 +133,7 @@ def fitted_classifier(
     else:
         wanted = with_siblings(train, night_ccds.concatenated())
         found = gather_vectors(wanted, night_embeddings.items())
-        features = _features(survey, night_ccds, night_exposures, night_orientations, set(train["night"]))
+        features = ccd_features(survey, night_ccds, night_exposures, night_orientations, set(train["night"]))
         aligned = classify.align(features, found.rows)
         fitted = classify.fit_two_step(found.values, found.rows, aligned, params, found.backbone, found.recipe)
     return dg.Output(
@@ -149,133 +144,6 @@ def fitted_classifier(
             "selection": preview(pd.DataFrame(fitted.card.get("selection", []))),
             "findings": dg.MetadataValue.json(fitted.card["findings"]),
             "model card": dg.MetadataValue.json(fitted.card),
-        },
-    )
-
-
-@dg.asset(
-    **table_asset(
-        "classification_report",
-        "Precision, recall and F1 per category on exposures that were not trained on, beside the paper's pipeline on "
-        "the same images and the paper's Table 3.",
-        MODELS,
-        {"scikitlearn", "parquet"},
-    ),
-)
-def classification_report(
-    survey: SurveyResource,
-    training_set: pd.DataFrame,
-    night_embeddings: NightTables,
-    night_ccds: NightTables,
-    night_exposures: NightTables,
-    night_orientations: NightTables,
-    fitted_pipeline: FittedPipeline,
-    fitted_classifier: classify.Classifier,
-) -> dg.Output[pd.DataFrame]:
-    """Classify the exposures of the test split, whole, by both; score the CCDs of the test split."""
-    rule = survey.settings().parameters("vote", classify.VoteRule)
-    split = training_set[training_set["split"] == "test"]
-    test = gather_vectors(with_siblings(split, night_ccds.concatenated()), night_embeddings.items())
-    fitted_classifier.check_fits(test.backbone, test.recipe)
-    features = _features(survey, night_ccds, night_exposures, night_orientations, set(split["night"]))
-    scored = test.rows["category"].notna().to_numpy()
-    rows = test.rows[scored].reset_index(drop=True)
-    found = fitted_classifier.predict(test.values, classify.align(features, test.rows))[scored].reset_index(drop=True)
-    baseline = fitted_pipeline.predict(test.values[scored])
-    compared = classify.compare_with_baseline(rows, found, baseline, rule.min_probability)
-    return dg.Output(
-        compared.table,
-        metadata={
-            "model": fitted_classifier.version,
-            "baseline": fitted_pipeline.version,
-            "test CCDs": len(rows),
-            "test exposures": int(rows["expnum"].nunique()),
-            "scores with 95 % intervals over exposures": preview(compared.scores),
-            "report": preview(compared.table, rows=40),
-            **picture(classify.confusion_figure(rows["category"], found["category"]), "confusion matrix"),
-        },
-    )
-
-
-@dg.multi_asset(
-    outs={
-        name: dg.AssetOut(**table_asset(name, what, SCORES, {"scikitlearn", "parquet"}))
-        for name, what in {
-            "night_predictions": "The classifier's word on every embedded CCD.",
-            "night_exposure_predictions": "What its CCDs say of an exposure together.",
-        }.items()
-    },
-    partitions_def=NIGHTS,
-    backfill_policy=BACKFILL,
-)
-def night_classification(
-    context: dg.AssetExecutionContext,
-    survey: SurveyResource,
-    night_exposures: NightTables,
-    night_ccds: NightTables,
-    night_embeddings: NightTables,
-    night_orientations: NightTables,
-    fitted_classifier: classify.Classifier,
-) -> Iterator[dg.Output]:
-    """Classify the CCDs of the nights, then the exposures."""
-    model = fitted_classifier
-    settings = survey.settings()
-    rule = settings.parameters("vote", classify.VoteRule)
-    goal = settings.parameters("decision", classify.DecisionParams)
-    camera = load_camera(settings.camera)
-    predictions, decisions = {}, {}
-    for night in context.partition_keys:
-        features = _features(survey, night_ccds, night_exposures, night_orientations, {night})
-        predictions[night] = classify.predict_night(model, night_embeddings[night], night_ccds[night], features)
-        exposures = night_exposures[night]
-        if isinstance(model, classify.TwoStepClassifier):
-            decisions[night] = classify.decide_pooled(predictions[night], exposures, model, camera, goal, rule)
-        else:
-            decisions[night] = classify.decide_exposures(predictions[night], exposures, rule)
-    verdicts = pd.concat(decisions.values())
-    yield dg.Output(predictions, "night_predictions", metadata={"model": model.version})
-    yield dg.Output(
-        decisions,
-        "night_exposure_predictions",
-        metadata={
-            "model": model.version,
-            "bad": int(verdicts["is_bad"].sum()),
-            "bad by category": counts(verdicts.loc[verdicts["is_bad"].astype(bool), "category"]),
-        },
-    )
-
-
-def _features(
-    survey: SurveyResource, ccds: NightTables, exposures: NightTables, orientations: NightTables, nights: set[str]
-) -> pd.DataFrame:
-    """Named features of the nights' CCDs."""
-    camera = load_camera(survey.settings().camera)
-    return pd.concat(
-        [classify.describe_ccds(ccds[n], exposures[n], orientations[n], camera) for n in sorted(nights & set(ccds))],
-        ignore_index=True,
-    )
-
-
-@dg.asset(
-    **table_asset(
-        "embedding_clusters",
-        "A map of the embeddings: HDBSCAN clusters and t-SNE coordinates of random CCD images, with their labels.",
-        MODELS,
-        {"scikitlearn", "parquet"},
-    ),
-)
-def embedding_clusters(
-    survey: SurveyResource, bad_ccd_labels: pd.DataFrame, night_embeddings: NightTables
-) -> dg.Output[pd.DataFrame]:
-    """Cluster a random sample."""
-    params = survey.settings().parameters("clusters", classify.ClusterParams)
-    table = classify.cluster_embeddings(night_embeddings.items(), bad_ccd_labels, params)
-    return dg.Output(
-        table,
-        metadata={
-            "clusters": int(table.loc[table["cluster"] >= 0, "cluster"].nunique()),
-            "CCDs in no cluster": int((table["cluster"] < 0).sum()),
-            **picture(classify.cluster_figure(table), "t-SNE map"),
         },
     )
 
@@ -293,11 +161,4 @@ def _parameters(settings: Settings, train: Vectors) -> classify.PipelineParams:
     return search.best_parameters(table, search.rows_fingerprint(train.values, train.rows), options.seed)
 
 
-ASSETS = [
-    pipeline_search,
-    fitted_pipeline,
-    fitted_classifier,
-    classification_report,
-    night_classification,
-    embedding_clusters,
-]
+ASSETS = [pipeline_search, fitted_pipeline, fitted_classifier]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from badexp_assets.night.params import PassParams
@@ -28,8 +30,12 @@ def build_machine(settings: Settings) -> NightMachine:
     """
     from badexp_assets.entropy import EntropyParams
     from badexp_assets.vision import Embedder, WeightStore, load_recipe
+    from badexp_assets.vision.engines import find_devices
 
     params = settings.parameters("night_pass", PassParams)
+    if params.workers < 0:
+        on_gpus = any(device.type == "cuda" for device in find_devices(params.device))
+        params = replace(params, workers=max(1, (os.cpu_count() or 1) - 1) if on_gpus else 0)
     entropy = settings.parameters("entropy", EntropyParams)
     backbone = WeightStore(settings.home.weights).load(settings.backbone, params.device, params.precision)
     recipe = load_recipe(params.recipe, backbone, rows=params.rows, columns=params.columns)

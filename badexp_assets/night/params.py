@@ -39,18 +39,17 @@ class PassParams:
     """source stamps kept of an exposure, drawn at random"""
     preview_height: int = 512
     """height of the picture of an exposure's focal plane, px; 0: no pictures"""
-    workers: int = 0
-    """processes that read and measure CCDs ahead of the backbone; 0: a thread
+    workers: int = -1
+    """processes that read and measure CCDs ahead of the backbone; 0: a thread; -1: one fewer than there are processor
+    cores where the backbone runs on GPUs, else a thread
 
-    They pay for full-size CCDs, where reading and measuring is nearly all of the work, on machines with cores to spare:
-    an exposure of 61 CCDs of 4094 x 2046 px took 21 s of this process's CPU time with two of them, and 59 s without;
-    peak memory of all processes was 1.6 GiB and 0.8 GiB. Small images gain nothing. And a file that kills the process
-    which reads it costs its CCD only.
+    Processes pay where reading is more work than the backbone: on GPUs, and with a small network on full-size CCDs.
+    With them, a file that kills the process which reads it costs its CCD only.
     """
 
     def __post_init__(self) -> None:
         least = {"n_draw": 0, "rows": 0, "columns": 0, "batch_size": 1, "stamps_per_exposure": 0, "preview_height": 0}
-        for name, low in (least | {"seed": 0, "workers": 0}).items():
+        for name, low in (least | {"seed": 0, "workers": -1}).items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise InputError(f"night_pass.{name}: {value!r}; a whole number of at least {low} is needed")

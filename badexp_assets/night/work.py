@@ -87,7 +87,7 @@ class NightWork:
         plan = plan_reading(self.archive, rows, self.camera, self.labelled, self.params)
         current: ExposureRows | None = None
         try:
-            with Readers(measure, self.params.workers if rows else 0, self._ahead()) as readers:
+            with Readers(measure, max(self.params.workers, 0) if rows else 0, self._ahead()) as readers:
                 for item in readers.run(plan):
                     if not isinstance(item, MeasuredCcd):
                         current = ExposureRows(item, self.camera, self._labels(item.row), self.embedder, self.params)

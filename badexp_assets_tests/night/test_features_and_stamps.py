@@ -107,7 +107,7 @@ def test_fewer_sources_than_asked_for_are_all_kept():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("n_draw", -1), ("batch_size", 0), ("n_draw", 2.5), ("all_ccds", 1), ("workers", -1)]
+    ("name", "value"), [("n_draw", -1), ("batch_size", 0), ("n_draw", 2.5), ("all_ccds", 1), ("workers", -2)]
 )
 def test_an_option_out_of_range_is_named(name, value):
     with pytest.raises(InputError, match=rf"night_pass\.{name}"):

@@ -13,6 +13,7 @@ from badexp_assets.errors import BadExpError, InputError
 from badexp_assets.settings import load_settings, save_settings
 
 HOME = click.option("--home", type=click.Path(path_type=Path), help="State of the platform [BADEXP_HOME, ./var].")
+CAMERA = click.option("--camera", help="Camera of the survey [BADEXP_CAMERA, decam].")
 TAXONOMY = click.option(
     "--taxonomy", type=click.Path(path_type=Path), help="Your own taxonomy file [BADEXP_TAXONOMY, the packaged one]."
 )
@@ -25,7 +26,7 @@ def badexp() -> None:
 
 @badexp.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--camera", default="decam", show_default=True)
+@click.option("--camera", default="decam", show_default=True, help="decam or megacam.")
 @click.option("--ccd-rows", default=512, show_default=True, help="Rows of a CCD image, px (DECam: 4094).")
 @click.option("--ccd-columns", default=256, show_default=True, help="Columns of a CCD image, px (DECam: 2046).")
 @click.option("--ccds", "n_ccds", default=16, show_default=True, help="CCDs of an exposure.")
@@ -34,6 +35,7 @@ def badexp() -> None:
 @click.option("--bad-fraction", default=0.5, show_default=True, help="Share of bad exposures.")
 @click.option("--labelled-fraction", default=0.6, show_default=True, help="Share of the bad ones in label files.")
 @click.option("--first-night", default="2018-03-10", show_default=True)
+@click.option("--bands", default="g,r,z", show_default=True, help="Bands of the exposures, by commas.")
 @click.option("--seed", default=0, show_default=True, help="Same seed, same bytes.")
 @click.option("--workers", default=2, show_default=True, help="Processes.")
 @click.option("--contact-sheet", is_flag=True, help="Write OUT as a PNG with every kind of anomaly, and no survey.")
@@ -49,6 +51,7 @@ def simulate(
     category: str | None,
     severity: float,
     workers: int,
+    bands: str,
     **survey: Any,
 ) -> None:
     """Write a synthetic CP survey with label files and truth to the folder OUT."""
@@ -67,7 +70,7 @@ def simulate(
         progress = TerminalProgress()
         summary = simulator.write_survey(
             out,
-            simulator.SurveyParams(**survey),
+            simulator.SurveyParams(**survey, bands=tuple(bands.split(","))),
             progress=lambda done, total: progress.report(None, "exposures", done, total),
             workers=workers,
         )
@@ -81,6 +84,7 @@ def simulate(
 @click.option("--labels", multiple=True, help="Label files: a file, folder or URL; can be repeated [BADEXP_LABELS].")
 @TAXONOMY
 @click.option("--backbone", help="Pretrained network [BADEXP_BACKBONE, efficientnet_lite0].")
+@CAMERA
 @click.option("--nights", help="A night (YYYY-MM-DD), or first..last; all nights of the archive when left out.")
 def run(home: Path | None, labels: tuple[str, ...], nights: str | None, **given: Any) -> None:
     """Materialise the whole graph over an archive: labels, nights, models, scores, candidates, reject list."""
@@ -160,7 +164,7 @@ def show(home: Path | None, asset: str, night: str | None, form: str) -> None:
 @click.argument("sources", nargs=-1)
 @HOME
 @TAXONOMY
-@click.option("--camera", help="Camera of the survey [BADEXP_CAMERA, decam].")
+@CAMERA
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def audit(sources: tuple[str, ...], home: Path | None, form: str, **given: Any) -> None:
     """Tell what the label files of SOURCES (those of the home, when none is given) hold; exit code 1 when a line of

@@ -58,8 +58,10 @@ def demonstrate(
     write_survey(
         survey, params, progress=lambda done, total: progress.report(None, "exposures", done, total), workers=2
     )
+    truth_file = survey / "truth_exposures.csv"
+    options = {**options, "comparison": {"truth": str(truth_file)}}
     settings = Settings(home, survey / "images", (str(survey / "labels"),), options=options)
-    truth = pd.read_csv(survey / "truth_exposures.csv")
+    truth = pd.read_csv(truth_file)
     with environment(settings):
         save_settings(settings)
         runner = Runner(settings, say, progress)

@@ -41,6 +41,7 @@ SECTIONS = {  # and the class that each gives the options of
     "candidates": "badexp_assets.review:CandidateParams",
     "consensus": "badexp_assets.review:ConsensusRule",
     "clusters": "badexp_assets.classify:ClusterParams",
+    "comparison": "badexp_assets.comparison:ComparisonParams",
 }
 
 

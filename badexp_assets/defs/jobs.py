@@ -41,6 +41,11 @@ NEW_NIGHT = dg.define_asset_job(
 LIST_CANDIDATES = dg.define_asset_job(
     "list_candidates", dg.AssetSelection.assets("review_candidates"), description="Rank what any method flags."
 )
+COMPARE_METHODS = dg.define_asset_job(
+    "compare_methods",
+    dg.AssetSelection.assets("method_comparison", "combined_ranking"),
+    description="The methods beside each other on exposures whose outcome is known, and the rank learned from all.",
+)
 PUBLISH_REJECTS = dg.define_asset_job(
     "publish_rejects",
     dg.AssetSelection.assets("review_verdicts", "reviewed_reject_list", "bad_expid_file", "exclude_table"),
@@ -56,5 +61,6 @@ ALL_JOBS = [
     SCORE_NIGHT,
     NEW_NIGHT,
     LIST_CANDIDATES,
+    COMPARE_METHODS,
     PUBLISH_REJECTS,
 ]

@@ -148,6 +148,8 @@ class Runner:
         self.say("candidates and reject list")
         self.execute(jobs.LIST_CANDIDATES)
         self.execute(jobs.PUBLISH_REJECTS)
+        if "night_predictions" in scores:
+            self._fit(outcome, "comparison of methods", jobs.COMPARE_METHODS)
 
     def _fit_classifier(self, outcome: Outcome) -> bool:
         if not self.settings.parameters("search", SearchParams).use_best:

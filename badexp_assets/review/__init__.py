@@ -1,7 +1,8 @@
 """What people should look at, what they answered, and the reject list that follows by a stated rule."""
 
-from badexp_assets.review.candidates import CandidateParams, RankedCandidates, rank_candidates
+from badexp_assets.review.candidates import CandidateParams, RankedCandidates, listed_exposures, rank_candidates
 from badexp_assets.review.consensus import ConsensusRule, consensus
+from badexp_assets.review.scores import join_scores
 from badexp_assets.review.simulated import simulate_reviewers
 from badexp_assets.review.spreadsheets import VerdictFile, collect_verdicts, export_verdicts, read_verdict_file
 from badexp_assets.review.store import VerdictStore
@@ -17,6 +18,8 @@ __all__ = [
     "collect_verdicts",
     "consensus",
     "export_verdicts",
+    "join_scores",
+    "listed_exposures",
     "rank_candidates",
     "read_verdict_file",
     "simulate_reviewers",

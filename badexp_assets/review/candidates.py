@@ -11,6 +11,7 @@ import pandas as pd
 from badexp_assets.errors import InputError
 from badexp_assets.labels.taxonomy import GOOD, UNKNOWN, Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
+from badexp_assets.review.scores import join_scores
 from badexp_assets.tables.schemas import SCHEMAS
 
 _SCORES = {
@@ -88,7 +89,9 @@ def rank_candidates(
     z_background, z_mse, n_methods, score.
     """
     params = params or CandidateParams()
-    table = _join(exposures, exposure_predictions, entropy_scores, reconstruction_errors, params)
+    table = join_scores(
+        exposures, exposure_predictions, entropy_scores, reconstruction_errors, params.min_sources, params.min_stamps
+    )
     likely = _top(table, "p_bad", params.classifier_top_fraction, params.classifier_min_p_bad)
     flags = pd.DataFrame({"classifier": table["is_bad"].astype(bool) | likely})
     for score in _SCORES:
@@ -103,7 +106,7 @@ def rank_candidates(
     flagged = flags.any(axis=1)
     counts = {"considered": len(table), "flagged": int(flagged.sum())}
     counts |= {f"flagged_by_{name}": int(flags[name].sum()) for name in flags}
-    known = table["expnum"].isin(_known(labels, taxonomy or load_taxonomy()))
+    known = table["expnum"].isin(listed_exposures(labels, taxonomy or load_taxonomy()))
     counts["known_left_out"] = 0 if params.include_known else int((flagged & known).sum())
     if not params.include_known:
         flagged &= ~known
@@ -121,8 +124,8 @@ def rank_candidates(
     return RankedCandidates(kept.astype(types), counts)
 
 
-def _known(labels: pd.DataFrame | None, taxonomy: Taxonomy) -> set[int]:
-    """Exposures that a list calls bad: a label for the whole of it, or of a kind that is trained on.
+def listed_exposures(labels: pd.DataFrame | None, taxonomy: Taxonomy) -> set[int]:
+    """Return exposures that a list calls bad: a label for the whole of it, or of a kind that is trained on.
 
     A streak noted on one CCD does not keep an exposure from being looked at for something else.
     """
@@ -132,38 +135,6 @@ def _known(labels: pd.DataFrame | None, taxonomy: Taxonomy) -> set[int]:
     if "whole_exposure" in labels:
         bad |= labels["whole_exposure"].astype(bool)
     return {int(e) for e in labels.loc[bad, "expnum"].unique()}
-
-
-def _join(
-    exposures: pd.DataFrame,
-    predictions: pd.DataFrame,
-    entropy: pd.DataFrame,
-    errors: pd.DataFrame,
-    params: CandidateParams,
-) -> pd.DataFrame:
-    table = exposures.loc[exposures["status"] == "scored", ["expnum", "night", "filter", "plver", "path"]]
-    table = table.drop_duplicates("expnum", keep="last").astype({"expnum": "int64"})
-    for part, columns in (
-        (predictions, ["category", "p_bad", "n_scored", "n_bad", "is_bad"]),
-        (entropy, ["n_sources", "kl_source", "z_source", "kl_background", "z_background"]),
-        (errors, ["n_stamps", "mean_mse"]),
-    ):
-        part = part[["expnum", *columns]].drop_duplicates("expnum", keep="last").astype({"expnum": "int64"})
-        table = table.merge(part, on="expnum", how="left")
-    numbers = ["p_bad", "n_scored", "n_bad", "n_sources", "kl_source", "z_source", "kl_background", "z_background"]
-    for name in (*numbers, "n_stamps", "mean_mse"):
-        table[name] = pd.to_numeric(table[name], errors="coerce").astype("float64")
-    table["is_bad"] = table["is_bad"].astype("boolean").fillna(False).astype(bool)
-    table["category"] = table["category"].astype(object)
-    table.loc[~(table["n_sources"] >= params.min_sources), "z_source"] = np.nan
-    mse = table["mean_mse"].where((table["mean_mse"] > 0) & (table["n_stamps"] >= params.min_stamps))
-    table["z_mse"] = np.log(mse).groupby(table["filter"]).transform(_robust_z) if len(table) else mse
-    return table
-
-
-def _robust_z(values: pd.Series) -> pd.Series:
-    spread = 1.4826 * (values - values.median()).abs().median()
-    return (values - values.median()) / spread if spread > 0 else values * np.nan
 
 
 def _top(table: pd.DataFrame, score: str, fraction: float, floor: float) -> pd.Series:

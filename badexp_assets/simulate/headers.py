@@ -11,14 +11,7 @@ from badexp_assets.simulate.plan import PLVER, ExposurePlan
 
 Cards = list[dict[str, Any]]
 
-FILTERS = {
-    "g": "g DECam SDSS c0001 4720.0 1520.0",
-    "r": "r DECam SDSS c0002 6415.0 1480.0",
-    "i": "i DECam SDSS c0003 7835.0 1470.0",
-    "z": "z DECam SDSS c0004 9260.0 1520.0",
-}
 PRODUCT_TYPES = {"ooi": "image", "ood": "dqmask", "oow": "wtmap"}
-DEGREES_PER_PX = 7.2859e-5
 MM_X, MM_Y = "SIMDXMM", "SIMDYMM"
 PROCESSED = "2019-07-22T16:23:50"  # PROCDATE of every simulated file
 
@@ -46,11 +39,11 @@ def primary_cards(plan: ExposurePlan, product: str, exptime: float, seed: int) -
         ("OBJECT", f"DECaLS_{plan.expnum % 60000}_{plan.band}", "Name of the object observed"),
         ("PROCTYPE", "InstCal", "Data processing level"),
         ("PRODTYPE", PRODUCT_TYPES[product], "Data product type"),
-        ("PIXSCAL1", 0.27, "[arcsec/pixel] Pixel scale, axis 1"),
-        ("PIXSCAL2", 0.27, "[arcsec/pixel] Pixel scale, axis 2"),
-        ("TELESCOP", "CTIO 4.0-m telescope", "Telescope name"),
-        ("OBSERVAT", "CTIO", "Observatory name"),
-        ("INSTRUME", "DECam", "Instrument used to obtain these data"),
+        ("PIXSCAL1", plan.camera.pixel_scale, "[arcsec/pixel] Pixel scale, axis 1"),
+        ("PIXSCAL2", plan.camera.pixel_scale, "[arcsec/pixel] Pixel scale, axis 2"),
+        ("TELESCOP", plan.camera.telescope, "Telescope name"),
+        ("OBSERVAT", plan.camera.observatory, "Observatory name"),
+        ("INSTRUME", plan.camera.instrument, "Instrument used to obtain these data"),
         ("EXPREQ", plan.exptime, "[s] Requested exposure duration"),
         ("EXPTIME", exptime, "[s] Exposure duration"),
         ("EXPDUR", exptime, "[s] Exposure duration"),
@@ -59,23 +52,21 @@ def primary_cards(plan: ExposurePlan, product: str, exptime: float, seed: int) -
         ("MJD-OBS", round(plan.mjd_obs + 0.640012 / 86400, 8), "MJD of observation start"),
         ("MJD-END", round(plan.mjd_obs + (0.640012 + exptime) / 86400, 9), "Exposure end"),
         ("TIMESYS", "UTC", "Time system"),
-        ("EXPNUM", plan.expnum, "DECam exposure number"),
+        ("EXPNUM", plan.expnum, f"{plan.camera.instrument} exposure number"),
         ("OBSTYPE", "object", "Type of observation"),
         ("CAMSHUT", "Open", "Camera shutter at exposure start"),
         ("PROGRAM", "synthetic survey", "Current observing program"),
         ("PROPID", "2014B-0404", "Proposal ID"),
-        ("FILTER", FILTERS[plan.band], "Unique filter identifier"),
+        ("FILTER", plan.camera.filters[plan.band], "Unique filter identifier"),
         ("TELRA", sexagesimal(plan.ra, hours=True), "[HH:MM:SS] Telescope RA"),
         ("TELDEC", sexagesimal(plan.dec), "[DD:MM:SS] Telescope DEC"),
         ("HA", "00:39:30.160", "[HH:MM:SS] Telescope hour angle"),
         ("ZD", round(float(np.degrees(np.arccos(1 / plan.airmass))), 2), "[deg] Telescope zenith distance"),
         ("AIRMASS", f"{plan.airmass:.2f}" if "airmass" in plan.traps else plan.airmass, "Airmass"),
         ("DIMMSEE", "NaN" if "dimmsee" in plan.traps else round(plan.seeing_px * 0.2, 3), "[arcsec] DIMM Seeing"),
-        ("DTSITE", "ct", ""),
         ("DTCALDAT", plan.night, "local date of the evening"),
-        ("DTTELESC", "ct4m", ""),
         ("DTNSANAM", plan.file_name(product), ""),
-        ("DTINSTRU", "decam", ""),
+        ("DTINSTRU", plan.camera.name, ""),
         ("RADESYS", "FK5", "World coordinate reference frame"),
         ("EQUINOX", 2000.0, "Mean equinox"),
         ("BAND", plan.band, ""),
@@ -102,6 +93,7 @@ def primary_cards(plan: ExposurePlan, product: str, exptime: float, seed: int) -
 def ccd_cards(plan: ExposurePlan, ccd: SimulatedCcd, product: str) -> Cards:
     """Cards of one CCD's extension. Columns run South and rows East, about CRVAL at the focal plane's centre."""
     crpix1, crpix2 = ccd.frame.crpix
+    scale = plan.camera.pixel_scale / 3600
     pixels, amplifiers = ccd.pixels, ccd.amplifiers
     cards: list[tuple[str, Any, str]] = [
         ("INHERIT", True, "Inherits global header"),
@@ -123,8 +115,8 @@ def ccd_cards(plan: ExposurePlan, ccd: SimulatedCcd, product: str) -> Cards:
         ("CRPIX1", crpix1, "Reference pixel on this axis"),
         ("CRPIX2", crpix2, "Reference pixel on this axis"),
         ("CD1_1", 0.0, "Linear projection matrix"),
-        ("CD1_2", DEGREES_PER_PX, "Linear projection matrix"),
-        ("CD2_1", -DEGREES_PER_PX, "Linear projection matrix"),
+        ("CD1_2", scale, "Linear projection matrix"),
+        ("CD2_1", -scale, "Linear projection matrix"),
         ("CD2_2", 0.0, "Linear projection matrix"),
     ]
     for axis in (1, 2):

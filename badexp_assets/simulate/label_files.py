@@ -17,11 +17,11 @@ import numpy as np
 
 from badexp_assets.simulate.cp_writer import WrittenCcd
 from badexp_assets.simulate.plan import ExposurePlan
+from badexp_assets.survey.cameras import Camera
 from badexp_assets.tables.parquet import atomic_path
 
 Written = list[tuple[ExposurePlan, list[WrittenCcd]]]
 
-BAD_EXPID = "decam-bad_expid.simulated.txt"
 EXCLUDE = "exclude-simulated.fits"
 _DECALS_LINES = {
     "saturated": ("{e}\t1", "{e}\t1\tpossibly saturated", "{e}  1"),
@@ -55,6 +55,11 @@ class _Lines:
     named: dict[int, set[int]] = field(default_factory=dict)
 
 
+def bad_expid_name(camera: Camera) -> str:
+    """Name of the bad_expid file of a camera's survey."""
+    return f"{camera.name}-bad_expid.simulated.txt"
+
+
 def write_label_files(written: Written, folder: Path) -> dict[int, set[int]]:
     """Write the lists below `folder`; return {expnum: CCDNUMs that a line for its anomaly names} of labelled exposures.
 
@@ -68,7 +73,7 @@ def write_label_files(written: Written, folder: Path) -> dict[int, set[int]]:
             _label(lines, plan, ccds, counts[plan.category])
         elif plan.hard_negative == "satellite":
             lines.streak += [_slot_row(plan, ccd) for ccd in ccds[:: max(1, len(ccds) // 4)]]
-    _write(folder / BAD_EXPID, _decals_text(lines.decals))
+    _write(folder / bad_expid_name(written[0][0].camera), _decals_text(lines.decals))
     problem = ["#Nite           Exposure        Problem", *lines.problem]
     if lines.problem:
         problem.append("#" + lines.problem[0])  # commented out: must stay out
@@ -108,7 +113,8 @@ def _label(lines: _Lines, plan: ExposurePlan, ccds: list[WrittenCcd], count: int
     else:
         shapes = _DECALS_LINES[category]
         factor = min(0.95, 0.05 + 0.85 * (1 - plan.severity))
-        text = shapes[count % len(shapes)].format(e=plan.expnum, f=factor, s=hit[0].fwhm_px * 0.263, b=plan.band)
+        seeing = hit[0].fwhm_px * plan.camera.pixel_scale
+        text = shapes[count % len(shapes)].format(e=plan.expnum, f=factor, s=seeing, b=plan.band)
         lines.decals.append(text)
         if category == "saturated" and count == 1:
             # whole and per CCD, as in the real file

@@ -63,9 +63,12 @@ class SurveyParams:
             date.fromisoformat(self.first_night)
         except (TypeError, ValueError) as error:
             raise InputError(f"first_night: found {self.first_night!r}, allowed is YYYY-MM-DD") from error
-        unknown = [band for band in self.bands if band not in BANDS]
-        if unknown or not self.bands:
-            raise InputError(f"bands: found {', '.join(self.bands) or 'none'}, allowed are some of {', '.join(BANDS)}")
+        known = [band for band in BANDS if band in camera.filters]
+        if not self.bands or not set(self.bands) <= set(known):
+            raise InputError(
+                f"bands: found {', '.join(self.bands) or 'none'}, allowed are some of {', '.join(known) or 'none'} "
+                f"for camera {camera.name}"
+            )
 
 
 @dataclass(frozen=True)

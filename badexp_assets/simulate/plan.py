@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import numpy as np
 
 from badexp_assets.simulate.anomalies import ANOMALIES
 from badexp_assets.simulate.params import SurveyParams
+from badexp_assets.survey.cameras import Camera, load_camera
 
 HARD_NEGATIVES = ("satellite", "thin_cirrus", "bright_star", "crowded_field")
 PLVER = "V5.6S"
@@ -18,6 +19,7 @@ _MJD_EPOCH = datetime(1858, 11, 17)
 _SKY = {"g": (100.0, 360.0), "r": (170.0, 430.0), "i": (500.0, 1300.0), "z": (1600.0, 3600.0)}
 _ZERO_POINT = {"g": 25.15, "r": 25.25, "i": 25.15, "z": 24.82}
 _FIRST_EXPNUM = 725000
+_DUSK = 19.7  # local mean solar time at which a night begins, h
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class ExposurePlan:
     hard_negative: str = ""
     labelled: bool = False
     traps: frozenset[str] = frozenset()
+    camera: Camera = field(default_factory=load_camera)
 
     @property
     def mjd_obs(self) -> float:
@@ -58,11 +61,11 @@ class ExposurePlan:
     @property
     def folder(self) -> str:
         """Folder of its files, relative to the archive."""
-        return f"decam/CP/{PLVER}/CP{self.night.replace('-', '')}"
+        return f"{self.camera.name}/CP/{PLVER}/CP{self.night.replace('-', '')}"
 
     def file_name(self, product: str) -> str:
         """Name of its file of `product` (ooi, ood, oow)."""
-        return f"c4d_{self.start:%y%m%d_%H%M%S}_{product}_{self.band}_{TAG}.fits.fz"
+        return f"{self.camera.file_prefix}_{self.start:%y%m%d_%H%M%S}_{product}_{self.band}_{TAG}.fits.fz"
 
 
 def plan_survey(params: SurveyParams) -> list[ExposurePlan]:
@@ -112,8 +115,9 @@ def _exposure(
     band = params.bands[int(rng.integers(len(params.bands)))]
     place = index % params.exposures
     step = min(150.0, 9.0 * 3600 / params.exposures)
-    # local evening at Cerro Tololo: the night begins after 0h UTC of the next day
-    start = datetime(night.year, night.month, night.day) + timedelta(days=1, minutes=25, seconds=round(place * step))
+    camera = load_camera(params.camera)
+    evening = timedelta(minutes=5 * round((_DUSK - camera.longitude / 15) * 12))  # UTC, after 0h of the night's date
+    start = datetime(night.year, night.month, night.day) + evening + timedelta(seconds=round(place * step))
     start += timedelta(seconds=int(rng.integers(0, 20)) if step > 25 else 0)
     airmass = round(float(1.0 + rng.gamma(2.0, 0.12)), 2)
     low, high = _SKY[band]
@@ -145,4 +149,5 @@ def _exposure(
         hard_negative=hard_negative,
         labelled=labelled,
         traps=frozenset(traps),
+        camera=camera,
     )

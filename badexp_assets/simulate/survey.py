@@ -14,7 +14,7 @@ from badexp_assets.errors import InputError
 from badexp_assets.simulate.cp_writer import WrittenCcd, write_exposure
 from badexp_assets.simulate.exposure import simulate_exposure
 from badexp_assets.simulate.geometry import choose_ccds, frame_of
-from badexp_assets.simulate.label_files import Written, write_label_files
+from badexp_assets.simulate.label_files import Written, bad_expid_name, write_label_files
 from badexp_assets.simulate.params import SurveyParams, SurveySummary
 from badexp_assets.simulate.pixels import Plane
 from badexp_assets.simulate.plan import ExposurePlan, plan_survey
@@ -28,7 +28,7 @@ IMAGES, LABELS = "images", "labels"
 def write_survey(
     out: Path, params: SurveyParams, progress: Callable[[int, int], None] | None = None, workers: int = 1
 ) -> SurveySummary:
-    """Write a survey below `out`: images/decam/CP/... (the archive), labels/, truth.parquet, truth.csv and, last of
+    """Write a survey below `out`: images/<camera>/CP/... (the archive), labels/, truth.parquet, truth.csv and, last of
     all, truth_exposures.csv.
 
     `progress(done, total)` is called after each exposure; `workers` processes draw exposures. Bytes depend on `params`
@@ -50,7 +50,7 @@ def write_survey(
         if progress is not None:
             progress(done, len(plans))
     named = write_label_files(written, out / LABELS)
-    decals = (out / LABELS / "decam-bad_expid.simulated.txt").read_text(encoding="ascii").splitlines()
+    decals = (out / LABELS / bad_expid_name(plans[0].camera)).read_text(encoding="ascii").splitlines()
     whole = {int(line.split()[0]) for line in decals if line[:1].isdigit() and line.split()[0].isdigit()}
     write_survey_ccds(written, whole, out / LABELS, params.seed)
     write_truth(written, named, out)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from badexp_assets.simulate.cp_writer import WrittenCcd
-from badexp_assets.simulate.headers import DEGREES_PER_PX, PROCESSED, plproc_id
+from badexp_assets.simulate.headers import PROCESSED, plproc_id
 from badexp_assets.simulate.label_files import Written
 from badexp_assets.simulate.plan import PLVER, ExposurePlan
 from badexp_assets.tables.parquet import atomic_path
@@ -28,12 +28,12 @@ CUT_BITS = {
 SURVEY_COLUMNS = [  # those of ccds-annotated of DR10
     ("image_filename", "S64"),
     ("image_hdu", ">i2"),
-    ("camera", "S5"),
+    ("camera", "S7"),
     ("expnum", ">i8"),
     ("plver", "S7"),
     ("procdate", "S19"),
     ("plprocid", "S7"),
-    ("ccdname", "S3"),
+    ("ccdname", "S5"),
     ("object", "S35"),
     ("propid", "S10"),
     ("filter", "S1"),
@@ -128,8 +128,9 @@ def _row(
     rows, columns = ccd.shape
     psfnorm = 1.0 / (np.sqrt(4 * np.pi) * ccd.fwhm_px / 2.3548)
     # tangent plane: columns run South, rows East
-    north = -((columns + 1) / 2 - ccd.crpix[0]) * DEGREES_PER_PX
-    east = ((rows + 1) / 2 - ccd.crpix[1]) * DEGREES_PER_PX
+    scale = plan.camera.pixel_scale / 3600
+    north = -((columns + 1) / 2 - ccd.crpix[0]) * scale
+    east = ((rows + 1) / 2 - ccd.crpix[1]) * scale
     sky_rate = max(ccd.sky, 0.01) / ccd.exptime
     phrms = rng.uniform(0.008, 0.03) + (0.2 if rng.random() < 0.015 else 0.0)
     depth = (ccd.exptime / plan.exptime) * 10 ** (0.8 * (ccd.zero_point - plan.zero_point)) * (4.1 / ccd.fwhm_px) ** 2
@@ -139,13 +140,13 @@ def _row(
         "sky_is_bright": ccd.sky > _BRIGHT[plan.band],
         "badexp_file": in_bad_expid,
         "phrms": phrms > 0.2,
-        "seeing_bad": ccd.fwhm_px * 0.263 > 2.5,
+        "seeing_bad": ccd.fwhm_px * plan.camera.pixel_scale > 2.5,
         "depth_cut": depth < 0.08,
     }
     return {
         "image_filename": f"{plan.folder}/{plan.file_name('ooi')}",
         "image_hdu": hdu,
-        "camera": "decam",
+        "camera": plan.camera.name,
         "expnum": plan.expnum,
         "plver": PLVER,
         "procdate": PROCESSED,
@@ -167,8 +168,8 @@ def _row(
         "crval1": plan.ra,
         "crval2": plan.dec,
         "cd1_1": 0.0,
-        "cd1_2": DEGREES_PER_PX,
-        "cd2_1": -DEGREES_PER_PX,
+        "cd1_2": scale,
+        "cd2_1": -scale,
         "cd2_2": 0.0,
         "yshift": False,
         "ra": plan.ra + east / np.cos(np.radians(plan.dec)),
@@ -180,7 +181,7 @@ def _row(
         "ccdraoff": rng.normal(0, 0.02),
         "ccddecoff": rng.normal(0, 0.02),
         "ccdskycounts": sky_rate,
-        "ccdskysb": ccd.zero_point - 2.5 * np.log10(sky_rate / 0.263**2),
+        "ccdskysb": ccd.zero_point - 2.5 * np.log10(sky_rate / plan.camera.pixel_scale**2),
         "ccdrarms": rng.uniform(0.015, 0.035),
         "ccddecrms": rng.uniform(0.015, 0.035),
         "ccdphrms": phrms,

@@ -31,7 +31,10 @@ class DeadCcd:
 
 @dataclass(frozen=True)
 class Camera:
-    """A mosaic camera. `ccd_shape` is (rows, columns) in px, `pixel_scale` arcsec/px, `pixel_size` mm/px."""
+    """A mosaic camera. `ccd_shape` is (rows, columns) in px, `pixel_scale` arcsec/px, `pixel_size` mm/px.
+
+    `longitude` of the observatory in degrees East; `filters`: what headers say of a band, where that is known.
+    """
 
     name: str
     instrument: str
@@ -42,6 +45,10 @@ class Camera:
     pixel_size: float
     ccd_shape: tuple[int, int]
     bands: tuple[str, ...]
+    telescope: str
+    observatory: str
+    longitude: float
+    filters: dict[str, str]
     ccds: tuple[Ccd, ...]
     dead: tuple[DeadCcd, ...] = field(default=())
 
@@ -79,16 +86,13 @@ def load_camera(name: str = "decam") -> Camera:
     text = resources.files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8")
     spec = tomllib.loads(text)
     rows = spec["rows"]
-    ccds = [
-        Ccd(
-            ccdnum=0,
-            ccdname=ccdname,
-            x_mm=(i - (len(rows) - 1) / 2) * spec["pitch_x"],
-            y_mm=(j - (len(row) - 1) / 2) * spec["pitch_y"],
-        )
-        for i, row in enumerate(rows)
-        for j, ccdname in enumerate(row)
-    ]
+    along_x = spec.get("rows_along", "y") == "x"
+    ccds: list[Ccd] = []
+    for i, row in enumerate(rows):
+        for j, ccdname in enumerate(row):
+            across, along = i - (len(rows) - 1) / 2, j - (len(row) - 1) / 2
+            x, y = (along, across) if along_x else (across, along)
+            ccds.append(Ccd(len(ccds) + 1, ccdname, x * spec["pitch_x"], y * spec["pitch_y"]))
     return Camera(
         name=spec["name"],
         instrument=spec["instrument"],
@@ -99,6 +103,10 @@ def load_camera(name: str = "decam") -> Camera:
         pixel_size=spec["pixel_size"],
         ccd_shape=(spec["ccd_shape"][0], spec["ccd_shape"][1]),
         bands=tuple(spec["bands"]),
-        ccds=tuple(Ccd(n, c.ccdname, c.x_mm, c.y_mm) for n, c in enumerate(ccds, start=1)),
+        telescope=spec["telescope"],
+        observatory=spec["observatory"],
+        longitude=spec["longitude"],
+        filters=spec.get("filters", {}),
+        ccds=tuple(ccds),
         dead=tuple(DeadCcd(d["ccdname"], d["from"], d.get("until")) for d in spec.get("dead", [])),
     )

@@ -31,9 +31,9 @@ _MJD_1970 = 40587.0
 class ExposureHeader:
     """What the primary header says; None: the header does not say, or says NaN.
 
-    expnum is None or any integer; `filter` is the band, the first word of FILTER; exptime in s, mjd_obs (UTC) in d,
-    `night` DTCALDAT, or the night of mjd_obs where that is missing; ra and dec in degrees, both or neither; dimmsee in
-    arcsec. `why_not` is the reason for which the exposure is not usable.
+    expnum is None or any integer; `filter` is the band, the first word of FILTER (`g DECam SDSS c0001`, `i.MP9702`);
+    exptime in s, mjd_obs (UTC) in d, `night` DTCALDAT, or the night of mjd_obs where that is missing; ra and dec in
+    degrees, both or neither; dimmsee in arcsec. `why_not` is the reason for which the exposure is not usable.
     """
 
     expnum: int | None
@@ -85,7 +85,7 @@ def parse_header(header: Mapping[str, Any], camera: Camera) -> ExposureHeader:
     position = sky_position(header)
     return ExposureHeader(
         expnum=integer_card(header, "EXPNUM"),
-        filter=band.split()[0] if band else None,
+        filter=re.split(r"[\s.]", band)[0] or None if band else None,
         exptime=number_card(header, "EXPTIME"),
         mjd_obs=mjd_obs,
         airmass=number_card(header, "AIRMASS"),

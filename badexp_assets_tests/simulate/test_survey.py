@@ -202,12 +202,12 @@ def test_headers_have_the_quirks_of_real_ones() -> None:
 def test_the_wcs_puts_ccds_where_the_focal_plane_has_them() -> None:
     camera, plan = load_camera(), plan_survey(TINY)[0]
     frames = [frame_of(camera, camera.by_name[name], 4094, 2046) for name in ("N4", "S4", "N12")]
-    from badexp_assets.simulate.headers import DEGREES_PER_PX
+    scale = load_camera().pixel_scale / 3600
 
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     wcs.wcs.crval = plan.ra, plan.dec
-    wcs.wcs.cd = [[0, DEGREES_PER_PX], [-DEGREES_PER_PX, 0]]
+    wcs.wcs.cd = [[0, scale], [-scale, 0]]
     for frame in frames:
         wcs.wcs.crpix = frame.crpix
         ra, dec = wcs.pixel_to_world_values(1022.5, 2046.5)

@@ -3,6 +3,7 @@
 from badexp_assets.defs.assets import (
     autoencoder,
     clusters,
+    comparison,
     entropy,
     evaluation,
     export,
@@ -25,5 +26,6 @@ ALL_ASSETS = [
     *entropy.ASSETS,
     *autoencoder.ASSETS,
     *review.ASSETS,
+    *comparison.ASSETS,
     *export.ASSETS,
 ]

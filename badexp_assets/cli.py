@@ -131,6 +131,26 @@ def search(home: Path | None) -> None:
 
 @badexp.command()
 @HOME
+def completeness(home: Path | None) -> None:
+    """Inject anomalies into good exposures of a home's archive and tell which of them the current models find.
+
+    By the options of its [injection] section. The result is the asset injection_completeness.
+    """
+    from badexp_assets.defs import jobs
+    from badexp_assets.defs.run import Runner, environment
+    from badexp_assets.injection.table import completeness_lines
+    from badexp_assets.show import load
+    from badexp_assets.terminal import TerminalProgress
+
+    settings = load_settings(home)
+    with environment(settings):
+        Runner(settings, click.echo, TerminalProgress()).execute(jobs.MEASURE_COMPLETENESS)
+    for line in completeness_lines(load(settings.home, "injection_completeness")):
+        click.echo(line)
+
+
+@badexp.command()
+@HOME
 @click.option("--seed", default=0, show_default=True, help="Seed of the simulated survey.")
 @click.option("--nights", default=8, show_default=True, help="Nights to simulate.")
 @click.option("--exposures", default=22, show_default=True, help="Exposures a night.")

@@ -3,6 +3,7 @@
 from badexp_assets.defs.assets import (
     autoencoder,
     clusters,
+    completeness,
     entropy,
     evaluation,
     export,
@@ -24,6 +25,7 @@ ALL_ASSETS = [
     *clusters.ASSETS,
     *entropy.ASSETS,
     *autoencoder.ASSETS,
+    *completeness.ASSETS,
     *review.ASSETS,
     *export.ASSETS,
 ]

@@ -62,7 +62,8 @@ class Chain:
         run_pass(archive, night, self.camera, {}, *machine, paths)
         tables = {name: read_table(path) for name, path in paths.items()}
         is_bad, category, bad_ccds = self._classified(tables, night, expnum)
-        return Verdict(is_bad, category, bad_ccds, self._flagged(tables))
+        wanted = frozenset(tables["night_ccds"]["ccdnum"].astype(int))
+        return Verdict(is_bad, category, bad_ccds, self._flagged(tables), wanted)
 
     def _classified(
         self, tables: Mapping[str, pd.DataFrame], night: str, expnum: int

@@ -67,8 +67,9 @@ def _of_exposure(
 
     scratch.show_original()
     as_it_is = Outcome(expnum, "", 0.0, None, verdict())
+    wanted = as_it_is.verdict.wanted
     yield [replace(as_it_is, category=category) for category in params.categories]
     for category in params.categories:
         for severity in params.severities:
-            hit = scratch.inject(category, severity, params.seed)
+            hit = scratch.inject(category, severity, params.seed, wanted)
             yield [Outcome(expnum, category, severity, hit, verdict())]

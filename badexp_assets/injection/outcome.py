@@ -14,12 +14,14 @@ class Verdict:
     """What both methods say of an exposure; None where a method gave no score.
 
     is_bad, category, bad_ccds (CCDNUMs): of the classifier and its exposure decision. flagged: by an entropy score.
+    wanted: CCDNUMs that the reader asks for, those drawn for the vote.
     """
 
     is_bad: bool | None
     category: str | None
     bad_ccds: frozenset[int]
     flagged: bool | None
+    wanted: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

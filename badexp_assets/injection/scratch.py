@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from badexp_assets.errors import InputError
@@ -42,24 +42,31 @@ class ScratchArchive:
 
     def __init__(self, root: Path, night: str, ooi: Path, ood: Path | None) -> None:
         self.root, self._source = root, ooi
-        folder = root / f"CP{parse_night(night).replace('-', '')}"
+        self._folder = root / f"CP{parse_night(night).replace('-', '')}"
         shutil.rmtree(root, ignore_errors=True)
-        folder.mkdir(parents=True)
-        self.ooi = folder / ooi.name
+        self._folder.mkdir(parents=True)
+        self._ooi: Path | None = None
         if ood is not None:
-            (folder / ood.name).symlink_to(ood.resolve())
+            (self._folder / ood.name).symlink_to(ood.resolve())
 
     def show_original(self) -> None:
         """Put the exposure there as it is in the archive."""
-        self.ooi.unlink(missing_ok=True)
-        self.ooi.symlink_to(self._source.resolve())
+        self._place(self._source.name).symlink_to(self._source.resolve())
 
-    def inject(self, category: str, severity: float, seed: int) -> frozenset[int]:
+    def inject(self, category: str, severity: float, seed: int, read: Collection[int]) -> frozenset[int]:
         """Put it there with an anomaly, in place of what was there; return the CCDNUMs that were hit.
 
-        Raises UnreadableImageError when the exposure can't be read, as `inject_into` does.
+        `read`: those that will be read; the others stay as they are. Raises UnreadableImageError when the exposure
+        can't be read, as `inject_into` does.
         """
         from badexp_assets.simulate.inject_file import inject_into
 
-        self.ooi.unlink(missing_ok=True)
-        return frozenset(inject_into(self._source, self.ooi, category, severity, seed))
+        out = self._place(self._source.name.removesuffix(".gz"))
+        return frozenset(inject_into(self._source, out, category, severity, seed, read))
+
+    def _place(self, name: str) -> Path:
+        """Remove what is there, and return where the next file goes."""
+        if self._ooi is not None:
+            self._ooi.unlink(missing_ok=True)
+        self._ooi = self._folder / name
+        return self._ooi

@@ -117,7 +117,7 @@ def search(home: Path | None) -> None:
 
     settings = load_settings(home)
     with environment(settings):
-        Runner(settings, click.echo, TerminalProgress()).execute(jobs.SEARCH_PIPELINE)
+        Runner(settings, click.echo, TerminalProgress()).request(jobs.SEARCH_PIPELINE)
     table = load(settings.home, "pipeline_search")
     best = table[table["is_best"]].iloc[0]
     click.echo(", ".join(f"{n} {state}" for state, n in table["state"].value_counts().items()))
@@ -144,7 +144,7 @@ def completeness(home: Path | None) -> None:
 
     settings = load_settings(home)
     with environment(settings):
-        Runner(settings, click.echo, TerminalProgress()).execute(jobs.MEASURE_COMPLETENESS)
+        Runner(settings, click.echo, TerminalProgress()).request(jobs.MEASURE_COMPLETENESS)
     for line in completeness_lines(load(settings.home, "injection_completeness")):
         click.echo(line)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,6 +57,7 @@ class Chain:
         """
         from badexp_assets.night import PASS_TABLES, run_pass
 
+        shutil.rmtree(out, ignore_errors=True)  # a pass takes over what it finds
         # neither pictures nor stamps are looked at
         machine = self.machine._replace(params=replace(self.machine.params, preview_height=0, stamps_per_exposure=0))
         paths = {name: out / f"{name}.parquet" for name in PASS_TABLES}
@@ -83,12 +85,7 @@ class Chain:
         if expnum not in decided.index:
             return None, None, frozenset()
         row = decided.loc[[expnum]].iloc[0]
-        return bool(row["is_bad"]), str(row["category"]), self._bad_ccds(row, found)
-
-    def _bad_ccds(self, row: pd.Series, found: pd.DataFrame) -> frozenset[int]:
-        if "bad_ccds" in row:
-            return frozenset(int(n) for n in str(row["bad_ccds"]).split(",") if n)
-        return frozenset(found.loc[self.vote.votes_bad(found), "ccdnum"].astype(int))
+        return bool(row["is_bad"]), str(row["category"]), called_bad_ccds(row, found, self.vote)
 
     def _flagged(self, tables: Mapping[str, pd.DataFrame]) -> bool | None:
         from badexp_assets.entropy import score_exposures
@@ -97,3 +94,14 @@ class Chain:
             tables["night_orientations"], tables["night_exposures"], self.reference, self.machine.entropy
         )
         return self.cuts.flagged(scores.iloc[0]) if len(scores) else None
+
+
+def called_bad_ccds(decided: pd.Series, predictions: pd.DataFrame, vote: VoteRule) -> frozenset[int]:
+    """Return the CCDNUMs that are called bad: those that the exposure's row names, or those that vote bad where the
+    paper's vote, which names none, decides.
+
+    `predictions`: `night_predictions` of the exposure.
+    """
+    if "bad_ccds" in decided:
+        return frozenset(int(n) for n in str(decided["bad_ccds"]).split(",") if n)
+    return frozenset(predictions.loc[vote.votes_bad(predictions), "ccdnum"].astype(int))

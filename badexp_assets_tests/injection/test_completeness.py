@@ -4,12 +4,13 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
 from PIL import Image
 
-from badexp_assets.classify import wilson_interval
+from badexp_assets.classify import VoteRule, wilson_interval
 from badexp_assets.errors import InputError
 from badexp_assets.injection import (
     InjectionParams,
@@ -19,6 +20,7 @@ from badexp_assets.injection import (
     completeness_table,
     measure_completeness,
 )
+from badexp_assets.injection.chain import called_bad_ccds
 from badexp_assets.injection.entropy_cuts import EntropyCuts
 from badexp_assets.injection.outcome import Verdict
 from badexp_assets.injection.table import completeness_lines
@@ -117,6 +119,15 @@ def test_cuts_are_reached_by_the_stated_share_of_good_exposures_of_the_band_and_
     assert flagged(z_source=45.0, n_sources=5) is None  # too few sources to count
     assert flagged() is None
     assert flagged(filter="z", z_source=3.5) is True  # a band without good exposures has the floor
+
+
+def test_called_ccds_are_those_that_the_verdict_names_or_those_that_vote_bad():
+    predictions = pd.DataFrame(
+        {"ccdnum": [1, 2, 3], "category": ["good", "psf", "psf"], "probability": np.float32([1, 0.9, 0.8])}
+    )
+    assert called_bad_ccds(pd.Series({"bad_ccds": "3,17"}), predictions, VoteRule()) == {3, 17}
+    assert called_bad_ccds(pd.Series({"bad_ccds": ""}), predictions, VoteRule()) == set()
+    assert called_bad_ccds(pd.Series({"is_bad": True}), predictions, VoteRule(min_probability=0.9)) == {2}
 
 
 class SeverityReader:

@@ -41,7 +41,7 @@ class Chain:
 
     def check(self, night: str) -> None:
         """Raise InputError unless the stored predictions of `night` are of this model."""
-        if night not in self.predictions:
+        if night not in set(self.predictions):
             raise InputError(f"night_predictions: {night} is not stored; score the night (badexp run)")
         found = set(self.predictions[night]["model"])
         if found - {self.model.version}:

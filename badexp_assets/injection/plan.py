@@ -37,7 +37,7 @@ class InjectionPlan:
 
 
 def plan_injection(training_set: pd.DataFrame, exposures: pd.DataFrame, params: InjectionParams) -> InjectionPlan:
-    """Choose good exposures of the test split of `training_set`, which nothing was fitted on.
+    """Choose good exposures of the test split of `training_set`, which no classifier was fitted on.
 
     `exposures`: `night_exposures` of all nights. Exposures with a bad CCD in the training set are no good ones, and
     only those that were scored count. The choice hangs on the seed and the exposure number alone: another exposure

@@ -8,9 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from badexp_assets.cli import badexp
+from badexp_assets.errors import InputError
 from badexp_assets.injection import InjectionParams, plan_injection
 from badexp_assets.settings import Home
 from badexp_assets.show import load
+from badexp_assets.tables import SCHEMAS, read_table, write_table
 
 OPTIONS = '\n[injection]\nn_exposures = 2\nseverities = [0.5]\ncategories = ["out_of_focus", "bad_ccd"]\n'
 
@@ -64,14 +66,15 @@ def test_the_same_seed_finds_the_same(home, injected):
     pd.testing.assert_frame_equal(load(home, "injection_completeness"), injected[1])
 
 
-def test_nights_scored_by_another_model_are_named_and_nothing_is_injected(home, injected, tmp_path: Path):
-    from badexp_assets.tables import SCHEMAS, read_table, write_table
-
+def test_nights_that_another_model_or_none_has_scored_are_named_and_nothing_is_injected(home, injected, tmp_path: Path):
     root = tmp_path / "home"
     shutil.copytree(home.root, root)
-    other = Home(root)
-    for path in (other.tables / "night_predictions").glob("*.parquet"):
+    scored = sorted((root / "tables" / "night_predictions").glob("*.parquet"))
+    for path in scored:
         write_table(read_table(path).assign(model="another"), path, SCHEMAS["night_predictions"])
-    result = CliRunner().invoke(badexp, ["completeness", "--home", str(root)])
-    assert result.exit_code != 0
+    result = invoke(Home(root))
+    assert isinstance(result.exception, InputError)
     assert "made by model another, the current one is" in str(result.exception)
+    for path in scored:
+        path.unlink()
+    assert "is not stored; score the night" in str(invoke(Home(root)).exception)

@@ -42,6 +42,7 @@ SECTIONS = {  # and the class that each gives the options of
     "consensus": "badexp_assets.review:ConsensusRule",
     "clusters": "badexp_assets.classify:ClusterParams",
     "comparison": "badexp_assets.comparison:ComparisonParams",
+    "injection": "badexp_assets.injection:InjectionParams",
 }
 
 
@@ -85,6 +86,11 @@ class Home:
     def search(self) -> Path:
         """SQLite file of the studies of the search for the pipeline."""
         return self.root / "search" / "pipeline.sqlite"
+
+    @property
+    def injection(self) -> Path:
+        """Where good exposures with injected anomalies lie while they are read."""
+        return self.root / "injection"
 
     @property
     def export(self) -> Path:

@@ -20,6 +20,7 @@ ROOMS = [
     "night",
     "review",
     "export",
+    "injection",
     "simulate",
     "tables",
 ]

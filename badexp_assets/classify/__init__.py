@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from badexp_assets.classify.features import align, describe_ccds
     from badexp_assets.classify.params import ClassifierParams, DecisionParams
     from badexp_assets.classify.pipeline import FittedPipeline, PipelineParams, fit_pipeline
-    from badexp_assets.classify.pooled_decision import decide_pooled
+    from badexp_assets.classify.pooled_decision import decide_night, decide_pooled
     from badexp_assets.classify.predictions import predict_night
     from badexp_assets.classify.report import PAPER_TABLE_3, classification_table, confusion_figure
     from badexp_assets.classify.two_step import TwoStepClassifier
@@ -36,6 +36,7 @@ _HOMES = {
     "compare_with_baseline": "comparison",
     "VoteRule": "decision",
     "decide_exposures": "decision",
+    "decide_night": "pooled_decision",
     "decide_pooled": "pooled_decision",
     "describe_ccds": "features",
     "exposures_without_votes": "decision",
@@ -70,6 +71,7 @@ __all__ = [
     "compare_with_baseline",
     "confusion_figure",
     "decide_exposures",
+    "decide_night",
     "decide_pooled",
     "describe_ccds",
     "exposure_metrics",

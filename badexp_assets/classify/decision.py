@@ -45,6 +45,12 @@ class VoteRule:
         """Return how many of `n_scored` CCDs must vote bad: ceil(min_bad / n_draw * n_scored)."""
         return -(-self.min_bad * n_scored // self.n_draw)
 
+    def votes_bad(self, predictions: pd.DataFrame) -> pd.Series:
+        """Return which rows of `predictions` vote bad."""
+        # half a float32 step: 0.9 stored as float32 must still be at least 0.9
+        sure = predictions["probability"].astype(float) >= self.min_probability - 6e-8
+        return (predictions["category"] != GOOD) & sure
+
     def in_words(self, n_scored: int) -> str:
         """Return the rule as it holds for an exposure with `n_scored` CCDs."""
         return (
@@ -64,8 +70,7 @@ def decide_exposures(predictions: pd.DataFrame, exposures: pd.DataFrame, rule: V
     """
     check_decidable(predictions, exposures)
     drawn = predictions[predictions["drawn"].astype(bool)]
-    # Half a float32 step: 0.9 stored as float32 must still be at least 0.9.
-    bad = (drawn["category"] != GOOD) & (drawn["probability"].astype(float) >= rule.min_probability - 6e-8)
+    bad = rule.votes_bad(drawn)
     about = exposures.set_index("expnum")
     rows = []
     for expnum, group in drawn.groupby("expnum", sort=True):

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from badexp_assets.classify.checks import GOOD
+from badexp_assets.classify.classifier import Classifier
 from badexp_assets.classify.decision import VERDICT_TYPES, VoteRule, check_decidable, decide_exposures
 from badexp_assets.classify.params import DecisionParams
 from badexp_assets.classify.pooling import ccd_log_odds, pool_statistics
@@ -19,6 +20,22 @@ _TYPES = VERDICT_TYPES | {
     "n_abstained": "int16",
     "vote_is_bad": "boolean",
 }
+
+
+def decide_night(
+    predictions: pd.DataFrame,
+    exposures: pd.DataFrame,
+    model: Classifier,
+    camera: Camera,
+    params: DecisionParams,
+    vote: VoteRule,
+) -> pd.DataFrame:
+    """Return the rows of `night_exposure_predictions` of a night by the rule that goes with `model`: the pooled one of
+    the two-step classifier, the vote of the paper's pipeline.
+    """
+    if isinstance(model, TwoStepClassifier):
+        return decide_pooled(predictions, exposures, model, camera, params, vote)
+    return decide_exposures(predictions, exposures, vote)
 
 
 def decide_pooled(

@@ -28,6 +28,11 @@ SEARCH_PIPELINE = dg.define_asset_job(
     dg.AssetSelection.assets("pipeline_search"),
     description="Search for the pipeline's parameters on the training set that is there; an interrupted one goes on.",
 )
+MEASURE_COMPLETENESS = dg.define_asset_job(
+    "measure_completeness",
+    dg.AssetSelection.assets("injection_completeness"),
+    description="Inject anomalies into good exposures and count which the current models find; on request only.",
+)
 SCORE_NIGHT = dg.define_asset_job(
     "score_night",
     dg.AssetSelection.groups("scores"),
@@ -58,6 +63,7 @@ ALL_JOBS = [
     FIT_UNSUPERVISED,
     FIT_CLASSIFIER,
     SEARCH_PIPELINE,
+    MEASURE_COMPLETENESS,
     SCORE_NIGHT,
     NEW_NIGHT,
     LIST_CANDIDATES,

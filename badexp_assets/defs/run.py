@@ -116,6 +116,14 @@ class Runner:
         checks = result.get_asset_check_evaluations()
         return [f"{c.asset_key.path[-1]}: {c.description or c.check_name}" for c in checks if not c.passed]
 
+    def request(self, job: Any) -> list[str]:
+        """Like `execute`, for a job that is no part of `run`.
+
+        Raises InputError while another process runs in this home.
+        """
+        with one_line_errors(self.settings.home), alone(self.settings.home, self._instance):
+            return self.execute(job)
+
     def run(self, nights: Sequence[str]) -> Outcome:
         """Run everything over `nights`.
 

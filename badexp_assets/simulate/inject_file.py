@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,19 @@ from badexp_assets.survey.cameras import load_camera
 from badexp_assets.tables.parquet import atomic_path
 
 
-def inject_into(path: Path, out: Path, category: str, severity: float, seed: int) -> list[int]:
+def inject_into(
+    path: Path, out: Path, category: str, severity: float, seed: int, only: Collection[int] | None = None
+) -> list[int]:
     """Write the CP image file `path` with an anomaly to `out`; return the CCDNUMs that were hit.
 
     `path` has one extension per CCD, RICE-compressed (.fits.fz) or not, as has `out`. All headers and CCDs stay, in
     their order; SIMCAT, SIMSEV, SIMISEED and HISTORY say what was injected, EXPTIME and FWHM follow the anomaly.
     Patterns are spread over the inner focal plane when the file has 8 CCDs or more, over its CCDs when it has fewer.
-    Where the CCD lies is read from CRPIX, so cutouts are in place too. The mask of the exposure (ood) is not changed.
-    Raises InputError when `out` is `path`, when `path` is not there, or for a category or severity that is not
-    allowed; UnreadableImageError, naming file and extension, for an image that can't be read.
+    Where the CCD lies is read from CRPIX, so cutouts are in place too. CCDs that are not in `only` (CCDNUMs; None: all
+    are) are copied byte by byte, hit or not: cheap, where nobody is going to read them. The mask of
+    the exposure (ood) is not changed. Raises InputError when `out` is `path`, when `path` is not there, or for a
+    category or severity that is not allowed; UnreadableImageError, naming file and extension, for an image that can't
+    be read.
     """
     from astropy.io import fits
 
@@ -48,17 +54,19 @@ def inject_into(path: Path, out: Path, category: str, severity: float, seed: int
         geometry = [_ccd(path, source[i], primary, i, pixels=False) for i in places]
         plane = Plane() if len(places) >= 8 else Plane.around(geometry)
         hit = affected_ccds(category, severity, seed, geometry, plane)
+        untouched = {i for i, ccd in zip(places, geometry, strict=True) if only is not None and ccd.ccdnum not in only}
         factor = 1.0
         if category == "nonoptimal_exposure":
             factor = light_of(category, severity, seed, geometry[0], plane).exposure_factor
         with atomic_path(out) as temporary:
-            _rewrite(source, places, path, temporary, (category, severity, seed), plane, hit, factor)
+            _rewrite(source, places, untouched - {0}, path, temporary, (category, severity, seed), plane, hit, factor)
     return hit
 
 
 def _rewrite(
     source: Any,
     places: list[int],
+    untouched: set[int],
     path: Path,
     out: Path,
     what: tuple[str, float, int],
@@ -72,6 +80,10 @@ def _rewrite(
     category, severity, seed = what
     text = f"badexp simulate: injected {category}, severity {severity:g}, seed {seed}"
     for i, hdu in enumerate(source):
+        if i in untouched:
+            with out.open("ab") as target:
+                target.write(_bytes(path, hdu))
+            continue
         header = hdu.header.copy()
         if i in places:
             ccd = _ccd(path, hdu, source[0].header, i)
@@ -100,6 +112,14 @@ def _rewrite(
                 target.append(new)
                 target.flush(output_verify="silentfix+ignore")
         del hdu.data  # astropy would keep every CCD
+
+
+def _bytes(path: Path, hdu: Any) -> bytes:
+    """Header and data of an HDU as they lie in the file."""
+    place = hdu.fileinfo()
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+        file.seek(place["hdrLoc"])
+        return file.read(place["datLoc"] + place["datSpan"] - place["hdrLoc"])
 
 
 def _dither(primary: Any) -> int:

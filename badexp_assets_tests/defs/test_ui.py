@@ -152,7 +152,7 @@ def ask(page, query: str) -> dict:
     return answer["data"]
 
 
-ON_REQUEST = {"pipeline_search"}  # not made by a run unless the settings ask for it
+ON_REQUEST = {"pipeline_search", "injection_completeness"}  # not made by a run unless the settings ask for it
 
 
 def test_every_asset_has_description_group_kind_owner_columns_and_a_last_materialisation_with_a_row_count(page):

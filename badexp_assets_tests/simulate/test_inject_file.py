@@ -1,3 +1,4 @@
+import gzip
 import shutil
 from pathlib import Path
 
@@ -59,6 +60,32 @@ def test_an_exposure_keeps_the_ccds_that_are_not_hit(category: str, exposure: Pa
                 assert change.max() < noise  # quantised again, to a quarter of the noise
     with fits.open(out, disable_image_compression=True) as raw:
         assert raw[1].header["ZCMPTYPE"] == "RICE_1"
+
+
+def _blocks(path: Path) -> dict[int, bytes]:
+    """Header and data of each CCD, as they lie in the file."""
+    raw = path.read_bytes()
+    with fits.open(path, disable_image_compression=True) as file:
+        places = {hdu.header["CCDNUM"]: hdu.fileinfo() for hdu in file[1:]}
+    return {n: raw[place["hdrLoc"] : place["datLoc"] + place["datSpan"]] for n, place in places.items()}
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_ccds_that_nobody_asks_for_are_copied_byte_by_byte_and_the_others_are_as_ever(
+    exposure: Path, tmp_path: Path, gzipped: bool
+) -> None:
+    source, whole, part = exposure, tmp_path / "whole.fits.fz", tmp_path / "part.fits.fz"
+    if gzipped:
+        source = tmp_path / "source.fits.gz"
+        source.write_bytes(gzip.compress(exposure.read_bytes()))
+    with fits.open(exposure) as file:
+        wanted = [hdu.header["CCDNUM"] for hdu in file[1:]][1::3]
+    hit = inject_into(exposure, whole, "clouds_transparency", 0.8, 1)
+    assert inject_into(source, part, "clouds_transparency", 0.8, 1, only=wanted) == hit
+    old, full, new = map(_blocks, (exposure, whole, part))
+    assert list(new) == list(old)
+    for ccdnum in new:
+        assert new[ccdnum] == (full if ccdnum in wanted else old)[ccdnum]
 
 
 def test_the_same_seed_injects_the_same_pixels(exposure: Path, tmp_path: Path) -> None:

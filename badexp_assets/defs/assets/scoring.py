@@ -43,11 +43,7 @@ def night_classification(
     for night in context.partition_keys:
         features = ccd_features(survey, night_ccds, night_exposures, night_orientations, {night})
         predictions[night] = classify.predict_night(model, night_embeddings[night], night_ccds[night], features)
-        exposures = night_exposures[night]
-        if isinstance(model, classify.TwoStepClassifier):
-            decisions[night] = classify.decide_pooled(predictions[night], exposures, model, camera, goal, rule)
-        else:
-            decisions[night] = classify.decide_exposures(predictions[night], exposures, rule)
+        decisions[night] = classify.decide_night(predictions[night], night_exposures[night], model, camera, goal, rule)
     verdicts = pd.concat(decisions.values())
     yield dg.Output(predictions, "night_predictions", metadata={"model": model.version})
     yield dg.Output(

@@ -1,0 +1,94 @@
+"""How many of the anomalies injected into good exposures the current models find."""
+
+from functools import partial
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets import classify, injection
+from badexp_assets.defs.describe import picture, preview, table_asset
+from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.resources import Progress, SurveyResource
+from badexp_assets.errors import InputError
+from badexp_assets.injection.entropy_cuts import EntropyCuts
+from badexp_assets.labels.taxonomy import GOOD
+from badexp_assets.night import build_machine
+from badexp_assets.review import CandidateParams
+
+
+@dg.asset(
+    **table_asset(
+        "injection_completeness",
+        "How complete the search is: anomalies of rising severity injected into good exposures of the test split, "
+        "through the whole chain from the reader to the decision, and the share that the classifier and the entropy "
+        "scores find, beside their false alarms on the same exposures as they are. Made on request only.",
+        "models",
+        {"pytorch", "scikitlearn", "parquet"},
+    ),
+    pool="pixels",
+)
+def injection_completeness(
+    context: dg.AssetExecutionContext,
+    survey: SurveyResource,
+    training_set: pd.DataFrame,
+    night_exposures: NightTables,
+    night_predictions: NightTables,
+    night_entropy_scores: NightTables,
+    entropy_reference: pd.DataFrame,
+    fitted_classifier: classify.Classifier,
+    progress: dg.ResourceParam[Progress],
+) -> dg.Output[pd.DataFrame]:
+    """Inject, read, score and count, one exposure at a time in a folder of the home."""
+    settings = survey.settings()
+    if settings.archive is None:
+        raise InputError("no archive given: set BADEXP_ARCHIVE or --archive to the root of the CP image tree")
+    params = settings.parameters("injection", injection.InjectionParams)
+    plan = injection.plan_injection(training_set, night_exposures.concatenated(), params)
+    context.log.info(str(plan))
+    machine = build_machine(settings)
+    fitted_classifier.check_fits(machine.embedder.backbone_id, machine.embedder.recipe_id)
+    good = set(training_set.loc[training_set["category"] == GOOD, "expnum"]) - set(plan.exposures["expnum"])
+    chain = injection.Chain(
+        machine,
+        survey.camera(),
+        fitted_classifier,
+        settings.parameters("decision", classify.DecisionParams),
+        settings.parameters("vote", classify.VoteRule),
+        entropy_reference,
+        EntropyCuts.of_good(
+            night_entropy_scores.concatenated(), good, settings.parameters("candidates", CandidateParams)
+        ),
+        night_exposures,
+        night_predictions,
+    )
+    with injection.scratch_folder(settings.home.injection) as work:
+        found = injection.measure_completeness(
+            plan, settings.archive, chain, work, partial(progress.report, context, str(plan))
+        )
+    for finding in found.findings:
+        context.log.warning(finding)
+    table = injection.completeness_table(
+        found.outcomes,
+        fitted_classifier.version,
+        str(entropy_reference["version"].iloc[0]) if len(entropy_reference) else None,
+        machine.embedder.backbone_id,
+        machine.embedder.recipe_id,
+        params.seed,
+    )
+    alarms = table[table["severity"] == 0]
+    return dg.Output(
+        table,
+        metadata={
+            "plan": str(plan),
+            "exposures": dg.MetadataValue.json(plan.exposures["expnum"].astype(int).tolist()),
+            "findings": dg.MetadataValue.json(list(found.findings)),
+            "false alarms": preview(alarms[["category", "method", "n", "n_found", "completeness", "low", "high"]], 40),
+            "cuts of the entropy scores": dg.MetadataValue.json(
+                {" ".join(key): round(cut, 3) for key, cut in sorted(chain.cuts.cuts.items())}
+            ),
+            **picture(injection.completeness_figure(table), "completeness"),
+        },
+    )
+
+
+ASSETS = [injection_completeness]

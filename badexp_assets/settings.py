@@ -41,6 +41,7 @@ SECTIONS = {  # and the class that each gives the options of
     "candidates": "badexp_assets.review:CandidateParams",
     "consensus": "badexp_assets.review:ConsensusRule",
     "clusters": "badexp_assets.classify:ClusterParams",
+    "explanations": "badexp_assets.explain:ExplanationParams",
 }
 
 
@@ -84,6 +85,11 @@ class Home:
     def search(self) -> Path:
         """SQLite file of the studies of the search for the pipeline."""
         return self.root / "search" / "pipeline.sqlite"
+
+    @property
+    def reports(self) -> Path:
+        """Pages for people to read."""
+        return self.root / "reports"
 
     @property
     def export(self) -> Path:

@@ -5,6 +5,7 @@ from badexp_assets.defs.assets import (
     clusters,
     entropy,
     evaluation,
+    explanations,
     export,
     fitting,
     labels,
@@ -25,5 +26,6 @@ ALL_ASSETS = [
     *entropy.ASSETS,
     *autoencoder.ASSETS,
     *review.ASSETS,
+    *explanations.ASSETS,
     *export.ASSETS,
 ]

@@ -18,12 +18,25 @@ ROOMS = [
     "entropy",
     "autoencoder",
     "night",
+    "explain",
+    "reports",
     "review",
     "export",
     "simulate",
     "tables",
 ]
-HEAVY = ["dagster", "torch", "sklearn", "matplotlib", "transformers", "galsim", "numba", "hdbscan", "openvino"]
+HEAVY = [
+    "dagster",
+    "torch",
+    "sklearn",
+    "matplotlib",
+    "transformers",
+    "galsim",
+    "numba",
+    "hdbscan",
+    "openvino",
+    "plotly",
+]
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -22,7 +22,7 @@ Key = tuple[int, int]
 MAP_ACROSS = 352  # px of each of the two pictures of a map, along the rows of the CCD
 MAX_MAP_BYTES = 60_000
 THUMBNAIL_ACROSS = 128
-HEAT_TOP = 3.0
+HEAT_TOP = 2.0
 """score at the upper end of the colours"""
 _HEAT_SHARE = 0.6
 _MARK = (90, 255, 120)

@@ -64,7 +64,7 @@ def make_patch_reference(
         "version": version,
         "backbone": backbone.id,
         "recipe": recipe,
-        "params": asdict(params),
+        "params": _options(params),
         "images": wanted,  # expnum, ccdnum, kept aside
         "findings": findings,
     }
@@ -74,8 +74,7 @@ def make_patch_reference(
 def _version(images: pd.DataFrame, files: dict[int, str], params: ExplanationParams, backbone: str, recipe: str) -> str:
     """Hash of what a reference is made from: good `images` (expnum, ccdnum) in order, their `files`, the options."""
     keys = [(int(e), int(c), files.get(int(e))) for e, c in zip(images["expnum"], images["ccdnum"], strict=True)]
-    options = {n: v for n, v in asdict(params).items() if n in ("patches_per_image", "bank_size", "seed")}
-    made_of = json.dumps([keys, options, backbone, recipe], sort_keys=True)
+    made_of = json.dumps([keys, _options(params), backbone, recipe], sort_keys=True)
     return hashlib.sha256(made_of.encode()).hexdigest()[:12]
 
 
@@ -88,3 +87,8 @@ def _ordered(images: pd.DataFrame) -> pd.DataFrame:
     n_aside = max(1, len(exposures) // _ASIDE)
     aside = images["expnum"].isin(exposures[-n_aside:])
     return images.assign(aside=aside).sort_values(["aside", "expnum", "ccdnum"]).reset_index(drop=True)
+
+
+def _options(params: ExplanationParams) -> dict[str, int]:
+    """Options that change the bank; n_good has already chosen the images."""
+    return {name: v for name, v in asdict(params).items() if name in ("patches_per_image", "bank_size", "seed")}

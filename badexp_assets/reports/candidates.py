@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from badexp_assets.explain.pictures import HEAT_TOP
 from badexp_assets.reports.focal_plane import colour_of, votes_svg
 from badexp_assets.reports.page import data_uri, write_page
 from badexp_assets.survey.cameras import Camera
@@ -53,6 +54,7 @@ def write_candidates_page(
         for row in candidates.sort_values("rank").to_dict("records")
     )
     values = {"cards": cards, "n_shown": len(candidates), "n_candidates": n_candidates, "colour_of": colour_of}
+    values |= {"heat_top": f"{HEAT_TOP:g}"}
     write_page("candidates.html.j2", path, values)
 
 

@@ -19,22 +19,25 @@ def colour_of(p_bad: float) -> str:
     return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in zip(low, high, strict=True))
 
 
-def votes_svg(camera: Camera, votes: Mapping[int, tuple[float, str]], width: int = 300) -> str:
-    """Return an SVG of all CCDs of the camera; `votes`: (P(bad), category) by CCDNUM. CCDs without one are pale.
+def votes_svg(camera: Camera, votes: Mapping[int, tuple[float, str]], size: int = 240) -> str:
+    """Return an SVG of the smallest part of the focal plane that holds `votes`: (P(bad), category) by CCDNUM.
 
-    Pointing at a CCD names it, its category and its P(bad).
+    At most `size` px high and a quarter wider. CCDs without a vote are pale. Pointing at a CCD names it, its category
+    and its P(bad).
     """
-    down, across = (n * camera.pixel_size for n in reversed(camera.ccd_shape))
-    left = max(c.y_mm for c in camera.ccds) + across / 2
-    top = min(c.x_mm for c in camera.ccds) - down / 2
-    total_across = left - min(c.y_mm for c in camera.ccds) + across / 2
-    total_down = max(c.x_mm for c in camera.ccds) + down / 2 - top
-    scale = width / total_across
+    down, across = (n * camera.pixel_size for n in camera.ccd_shape[::-1])
+    voted = [c for c in camera.ccds if c.ccdnum in votes] or list(camera.ccds)
+    left = max(c.y_mm for c in voted) + across / 2
+    top = min(c.x_mm for c in voted) - down / 2
+    total_across = left - min(c.y_mm for c in voted) + across / 2
+    total_down = max(c.x_mm for c in voted) + down / 2 - top
+    scale = min(1.25 * size / total_across, size / total_down)
     parts = [
-        f'<svg class="votes" role="img" width="{width}" height="{total_down * scale:.0f}" '
+        f'<svg class="votes" role="img" width="{total_across * scale:.0f}" height="{total_down * scale:.0f}" '
         f'viewBox="0 0 {total_across:.1f} {total_down:.1f}" xmlns="http://www.w3.org/2000/svg">'
     ]
-    for ccd in camera.ccds:
+    shown = [c for c in camera.ccds if left - total_across < c.y_mm < left and top < c.x_mm < top + total_down]
+    for ccd in shown:
         vote = votes.get(ccd.ccdnum)
         fill = _UNSEEN if vote is None else colour_of(vote[0])
         words = "not scored" if vote is None else f"{vote[1]}, P(bad) {vote[0]:.2f}"

@@ -45,7 +45,7 @@ def make_patch_reference(
             return PatchReference.load(stored / version)
         except ModelError:
             pass  # made again; the damaged folder is set aside when it is stored
-    wanted: list[tuple[int, int, int]] = _ordered(good).astype(int).to_numpy().tolist()
+    wanted: list[list[int]] = _ordered(good).astype(int).to_numpy().tolist()
     findings: list[str] = []
 
     def images() -> Iterator[tuple[bool, npt.NDArray[np.float32]]]:

@@ -23,7 +23,7 @@ _COLOURS = (
 def write_clusters_page(
     path: Path,
     table: pd.DataFrame,
-    previews: Callable[[Collection[int]], Iterable[tuple[str, pd.DataFrame]]],
+    previews: Callable[[Collection[str]], Iterable[tuple[str, pd.DataFrame]]],
     max_previews: int,
 ) -> int:
     """Write the page of `table` (embedding_clusters) to `path`, and `previews/<expnum>.jpg` beside it.

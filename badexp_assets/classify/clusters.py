@@ -26,7 +26,7 @@ class ClusterParams:
     min_cluster_size: int = 10
     n_components: int = 30
     perplexity: float = 30.0
-    n_images_3d: int = 2000
+    n_images_3d: int = 5000
     max_previews: int = 2000
     seed: int = 0
 

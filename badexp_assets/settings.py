@@ -43,6 +43,7 @@ SECTIONS = {  # and the class that each gives the options of
     "clusters": "badexp_assets.classify:ClusterParams",
     "comparison": "badexp_assets.comparison:ComparisonParams",
     "injection": "badexp_assets.injection:InjectionParams",
+    "explanations": "badexp_assets.explain:ExplanationParams",
 }
 
 
@@ -91,6 +92,11 @@ class Home:
     def injection(self) -> Path:
         """Where good exposures with injected anomalies lie while they are read."""
         return self.root / "injection"
+
+    @property
+    def reports(self) -> Path:
+        """Pages for people to read."""
+        return self.root / "reports"
 
     @property
     def export(self) -> Path:

@@ -32,6 +32,8 @@ def summary_lines(home: Home, skipped: Sequence[str] = (), notes: Sequence[str] 
     lines.append(f"CCD images  {len(ccds)} wanted, {failed} could not be read")
     candidates = load(home, "review_candidates")
     lines.append(f"candidates  {len(candidates)} exposures to review (badexp show review_candidates)")
+    if (page := home.reports / "candidates.html").exists():
+        lines.append(f"            and why: {page}")
     rejects = load(home, "reviewed_reject_list")
     lines.append(f"reject list {len(rejects)} entries: {home.export / FILES['bad_expid_file']}")
     lines.append(f"            the same as FITS: {home.export / FILES['exclude_table']}")

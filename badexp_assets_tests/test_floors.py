@@ -18,13 +18,26 @@ ROOMS = [
     "entropy",
     "autoencoder",
     "night",
+    "explain",
+    "reports",
     "review",
     "export",
     "injection",
     "simulate",
     "tables",
 ]
-HEAVY = ["dagster", "torch", "sklearn", "matplotlib", "transformers", "galsim", "numba", "hdbscan", "openvino"]
+HEAVY = [
+    "dagster",
+    "torch",
+    "sklearn",
+    "matplotlib",
+    "transformers",
+    "galsim",
+    "numba",
+    "hdbscan",
+    "openvino",
+    "plotly",
+]
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -54,6 +54,15 @@ class Classifier(ABC):
         One row each, in order: category, probability, p_bad, p_<category> of every category; more is welcome.
         """
 
+    @property
+    @abstractmethod
+    def metric(self) -> str:
+        """Name of the distance (one of `pipeline.METRICS`) between `positions`."""
+
+    @abstractmethod
+    def positions(self, vectors: np.ndarray) -> np.ndarray:
+        """Return where (n, dim) vectors lie in the space in which images are compared, (n, components) float32."""
+
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Store as a folder that appears whole; the same version there already is left as it is."""

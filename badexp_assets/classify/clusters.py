@@ -18,16 +18,21 @@ class ClusterParams:
     """Parameters of the map. The paper clusters `n_images` = 10,000 random images, clusters of 10 or more.
 
     `n_components`: PCA components for clusters and picture. `perplexity`: of t-SNE; lowered for few images.
+    `n_images_3d`: of the images, drawn at random, that get 3-D coordinates too, which take far longer; 0: none.
+    `max_previews`: exposures that the page shows on a click, at most.
     """
 
     n_images: int = 10_000
     min_cluster_size: int = 10
     n_components: int = 30
     perplexity: float = 30.0
+    n_images_3d: int = 5000
+    max_previews: int = 2000
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("n_images", 1), ("min_cluster_size", 2), ("n_components", 2), ("seed", 0)):
+        least_of = {"n_images": 1, "min_cluster_size": 2, "n_components": 2, "n_images_3d": 0, "max_previews": 0}
+        for name, least in (least_of | {"seed": 0}).items():
             if getattr(self, name) < least:
                 raise InputError(f"{name}: {getattr(self, name)} found; at least {least} allowed")
         if not 1 < self.perplexity < float("inf"):
@@ -43,8 +48,9 @@ def cluster_embeddings(
 
     `nights`: (night, night_embeddings table) pairs, read one after the other; about 2 `n_images` vectors are held at
     once. `labels`: expnum, ccdnum, category; images without one are `unlabelled`. The choice depends on the seed and
-    the set of images, not on their order. Coordinates are arbitrary up to turns and scale. Fewer images than
-    `min_cluster_size` are all in no cluster (-1); fewer than 5 have two principal components as coordinates.
+    the set of images, not on their order. Coordinates are arbitrary up to turns and scale; those in 3-D are NaN for
+    images that were not drawn for them. Fewer images than
+    `min_cluster_size` are all in no cluster (-1); fewer than 5 have principal components as coordinates.
     Raises InputError for missing columns, repeated images, mixed backbones or recipes, or non-finite vectors.
     """
     params = params or ClusterParams()
@@ -58,15 +64,19 @@ def cluster_embeddings(
         raise InputError(f"embeddings: {n_bad} of {len(vectors)} have non-finite values; embed them again")
     components = _components(vectors, params)
     result["cluster"] = _clusters(components, params)
-    result[["tsne_x", "tsne_y"]] = _coordinates(components, params)
+    result[["tsne_x", "tsne_y"]] = _coordinates(components, params, 2)
+    drawn = np.argsort(_priority(result, params.seed), kind="stable")[: params.n_images_3d]
+    places = np.full((len(result), 3), np.nan)
+    places[drawn] = _coordinates(components[drawn], params, 3)
+    result[["tsne3_x", "tsne3_y", "tsne3_z"]] = places
     if labels is None:
         result["category"] = UNLABELLED
     else:
         names = labels[["expnum", "ccdnum", "category"]]
         joined = result[["expnum", "ccdnum"]].merge(names, how="left", on=["expnum", "ccdnum"], validate="m:1")
         result["category"] = joined["category"].fillna(UNLABELLED).to_numpy(dtype=object)
-    types = {"expnum": "int64", "ccdnum": "int16", "cluster": "int32", "tsne_x": "float32", "tsne_y": "float32"}
-    return result.astype(types | {"night": "str", "category": "str"})
+    types = {"expnum": "int64", "ccdnum": "int16", "cluster": "int32", "night": "str", "category": "str"}
+    return result.astype(types | {c: "float32" for c in result.columns if c.startswith("tsne")})
 
 
 def cluster_figure(table: pd.DataFrame, title: str = "CCD embeddings, t-SNE") -> bytes:
@@ -117,13 +127,17 @@ def _clusters(components: np.ndarray, params: ClusterParams) -> np.ndarray:
     return np.asarray(model.fit_predict(components))
 
 
-def _coordinates(components: np.ndarray, params: ClusterParams) -> np.ndarray:
+def _coordinates(components: np.ndarray, params: ClusterParams, n: int) -> np.ndarray:
+    """Return (images, n) t-SNE coordinates."""
     if len(components) < 5 or not components.any():
-        return components[:, :2]
+        return np.pad(components[:, :n], ((0, 0), (0, max(0, n - components.shape[1]))))
+    if components.shape[1] < n:
+        components = np.pad(components, ((0, 0), (0, n - components.shape[1])))
     from sklearn.manifold import TSNE
 
     perplexity = min(params.perplexity, (len(components) - 1) / 3)
-    return TSNE(perplexity=perplexity, init="pca", random_state=params.seed).fit_transform(components)
+    model = TSNE(n_components=n, perplexity=perplexity, init="pca", random_state=params.seed)
+    return model.fit_transform(components)
 
 
 def _draw(nights: Iterable[tuple[str, pd.DataFrame]], params: ClusterParams) -> pd.DataFrame:

@@ -86,6 +86,15 @@ class FittedPipeline(Classifier):
             shares[start : start + _CHUNK] = vote_shares(rows, self.codes, self.votes, len(self.categories))
         return self._answers(shares)
 
+    @property
+    def metric(self) -> str:
+        """Distance between `positions`."""
+        return str(self.steps[-1].metric)
+
+    def positions(self, vectors: np.ndarray) -> np.ndarray:
+        """Return the (n, components) float32 that the nearest neighbours are sought in."""
+        return np.asarray(self.steps[:-1].transform(self._checked(vectors)), dtype=np.float32)
+
     def save(self, folder: Path) -> None:
         """Store the model as `folder` (one folder per model): `pipeline.skops` and `model_card.json`, all or nothing.
 

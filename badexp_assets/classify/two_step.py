@@ -97,6 +97,15 @@ class TwoStepClassifier(Classifier):
             novelty=novelty.astype(np.float32), abstain=novelty >= float(self.card["params"]["max_novelty"])
         )
 
+    @property
+    def metric(self) -> str:
+        """Distance between `positions`."""
+        return "euclidean"
+
+    def positions(self, vectors: Array) -> Array:
+        """Return the (n, n_bad) principal components that step 1 sees, float32."""
+        return self.space.transform(self._checked(vectors))[:, : self.n_bad]
+
     def _shares(
         self, vectors: Array, features: pd.DataFrame | None, groups: npt.NDArray[np.int64]
     ) -> tuple[Array, Array]:

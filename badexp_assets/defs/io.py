@@ -40,6 +40,16 @@ class NightTables(Mapping[str, pd.DataFrame]):
         filled = [table for table in self.values() if len(table)]
         return pd.concat(filled, ignore_index=True) if filled else empty_table(SCHEMAS[self._asset])
 
+    def of_nights(self, nights: Collection[str]) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Give (night, table) of those of `nights` that are stored, each read when asked for."""
+        return ((night, self[night]) for night in self if night in nights)
+
+    def of_exposures(self, nights: Collection[str], expnums: Collection[int]) -> pd.DataFrame:
+        """Rows of `expnums` in those of `nights` that are stored, read one after the other."""
+        of_night = (table[table["expnum"].isin(expnums)] for _, table in self.of_nights(nights))
+        filled = [rows for rows in of_night if len(rows)]
+        return pd.concat(filled, ignore_index=True) if filled else empty_table(SCHEMAS[self._asset])
+
 
 class ParquetIOManager(dg.ConfigurableIOManager):
     """Stores tables under `<home>/tables`, checked against the schema of their asset, each written atomically.

@@ -44,7 +44,9 @@ NEW_NIGHT = dg.define_asset_job(
     description="Read a night and score it with the current models.",
 )
 LIST_CANDIDATES = dg.define_asset_job(
-    "list_candidates", dg.AssetSelection.assets("review_candidates"), description="Rank what any method flags."
+    "list_candidates",
+    dg.AssetSelection.assets("review_candidates", "patch_reference", "candidate_explanations"),
+    description="Rank what any method flags, and explain it on a page.",
 )
 COMPARE_METHODS = dg.define_asset_job(
     "compare_methods",

@@ -154,10 +154,11 @@ class Runner:
             outcome.notes.append("candidates use predictions that an earlier run left in this home")
         self._each_night(jobs.SCORE_NIGHT, "scoring", outcome, scores)
         self.say("candidates and reject list")
-        self.execute(jobs.LIST_CANDIDATES)
+        self.execute(jobs.LIST_CANDIDATES, assets=["review_candidates"])
         self.execute(jobs.PUBLISH_REJECTS)
         if "night_predictions" in scores:
             self._fit(outcome, "comparison of methods", jobs.COMPARE_METHODS)
+        self._fit(outcome, "explanations", jobs.LIST_CANDIDATES, "patch_reference", "candidate_explanations")
 
     def _fit_classifier(self, outcome: Outcome) -> bool:
         if not self.settings.parameters("search", SearchParams).use_best:

@@ -138,13 +138,7 @@ class FocalPlane:
         return sky, noise or 1.0
 
     def _tile_picture(self, tile: npt.NDArray[np.float32], grey: tuple[float, float]) -> Image.Image:
-        sky, noise = grey
-        low, high = np.arcsinh(_DARKEST / _SOFTENING), np.arcsinh(_BRIGHTEST / _SOFTENING)
-        stretched = (np.arcsinh((tile - sky) / noise / _SOFTENING) - low) / (high - low)
-        levels = np.round(np.clip(np.nan_to_num(stretched, nan=0.0), 0, 1) * (_LEVELS - 1)) * _STEP
-        rgb = np.repeat(levels.astype(np.uint8)[:, :, None], 3, axis=2)
-        rgb[~np.isfinite(tile)] = _FAILED
-        return Image.fromarray(rgb).resize((self.slot[1], self.slot[0]), Image.Resampling.NEAREST)
+        return Image.fromarray(grey_levels(tile, *grey)).resize((self.slot[1], self.slot[0]), Image.Resampling.NEAREST)
 
     def _box(self, ccd: Ccd) -> tuple[int, int, int, int]:
         down, across = self.slot
@@ -159,6 +153,16 @@ class FocalPlane:
         font = ImageFont.load_default(size)
         for box, name in names:
             draw.text((box[0] + 3, box[1] + 1), name, fill=_TEXT, font=font, stroke_width=1, stroke_fill=_BACKGROUND)
+
+
+def grey_levels(tile: npt.NDArray[np.float32], sky: float, noise: float) -> npt.NDArray[np.uint8]:
+    """Return the (rows, columns, 3) uint8 colours of a tile with this sky and scatter; dark red where it is NaN."""
+    low, high = np.arcsinh(_DARKEST / _SOFTENING), np.arcsinh(_BRIGHTEST / _SOFTENING)
+    stretched = (np.arcsinh((tile - sky) / noise / _SOFTENING) - low) / (high - low)
+    levels = np.round(np.clip(np.nan_to_num(stretched, nan=0.0), 0, 1) * (_LEVELS - 1)) * _STEP
+    rgb = np.repeat(levels.astype(np.uint8)[:, :, None], 3, axis=2)
+    rgb[~np.isfinite(tile)] = _FAILED
+    return rgb
 
 
 def bin_image(

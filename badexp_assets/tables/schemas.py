@@ -332,6 +332,10 @@ SCHEMAS: dict[str, TableSchema] = {
                 _c("cluster", "int32", "HDBSCAN cluster; -1: none"),
                 _c("tsne_x", "float32", "t-SNE coordinate"),
                 _c("tsne_y", "float32", "t-SNE coordinate"),
+                *(
+                    _c(f"tsne3_{axis}", "float32", "3-D t-SNE coordinate; null: not drawn for it", nullable=True)
+                    for axis in "xyz"
+                ),
                 _c("category", "string", "label, or `unlabelled`"),
             ),
             ("expnum", "ccdnum"),
@@ -458,6 +462,43 @@ SCHEMAS: dict[str, TableSchema] = {
                 _c("z_mse", "float64", "autoencoder error, robust z in the band", nullable=True),
             ),
             ("expnum",),
+        ),
+        TableSchema(
+            "candidate_explanations",
+            "a CCD of a candidate, of its worst ones",
+            (
+                _c("rank", "int64", "rank of the exposure in review_candidates"),
+                EXPNUM,
+                CCDNUM,
+                NIGHT,
+                _c("place", "int16", "1: the worst CCD of the exposure, the one that is mapped"),
+                _c("category", "string", "most probable category; null without a classifier", nullable=True),
+                _c("p_bad", "float32", "P(bad) of the CCD; null without a classifier", nullable=True),
+                _c(
+                    "kl",
+                    "float64",
+                    "where there is no p_bad: KL divergence of its background gradients from the reference, nats",
+                    nullable=True,
+                ),
+                _c(
+                    "examples",
+                    "string",
+                    "nearest labelled CCDs, nearest first: JSON list of expnum, ccdnum, category, distance",
+                ),
+                _c(
+                    "anomaly",
+                    "float32",
+                    "distance of its worst patch from good ones; 1: as the worst patch of a typical good image",
+                    nullable=True,
+                ),
+                _c("anomaly_x", "int32", "column of that patch's centre, px from 0", nullable=True),
+                _c("anomaly_y", "int32", "row of that patch's centre, px from 0", nullable=True),
+                _c("map_png", "binary", "the CCD, and beside it the map of its patches, PNG", nullable=True),
+                _c("reason", "string", "why something is missing", nullable=True),
+                _c("model", "string", "version of the classifier; null without one", nullable=True),
+                _c("reference", "string", "version of patch_reference"),
+            ),
+            ("expnum", "ccdnum"),
         ),
         TableSchema(
             "review_verdicts",

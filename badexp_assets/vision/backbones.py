@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.vision.efficientnet import EfficientNetLite0
-from badexp_assets.vision.engines import Engine, choose_precision, find_devices, make_engine
+from badexp_assets.vision.engines import Engine, choose_precision, find_devices, make_engine, make_patch_engine
 from badexp_assets.vision.state_dicts import load_strictly, read_tensors, weights_hash
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Backbone:
 
     `tensors` is a hash of its weights, whichever file they came from. `mean` and `std` are the normalisation (per
     channel, of values in [0, 1]) that its training used; `patch` is what the sides of an image must be multiples of
-    (DINOv2), or the total stride (EfficientNet). `engine` runs `model`.
+    (DINOv2), or the total stride (EfficientNet). `engine` runs `model` on `devices`.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Backbone:
     precision: str
     model: nn.Module
     engine: Engine
+    devices: tuple[torch.device, ...] = (torch.device("cpu"),)
 
     @property
     def id(self) -> str:
@@ -80,6 +82,30 @@ class Backbone:
         DINOv2: the normalised CLS token, as the official model returns it. EfficientNet: the global average of the
         head's channels. An image with a non-finite pixel gives NaN. Raises InputError for another shape or type.
         """
+        images = self._checked(images)
+        if not len(images):
+            return torch.empty((0, self.dim))
+        vectors = self.engine(images)
+        vectors[~torch.isfinite(images.flatten(1).sum(1))] = torch.nan  # ReLU6 would make numbers of them
+        return vectors
+
+    def patches(self, images: Tensor) -> Tensor:
+        """Return (B, dim, h, w) float32 features on the CPU of the patches of images as `embed` takes them.
+
+        DINOv2: the normalised patch tokens, h = H / patch. EfficientNet: the head's channels, whose mean over the
+        patches is the embedding, h = H / patch rounded up; what a patch sees is wider than itself. Meant for a few
+        images: PyTorch on the first device. An image with a non-finite pixel gives NaN. Raises what `embed` raises.
+        """
+        images = self._checked(images)
+        found = self._patch_engine(images)
+        found[~torch.isfinite(images.flatten(1).sum(1))] = torch.nan
+        return found
+
+    @cached_property
+    def _patch_engine(self) -> Engine:
+        return make_patch_engine(self.model, self.devices, self.precision)
+
+    def _checked(self, images: Tensor) -> Tensor:
         images = torch.as_tensor(images)
         if images.ndim != 4 or images.shape[1] != 3 or images.dtype != torch.float32:
             raise InputError(
@@ -90,11 +116,7 @@ class Backbone:
             raise InputError(f"images: {rows} x {columns} px found; at least {self.patch} px a side allowed")
         if self.name.startswith("dinov2") and (rows % self.patch or columns % self.patch):
             raise InputError(f"images: {rows} x {columns} px found; multiples of {self.patch} allowed for {self.name}")
-        if not len(images):
-            return torch.empty((0, self.dim))
-        vectors = self.engine(images)
-        vectors[~torch.isfinite(images.flatten(1).sum(1))] = torch.nan  # ReLU6 would make numbers of them
-        return vectors
+        return images
 
 
 def load_backbone(
@@ -128,6 +150,7 @@ def load_backbone(
         precision=precision,
         model=model,
         engine=make_engine(model, devices, precision),
+        devices=tuple(devices),
     )
 
 

@@ -65,6 +65,17 @@ class ClsToken(nn.Module):
             tokens = layer(tokens)
         return network.layernorm(_cls_of_layer(last, tokens))[:, 0]
 
+    def patches(self, x: Tensor) -> Tensor:
+        """Return the patch tokens after the last layer norm: (B, dim, H / patch, W / patch)."""
+        network: Any = self.network
+        tokens = network.embeddings(x)
+        for layer in network.encoder.layer:
+            tokens = layer(tokens)
+        before = 1 + network.config.num_register_tokens  # CLS and register tokens come first
+        size = network.config.patch_size
+        grid = (x.shape[2] // size, x.shape[3] // size)
+        return network.layernorm(tokens)[:, before:].transpose(1, 2).unflatten(2, grid)
+
     def _position_embeddings(self, tokens: Tensor, rows: int, columns: int) -> Tensor:
         size = (int(rows), int(columns), tokens.device)
         if self._positions is None or self._positions[0] != size:

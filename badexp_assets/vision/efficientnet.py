@@ -82,10 +82,14 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the (B, 1280) global average of the head's channels for (B, 3, H, W) normalised images."""
+        return self.patches(x).mean((2, 3))
+
+    def patches(self, x: Tensor) -> Tensor:
+        """Return the head's channels before they are averaged: (B, 1280, ceil(H / 32), ceil(W / 32))."""
         x = F.relu6(self._bn0(self._conv_stem(x)), inplace=True)
         for block in self._blocks:
             x = block(x)
-        return F.relu6(self._bn1(self._conv_head(x)), inplace=True).mean((2, 3))
+        return F.relu6(self._bn1(self._conv_head(x)), inplace=True)
 
     def classify(self, x: Tensor) -> Tensor:
         """Return the (B, 1000) ImageNet logits; used to check that weights and normalisation belong together."""

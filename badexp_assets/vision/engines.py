@@ -6,7 +6,7 @@ import copy
 import importlib.util
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,10 @@ _CPU_PIXELS = 512 * 256
 
 
 class Engine(Protocol):
-    """Turns float32 images (B, 3, H, W) on the CPU into float32 vectors (B, dim) there, image by image."""
+    """Turns float32 images (B, 3, H, W) on the CPU into float32 vectors (B, dim) there, image by image.
+
+    That of `make_patch_engine` gives (B, dim, rows, columns).
+    """
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the vectors, in the order of the images."""
@@ -114,6 +117,29 @@ class TorchEngine:
         piece = piece.to(self.device, non_blocking=True, memory_format=torch.channels_last)
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
             return self.model(piece).float()
+
+
+class PatchFeatures(nn.Module):
+    """The `patches` of a backbone's network as a module, so that an engine can run them."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, dim, rows, columns) of (B, 3, H, W)."""
+        network: Any = self.network
+        return network.patches(x)
+
+
+def make_patch_engine(model: nn.Module, devices: Sequence[torch.device], precision: str) -> Engine:
+    """Return what gives the patch features of `model` (on the CPU): PyTorch on the first of `devices`.
+
+    A few images are all that goes through it, so nothing is compiled.
+    """
+    device = devices[0]
+    network = model if device.type == "cpu" else copy.deepcopy(model)
+    return TorchEngine(PatchFeatures(network), device, precision)
 
 
 class DeviceGroup:

@@ -101,6 +101,17 @@ def test_planted_groups_are_found_as_clusters_and_lie_apart_in_the_picture() -> 
     assert np.linalg.norm(centres.diff().dropna(), axis=1).min() > 2 * spread
 
 
+def test_as_many_images_as_asked_for_have_coordinates_in_3d_and_neighbours_there_are_of_one_group() -> None:
+    axes = ["tsne3_x", "tsne3_y", "tsne3_z"]
+    table = cluster_embeddings(by_night(embeddings(90)), params=ClusterParams(n_images_3d=60, perplexity=8))
+    assert table[axes].notna().all(axis=1).sum() == table[axes].notna().any(axis=1).sum() == 60
+    found = table.dropna()
+    places, group = found[axes].to_numpy(), found["ccdnum"].to_numpy()
+    distances = np.linalg.norm(places[:, None] - places, axis=2)
+    np.fill_diagonal(distances, np.inf)
+    assert (group[distances.argmin(axis=1)] == group).mean() > 0.8  # a third by chance; t-SNE of few points strays
+
+
 def test_the_map_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
     rows = embeddings(60)
     params = ClusterParams(n_images=40)
@@ -124,7 +135,7 @@ def test_labels_name_their_images_and_the_rest_is_unlabelled() -> None:
 def test_few_images_have_finite_coordinates_and_fit_the_schema(n: int) -> None:
     table = cluster_embeddings(by_night(embeddings(n)))
     assert to_arrow(table, SCHEMAS["embedding_clusters"]).num_rows == n
-    assert np.isfinite(table[["tsne_x", "tsne_y"]]).all(axis=None)
+    assert np.isfinite(table[["tsne_x", "tsne_y", "tsne3_x", "tsne3_y", "tsne3_z"]]).all(axis=None)
     if n < 10:
         assert (table["cluster"] == -1).all()
     picture(cluster_figure(table))

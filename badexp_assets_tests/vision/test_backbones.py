@@ -47,6 +47,38 @@ def test_dinov2_patch_tokens_agree_with_the_official_code(tiny: Path) -> None:
     assert np.abs(tokens[:, 5:].mean(1).numpy() - expected["patch_mean_2"]).max() <= 1e-5
 
 
+def test_patches_of_dinov2_are_the_patch_tokens_of_the_official_code_row_by_row(tiny: Path) -> None:
+    expected = np.load(tiny.parent / "expected.npz")
+    backbone = load_backbone("dinov2_vits14_reg", tiny)
+    found = backbone.patches(images(1, 294, 588, 102))
+    assert found.shape == (1, backbone.dim, 21, 42)
+    assert np.abs(found.mean((2, 3)).numpy() - expected["patch_mean_2"]).max() <= 1e-5
+    picture = torch.zeros(1, 3, 56, 84)
+    other = picture.clone()
+    other[..., 14:28, 56:70] = 3.0  # the patch in row 1, column 4
+    moved = (backbone.patches(other) - backbone.patches(picture)).norm(dim=1)[0]
+    assert moved.flatten().argmax() == 1 * 6 + 4
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(96, 64), (70, 130)])
+def test_the_mean_of_the_patches_of_efficientnet_is_its_embedding(lite: Backbone, rows: int, columns: int) -> None:
+    batch = images(2, rows, columns)
+    found = lite.patches(batch)
+    assert found.shape == (2, 1280, -(-rows // 32), -(-columns // 32))
+    assert found.dtype == torch.float32
+    assert torch.allclose(found.mean((2, 3)), lite.embed(batch), atol=1e-4)
+
+
+def test_patches_refuse_what_embed_refuses_and_mark_images_with_non_finite_pixels(lite: Backbone, tiny: Path) -> None:
+    with pytest.raises(InputError, match="multiples of 14"):
+        load_backbone("dinov2_vits14_reg", tiny).patches(images(1, 30, 28))
+    batch = images(2, 64, 64)
+    batch[1, 0, 3, 3] = torch.inf
+    found = lite.patches(batch)
+    assert found[0].isfinite().all()
+    assert found[1].isnan().all()
+
+
 def published_name(name: str) -> str:
     """The name in Meta's Hugging Face files of a tensor of the installed transformers."""
     for letter, word in (("q", "query"), ("k", "key"), ("v", "value")):

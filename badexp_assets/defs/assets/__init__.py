@@ -7,6 +7,7 @@ from badexp_assets.defs.assets import (
     completeness,
     entropy,
     evaluation,
+    explanations,
     export,
     fitting,
     labels,
@@ -29,5 +30,6 @@ ALL_ASSETS = [
     *completeness.ASSETS,
     *review.ASSETS,
     *comparison.ASSETS,
+    *explanations.ASSETS,
     *export.ASSETS,
 ]

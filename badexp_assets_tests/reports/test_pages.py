@@ -1,0 +1,184 @@
+"""The pages, looked at in a real browser where there is one; they ask for nothing from outside."""
+
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from badexp_assets.reports import small_previews, write_candidates_page, write_clusters_page
+from badexp_assets.reports.focal_plane import colour_of, votes_svg
+from badexp_assets.survey import load_camera
+
+NIGHT = "2018-03-10"
+OPTIONS = ["--headless", "--no-sandbox", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+WEBGL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
+
+def png(shade: int, size: tuple[int, int] = (800, 600)) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", size, (shade, shade, shade)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def nights(expnums: list[int]) -> list[tuple[str, pd.DataFrame]]:
+    return [(NIGHT, pd.DataFrame({"expnum": expnums, "png": [png(e % 200) for e in expnums]}))]
+
+
+@pytest.fixture(scope="module")
+def tab() -> Iterator:
+    """A tab of a headless Chromium in which a request to anything but a file, or an error of a page, fails the test."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.skip(f"no browser to look at the pages with: none of {', '.join(names)} is on PATH")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=OPTIONS + WEBGL)
+        opened = browser.new_page(viewport={"width": 1300, "height": 1000})
+        opened.set_default_timeout(60_000)
+        opened.troubles = []
+        opened.on("request", lambda r: r.url.startswith(("file:", "data:", "blob:")) or opened.troubles.append(r.url))
+        opened.on("pageerror", lambda error: opened.troubles.append(str(error)))
+        yield opened
+        assert opened.troubles == []
+        browser.close()
+
+
+def map_table() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"expnum": np.repeat(np.arange(1, 13), 5), "ccdnum": np.tile(np.arange(1, 6), 12)})
+    table = table.assign(night=NIGHT, cluster=np.repeat([0, 1, -1], 20))
+    table["category"] = np.repeat(["psf", "</script><b>", "unlabelled"], 20)
+    table[["tsne_x", "tsne_y", "tsne3_x", "tsne3_y", "tsne3_z"]] = rng.normal(size=(60, 5)).astype(np.float32)
+    table.loc[50:, ["tsne3_x", "tsne3_y", "tsne3_z"]] = np.nan
+    return table
+
+
+@pytest.fixture(scope="module")
+def clusters_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pages") / "reports" / "embedding_clusters.html"
+    table = map_table()
+    assert write_clusters_page(path, table, lambda _: nights(list(range(1, 13))), max_previews=10) == 10
+    return path
+
+
+def test_previews_beside_the_page_are_bounded_and_labelled_exposures_come_first(clusters_page: Path) -> None:
+    written = sorted(int(p.stem) for p in (clusters_page.parent / "previews").iterdir())
+    assert written == list(range(1, 11))
+    with Image.open(clusters_page.parent / "previews" / "3.jpg") as picture:
+        assert picture.size == (400, 300)
+    text = clusters_page.read_text(encoding="utf-8")
+    assert "10 of their 12 exposures have a preview" in text
+    assert "The 3-D view shows 50 of them" in text
+
+
+def test_exposures_that_are_not_asked_for_or_have_no_preview_give_none() -> None:
+    assert [e for e, _ in small_previews(nights([1, 2, 3]), {2, 9})] == [2]
+
+
+@pytest.mark.slow
+def test_a_click_on_a_point_shows_the_preview_of_its_exposure(tab, clusters_page: Path) -> None:
+    tab.goto(clusters_page.as_uri())
+    tab.wait_for_selector("#map .scatterlayer .trace")
+    names = tab.eval_on_selector_all(".legendtext", "found => found.map(n => n.textContent)")
+    assert names[0] == "unlabelled (20)"
+    assert "psf (20)" in names
+    place = tab.evaluate(
+        """() => { const m = document.getElementById('map'), l = m._fullLayout, b = m.getBoundingClientRect();
+                   const i = points.expnum.indexOf(3);
+                   return [b.x + l.xaxis._offset + l.xaxis.d2p(points.x[i]),
+                           b.y + l.yaxis._offset + l.yaxis.d2p(points.y[i])]; }"""
+    )
+    tab.mouse.move(*place)
+    tab.wait_for_selector(".hoverlayer .hovertext")
+    shown = tab.text_content(".hoverlayer .hovertext")
+    tab.mouse.click(*place)
+    tab.wait_for_selector("#detail img")
+    expnum = tab.inner_text("#detail h2").removeprefix("Exposure ")
+    assert expnum in shown
+    tab.wait_for_function("document.querySelector('#detail img').naturalHeight === 300")
+    assert tab.get_attribute("#detail img", "src") == f"previews/{expnum}.jpg"
+    assert "label" in tab.inner_text("#detail table")
+
+
+@pytest.mark.slow
+def test_the_map_is_coloured_by_cluster_and_turned_in_3d_and_the_legend_hides_a_group(tab, clusters_page: Path) -> None:
+    tab.goto(clusters_page.as_uri())
+    tab.check("input[value=cluster]")
+    names = "document.getElementById('map').data.map(t => t.name)"
+    assert tab.evaluate(names) == ["no cluster (20)", "cluster 0 (20)", "cluster 1 (20)"]
+    tab.locator(".legendtoggle").nth(1).click()
+    tab.wait_for_function("document.getElementById('map').data[1].visible === 'legendonly'")
+    tab.check("input[value='3']")
+    tab.wait_for_selector("#map canvas")
+    assert tab.evaluate(names) == ["no cluster (10)", "cluster 0 (20)", "cluster 1 (20)"]
+    assert tab.evaluate("document.getElementById('map').data.every(t => t.type === 'scatter3d')")
+
+
+@pytest.fixture
+def candidates_page(tmp_path: Path) -> Path:
+    candidates = pd.DataFrame({"rank": [2, 1], "expnum": [8, 7], "night": NIGHT, "filter": "r", "category": "psf"})
+    candidates = candidates.assign(
+        why="z < 3 & more", p_bad=[np.nan, 0.8], z_source=1.0, z_background=np.nan, z_mse=2.0
+    )
+    example = [{"expnum": 3, "ccdnum": 1, "category": "good", "distance": 1.25}]
+    explanations = pd.DataFrame(
+        {
+            "expnum": [7, 7, 8],
+            "ccdnum": [21, 28, 21],
+            "place": [1, 2, 1],
+            "category": ["psf", "psf", None],
+            "p_bad": [0.9, 0.8, np.nan],
+            "examples": [json.dumps(example), json.dumps(example), "[]"],
+            "anomaly": [1.5, np.nan, np.nan],
+            "anomaly_x": [10, None, None],
+            "anomaly_y": [20, None, None],
+            "map_png": [png(9, (80, 20)), None, None],
+            "reason": [None, None, "no map: file.fits.fz[S10]: can't be decompressed"],
+        }
+    ).astype({"anomaly_x": "Int32", "anomaly_y": "Int32"})
+    votes = pd.DataFrame({"expnum": 7, "ccdnum": [21, 28], "category": ["psf", "good"], "p_bad": [0.9, 0.1]})
+    path = tmp_path / "candidates.html"
+    previews, thumbnails = {7: png(5, (40, 30))}, {(3, 1): png(7, (128, 64))}
+    write_candidates_page(path, candidates, explanations, votes, previews, thumbnails, load_camera(), 5)
+    return path
+
+
+def test_the_page_of_candidates_says_all_it_knows_and_what_is_missing(candidates_page: Path) -> None:
+    text = candidates_page.read_text(encoding="utf-8")
+    assert "2 of 5 exposures" in text
+    assert text.index("Exposure 7") < text.index("Exposure 8")
+    assert "z &lt; 3 &amp; more" in text
+    assert "around column\n10, row 20" in text
+    assert "no map: file.fits.fz[S10]: can&#39;t be decompressed" in text
+    assert text.count("no preview") == 1
+    assert text.count("no classifier") == 1
+    assert text.count('<img alt="good"') == 1  # of the worst CCD; the other's examples are words
+    assert "nan" not in text.lower().replace("nance", "")
+
+
+@pytest.mark.slow
+def test_every_picture_of_the_page_of_candidates_is_shown(tab, candidates_page: Path) -> None:
+    tab.goto(candidates_page.as_uri())
+    sizes = tab.eval_on_selector_all("img", "found => found.map(p => p.naturalWidth)")
+    assert sorted(sizes) == [40, 80, 128]
+    assert tab.locator("svg.votes rect title").first.text_content()
+
+
+def test_votes_are_drawn_in_the_smallest_part_of_the_focal_plane_that_holds_them() -> None:
+    camera = load_camera()
+    one = votes_svg(camera, {28: (0.9, "psf")})
+    assert one.count("<rect") == 1
+    assert "psf, P(bad) 0.90" in one
+    assert colour_of(0.9) in one
+    assert votes_svg(camera, {c.ccdnum: (0.5, "good") for c in camera.ccds}).count("<rect") == len(camera.ccds)
+
+
+def test_colours_go_from_blue_over_grey_to_orange() -> None:
+    assert [colour_of(p) for p in (-1, 0, 0.5, 1, 2)] == ["#2e6fb5", "#2e6fb5", "#dedede", "#d55e00", "#d55e00"]

@@ -180,11 +180,11 @@ def fitted_classifier(
         judge,
         settings.parameters("promotion", classify.PromotionParams),
     )
-    if decided.promoted:
-        models.promote_model(place, fitted.version, decided.reason)
-    else:
+    if not decided.promoted:
         models.note_model(place, fitted.version, decided.reason)
         context.log.error(decided.reason)
+    elif models.current_version(place) != fitted.version:  # else the note says already why it is the current one
+        models.promote_model(place, fitted.version, decided.reason)
     yield shown("fitted_classifier", PROMOTED, decided.check())
 
 

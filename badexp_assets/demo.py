@@ -156,7 +156,7 @@ def _next_lines(home: Home) -> list[str]:
         f"open the UI:       make ui BADEXP_HOME={_short(home.root)}   (or: {badexp} ui {there})",
         f"read the list:     {badexp} show reviewed_reject_list {there}",
         f"read the scores:   {badexp} show night_exposure_predictions {there} --format csv",
-        f"the report:        {badexp} show classification_report {there}",
+        f"the report:        {_short(home.report)}   (or: {badexp} show classification_report {there})",
     ]
 
 

@@ -1,12 +1,19 @@
-"""Fitted models as folders: one per version, never overwritten, and a pointer to the current one."""
+"""Fitted models as folders: one per version, never overwritten; beside them what is known of each, and the current one.
+
+`<place>/<version>/` is the model, `<place>/<version>.json` its class, when it was stored and what was decided about it,
+`<place>/current.json` the version in use.
+"""
 
 from __future__ import annotations
 
 import importlib
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
+
+import pandas as pd
 
 from badexp_assets.errors import ModelError
 from badexp_assets.tables.parquet import atomic_path
@@ -30,7 +37,7 @@ class Model(Protocol):
 
 
 def store_model(model: Model, place: Path) -> Path:
-    """Save `model` as `<place>/<version>` unless that is there, make it current, and return its folder.
+    """Save `model` as `<place>/<version>` unless that is there, and return its folder. The current model stays so.
 
     A folder of that version which does not load (damaged, or of an older layout) is set aside, not overwritten.
     """
@@ -39,10 +46,43 @@ def store_model(model: Model, place: Path) -> Path:
         folder.rename(place / f"{model.version}.damaged-{time.time_ns()}")
     if not folder.exists():
         model.save(folder)
-    pointer = {"version": model.version, "class": f"{type(model).__module__}:{type(model).__qualname__}"}
-    with atomic_path(place / _POINTER) as path:
-        path.write_text(json.dumps(pointer, indent=1), encoding="utf-8")
+    if not _slip(place, model.version).exists():
+        kind = f"{type(model).__module__}:{type(model).__qualname__}"
+        _write(_slip(place, model.version), {"version": model.version, "class": kind, "stored": _now(), "note": ""})
     return folder
+
+
+def promote_model(place: Path, version: str, note: str) -> None:
+    """Make the stored `version` the current one; `note` says why. Raises ModelError for none, or a damaged one."""
+    slip = _read(_slip(place, version)) if _slip(place, version).exists() else None
+    if slip is None or not (place / version).is_dir():
+        known = ", ".join(v["version"] for v in _slips(place)) or "none"
+        raise ModelError(f"{place}: no model of version {version!r} is stored; stored: {known}")
+    _load(place, slip)
+    note_model(place, version, note)
+    _write(place / _POINTER, {"version": slip["version"], "class": slip["class"]})
+
+
+def note_model(place: Path, version: str, note: str) -> None:
+    """Keep with a stored version what was decided about it, and why."""
+    _write(_slip(place, version), _read(_slip(place, version)) | {"note": note, "noted": _now()})
+
+
+def list_models(place: Path) -> pd.DataFrame:
+    """Return version, stored, current, noted, note of the stored models of `place`, the newest last.
+
+    stored, noted: when it was stored and when `note` was made, UTC.
+    """
+    current = current_version(place)
+    slips = sorted(_slips(place), key=lambda slip: (slip["stored"], slip["version"]))
+    table = pd.DataFrame(slips, columns=["version", "stored", "noted", "note"])
+    table.insert(2, "current", table["version"] == current)
+    return table
+
+
+def current_version(place: Path) -> str | None:
+    """Version of the current model of `place`, None when there is none. Raises ModelError for a damaged pointer."""
+    return _read(place / _POINTER)["version"] if (place / _POINTER).exists() else None
 
 
 def current_folder(place: Path) -> Path:
@@ -52,11 +92,14 @@ def current_folder(place: Path) -> Path:
 
 def load_current(place: Path) -> Any:
     """Load the current model of `place`. Raises ModelError when there is none or it is damaged."""
-    pointer = _pointer(place)
-    module, _, name = pointer["class"].partition(":")
+    return _load(place, _pointer(place))
+
+
+def _load(place: Path, entry: dict[str, str]) -> Any:
+    module, _, name = entry["class"].partition(":")
     if not module.startswith("badexp_assets."):
-        raise ModelError(f"{place / _POINTER}: class {pointer['class']!r} is not one of badexp_assets")
-    return getattr(importlib.import_module(module), name).load(place / pointer["version"])
+        raise ModelError(f"{place / _POINTER}: class {entry['class']!r} is not one of badexp_assets")
+    return getattr(importlib.import_module(module), name).load(place / entry["version"])
 
 
 def _loads(model: Model, folder: Path) -> bool:
@@ -68,11 +111,36 @@ def _loads(model: Model, folder: Path) -> bool:
 
 
 def _pointer(place: Path) -> dict[str, str]:
-    path = place / _POINTER
-    if not path.exists():
+    if not (place / _POINTER).exists():
         raise ModelError(f"{place}: no fitted model yet; materialise its asset first")
+    return _read(place / _POINTER)
+
+
+def _slip(place: Path, version: str) -> Path:
+    return place / f"{version}.json"
+
+
+def _slips(place: Path) -> list[dict[str, str]]:
+    return [_read(path) for path in sorted(place.glob("*.json")) if path.name != _POINTER]
+
+
+def _write(path: Path, entry: dict[str, str]) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(entry, indent=1), encoding="utf-8")
+
+
+def _read(path: Path) -> dict[str, str]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return {"version": str(found["version"]), "class": str(found["class"])}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path}: damaged pointer to the current model ({error})") from error
+        return (
+            {"stored": "", "noted": "", "note": ""}
+            | {k: str(v) for k, v in found.items()}
+            | {k: str(found[k]) for k in ("version", "class")}
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        what = "pointer to the current model" if path.name == _POINTER else "record of a stored model"
+        raise ModelError(f"{path}: damaged {what} ({error})") from error
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -34,6 +34,8 @@ SECTIONS = {  # and the class that each gives the options of
     "pipeline": "badexp_assets.classify:PipelineParams",
     "classifier": "badexp_assets.classify:ClassifierParams",
     "decision": "badexp_assets.classify:DecisionParams",
+    "promotion": "badexp_assets.classify:PromotionParams",
+    "report": "badexp_assets.classify:ReportParams",
     "search": "badexp_assets.classify.search:SearchParams",
     "vote": "badexp_assets.classify:VoteRule",
     "entropy": "badexp_assets.entropy:EntropyParams",
@@ -102,6 +104,11 @@ class Home:
     def export(self) -> Path:
         """Files for other pipelines."""
         return self.root / "export"
+
+    @property
+    def report(self) -> Path:
+        """The page of the classification report."""
+        return self.root / "reports" / "classification_report.html"
 
     @property
     def settings_file(self) -> Path:

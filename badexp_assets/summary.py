@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
+from badexp_assets.models import current_version
 from badexp_assets.settings import Home
 from badexp_assets.show import FILES, load
+from badexp_assets.tables import scan_nights
 
 _MOST_REASONS = 5
 STATUSES = ("scored", "failed", "excluded")
@@ -30,6 +33,7 @@ def summary_lines(home: Home, skipped: Sequence[str] = (), notes: Sequence[str] 
     ccds = load(home, "night_ccds")
     failed = int((ccds["status"] == "failed").sum())
     lines.append(f"CCD images  {len(ccds)} wanted, {failed} could not be read")
+    lines += _model_lines(home)
     candidates = load(home, "review_candidates")
     lines.append(f"candidates  {len(candidates)} exposures to review (badexp show review_candidates)")
     if (page := home.reports / "candidates.html").exists():
@@ -40,3 +44,19 @@ def summary_lines(home: Home, skipped: Sequence[str] = (), notes: Sequence[str] 
     lines += [f"NOT DONE    {line}" for line in skipped]
     lines += [f"note        {line}" for line in notes]
     return lines
+
+
+def _model_lines(home: Home) -> list[str]:
+    """Which classifier scored how many nights: a night keeps what it was scored with until it is scored again."""
+    folder = home.tables / "night_exposure_predictions"
+    nights: Counter[str] = Counter()
+    for _, table in scan_nights(folder, ["model"]):
+        nights.update(set(table["model"]))
+    current = current_version(home.models / "fitted_classifier")
+    lines = [
+        f"{n} night(s) scored by {version}{' (in use)' if version == current else ' (an earlier one)'}"
+        for version, n in nights.most_common()
+    ]
+    if home.report.exists():
+        lines.append(f"report: {home.report}")
+    return [f"{'classifier' if i == 0 else '':<12}{line}" for i, line in enumerate(lines)]

@@ -75,3 +75,28 @@ class DecisionParams:
                 raise InputError(f"decision: {name} is {getattr(self, name)!r}; above 0 up to 1 allowed")
         if isinstance(self.per_night, bool) or not isinstance(self.per_night, int) or self.per_night < 1:
             raise InputError(f"decision: per_night is {self.per_night!r}; a whole number from 1 is needed")
+
+
+@dataclass(frozen=True)
+class ReportParams:
+    """Section [report]: of the classification report.
+
+    `base_rate`: share of bad CCDs and exposures of the survey, for precision there; [classifier] base_rate goes before
+    it. `draws`: bootstrap samples of exposures, drawn with `seed`, for the intervals. `night_folds`: how often the
+    two-step classifier is fitted again without some of the nights, to be scored on them; 0 for never.
+    """
+
+    base_rate: float = 0.005
+    draws: int = 300
+    seed: int = 0
+    night_folds: int = 3
+
+    def __post_init__(self) -> None:
+        if isinstance(self.base_rate, bool) or not 0 < self.base_rate < 1:
+            raise InputError(f"report: base_rate is {self.base_rate!r}; a number between 0 and 1 is needed")
+        for name, least in (("draws", 20), ("seed", 0), ("night_folds", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InputError(f"report: {name} is {value!r}; a whole number from {least} is needed")
+        if self.night_folds == 1:
+            raise InputError("report: night_folds is 1; 0, or a whole number from 2, is needed")

@@ -78,8 +78,8 @@ def _inputs(scores: pd.DataFrame, names: list[str]) -> tuple[Array, list[str]]:
         else:
             value = np.sign(value) * np.log1p(np.abs(value))
         missing = ~np.isfinite(value)
-        place = scores.groupby("filter")[name].rank(ascending=False)
-        surprise = -np.log(place / (scores.groupby("filter")[name].transform("count") + 1)).to_numpy(np.float64)
+        in_band = scores.groupby("filter")[name]
+        surprise = -np.log((in_band.rank(ascending=False) / (in_band.transform("count") + 1)).to_numpy(np.float64))
         for what, values in ((name, value), (f"{name} surprise", surprise)):
             parts.append(np.where(missing, np.median(values[~missing]), values))
             columns.append(what)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from badexp_assets.classify.evaluate import wilson_interval
+from badexp_assets.classify.evaluation.exposures import wilson_interval
 from badexp_assets.comparison.params import ComparisonParams
 
 METHODS = {

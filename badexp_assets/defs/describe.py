@@ -46,15 +46,20 @@ def table_asset(name: str, about: str, group: str, kinds: set[str]) -> dict[str,
     }
 
 
-def model_asset(description: str, kind: str, *columns: tuple[str, str, str]) -> dict[str, Any]:
-    """Arguments of `dg.asset` that present a fitted model and store it, with its `parts`."""
+def model_asset(
+    description: str, kind: str, *columns: tuple[str, str, str], promoted_by_check: bool = False
+) -> dict[str, Any]:
+    """Arguments of `dg.asset` that present a fitted model and store it, with its `parts`.
+
+    It is the current one from then on, unless a check of the asset decides on that.
+    """
     return {
         "description": description,
         "group_name": "models",
         "kinds": {kind},
         "owners": OWNERS,
         "code_version": "1",
-        "metadata": parts(*columns),
+        "metadata": parts(*columns) | {"promoted_by_check": promoted_by_check},
         "io_manager_key": "models",
     }
 

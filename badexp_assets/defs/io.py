@@ -10,7 +10,7 @@ import pandas as pd
 from badexp_assets.defs.describe import row_count
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
-from badexp_assets.models import load_current, store_model
+from badexp_assets.models import load_current, promote_model, store_model
 from badexp_assets.tables import SCHEMAS, empty_table, read_table, write_table
 
 
@@ -98,8 +98,11 @@ class ModelIOManager(dg.ConfigurableIOManager):
     survey: dg.ResourceDependency[SurveyResource]
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        """Save the model beside the earlier ones and make it the current one."""
-        folder = store_model(obj, self.survey.settings().home.models / context.asset_key.path[-1])
+        """Save the model beside the earlier ones and make it the current one, unless the asset's check does."""
+        place = self.survey.settings().home.models / context.asset_key.path[-1]
+        folder = store_model(obj, place)
+        if not (context.definition_metadata or {}).get("promoted_by_check"):
+            promote_model(place, obj.version, "the latest")
         context.add_output_metadata({"path": dg.MetadataValue.path(folder), "version": obj.version})
 
     def load_input(self, context: dg.InputContext) -> Any:

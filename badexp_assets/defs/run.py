@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.errors import DagsterAssetCheckFailedError  # has no public name; Dagster is pinned
 
 from badexp_assets.classify.search import SearchParams
 from badexp_assets.defs import jobs
@@ -20,6 +21,7 @@ from badexp_assets.defs.recovery import IN_THIS_PROCESS, alone
 from badexp_assets.defs.resources import Progress
 from badexp_assets.errors import BadExpError, InputError, StorageError
 from badexp_assets.labels import shown
+from badexp_assets.models import list_models
 from badexp_assets.night import build_machine
 from badexp_assets.settings import Home, Settings
 from badexp_assets.tables.parquet import atomic_path
@@ -128,7 +130,8 @@ class Runner:
         """Run everything over `nights`.
 
         A night that fails is left out and named, the others go on. So are models that the data do not suffice for:
-        candidates come from what is left. Raises InputError while another process runs in this home.
+        candidates come from what is left. A new classifier that is worse than the one in use is not used: nights are
+        scored with the old one, and a note says why. Raises InputError while another process runs in this home.
         """
         outcome = Outcome(list(nights))
         with one_line_errors(self.settings.home), alone(self.settings.home, self._instance):
@@ -174,6 +177,13 @@ class Runner:
             outcome.notes += self.execute(job, assets=assets)
         except StorageError:
             raise
+        except DagsterAssetCheckFailedError:
+            if "fitted_classifier" not in assets:
+                raise
+            # the new classifier is worse: nights are scored with the one that is there
+            newest = list_models(self.settings.home.models / "fitted_classifier").sort_values("noted").iloc[-1]
+            outcome.notes.append(f"fitted_classifier: {newest['note']}")
+            self.say(f"  {outcome.notes[-1]}")
         except BadExpError as error:
             self._skip(outcome, what, str(error))
             return False
@@ -185,15 +195,20 @@ class Runner:
 
     def _each_night(self, job: Any, verb: str, outcome: Outcome, assets: Sequence[str] | None = None) -> None:
         todo = [night for night in outcome.nights if night not in outcome.failed]
+        warned: dict[str, str] = {}
         for number, night in enumerate(todo, start=1):
             self.say(f"{verb} night {night} ({number} of {len(todo)})")
             try:
-                self.execute(job, night, assets)
+                warned[night] = "; ".join(self.execute(job, night, assets))
             except StorageError:
                 raise
             except Exception as error:  # the next night must not pay for it; the run's page in the UI has the traceback
                 known = isinstance(error, BadExpError)
                 outcome.failed[night] = str(error) if known else f"{type(error).__name__}: {error}".splitlines()[0]
                 self.say(f"  failed: {outcome.failed[night]}")
+        warned = {night: words for night, words in warned.items() if words}
+        if warned:
+            named = f"{len(warned)} night(s) whose checks warn: {', '.join(warned)}"
+            outcome.notes.append(f"{named}; the first: {next(iter(warned.values()))}")
         if todo and all(night in outcome.failed for night in todo):
             raise InputError(f"no night could be finished; the first said: {next(iter(outcome.failed.values()))}")

@@ -19,7 +19,7 @@ def completeness_table(
     An exposure without a score of the method counts as not found. Intervals: Wilson, 95 %. `model` and `reference` are
     versions of the classifier and of the entropy reference; the others say what the classifier sees.
     """
-    from badexp_assets.classify.evaluate import wilson_interval
+    from badexp_assets.classify.evaluation.exposures import wilson_interval
 
     order = {category: place for place, category in enumerate(dict.fromkeys(o.category for o in outcomes))}
     rows: list[dict[str, Any]] = []

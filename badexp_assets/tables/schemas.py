@@ -349,7 +349,7 @@ SCHEMAS: dict[str, TableSchema] = {
                 _c("recall", "float64", "recall", nullable=True),
                 _c("f1", "float64", "F1", nullable=True),
                 _c("support", "int64", "CCD images of the category"),
-                _c("subset", "string", "`all` test images, or those `past_cut`"),
+                _c("subset", "string", "`all` test images, those `past_cut`, and as many of other sets of nights"),
                 _c("paper_precision", "float64", "the paper's Table 3", nullable=True),
                 _c("paper_recall", "float64", "the paper's Table 3", nullable=True),
                 _c("paper_f1", "float64", "the paper's Table 3", nullable=True),

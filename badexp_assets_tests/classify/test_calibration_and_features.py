@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from badexp_assets.classify import align, describe_ccds
 from badexp_assets.classify.calibration import calibration_error, expit, fit_calibration, fit_temperature, shift_prior
-from badexp_assets.classify.comparison import score_table
 from badexp_assets.classify.features import CLIP, NAMES, FeatureScaler
 from badexp_assets.errors import InputError
 from badexp_assets.survey.cameras import load_camera
@@ -149,20 +148,3 @@ def test_features_are_scaled_by_the_good_ones_of_their_band():
     assert z[1:, -1].max() == 0
     other = scaler.transform(table.head(3).assign(filter="u"), 3)  # a band that was not in training
     assert np.isfinite(other).all()
-
-
-def test_scores_stand_beside_the_baselines_with_intervals_over_exposures():
-    rng = np.random.default_rng(0)
-    truth = np.repeat(rng.choice(["good", "psf"], 60), 5)
-    rows = pd.DataFrame({"expnum": np.repeat(np.arange(60), 5), "category": truth})
-    right = pd.DataFrame({"category": truth, "p_bad": (truth == "psf") * 0.9 + 0.05})
-    chance = pd.DataFrame({"category": rng.choice(["good", "psf"], 300), "p_bad": rng.random(300)})
-    table = score_table(rows, right, chance, n_draws=50).set_index("score")
-    f1 = table.loc["CCD macro-F1"]
-    assert f1["classifier"] == 1
-    assert f1["baseline_low"] < f1["baseline"] < f1["baseline_high"]
-    assert f1["difference_low"] > 0
-    from sklearn.metrics import f1_score
-
-    assert f1["baseline"] == pytest.approx(f1_score(truth, chance["category"], average="macro"))
-    assert table.loc["CCD calibration error", "classifier"] <= 0.1

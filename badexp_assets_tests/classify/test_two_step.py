@@ -12,7 +12,7 @@ from badexp_assets.classify.features import NAMES
 from badexp_assets.classify.heads import CosineNeighbours, ShrunkDiscriminant
 from badexp_assets.classify.two_step import with_context
 from badexp_assets.errors import InputError, ModelError
-from badexp_assets.models import load_current, store_model
+from badexp_assets.models import load_current, promote_model, store_model
 
 DIM = 12
 CENTRES = {"good": 0, "noise": 1, "psf": 2}
@@ -148,6 +148,7 @@ def test_every_head_can_be_fitted_and_stored(candidate: str, tmp_path: Path):
     vectors, rows, features = planted()
     fitted = fit(vectors, rows, features, ClassifierParams(n_components=(12,), candidates=(candidate,)))
     store_model(fitted, tmp_path)
+    promote_model(tmp_path, fitted.version, "the first")
     loaded = load_current(tmp_path)
     pd.testing.assert_frame_equal(loaded.predict(vectors, features), fitted.predict(vectors, features))
     assert loaded.version == fitted.version

@@ -8,8 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from badexp_assets.cli import badexp
+from badexp_assets.models import current_version, list_models, load_current
 from badexp_assets.settings import Home
 from badexp_assets.show import load
+from badexp_assets.summary import summary_lines
 from badexp_assets.tables import SCHEMAS
 
 NIGHTS = 3
@@ -94,3 +96,41 @@ def test_show_prints_model_cards_and_files(home):
         result = CliRunner().invoke(badexp, ["show", asset, "--home", str(home.root)])
         assert result.exit_code == 0, result.output
         assert word in result.output
+
+
+def test_the_reports_page_is_written_beside_its_table(home):
+    text = home.report.read_text(encoding="utf-8")
+    assert current_version(home.models / "fitted_classifier") in text
+    assert {"all", "past_cut"} <= set(load(home, "classification_report")["subset"])
+
+
+def test_the_first_classifier_is_promoted_and_scores_all_nights(home):
+    table = list_models(home.models / "fitted_classifier")
+    assert table["current"].tolist() == [True]
+    assert "first model" in table["note"].iloc[0]
+    assert set(load(home, "night_predictions")["model"]) == set(table["version"])
+
+
+def test_a_worse_classifier_is_stored_and_nights_are_scored_with_the_one_in_use(home, tmp_path):
+    again = Home(tmp_path / "home")
+    shutil.copytree(home.root, again.root)
+    before = current_version(again.models / "fitted_classifier")
+    worse = '\n[classifier]\ncandidates = ["discriminant"]\nn_components = [1]\n'
+    with again.settings_file.open("a") as file:
+        file.write(worse + "\n[promotion]\nmax_loss = 0\nmin_exposures = 1\n\n[report]\nnight_folds = 0\n")
+    result = CliRunner().invoke(badexp, ["run", "--home", str(again.root), "--nights", "2018-03-10"])
+    assert result.exit_code == 0, result.output
+    table = list_models(again.models / "fitted_classifier").set_index("version")
+    assert table["current"].to_dict()[before]
+    (new,) = set(table.index) - {before}
+    assert f"{new} is not promoted, {before} stays in use" in result.output.replace("\n", " ")
+    assert f"3 night(s) scored by {before} (in use)" in result.output
+    assert set(load(again, "night_predictions")["model"]) == {before}
+
+    promoted = CliRunner().invoke(badexp, ["models", "promote", new, "--home", str(again.root)])
+    assert promoted.exit_code == 0, promoted.output
+    assert load_current(again.models / "fitted_classifier").version == new
+    listed = CliRunner().invoke(badexp, ["models", "list", "--home", str(again.root), "--format", "csv"])
+    assert "promoted by hand" in listed.output
+    lines = summary_lines(again)
+    assert any(f"3 night(s) scored by {before} (an earlier one)" in line for line in lines)

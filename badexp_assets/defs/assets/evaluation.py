@@ -1,22 +1,32 @@
-"""How good the classifier is on exposures that were not trained on."""
+"""How good the classifier in use is on exposures that were not trained on."""
+
+from datetime import UTC, datetime
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 
-from badexp_assets import classify
+from badexp_assets import classify, models
 from badexp_assets.classify import FittedPipeline
+from badexp_assets.classify.evaluation.evaluate import Evaluation, evaluate
+from badexp_assets.classify.evaluation.judge import HeldOut
+from badexp_assets.classify.evaluation.new_nights import Fit
 from badexp_assets.defs.ccd_features import ccd_features
 from badexp_assets.defs.describe import picture, preview, table_asset
+from badexp_assets.defs.held_out import Judge, held_out_exposures
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.errors import InputError
+from badexp_assets.settings import Settings
 from badexp_assets.training import gather_vectors, with_siblings
 
 
 @dg.asset(
     **table_asset(
         "classification_report",
-        "Precision, recall and F1 per category on exposures that were not trained on, beside the paper's pipeline on "
-        "the same images and the paper's Table 3.",
+        "Precision, recall and F1 per category on exposures that were not trained on, and on nights that were not, "
+        "beside the paper's pipeline on the same images and the paper's Table 3. A page with scores of exposures, "
+        "risk and coverage, precision at the survey's base rate and calibration is written too.",
         "models",
         {"scikitlearn", "parquet"},
     ),
@@ -31,29 +41,98 @@ def classification_report(
     fitted_pipeline: FittedPipeline,
     fitted_classifier: classify.Classifier,
 ) -> dg.Output[pd.DataFrame]:
-    """Classify the exposures of the test split, whole, by both; score the CCDs of the test split."""
-    rule = survey.settings().parameters("vote", classify.VoteRule)
-    split = training_set[training_set["split"] == "test"]
-    test = gather_vectors(with_siblings(split, night_ccds.concatenated()), night_embeddings.items())
-    fitted_classifier.check_fits(test.backbone, test.recipe)
-    features = ccd_features(survey, night_ccds, night_exposures, night_orientations, set(split["night"]))
-    scored = test.rows["category"].notna().to_numpy()
-    rows = test.rows[scored].reset_index(drop=True)
-    found = fitted_classifier.predict(test.values, classify.align(features, test.rows))[scored].reset_index(drop=True)
-    baseline = fitted_pipeline.predict(test.values[scored])
-    compared = classify.compare_with_baseline(rows, found, baseline, rule.min_probability)
+    """Judge the exposures of the test split, whole, by both, and write the page."""
+    settings = survey.settings()
+    params = settings.parameters("report", classify.ReportParams)
+    tables = (night_embeddings, night_ccds, night_exposures, night_orientations)
+    held_out = held_out_exposures(survey, training_set, *tables)
+    if held_out is None:
+        raise InputError("training_set: no exposure is in the test split, so there is nothing to report on")
+    held_out, seen = _not_learnt_from(fitted_classifier, held_out, settings)
+    train = training_set[training_set["split"] == "train"]
+    refit, nights = _refit(survey, fitted_classifier, train, *tables)
+    rule = settings.parameters("vote", classify.VoteRule)
+    base_rate = settings.parameters("classifier", classify.ClassifierParams).base_rate or params.base_rate
+    found = evaluate(
+        fitted_classifier,
+        fitted_pipeline,
+        held_out,
+        nights,
+        refit,
+        Judge(survey),
+        rule.min_probability,
+        base_rate,
+        params,
+    )
+    about = _about(found, fitted_classifier, fitted_pipeline, seen)
+    reports.write_classification_page(found, fitted_classifier.card, about, settings.home.report)
     return dg.Output(
-        compared.table,
+        found.table,
         metadata={
-            "model": fitted_classifier.version,
-            "baseline": fitted_pipeline.version,
-            "test CCDs": len(rows),
-            "test exposures": int(rows["expnum"].nunique()),
-            "scores with 95 % intervals over exposures": preview(compared.scores),
-            "report": preview(compared.table, rows=40),
-            **picture(classify.confusion_figure(rows["category"], found["category"]), "confusion matrix"),
+            **about,
+            "page": dg.MetadataValue.path(settings.home.report),
+            "page in a browser": dg.MetadataValue.url(settings.home.report.as_uri()),
+            **{
+                f"scores with 95 % intervals over exposures{f', {name}' if name else ''}": preview(table)
+                for name, table in found.scores.items()
+            },
+            "could not be measured": dg.MetadataValue.json(list(found.not_reached)),
+            "report": preview(found.table, rows=40),
+            **picture(
+                classify.confusion_figure(found.found.ccds["truth"], found.found.ccds["found"]), "confusion matrix"
+            ),
         },
     )
+
+
+def _not_learnt_from(model: classify.Classifier, held_out: HeldOut, settings: Settings) -> tuple[HeldOut, int]:
+    """Leave out what the model has learnt from: one that was fitted on an earlier split may have seen some.
+
+    Returns how many exposures that were, too.
+    """
+    record = classify.TrainingRecord.load(models.current_folder(settings.home.models / "fitted_classifier"))
+    left = held_out.without(record.expnums) if record is not None else held_out
+    if not left.n_exposures:
+        raise InputError(
+            f"model {model.version} has learnt from all {held_out.n_exposures} test exposures; fit it again"
+        )
+    return left, held_out.n_exposures - left.n_exposures
+
+
+def _refit(
+    survey: SurveyResource,
+    model: classify.Classifier,
+    train: pd.DataFrame,
+    night_embeddings: NightTables,
+    night_ccds: NightTables,
+    night_exposures: NightTables,
+    night_orientations: NightTables,
+) -> tuple[Fit | None, pd.Series]:
+    """How to fit the two-step classifier again on a part of the training rows, and the nights of the rows."""
+    if not isinstance(model, classify.TwoStepClassifier):
+        return None, train["night"]
+    found = gather_vectors(with_siblings(train, night_ccds.concatenated()), night_embeddings.items())
+    nights = set(train["night"])
+    features = classify.align(ccd_features(survey, night_ccds, night_exposures, night_orientations, nights), found.rows)
+    params = classify.ClassifierParams(**model.card["params"])
+
+    def refit(keep: np.ndarray) -> classify.Classifier:
+        rows, some = found.rows[keep].reset_index(drop=True), features[keep].reset_index(drop=True)
+        return classify.fit_two_step(found.values[keep], rows, some, params, found.backbone, found.recipe)
+
+    return refit, found.rows["night"]
+
+
+def _about(found: Evaluation, model: classify.Classifier, baseline: FittedPipeline, seen: int) -> dict[str, str | int]:
+    exposures = found.found.exposures
+    return {
+        "model": model.version,
+        "baseline": baseline.version,
+        "test CCDs": len(found.found.ccds),
+        "test exposures": f"{len(exposures)} of {exposures['night'].nunique()} nights, {exposures['bad'].sum()} bad",
+        "left out": f"{seen} exposures of the test split that this model has learnt from",
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
 
 
 ASSETS = [classification_report]

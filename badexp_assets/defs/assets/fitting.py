@@ -1,20 +1,25 @@
 """The search for the paper's pipeline, that pipeline, and the classifier in use, fitted on the train split."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 
-from badexp_assets import classify
+from badexp_assets import classify, models
 from badexp_assets.classify import FittedPipeline, search
 from badexp_assets.defs.ccd_features import ccd_features
+from badexp_assets.defs.checks import shown
 from badexp_assets.defs.describe import counts, model_asset, picture, preview, table_asset
+from badexp_assets.defs.held_out import Judge, held_out_exposures
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.settings import Settings
 from badexp_assets.tables import read_table
 from badexp_assets.training import Vectors, gather_vectors, with_siblings
+
+PROMOTED = "not_worse_than_the_current_one"
 
 
 @dg.asset(
@@ -105,7 +110,8 @@ def fitted_pipeline(
     **model_asset(
         "The classifier that predictions come from: two steps (bad or not, then which kind) on embedding and "
         "named features, heads chosen by the folds, calibrated on what they held out; or, with [classifier] kind = "
-        "'paper', the fitted pipeline itself. Stored like it. One row is a CCD image that it was fitted on.",
+        "'paper', the fitted pipeline itself. Stored like it, but in use only once it is promoted: see the check. One "
+        "row is a CCD image that it was fitted on.",
         "scikitlearn",
         ("embedding", "float32[n]", "input: the backbone's vector of a CCD image"),
         ("features", "float64[n]", "input: sky, noise, seeing, sources... of the CCD image, by name"),
@@ -114,9 +120,20 @@ def fitted_pipeline(
         ("p_<category>", "float32", "probability of each category, good and bad"),
         ("novelty", "float32", "share of training images less far from all categories"),
         ("abstain", "bool", "like nothing in training"),
+        promoted_by_check=True,
     ),
+    check_specs=[
+        dg.AssetCheckSpec(
+            PROMOTED,
+            asset="fitted_classifier",
+            description="The new classifier is not worse than the current one on exposures that neither has learnt "
+            "from. Where it is worse it stays stored and nights are scored with the current one.",
+            blocking=True,
+        )
+    ],
 )
 def fitted_classifier(
+    context: dg.AssetExecutionContext,
     survey: SurveyResource,
     training_set: pd.DataFrame,
     night_embeddings: NightTables,
@@ -124,19 +141,21 @@ def fitted_classifier(
     night_exposures: NightTables,
     night_orientations: NightTables,
     fitted_pipeline: FittedPipeline,
-) -> dg.Output:
-    """Fit on the train split and the unlabelled CCDs of its exposures."""
-    params = survey.settings().parameters("classifier", classify.ClassifierParams)
+) -> Iterator:
+    """Fit on the train split and the unlabelled CCDs of its exposures; promote unless it is worse."""
+    settings = survey.settings()
+    params = settings.parameters("classifier", classify.ClassifierParams)
+    tables = (night_embeddings, night_ccds, night_exposures, night_orientations)
     train = training_set[training_set["split"] == "train"]
+    found = gather_vectors(with_siblings(train, night_ccds.concatenated()), night_embeddings.items())
+    aligned = classify.align(
+        ccd_features(survey, night_ccds, night_exposures, night_orientations, set(train["night"])), found.rows
+    )
     if params.kind == "paper":
         fitted: classify.Classifier = fitted_pipeline
     else:
-        wanted = with_siblings(train, night_ccds.concatenated())
-        found = gather_vectors(wanted, night_embeddings.items())
-        features = ccd_features(survey, night_ccds, night_exposures, night_orientations, set(train["night"]))
-        aligned = classify.align(features, found.rows)
         fitted = classify.fit_two_step(found.values, found.rows, aligned, params, found.backbone, found.recipe)
-    return dg.Output(
+    yield dg.Output(
         fitted,
         metadata={
             "dagster/row_count": fitted.card["n_train"],
@@ -146,6 +165,27 @@ def fitted_classifier(
             "model card": dg.MetadataValue.json(fitted.card),
         },
     )
+    judge, held_out = Judge(survey), held_out_exposures(survey, training_set, *tables)
+    place = settings.home.models / "fitted_classifier"
+    said = judge(fitted, held_out).everything.assign(truth=held_out.rows["category"]) if held_out else None
+    p_bad = fitted.predict(found.values, aligned)["p_bad"].to_numpy()
+    record = classify.record_training(found.values, found.rows, p_bad, said)
+    record.save(place / fitted.version)
+    decided = classify.decide_promotion(
+        fitted,
+        models.current_version(place),
+        lambda: models.load_current(place),
+        lambda: classify.TrainingRecord.load(models.current_folder(place)),
+        held_out,
+        judge,
+        settings.parameters("promotion", classify.PromotionParams),
+    )
+    if not decided.promoted:
+        models.note_model(place, fitted.version, decided.reason)
+        context.log.error(decided.reason)
+    elif models.current_version(place) != fitted.version:  # else the note says already why it is the current one
+        models.promote_model(place, fitted.version, decided.reason)
+    yield shown("fitted_classifier", PROMOTED, decided.check())
 
 
 def _train(training_set: pd.DataFrame, night_embeddings: NightTables) -> Vectors:

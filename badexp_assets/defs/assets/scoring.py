@@ -7,10 +7,13 @@ import pandas as pd
 
 from badexp_assets import classify
 from badexp_assets.defs.ccd_features import ccd_features
+from badexp_assets.defs.checks import check_params, warning
 from badexp_assets.defs.describe import counts, table_asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import SurveyResource
+
+LIKE_TRAINING = "like_training"
 
 
 @dg.multi_asset(
@@ -23,6 +26,14 @@ from badexp_assets.defs.resources import SurveyResource
     },
     partitions_def=NIGHTS,
     backfill_policy=BACKFILL,
+    check_specs=[
+        dg.AssetCheckSpec(
+            LIKE_TRAINING,
+            asset="night_predictions",
+            description="Embeddings, scores and novelty of a night are like those of the nights that the classifier "
+            "learnt from.",
+        )
+    ],
 )
 def night_classification(
     context: dg.AssetExecutionContext,
@@ -32,18 +43,22 @@ def night_classification(
     night_embeddings: NightTables,
     night_orientations: NightTables,
     fitted_classifier: classify.Classifier,
-) -> Iterator[dg.Output]:
+) -> Iterator:
     """Classify the CCDs of the nights, then the exposures."""
     model = fitted_classifier
     settings = survey.settings()
     rule = settings.parameters("vote", classify.VoteRule)
     goal = settings.parameters("decision", classify.DecisionParams)
     camera = survey.camera()
-    predictions, decisions = {}, {}
+    limits = check_params(survey)
+    record = classify.TrainingRecord.load(settings.home.models / "fitted_classifier" / model.version)
+    predictions, decisions, drift = {}, {}, {}
     for night in context.partition_keys:
         features = ccd_features(survey, night_ccds, night_exposures, night_orientations, {night})
         predictions[night] = classify.predict_night(model, night_embeddings[night], night_ccds[night], features)
         decisions[night] = classify.decide_night(predictions[night], night_exposures[night], model, camera, goal, rule)
+        if record is not None:
+            drift[night] = classify.night_drift(record, predictions[night], night_embeddings[night], limits)
     verdicts = pd.concat(decisions.values())
     yield dg.Output(predictions, "night_predictions", metadata={"model": model.version})
     yield dg.Output(
@@ -55,6 +70,7 @@ def night_classification(
             "bad by category": counts(verdicts.loc[verdicts["is_bad"].astype(bool), "category"]),
         },
     )
+    yield warning("night_predictions", LIKE_TRAINING, classify.check_drift(drift, record, limits))
 
 
 ASSETS = [night_classification]

@@ -12,10 +12,11 @@ from badexp_assets.errors import InputError
 _Z95 = 1.959963984540054
 
 
-def wilson_interval(successes: int, n: int, z: float = _Z95) -> tuple[float, float] | None:
+def wilson_interval(successes: float, n: int, z: float = _Z95) -> tuple[float, float] | None:
     """Return Wilson's score interval of a share (Wilson 1927), 95 % by default; None when n is 0.
 
-    It keeps its coverage at small n and at shares near 0 and 1, where the normal approximation collapses.
+    It keeps its coverage at small n and at shares near 0 and 1, where the normal approximation collapses. `successes`
+    may be a fraction: a share of n that was measured on more.
     """
     if n == 0:
         return None

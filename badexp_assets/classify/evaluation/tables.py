@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from badexp_assets.errors import InputError
-from badexp_assets.figures import to_png
 
 # Precision, recall, F1 of the paper's test split; only images past its probability cut are counted there.
 PAPER_TABLE_3: dict[str, tuple[float, float, float]] = {
@@ -45,7 +44,7 @@ def classification_table(
     _check(true, predictions)
     found = predictions["category"].to_numpy(dtype=object).astype(str)
     past = predictions["probability"].to_numpy(dtype=float) >= min_probability - 6e-8
-    names = sorted(set(true) | set(found), key=lambda c: (_order(c), c))
+    names = sorted(set(true) | set(found), key=lambda c: (category_order(c), c))
     n_all = {c: int((true == c).sum()) for c in names}
     rows: list[dict[str, Any]] = []
     for subset, keep in (("all", np.ones(len(true), bool)), ("past_cut", past)):
@@ -69,39 +68,6 @@ def classification_table(
             )
             rows.append(_row(average, subset, means[0], means[1], means[2], len(t), len(true)))
     return pd.DataFrame(rows).astype({"category": "str", "subset": "str", "support": "int64"})
-
-
-def confusion_figure(
-    y_true: Sequence[str] | pd.Series, y_predicted: Sequence[str] | pd.Series, title: str = "Test images, all"
-) -> bytes:
-    """Return a PNG (at most 100 kB) of the confusion matrix of two lists of categories.
-
-    Cells hold counts and are coloured by the share of the true category.
-    """
-    from matplotlib.figure import Figure
-
-    true = np.asarray(y_true, dtype=object).astype(str)
-    found = np.asarray(y_predicted, dtype=object).astype(str)
-    if len(true) != len(found) or not len(true):
-        raise InputError(f"y_true, y_predicted: {len(true)}, {len(found)} found; as many of each, at least 1")
-    names = sorted(set(true) | set(found), key=lambda c: (_order(c), c))
-    index = {c: i for i, c in enumerate(names)}
-    counts = np.zeros((len(names), len(names)), int)
-    np.add.at(counts, ([index[c] for c in true], [index[c] for c in found]), 1)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = 3.2 + 0.42 * len(names)
-    figure = Figure(figsize=(side, side - 0.6), layout="constrained")
-    axes = figure.add_subplot()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for i, j in np.argwhere(counts > 0):
-        colour = "white" if shares[i, j] > 0.5 else "black"
-        axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=8)
-    axes.set_yticks(range(len(names)), names, fontsize=8)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    axes.set_title(title, fontsize=10)
-    return to_png(figure)
 
 
 def _row(
@@ -128,7 +94,8 @@ def _row(
     }
 
 
-def _order(category: str) -> int:
+def category_order(category: str) -> int:
+    """Place of a category in the paper's table; those that it lacks come last."""
     known = list(PAPER_TABLE_3)
     return known.index(category) if category in known else len(known)
 

@@ -87,6 +87,8 @@ def describe_ccds(
     table = ccds.loc[ccds["status"] == "read"].merge(
         exposures[["expnum", "filter", "exptime"]].drop_duplicates("expnum"), on="expnum", how="left"
     )
+    # nights that an older version read lack what it did not measure
+    table = table.reindex(columns=[*table.columns, *(name for name in MEASURED if name not in table)])
     out = table[[*KEY, "filter"]].copy()
     places = camera.by_number
     for name in ("x_mm", "y_mm"):

@@ -68,7 +68,7 @@ def measure_shapes(stamps: npt.NDArray[np.float32], noise: float, n_pixels: int)
     chosen = bright[:MAX_SOURCES]
     chosen = chosen[peaks[chosen] >= MIN_PEAK * noise]
     if len(chosen) < MIN_SOURCES:
-        return SourceShapes(*[math.nan] * 8, flux_at_rank=flux)
+        return SourceShapes(*[math.nan] * 8, flux)
     cut = stamps[chosen]
     area, e1, e2 = measure_stamps(cut)
     fwhm = 2 * np.sqrt(area / np.pi)

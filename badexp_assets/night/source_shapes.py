@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -50,13 +50,16 @@ class SourceShapes:
     flux_at_rank: float
 
 
+NOTHING = SourceShapes(*[math.nan] * 9)
+
+
 def measure_shapes(stamps: npt.NDArray[np.float32], noise: float, n_pixels: int) -> SourceShapes:
     """Measure sources from stamps (n, size, size): ADU, background subtracted, peak at [size // 2] * 2, NaN: masked.
 
     `noise` of the sky in ADU (NaN: no sky), `n_pixels` of the image. They come from `entropy.measure_ccd`.
     """
     if not noise > 0:
-        return SourceShapes(*[math.nan] * 9)
+        return NOTHING
     middle = stamps.shape[1] // 2
     peaks = stamps[:, middle, middle]
     rank = max(1, round(RANKED_PER_MPX * n_pixels / 1e6))
@@ -68,7 +71,7 @@ def measure_shapes(stamps: npt.NDArray[np.float32], noise: float, n_pixels: int)
     chosen = bright[:MAX_SOURCES]
     chosen = chosen[peaks[chosen] >= MIN_PEAK * noise]
     if len(chosen) < MIN_SOURCES:
-        return SourceShapes(*[math.nan] * 8, flux)
+        return replace(NOTHING, flux_at_rank=flux)
     cut = stamps[chosen]
     area, e1, e2 = measure_stamps(cut)
     fwhm = 2 * np.sqrt(area / np.pi)

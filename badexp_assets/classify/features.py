@@ -1,4 +1,5 @@
-"""Named features of CCD images: what the scaled recipe takes out of the pixels before the network sees them.
+"""Named features of CCD images: what the scaled recipe takes out of the pixels before the network sees them, and
+what it is too coarse to see.
 
 Levels depend on the survey's exposure times and bands, so a classifier gets them relative to the median of the good
 images of the band, in units of their scatter, and relative to the other CCDs of the exposure.
@@ -18,12 +19,54 @@ from badexp_assets.errors import InputError
 from badexp_assets.survey.cameras import Camera
 
 KEY = ["expnum", "ccdnum"]
-LEVELS = ("log_sky_rate", "log_noise", "log_noise_to_shot", "log_fwhm", "log_n_sources", "log_saturated", "log_masked")
+# columns of night_ccds that are features as they are, and those of which the logarithm is one, with the least value
+# that means anything
+_PLAIN = (
+    "autocorrelation_x",
+    "autocorrelation_y",
+    "skewness",
+    "seeing_spread",
+    "ellipticity",
+    "ellipticity_coherence",
+    "profile_concentration",
+    "profile_ellipticity",
+    "profile_centre",
+)
+_LOGARITHMS = {
+    "background_scatter": 0.03,
+    "background_rms": 0.03,
+    "background_gradient": 0.03,
+    "background_residual": 0.03,
+    "amplifier_step": 0.03,
+    "edge_excess": 0.03,
+    "amplifier_noise_ratio": 1.0,
+    "row_noise": 0.1,
+    "column_noise": 0.1,
+    "periodicity_x": 1.0,
+    "periodicity_y": 1.0,
+    "low_fraction": 1e-5,
+    "saturated_fraction": 1e-5,
+    "masked_fraction": 1e-5,
+    "seeing": 0.1,
+    "profile_radius": 0.1,
+}
+LEVELS = (
+    "log_sky_rate",
+    "log_noise",
+    "log_noise_to_shot",
+    "log_noise_to_local",
+    "log_fwhm",
+    "log_n_sources",
+    "log_flux_rate",
+    *(f"log_{name}" for name in _LOGARITHMS),
+    *_PLAIN,
+)
 _CONCENTRATIONS = ("gradient_concentration", "source_concentration")
 NAMES = (*LEVELS, "log_exptime", *_CONCENTRATIONS, *(f"{name}_to_siblings" for name in LEVELS))
+MEASURED = ("local_noise", "flux_at_rank", *_PLAIN, *_LOGARITHMS)
 CLIP = 15.0
 """robust standard deviations beyond which a feature says no more"""
-_FLOOR = 1e-5  # of shares of pixels
+_FAINTEST = 10.0  # noises: no light of a source is below it
 _MIN_BAND = 10  # good images, below which a band is compared with all bands
 _ALL = ""
 
@@ -34,14 +77,18 @@ def describe_ccds(
     """Return expnum, ccdnum, filter, x_mm, y_mm and the features NAMES (float64, natural logarithms) of read CCDs.
 
     `ccds`, `exposures`, `orientations`: tables of a night (night_ccds, night_exposures, night_orientations). Units:
-    sky ADU/s, noise ADU, FWHM px, sources per 10^6 px, shares of pixels (at least 1e-5), exposure time s.
-    `log_noise_to_shot` is ln(noise / sqrt(sky)). Concentration: length of the mean doubled-angle vector of the
-    histogram, 0 (random) to 1 (one orientation); of gradients per CCD, of sources per exposure (few on a CCD).
-    `_to_siblings`: minus the median of the exposure's read CCDs. What was not measured is NaN.
+    sky ADU/s, noise ADU, FWHM px, sources per 10^6 px, exposure time s. `log_noise_to_shot` is ln(noise / sqrt(sky)),
+    `log_noise_to_local` ln(noise / scatter within small cells), `log_flux_rate` the light of the source that 60 per
+    10^6 px are brighter than (ADU/s; at least 10 noises): transparency times how rich the field is. The others are
+    columns of night_ccds, with logarithms of at least _LOGARITHMS. Concentration: length of the mean doubled-angle
+    vector of the histogram, 0 (random) to 1 (one orientation); of gradients per CCD, of sources per exposure (few on a
+    CCD). `_to_siblings`: minus the median of the exposure's read CCDs. What was not measured is NaN.
     """
     table = ccds.loc[ccds["status"] == "read"].merge(
         exposures[["expnum", "filter", "exptime"]].drop_duplicates("expnum"), on="expnum", how="left"
     )
+    # nights that an older version read lack what it did not measure
+    table = table.reindex(columns=[*table.columns, *(name for name in MEASURED if name not in table)])
     out = table[[*KEY, "filter"]].copy()
     places = camera.by_number
     for name in ("x_mm", "y_mm"):
@@ -53,12 +100,16 @@ def describe_ccds(
     out["log_noise_to_shot"] = np.log(noise) - 0.5 * np.log(sky)
     out["log_fwhm"] = np.log(_positive(table["fwhm"]))
     out["log_n_sources"] = np.log((_number(table["n_sources"]) + 1) / area)
-    for name in ("saturated", "masked"):
-        out[f"log_{name}"] = np.log(np.maximum(_number(table[f"{name}_fraction"]), _FLOOR))
+    out["log_noise_to_local"] = np.log(noise / _positive(table["local_noise"]))
+    out["log_flux_rate"] = np.log(np.maximum(_number(table["flux_at_rank"]), _FAINTEST * noise) / exptime)
+    for name, least in _LOGARITHMS.items():
+        out[f"log_{name}"] = np.log(np.maximum(_number(table[name]), least))
+    for name in _PLAIN:
+        out[name] = _number(table[name])
     out["log_exptime"] = np.log(exptime)
-    for name in LEVELS:
-        out[f"{name}_to_siblings"] = out[name] - out.groupby("expnum")[name].transform("median")
-    return _with_concentrations(out, orientations).reset_index(drop=True)
+    levels = out[list(LEVELS)]
+    siblings = (levels - levels.groupby(out["expnum"]).transform("median")).add_suffix("_to_siblings")
+    return _with_concentrations(pd.concat([out, siblings], axis=1), orientations).reset_index(drop=True)
 
 
 def _with_concentrations(out: pd.DataFrame, orientations: pd.DataFrame | None) -> pd.DataFrame:

@@ -97,7 +97,7 @@ class MeanLogOdds(ClassifierMixin, BaseEstimator):
 
 def make_head(name: str, seed: int) -> Any:
     """Return an unfitted head; `logistic` takes its penalty after a slash: `logistic/0.01`."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
 
     kind, _, value = name.partition("/")
@@ -107,8 +107,10 @@ def make_head(name: str, seed: int) -> Any:
         return LogisticRegression(C=float(value), class_weight="balanced", max_iter=500, tol=1e-3)
     if kind == "neighbours":
         return CosineNeighbours(seed=seed)
+    if kind == "trees":
+        return ExtraTreesClassifier(200, max_features=0.3, class_weight="balanced", random_state=seed)
     if kind == "ensemble":
-        return MeanLogOdds([make_head(n, seed) for n in ("discriminant", "logistic/0.01", "neighbours")])
+        return MeanLogOdds([make_head(n, seed) for n in ("logistic/0.01", "trees")])
     return HistGradientBoostingClassifier(
         max_iter=80, learning_rate=0.1, max_leaf_nodes=8, class_weight="balanced", random_state=seed
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from badexp_assets.errors import InputError
 
 KINDS = ("two_step", "paper")
-CANDIDATES = ("discriminant", "logistic", "neighbours", "ensemble", "boosting")
+CANDIDATES = ("discriminant", "logistic", "neighbours", "trees", "ensemble", "boosting")
 GOALS = ("probability", "purity", "capacity")
 
 
@@ -24,7 +24,7 @@ class ClassifierParams:
     """
 
     kind: str = "two_step"
-    candidates: tuple[str, ...] = ("discriminant", "logistic", "neighbours", "ensemble")
+    candidates: tuple[str, ...] = ("discriminant", "logistic", "neighbours", "trees", "ensemble")
     n_components: tuple[int, ...] = (24, 48, 96)
     base_rate: float = 0.0
     drop_suspects: bool = True

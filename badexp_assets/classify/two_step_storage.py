@@ -20,6 +20,7 @@ _TRUSTED = (
     "badexp_assets.classify.heads.",
     "sklearn.ensemble._hist_gradient_boosting.",
     "sklearn._loss.",
+    "sklearn.tree.",
     "sklearn.linear_model.",
 )
 

@@ -215,7 +215,7 @@ def _alone(
 
 
 @njit(cache=True, nogil=True)
-def _flood(
+def flood(
     stamp: NDArray[Any], row: int, column: int, threshold: float, enough: int, seen: NDArray[Any], stack: NDArray[Any]
 ) -> tuple[int, bool]:
     """Count pixels above `threshold` that hang together with (row, column), up to `enough`; say if they touch a NaN.
@@ -280,13 +280,13 @@ def measure_peaks(
         peak = stamp[low, low]
         if not _is_highest(stamp):
             continue
-        if _flood(stamp, low, low, segment, min_pixels, seen, stack)[0] < min_pixels:
+        if flood(stamp, low, low, segment, min_pixels, seen, stack)[0] < min_pixels:
             continue
         core = max(segment, core_fraction * peak)
-        if _flood(stamp, low, low, core, size * size, seen, stack)[1]:
+        if flood(stamp, low, low, core, size * size, seen, stack)[1]:
             continue
         if own_only:
-            _flood(stamp, low, low, max(segment, light_fraction * peak), size * size, seen, stack)
+            flood(stamp, low, low, max(segment, light_fraction * peak), size * size, seen, stack)
             for j in range(size):
                 for i in range(size):
                     own[j, i] = stamp[j, i] if seen[j, i] == 1 else np.float32(np.nan)

@@ -19,6 +19,8 @@ from badexp_assets.survey.exposure import CcdImage, CcdInfo, Exposure, open_expo
 
 if TYPE_CHECKING:
     from badexp_assets.entropy import EntropyParams
+    from badexp_assets.night.sky_structure import SkyStructure
+    from badexp_assets.night.source_shapes import SourceShapes
     from badexp_assets.vision.recipes import Recipe
 
 
@@ -65,6 +67,8 @@ class MeasuredCcd:
     has_mask: bool = False
     mask_problem: str | None = None
     features: CcdFeatures | None = None
+    structure: SkyStructure | None = None
+    shapes: SourceShapes | None = None
     orientations: Orientations | None = None
     stamps: tuple[Stamp, ...] = ()
     prepared: npt.NDArray[np.float32] | None = None
@@ -108,6 +112,8 @@ class Measure:
 
     def _measured(self, task: CcdTask, image: CcdImage) -> MeasuredCcd:
         from badexp_assets.entropy import measure_ccd
+        from badexp_assets.night.sky_structure import measure_sky
+        from badexp_assets.night.source_shapes import measure_shapes
 
         features = measure_features(image)
         known = MeasuredCcd(
@@ -135,6 +141,8 @@ class Measure:
             stamps = offer_stamps(found, n, task.expnum, task.ccd.ccdnum, self._params.seed)
         return replace(
             known,
+            structure=measure_sky(image.image, image.mask, saturate),
+            shapes=measure_shapes(found.stamps, found.noise, image.image.size),
             orientations=Orientations(found.n_sources, found.source_counts, found.n_points, found.gradient_counts),
             stamps=tuple(stamps),
             prepared=prepared,

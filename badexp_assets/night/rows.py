@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from badexp_assets.night.measure import CcdTask, MeasuredCcd
@@ -33,7 +35,15 @@ def ccd_row(ccd: MeasuredCcd, labelled: bool) -> dict[str, Any]:
         "labelled": labelled,
         "has_mask": ccd.has_mask,
         "note": "; ".join(n for n in notes if n) or None,
+        **_measured(ccd.structure),
+        **_measured(ccd.shapes),
     }
+
+
+def _measured(part: Any) -> dict[str, float | None]:
+    """Its fields, None for what is NaN; none at all for a part that was not measured: the columns are nullable."""
+    values = {} if part is None else asdict(part)
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 def exposure_row(row: Mapping[str, Any], status: str, reason: str | None) -> dict[str, Any]:

@@ -59,6 +59,35 @@ _LABEL_SOURCE_COLUMNS = (
     _c("line", "int64", "line in the file (1-based; rows of a FITS table count from 1; 0: the whole file)"),
 )
 
+# of a CCD image's sky and sources; how they are measured: night.sky_structure, night.source_shapes
+_MEASURED = (
+    ("local_noise", "median scatter of the sky within a cell of a 16 x 8 grid, ADU; unit of the next six"),
+    ("background_scatter", "robust scatter of the cells' medians, local noises"),
+    ("background_rms", "standard deviation of the cells' medians, local noises"),
+    ("background_gradient", "rise of the sky across the CCD, local noises"),
+    ("background_residual", "robust scatter of the cells' medians about that plane, local noises"),
+    ("amplifier_step", "jump of the sky at the middle column, local noises"),
+    ("edge_excess", "difference of outer and inner cells, local noises"),
+    ("amplifier_noise_ratio", "scatter on the noisier half of the columns over the other's"),
+    ("row_noise", "scatter of the means of rows over that of white noise"),
+    ("column_noise", "scatter of the means of columns over that of white noise"),
+    ("autocorrelation_x", "of the noise of neighbouring pixels of a row"),
+    ("autocorrelation_y", "of the noise of neighbouring pixels of a column"),
+    ("periodicity_x", "highest over median power along rows, at periods of 2 to 32 px"),
+    ("periodicity_y", "highest over median power along columns, at periods of 2 to 32 px"),
+    ("skewness", "of the noise within 3 sigma"),
+    ("low_fraction", "share of usable pixels more than 8 local noises below the sky"),
+    ("seeing", "median FWHM of the brightest unsaturated sources, px"),
+    ("seeing_spread", "its robust scatter over the median"),
+    ("ellipticity", "median ellipticity of these sources"),
+    ("ellipticity_coherence", "length of their mean ellipticity: 0 when they point anywhere"),
+    ("profile_radius", "half-light radius of their mean profile, px"),
+    ("profile_concentration", "5 log10(r80 / r20) of their mean profile: 2 for a disc, less for a ring"),
+    ("profile_ellipticity", "ellipticity of their mean profile"),
+    ("profile_centre", "light at the centroid of their mean profile over its maximum"),
+    ("flux_at_rank", "light of the source that 60 per 10^6 px are brighter than, ADU; 0: fewer sources"),
+)
+
 SCHEMAS: dict[str, TableSchema] = {
     s.name: s
     for s in (
@@ -188,6 +217,7 @@ SCHEMAS: dict[str, TableSchema] = {
                 _c("n_sources", "int32", "sources found for the orientations", nullable=True),
                 _c("saturated_fraction", "float32", "share of saturated and bleeding pixels", nullable=True),
                 _c("masked_fraction", "float32", "share of masked pixels", nullable=True),
+                *(_c(name, "float32", text, nullable=True) for name, text in _MEASURED),
             ),
             ("expnum", "ccdnum"),
         ),

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from badexp_assets.classify import align, describe_ccds
@@ -37,6 +37,7 @@ def test_a_shape_that_no_sigmoid_has_is_left_to_isotonic():
     assert calibration_error(expit(calibration(x)), bad) < 0.03
 
 
+@settings(deadline=None)  # the first example imports scikit-learn
 @given(st.floats(-20, 20), st.floats(-20, 20))
 def test_calibration_keeps_the_order(a: float, b: float):
     calibration, _ = fit_calibration(*(lambda x, bad, folds: (x, bad, np.ones(len(x)), folds))(*sample(300)))
@@ -109,6 +110,26 @@ def test_features_are_what_a_hand_count_gives():
     assert missing[["log_sky_rate", "log_fwhm", "gradient_concentration"]].isna().all()
     place = load_camera().by_number[2]
     assert (row["x_mm"], row["y_mm"]) == (place.x_mm, place.y_mm)
+
+
+def test_measured_columns_become_features_with_a_least_logarithm():
+    ccds, exposures, orientations = night()
+    ccds = ccds.assign(
+        local_noise=[5.0, 20.0, None, None],
+        flux_at_rank=[4000.0, 0.0, None, None],
+        background_rms=[0.0, 3.0, None, None],
+        seeing=[4.0, 8.0, None, None],
+        ellipticity=[0.1, 0.3, None, None],
+    )
+    found = describe_ccds(ccds, exposures, orientations, load_camera()).set_index(["expnum", "ccdnum"])
+    assert found.loc[(1, 1), "log_noise_to_local"] == pytest.approx(np.log(2))
+    assert found.loc[(1, 1), "log_flux_rate"] == pytest.approx(np.log(40))
+    assert found.loc[(1, 2), "log_flux_rate"] == pytest.approx(np.log(10 * 20 / 100))  # ten noises stand for nothing
+    assert found.loc[(1, 1), "log_background_rms"] == pytest.approx(np.log(0.03))
+    assert found.loc[(1, 2), "log_seeing_to_siblings"] == pytest.approx(np.log(2) / 2)
+    assert found.loc[(1, 2), "ellipticity_to_siblings"] == pytest.approx(0.1)
+    assert found.loc[(2, 1), ["log_seeing", "log_flux_rate", "ellipticity", "log_noise_to_local"]].isna().all()
+    assert found["skewness"].isna().all()  # an older night lacks the column
 
 
 def test_features_without_orientations_or_rows_have_all_columns():

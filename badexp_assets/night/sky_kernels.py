@@ -1,0 +1,142 @@
+"""Compiled loops of `sky_structure`. `mask`: codes (0: good) or of size 0; a pixel of `limit` or more is unusable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+_QUARTILES_TO_SIGMA = 0.7413  # of a normal distribution
+_LEAST = 8  # usable pixels of a cell that say something
+
+
+@njit(cache=True, nogil=True)
+def cell_levels(
+    image: NDArray[Any], mask: NDArray[Any], limit: float, n_rows: int, n_columns: int, per_cell: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Median and scatter by quartiles (rows, columns) of a grid of equal cells, of about `per_cell` pixels of each.
+
+    NaN for a cell with fewer than 8 usable ones.
+    """
+    height, width = image.shape
+    level = np.full((n_rows, n_columns), np.nan)
+    scatter = np.full((n_rows, n_columns), np.nan)
+    masked = mask.size > 0
+    values = np.empty(4 * per_cell + 64, np.float32)
+    for i in range(n_rows):
+        top, bottom = i * height // n_rows, (i + 1) * height // n_rows
+        for j in range(n_columns):
+            left, right = j * width // n_columns, (j + 1) * width // n_columns
+            step = max(1, int(np.sqrt((bottom - top) * (right - left) / per_cell) + 0.5))
+            n = 0
+            for y in range(top, bottom, step):
+                for x in range(left + (y // step) % step, right, step):  # shifted, so that no column pattern is missed
+                    value = image[y, x]
+                    if abs(value) < limit and (not masked or mask[y, x] == 0) and n < len(values):
+                        values[n] = value
+                        n += 1
+            if n >= _LEAST:
+                ordered = np.sort(values[:n])
+                level[i, j] = 0.5 * (ordered[(n - 1) // 2] + ordered[n // 2])
+                scatter[i, j] = _QUARTILES_TO_SIGMA * (ordered[3 * n // 4] - ordered[n // 4])
+    return level, scatter
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def residual_sums(
+    image: NDArray[Any],
+    mask: NDArray[Any],
+    limit: float,
+    above: NDArray[Any],
+    below: NDArray[Any],
+    share: NDArray[Any],
+    clip: float,
+    low: float,
+    every_row: int,
+    every_column: int,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Sums over the residuals of pixels about a background that runs straight from node to node.
+
+    The background of row y is above[k] + f (below[k] - above[k]), where k is the whole part of share[y] and f the rest;
+    `above` and `below`: (nodes, columns). A residual counts if the pixel is usable and the residual within +-clip.
+
+    Returns sums and counts of both halves of each row, each (2, rows); of each column, (2, columns), sums first;
+    moments: count, second, third, products along x, their count, along y, their count, usable pixels, those of less
+    than `low`; and residuals of every `every_row`-th row (n, columns) and every `every_column`-th column (rows, m),
+    0 where they don't count.
+    """
+    height, width = image.shape
+    masked = mask.size > 0
+    rows = np.zeros((2, 2, height))
+    columns = np.zeros((2, width))
+    moments = np.zeros(9)
+    some_rows = np.zeros(((height + every_row - 1) // every_row, width), np.float32)
+    some_columns = np.zeros((height, (width + every_column - 1) // every_column), np.float32)
+    now, before = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    counts, counted = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    sums, numbers = np.zeros(width), np.zeros(width)
+    limit32, clip32, low32 = np.float32(limit), np.float32(clip), np.float32(low)
+    middle = width // 2
+    for y in range(height):
+        node = int(share[y])
+        fraction = np.float32(share[y] - node)
+        first, second, row = above[node], below[node], image[y]
+        n_usable, n_low = np.float32(0), np.float32(0)
+        for x in range(width):
+            value = row[x]
+            usable = abs(value) < limit32
+            r = value - (first[x] + fraction * (second[x] - first[x]))
+            kept = usable & (abs(r) < clip32)
+            now[x] = r if kept else np.float32(0)
+            counts[x] = np.float32(1) if kept else np.float32(0)
+            n_usable += np.float32(1) if usable else np.float32(0)
+            n_low += np.float32(1) if usable & (value < low32) else np.float32(0)
+        if masked:
+            codes = mask[y]
+            for x in range(width):
+                if codes[x] != 0:
+                    value = row[x]
+                    if abs(value) < limit32:
+                        n_usable -= np.float32(1)
+                        n_low -= np.float32(1) if value < low32 else np.float32(0)
+                    now[x] = np.float32(0)
+                    counts[x] = np.float32(0)
+        s0, c0, s1, c1 = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+        for x in range(middle):
+            s0 += now[x]
+            c0 += counts[x]
+        for x in range(middle, width):
+            s1 += now[x]
+            c1 += counts[x]
+        rows[0, 0, y], rows[0, 1, y], rows[1, 0, y], rows[1, 1, y] = s0, c0, s1, c1
+        m2, m3, along, n_along = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+        down, n_down = np.float32(0), np.float32(0)
+        for x in range(width):
+            r = now[x]
+            m2 += r * r
+            m3 += r * r * r
+            down += r * before[x]
+            n_down += counts[x] * counted[x]
+            sums[x] += r
+            numbers[x] += counts[x]
+        for x in range(width - 1):
+            along += now[x] * now[x + 1]
+            n_along += counts[x] * counts[x + 1]
+        moments[0] += c0 + c1
+        moments[1] += m2
+        moments[2] += m3
+        moments[3] += along
+        moments[4] += n_along
+        moments[5] += down
+        moments[6] += n_down
+        moments[7] += n_usable
+        moments[8] += n_low
+        if y % every_row == 0:
+            some_rows[y // every_row] = now
+        some_columns[y] = now[::every_column]
+        now, before = before, now
+        counts, counted = counted, counts
+    columns[0], columns[1] = sums, numbers
+    return rows[:, 0], rows[:, 1], columns, moments, some_rows, some_columns

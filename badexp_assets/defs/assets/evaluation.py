@@ -6,7 +6,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from badexp_assets import classify, models
+from badexp_assets import classify, models, reports
 from badexp_assets.classify import FittedPipeline
 from badexp_assets.classify.evaluation.evaluate import Evaluation, evaluate
 from badexp_assets.classify.evaluation.judge import HeldOut

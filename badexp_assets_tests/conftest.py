@@ -52,7 +52,8 @@ def finished_home(simulated_survey: Path, tmp_path_factory: pytest.TempPathFacto
     home = tmp_path_factory.mktemp("finished") / "home"
     home.mkdir()
     (home / "settings.toml").write_text(
-        "[night_pass]\nrows = 96\ncolumns = 64\n\n[entropy]\ngradient_points = 500\n\n[autoencoder]\nepochs = 5\n"
+        "[night_pass]\nrows = 96\ncolumns = 64\n\n[entropy]\ngradient_points = 500\n\n[autoencoder]\nepochs = 5\n\n"
+        f'[comparison]\ntruth = "{simulated_survey / "truth_exposures.csv"}"\n'
     )
     words = ["run", "--home", home, "--archive", simulated_survey / "images", "--labels", simulated_survey / "labels"]
     result = CliRunner().invoke(badexp, [str(word) for word in words], catch_exceptions=False)

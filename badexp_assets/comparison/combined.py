@@ -49,8 +49,8 @@ def combine(scores: pd.DataFrame, outcomes: pd.DataFrame, params: ComparisonPara
     n_bad, n_good = int((bad & has).sum()), int((~bad & has).sum())
     if min(n_bad, n_good) < _MIN_OF_A_KIND:
         raise InputError(
-            f"combined rank: {n_bad} bad and {n_good} good exposures are known that no classifier was trained on; "
-            f"at least {_MIN_OF_A_KIND} of each are needed: review candidates, or give [comparison] truth"
+            f"of the exposures that no classifier was trained on {n_bad} are known to be bad and {n_good} to be good; "
+            f"{_MIN_OF_A_KIND} of each are needed: review candidates, or give [comparison] truth"
         )
     names = [name for name in SCORES if name in scores and scores[name].notna().any()]
     x, columns = _inputs(scores, names)

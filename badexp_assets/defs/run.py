@@ -160,8 +160,15 @@ class Runner:
         self.execute(jobs.LIST_CANDIDATES, assets=["review_candidates"])
         self.execute(jobs.PUBLISH_REJECTS)
         if "night_predictions" in scores:
-            self._fit(outcome, "comparison of methods", jobs.COMPARE_METHODS)
+            self._compare(outcome)
         self._fit(outcome, "explanations", jobs.LIST_CANDIDATES, "patch_reference", "candidate_explanations")
+
+    def _compare(self, outcome: Outcome) -> None:
+        """Compare the methods where enough outcomes are known: before the first review there are none."""
+        try:
+            self.execute(jobs.COMPARE_METHODS)
+        except InputError as error:
+            outcome.notes.append(f"methods are not compared: {error}")
 
     def _fit_classifier(self, outcome: Outcome) -> bool:
         if not self.settings.parameters("search", SearchParams).use_best:

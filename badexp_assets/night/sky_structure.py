@@ -128,9 +128,11 @@ def _fine_structure(
         return (math.nan,) * 8
     variance = second / n
     sigma = math.sqrt(variance)
+    of_amplifiers = [_line_noise(s, c, sigma) for s, c in zip(sums, counts, strict=True)]
+    known = [value for value in of_amplifiers if math.isfinite(value)]
     halves = [some_rows[:, : width // 2], some_rows[:, width // 2 :]]
     return (
-        float(np.nanmean([_line_noise(s, c, sigma) for s, c in zip(sums, counts, strict=True)])),
+        float(np.mean(known)) if known else math.nan,
         _line_noise(columns[0], columns[1], sigma),
         along / n_along / variance if n_along else math.nan,
         down / n_down / variance if n_down else math.nan,

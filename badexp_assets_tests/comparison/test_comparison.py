@@ -88,7 +88,7 @@ def test_known_exposures_are_ranked_by_a_fit_that_has_not_seen_them():
 
 def test_too_few_known_outcomes_are_said_with_what_to_do():
     scores, outcomes = survey(40)
-    with pytest.raises(InputError, match=r"5 bad and 0 good exposures are known.*\[comparison\] truth"):
+    with pytest.raises(InputError, match=r"5 are known to be bad and 0 to be good.*\[comparison\] truth"):
         combine(scores, outcomes[outcomes["bad"]], ComparisonParams())
 
 

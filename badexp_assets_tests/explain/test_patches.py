@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.explain import ExplanationParams, PatchReference
 from badexp_assets.explain.patches import fit_patch_reference
-from badexp_assets.models import load_current, store_model
+from badexp_assets.models import load_current, promote_model, store_model
 
 CARD = {"version": "v1", "backbone": "b", "recipe": "r", "findings": []}
 
@@ -63,6 +63,7 @@ def test_a_small_bank_keeps_a_rare_kind_of_good_patch_that_a_random_one_would_lo
 def test_a_stored_reference_comes_back_and_a_damaged_one_is_refused(tmp_path) -> None:
     reference = fit_patch_reference(good(20), ExplanationParams(), CARD)
     folder = store_model(reference, tmp_path)
+    promote_model(tmp_path, reference.version, "the latest")
     found = load_current(tmp_path)
     assert isinstance(found, PatchReference)
     assert np.array_equal(found.bank, reference.bank)

@@ -197,7 +197,7 @@ def test_a_disk_that_refuses_a_write_is_one_line_and_leaves_whole_tables(tmp_pat
 
     words = ["run", "--home", home, "--archive", simulated_survey / "images", "--nights", "2018-03-10"]
     process = start(words, preexec_fn=no_file_above_a_megabyte)
-    _, error = process.communicate(timeout=120)
+    _, error = process.communicate(timeout=600)
     assert process.returncode == 2
     assert error.count("\n") == 1
     assert f"{home}/tables/night_" in error
@@ -226,7 +226,7 @@ def test_killed_runs_leave_whole_tables_and_the_next_run_ends_as_if_nothing_had_
         process.communicate()
         assert whole_tables(home)
     process = start(words)
-    _, error = process.communicate(timeout=120)
+    _, error = process.communicate(timeout=600)
     assert (process.returncode, error) == (0, "")
     for asset in set(SCHEMAS) - {"pipeline_search", "injection_completeness"}:  # on request only
         found, undisturbed = load(Home(home), asset), load(Home(finished_home), asset)

@@ -28,10 +28,11 @@ class EntropyParams:
     """side of a stamp, px; a source is the maximum of its stamp"""
     light_fraction: float = 0.02
     """moments are summed over pixels above this share of the peak"""
-    moments: str = "segment"
-    """pixels that moments are summed over: `segment`, those of the source that hang together above both segment_sigma
-    and light_fraction; or `stamp`, every pixel of the stamp above light_fraction. The paper's sum reads like the
-    latter, but there noise and neighbours far from the peak, weighted by distance squared, drown a faint source"""
+    moments: str = "sources"
+    """pixels of the stamp, above light_fraction of the peak, that moments are summed over: `stamp`, all of them, as the
+    paper's sum reads; there noise far from the peak, weighted by distance squared, drowns a faint source. `sources`:
+    those of the source and of other sources in the stamp, without the noise between them. `segment`: the source's own;
+    blind to a telescope that jumped, which leaves two round images of everything"""
     core_fraction: float = 0.1
     """a source is dropped when its segment above this share of the peak touches a masked pixel"""
     background_points: int = 1000
@@ -84,8 +85,8 @@ class EntropyParams:
         for name in ("background_trim", "reference_trim"):
             if not 0 <= getattr(self, name) < 0.5:
                 raise InputError(f"entropy.{name}: {getattr(self, name)}; at least 0 and below 0.5 is needed")
-        if self.moments not in ("segment", "stamp"):
-            raise InputError(f"entropy.moments: {self.moments!r}; `segment` or `stamp` is allowed")
+        if self.moments not in ("sources", "segment", "stamp"):
+            raise InputError(f"entropy.moments: {self.moments!r}; `sources`, `segment` or `stamp` is allowed")
         if self.reference not in ("mean", "trimmed"):
             raise InputError(f"entropy.reference: {self.reference!r}; `mean` or `trimmed` is allowed")
 

@@ -1,4 +1,4 @@
-"""Compiled loops over the pixels of a CCD image: peaks, stamps, segments, moments. `sources` says what the rules are.
+"""Compiled loops over the pixels of a CCD image: peaks, stamps, segments. `sources` says what the rules are.
 
 In all of them `mask` is a code map (0: good) or has size 0 when there is none, a pixel of `limit` or more is saturated,
 and `coefficients` are those of `background.Background`.
@@ -6,81 +6,15 @@ and `coefficients` are those of `background.Background`.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-_ROUND = 1e-12  # an ellipticity below this is rounding error of a round source
+from badexp_assets.entropy.moment_kernel import moment_angle
 
-
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def moment_angle(stamp: NDArray[Any], light_fraction: float) -> tuple[float, float]:
-    """Return (angle, ellipticity) of a stamp; both NaN when there is none.
-
-    The inner loops have no branches (half of the pixels of a faint source pass the light cut, at random), and sums may
-    be reordered; that changes angles by about 1e-15.
-    """
-    height, width = stamp.shape
-    peak = -np.inf
-    for y in range(height):
-        row = stamp[y]
-        above = 0
-        for x in range(width):
-            above += row[x] > peak
-        if above > 0:
-            for x in range(width):
-                if row[x] > peak and row[x] < np.inf:
-                    peak = np.float64(row[x])
-    if not peak > 0:
-        return np.nan, np.nan
-    n_peak, sum_x, sum_y = 0, 0, 0
-    for y in range(height):
-        row = stamp[y]
-        equal = 0
-        for x in range(width):
-            equal += row[x] == peak
-        if equal > 0:
-            for x in range(width):
-                if row[x] == peak:
-                    n_peak += 1
-                    sum_x += x
-                    sum_y += y
-    x0 = sum_x / n_peak
-    y0 = sum_y / n_peak
-    least = light_fraction * peak
-    q20, q02, q11 = 0.0, 0.0, 0.0
-    for y in range(height):
-        row = stamp[y]
-        sum_0, sum_1, sum_2 = 0.0, 0.0, 0.0
-        for x in range(width):
-            value = np.float64(row[x])
-            # a ratio keeps huge pixels from overflowing; e1 and e2 don't change by it
-            share = value / peak if (value > least) & (value < np.inf) else 0.0
-            dx = x - x0
-            sum_0 += share
-            sum_1 += share * dx
-            sum_2 += share * dx * dx
-        dy = y - y0
-        q20 += sum_2
-        q02 += dy * dy * sum_0
-        q11 += dy * sum_1
-    trace = q20 + q02
-    if not trace > 0:
-        return np.nan, np.nan
-    e1 = (q20 - q02) / trace
-    e2 = 2 * q11 / trace
-    ellipticity = math.sqrt(e1 * e1 + e2 * e2)
-    if ellipticity < _ROUND:
-        return np.nan, np.nan
-    angle = 0.5 * math.atan2(e2, e1)
-    if angle < 0:
-        angle += math.pi
-    if angle >= math.pi:
-        angle = 0.0
-    return angle, ellipticity
+STAMP, SEGMENT, SOURCES = range(3)  # pixels that moments are summed over, see EntropyParams.moments
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -247,6 +181,35 @@ def flood(
 
 
 @njit(cache=True, nogil=True)
+def _keep(stamp: NDArray[Any], seen: NDArray[Any], part: NDArray[Any]) -> None:
+    """Copy the pixels that `flood` found to belong together."""
+    for j in range(stamp.shape[0]):
+        for i in range(stamp.shape[1]):
+            if seen[j, i] == 1:
+                part[j, i] = stamp[j, i]
+
+
+@njit(cache=True, nogil=True)
+def _keep_sources(
+    stamp: NDArray[Any],
+    threshold: float,
+    segment: float,
+    min_pixels: int,
+    seen: NDArray[Any],
+    stack: NDArray[Any],
+    part: NDArray[Any],
+) -> None:
+    """Copy the pixels of every segment that is large enough and has a pixel above `threshold`."""
+    size = stamp.shape[0]
+    for j in range(size):
+        for i in range(size):
+            if not (stamp[j, i] > threshold and np.isnan(part[j, i])):
+                continue
+            if flood(stamp, j, i, segment, size * size, seen, stack)[0] >= min_pixels:
+                _keep(stamp, seen, part)
+
+
+@njit(cache=True, nogil=True)
 def measure_peaks(
     image: NDArray[Any],
     mask: NDArray[Any],
@@ -254,11 +217,12 @@ def measure_peaks(
     coefficients: NDArray[Any],
     rows: NDArray[Any],
     columns: NDArray[Any],
+    threshold: float,
     segment: float,
     min_pixels: int,
     core_fraction: float,
     light_fraction: float,
-    own_only: bool,
+    moments: int,
     size: int,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Which peaks are sources, and their stamps, angles and ellipticities."""
@@ -267,7 +231,7 @@ def measure_peaks(
     angle = np.empty(len(rows), np.float64)
     ellipticity = np.empty(len(rows), np.float64)
     seen = np.empty((size, size), np.uint8)
-    own = np.empty((size, size), np.float32)
+    part = np.empty((size, size), np.float32)
     stack = np.empty(size * size, np.int32)
     n = 0
     alone = _alone(image, coefficients, rows, columns, size)
@@ -285,14 +249,16 @@ def measure_peaks(
         core = max(segment, core_fraction * peak)
         if flood(stamp, low, low, core, size * size, seen, stack)[1]:
             continue
-        if own_only:
-            flood(stamp, low, low, max(segment, light_fraction * peak), size * size, seen, stack)
-            for j in range(size):
-                for i in range(size):
-                    own[j, i] = stamp[j, i] if seen[j, i] == 1 else np.float32(np.nan)
-            angle[n], ellipticity[n] = moment_angle(own, light_fraction)
-        else:
+        if moments == STAMP:
             angle[n], ellipticity[n] = moment_angle(stamp, light_fraction)
+        else:
+            part[:] = np.nan
+            if moments == SEGMENT:
+                flood(stamp, low, low, max(segment, light_fraction * peak), size * size, seen, stack)
+                _keep(stamp, seen, part)
+            else:
+                _keep_sources(stamp, threshold, segment, min_pixels, seen, stack, part)
+            angle[n], ellipticity[n] = moment_angle(part, light_fraction)
         if np.isnan(angle[n]):
             continue
         keep[k] = True

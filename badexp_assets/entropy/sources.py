@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from badexp_assets.entropy.background import Background
+from badexp_assets.entropy.moment_kernel import moment_angle
 from badexp_assets.entropy.params import EntropyParams
-from badexp_assets.entropy.source_kernels import find_peaks, measure_peaks, moment_angle
+from badexp_assets.entropy.source_kernels import SEGMENT, SOURCES, STAMP, find_peaks, measure_peaks
 from badexp_assets.errors import InputError
+
+_MOMENTS = {"stamp": STAMP, "segment": SEGMENT, "sources": SOURCES}
 
 
 def source_orientation(stamp: ArrayLike, light_fraction: float = 0.02) -> float:
@@ -49,10 +52,11 @@ def find_sources(
     scattered pixels of every 64 x 64 stamp above 2 sigma, so only connected ones can tell a source. Pixels that are
     masked (mask != 0), not finite or at least `saturate` are NaN in the stamps; a source whose core (the connected
     pixels above core_fraction of its peak and above segment_sigma) touches one is dropped, and so is one without an
-    orientation. Angles are those of `source_orientation` on the stamp; with params.moments `segment` the stamp's pixels
-    that don't belong to the source (connected and above max(segment_sigma, light_fraction of the peak)) are left out
-    first. `ellipticity` is sqrt(e1^2 + e2^2). Sources come in reading order; every array is empty for an image
-    smaller than a stamp.
+    orientation. Angles are those of `source_orientation` on the stamp, where params.moments leaves pixels out first:
+    `sources` those of no segment (8-connected above segment_sigma) with min_segment_pixels pixels and one above
+    detection_sigma, `segment` those that don't hang together with the peak above both segment_sigma and light_fraction
+    of it. `ellipticity` is sqrt(e1^2 + e2^2) of the same pixels. Sources come in reading order; every array is empty
+    for an image smaller than a stamp.
     """
     size = params.stamp_size
     stamps = np.empty((0, size, size), np.float32)
@@ -72,11 +76,12 @@ def find_sources(
         coefficients,
         rows,
         columns,
+        threshold,
         segment,
         params.min_segment_pixels,
         params.core_fraction,
         params.light_fraction,
-        params.moments == "segment",
+        _MOMENTS[params.moments],
         size,
     )
     return columns[keep], rows[keep], stamps, angle, ellipticity

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from badexp_assets.lazy import load_on_use
 
 if TYPE_CHECKING:
-    from badexp_assets.simulate.anomalies import ANOMALIES, affected_ccds, inject, optical_kernel
+    from badexp_assets.simulate.anomalies import ANOMALIES, affected_ccds, inject, kind_of, optical_kernel
     from badexp_assets.simulate.inject_file import inject_into
     from badexp_assets.simulate.params import SurveyParams, SurveySummary
     from badexp_assets.simulate.pictures import contact_sheet
@@ -27,6 +27,7 @@ _HOMES = {
     "contact_sheet": "pictures",
     "inject": "anomalies",
     "inject_into": "inject_file",
+    "kind_of": "anomalies",
     "optical_kernel": "anomalies",
     "write_survey": "survey",
 }
@@ -40,6 +41,7 @@ __all__ = [
     "contact_sheet",
     "inject",
     "inject_into",
+    "kind_of",
     "optical_kernel",
     "write_survey",
 ]

@@ -1,4 +1,4 @@
-"""The eleven kinds of anomaly, and `inject`, which puts one into any CCD image, simulated or real.
+"""The eleven categories of anomaly, and `inject`, which puts one into any CCD image, simulated or real.
 
 The random parameters of an exposure's anomaly come from (seed, expnum, category) alone, so each CCD of it can be made
 by itself and patterns still run on from CCD to CCD; what differs between CCDs comes from (seed, expnum, category,
@@ -16,6 +16,7 @@ from badexp_assets.errors import InputError
 from badexp_assets.simulate.anomalies_detector import DETECTORS, glare
 from badexp_assets.simulate.anomalies_light import LIGHTS, Light, in_units, relight
 from badexp_assets.simulate.anomalies_optics import KERNELS, Kernel, convolve, widened_fwhm
+from badexp_assets.simulate.kinds import KINDS, draw_kind, path_kind, psf_kind
 from badexp_assets.simulate.pixels import CcdPixels, Plane
 
 ANOMALIES = (
@@ -52,6 +53,17 @@ def check(category: str, severity: float) -> None:
 def exposure_rng(seed: int, expnum: int, category: str, ccdnum: int | None = None) -> np.random.Generator:
     """Generator of an exposure's anomaly, or of what is special to one of its CCDs."""
     return np.random.default_rng([seed, expnum, ANOMALIES.index(category) + 1, 0 if ccdnum is None else ccdnum])
+
+
+def kind_of(category: str, seed: int, expnum: int) -> str:
+    """Which of the category's KINDS an exposure's anomaly is, such as `jump`; empty for a category without kinds."""
+    check(category, 1.0)
+    rng = exposure_rng(seed, expnum, category)
+    if category == "psf":
+        return psf_kind(rng)[0]
+    if category == "telescope_moving":
+        return path_kind(rng)[0]
+    return draw_kind(rng, category) if category in KINDS else ""
 
 
 def optical_kernel(

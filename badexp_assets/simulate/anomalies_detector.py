@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from badexp_assets.simulate.anomalies_light import waves
+from badexp_assets.simulate.kinds import draw_kind
 from badexp_assets.simulate.pixels import CcdPixels
 
 SATURATED, BLEED = 3, 4
@@ -109,7 +110,7 @@ def noise(exposure: Rng, own: Rng, severity: float, ccd: CcdPixels, x: Axis, y: 
 
     The two amplifiers read towards the middle, so that patterns are mirrored there.
     """
-    kind = exposure.choice(4, p=[0.35, 0.3, 0.15, 0.2])
+    kind = draw_kind(exposure, "noise")
     period, slant = exposure.uniform(5, 18), exposure.uniform(-0.8, 0.8)
     beat = exposure.uniform(0.05, 0.3)
     rows, columns = ccd.image.shape
@@ -119,31 +120,46 @@ def noise(exposure: Rng, own: Rng, severity: float, ccd: CcdPixels, x: Axis, y: 
     row = np.arange(rows)[:, None].astype(np.float64)
     phase = own.uniform(0, 2 * np.pi)
     both = own.random() < 0.6
-    if kind == 0:
+    if kind == "stripes":
         wander = np.cumsum(own.normal(0, 0.08, rows))[:, None]
         pattern = np.sin(2 * np.pi * (row / period + 0.15 * slant * column / period) + wander + phase)
-    elif kind == 1:
+    elif kind == "herringbone":
         wander = np.cumsum(own.normal(0, 0.05, rows))[:, None]
         carrier = 2 * np.pi * column / period
         pattern = np.sin(carrier + 2 * np.pi * slant * row / period + wander + phase) + np.sin(
             carrier * (1 + beat) - 2 * np.pi * slant * row / period - wander
         )
-    elif kind == 2:
+    elif kind == "base_line":
         jump = np.asarray(own.normal(0, 1, rows)) * (own.random(rows) < 0.15 + 0.5 * severity)
         pattern = 1.6 * jump[:, None] * np.ones((1, columns))
     else:
         pattern = own.normal(0, 1.0, (rows, columns))
     pattern = np.broadcast_to(pattern, (rows, columns)).copy()
     if not both:
-        pattern[:, columns // 2 :] *= 0.0 if kind == 3 else 0.15
+        pattern[:, columns // 2 :] *= 0.0 if kind == "amplifier" else 0.15
     return ccd.with_image(ccd.image + amplitude * pattern)
+
+
+def fringes(ccdnum: int, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Interference of the night sky's lines in a thinned CCD, (rows, columns), between -1 and 1.
+
+    Fringes follow the thickness of the silicon, here a tilted bowl with ripples: the same in every exposure of the CCD.
+    """
+    silicon = np.random.default_rng([4095, ccdnum])
+    rows, columns = shape
+    spacing = max(30.0, columns / 16)  # px
+    x, y = np.arange(columns) / max(columns, 200), np.arange(rows) / max(columns, 200)
+    angle, far = silicon.uniform(0, 2 * np.pi), silicon.uniform(0.3, 2.5)
+    from_bottom = np.hypot(x[None, :] - 0.5 - far * np.cos(angle), y[:, None] - 0.5 - far * np.sin(angle))
+    thickness = from_bottom + 0.05 * waves(silicon, x, y, 4, 0.4, 1.2)
+    return np.asarray(np.cos(2 * np.pi * thickness * max(columns, 200) / spacing))
 
 
 def wonky(exposure: Rng, own: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> CcdPixels:
     """What a failed calibration leaves: a step between amplifiers, levels that differ from CCD to CCD, glowing edges,
-    and a sky model that follows waves over the field.
+    a sky model that follows waves over the field, or fringes that were not taken out.
     """
-    kind = exposure.choice(3, p=[0.4, 0.3, 0.3])
+    kind = draw_kind(exposure, "wonky")
     field = waves(exposure, x, y, 5, 0.4, 2.5)
     rows, columns = ccd.image.shape
     amplitude = 0.3 * 30.0**severity * ccd.sigma
@@ -152,10 +168,12 @@ def wonky(exposure: Rng, own: Rng, severity: float, ccd: CcdPixels, x: Axis, y: 
     tilt = np.asarray(own.uniform(-1, 1, 2))
     u, v = np.linspace(-1, 1, columns)[None, :], np.linspace(-1, 1, rows)[:, None]
     edge = np.exp(-(1 - np.abs(u)) / 0.06) + np.exp(-(1 - np.abs(v)) / 0.06)
-    if kind == 0:
+    if kind == "step":
         pattern = np.where(left, step, -step) * (1 + 0.4 * tilt[0] * v) + 0.3 * level
-    elif kind == 1:
+    elif kind == "waves":
         pattern = 0.8 * field + 0.7 * edge
+    elif kind == "fringes":
+        pattern = 0.8 * fringes(ccd.ccdnum, ccd.image.shape)
     else:
         pattern = level + 0.8 * (tilt[0] * u + tilt[1] * v) - 1.2 * edge + 0.5 * np.where(left, step, -step)
     return ccd.with_image(ccd.image + amplitude * pattern)

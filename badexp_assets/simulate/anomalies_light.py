@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from badexp_assets.simulate.kinds import draw_kind
 from badexp_assets.simulate.pixels import CcdPixels, Plane
 
 
@@ -65,12 +66,12 @@ def ghost(rng: np.random.Generator, severity: float, ccd: CcdPixels, x: NDArray[
     line from the star through the optical axis, or arcs and fans of light scattered by filter changer and dome.
     """
     amplitude = 0.012 * 90.0**severity  # of the sky level: 1 % to 110 %
-    kind = rng.choice(3, p=[0.55, 0.25, 0.2])
+    kind = draw_kind(rng, "ghost_scatter")
     angle = rng.uniform(0, 2 * np.pi)
     distance = rng.uniform(0.05, 0.5)
     xx, yy = x[None, :], y[:, None]
     glow = np.zeros((y.size, x.size))
-    if kind == 0:
+    if kind == "ring":
         turn = rng.uniform(0, np.pi / 2)
         for scale, level in zip((1.0, 0.5, 1.7), (1.0, 0.8, 0.25), strict=True):
             radius = scale * rng.uniform(0.4, 0.65)
@@ -82,7 +83,7 @@ def ghost(rng: np.random.Generator, severity: float, ccd: CcdPixels, x: NDArray[
                 np.abs(dx * np.cos(turn) + dy * np.sin(turn)), np.abs(dy * np.cos(turn) - dx * np.sin(turn))
             )
             glow += level * disc * (1 - 0.35 * np.exp(-((vane / (0.04 * radius)) ** 2)))
-    elif kind == 1:
+    elif kind == "arc":
         for _ in range(int(rng.integers(2, 5))):
             bow, width = rng.uniform(0.9, 2.2), rng.uniform(0.03, 0.12)
             along = bow + rng.uniform(-0.5, 0.5)

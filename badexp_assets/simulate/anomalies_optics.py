@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from badexp_assets.simulate.kinds import path_kind, psf_kind
 from badexp_assets.simulate.pixels import CcdPixels, Plane
 
 Kernel = NDArray[np.float64]
@@ -21,8 +22,7 @@ def psf_kernel(rng: np.random.Generator, severity: float, fwhm_px: float, u: flo
     """Broad and elongated: an elliptical Moffat profile (beta 3), stronger to one side of the field, as bad seeing with
     astigmatism or a sagging mirror gives. Returns (n, n), sum 1, `samples` grid points per px.
     """
-    angle = rng.uniform(0, np.pi)
-    elongation = rng.uniform(0.2, 1.0)
+    _, angle, elongation = psf_kind(rng)
     field = 0.25 * rng.uniform(-1, 1, 2)
     width = fwhm_px * (0.45 + 2.6 * severity) * float(1.0 + field[0] * u + field[1] * v)
     ratio = 1.0 - 0.6 * elongation * severity**0.5
@@ -41,17 +41,16 @@ def moving_kernel(
 
     The same for all CCDs. Returns (n, n), sum 1, `samples` grid points per px.
     """
-    angle = rng.uniform(0, 2 * np.pi)
-    kind = rng.choice(3, p=[0.45, 0.25, 0.3])
+    kind, angle = path_kind(rng)
     share = rng.uniform(0.25, 0.5)
     bend = rng.uniform(-1.5, 1.5)
     length = min(2 * MAX_HALF_PX - 6, fwhm_px * (0.5 + 8.0 * severity))
     t = np.linspace(0, 1, 401)
-    if kind == 2:
+    if kind == "jump":
         at, weight = np.array([-0.5, 0.5]), np.array([1 - share, share])
         path_x, path_y = length * at * np.cos(angle), length * at * np.sin(angle)
     else:
-        turn = angle + (bend * np.clip(t - 0.6, 0, None) / 0.4 if kind == 1 else 0.0)
+        turn = angle + (bend * np.clip(t - 0.6, 0, None) / 0.4 if kind == "hook" else 0.0)
         turn = np.broadcast_to(turn, t.shape)
         path_x, path_y = np.cumsum(np.cos(turn)) * length / t.size, np.cumsum(np.sin(turn)) * length / t.size
         weight = np.full(t.size, 1.0 / t.size)

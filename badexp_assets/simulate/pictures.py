@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from badexp_assets.simulate.anomalies import ANOMALIES
+from badexp_assets.simulate.anomalies import ANOMALIES, kind_of
 from badexp_assets.simulate.exposure import simulate_exposure
 from badexp_assets.simulate.geometry import choose_ccds, frame_of
+from badexp_assets.simulate.kinds import KINDS
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.pixels import CcdPixels, Plane
-from badexp_assets.simulate.plan import HARD_NEGATIVES, ExposurePlan, plan_survey
+from badexp_assets.simulate.plan import FEW_SOURCES, HARD_NEGATIVES, ExposurePlan, as_hard_negative, plan_survey
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.tables.parquet import atomic_path
 
@@ -24,7 +25,7 @@ SEVERITIES = (0.15, 0.5, 1.0)
 def contact_sheet(
     out_png: Path, seed: int = 0, band: str = "r", ccd_rows: int = 256, ccd_columns: int = 128, n_ccds: int = 16
 ) -> None:
-    """Write a PNG with one mosaic of the focal plane per anomaly and severity (0.15, 0.5, 1), good exposures last.
+    """Write a PNG of mosaics of the focal plane: each category at severities 0.15, 0.5, 1, each kind at 0.7, good ones.
 
     Stretch: asinh of (image - median of the exposure) / noise, the same for all; North is left, East is up.
     """
@@ -38,7 +39,12 @@ def contact_sheet(
         for i, name in enumerate(ANOMALIES)
     ]
     plans = [(title, plan) for name, cells in rows for title, plan in [(f"{name} {t}", p) for t, p in cells]]
-    plans += [("good", base), *((name, _hard(base, name)) for name in HARD_NEGATIVES)]
+    for category, kinds in KINDS.items():
+        of_kind = {kind_of(category, seed, base.expnum + i): base.expnum + i for i in reversed(range(200))}
+        plans += [
+            (f"{kind} 0.7", replace(base, expnum=of_kind[kind], category=category, severity=0.7)) for kind in kinds
+        ]
+    plans += [("good", base), *((n, as_hard_negative(base, n)) for n in (*HARD_NEGATIVES, FEW_SOURCES))]
     columns = 6
     n_rows = -(-len(plans) // columns)
     figure = Figure(figsize=(3.0 * columns, 4.2 * n_rows), layout="constrained")
@@ -79,13 +85,3 @@ def mosaic(ccds: list[CcdPixels]) -> NDArray[np.float32]:
     for row, column, image in corners:
         picture[row : row + image.shape[0], column : column + image.shape[1]] = image
     return picture
-
-
-def _hard(base: ExposurePlan, name: str) -> ExposurePlan:
-    crowded = name == "crowded_field"
-    return replace(
-        base,
-        hard_negative=name,
-        field_density=4.0 if crowded else base.field_density,
-        star_share=0.85 if crowded else base.star_share,
-    )

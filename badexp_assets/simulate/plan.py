@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -12,6 +12,7 @@ from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.survey.cameras import Camera, load_camera
 
 HARD_NEGATIVES = ("satellite", "thin_cirrus", "bright_star", "crowded_field")
+FEW_SOURCES = "few_sources"  # a hard negative too, which surveys have none of
 PLVER = "V5.6S"
 TAG = "sim1"
 _MJD_EPOCH = datetime(1858, 11, 17)
@@ -24,7 +25,8 @@ _DUSK = 19.7  # local mean solar time at which a night begins, h
 
 @dataclass(frozen=True)
 class ExposurePlan:
-    """One exposure. `category` is `good` or an anomaly of `severity`; `hard_negative` empty or one of HARD_NEGATIVES.
+    """One exposure. `category` is `good` or an anomaly of `severity`; `hard_negative` empty, one of HARD_NEGATIVES,
+    or FEW_SOURCES.
 
     Times in UTC and MJD (d), angles in degrees, `sky_adu` in ADU, `seeing_px` FWHM in px, `shear` the PSF's
     ellipticity, `field_density` relative to an average field, `traps` the quirks of real headers that its header has.
@@ -66,6 +68,15 @@ class ExposurePlan:
     def file_name(self, product: str) -> str:
         """Name of its file of `product` (ooi, ood, oow)."""
         return f"{self.camera.file_prefix}_{self.start:%y%m%d_%H%M%S}_{product}_{self.band}_{TAG}.fits.fz"
+
+
+def as_hard_negative(plan: ExposurePlan, name: str) -> ExposurePlan:
+    """Return a good exposure as a hard negative; `name` is one of HARD_NEGATIVES, or FEW_SOURCES."""
+    if name == "crowded_field":
+        return replace(plan, hard_negative=name, field_density=4.0 * plan.field_density, star_share=0.85)
+    if name == FEW_SOURCES:  # as behind dust
+        return replace(plan, hard_negative=name, field_density=0.2 * plan.field_density)
+    return replace(plan, hard_negative=name)
 
 
 def plan_survey(params: SurveyParams) -> list[ExposurePlan]:

@@ -139,6 +139,11 @@ def slow_sources(image, mask, background, params):
             if np.isnan(stamp[ndimage.binary_dilation(cores == cores[low, low], np.ones((3, 3)))]).any():
                 continue
             own = stamp
+            if params.moments == "sources":
+                ids = np.arange(1, segments.max() + 1)
+                large = ndimage.sum_labels(np.ones(stamp.shape), segments, ids) >= params.min_segment_pixels
+                bright = ndimage.maximum(stamp, segments, ids) > params.detection_sigma * background.sigma
+                own = np.where(np.isin(segments, ids[large & bright]), stamp, np.nan)
             if params.moments == "segment":
                 light = max(params.segment_sigma * background.sigma, params.light_fraction * stamp[low, low])
                 segments, _ = ndimage.label(stamp > light, np.ones((3, 3)))
@@ -151,6 +156,7 @@ def slow_sources(image, mask, background, params):
     "params",
     [
         EntropyParams(),
+        EntropyParams(moments="segment"),
         EntropyParams(moments="stamp"),
         EntropyParams(moments="stamp", stamp_size=21, detection_sigma=3.0),
     ],

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from badexp_assets.entropy.background import fit_background
+from badexp_assets.entropy.clipping import clip_sources
 from badexp_assets.entropy.divergence import orientation_histogram
 from badexp_assets.entropy.gradients import draw_gradient_points
 from badexp_assets.entropy.params import EntropyParams
@@ -56,7 +57,7 @@ def measure_ccd(
     same result. An image that is smaller than a stamp has no sources, one smaller than the gradient's window no points;
     an all-NaN, constant, saturated or empty one has neither. None of this is an error. Raises InputError when `image`
     has not two dimensions or `mask` not its shape. Equations: `source_orientation` (over the pixels that
-    params.moments names), `gradient_orientation`.
+    params.moments names), `gradient_orientation` (of the image that `clip_sources` leaves).
     """
     # float64 values past float32's range become infinite, that is: unusable.
     with np.errstate(over="ignore"):
@@ -81,7 +82,8 @@ def measure_ccd(
         sky, noise, gradients = math.nan, math.nan, np.empty(0)
     else:
         x, y, stamps, angle, ellipticity = find_sources(pixels, codes, background, params, saturate)
-        gradients = draw_gradient_points(pixels, codes, params, gradient_rng, saturate)[2]
+        clipped = clip_sources(pixels, codes, params.clip_sigma, saturate)
+        gradients = draw_gradient_points(clipped, codes, params, gradient_rng, saturate)[2]
         sky, noise = background.level(pixels.shape[1] / 2, pixels.shape[0] / 2), background.sigma
     source_counts = orientation_histogram(angle, params.bins)
     gradient_counts = orientation_histogram(gradients, params.bins)

@@ -39,6 +39,9 @@ class EntropyParams:
     """random pixels that the background polynomial is fitted to"""
     background_trim: float = 0.1
     """share of them left out at the bright and at the dark end"""
+    clip_sigma: float = 0.5
+    """pixels are cut off at this many standard deviations above the sky around them before gradients are taken, so that
+    stars don't pass for structure of the background; inf: not at all, as in the paper"""
     smoothing: int = 10
     """side of the box that the image is averaged over before gradients are taken, px"""
     gradient_points: int = 10_000
@@ -57,6 +60,8 @@ class EntropyParams:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            if field.name == "clip_sigma" and value == math.inf:
+                continue
             if field.type != "str" and (isinstance(value, bool) or not math.isfinite(value)):
                 raise InputError(f"entropy.{field.name}: {value!r}; a finite number is needed")
             if field.type == "int" and value != int(value):
@@ -79,6 +84,8 @@ class EntropyParams:
         for name in ("detection_sigma", "segment_sigma"):
             if getattr(self, name) <= 0:
                 raise InputError(f"entropy.{name}: {getattr(self, name)}; more than 0 is needed")
+        if self.clip_sigma < 0:
+            raise InputError(f"entropy.clip_sigma: {self.clip_sigma}; at least 0, or inf, is needed")
         for name in ("light_fraction", "core_fraction", "min_points_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"entropy.{name}: {getattr(self, name)}; between 0 and 1 is needed")

@@ -1,15 +1,22 @@
 import math
-import os
-from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from badexp_assets.entropy import EntropyParams, kl_divergence, measure_ccd, preferred_angle, z_against_null
+from badexp_assets.entropy import (
+    EntropyParams,
+    build_reference,
+    kl_divergence,
+    measure_ccd,
+    preferred_angle,
+    score_exposures,
+    z_against_null,
+)
 from badexp_assets.errors import InputError
 
 PARAMS = EntropyParams()
@@ -140,7 +147,8 @@ def test_an_all_nan_constant_saturated_or_empty_ccd_counts_nothing(value):
 def test_a_constant_half_gives_no_angles_rather_than_angle_0():
     image = np.random.default_rng(0).normal(100, 5, (200, 200)).astype(np.float32)
     image[:, 100:] = 100.0
-    measured = measure_ccd(image, None, PARAMS, 0)
+    # without clipping, which makes a step between the halves: it takes from the mean of noise, not from a constant's
+    measured = measure_ccd(image, None, EntropyParams(clip_sigma=math.inf), 0)
     assert 4500 < measured.n_points < 6500
     assert measured.gradient_counts.max() < 1.5 * measured.gradient_counts.min()
 
@@ -175,12 +183,12 @@ def test_a_mask_of_another_shape_is_refused_by_name():
         measure_ccd(np.ones(5), None, PARAMS, 0)
 
 
-def test_the_real_cutouts_go_through_without_error():
-    folder = Path(os.environ.get("BADEXP_SHARED_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
-    files = sorted(folder.glob("cutouts/**/*_ooi_*.fits"))
+def test_the_real_cutouts_go_through_and_each_says_that_it_has_too_few_sources(shared_data):
+    files = sorted((shared_data / "cutouts").glob("**/*_ooi_*.fits"))
     if not files:
-        pytest.skip(f"no cutouts in {folder}")
-    for file in files:
+        pytest.skip(f"no cutouts in {shared_data}")
+    rows = []
+    for expnum, file in enumerate(files):
         with fits.open(file) as image, fits.open(str(file).replace("_ooi_", "_ood_")) as quality:
             pixels, codes = image[1].data, quality[1].data
         measured = measure_ccd(pixels, codes, PARAMS, 0)
@@ -188,3 +196,50 @@ def test_the_real_cutouts_go_through_without_error():
         assert measured.n_points <= (pixels.shape[0] - 19) * (pixels.shape[1] - 19)
         if min(pixels.shape) < 64:
             assert measured.n_sources == 0
+        rows.append((expnum, 1, "r", measured.source_counts, measured.gradient_counts))
+    scores = scored(rows)
+    assert scores["z_source"].isna().all()
+    assert scores["reason"].str.match(r"too few sources \(\d+ < 30\)").all()
+
+
+def scored(rows):
+    """Scores of exposures of one CCD each, among 40 good exposures that the reference is made of."""
+    columns = ["expnum", "ccdnum", "filter", "source_counts", "gradient_counts"]
+    rng = np.random.default_rng(0)
+    good = [
+        (1000 + k, 1, "r", rng.multinomial(200, [1 / 18] * 18), rng.multinomial(9000, [1 / 18] * 18)) for k in range(40)
+    ]
+    reference = build_reference(pd.DataFrame(good, columns=columns), PARAMS)
+    night = pd.DataFrame([*rows, *good], columns=columns)
+    scores = score_exposures(night, night[["expnum", "filter"]].assign(night="2018-01-01"), reference, PARAMS)
+    return scores[scores["expnum"] < 1000]
+
+
+def useless_ccds():
+    rng = np.random.default_rng(0)
+    shape = (200, 180)
+    empty = rng.normal(100, 5, shape)
+    lonely = empty.copy()
+    lonely[90:97, 80:89] += 900.0
+    return {
+        "all NaN": np.full(shape, np.nan),
+        "constant": np.full(shape, 300.1),
+        "saturated": np.full(shape, 65_535.0),
+        "zero": np.zeros(shape),
+        "no pixel": np.empty((0, 0)),
+        "no source": empty,
+        "one source": lonely,
+    }
+
+
+def test_a_ccd_that_tells_nothing_has_no_score_a_reason_and_never_the_top_rank():
+    ccds = useless_ccds()
+    measured = {name: measure_ccd(image, None, PARAMS, 0, saturate=60_000.0) for name, image in ccds.items()}
+    assert [m.n_sources for m in measured.values()] == [0, 0, 0, 0, 0, 0, 1]
+    scores = scored([(k, 1, "r", m.source_counts, m.gradient_counts) for k, m in enumerate(measured.values())])
+    assert scores["z_source"].isna().all()
+    assert scores["kl_source"].isna().all()
+    assert scores["reason"].str.startswith("too few sources").all()
+    pixels = np.array([name in ("no source", "one source") for name in measured])
+    assert scores["z_background"].notna().tolist() == pixels.tolist()
+    assert scores["reason"][~pixels].str.contains("too few gradient points (0 < 1000) in every CCD", regex=False).all()

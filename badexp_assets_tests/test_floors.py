@@ -16,6 +16,7 @@ ROOMS = [
     "vision",
     "classify",
     "entropy",
+    "entropy_trial",
     "autoencoder",
     "night",
     "explain",

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
         kl_null,
         orientation_histogram,
         preferred_angle,
+        preferred_direction,
         z_against_null,
     )
     from badexp_assets.entropy.gradients import draw_gradient_points, gradient_angles, gradient_orientation, smooth
     from badexp_assets.entropy.params import EntropyParams
-    from badexp_assets.entropy.plots import plot_orientations, plot_reference
+    from badexp_assets.entropy.plots import plot_exposure, plot_orientations, plot_reference
     from badexp_assets.entropy.reference import build_reference
     from badexp_assets.entropy.scores import score_exposures
     from badexp_assets.entropy.sources import source_orientation
@@ -38,9 +39,11 @@ _HOMES = {
     "kl_null": "divergence",
     "measure_ccd": "ccd",
     "orientation_histogram": "divergence",
+    "plot_exposure": "plots",
     "plot_orientations": "plots",
     "plot_reference": "plots",
     "preferred_angle": "divergence",
+    "preferred_direction": "divergence",
     "score_exposures": "scores",
     "smooth": "gradients",
     "source_orientation": "sources",
@@ -58,9 +61,11 @@ __all__ = [
     "kl_null",
     "measure_ccd",
     "orientation_histogram",
+    "plot_exposure",
     "plot_orientations",
     "plot_reference",
     "preferred_angle",
+    "preferred_direction",
     "score_exposures",
     "smooth",
     "source_orientation",

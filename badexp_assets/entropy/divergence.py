@@ -85,22 +85,28 @@ def z_against_null(kl: float, q: ArrayLike, n: int) -> float:
     return (kl - mean) / sd
 
 
-def preferred_angle(p: ArrayLike, q: ArrayLike | None = None) -> float:
-    """Orientation (rad, [0, pi)) in which `p` exceeds `q` (None: a flat distribution).
+def preferred_direction(p: ArrayLike, q: ArrayLike | None = None) -> tuple[float, float]:
+    """Orientation (rad, [0, pi)) in which `p` exceeds `q` (None: a flat distribution), and how strongly (0 to 1).
 
-    With P and Q normalised and theta_i the bins' centres: 1/2 arg sum_i (P_i / Q_i) exp(2 i theta_i). The ratio makes
-    it the angle of the excess itself: for P = (1 - f) Q + f S the part of Q is flat and sums to nothing. Bins with
-    Q_i = 0 don't count. NaN when `p` is empty or exceeds `q` in no direction.
+    With P and Q normalised and theta_i the bins' centres, half the argument and the modulus of
+    <P_i / Q_i exp(2 i theta_i)>, the mean over bins. The ratio makes it the angle of the excess itself: for
+    P = (1 - f) Q + f S the part of Q is flat and sums to nothing. By chance the strength of n counts is about
+    1 / sqrt(n). Bins with Q_i = 0 don't count. The angle is NaN when `p` exceeds `q` in no direction, both are NaN when
+    `p` or `q` is empty.
     """
     first = _normalised(np.asarray(p, dtype=np.float64))
     second = _normalised(np.ones_like(first) if q is None else np.asarray(q, dtype=np.float64))
+    if np.isnan(first).any() or np.isnan(second).any():
+        return math.nan, math.nan
     ratio = np.divide(first, second, out=np.zeros_like(first), where=second > 0)
-    if np.isnan(first).any():
-        return math.nan
     vector = np.mean(ratio * np.exp(2j * bin_centres(len(first))))
-    if abs(vector) < 1e-12:
-        return math.nan
-    return half_turn(0.5 * float(np.angle(vector)))
+    strength = float(abs(vector))
+    return (half_turn(0.5 * float(np.angle(vector))) if strength >= 1e-12 else math.nan), min(strength, 1.0)
+
+
+def preferred_angle(p: ArrayLike, q: ArrayLike | None = None) -> float:
+    """Return the orientation of `preferred_direction`."""
+    return preferred_direction(p, q)[0]
 
 
 def half_turn(angle: float) -> float:

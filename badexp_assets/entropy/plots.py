@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import io
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from badexp_assets.entropy.divergence import bin_centres
+from badexp_assets.entropy.divergence import bin_centres, preferred_direction
+from badexp_assets.entropy.params import EntropyParams
+from badexp_assets.entropy.reference import KINDS, exposure_histograms
 from badexp_assets.errors import InputError
+from badexp_assets.figures import CYCLE, GREY, new_figure, to_png
+from badexp_assets.survey.cameras import Camera
+
+_COLOURS = {"source": CYCLE[0], "background": CYCLE[1]}
+_COUNTS = {"source": "source_counts", "background": "gradient_counts"}
+_TITLES = {"source": "sources", "background": "background gradients"}
+_CHANCE = 2.0  # a preferred direction weaker than so many times what chance gives is grey
 
 
 def plot_orientations(counts: ArrayLike, reference: ArrayLike | None = None, title: str = "") -> bytes:
@@ -18,50 +27,96 @@ def plot_orientations(counts: ArrayLike, reference: ArrayLike | None = None, tit
     `counts` and `reference` are counts or probabilities of the same bins; each is shown as a share. The bars of an
     empty histogram are missing and the picture says so. Raises InputError for different numbers of bins.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     values = np.asarray(counts, dtype=np.float64)
     mean = None if reference is None else np.asarray(reference, dtype=np.float64)
     if values.ndim != 1 or not len(values) or (mean is not None and mean.shape != values.shape):
         shapes = f"{values.shape} and {None if mean is None else mean.shape}"
         raise InputError(f"plot_orientations: shapes {shapes}; the same number of bins is needed")
-    figure = Figure(figsize=(4.2, 2.8), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    centres = np.degrees(bin_centres(len(values)))
-    total = values.sum()
-    if total > 0:
-        axes.bar(centres, values / total, width=180 / len(values), color="#9db8d2", label=f"exposure (n = {total:.0f})")
-    else:
-        axes.text(0.5, 0.5, "nothing counted", ha="center", transform=axes.transAxes)
-    if mean is not None and mean.sum() > 0:
-        edges = np.linspace(0, 180, len(values) + 1)
-        axes.stairs(mean / mean.sum(), edges, color="#b03a2e", linewidth=1.5, label="reference")
-    axes.set(xlim=(0, 180), xticks=range(0, 181, 45), xlabel="orientation to +x, degrees", ylabel="share", title=title)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize="small", loc="lower right")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    figure = new_figure(4.2, 2.8)
+    _histogram(figure.add_subplot(), values, mean, CYCLE[0], title)
+    return to_png(figure)
 
 
 def plot_reference(reference: pd.DataFrame) -> bytes:
     """Return a PNG (at most 100 kB) of an `entropy_reference` table: a panel per kind, a line per band."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     kinds = sorted(reference["kind"].unique(), reverse=True) or ["source"]
-    figure = Figure(figsize=(4.2 * len(kinds), 2.8), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(4.2 * len(kinds), 2.8)
     for axes, kind in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True):
         for row in reference[reference["kind"] == kind].itertuples():
             edges = np.linspace(0, 180, len(row.p) + 1)
             axes.stairs(row.p, edges, linewidth=1.5, label=f"{row.filter} ({row.n_exposures} exposures)")
-        axes.set(xlim=(0, 180), ylim=(0, None), xticks=range(0, 181, 45), title=kind)
-        axes.set(xlabel="orientation to +x, degrees", ylabel="share")
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(fontsize="small", loc="lower right")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+        _label(axes, kind)
+        axes.set_ylim(0, None)
+    return to_png(figure)
+
+
+def plot_exposure(
+    orientations: pd.DataFrame, reference: pd.DataFrame, camera: Camera, params: EntropyParams, title: str = ""
+) -> bytes:
+    """Return a PNG (at most 100 kB) of an exposure: its two histograms against the reference, and whiskers per CCD.
+
+    `orientations`: its rows of `night_orientations`; `reference`: `entropy_reference`. A whisker lies in the direction
+    that a CCD's sources, or background gradients, prefer to the reference's; its length says how strongly (see
+    `preferred_direction`; the scale is the panel's strongest). It is grey below twice what chance gives; a CCD
+    with nothing counted is an empty place. Columns of a CCD go right and rows up, as the camera's file places them.
+    """
+    exposure = exposure_histograms(orientations, params)[0]
+    column = "p" if params.reference == "mean" else "p_trimmed"
+    of_band = reference[reference["filter"] == exposure.filter].set_index("kind")[column]
+    figure = new_figure(8.0, 7.0)
+    figure.suptitle(title, fontsize="medium")
+    panels = figure.subplots(2, len(KINDS), height_ratios=[2, 3.4])
+    shares = exposure.background / np.maximum(exposure.background.sum(axis=1, keepdims=True), 1)
+    shown = {"source": exposure.source, "background": shares.sum(axis=0)}
+    for k, kind in enumerate(KINDS):
+        mean = np.asarray(of_band[kind], dtype=np.float64) if kind in of_band else np.full(params.bins, 1 / params.bins)
+        unit = f"n = {exposure.n_sources}" if kind == "source" else f"mean of {len(exposure.background)} CCDs"
+        counts = np.asarray(shown[kind], dtype=np.float64)
+        _histogram(panels[0, k], counts, mean, _COLOURS[kind], _TITLES[kind], f"exposure ({unit})")
+        _whiskers(panels[1, k], orientations, kind, mean, camera)
+    return to_png(figure)
+
+
+def _histogram(
+    axes: Any, values: NDArray[np.float64], mean: NDArray[np.float64] | None, colour: str, title: str, label: str = ""
+) -> None:
+    total = values.sum()
+    if total > 0:
+        width = 180 / len(values)
+        label = label or f"exposure (n = {total:.0f})"
+        axes.bar(
+            np.degrees(bin_centres(len(values))), values / total, width=width, color=colour, alpha=0.5, label=label
+        )
+    else:
+        axes.text(0.5, 0.5, "nothing counted", ha="center", transform=axes.transAxes)
+    if mean is not None and mean.sum() > 0:
+        edges = np.linspace(0, 180, len(values) + 1)
+        axes.stairs(mean / mean.sum(), edges, color="black", linewidth=1.5, label="reference")
+    _label(axes, title)
+
+
+def _label(axes: Any, title: str) -> None:
+    axes.set(xlim=(0, 180), xticks=range(0, 181, 45), xlabel="orientation to +x, degrees", ylabel="share", title=title)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize="small", loc="lower right")
+
+
+def _whiskers(axes: Any, orientations: pd.DataFrame, kind: str, mean: NDArray[np.float64], camera: Camera) -> None:
+    half = camera.pixel_size * np.array(camera.ccd_shape)[::-1] / 2  # mm; x with columns
+    for ccd in camera.ccds:
+        x, y = ccd.x_mm + half[0] * np.array([-1, 1, 1, -1, -1]), ccd.y_mm + half[1] * np.array([-1, -1, 1, 1, -1])
+        axes.plot(x, y, color="#DDDDDD", linewidth=0.6)
+    found = []
+    for ccdnum, counts in zip(orientations["ccdnum"], orientations[_COUNTS[kind]], strict=True):
+        n = int(np.sum(counts))
+        if n > 0 and ccdnum in camera.by_number:
+            angle, strength = preferred_direction(counts, mean)
+            found.append((camera.by_number[ccdnum], angle, strength, strength > _CHANCE / np.sqrt(n)))
+    strongest = max((strength for _, _, strength, _ in found), default=0.0)
+    reach = 0.95 * half.max() / strongest if strongest > 0 else 0.0
+    for ccd, angle, strength, sure in found:
+        dx, dy = reach * strength * np.cos(angle), reach * strength * np.sin(angle)
+        ends = [ccd.x_mm - dx, ccd.x_mm + dx], [ccd.y_mm - dy, ccd.y_mm + dy]
+        axes.plot(*ends, color=_COLOURS[kind] if sure else GREY, linewidth=2, solid_capstyle="round")
+    axes.set(aspect="equal", xticks=[], yticks=[], title=f"preferred direction of each CCD (strongest {strongest:.2f})")
+    axes.title.set_fontsize("small")

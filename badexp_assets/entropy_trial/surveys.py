@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import repeat
 from multiprocessing import get_context
@@ -59,8 +60,11 @@ def measure_surveys(
         }
     )
     rows: list[tuple[Any, ...]] = []
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        measured = pool.map(_measured, planned, repeat(params), chunksize=4)
+    with ExitStack() as stack:
+        measured: Iterator[list[tuple[Any, ...]]] = map(_measured, planned, repeat(params))
+        if workers > 1:
+            pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))
+            measured = pool.map(_measured, planned, repeat(params), chunksize=4)
         for done, found in enumerate(measured, 1):
             rows += found
             if progress is not None:

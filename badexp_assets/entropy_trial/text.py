@@ -14,8 +14,6 @@ def rate_lines(rates: pd.DataFrame) -> Iterator[str]:
         yield f"{title:26s}{'n':>6s}  " + "".join(f"{score:>22s}" for score in scores)
         some = rates[rates["is_bad"] == is_bad]
         for kind, rows in some.groupby("kind", sort=False):
-            cells = rows.set_index("score")
-            text = [
-                f"{100 * c.rate:5.1f} % ({100 * c.low:.1f}-{100 * c.high:.1f})" for c in cells.loc[scores].itertuples()
-            ]
-            yield f"{kind:26s}{rows['n'].iloc[0]:6d}  " + "".join(f"{cell:>22s}" for cell in text)
+            shares = 100 * rows.set_index("score").loc[scores, ["rate", "low", "high"]].to_numpy(dtype=float)
+            cells = [f"{rate:.1f} % ({low:.1f}-{high:.1f})" for rate, low, high in shares]
+            yield f"{kind:26s}{rows['n'].iloc[0]:6d}  " + "".join(f"{cell:>22s}" for cell in cells)

@@ -1,21 +1,26 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from badexp_assets.entropy import (
     EntropyParams,
+    build_reference,
     kl_divergence,
     kl_null,
     orientation_histogram,
+    plot_exposure,
     plot_orientations,
     preferred_angle,
+    preferred_direction,
     z_against_null,
 )
 from badexp_assets.entropy.divergence import bin_centres
 from badexp_assets.errors import InputError
+from badexp_assets.survey.cameras import load_camera
 
 COUNTS = st.lists(st.integers(0, 10**6), min_size=2, max_size=40)
 
@@ -102,6 +107,29 @@ def test_the_preferred_angle_is_where_the_counts_exceed_the_reference(degrees):
     counts = reference.copy()
     counts[degrees // 10] += 50
     assert preferred_angle(counts, reference) == pytest.approx(math.radians(degrees))
+
+
+def test_the_strength_of_a_direction_is_0_for_the_reference_and_1_for_a_single_angle():
+    flat, one = np.ones(18), np.eye(18)[3]
+    assert preferred_direction(flat * 7, flat)[1] == pytest.approx(0, abs=1e-12)
+    assert preferred_direction(one, flat) == pytest.approx((math.radians(35), 1.0))
+    assert preferred_direction(one + flat / 18, flat) == pytest.approx((math.radians(35), 0.5))
+    assert np.isnan(preferred_direction(np.zeros(18), flat)).all()
+    assert np.isnan(preferred_direction(flat, np.zeros(18))).all()
+
+
+def test_the_picture_of_an_exposure_is_a_small_png_also_without_sources_or_reference():
+    params, camera = EntropyParams(gradient_points=1000), load_camera()
+    rng = np.random.default_rng(0)
+    rows = [(7, c.ccdnum, "r", rng.integers(0, 9, 18), rng.integers(0, 99, 18)) for c in camera.ccds]
+    rows[3] = (7, rows[3][1], "r", np.zeros(18, int), np.zeros(18, int))
+    table = pd.DataFrame(rows, columns=["expnum", "ccdnum", "filter", "source_counts", "gradient_counts"])
+    reference = build_reference(table, params)
+    empty = table.iloc[3:4]
+    for of_exposure, known in ((table, reference), (empty, reference), (table, reference[:0])):
+        picture = plot_exposure(of_exposure, known, camera, params, "7 r")
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) <= 100_000
 
 
 def test_no_excess_has_no_preferred_angle():

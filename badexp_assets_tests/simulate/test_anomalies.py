@@ -6,12 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from badexp_assets.errors import InputError
-from badexp_assets.simulate import ANOMALIES, CcdPixels, Plane, affected_ccds, inject, optical_kernel
+from badexp_assets.simulate import ANOMALIES, CcdPixels, Plane, affected_ccds, inject, kind_of, optical_kernel
 from badexp_assets.simulate.anomalies import SPANNING, WHOLE_EXPOSURE, light_of
-from badexp_assets.simulate.anomalies_detector import glare
+from badexp_assets.simulate.anomalies_detector import fringes, glare
 from badexp_assets.simulate.anomalies_light import in_units
 from badexp_assets.simulate.anomalies_optics import widened_fwhm
 from badexp_assets.simulate.geometry import choose_ccds, frame_of
+from badexp_assets.simulate.kinds import KINDS
 from badexp_assets.survey.cameras import load_camera
 
 SKY, GAIN, NOISE = 300.0, 4.0, 6.0
@@ -186,6 +187,30 @@ def test_pixels_without_a_value_stay_without() -> None:
         assert lost[10:14, 5].all() or category == "saturated" or category == "bad_ccd"
         if category != "bad_ccd":
             assert lost.sum() <= 4
+
+
+@pytest.mark.parametrize("category", KINDS)
+def test_an_exposures_kind_can_be_told_beforehand_and_kinds_come_by_their_shares(category: str) -> None:
+    found = [kind_of(category, 1, expnum) for expnum in range(600)]
+    for kind, share in KINDS[category].items():
+        assert found.count(kind) / 600 == pytest.approx(share, abs=0.07)
+
+
+def test_a_kind_is_what_is_injected() -> None:
+    flat = CcdPixels(np.full((200, 100), SKY, np.float32), gain=GAIN, read_noise=NOISE, ccdnum=5, sky_adu=SKY)
+    of_kind = {kind_of("wonky", 1, expnum): expnum for expnum in range(60)}
+    change = {k: inject(replace(flat, expnum=e), "wonky", 0.6, 1).image - SKY for k, e in of_kind.items()}
+    pattern = fringes(5, (200, 100))
+    likeness = {k: np.corrcoef(c.ravel(), pattern.ravel())[0, 1] for k, c in change.items()}
+    assert likeness.pop("fringes") == pytest.approx(1.0, abs=1e-3)
+    assert set(likeness) == {"step", "waves", "levels"}
+    assert max(np.abs(list(likeness.values()))) < 0.5
+
+
+def test_fringes_belong_to_a_ccd_and_a_category_without_kinds_says_so() -> None:
+    np.testing.assert_array_equal(fringes(5, (90, 60)), fringes(5, (90, 60)))
+    assert np.abs(np.corrcoef(fringes(5, (90, 60)).ravel(), fringes(6, (90, 60)).ravel())[0, 1]) < 0.5
+    assert kind_of("saturated", 1, 5) == ""
 
 
 @settings(max_examples=25, deadline=None)

@@ -9,6 +9,8 @@ from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import SurveyResource
 
+_PICTURES = 2  # of the highest scores of each kind
+
 
 def _params(survey: SurveyResource) -> entropy.EntropyParams:
     return survey.settings().parameters("entropy", entropy.EntropyParams)
@@ -61,11 +63,20 @@ def night_entropy_scores(
     }
     table = pd.concat(scores.values())
     worst = table.sort_values("z_source", ascending=False)
+    pictures: dict[str, dg.MetadataValue] = {}
+    for score in ("z_source", "z_background"):
+        for row in table.dropna(subset=[score]).nlargest(_PICTURES, score).itertuples():
+            measured = night_orientations[str(row.night)]
+            title = f"{row.expnum} {row.filter}: z of sources {row.z_source:.1f}, of background {row.z_background:.1f}"
+            own = measured[measured["expnum"] == row.expnum]
+            png = entropy.plot_exposure(own, entropy_reference, survey.camera(), params, title)
+            pictures |= picture(png, f"orientations of {row.expnum}")
     return dg.Output(
         scores,
         metadata={
             "without a score": counts(table["reason"].dropna()),
             "highest z of sources": preview(worst[["expnum", "filter", "n_sources", "kl_source", "z_source"]], rows=10),
+            **pictures,
         },
     )
 

@@ -37,6 +37,7 @@ ANOMALIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
     },
 }
 _NEXT_EXPNUM = 100_000  # far beyond the survey's own numbers
+_NEXT_BAND = 100_000_000  # far beyond all of a band's
 _A_NIGHT = 100
 
 
@@ -49,7 +50,7 @@ def measure_surveys(
     Orientations: expnum, ccdnum, filter, source_counts, gradient_counts, as `night_orientations` has them. The same
     for the same `params`, whatever `workers` (processes) is. `progress` is given exposures done and in all.
     """
-    planned = [item for k, band in enumerate(params.bands) for item in _planned(params, band, params.seed + k)]
+    planned = [item for k, band in enumerate(params.bands) for item in _planned(params, band, params.seed + k, k)]
     truth = pd.DataFrame(
         {
             "expnum": [plan.expnum for _, _, plan in planned],
@@ -73,7 +74,7 @@ def measure_surveys(
     return truth, pd.DataFrame(rows, columns=columns)
 
 
-def _planned(params: TrialParams, band: str, seed: int) -> Iterator[tuple[int, str, ExposurePlan]]:
+def _planned(params: TrialParams, band: str, seed: int, place: int) -> Iterator[tuple[int, str, ExposurePlan]]:
     """Seed, kind and plan of each exposure of a band's survey, good ones first."""
     kinds = {kind: found for method in ANOMALIES.values() for kind, found in method.items()}
     hard = (*HARD_NEGATIVES, FEW_SOURCES)
@@ -81,7 +82,8 @@ def _planned(params: TrialParams, band: str, seed: int) -> Iterator[tuple[int, s
     survey = SurveyParams(
         nights=-(-n // _A_NIGHT), exposures=_A_NIGHT, bad_fraction=0, hard_negative_fraction=0, seed=seed, bands=(band,)
     )
-    plans = iter(plan_survey(survey))
+    # surveys number their exposures alike
+    plans = (replace(plan, expnum=plan.expnum + place * _NEXT_BAND) for plan in plan_survey(survey))
     for _ in range(params.good):
         yield seed, GOOD, next(plans)
     for name in hard:

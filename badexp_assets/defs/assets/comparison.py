@@ -1,5 +1,8 @@
 """The methods beside each other, and one rank learned from all their scores."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import dagster as dg
 import pandas as pd
 
@@ -32,7 +35,7 @@ def compared_methods(
     night_exposure_predictions: NightTables,
     night_entropy_scores: NightTables,
     night_reconstruction_errors: NightTables,
-):
+) -> Iterator[dg.Output[pd.DataFrame]]:
     """Learn the rank on known exposures outside the train split; compare all methods on them."""
     params = survey.settings().parameters("comparison", ComparisonParams)
     scores = review.join_scores(
@@ -44,7 +47,7 @@ def compared_methods(
         params.min_stamps,
     )
     if params.truth:
-        outcomes = comparison.read_truth(params.truth, params.prominent_severity)
+        outcomes = comparison.read_truth(Path(params.truth), params.prominent_severity)
     else:
         listed = review.listed_exposures(bad_ccd_labels, survey.taxonomy())
         outcomes = comparison.known_outcomes(review_verdicts, reviewed_reject_list, listed)

@@ -8,15 +8,6 @@ import pytest
 _REPOSITORY = Path(__file__).parents[1]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one finished home run in one process, first, for they take longest; other modules stay together."""
-    for item in items:
-        whole_graph = "finished_home" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("finished home" if whole_graph else item.nodeid.partition("::")[0]))
-    items.sort(key=lambda item: "finished_home" not in getattr(item, "fixturenames", ()))
-
-
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real label files, image cutouts and tables; tests that need them skip where they are absent."""

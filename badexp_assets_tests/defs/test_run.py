@@ -115,7 +115,7 @@ def test_a_worse_classifier_is_stored_and_nights_are_scored_with_the_one_in_use(
     again = Home(tmp_path / "home")
     shutil.copytree(home.root, again.root)
     before = current_version(again.models / "fitted_classifier")
-    worse = '\n[classifier]\ncandidates = ["discriminant"]\nn_components = [1]\n'
+    worse = '\n[classifier]\nkind = "paper"\n\n[pipeline]\nn_components = 1\nn_neighbors = 1\n'
     with again.settings_file.open("a") as file:
         file.write(worse + "\n[promotion]\nmax_loss = 0\nmin_exposures = 1\n\n[report]\nnight_folds = 0\n")
     result = CliRunner().invoke(badexp, ["run", "--home", str(again.root), "--nights", "2018-03-10"])

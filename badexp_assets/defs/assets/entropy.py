@@ -65,7 +65,8 @@ def night_entropy_scores(
     worst = table.sort_values("z_source", ascending=False)
     pictures: dict[str, dg.MetadataValue] = {}
     for score in ("z_source", "z_background"):
-        for row in table.dropna(subset=[score]).nlargest(_PICTURES, score).itertuples():
+        scored = table[table[score].notna()]
+        for row in scored.sort_values(score, ascending=False).head(_PICTURES).itertuples():
             measured = night_orientations[str(row.night)]
             title = f"{row.expnum} {row.filter}: z of sources {row.z_source:.1f}, of background {row.z_background:.1f}"
             own = measured[measured["expnum"] == row.expnum]

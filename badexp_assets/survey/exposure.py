@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,10 @@ from badexp_assets.survey.masks import BLEED, GOOD, SATURATED, mask_codes
 if TYPE_CHECKING:
     import fitsio
 
+
+_CFITSIO = (
+    threading.RLock()
+)  # its errors and open files are the process's: a night opens one file while it reads another
 
 MAX_PIXELS = 2**26
 """pixels of a CCD; a damaged header that promises more must not cost all memory"""
@@ -88,16 +93,17 @@ class Exposure:
         self._masks: fitsio.FITS | None = None
         self._mask_extensions: dict[int, int] = {}
         self._mask_problem: str | None = None
-        self._fits = _open(self.path)
-        try:
-            self.header: ExposureHeader = parse_header(_read_header(self._fits, self.path, 0), camera)
-            self._extensions = _ccd_extensions(self._fits, self.path, camera, self.problems)
-        except BaseException:
-            self._fits.close()
-            raise
-        self._mask_plver = self.header.plver
-        if self.mask_path is not None:
-            self._open_masks(self.mask_path)
+        with _CFITSIO:
+            self._fits = _open(self.path)
+            try:
+                self.header: ExposureHeader = parse_header(_read_header(self._fits, self.path, 0), camera)
+                self._extensions = _ccd_extensions(self._fits, self.path, camera, self.problems)
+            except BaseException:
+                self._fits.close()
+                raise
+            self._mask_plver = self.header.plver
+            if self.mask_path is not None:
+                self._open_masks(self.mask_path)
 
     @property
     def ccds(self) -> list[CcdInfo]:
@@ -116,12 +122,14 @@ class Exposure:
         if ccd is None or ccdnum not in self._extensions:
             raise UnreadableImageError(f"{self.path}[{name}]: no such CCD in the file")
         extension = self._extensions[ccdnum]
-        header = _read_header(self._fits, self.path, extension)
-        pixels = _read_pixels(self._fits, f"{self.path}[{name}]", extension)
+        with _CFITSIO:
+            header = _read_header(self._fits, self.path, extension)
+            pixels = _read_pixels(self._fits, f"{self.path}[{name}]", extension)
         with np.errstate(over="ignore"):  # beyond float32: infinite
             image = np.ascontiguousarray(pixels, dtype=np.float32)
         image[np.abs(image) > MAX_ADU] = np.nan
-        mask, problem = self._read_mask(ccdnum, name, image.shape)
+        with _CFITSIO:
+            mask, problem = self._read_mask(ccdnum, name, image.shape)
         return CcdImage(
             ccdnum=ccdnum,
             ccdname=name,
@@ -137,9 +145,10 @@ class Exposure:
 
     def close(self) -> None:
         """Close the files."""
-        self._fits.close()
-        if self._masks is not None:
-            self._masks.close()
+        with _CFITSIO:
+            self._fits.close()
+            if self._masks is not None:
+                self._masks.close()
 
     def __enter__(self) -> Exposure:
         return self

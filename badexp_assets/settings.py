@@ -24,6 +24,7 @@ ENVIRONMENT = {
     "camera": "BADEXP_CAMERA",
     "taxonomy": "BADEXP_TAXONOMY",
 }
+VERDICTS = "BADEXP_VERDICTS"  # not in ENVIRONMENT, whose values are written into the home: a URL may hold a password
 DEFAULT_HOME = "var"
 DEFAULT_BACKBONE = "efficientnet_lite0"
 DEFAULT_CAMERA = "decam"
@@ -41,6 +42,7 @@ SECTIONS = {  # and the class that each gives the options of
     "entropy": "badexp_assets.entropy:EntropyParams",
     "autoencoder": "badexp_assets.autoencoder:AutoencoderParams",
     "candidates": "badexp_assets.review:CandidateParams",
+    "review": "badexp_assets.review:ReviewParams",
     "consensus": "badexp_assets.review:ConsensusRule",
     "clusters": "badexp_assets.classify:ClusterParams",
     "comparison": "badexp_assets.comparison:ComparisonParams",
@@ -82,7 +84,7 @@ class Home:
 
     @property
     def verdicts(self) -> Path:
-        """SQLite file of reviewers' answers."""
+        """SQLite file of reviewers' answers, unless they are in another database: see `Settings.verdicts`."""
         return self.root / "review" / "verdicts.sqlite"
 
     @property
@@ -138,6 +140,12 @@ class Settings:
     camera: str = DEFAULT_CAMERA
     taxonomy: Path | None = None
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def verdicts(self) -> str:
+        """Where answers are stored: BADEXP_VERDICTS, then `store` of [review], then the SQLite file of the home."""
+        stored = self.options.get("review", {}).get("store")
+        return os.environ.get(VERDICTS) or str(stored or self.home.verdicts)
 
     def parameters(self, section: str, kind: type[P]) -> P:
         """Make the parameters `kind` (a dataclass) from the options of `section`, defaults for those not given.

@@ -69,3 +69,10 @@ def test_verdicts_of_people_become_rejects_and_then_labels(finished_home, tmp_pa
     assert fresh[1] not in set(labels["expnum"])
     line = next(x for x in (home.export / "bad_expid.txt").read_text().splitlines() if x.startswith(str(fresh[0])))
     assert "3 of 3 reviewers" in line
+
+
+def test_simulated_answers_are_kept_out_of_a_store_that_the_environment_names(tmp_path, monkeypatch):
+    monkeypatch.setenv("BADEXP_VERDICTS", "postgresql://survey/verdicts")
+    with pytest.raises(InputError, match="BADEXP_VERDICTS is set"):
+        demonstrate(Home(tmp_path / "home"), TINY, print, QUICK)
+    assert not (tmp_path / "home").exists()

@@ -1,94 +1,126 @@
-"""The verdict store: an SQLite file to which answers are added and from which none is ever removed."""
+"""The verdict store: answers are added to it, and none is ever removed."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from badexp_assets.errors import InputError
-from badexp_assets.review.verdicts import COLUMNS, VERDICTS, tidy_verdicts
+from badexp_assets.review.database import ANSWERS, RETRACTIONS, Database
+from badexp_assets.review.verdicts import COLUMNS, tidy_verdicts
 
-_LAYOUT = f"""
-CREATE TABLE IF NOT EXISTS verdicts (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    expnum INTEGER NOT NULL, ccdnum INTEGER, reviewer TEXT NOT NULL,
-    verdict TEXT NOT NULL CHECK (verdict IN ({", ".join(repr(v) for v in VERDICTS)})),
-    category TEXT, comment TEXT, at TEXT NOT NULL, plver TEXT, source TEXT NOT NULL, simulated INTEGER NOT NULL
-);
-CREATE TRIGGER IF NOT EXISTS verdicts_stay BEFORE DELETE ON verdicts
-    BEGIN SELECT RAISE(ABORT, 'verdicts are never deleted'); END;
-CREATE TRIGGER IF NOT EXISTS verdicts_hold BEFORE UPDATE ON verdicts
-    BEGIN SELECT RAISE(ABORT, 'verdicts are never changed; add a new answer'); END;
-"""
-_WAIT = 30.0  # s to wait for another writer
+_HELD = ~sa.exists().where(RETRACTIONS.c.verdict_id == ANSWERS.c.id)
 
 
 class VerdictStore:
-    """Answers of reviewers in an SQLite file (write-ahead log), append-only. The file is made by the first `add`.
+    """Answers of reviewers in the database of reviews (`Database`), append-only; many processes may use it at once.
 
     A later answer of the same reviewer on the same exposure or CCD does not replace the earlier one: both are kept, and
-    `consensus` takes the latest. Every method opens its own connection, so one store serves many threads or processes.
+    `consensus` takes the latest. An answer that was taken back is kept too, with the time, and is not read.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, where: str | Path | Database) -> None:
+        self.database = where if isinstance(where, Database) else Database(where)
 
     def add(self, verdicts: pd.DataFrame, skip_known: bool = False) -> int:
         """Add answers (columns of `review_verdicts`; expnum, reviewer and verdict are needed), all or none.
 
         `at` is now (UTC) where it is missing. With `skip_known`, an answer that is stored already, word for word, is
         skipped (`at` is compared only where it is given), so that a file can be imported again. Returns how many were
-        added. Raises InputError for a row that is no answer, or a file that can't be written.
+        added. Raises InputError for a row that is no answer, StorageError for a store that can't be written.
         """
-        rows = tidy_verdicts(verdicts).astype(object)
-        rows = rows.where(rows.notna(), None)
-        now = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
-        marks = ", ".join("?" * len(COLUMNS))
+        rows = _records(verdicts)
+        now = _now()
         added = 0
-        with self._open(create=True) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            for row in rows[COLUMNS].to_dict("records"):
-                if skip_known and self._known(connection, row):
+        with self.database.write() as connection:
+            for row in rows:
+                if skip_known and _known(connection, row):
                     continue
-                values = [row[c] if c != "at" else row[c] or now for c in COLUMNS]
-                connection.execute(f"INSERT INTO verdicts ({', '.join(COLUMNS)}) VALUES ({marks})", values)
+                connection.execute(ANSWERS.insert(), row | {"at": row["at"] or now})
                 added += 1
-            connection.execute("COMMIT")
         return added
 
-    def read(self) -> pd.DataFrame:
-        """Every answer in the order in which they were added, as `review_verdicts`; empty when there is no file."""
-        rows: list[tuple] = []
-        if self.path.exists():
-            with self._open(create=False) as connection:
-                rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM verdicts ORDER BY id").fetchall()
-        return tidy_verdicts(pd.DataFrame(rows, columns=COLUMNS, dtype=object))
+    def answer(self, verdict: pd.DataFrame, key: str) -> int:
+        """Add one answer and return its id. `key` makes it this reviewer's answer once, however often it is sent.
 
-    @staticmethod
-    def _known(connection: sqlite3.Connection, row: dict) -> bool:
-        compared = [c for c in COLUMNS if c != "at" or row["at"]]
-        where = " AND ".join(f"{c} IS ?" for c in compared)
-        query = f"SELECT 1 FROM verdicts WHERE {where} LIMIT 1"
-        return connection.execute(query, [row[c] for c in compared]).fetchone() is not None
+        Raises InputError for another number of rows than one, and as `add` does.
+        """
+        rows = _records(verdict)
+        if len(rows) != 1 or not key:
+            raise InputError(f"verdict store: {len(rows)} answers with key {key!r}; one answer and a key are needed")
+        row = rows[0]
+        same = (ANSWERS.c.reviewer == row["reviewer"]) & (ANSWERS.c.key == key)
+        with self.database.write() as connection:
+            known = connection.execute(sa.select(ANSWERS.c.id).where(same)).scalar()
+            if known is not None:
+                return int(known)
+            result = connection.execute(ANSWERS.insert(), row | {"at": row["at"] or _now(), "key": key})
+            assert result.inserted_primary_key is not None
+            return int(result.inserted_primary_key[0])
 
-    @contextlib.contextmanager
-    def _open(self, create: bool) -> Iterator[sqlite3.Connection]:
-        connection = None
-        try:
-            if create:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.executescript(_LAYOUT)
-            yield connection
-        except (sqlite3.Error, OSError) as error:
-            raise InputError(f"{self.path}: verdict store can't be used ({error})") from error
-        finally:
-            if connection is not None:
-                connection.close()  # rolls back what was not committed
+    def retract(self, reviewer: str, answer: int) -> bool:
+        """Take back `answer` (its id), which must be that reviewer's; False when it was taken back before.
+
+        Raises InputError for an answer that is not there or of another reviewer.
+        """
+        with self.database.write() as connection:
+            owner = connection.execute(sa.select(ANSWERS.c.reviewer).where(ANSWERS.c.id == answer)).scalar()
+            if owner != reviewer:
+                raise InputError(f"verdict store: {reviewer} has no answer {answer}")
+            gone = connection.execute(sa.select(RETRACTIONS.c.at).where(RETRACTIONS.c.verdict_id == answer)).scalar()
+            if gone is None:
+                connection.execute(RETRACTIONS.insert(), {"verdict_id": answer, "at": _now()})
+            return gone is None
+
+    def read(self, reviewer: str | None = None, expnum: int | None = None) -> pd.DataFrame:
+        """Answers in the order in which they were added, as `review_verdicts`; those taken back are left out.
+
+        Of one reviewer or one exposure only where these are given. Empty when there is no file.
+        """
+        return self.read_with_ids(reviewer, expnum)[COLUMNS]
+
+    def read_with_ids(self, reviewer: str | None = None, expnum: int | None = None) -> pd.DataFrame:
+        """Like `read`, with the column `id`, which `retract` takes."""
+        query = sa.select(ANSWERS.c.id, *(ANSWERS.c[name] for name in COLUMNS)).where(_HELD).order_by(ANSWERS.c.id)
+        if reviewer is not None:
+            query = query.where(ANSWERS.c.reviewer == reviewer)
+        if expnum is not None:
+            query = query.where(ANSWERS.c.expnum == expnum)
+        rows: list[Any] = []
+        if self.database.exists:
+            with self.database.read() as connection:
+                rows = [tuple(row) for row in connection.execute(query)]
+        table = pd.DataFrame(rows, columns=["id", *COLUMNS], dtype=object)
+        return tidy_verdicts(table).assign(id=table["id"].astype("int64"))
+
+    def state(self) -> tuple[int, int]:
+        """(newest answer, answers taken back): it changes whenever `read` gives something else. (0, 0): no answer."""
+        if not self.database.exists:
+            return 0, 0
+        with self.database.read() as connection:
+            newest = connection.execute(sa.select(sa.func.max(ANSWERS.c.id))).scalar()
+            back = connection.execute(sa.select(sa.func.count()).select_from(RETRACTIONS)).scalar()
+        return int(newest or 0), int(back or 0)
+
+
+def _records(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = tidy_verdicts(verdicts).astype(object)
+    rows = rows.where(rows.notna(), None)[COLUMNS]
+    return [
+        {str(k): v for k, v in row.items()} | {"simulated": int(row["simulated"])} for row in rows.to_dict("records")
+    ]
+
+
+def _known(connection: Connection, row: dict[str, Any]) -> bool:
+    compared = [c for c in COLUMNS if c not in ("at", "model", "shown") or row[c]]
+    where = sa.and_(*(ANSWERS.c[c].is_not_distinct_from(row[c]) for c in compared))
+    return connection.execute(sa.select(ANSWERS.c.id).where(where).limit(1)).first() is not None
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")

@@ -10,7 +10,7 @@ from badexp_assets.tables.schemas import SCHEMAS
 
 VERDICTS = ("bad", "fine", "unsure")
 COLUMNS = SCHEMAS["review_verdicts"].column_names
-_TEXTS = ["reviewer", "verdict", "category", "comment", "at", "plver", "source"]
+_TEXTS = ["reviewer", "verdict", "category", "comment", "at", "plver", "source", "model", "shown"]
 STORE = "verdict store"
 
 

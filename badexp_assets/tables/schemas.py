@@ -544,6 +544,8 @@ SCHEMAS: dict[str, TableSchema] = {
                 _c("plver", "string", "CP version that was looked at, if known", nullable=True),
                 _c("source", "string", "the verdict store, or the file it came from"),
                 _c("simulated", "bool", "the reviewer is a simulation, not a person"),
+                _c("model", "string", "version of the classifier whose scores were shown", nullable=True),
+                _c("shown", "string", "the scores that were shown, JSON object", nullable=True),
             ),
         ),
         TableSchema(

@@ -87,3 +87,71 @@ def test_a_file_that_is_no_store_is_named(tmp_path):
     path.write_text("not a database " * 100)
     with pytest.raises(InputError, match=r"v\.sqlite"):
         VerdictStore(path).read()
+
+
+def one(**more):
+    return pd.DataFrame([{"expnum": 7, "reviewer": "ann", "verdict": "bad"} | more])
+
+
+def test_an_answer_that_is_sent_twice_is_stored_once(tmp_path):
+    store = VerdictStore(tmp_path / "v.sqlite")
+    first = store.answer(one(model="m1", shown='{"p_bad": 0.9}'), "k1")
+    assert store.answer(one(), "k1") == first
+    assert store.answer(one(), "k2") != first
+    assert store.answer(one(reviewer="bob"), "k1") != first
+    found = store.read()
+    assert len(found) == 3
+    assert found["model"].tolist()[0] == "m1"
+    assert found["shown"].tolist()[0] == '{"p_bad": 0.9}'
+
+
+def test_an_answer_taken_back_is_kept_and_not_read(tmp_path):
+    store = VerdictStore(tmp_path / "v.sqlite")
+    number = store.answer(one(), "k1")
+    before = store.state()
+    assert store.retract("ann", number)
+    assert not store.retract("ann", number)
+    assert store.state() != before
+    assert store.read().empty
+    connection = sqlite3.connect(tmp_path / "v.sqlite")
+    assert connection.execute("SELECT count(*) FROM verdicts").fetchone() == (1,)
+    connection.close()
+
+
+def test_nobody_takes_back_the_answer_of_another(tmp_path):
+    store = VerdictStore(tmp_path / "v.sqlite")
+    number = store.answer(one(), "k1")
+    for reviewer, answer in (("bob", number), ("ann", number + 1)):
+        with pytest.raises(InputError, match="has no answer"):
+            store.retract(reviewer, answer)
+    assert len(store.read()) == 1
+
+
+def test_a_store_of_an_earlier_version_keeps_its_answers_and_takes_new_ones(tmp_path):
+    path = tmp_path / "v.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute(
+        "CREATE TABLE verdicts (id INTEGER PRIMARY KEY AUTOINCREMENT, expnum INTEGER NOT NULL, ccdnum INTEGER, "
+        "reviewer TEXT NOT NULL, verdict TEXT NOT NULL, category TEXT, comment TEXT, at TEXT NOT NULL, plver TEXT, "
+        "source TEXT NOT NULL, simulated INTEGER NOT NULL)"
+    )
+    connection.execute("INSERT INTO verdicts VALUES (1, 5, NULL, 'ann', 'bad', NULL, NULL, 't', NULL, 's', 0)")
+    connection.commit()
+    connection.close()
+    store = VerdictStore(path)
+    assert store.answer(one(), "k") == 2
+    assert store.read()["expnum"].tolist() == [5, 7]
+
+
+def test_answers_of_one_reviewer_or_exposure_can_be_read_alone(tmp_path):
+    store = VerdictStore(tmp_path / "v.sqlite")
+    store.add(answers())
+    store.add(one(reviewer="bob"))
+    assert store.read(reviewer="bob")["expnum"].tolist() == [7]
+    assert store.read(expnum=2)["reviewer"].tolist() == ["ann"]
+
+
+def test_a_url_of_another_kind_of_database_is_refused_without_its_password():
+    with pytest.raises(InputError, match="mysql is not known") as error:
+        VerdictStore("mysql://me:secret@localhost/x")
+    assert "secret" not in str(error.value)

@@ -1,0 +1,1 @@
+"""Groups of the `badexp` command that are too large for `cli.py`, which puts them together."""

@@ -1,0 +1,180 @@
+"""The database of reviews: answers, what was taken back, reviewers, their sessions. SQLite, or Postgres by its URL."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+
+from badexp_assets.errors import InputError, StorageError
+
+METADATA = sa.MetaData()
+_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+ANSWERS = sa.Table(
+    "verdicts",
+    METADATA,
+    sa.Column("id", _ID, primary_key=True, autoincrement=True),
+    sa.Column("expnum", sa.BigInteger, nullable=False),
+    sa.Column("ccdnum", sa.Integer),
+    sa.Column("reviewer", sa.Text, nullable=False),
+    sa.Column("verdict", sa.Text, nullable=False),
+    sa.Column("category", sa.Text),
+    sa.Column("comment", sa.Text),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("plver", sa.Text),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("simulated", sa.Integer, nullable=False),
+    sa.Column("model", sa.Text),
+    sa.Column("shown", sa.Text),
+    sa.Column("key", sa.Text),
+    sa.Index("verdicts_once", "reviewer", "key", unique=True),
+    sa.Index("verdicts_of_exposure", "expnum"),
+    sqlite_autoincrement=True,
+)
+RETRACTIONS = sa.Table(
+    "retractions",
+    METADATA,
+    sa.Column("verdict_id", sa.BigInteger, sa.ForeignKey("verdicts.id"), primary_key=True),
+    sa.Column("at", sa.Text, nullable=False),
+)
+REVIEWERS = sa.Table(
+    "reviewers",
+    METADATA,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("token_hash", sa.Text, nullable=False, unique=True),
+    sa.Column("made", sa.Text, nullable=False),
+)
+SESSIONS = sa.Table(
+    "sessions",
+    METADATA,
+    sa.Column("id_hash", sa.Text, primary_key=True),
+    sa.Column("reviewer", sa.Text, nullable=False),
+    sa.Column("csrf", sa.Text, nullable=False),
+    sa.Column("ends", sa.Float, nullable=False),
+)
+_KEPT = (ANSWERS, RETRACTIONS)  # tables from which nothing goes
+_WAIT = 30.0  # s to wait for another writer of an SQLite file
+
+
+class Database:
+    """Connections to the database of reviews. `where`: path of an SQLite file, or a URL such as `postgresql://...`.
+
+    The tables, and the file, are made by the first `write`; triggers refuse to change or delete an answer. Errors of
+    the database are raised as StorageError, without the password of a URL.
+    """
+
+    def __init__(self, where: str | Path) -> None:
+        try:
+            url = make_url(str(where)) if "://" in str(where) else URL.create("sqlite", database=str(where))
+        except sa.exc.ArgumentError as error:
+            raise InputError(f"verdict store {where!s}: neither a path nor a database URL") from error
+        if url.get_backend_name() not in ("sqlite", "postgresql"):
+            raise InputError(
+                f"verdict store {url}: {url.get_backend_name()} is not known; allowed: a path, postgresql://"
+            )
+        self._url = url
+        self.path = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+        self._ready = False
+
+    def __str__(self) -> str:
+        return str(self.path or self._url)  # SQLAlchemy hides the password
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is something to read; a server that does not answer raises StorageError when it is read."""
+        return self.path is None or self.path.exists()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for reading."""
+        with self._errors(), self._engine.connect() as connection:
+            self._make_tables()
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction: all that is written in the block, or, on an error, nothing. Other writers wait."""
+        with self._errors():
+            if self.path is not None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._make_tables()
+            with self._engine.begin() as connection:
+                if self.path is not None:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                yield connection
+
+    def close(self) -> None:
+        """Close the connections; the next use opens new ones."""
+        self._engine.dispose()
+
+    @cached_property
+    def _engine(self) -> Engine:
+        if self.path is None:
+            return sa.create_engine(self._url, pool_pre_ping=True)
+        engine = sa.create_engine(self._url, connect_args={"timeout": _WAIT}, poolclass=sa.pool.NullPool)
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection, _) -> None:  # type: ignore[no-untyped-def]
+            connection.isolation_level = None  # transactions begin where `write` says, at once
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+
+        return engine
+
+    def _make_tables(self) -> None:
+        """Make what is missing: tables, columns of a store of an earlier version, and the triggers."""
+        if self._ready:
+            return
+        with self._engine.begin() as connection:
+            if self.path is not None:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(20181109)")  # two servers start at once
+            METADATA.create_all(connection)
+            there = {column["name"] for column in sa.inspect(connection).get_columns(ANSWERS.name)}
+            for column in ANSWERS.columns:
+                if column.name not in there:
+                    kind = column.type.compile(self._engine.dialect)
+                    connection.exec_driver_sql(f"ALTER TABLE {ANSWERS.name} ADD COLUMN {column.name} {kind}")
+            for index in ANSWERS.indexes:
+                index.create(connection, checkfirst=True)
+            for statement in _triggers(sqlite=self.path is not None):
+                connection.exec_driver_sql(statement)
+        self._ready = True
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sa.exc.SQLAlchemyError, OSError, ImportError) as error:
+            cause = " ".join(str(getattr(error, "orig", None) or error).split())
+            raise StorageError(f"{self}: verdict store can't be used ({cause})") from error
+
+
+def _triggers(sqlite: bool) -> Iterator[str]:
+    words = "answers are never changed or deleted; add a new one"
+    if not sqlite:
+        yield (
+            "CREATE OR REPLACE FUNCTION badexp_keep() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION '{words}'; END $$"
+        )
+    for table in _KEPT:
+        for act in ("DELETE", "UPDATE"):
+            name = f"{table.name}_no_{act.lower()}"
+            if sqlite:
+                yield (
+                    f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {act} ON {table.name} "
+                    f"BEGIN SELECT RAISE(ABORT, '{words}'); END"
+                )
+            else:
+                yield (
+                    f"CREATE OR REPLACE TRIGGER {name} BEFORE {act} ON {table.name} "
+                    "FOR EACH ROW EXECUTE FUNCTION badexp_keep()"
+                )

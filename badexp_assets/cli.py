@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from badexp_assets.commands.export import export_rejects
 from badexp_assets.commands.options import HOME
 from badexp_assets.commands.review import review
 from badexp_assets.errors import BadExpError, InputError
@@ -252,6 +253,7 @@ def ui(home: Path | None, dagster_options: tuple[str, ...]) -> None:
 
 
 badexp.add_command(review)
+badexp.add_command(export_rejects)
 
 
 @badexp.group()

@@ -44,6 +44,7 @@ SECTIONS = {  # and the class that each gives the options of
     "candidates": "badexp_assets.review:CandidateParams",
     "review": "badexp_assets.review:ReviewParams",
     "consensus": "badexp_assets.review:ConsensusRule",
+    "export": "badexp_assets.export:ExportParams",
     "clusters": "badexp_assets.classify:ClusterParams",
     "comparison": "badexp_assets.comparison:ComparisonParams",
     "injection": "badexp_assets.injection:InjectionParams",

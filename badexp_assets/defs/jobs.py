@@ -4,7 +4,8 @@ import dagster as dg
 
 READ_LABELS = dg.define_asset_job(
     "read_labels",
-    dg.AssetSelection.groups("labels") | dg.AssetSelection.assets("review_verdicts", "reviewed_reject_list"),
+    dg.AssetSelection.groups("labels")
+    | dg.AssetSelection.assets("review_verdicts", "review_outcomes", "reviewed_reject_list"),
     description="Label files and reviewers' verdicts to one table of labelled CCDs.",
 )
 READ_NIGHT = dg.define_asset_job(
@@ -50,13 +51,22 @@ LIST_CANDIDATES = dg.define_asset_job(
 )
 COMPARE_METHODS = dg.define_asset_job(
     "compare_methods",
-    dg.AssetSelection.assets("method_comparison", "combined_ranking"),
-    description="The methods beside each other on exposures whose outcome is known, and the rank learned from all.",
+    dg.AssetSelection.assets("method_comparison", "combined_ranking", "legacypipe_comparison"),
+    description="The methods beside each other on exposures whose outcome is known, the rank learned from all, and "
+    "what we reject beside what legacypipe leaves out.",
 )
 PUBLISH_REJECTS = dg.define_asset_job(
     "publish_rejects",
-    dg.AssetSelection.assets("review_verdicts", "reviewed_reject_list", "bad_expid_file", "exclude_table"),
-    description="Verdicts to the reject list and its files.",
+    dg.AssetSelection.assets(
+        "review_verdicts",
+        "review_outcomes",
+        "review_agreement",
+        "reviewed_reject_list",
+        "bad_expid_file",
+        "exclude_table",
+        "reject_list_csv",
+    ),
+    description="Verdicts to the reject list and its files, and how far the reviewers agree.",
 )
 
 ALL_JOBS = [

@@ -164,9 +164,10 @@ class Runner:
         self._fit(outcome, "explanations", jobs.LIST_CANDIDATES, "patch_reference", "candidate_explanations")
 
     def _compare(self, outcome: Outcome) -> None:
-        """Compare the methods where enough outcomes are known: before the first review there are none."""
+        """Compare with legacypipe, and the methods where enough outcomes are known: before the first review none are."""
+        self.execute(jobs.COMPARE_METHODS, assets=["legacypipe_comparison"])
         try:
-            self.execute(jobs.COMPARE_METHODS)
+            self.execute(jobs.COMPARE_METHODS, assets=["method_comparison", "combined_ranking"])
         except InputError as error:
             outcome.notes.append(f"methods are not compared: {error}")
 

@@ -30,12 +30,13 @@ def write_bad_expid(
     """
     camera = camera or load_camera()
     rows = checked_rejects(table, camera)
-    lines = [*_header(rows, date), *(_line(row, camera) for row in rows.to_dict("records"))]
+    lines = [*header_lines(rows, date), *(reject_line(row, camera) for row in rows.to_dict("records"))]
     with atomic_path(Path(path)) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="ascii", errors="replace", newline="\n")
 
 
-def _header(rows: pd.DataFrame, date: str | None) -> list[str]:
+def header_lines(rows: pd.DataFrame, date: str | None) -> list[str]:
+    """Comment lines above `rows` (of `checked_rejects`): what the columns are, whence they come, by which rule."""
     whole = int(rows["ccdnum"].isna().sum())
     header = ["EXPID  Flag  comments", "Flags: 1=possibly saturated; 2=clouds; 3=other source"]
     header.append(f"written by badexp_assets{f' on {date}' if date else ''}")
@@ -50,7 +51,8 @@ def _header(rows: pd.DataFrame, date: str | None) -> list[str]:
     return [f"# {_one_line(text)}" for text in header]
 
 
-def _line(row: dict, camera: Camera) -> str:
+def reject_line(row: dict, camera: Camera) -> str:
+    """The line of one row of `checked_rejects`."""
     text = words_of(str(row["category"]))
     if pd.isna(row["ccdnum"]):
         start = f"{row['expnum']}  {_FLAGS.get(row['category'], _OTHER_FLAG)}"

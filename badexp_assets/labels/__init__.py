@@ -3,6 +3,7 @@
 from badexp_assets.labels.audit import Audit, audit_labels
 from badexp_assets.labels.audit_text import render_audit
 from badexp_assets.labels.bad_expid import read_bad_expid
+from badexp_assets.labels.ccd_cuts import CCD_CUTS, IMAGE_CUTS, names_of_cuts
 from badexp_assets.labels.checks import check_lines, check_loss
 from badexp_assets.labels.exclude_list import read_exclude_list
 from badexp_assets.labels.exclude_table import read_exclude_table
@@ -24,6 +25,8 @@ from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 
 __all__ = [
+    "CCD_CUTS",
+    "IMAGE_CUTS",
     "Audit",
     "LabelFiles",
     "MergedLabels",
@@ -37,6 +40,7 @@ __all__ = [
     "list_label_files",
     "load_taxonomy",
     "merge_labels",
+    "names_of_cuts",
     "paper_comparison",
     "read_bad_expid",
     "read_decals",

@@ -1,77 +1,176 @@
-"""From answers to a reject list, by a stated rule."""
+"""From answers to what becomes of an exposure, and to the reject list, by a stated rule."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 import pandas as pd
 
 from badexp_assets.errors import InputError
 from badexp_assets.labels.taxonomy import UNKNOWN
-from badexp_assets.review.verdicts import VERDICTS, tidy_verdicts
+from badexp_assets.review.holding import KEY, holding_answers
+from badexp_assets.review.reliability import Reliability, estimate_reliability
+from badexp_assets.review.verdicts import VERDICTS
+from badexp_assets.survey.versions import version_key
 from badexp_assets.tables.schemas import SCHEMAS
 
-_KEY = ["expnum", "ccdnum"]
+RULES = {
+    "any": "one reviewer says bad",
+    "majority": "more say bad than fine",
+    "unanimous": "all who looked say bad",
+    "weighted": "P(bad) of the answers, weighted by how reliable reviewers are, is at least {min_probability:g}",
+}
+_WHOLE = -1
+OUTCOMES = ("rejected", "fine", "withdrawn", "undecided", "exempt")
 
 
 @dataclass(frozen=True)
 class ConsensusRule:
-    """An exposure (or CCD) is rejected when min_bad reviewers say bad and, with `majority`, more say bad than fine."""
+    """When an exposure (or CCD) is rejected.
 
+    rule: `any`, `majority`, `unanimous` or `weighted`. min_bad: so many reviewers must say bad at least, and so many
+    fine before a reject is withdrawn; `any` needs one. min_probability: of `weighted`. exempt: CSV file with expnum,
+    and perhaps ccdnum and a reason, of what is never rejected.
+    """
+
+    rule: str = "majority"
     min_bad: int = 2
-    majority: bool = True
+    min_probability: float = 0.5
+    exempt: str = ""
 
     def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise InputError(f"consensus: rule is {self.rule!r}; allowed: {', '.join(RULES)}")
         if isinstance(self.min_bad, bool) or not isinstance(self.min_bad, int) or self.min_bad < 1:
             raise InputError(f"consensus: min_bad is {self.min_bad!r}; a whole number from 1 is needed")
+        if not 0 < self.min_probability < 1:
+            raise InputError(f"consensus: min_probability is {self.min_probability!r}; between 0 and 1 is needed")
+
+    @property
+    def needed(self) -> int:
+        """Reviewers who must agree."""
+        return 1 if self.rule == "any" else self.min_bad
 
     @property
     def words(self) -> str:
         """The rule in words."""
-        least = f"at least {self.min_bad} reviewer{'s' if self.min_bad > 1 else ''} say bad"
-        return f"{least}, and more say bad than fine" if self.majority else least
+        least = f"at least {self.needed} reviewer{'s' if self.needed > 1 else ''} say{'s' * (self.needed == 1)} bad"
+        return least if self.rule == "any" else f"{least}, and {RULES[self.rule].format(**vars(self))}"
+
+
+def judge(
+    verdicts: pd.DataFrame, rule: ConsensusRule | None = None, exempt: Collection[tuple[int, int | None]] = ()
+) -> pd.DataFrame:
+    """Return the `review_outcomes` that follow from `review_verdicts` by `rule`, a row per exposure or CCD.
+
+    Answers on a CCD and on its whole exposure are counted apart, and so are those on different CP versions (plver); an
+    answer that names no version counts for each. A version is rejected by the rule; it is cleared when more say fine
+    than bad, and at least as many as a reject needs. The newest version that is either decides: `rejected`, or `fine`,
+    which is `withdrawn` where an older version was rejected (`withdrawn_plver`). Else it is `undecided`. What is in
+    `exempt`, pairs of expnum and ccdnum (None: whole exposure), is `exempt` whatever was answered.
+
+    Counts, category and plver are those of the version that decides, else of the newest. tie: as many say bad as fine.
+    single_reviewer: one person's word. p_bad: P(bad) by all answers, weighted by the reviewers' reliability
+    (`estimate_reliability`). category: named by most of those who say bad, the first in the alphabet of several,
+    `unknown` when nobody names one. Where simulated reviewers answered, `simulated` is set and the rule says so.
+    """
+    rule = rule or ConsensusRule()
+    answers = holding_answers(verdicts)
+    reliability = estimate_reliability(answers)
+    spared = set(exempt)
+    rows = []
+    for key, group in answers.assign(ccdnum=answers["ccdnum"].fillna(_WHOLE)).groupby(KEY, sort=True):
+        expnum, ccdnum = (int(part) for part in cast("tuple[int, int]", key))
+        place = (expnum, None if ccdnum == _WHOLE else ccdnum)
+        row = _outcome(group.to_dict("records"), rule, reliability)
+        if place in spared:
+            row["outcome"] = "exempt"
+        rows.append({"expnum": place[0], "ccdnum": place[1]} | row)
+    table = pd.DataFrame(rows, columns=SCHEMAS["review_outcomes"].column_names)
+    types: dict[Hashable, Any] = {"expnum": "int64", "ccdnum": "Int16", "p_bad": "float64"}
+    types |= dict.fromkeys([f"n_{v}" for v in VERDICTS], "int16")
+    types |= dict.fromkeys(["tie", "single_reviewer", "simulated"], "bool")
+    types |= dict.fromkeys(["outcome", "category", "plver", "withdrawn_plver", "rule"], "str")
+    return table.astype(types).sort_values(KEY, na_position="first").reset_index(drop=True)
+
+
+def reject_list(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Return the `reviewed_reject_list`: what is `rejected` in `review_outcomes`."""
+    rejected = outcomes[outcomes["outcome"] == "rejected"]
+    return rejected[SCHEMAS["reviewed_reject_list"].column_names].reset_index(drop=True)
+
+
+def judged_fine(outcomes: pd.DataFrame) -> set[int]:
+    """Exposures that reviewers looked at as a whole and call fine, and of which they reject no CCD.
+
+    Ones with a single answer count too when that says fine: they are examples for training, not a verdict.
+    """
+    whole = outcomes[outcomes["ccdnum"].isna() & (outcomes["n_fine"] > 0) & (outcomes["n_bad"] == 0)]
+    spoilt = outcomes.loc[outcomes["n_bad"] > 0, "expnum"]
+    return {int(e) for e in whole.loc[~whole["expnum"].isin(spoilt), "expnum"]}
 
 
 def consensus(verdicts: pd.DataFrame, rule: ConsensusRule | None = None) -> pd.DataFrame:
-    """Return the `reviewed_reject_list` that follows from `review_verdicts` by `rule`.
+    """The `reviewed_reject_list` of `review_verdicts` by `rule`: `reject_list` of what `judge` says."""
+    return reject_list(judge(verdicts, rule))
 
-    Of a reviewer's answers on the same exposure or CCD the latest holds (by `at`; without it, by the order of rows, and
-    before every dated one). Answers on a CCD and on its whole exposure are counted apart. category: named by most of
-    those who say bad, the first in the alphabet of several, `unknown` when nobody names one. plver: that of the latest
-    answer that has one. Where simulated reviewers answered, `simulated` is set and the rule says so.
-    """
-    rule = rule or ConsensusRule()
-    answers = tidy_verdicts(verdicts)
-    time = pd.to_datetime(answers["at"], utc=True, errors="coerce", format="ISO8601")
-    answers = answers.loc[time.sort_values(kind="stable", na_position="first").index]
-    answers = answers.drop_duplicates([*_KEY, "reviewer"], keep="last")
-    columns = SCHEMAS["reviewed_reject_list"].column_names
-    groups = answers.groupby(_KEY, dropna=False, sort=True)
-    counts = pd.DataFrame(
-        {f"n_{v}": (answers["verdict"] == v).groupby([answers[k] for k in _KEY], dropna=False).sum() for v in VERDICTS}
-    )
-    counts["plver"] = groups["plver"].last()
-    counts["simulated"] = groups["simulated"].any()
-    on_list = counts["n_bad"] >= rule.min_bad
-    if rule.majority:
-        on_list &= counts["n_bad"] > counts["n_fine"]
-    rejected = counts[on_list].reset_index()
-    bad = answers[(answers["verdict"] == "bad") & answers["category"].notna()]
-    named = bad.groupby([*_KEY, "category"], dropna=False).size().reset_index(name="n")
-    named = named.sort_values([*_KEY, "n", "category"], ascending=[True, True, False, True]).drop_duplicates(_KEY)
-    rejected = rejected.merge(named[[*_KEY, "category"]], on=_KEY, how="left")
-    rejected["category"] = rejected["category"].fillna(UNKNOWN)
-    rejected["rule"] = np.where(rejected["simulated"], f"{rule.words} (simulated reviewers)", rule.words)
-    types: dict[str, Any] = {
-        "expnum": "int64",
-        "ccdnum": "Int16",
-        "simulated": "bool",
-        "category": "str",
-        "plver": "str",
-        "rule": "str",
+
+def _outcome(answers: list[dict[Hashable, Any]], rule: ConsensusRule, reliability: Reliability) -> dict[str, Any]:
+    known = {a["plver"] for a in answers if isinstance(a["plver"], str)}
+    versions: list[str | None] = sorted(known, key=version_key, reverse=True) or [None]
+    states = {version: _state(_of_version(answers, version), rule, reliability) for version in versions}
+    decides = next((version for version in versions if states[version] != "undecided"), None)
+    outcome = "undecided" if decides is None and None not in states else states[decides]
+    shown = versions[0] if outcome == "undecided" else decides
+    older = versions[versions.index(shown) + 1 :]
+    withdrawn = next((version for version in older if states[version] == "rejected"), None)
+    held = _of_version(answers, shown)
+    counts = _counts(held)
+    simulated = any(a["simulated"] for a in held)
+    return {
+        "outcome": "withdrawn" if outcome == "fine" and withdrawn else outcome,
+        "category": _category(held),
+        "plver": shown,
+        "withdrawn_plver": withdrawn if outcome == "fine" else None,
+        **{f"n_{v}": counts[v] for v in VERDICTS},
+        "tie": counts["bad"] == counts["fine"] > 0,
+        "single_reviewer": len({a["reviewer"] for a in held}) == 1,
+        "p_bad": reliability.p_bad([(a["reviewer"], a["verdict"]) for a in held]),
+        "rule": f"{rule.words} (simulated reviewers)" if simulated else rule.words,
+        "simulated": simulated,
     }
-    types |= {f"n_{v}": "int16" for v in VERDICTS}
-    rejected = rejected[columns].astype(types)
-    return rejected.sort_values(_KEY, na_position="first").reset_index(drop=True)
+
+
+def _of_version(answers: list[dict[Hashable, Any]], version: str | None) -> list[dict[Hashable, Any]]:
+    """The answers that count for a version, one of each reviewer: the latest, and one that names it before others."""
+    held: dict[str, dict[Hashable, Any]] = {}
+    for answer in sorted(answers, key=lambda a: a["plver"] == version and version is not None):  # stable: oldest first
+        if answer["plver"] == version or not isinstance(answer["plver"], str):
+            held[answer["reviewer"]] = answer
+    return list(held.values())
+
+
+def _state(answers: list[dict[Hashable, Any]], rule: ConsensusRule, reliability: Reliability) -> str:
+    counts = _counts(answers)
+    bad, fine, unsure = (counts[v] for v in VERDICTS)
+    says = {
+        "any": True,
+        "majority": bad > fine,
+        "unanimous": fine == unsure == 0,
+        "weighted": reliability.p_bad([(a["reviewer"], a["verdict"]) for a in answers]) >= rule.min_probability,
+    }[rule.rule]
+    if bad >= rule.needed and says:
+        return "rejected"
+    return "fine" if fine > bad and fine >= rule.needed else "undecided"
+
+
+def _counts(answers: list[dict[Hashable, Any]]) -> Counter[str]:
+    return Counter(a["verdict"] for a in answers)
+
+
+def _category(answers: list[dict[Hashable, Any]]) -> str:
+    named = Counter(a["category"] for a in answers if a["verdict"] == "bad" and isinstance(a["category"], str))
+    return min(named, key=lambda c: (-named[c], c)) if named else UNKNOWN

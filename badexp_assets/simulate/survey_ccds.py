@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from badexp_assets.labels.ccd_cuts import CCD_CUTS
 from badexp_assets.simulate.cp_writer import WrittenCcd
 from badexp_assets.simulate.headers import PROCESSED, plproc_id
 from badexp_assets.simulate.label_files import Written
@@ -16,15 +17,6 @@ from badexp_assets.simulate.plan import PLVER, ExposurePlan
 from badexp_assets.tables.parquet import atomic_path
 
 SURVEY_CCDS = "survey-ccds-simulated.fits.gz"
-CUT_BITS = {
-    "exptime": 3,
-    "zpt_small": 6,
-    "sky_is_bright": 8,
-    "badexp_file": 9,
-    "phrms": 10,
-    "seeing_bad": 12,
-    "depth_cut": 14,
-}
 SURVEY_COLUMNS = [  # those of ccds-annotated of DR10
     ("image_filename", "S64"),
     ("image_hdu", ">i2"),
@@ -111,8 +103,8 @@ def write_survey_ccds(written: Written, in_bad_expid: set[int], folder: Path, se
 
 
 def read_cuts(cuts: int | NDArray[Any], name: str) -> Any:
-    """Whether bit `name` (one of CUT_BITS) is set in `cuts`."""
-    return (np.asarray(cuts) >> CUT_BITS[name]) & 1 == 1
+    """Whether bit `name` (one of CCD_CUTS) is set in `cuts`."""
+    return (np.asarray(cuts) >> CCD_CUTS[name]) & 1 == 1
 
 
 def _row(
@@ -187,7 +179,7 @@ def _row(
         "ccdphrms": phrms,
         "ccdnastrom": int(rng.integers(200, 450)),
         "ccdnphotom": int(rng.integers(200, 450)),
-        "ccd_cuts": sum(1 << CUT_BITS[name] for name, is_set in cuts.items() if is_set),
+        "ccd_cuts": sum(1 << CCD_CUTS[name] for name, is_set in cuts.items() if is_set),
         "psfnorm": psfnorm,
         "galnorm": 0.78 * psfnorm,
         "ebv": plan.ebv if annotated else 0.0,

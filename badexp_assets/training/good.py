@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from badexp_assets.labels.ccd_cuts import IMAGE_CUTS
 from badexp_assets.survey.draw import draw_ccds
 from badexp_assets.training import funnel as steps
 from badexp_assets.training.dust import ORIGINS, UNKNOWN, exposure_ebv
 from badexp_assets.training.funnel import Funnel
 from badexp_assets.training.params import TrainingParams
 from badexp_assets.training.split import priority
-
-CUT_BITS = (1 << 19) - 1
-"""legacypipe's ccd_cuts 0 to 18, as in the paper; bit 19 says which reduction is wanted, and nothing of the image"""
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,12 @@ def choose_good(
     survey_ccds: pd.DataFrame | None,
     params: TrainingParams,
     funnel: Funnel,
+    judged_fine: Collection[int] = (),
 ) -> GoodImages:
     """Return the good images; every cut is added to the funnel.
+
+    `judged_fine`: exposures that a method flagged and reviewers call fine. Those that pass the cuts are drawn first:
+    they teach the classifier most, and there are few.
 
     `read`: (expnum, ccdnum) of every CCD image that was read, so every count of CCDs is of images that can be used.
     An exposure of which the survey table says nothing stays, and is counted in the note of the step.
@@ -55,7 +57,7 @@ def choose_good(
     if cuts.empty:
         warnings.append("no survey table gives ccd_cuts for these exposures: no cut on them")
     else:
-        cut = cuts.loc[(cuts["ccd_cuts"].astype("int64") & CUT_BITS) != 0, "expnum"]
+        cut = cuts.loc[(cuts["ccd_cuts"].astype("int64") & IMAGE_CUTS) != 0, "expnum"]
         unknown = int((~left["expnum"].isin(cuts["expnum"])).sum())
         note = f"{unknown} exposures not in the survey table stay"
         left = keep(left[~left["expnum"].isin(cut)], "no ccd_cuts bit (0 to 18) on any CCD", note)
@@ -70,10 +72,13 @@ def choose_good(
         dusty = dust.index[dust["ebv"] >= params.max_ebv]
         left = keep(left[~left["expnum"].isin(dusty)], f"E(B-V) < {params.max_ebv} mag", note)
     candidates = read[read["expnum"].isin(left["expnum"])]
-    order = sorted((int(e) for e in left["expnum"]), key=lambda e: priority(params.seed, e, "good"))
+    hard = set(judged_fine)
+    order = sorted((int(e) for e in left["expnum"]), key=lambda e: (e not in hard, priority(params.seed, e, "good")))
     chosen = candidates[candidates["expnum"].isin(order[: params.good_exposures])]
     drawn = draw_per_exposure(chosen, params.ccds_per_exposure, params.seed)
     asked = f"asked for {params.good_exposures} exposures of {params.ccds_per_exposure} CCDs"
+    if hard:
+        asked += f"; {len(hard.intersection(drawn['expnum']))} exposures that reviewers call fine come first"
     funnel.add(steps.GOOD, "drawn", drawn, asked)
     return GoodImages(candidates, drawn, tuple(warnings))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,16 +45,17 @@ def build_training_set(
     taxonomy: Taxonomy,
     params: TrainingParams | None = None,
     listed: Iterable[int] | None = None,
+    judged_fine: Collection[int] = (),
 ) -> TrainingSet:
     """Build the training set from `bad_ccd_labels`, and from `night_exposures` and `night_ccds` of all nights.
 
     Only CCD images that were read (status `read`), of scored exposures, are used; labelled ones that were not are
     listed in `missing`. Bad: labels of the taxonomy's trained categories. Good: exposures that are in no list
     (`listed`: exposure numbers on any line of any list, ignored and unmatched lines too; labelled exposures always
-    count), without a ccd_cuts bit and below max_ebv where these are known (see `choose_good`, `exposure_ebv`). Large
-    categories keep a share of their exposures, chosen by a hash of the exposure number, at least one; weight is
-    1 / kept share of CCD images. Split and folds by exposure: see `split_groups` and `strata`. The same input and
-    seed give the same table, whatever the order of rows.
+    count), those of `judged_fine` (flagged, and called fine by reviewers) first, without a ccd_cuts bit and below
+    max_ebv where these are known (see `choose_good`, `exposure_ebv`). Large categories keep a share of their exposures,
+    chosen by a hash of the exposure number, at least one; weight is 1 / kept share of CCD images. Split and folds by
+    exposure: see `split_groups` and `strata`. The same input and seed give the same table, whatever the order of rows.
 
     Raises InputError when no labelled image, no good candidate, or (with hold_out_nights) no image of a side is there.
     """
@@ -67,7 +68,7 @@ def build_training_set(
     bad = _thinned(available, params, funnel)
     everywhere = {int(e) for e in labels["expnum"]}
     everywhere |= {int(e) for e in ([] if listed is None else listed) if not pd.isna(e)}
-    good = choose_good(exposures, read, everywhere, survey_ccds, params, funnel)
+    good = choose_good(exposures, read, everywhere, survey_ccds, params, funnel, judged_fine)
     if bad.empty:
         raise InputError(
             "training set: no labelled bad CCD image was read; add label files that name exposures of the archive, or "

@@ -1,10 +1,22 @@
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
+from hypothesis import given
+from hypothesis import strategies as st
 
 from badexp_assets.errors import InputError
-from badexp_assets.export import write_bad_expid, write_exclude_table
+from badexp_assets.export import (
+    Appended,
+    append_bad_expid,
+    read_as_legacypipe,
+    write_bad_expid,
+    write_exclude_table,
+    write_rejects,
+)
 from badexp_assets.labels import load_taxonomy, read_bad_expid, read_exclude_table
 from badexp_assets.survey.cameras import load_camera
 
@@ -136,3 +148,96 @@ def test_the_exclude_table_has_the_teams_types_and_whole_exposures_become_all_cc
     first = path.read_bytes()
     write_exclude_table(table, path)
     assert path.read_bytes() == first
+
+
+def test_what_is_written_is_what_legacypipe_reads(tmp_path, rejects):
+    path = tmp_path / "list.txt"
+    write_bad_expid(rejects, path)
+    found, _ = legacypipe_reads(path)
+    assert read_as_legacypipe(path) == found
+
+
+def a_list(n, end="\n"):
+    """A list of n lines as people keep it: comments, blanks, odd spacing, a last line without an end."""
+    lines = ["# EXPID  Flag  comments", "", *(f"{e} \t3  exp factor < 0.{e % 9}  " for e in range(1, n))]
+    return end.join([*lines[:5], "# mid", *lines[5:], "90001-N4 bad amplifier"]).encode()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_list_of_ten_thousand_lines_grows_by_exactly_what_is_new(tmp_path, end):
+    path = tmp_path / "decam-bad_expid.txt"
+    path.write_bytes(a_list(10_000, end))
+    before, known = path.read_bytes(), read_as_legacypipe(path)
+    assert len(known) == 10_000
+    table = pd.DataFrame(
+        {
+            "expnum": [5, 6, 90001, 90001, 90002, 90003],  # 5 and 6 are there whole, of 90001 only N4 (35)
+            "ccdnum": pd.array([None, 3, 35, 3, None, 35], "Int16"),
+            "category": ["psf", "psf", "noise", "noise", "clouds_transparency", "bad_ccd"],
+        }
+    )
+    assert append_bad_expid(table, path, path) == Appended(3, 3)
+    after = path.read_bytes()
+    assert after.startswith(before)
+    assert after.count(b"\n") == after.count(end.encode())
+    new = read_as_legacypipe(path)
+    assert {key: new[key] for key in known} == known
+    added = {(90001, load_camera().by_number[3].ccdname), (90002, None), (90003, "N4")}
+    assert set(new) - set(known) == added
+    assert append_bad_expid(table, path, path) == Appended(0, 6)
+    assert path.read_bytes() == after
+
+
+def test_an_exposure_of_which_the_list_has_a_ccd_is_still_added_as_a_whole(tmp_path):
+    path, out = tmp_path / "old.txt", tmp_path / "new.txt"
+    path.write_text("7-N4 amplifier\n")
+    assert append_bad_expid(pd.DataFrame({"expnum": [7]}), path, out) == Appended(1, 0)
+    assert set(read_as_legacypipe(out)) == {(7, "N4"), (7, None)}
+    assert path.read_text() == "7-N4 amplifier\n"
+
+
+def test_a_list_that_legacypipe_would_not_read_whole_is_refused(tmp_path):
+    path = tmp_path / "old.txt"
+    path.write_bytes(b"\xef\xbb\xbf7 clouds\n")
+    for existing, words in ((path, "byte-order mark"), (tmp_path / "none.txt", "can't be read")):
+        with pytest.raises(InputError, match=words):
+            append_bad_expid(pd.DataFrame({"expnum": [8]}), existing, tmp_path / "out.txt")
+    assert not (tmp_path / "out.txt").exists()
+
+
+@given(st.lists(st.tuples(st.integers(1, 99), st.sampled_from([None, 3, 35])), max_size=20), st.binary(max_size=200))
+def test_whatever_the_list_holds_its_bytes_stay_and_all_of_ours_is_read_behind_them(pairs, junk):
+    with TemporaryDirectory() as folder:
+        old, new = Path(folder) / "old.txt", Path(folder) / "new.txt"
+        old.write_bytes(junk)
+        table = pd.DataFrame(pairs, columns=["expnum", "ccdnum"]).astype({"expnum": "int64", "ccdnum": "Int16"})
+        if junk.startswith(b"\xef\xbb\xbf"):
+            return
+        done = append_bad_expid(table, old, new)
+        assert done.n_added + done.n_held == len(set(pairs))
+        assert new.read_bytes().startswith(junk)
+        names = {n: None if n is None else load_camera().by_number[n].ccdname for n in (None, 3, 35)}
+        found = read_as_legacypipe(new)
+        assert all((e, names[c]) in found or (e, None) in found for e, c in pairs)
+
+
+@pytest.mark.parametrize("ending", ["txt", "fits", "csv", "parquet"])
+def test_a_reject_list_is_written_in_the_format_that_the_ending_names(tmp_path, rejects, ending):
+    full = rejects.assign(single_reviewer=False)
+    done = write_rejects(full, tmp_path / f"list.{ending}", load_camera())
+    assert done.path.exists()
+    if ending == "fits":
+        assert done.n_rows == len(fits.getdata(done.path))
+    elif ending == "txt":
+        assert done.n_rows == len(read_as_legacypipe(done.path)) == len(full)
+    else:
+        read = pd.read_csv if ending == "csv" else pd.read_parquet
+        assert done.n_rows == len(full)
+        assert read(done.path)["expnum"].tolist() == full["expnum"].tolist()
+
+
+def test_another_ending_and_a_base_of_another_format_are_refused(tmp_path, rejects):
+    with pytest.raises(InputError, match=r"ending '\.xls' is not known"):
+        write_rejects(rejects, tmp_path / "a.xls", load_camera())
+    with pytest.raises(InputError, match="only bad_expid lists"):
+        write_rejects(rejects, tmp_path / "a.fits", load_camera(), base=tmp_path / "b.txt")

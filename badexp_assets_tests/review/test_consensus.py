@@ -1,8 +1,20 @@
+import re
+
+import numpy as np
 import pandas as pd
 import pytest
 
 from badexp_assets.errors import InputError
-from badexp_assets.review import ConsensusRule, consensus, simulate_reviewers
+from badexp_assets.review import (
+    ConsensusRule,
+    consensus,
+    estimate_reliability,
+    holding_answers,
+    judge,
+    read_exempt,
+    simulate_reviewers,
+)
+from badexp_assets.survey.cameras import load_camera
 from badexp_assets.tables.parquet import to_arrow
 from badexp_assets.tables.schemas import SCHEMAS
 
@@ -49,7 +61,10 @@ def test_a_ccd_and_its_whole_exposure_are_counted_apart():
 def test_a_tie_is_no_majority():
     rows = [(1, None, r, v, None, None) for r, v in (("a", "bad"), ("b", "bad"), ("c", "fine"), ("d", "fine"))]
     assert on_list(table(*rows)) == []
-    assert on_list(table(*rows), ConsensusRule(majority=False)) == [(1, None)]
+    assert on_list(table(*rows), ConsensusRule("any")) == [(1, None)]
+    outcome = judge(table(*rows)).iloc[0]
+    assert outcome["outcome"] == "undecided"
+    assert outcome["tie"]
 
 
 def test_the_category_is_that_of_most_and_unknown_when_nobody_names_one():
@@ -76,6 +91,111 @@ def test_no_answers_give_an_empty_list():
 def test_a_rule_that_needs_nobody_is_refused():
     with pytest.raises(InputError, match="min_bad is 0"):
         ConsensusRule(min_bad=0)
+
+
+def votes(text, **more):
+    """Answers on exposure 1: b, f or u for reviewers a, b, c, ... in turn."""
+    verdict = {"b": "bad", "f": "fine", "u": "unsure"}
+    rows = [(1, None, chr(97 + i), verdict[letter], None, None) for i, letter in enumerate(text)]
+    return table(*rows).assign(**more)
+
+
+@pytest.mark.parametrize(
+    ("text", "rejected_by"),
+    [
+        ("b", {"any"}),
+        ("bf", {"any"}),
+        ("bb", {"any", "majority", "unanimous"}),
+        ("bbf", {"any", "majority"}),
+        ("bbu", {"any", "majority"}),
+        ("bbff", {"any"}),
+        ("ff", set()),
+        ("uu", set()),
+    ],
+)
+def test_each_rule_by_name_rejects_what_it_says(text, rejected_by):
+    assert {r for r in ("any", "majority", "unanimous") if on_list(votes(text), ConsensusRule(r))} == rejected_by
+
+
+def test_one_persons_word_is_marked():
+    assert judge(votes("b"), ConsensusRule("any"))["single_reviewer"].tolist() == [True]
+    assert judge(votes("bf"), ConsensusRule("any"))["single_reviewer"].tolist() == [False]
+
+
+def test_a_newer_reduction_that_is_judged_fine_withdraws_the_reject():
+    old = votes("bb", plver="V4.8")
+    assert judge(old)["outcome"].tolist() == ["rejected"]
+    one = judge(pd.concat([old, votes("f", plver="V5.10")])).iloc[0]
+    assert (one["outcome"], one["plver"]) == ("rejected", "V4.8")  # one person's word does not take it back
+    both = judge(pd.concat([votes("ff", plver="V5.10"), old])).iloc[0]
+    assert (both["outcome"], both["plver"], both["withdrawn_plver"]) == ("withdrawn", "V5.10", "V4.8")
+    assert on_list(pd.concat([votes("ff", plver="V5.10"), old])) == []
+
+
+def test_a_reject_of_the_newer_reduction_holds_whatever_the_older_was():
+    row = judge(pd.concat([votes("bb", plver="V5.10"), votes("ff", plver="V5.9")])).iloc[0]
+    assert (row["outcome"], row["plver"], row["n_bad"], row["n_fine"]) == ("rejected", "V5.10", 2, 0)
+
+
+def test_an_answer_without_a_version_counts_for_each():
+    verdicts = pd.concat([votes("b"), votes("bb", plver="V5").iloc[1:]])
+    assert judge(verdicts)[["outcome", "n_bad", "plver"]].iloc[0].tolist() == ["rejected", 2, "V5"]
+
+
+def test_what_is_exempt_is_never_rejected_and_says_so():
+    verdicts = pd.concat([votes("bb"), votes("bb").assign(ccdnum=5)])
+    assert judge(verdicts, exempt={(1, None)})["outcome"].tolist() == ["exempt", "rejected"]
+    assert judge(verdicts, exempt={(1, 5)})["outcome"].tolist() == ["rejected", "exempt"]
+
+
+def test_counts_add_up_to_the_answers_that_hold():
+    verdicts = pd.concat([votes("bbfu"), votes("fub").assign(expnum=2), votes("b").assign(expnum=3, ccdnum=4)])
+    outcomes = judge(verdicts)
+    assert outcomes[["n_bad", "n_fine", "n_unsure"]].to_numpy().sum() == len(verdicts)
+
+
+def coin(p_bad_if_bad, p_bad_if_fine, truth, rng):
+    return ["bad" if rng.random() < (p_bad_if_bad if t else p_bad_if_fine) else "fine" for t in truth]
+
+
+def test_the_weighted_rule_finds_out_who_is_reliable_and_beats_the_majority():
+    rng = np.random.default_rng(2)
+    truth = rng.random(600) < 0.4
+    rates = {"good": (0.95, 0.05), "fair": (0.9, 0.1), "x": (0.6, 0.4), "y": (0.6, 0.4), "z": (0.6, 0.4)}
+    said = {name: coin(*rate, truth, rng) for name, rate in rates.items()}
+    verdicts = pd.concat(
+        [pd.DataFrame({"expnum": range(1, 601), "reviewer": name, "verdict": v}) for name, v in said.items()]
+    )
+    found = estimate_reliability(holding_answers(verdicts)).table().set_index("reviewer")
+    assert found["sensitivity"].idxmax() == "good"
+    assert found.loc["good"].to_list() == pytest.approx([0.95, 0.95], abs=0.06)
+    right = {}
+    for rule in ("majority", "weighted"):
+        rejected = consensus(verdicts, ConsensusRule(rule, min_bad=1))["expnum"]
+        right[rule] = float((np.isin(np.arange(1, 601), rejected) == truth).mean())
+    assert right["weighted"] > right["majority"] + 0.05
+
+
+def test_a_wrong_rule_is_named():
+    for options in ({"rule": "most"}, {"min_probability": 1.0}, {"min_bad": True}):
+        with pytest.raises(InputError, match=f"{next(iter(options))} is"):
+            ConsensusRule(**options)
+
+
+def test_the_exempt_list_is_read_and_a_typing_error_in_it_is_an_error(tmp_path):
+    path = tmp_path / "exempt.csv"
+    path.write_text("expnum,ccdnum,reason\n12,,deep field\n13,5,\n")
+    assert read_exempt(path, load_camera()) == {(12, None): "deep field", (13, 5): ""}
+    for text, words in (
+        ("expnum\n1x\n", "exempt.csv:2: expnum is '1x'"),
+        ("expnum,ccdnum\n1,63\n", "exempt.csv:2: ccdnum is '63'"),
+        ("number\n1\n", "column expnum missing; found number"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=re.escape(words)):
+            read_exempt(path, load_camera())
+    with pytest.raises(InputError, match=r"none\.csv: exempt list can't be read"):
+        read_exempt(tmp_path / "none.csv", load_camera())
 
 
 CANDIDATES = pd.DataFrame({"expnum": range(1, 2001), "category": "psf", "plver": "V5"})

@@ -7,9 +7,11 @@ from badexp_assets.errors import InputError, LabelFileError
 from badexp_assets.review import (
     ConsensusRule,
     VerdictStore,
+    agreement,
     collect_verdicts,
     consensus,
     export_verdicts,
+    judge,
     read_verdict_file,
     tidy_verdicts,
 )
@@ -122,6 +124,15 @@ def test_the_public_dr11_verdicts_import_whole(shared_data):
     verdicts = found.table
     bad = verdicts[verdicts["verdict"] == "bad"]
     assert bad["reviewer"].value_counts().to_dict() == {"rev1": 710, "rev3": 467, "rev2": 167}
-    sizes = [len(consensus(verdicts, ConsensusRule(min_bad=n, majority=False))) for n in (1, 2, 3)]
-    assert sizes == [939, 337, 68]
+    n_bad = judge(verdicts)["n_bad"]
+    assert [int((n_bad >= n).sum()) for n in (1, 2, 3)] == [939, 337, 68]
+    sizes = {rule: len(consensus(verdicts, ConsensusRule(rule))) for rule in ("any", "majority", "unanimous")}
+    assert sizes == {"any": 939, "majority": 337, "unanimous": 68}
+    weighted = consensus(verdicts, ConsensusRule("weighted"))
+    assert 68 <= len(weighted) <= 337
+    table = agreement(verdicts).query("category == 'all'").set_index(["reviewer_a", "reviewer_b"])
+    assert set(table["n"]) == {939}
+    assert table.loc[("everyone", "everyone"), "n_agree"] == 68
+    # negative: an exposure is in the file because somebody rejects it
+    assert table.loc[("everyone", "everyone"), "kappa"] == pytest.approx(-0.239, abs=1e-3)
     assert bad.loc[bad["category"] == "fringing", "expnum"].nunique() == 223

@@ -1,15 +1,17 @@
-"""The reject list as files that other pipelines read."""
+"""The reject list as files that other pipelines read, and beside what legacypipe leaves out."""
 
 import dagster as dg
 import pandas as pd
 
 from badexp_assets import export
-from badexp_assets.defs.describe import OWNERS, parts
+from badexp_assets.defs.describe import OWNERS, column_schema, parts, preview, table_asset
+from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import SurveyResource
 
 GROUP = "export"
 BAD_EXPID = "bad_expid.txt"
 EXCLUDE = "exclude.fits"
+CSV = "reject_list.csv"
 
 
 @dg.asset(
@@ -25,12 +27,10 @@ EXCLUDE = "exclude.fits"
     ),
 )
 def bad_expid_file(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -> dg.MaterializeResult:
-    """Write `export/bad_expid.txt` of the home."""
-    path = survey.settings().home.export / BAD_EXPID
-    export.write_bad_expid(reviewed_reject_list, path)
-    return dg.MaterializeResult(
-        metadata={"path": dg.MetadataValue.path(path), "dagster/row_count": len(reviewed_reject_list)}
-    )
+    """Write `export/bad_expid.txt` of the home, behind the lines of [export] base_list where one is given."""
+    settings = survey.settings()
+    base = settings.parameters("export", export.ExportParams).base_list or None
+    return _written(export.write_rejects(reviewed_reject_list, settings.home.export / BAD_EXPID, survey.camera(), base))
 
 
 @dg.asset(
@@ -50,8 +50,59 @@ def bad_expid_file(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -
 def exclude_table(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -> dg.MaterializeResult:
     """Write `export/exclude.fits` of the home."""
     path = survey.settings().home.export / EXCLUDE
-    rows = export.write_exclude_table(reviewed_reject_list, path, survey.camera())
-    return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(path), "dagster/row_count": rows})
+    return _written(export.write_rejects(reviewed_reject_list, path, survey.camera()))
 
 
-ASSETS = [bad_expid_file, exclude_table]
+@dg.asset(
+    description="The reject list as CSV, for spreadsheets and scripts. One row is an exposure or CCD that the "
+    "reviewers reject.",
+    group_name=GROUP,
+    kinds={"file"},
+    owners=OWNERS,
+    code_version="1",
+    metadata=column_schema("reviewed_reject_list"),
+)
+def reject_list_csv(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -> dg.MaterializeResult:
+    """Write `export/reject_list.csv` of the home."""
+    path = survey.settings().home.export / CSV
+    return _written(export.write_rejects(reviewed_reject_list, path, survey.camera()))
+
+
+@dg.asset(
+    ins={"survey_ccds": dg.AssetIn(metadata={"columns": ["expnum", "ccdnum", "ccd_cuts"]})},
+    **table_asset(
+        "legacypipe_comparison",
+        "What we reject beside what legacypipe leaves out, by its cuts and lists: mutual, ours only, theirs only.",
+        GROUP,
+        {"pandas", "parquet"},
+    ),
+)
+def legacypipe_comparison(
+    reviewed_reject_list: pd.DataFrame,
+    survey_ccds: pd.DataFrame,
+    decals_bad_exposures: pd.DataFrame,
+    night_exposures: NightTables,
+    night_exposure_predictions: NightTables,
+) -> dg.Output[pd.DataFrame]:
+    """Compare."""
+    table = export.compare_with_legacypipe(
+        night_exposures.concatenated(),
+        night_exposure_predictions.concatenated(),
+        reviewed_reject_list,
+        survey_ccds,
+        decals_bad_exposures,
+    )
+    main = table[(table["category"] == export.ALL) & table["theirs"].isin([export.ANY_CUT, export.LIST])]
+    return dg.Output(
+        table, metadata={"all categories": preview(main, rows=50), "by category": preview(table, rows=200)}
+    )
+
+
+def _written(done: export.Written) -> dg.MaterializeResult:
+    held = {"rows that were there": done.n_held} if done.n_held else {}
+    return dg.MaterializeResult(
+        metadata={"path": dg.MetadataValue.path(done.path), "dagster/row_count": done.n_rows} | held
+    )
+
+
+ASSETS = [bad_expid_file, exclude_table, reject_list_csv, legacypipe_comparison]

@@ -1,5 +1,7 @@
 """What people should look at, what they answered, and what follows from it."""
 
+import math
+
 import dagster as dg
 import pandas as pd
 
@@ -76,23 +78,61 @@ def review_verdicts(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
 
 @dg.asset(
     **table_asset(
+        "review_outcomes",
+        "What becomes of everything that was looked at, by a stated rule: rejected, fine, withdrawn because a newer "
+        "reduction is fine, undecided, or exempt.",
+        GROUP,
+        {"pandas", "parquet"},
+    ),
+)
+def review_outcomes(survey: SurveyResource, review_verdicts: pd.DataFrame) -> dg.Output[pd.DataFrame]:
+    """Apply the rule of consensus."""
+    rule = survey.settings().parameters("consensus", review.ConsensusRule)
+    exempt = review.read_exempt(rule.exempt, survey.camera()) if rule.exempt else {}
+    table = review.judge(review_verdicts, rule, exempt)
+    answers = review.holding_answers(review_verdicts)
+    return dg.Output(
+        table,
+        metadata={
+            "rule": rule.words,
+            "outcomes": counts(table["outcome"]),
+            "ties": int(table["tie"].sum()),
+            "rejected by a single reviewer": int((table["single_reviewer"] & (table["outcome"] == "rejected")).sum()),
+            "exempt": len(exempt),
+            "reviewers": preview(review.estimate_reliability(answers).table().round(3)),
+        },
+    )
+
+
+@dg.asset(
+    **table_asset(
         "reviewed_reject_list",
         "Exposures and CCDs that the reviewers reject, by a stated rule.",
         GROUP,
         {"pandas", "parquet"},
     ),
 )
-def reviewed_reject_list(survey: SurveyResource, review_verdicts: pd.DataFrame) -> dg.Output[pd.DataFrame]:
-    """Apply the rule of consensus."""
-    table = review.consensus(review_verdicts, survey.settings().parameters("consensus", review.ConsensusRule))
-    return dg.Output(
-        table,
-        metadata={
-            "reviewed": int(review_verdicts[["expnum", "ccdnum"]].drop_duplicates().shape[0]),
-            "categories": counts(table["category"]),
-            "rejects": preview(table),
-        },
-    )
+def reviewed_reject_list(review_outcomes: pd.DataFrame) -> dg.Output[pd.DataFrame]:
+    """Take what is rejected."""
+    table = review.reject_list(review_outcomes)
+    return dg.Output(table, metadata={"categories": counts(table["category"]), "rejects": preview(table)})
 
 
-ASSETS = [review_candidates, review_verdicts, reviewed_reject_list]
+@dg.asset(
+    **table_asset(
+        "review_agreement",
+        "How far the reviewers agree, pair by pair and all together, over all and by category.",
+        GROUP,
+        {"pandas", "parquet"},
+    ),
+)
+def review_agreement(review_verdicts: pd.DataFrame) -> dg.Output[pd.DataFrame]:
+    """Count agreements, and correct them for chance."""
+    table = review.agreement(review_verdicts)
+    everyone = table[(table["reviewer_a"] == review.EVERYONE) & (table["category"] == "all")]
+    kappa = everyone["kappa"].iloc[0] if len(everyone) else float("nan")
+    words = "nobody looked at the same" if math.isnan(kappa) else float(kappa)
+    return dg.Output(table, metadata={"Fleiss' kappa": words, "agreement": preview(table.round(3), rows=50)})
+
+
+ASSETS = [review_candidates, review_verdicts, review_outcomes, reviewed_reject_list, review_agreement]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pandas as pd
 
+from badexp_assets import review
 from badexp_assets.defs.checks import check_params, shown, warning
 from badexp_assets.defs.describe import counts, picture, preview, table_asset
 from badexp_assets.defs.io import NightTables
@@ -69,6 +70,7 @@ def training_tables(
     decals_bad_exposures: pd.DataFrame,
     des_bad_ccds: pd.DataFrame,
     delve_bad_ccds: pd.DataFrame,
+    review_outcomes: pd.DataFrame,
     night_exposures: NightTables,
     night_ccds: NightTables,
 ) -> Iterator:
@@ -86,6 +88,7 @@ def training_tables(
         survey.taxonomy(),
         params,
         listed=pd.concat([table["expnum"].dropna() for table in lists]).astype("int64"),
+        judged_fine=review.judged_fine(review_outcomes),
     )
     for text in built.warnings:
         context.log.warning(text)

@@ -1,0 +1,52 @@
+import dagster as dg
+import pandas as pd
+import pytest
+
+from badexp_assets.defs.build import build_definitions
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.defs.verdicts_sensor import new_verdicts
+from badexp_assets.review import VerdictStore
+from badexp_assets.tables import read_table
+
+
+def tick(home, instance, cursor=None):
+    context = dg.build_sensor_context(instance=instance, cursor=cursor)
+    return new_verdicts(context, survey=SurveyResource(home=str(home)))
+
+
+def answer(reviewer, verdict="bad"):
+    return pd.DataFrame([{"expnum": 7, "reviewer": reviewer, "verdict": verdict}])
+
+
+def test_each_change_of_the_answers_asks_for_one_run(tmp_path):
+    store = VerdictStore(tmp_path / "review" / "verdicts.sqlite")
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert "no answer yet" in tick(tmp_path, instance).skip_message
+        number = store.answer(answer("ann"), "k")
+        first = tick(tmp_path, instance)
+        assert len(first.run_requests) == 1
+        assert "nothing new" in tick(tmp_path, instance, first.cursor).skip_message
+        store.retract("ann", number)
+        second = tick(tmp_path, instance, first.cursor)
+        assert second.run_requests[0].run_key != first.run_requests[0].run_key
+
+
+def test_a_store_that_can_not_be_read_is_said_and_not_passed_over(tmp_path):
+    (tmp_path / "review").mkdir()
+    (tmp_path / "review" / "verdicts.sqlite").write_text("no database " * 100)
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(dg.Failure, match="verdict store can't be used"):
+        tick(tmp_path, instance)
+
+
+def test_two_answers_end_in_the_reject_list_and_its_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("BADEXP_HOME", str(tmp_path))
+    store = VerdictStore(tmp_path / "review" / "verdicts.sqlite")
+    for name in ("ann", "bob"):
+        store.answer(answer(name), "k")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = build_definitions().resolve_job_def("publish_rejects").execute_in_process(instance=instance)
+    assert result.success
+    assert read_table(tmp_path / "tables" / "reviewed_reject_list.parquet")["expnum"].tolist() == [7]
+    assert read_table(tmp_path / "tables" / "review_agreement.parquet")["n"].tolist() == [1] * 4
+    assert "\n7  3  unknown reason (2 of 2 reviewers)\n" in (tmp_path / "export" / "bad_expid.txt").read_text()
+    assert len(pd.read_csv(tmp_path / "export" / "reject_list.csv")) == 1

@@ -164,7 +164,7 @@ class Runner:
         self._fit(outcome, "explanations", jobs.LIST_CANDIDATES, "patch_reference", "candidate_explanations")
 
     def _compare(self, outcome: Outcome) -> None:
-        """Compare with legacypipe, and the methods where enough outcomes are known: before the first review none are."""
+        """Compare with legacypipe, and the methods where enough outcomes are known: before a review there are none."""
         self.execute(jobs.COMPARE_METHODS, assets=["legacypipe_comparison"])
         try:
             self.execute(jobs.COMPARE_METHODS, assets=["method_comparison", "combined_ranking"])

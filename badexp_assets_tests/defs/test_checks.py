@@ -43,11 +43,8 @@ def fresh(tmp_path_factory) -> Home:
         "night_ccds": full("night_ccds", status="read", **keys),
     }.items():
         write_table(table, place.table(name, NIGHT), SCHEMAS[name])
-    write_table(
-        empty_table(SCHEMAS["reviewed_reject_list"]),
-        place.table("reviewed_reject_list"),
-        SCHEMAS["reviewed_reject_list"],
-    )
+    for name in ("review_outcomes", "reviewed_reject_list"):
+        write_table(empty_table(SCHEMAS[name]), place.table(name), SCHEMAS[name])
     return place
 
 

@@ -93,7 +93,8 @@ class ExposureRows:
             png = self._plane.render(self._labelled)
             width, height = self._plane.size
             preview = name | {"night": row["night"], "width": width, "height": height, "png": png}
-            self._rows["night_previews"].append(preview)
+            ccds = ",".join(str(ccdnum) for ccdnum in sorted(self._opened.present))
+            self._rows["night_previews"].append(preview | {"ccds": ccds})
         return self._rows
 
     def _outcome(self, row: Mapping[str, Any]) -> dict[str, Any]:

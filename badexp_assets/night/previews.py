@@ -85,6 +85,11 @@ class FocalPlane:
         self._failed: set[int] = set()
         self._saturated: set[int] = set()
 
+    @property
+    def boxes(self) -> dict[int, tuple[int, int, int, int]]:
+        """Place of every CCD of that part of the plane in the picture, by CCDNUM: left, top, width, height, px."""
+        return {c.ccdnum: (*self._box(c)[:2], self.slot[1], self.slot[0]) for c in self._ccds}
+
     def add(self, ccdnum: int, tile: Tile) -> None:
         """Add a CCD that was read, as `bin_ccd` gives it for this picture's `slot`."""
         self._tiles[ccdnum] = tile.pixels

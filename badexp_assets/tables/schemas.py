@@ -270,6 +270,7 @@ SCHEMAS: dict[str, TableSchema] = {
                 _c("width", "int32", "px"),
                 _c("height", "int32", "px"),
                 _c("png", "binary", "the picture, PNG"),
+                _c("ccds", "string", "CCDNUMs of the file, by commas: the picture has a place for each", nullable=True),
             ),
             ("expnum",),
         ),

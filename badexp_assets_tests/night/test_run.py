@@ -87,6 +87,7 @@ def test_a_good_night_fills_every_table_and_the_counts_add_up(tiny_cp, tmp_path)
     assert found["night_stamps"].groupby("expnum").size().le(3).all()
     assert found["night_stamps"]["stamp"].map(len).eq(64 * 64).all()
     assert found["night_previews"]["png"].map(lambda b: b[:4]).eq(b"\x89PNG").all()
+    assert set(found["night_previews"]["ccds"]) == {"28,32,35,43"}
 
 
 def test_every_fault_is_counted_with_its_reason_and_costs_no_more_than_itself(tiny_cp, tmp_path):

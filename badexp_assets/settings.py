@@ -89,6 +89,11 @@ class Home:
         return self.root / "review" / "verdicts.sqlite"
 
     @property
+    def pictures(self) -> Path:
+        """Pictures that the review app has made; they may be deleted."""
+        return self.root / "review" / "pictures"
+
+    @property
     def search(self) -> Path:
         """SQLite file of the studies of the search for the pipeline."""
         return self.root / "search" / "pipeline.sqlite"

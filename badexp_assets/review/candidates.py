@@ -86,7 +86,7 @@ def rank_candidates(
 
     Rank: by how many methods flag it, then by the mean over the methods that scored it of its rank percentile (p_bad
     over all exposures, the others per band; 1: worst), then by p_bad and expnum. More columns: is_bad, z_source,
-    z_background, z_mse, n_methods, score.
+    z_background, z_mse, n_methods, score, model (version of the classifier).
     """
     params = params or CandidateParams()
     table = join_scores(
@@ -119,8 +119,8 @@ def rank_candidates(
     counts |= {"over_the_maximum": len(chosen) - len(kept), "candidates": len(kept)}
     kept = kept.assign(rank=np.arange(1, len(kept) + 1)).reset_index(drop=True)
     columns = SCHEMAS["review_candidates"].column_names
-    kept = kept[[*columns, "is_bad", "z_source", "z_background", "z_mse", "n_methods", "score"]]
-    types = {"p_bad": "float32", "rank": "int64", "is_bad": "bool", "category": "str", "why": "str"}
+    kept = kept[[*columns, "is_bad", "z_source", "z_background", "z_mse", "n_methods", "score", "model"]]
+    types = {"p_bad": "float32", "rank": "int64", "is_bad": "bool", "category": "str", "why": "str", "model": "str"}
     return RankedCandidates(kept.astype(types), counts)
 
 

@@ -66,10 +66,12 @@ class Database:
     """Connections to the database of reviews. `where`: path of an SQLite file, or a URL such as `postgresql://...`.
 
     The tables, and the file, are made by the first `write`; triggers refuse to change or delete an answer. Errors of
-    the database are raised as StorageError, without the password of a URL.
+    the database are raised as StorageError, without the password of a URL. keep_open: connections to a file stay open
+    until `close`, for a server; when the last one is closed, SQLite moves its log into the file, which takes as long as
+    a write.
     """
 
-    def __init__(self, where: str | Path) -> None:
+    def __init__(self, where: str | Path, keep_open: bool = False) -> None:
         try:
             url = make_url(str(where)) if "://" in str(where) else URL.create("sqlite", database=str(where))
         except sa.exc.ArgumentError as error:
@@ -80,6 +82,7 @@ class Database:
             )
         self._url = url
         self.path = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+        self._keep_open = keep_open
         self._ready = False
 
     def __str__(self) -> str:
@@ -117,7 +120,8 @@ class Database:
     def _engine(self) -> Engine:
         if self.path is None:
             return sa.create_engine(self._url, pool_pre_ping=True)
-        engine = sa.create_engine(self._url, connect_args={"timeout": _WAIT}, poolclass=sa.pool.NullPool)
+        pool = sa.pool.QueuePool if self._keep_open else sa.pool.NullPool
+        engine = sa.create_engine(self._url, connect_args={"timeout": _WAIT}, poolclass=pool)
 
         @event.listens_for(engine, "connect")
         def prepare(connection, _) -> None:  # type: ignore[no-untyped-def]

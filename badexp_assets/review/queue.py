@@ -18,13 +18,13 @@ _COUNTS = ["n_bad", "n_fine", "n_unsure"]
 def assign(
     candidates: pd.DataFrame, verdicts: pd.DataFrame, reviewer: str, params: ReviewParams, order: str | None = None
 ) -> pd.DataFrame:
-    """Return `candidates` in the order in which `reviewer` should see them, with three more columns.
+    """Return `candidates` in the order in which `reviewer` should see them, with four more columns.
 
     `mine`: the reviewer's own answer that holds, None without one. `n_wanted`: reviewers that the exposure needs: one,
     two for the drawn share, one more while as many say bad as fine. `open`: the reviewer has not answered and fewer
     than n_wanted have. Answers are those on the whole exposure or any of its CCDs, on the CP version (plver) that the
-    candidate has or on one that is not known: a new reduction is looked at again. What others answered does not show in
-    any column, nor in the order.
+    candidate has or on one that is not known: a new reduction is looked at again. `n_answers`: how many reviewers have
+    answered. What others answered does not show in any column, nor in the order.
 
     order: `rank` (of the candidates), `night` (then rank) or `information`: most doubtful first, by the entropy of
     p_bad in bits, one bit where there is none; None: that of `params`. Raises InputError for another word.
@@ -43,6 +43,7 @@ def assign(
     answered = tally[_COUNTS].sum(axis=1).to_numpy()
     table["mine"] = table["expnum"].map(own).astype(object).where(table["expnum"].isin(own.index), None)
     table["n_wanted"] = np.maximum(wanted, np.where(tie, answered + 1, 0)).astype("int8")
+    table["n_answers"] = answered.astype("int16")
     table["open"] = table["mine"].isna() & (answered < table["n_wanted"])
     return _ordered(table, order)
 

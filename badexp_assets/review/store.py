@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from badexp_assets.errors import InputError
 from badexp_assets.review.database import ANSWERS, RETRACTIONS, Database
-from badexp_assets.review.verdicts import COLUMNS, tidy_verdicts
+from badexp_assets.review.verdicts import COLUMNS, tidy_answer, tidy_verdicts
 
 _HELD = ~sa.exists().where(RETRACTIONS.c.verdict_id == ANSWERS.c.id)
 
@@ -45,23 +46,21 @@ class VerdictStore:
                 added += 1
         return added
 
-    def answer(self, verdict: pd.DataFrame, key: str) -> int:
-        """Add one answer and return its id. `key` makes it this reviewer's answer once, however often it is sent.
+    def answer(self, answers: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[int]:
+        """Add answers (see `tidy_answer`), all or none, and return their ids.
 
-        Raises InputError for another number of rows than one, and as `add` does.
+        `keys`, one for each, make it this reviewer's answer once, however often it is sent. Raises InputError for
+        another number of keys, or an empty one, and as `add` does.
         """
-        rows = _records(verdict)
-        if len(rows) != 1 or not key:
-            raise InputError(f"verdict store: {len(rows)} answers with key {key!r}; one answer and a key are needed")
-        row = rows[0]
-        same = (ANSWERS.c.reviewer == row["reviewer"]) & (ANSWERS.c.key == key)
+        rows = [tidy_answer(answer) for answer in answers]
+        if len(rows) != len(keys) or not all(keys):
+            raise InputError(f"verdict store: {len(rows)} answers with keys {list(keys)}; each needs a key")
+        now = _now()
         with self.database.write() as connection:
-            known = connection.execute(sa.select(ANSWERS.c.id).where(same)).scalar()
-            if known is not None:
-                return int(known)
-            result = connection.execute(ANSWERS.insert(), row | {"at": row["at"] or _now(), "key": key})
-            assert result.inserted_primary_key is not None
-            return int(result.inserted_primary_key[0])
+            return [
+                _once(connection, row | {"at": row["at"] or now, "key": key})
+                for row, key in zip(rows, keys, strict=True)
+            ]
 
     def retract(self, reviewer: str, answer: int) -> bool:
         """Take back `answer` (its id), which must be that reviewer's; False when it was taken back before.
@@ -114,6 +113,16 @@ def _records(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {str(k): v for k, v in row.items()} | {"simulated": int(row["simulated"])} for row in rows.to_dict("records")
     ]
+
+
+def _once(connection: Connection, row: dict[str, Any]) -> int:
+    same = (ANSWERS.c.reviewer == row["reviewer"]) & (ANSWERS.c.key == row["key"])
+    known = connection.execute(sa.select(ANSWERS.c.id).where(same)).scalar()
+    if known is not None:
+        return int(known)
+    result = connection.execute(ANSWERS.insert(), row)
+    assert result.inserted_primary_key is not None
+    return int(result.inserted_primary_key[0])
 
 
 def _known(connection: Connection, row: dict[str, Any]) -> bool:

@@ -32,6 +32,7 @@ def survey():
             "n_scored": 16,
             "n_bad": 0,
             "is_bad": False,
+            "model": "m1",
         }
     )
     entropy = pd.DataFrame(

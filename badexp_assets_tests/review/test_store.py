@@ -6,6 +6,7 @@ import pytest
 
 from badexp_assets.errors import InputError
 from badexp_assets.review import VerdictStore
+from badexp_assets.review.verdicts import tidy_answer, tidy_verdicts
 from badexp_assets.tables.parquet import to_arrow
 from badexp_assets.tables.schemas import SCHEMAS
 
@@ -90,24 +91,75 @@ def test_a_file_that_is_no_store_is_named(tmp_path):
 
 
 def one(**more):
-    return pd.DataFrame([{"expnum": 7, "reviewer": "ann", "verdict": "bad"} | more])
+    return {"expnum": 7, "reviewer": "ann", "verdict": "bad"} | more
 
 
 def test_an_answer_that_is_sent_twice_is_stored_once(tmp_path):
     store = VerdictStore(tmp_path / "v.sqlite")
-    first = store.answer(one(model="m1", shown='{"p_bad": 0.9}'), "k1")
-    assert store.answer(one(), "k1") == first
-    assert store.answer(one(), "k2") != first
-    assert store.answer(one(reviewer="bob"), "k1") != first
+    first = store.answer([one(model="m1", shown='{"p_bad": 0.9}')], ["k1"])
+    assert store.answer([one()], ["k1"]) == first
+    assert store.answer([one()], ["k2"]) != first
+    assert store.answer([one(reviewer="bob")], ["k1"]) != first
     found = store.read()
     assert len(found) == 3
     assert found["model"].tolist()[0] == "m1"
     assert found["shown"].tolist()[0] == '{"p_bad": 0.9}'
 
 
+def test_several_answers_are_added_together_or_not_at_all(tmp_path):
+    store = VerdictStore(tmp_path / "v.sqlite")
+    several = [one(), one(ccdnum=3), one(expnum=8)]
+    first, second, third = store.answer(several, ["a", "b", "c"])
+    assert store.answer(several, ["a", "b", "d"])[:2] == [first, second]
+    for wrong, keys in (
+        (several, ["e", "f"]),
+        (several, ["e", "f", ""]),
+        ([*several[:2], one(verdict="bad!")], list("efg")),
+    ):
+        with pytest.raises(InputError):
+            store.answer(wrong, keys)
+    assert len(store.read()) == 4
+    assert third == 3
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"ccdnum": 3, "category": "psf", "comment": "x", "plver": "V5", "model": "m", "shown": "{}", "simulated": True},
+        {"at": "2026-01-01T00:00:00+00:00", "source": "file", "ccdnum": None, "comment": None},
+    ],
+)
+def test_an_answer_alone_is_made_tidy_as_a_table_of_answers_is(more):
+    table = tidy_verdicts(pd.DataFrame([one(**more)])).astype(object)
+    [row] = table.where(table.notna(), None).to_dict("records")
+    assert tidy_answer(one(**more)) == row
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"expnum": 0},
+        {"expnum": 1.5},
+        {"expnum": None},
+        {"verdict": "x"},
+        {"verdict": None},
+        {"reviewer": " "},
+        {"reviewer": None},
+        {"ccdnum": 0},
+        {"ccdnum": "3"},
+        {"comment": 3},
+        {"other": 1},
+    ],
+)
+def test_what_is_no_answer_is_refused(tmp_path, more):
+    with pytest.raises(InputError, match=next(iter(more))):
+        VerdictStore(tmp_path / "v.sqlite").answer([one(**more)], ["k"])
+
+
 def test_an_answer_taken_back_is_kept_and_not_read(tmp_path):
     store = VerdictStore(tmp_path / "v.sqlite")
-    number = store.answer(one(), "k1")
+    [number] = store.answer([one()], ["k1"])
     before = store.state()
     assert store.retract("ann", number)
     assert not store.retract("ann", number)
@@ -120,7 +172,7 @@ def test_an_answer_taken_back_is_kept_and_not_read(tmp_path):
 
 def test_nobody_takes_back_the_answer_of_another(tmp_path):
     store = VerdictStore(tmp_path / "v.sqlite")
-    number = store.answer(one(), "k1")
+    [number] = store.answer([one()], ["k1"])
     for reviewer, answer in (("bob", number), ("ann", number + 1)):
         with pytest.raises(InputError, match="has no answer"):
             store.retract(reviewer, answer)
@@ -139,14 +191,14 @@ def test_a_store_of_an_earlier_version_keeps_its_answers_and_takes_new_ones(tmp_
     connection.commit()
     connection.close()
     store = VerdictStore(path)
-    assert store.answer(one(), "k") == 2
+    assert store.answer([one()], ["k"]) == [2]
     assert store.read()["expnum"].tolist() == [5, 7]
 
 
 def test_answers_of_one_reviewer_or_exposure_can_be_read_alone(tmp_path):
     store = VerdictStore(tmp_path / "v.sqlite")
     store.add(answers())
-    store.add(one(reviewer="bob"))
+    store.add(pd.DataFrame([one(reviewer="bob")]))
     assert store.read(reviewer="bob")["expnum"].tolist() == [7]
     assert store.read(expnum=2)["reviewer"].tolist() == ["ann"]
 

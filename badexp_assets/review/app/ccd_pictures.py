@@ -1,0 +1,80 @@
+"""A CCD in full resolution as a picture, North up and East left, and its mask as a transparent one to lay over it."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from badexp_assets.errors import InputError
+from badexp_assets.survey import masks
+from badexp_assets.survey.exposure import CcdImage
+
+STRETCHES = ("zscale", "deep", "wide")
+MASK_COLOURS = {  # code, name, colour: the legend of the page has the same
+    masks.BAD: ("bad", (213, 94, 0)),
+    masks.NO_VALUE: ("no value", (120, 120, 120)),
+    masks.SATURATED: ("saturated", (240, 228, 66)),
+    masks.BLEED: ("bleed trail", (204, 121, 167)),
+    masks.COSMIC_RAY: ("cosmic ray", (86, 180, 233)),
+    masks.LOW_WEIGHT: ("low weight", (0, 114, 178)),
+    masks.TRANSIENT: ("transient", (0, 158, 115)),
+    masks.STREAK: ("streak", (230, 159, 0)),
+}
+_QUALITY = 88
+_OPACITY = 190
+_SAMPLE = 400_000  # pixels that limits are taken from
+
+
+def ccd_jpeg(ccd: CcdImage, stretch: str) -> bytes:
+    """Return the whole CCD as JPEG, a px for a px.
+
+    stretch: `zscale`: limits by astropy's ZScaleInterval, then AsinhStretch; `deep`: the sky within 4 sigma, linear;
+    `wide`: from the 1st to the 99.9th percentile, asinh. Pixels without a value are black. InputError for another word.
+    """
+    turned = np.ascontiguousarray(ccd.image.T[:, ::-1])
+    low, high = _limits(turned, stretch)
+    from astropy.visualization import AsinhStretch, LinearStretch
+
+    curve = LinearStretch() if stretch == "deep" else AsinhStretch(0.1)
+    shares = np.clip((turned - low) / max(high - low, 1e-30), 0, 1)
+    levels = np.nan_to_num(curve(np.nan_to_num(shares)) * 255).astype(np.uint8)
+    levels[~np.isfinite(turned)] = 0
+    stream = io.BytesIO()
+    Image.fromarray(levels).save(stream, "JPEG", quality=_QUALITY)
+    return stream.getvalue()
+
+
+def mask_png(ccd: CcdImage) -> bytes:
+    """Return the mask in the size of `ccd_jpeg` as PNG, transparent where pixels are good, colours by MASK_COLOURS."""
+    mask = np.zeros(ccd.image.shape, np.uint8) if ccd.mask is None else ccd.mask
+    picture = Image.fromarray(np.ascontiguousarray(mask.T[:, ::-1])).convert("P")
+    colours = [(0, 0, 0)] + [MASK_COLOURS[code][1] for code in sorted(MASK_COLOURS)]
+    picture.putpalette([value for colour in colours for value in colour])
+    stream = io.BytesIO()
+    opacity = bytes([0] + [_OPACITY] * len(MASK_COLOURS))
+    picture.save(stream, "PNG", transparency=opacity, compress_level=4)
+    return stream.getvalue()
+
+
+def _limits(image: npt.NDArray[np.float32], stretch: str) -> tuple[float, float]:
+    if stretch not in STRETCHES:
+        raise InputError(f"stretch {stretch!r} is not known; allowed: {', '.join(STRETCHES)}")
+    step = max(1, int(np.sqrt(image.size / _SAMPLE)))
+    values = image[::step, ::step]
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0
+    if stretch == "zscale":
+        from astropy.visualization import ZScaleInterval
+
+        low, high = ZScaleInterval().get_limits(values)
+    elif stretch == "deep":
+        middle = float(np.median(values))
+        noise = 1.4826 * float(np.median(np.abs(values - middle)))
+        low, high = middle - 4 * noise, middle + 4 * noise
+    else:
+        low, high = np.percentile(values, [1, 99.9])
+    return float(low), float(high) if high > low else float(low) + 1.0

@@ -1,0 +1,113 @@
+"""All that is shown of one exposure, as JSON-able values."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+
+from badexp_assets.labels.ccd_cuts import names_of_cuts
+from badexp_assets.review.app.plane import ccds_of, plane
+from badexp_assets.review.app.tables import HomeTables, records
+from badexp_assets.survey.cameras import Camera
+
+_CCD = ("expnum", "ccdnum", "status", "status_reason", "fwhm", "sky", "noise", "n_sources")
+_VOTE = ("expnum", "ccdnum", "category", "probability", "p_bad", "model")
+_PREVIEW = ("expnum", "width", "height", "ccds")
+_EXPLANATION = ("rank", "expnum", "ccdnum", "place", "category", "p_bad", "kl", "examples", "anomaly", "anomaly_x")
+_MAPPED = ("anomaly_y", "reason")
+_SURVEY = ("expnum", "ccdnum", "ccd_cuts", "ccdzpt", "ebv")
+_SCORES = ("p_bad", "z_source", "z_background", "z_mse")
+_HEADER = ("exptime", "mjd_obs", "airmass", "ra", "dec", "n_ccds", "n_ccds_read", "n_ccds_failed", "path", "note")
+
+
+class Exposures:
+    """Puts together what the tables of a home say of an exposure."""
+
+    def __init__(self, tables: HomeTables, camera: Camera) -> None:
+        self._tables, self._camera = tables, camera
+
+    def find(self, expnum: int) -> str | None:
+        """Return the night of an exposure; None for one that the home does not know."""
+        return self._tables.night_of(expnum)
+
+    def ccds(self, expnum: int, night: str) -> set[int]:
+        """Return the CCDNUMs that an answer on this exposure may name."""
+        preview = self._tables.row("night_previews", expnum, night, _PREVIEW)
+        return ccds_of(preview) or set(self._camera.by_number)
+
+    def facts(self, expnum: int, night: str) -> dict[str, Any]:
+        """Return what is shown of an exposure; what no table says is None, or left out of a list."""
+        exposure = self._tables.row("night_exposures", expnum, night) or {}
+        candidate = self._tables.row("review_candidates", expnum)
+        predicted = self._tables.row("night_exposure_predictions", expnum, night)
+        entropy = self._tables.row("night_entropy_scores", expnum, night) or {}
+        error = self._tables.row("night_reconstruction_errors", expnum, night) or {}
+        measured = _by_ccd(self._tables.of_exposure("night_ccds", expnum, night, _CCD))
+        votes = _by_ccd(self._tables.of_exposure("night_predictions", expnum, night, _VOTE))
+        survey = self._tables.few("survey_ccds", expnum, _SURVEY)
+        preview = self._tables.row("night_previews", expnum, night, _PREVIEW)
+        known = (predicted or {}) | entropy | (candidate or {})
+        scores = {name: known.get(name) for name in _SCORES}
+        return {
+            "expnum": expnum,
+            "night": night,
+            "filter": exposure.get("filter") or known.get("filter"),
+            "plver": exposure.get("plver"),
+            "status": exposure.get("status"),
+            "status_reason": exposure.get("status_reason"),
+            "rank": candidate["rank"] if candidate else None,
+            "why": candidate["why"] if candidate else None,
+            "category": candidate["category"] if candidate else (predicted or {}).get("category"),
+            "model": predicted["model"] if predicted else None,
+            "rule": predicted["rule"] if predicted else None,
+            "n_bad": predicted["n_bad"] if predicted else None,
+            "n_scored": predicted["n_scored"] if predicted else None,
+            "scores": scores | {"n_sources": entropy.get("n_sources"), "mean_mse": error.get("mean_mse")},
+            "header": {name: exposure.get(name) for name in _HEADER} | self._seeing(measured),
+            "survey": _survey(survey),
+            "has_mosaic": preview is not None,
+            "has_whiskers": bool(entropy.get("n_sources")),
+            "plane": plane(self._camera, preview, measured, votes, _cuts(survey)),
+            "explanations": self._explanations(expnum),
+        }
+
+    def _seeing(self, measured: dict[int, dict[str, Any]]) -> dict[str, Any]:
+        fwhm = pd.Series([row["fwhm"] for row in measured.values()], dtype="float64").median()
+        sky = pd.Series([row["sky"] for row in measured.values()], dtype="float64").median()
+        noise = pd.Series([row["noise"] for row in measured.values()], dtype="float64").median()
+        seeing = fwhm * self._camera.pixel_scale
+        values = {"seeing": seeing, "sky": sky, "noise": noise}
+        return {name: None if pd.isna(value) else float(value) for name, value in values.items()}
+
+    def _explanations(self, expnum: int) -> list[dict[str, Any]]:
+        names = self._camera.by_number
+        found = []
+        for row in records(self._tables.of_exposure("candidate_explanations", expnum, None, (*_EXPLANATION, *_MAPPED))):
+            examples = json.loads(row.pop("examples") or "[]")
+            for example in examples:
+                example["name"] = names[example["ccdnum"]].ccdname if example["ccdnum"] in names else None
+            name = names[row["ccdnum"]].ccdname if row["ccdnum"] in names else str(row["ccdnum"])
+            found.append(row | {"name": name, "examples": examples, "has_map": row.get("anomaly") is not None})
+        return sorted(found, key=lambda row: row["place"])
+
+
+def _by_ccd(rows: pd.DataFrame) -> dict[int, dict[str, Any]]:
+    return {int(row["ccdnum"]): row for row in records(rows)}
+
+
+def _cuts(survey: pd.DataFrame) -> dict[int, int]:
+    return {int(row["ccdnum"]): int(row["ccd_cuts"] or 0) for row in records(survey)}
+
+
+def _survey(rows: pd.DataFrame) -> dict[str, Any] | None:
+    """What legacypipe's CCD table says: cut bits by name with the number of CCDs, medians of zero point and E(B-V)."""
+    if rows.empty:
+        return None
+    bits: dict[str, int] = {}
+    for cuts in rows["ccd_cuts"].dropna():
+        for name in names_of_cuts(int(cuts)):
+            bits[name] = bits.get(name, 0) + 1
+    medians = {name: rows[name].median() for name in ("ccdzpt", "ebv") if name in rows}
+    return {"n_ccds": len(rows), "cuts": bits} | {k: None if pd.isna(v) else float(v) for k, v in medians.items()}

@@ -1,0 +1,144 @@
+"""The pictures of the review, each addressed by exposure and CCD number alone, made once and kept."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from badexp_assets.errors import InputError, UnreadableImageError
+from badexp_assets.review.app.archive_paths import inside_archive
+from badexp_assets.review.app.picture_cache import PictureCache
+from badexp_assets.review.app.tables import HomeTables
+from badexp_assets.settings import Settings
+from badexp_assets.survey.cameras import Camera
+
+if TYPE_CHECKING:
+    from badexp_assets.survey.exposure import CcdImage
+
+JPEG, PNG = "image/jpeg", "image/png"
+SMALL = 280  # px, height of a picture in the grid
+_SMALL_CCD = 300  # px, width of one
+_QUALITY = 82
+_MADE_AS = "1"  # raised when the same pixels give another picture
+
+
+class Pictures:
+    """Makes pictures of exposures; each method returns (bytes, media type), or None where there is no such picture.
+
+    Files are taken from the archive only (see `inside_archive`); the night tables say which.
+    """
+
+    def __init__(self, tables: HomeTables, settings: Settings, camera: Camera, cache: PictureCache) -> None:
+        self._tables, self._settings, self._camera, self._cache = tables, settings, camera, cache
+        self._drawing = threading.Lock()  # matplotlib's fonts are the process's
+
+    def mosaic(self, expnum: int, night: str, small: bool = False) -> tuple[bytes, str] | None:
+        """The focal plane as the night pass has stored it, or a small copy of it."""
+        if self._tables.row("night_previews", expnum, night, ("expnum",)) is None:
+            return None
+
+        def stored() -> bytes:
+            return self._tables.blob("night_previews", "png", {"expnum": expnum}, night) or b""
+
+        key = f"mosaic {expnum} {night} {self._version('night_previews', night)}"
+        if small:
+            return self._kept(f"small {key}", lambda: _smaller(self._kept(key, stored))), JPEG
+        return self._kept(key, stored), PNG
+
+    def patch_map(self, expnum: int, ccdnum: int) -> tuple[bytes, str] | None:
+        """The map of patches of candidate_explanations."""
+        keys = {"expnum": expnum, "ccdnum": ccdnum}
+        png = self._tables.blob("candidate_explanations", "map_png", keys)
+        return (png, PNG) if png else None
+
+    def whiskers(self, expnum: int, night: str) -> tuple[bytes, str] | None:
+        """Orientations of sources and background against the reference: see `entropy.plots.plot_exposure`."""
+        rows = self._tables.of_exposure("night_orientations", expnum, night)
+        reference = self._tables.read("entropy_reference")
+        if rows.empty or reference is None:
+            return None
+
+        def make() -> bytes:
+            from badexp_assets.entropy import EntropyParams, plot_exposure
+
+            with self._drawing:
+                params = self._settings.parameters("entropy", EntropyParams)
+                return plot_exposure(rows, reference, self._camera, params, f"orientations of {expnum}")
+
+        versions = " ".join(sorted(set(reference["version"])))
+        return self._kept(f"whiskers {expnum} {self._version('night_orientations', night)} {versions}", make), PNG
+
+    def ccd(self, expnum: int, ccdnum: int, night: str, stretch: str) -> tuple[bytes, str]:
+        """A CCD in full resolution. Raises UnreadableImageError where it can't be read."""
+        from badexp_assets.review.app.ccd_pictures import STRETCHES, ccd_jpeg
+
+        if stretch not in STRETCHES:
+            raise InputError(f"stretch {stretch!r} is not known; allowed: {', '.join(STRETCHES)}")
+        return self._of_ccd(f"ccd {stretch}", expnum, ccdnum, night, lambda ccd: ccd_jpeg(ccd, stretch)), JPEG
+
+    def small_ccd(self, expnum: int, ccdnum: int, night: str) -> tuple[bytes, str]:
+        """A CCD as a thumbnail, as reports show it."""
+        from badexp_assets.explain.pictures import ccd_picture
+
+        def make(ccd: CcdImage) -> bytes:
+            stream = io.BytesIO()
+            ccd_picture(ccd, _SMALL_CCD).convert("L").save(stream, "JPEG", quality=_QUALITY)
+            return stream.getvalue()
+
+        return self._of_ccd("small ccd", expnum, ccdnum, night, make), JPEG
+
+    def mask(self, expnum: int, ccdnum: int, night: str) -> tuple[bytes, str]:
+        """The CCD's mask, transparent where pixels are good. Raises UnreadableImageError where there is none."""
+        from badexp_assets.review.app.ccd_pictures import mask_png
+
+        def make(ccd: CcdImage) -> bytes:
+            if ccd.mask is None:
+                raise UnreadableImageError(ccd.mask_problem or f"{expnum}: no mask (ood file) for {ccd.ccdname}")
+            return mask_png(ccd)
+
+        return self._of_ccd("mask", expnum, ccdnum, night, make, masked=True), PNG
+
+    def _of_ccd(
+        self,
+        kind: str,
+        expnum: int,
+        ccdnum: int,
+        night: str,
+        make: Callable[[CcdImage], bytes],
+        masked: bool = False,
+    ) -> bytes:
+        from badexp_assets.survey.exposure import open_exposure
+
+        row = self._tables.row("night_exposures", expnum, night)
+        if row is None:
+            raise UnreadableImageError(f"exposure {expnum}: no row of night_exposures says where it is")
+        archive = self._settings.archive
+        ooi = inside_archive(archive, str(row["path"]))
+        ood = inside_archive(archive, str(row["ood"])) if masked and row.get("ood") else None
+
+        def read() -> bytes:
+            with open_exposure(ooi, ood, self._camera) as exposure:
+                return make(exposure.read(ccdnum))
+
+        stats = [(p.stat().st_mtime_ns, p.stat().st_size) for p in (ooi, ood) if p is not None]
+        return self._kept(f"{kind} {ooi} {ccdnum} {stats}", read)
+
+    def _kept(self, key: str, make: Callable[[], bytes]) -> bytes:
+        return self._cache.get(f"{_MADE_AS} {key}", make)
+
+    def _version(self, asset: str, night: str) -> str:
+        path = self._tables.home.table(asset, night)
+        return str(path.stat().st_mtime_ns) if path.exists() else ""
+
+
+def _smaller(png: bytes) -> bytes:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as picture:
+        small = picture.convert("RGB")
+    small.thumbnail((2 * SMALL, SMALL), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    small.save(stream, "JPEG", quality=_QUALITY)
+    return stream.getvalue()

@@ -1,0 +1,223 @@
+// A candidate at a time.
+
+import {api, chooseCategory, el, inWords, logOut, onKeys, openDialog, showHelp, toast} from "./core.js";
+import {answersPanel, factsPanel} from "./facts.js";
+import {CandidateList, chosen, readFilter} from "./list.js";
+import * as outbox from "./outbox.js";
+import {Plane} from "./plane.js";
+import {openZoom} from "./zoom.js";
+
+const AHEAD = 4; // candidates that are fetched before they are needed
+const RETRY = 1500; // ms until an exposure that could not be fetched is asked for again
+const KEPT = 24; // that stay in memory
+const $ = id => document.getElementById(id);
+
+let list = null; // of all candidates, once they are here
+let rows = []; // those that the filters of the grid leave
+let facts = null; // of the exposure that is shown
+let turn = 0;
+let pressed = 0; // when the key was pressed that asked for what is shown
+const loaded = new Map();
+
+const plane = new Plane($("plane"), showTarget, ccd => zoomTo(ccd));
+
+function load(expnum) {
+  if (!loaded.has(expnum)) {
+    const page = Promise.all([api(`/exposure/${expnum}`), picture(expnum)]).then(([found, image]) => {
+      if (found.has_mosaic && !image) loaded.delete(expnum); // the picture is asked for again next time
+      return {found, image};
+    });
+    page.catch(() => loaded.delete(expnum));
+    loaded.set(expnum, page);
+    if (loaded.size > KEPT) loaded.delete(loaded.keys().next().value);
+  }
+  return loaded.get(expnum);
+}
+
+async function picture(expnum) {
+  const image = new Image();
+  image.alt = `focal plane of ${expnum}`;
+  image.src = `/picture/${expnum}/mosaic`;
+  return image.decode().then(() => image, () => null);
+}
+
+async function show(expnum, {push = true} = {}) {
+  const mine = ++turn;
+  const started = pressed || performance.now();
+  document.body.classList.add("loading");
+  let page;
+  try {
+    page = await load(expnum);
+  } catch (error) {
+    if (error.status === 401) location.assign(`/login?next=/exposure/${expnum}`);
+    if (mine !== turn) return;
+    toast(el("b", {class: "error"}, "Not shown: "), error.message);
+    if (!(error.status >= 400 && error.status < 500)) setTimeout(() => mine === turn && show(expnum, {push}), RETRY);
+    return;
+  } finally {
+    if (mine === turn) document.body.classList.remove("loading");
+  }
+  if (mine !== turn) return;
+  facts = page.found;
+  if (push) history.pushState({expnum}, "", `/exposure/${expnum}`);
+  document.title = `Exposure ${expnum}`;
+  plane.show(facts, page.image);
+  $("facts").replaceChildren(...factsPanel(facts, {undo, orientations, open: ccdnum => zoomTo(plane.ccds.find(c => c.ccdnum === ccdnum))}));
+  $("facts").scrollTop = 0;
+  $("comment").value = "";
+  await page.image?.decode().catch(() => {});
+  requestAnimationFrame(() => {
+    performance.measure("candidate", {start: started, detail: expnum});
+    document.body.dataset.shown = expnum;
+  });
+  setTimeout(prefetch, 0);
+}
+
+const place = () => rows.findIndex(row => row.expnum === facts?.expnum);
+const isOpen = row => row.mine === null && row.expnum !== facts?.expnum;
+
+function nextOpen() {
+  const at = place();
+  return [...rows.slice(at + 1), ...rows.slice(0, Math.max(0, at))].find(isOpen) ?? null;
+}
+
+function prefetch() {
+  const at = place();
+  const ahead = [...rows.slice(at + 1), ...rows.slice(0, Math.max(0, at))].filter(isOpen).slice(0, AHEAD);
+  for (const row of [...ahead, rows[at + 1]].filter(Boolean)) load(row.expnum).catch(() => {});
+}
+
+function go(step) {
+  const row = rows[place() + step];
+  row ? show(row.expnum) : toast(step > 0 ? "This was the last one." : "This is the first one.");
+}
+
+function skip() {
+  const row = nextOpen();
+  row ? show(row.expnum) : done();
+}
+
+function done() {
+  openDialog("done", el("h2", {}, "Nothing left here"), el("p", {}, "You have answered everything that the filters leave."),
+    el("a", {class: "button main", href: "/"}, "To the candidates"));
+}
+
+function showTarget() {
+  const names = plane.names();
+  $("target").textContent = names.length ? `for ${names.length > 4 ? `${names.length} CCDs` : names.join(", ")}` : "whole exposure";
+  $("target").classList.toggle("ccds", names.length > 0);
+}
+
+function answer(verdict, category = null) {
+  if (!facts) return;
+  const comment = $("comment").value.trim() || null;
+  const ccds = plane.selected.size ? [...plane.selected] : [null];
+  const shown = {view: "exposure", rank: facts.rank, category: facts.category, n_bad: facts.n_bad, n_scored: facts.n_scored, ...facts.scores};
+  const {expnum, plver, model} = facts;
+  outbox.sendAnswers(ccds.map(ccdnum => ({expnum, ccdnum, verdict, category, comment, plver, model, shown})));
+  loaded.delete(expnum);
+  list?.note(expnum, verdict);
+  toast(el("b", {}, String(expnum)), ` ${inWords({verdict, category})}${ccds[0] === null ? "" : ` on ${plane.names().join(", ")}`} `,
+    el("button", {class: "quiet", onclick: undoLast}, el("kbd", {}, "z"), " undo"));
+  document.querySelector("dialog.zoom")?.close();
+  const row = nextOpen();
+  row ? show(row.expnum) : done();
+}
+
+const bad = () => chooseCategory(facts?.category, category => answer("bad", category));
+
+function undoLast() {
+  const expnums = outbox.undoLast();
+  if (!expnums) return toast("Nothing to undo in this session.");
+  taken(expnums);
+  if (!expnums.includes(facts?.expnum)) show(expnums[0]);
+}
+
+function undo(given) {
+  outbox.takeBack(given);
+  taken([given.expnum]);
+}
+
+function taken(expnums) {
+  for (const expnum of expnums) {
+    loaded.delete(expnum);
+    list?.note(expnum, null);
+  }
+  toast(el("b", {}, expnums.length === 1 ? String(expnums[0]) : `${expnums.length} exposures`), " taken back");
+}
+
+outbox.onStored(item => {
+  const expnums = item.expnums ?? item.answers.map(a => a.expnum);
+  for (const expnum of new Set(expnums)) if (!outbox.isWaiting(expnum)) refresh(expnum);
+});
+
+/** Show what is stored on the exposure by now. */
+async function refresh(expnum) {
+  loaded.delete(expnum);
+  if (facts?.expnum !== expnum) return;
+  const found = await api(`/exposure/${expnum}`).catch(() => null);
+  if (!found || facts.expnum !== expnum) return;
+  facts = found;
+  list?.note(expnum, found.mine.at(-1)?.verdict ?? null);
+  $("answers").replaceChildren(...answersPanel(found, {undo}));
+}
+
+async function showHistory() {
+  const {answers} = await api("/answers");
+  const dialog = openDialog("history", el("h2", {}, "My latest answers"), answers.length ? el("ul", {class: "own"}, answers.map(given => el("li", {},
+    el("button", {class: "link", onclick: () => { dialog.close(); show(given.expnum); }}, String(given.expnum)),
+    el("span", {class: `verdict ${given.verdict}`}, inWords(given)), given.comment ? el("q", {}, given.comment) : null,
+    el("button", {class: "quiet", onclick: event => { undo(given); event.target.closest("li").remove(); }}, "take back")))) : el("p", {class: "faint"}, "none yet"));
+}
+
+function orientations() {
+  if (!facts?.has_whiskers) return toast("Nothing was measured on this exposure.");
+  openDialog("orientations", el("img", {alt: "orientations of sources and background, and the direction that each CCD prefers", src: `/picture/${facts.expnum}/whiskers`}),
+    el("p", {class: "faint"}, "Here columns go right and rows up, as the camera’s file has them: turned by 90° against the picture of the focal plane."));
+}
+
+function zoomTo(ccd) {
+  if (!ccd || document.querySelector("dialog.zoom")) return;
+  plane.cursor = ccd.ccdnum;
+  plane.mark();
+  openZoom(facts.expnum, plane, ccd, event => {
+    const act = {b: bad, f: () => answer("fine"), u: () => answer("unsure"), "?": help}[event.key];
+    if (act) { pressed = event.timeStamp; act(); pressed = 0; }
+    return Boolean(act);
+  });
+}
+
+const help = () => showHelp({
+  "Answer": [["b", "bad, then a category"], ["f", "fine"], ["u", "unsure"], ["c", "comment; Enter or Esc goes back"], ["z", "undo the last answer, and those before"], ["y", "my answers, each can be taken back"]],
+  "Go": [["→ n", "next"], ["← p", "previous"], ["s", "skip to the next open one"], ["g", "all candidates"], ["e", "examples of categories"]],
+  "Focal plane": [["v", "votes of the classifier"], ["h j k l", "move over the CCDs"], ["Space", "select a CCD: the answer is for selected ones"], ["w", "select the CCDs with P(bad) ≥ 0.5"], ["Esc", "select none"], ["Enter", "full resolution"], ["o", "orientations"]],
+  "Full resolution": [["+ -", "zoom (or the wheel)"], ["← → ↑ ↓", "pan (or drag)"], ["0 1", "fit, pixel by pixel"], ["m", "blink the mask"], ["t", "stretch: zscale, deep, wide"], ["[ ]", "previous, next CCD"]],
+});
+
+const timed = act => event => { pressed = event.timeStamp; act(); pressed = 0; };
+const toggleVotes = () => plane.setVotes(!plane.votes);
+const fullResolution = () => zoomTo(plane.current());
+onKeys({
+  b: bad, f: timed(() => answer("fine")), u: timed(() => answer("unsure")), z: timed(undoLast), y: showHistory,
+  c: () => $("comment").focus(), n: timed(() => go(1)), ArrowRight: timed(() => go(1)), p: timed(() => go(-1)), ArrowLeft: timed(() => go(-1)),
+  s: timed(skip), g: () => location.assign("/"), e: () => location.assign("/gallery"), v: toggleVotes, w: () => plane.selectWorst(),
+  h: () => plane.move(-1, 0), j: () => plane.move(0, 1), k: () => plane.move(0, -1), l: () => plane.move(1, 0),
+  " ": () => plane.cursor === null ? plane.move(0, 0) : plane.toggle(plane.cursor), Escape: () => plane.clear(),
+  Enter: fullResolution, o: orientations, "?": help,
+});
+$("comment").addEventListener("keydown", event => { if (["Enter", "Escape"].includes(event.key)) { event.preventDefault(); event.target.blur(); } });
+const clicks = {votes: toggleVotes, worst: () => plane.selectWorst(), open: fullResolution, undo: undoLast, previous: () => go(-1), next: () => go(1), skip, history: showHistory, help, logout: logOut};
+for (const [id, act] of Object.entries(clicks)) $(id).addEventListener("click", event => { event.currentTarget.blur(); act(); });
+for (const button of document.querySelectorAll("footer [data-verdict]"))
+  button.addEventListener("click", () => { button.blur(); button.dataset.verdict === "bad" ? bad() : answer(button.dataset.verdict); });
+addEventListener("popstate", event => event.state?.expnum && show(event.state.expnum, {push: false}));
+
+const first = Number(document.querySelector("main").dataset.expnum);
+history.replaceState({expnum: first}, "");
+const filter = readFilter();
+CandidateList.load(filter.order).then(found => {
+  list = found;
+  rows = chosen(found.rows, filter);
+  if (facts) prefetch();
+}).catch(error => toast(el("b", {class: "error"}, "No list of candidates: "), error.message));
+show(first, {push: false});

@@ -1,0 +1,87 @@
+// The panel beside the focal plane: why, scores, answers, header, examples.
+
+import {el, inWords, number} from "./core.js";
+
+const SCORES = [
+  ["p_bad", "P(bad)", 2, 0.5, 1], ["z_source", "entropy of sources, z", 1, 3, 20],
+  ["z_background", "entropy of background, z", 1, 3, 20], ["z_mse", "autoencoder, z", 1, 3, 20],
+];
+const day = at => at?.slice(0, 16).replace("T", " ") ?? "";
+
+/** Build the panel. `actions`: undo(answer), open(ccdnum), orientations(). */
+export function factsPanel(facts, actions) {
+  return [
+    el("div", {class: "head"}, el("h1", {}, String(facts.expnum)),
+      facts.rank ? el("span", {class: "faint"}, `rank ${facts.rank}`) : el("span", {class: "faint"}, "no candidate"),
+      el("span", {class: "faint"}, `${facts.night} · ${facts.filter ?? "?"} · ${facts.plver ?? "version unknown"}`)),
+    facts.why ? el("p", {class: "why"}, el("b", {}, facts.category), ": ", facts.why) : null,
+    facts.status_reason ? el("p", {class: "error"}, `${facts.status}: ${facts.status_reason}`) : null,
+    el("div", {id: "answers"}, answersPanel(facts, actions)),
+    scores(facts),
+    survey(facts),
+    header(facts),
+    ...explained(facts, actions),
+    facts.has_whiskers ? el("button", {onclick: actions.orientations}, el("kbd", {}, "o"), " Orientations of sources and background") : null,
+  ].filter(Boolean);
+}
+
+export function answersPanel(facts, actions) {
+  const own = facts.mine.map(answer => el("li", {}, el("span", {class: `verdict ${answer.verdict}`}, inWords(answer)),
+    answer.comment ? el("q", {}, answer.comment) : null,
+    el("button", {class: "quiet", onclick: () => actions.undo(answer)}, "take back")));
+  const others = facts.others.map(answer => el("li", {}, el("b", {}, answer.reviewer), answer.simulated ? " (simulated) " : " ",
+    el("span", {class: `verdict ${answer.verdict}`}, inWords(answer)), answer.comment ? el("q", {}, answer.comment) : null));
+  if (!own.length) return [];
+  return [el("section", {}, el("h2", {}, "My answers"), el("ul", {class: "own"}, own)),
+    el("section", {}, el("h2", {}, "Answers of others"), others.length ? el("ul", {class: "others"}, others) : el("p", {class: "faint"}, "none yet"))];
+}
+
+function scores(facts) {
+  const rows = SCORES.map(([name, words, digits, line, top]) => {
+    const value = facts.scores[name];
+    const bar = el("i");
+    bar.style.width = `${100 * Math.min(1, Math.max(0, (value ?? 0) / top))}%`;
+    return el("tr", {class: value !== null && value >= line ? "high" : ""}, el("th", {}, words),
+      el("td", {class: "number"}, number(value, digits)), el("td", {class: "bar"}, bar));
+  });
+  const votes = facts.n_scored ? `${facts.n_bad} of ${facts.n_scored} CCDs bad` : "no classifier";
+  return el("section", {}, el("h2", {}, "Scores"), el("table", {class: "scores"}, rows),
+    el("p", {class: "faint"}, [votes, facts.scores.n_sources === null ? null : `${facts.scores.n_sources} sources`].filter(Boolean).join(" · ")));
+}
+
+function survey(facts) {
+  if (!facts.survey) return null;
+  const cuts = Object.entries(facts.survey.cuts);
+  return el("section", {}, el("h2", {}, "legacypipe’s cuts"), cuts.length
+    ? el("p", {}, cuts.map(([name, n]) => el("span", {class: "tag"}, `${name} ${n === facts.survey.n_ccds ? "all CCDs" : `${n} of ${facts.survey.n_ccds}`}`)))
+    : el("p", {class: "faint"}, `none on ${facts.survey.n_ccds} CCDs`));
+}
+
+function header(facts) {
+  const h = facts.header;
+  const rows = [
+    ["exposure time", h.exptime, 0, " s"], ["seeing", h.seeing, 2, "″"], ["airmass", h.airmass, 2, ""], ["sky", h.sky, 0, " ADU"],
+    ["noise", h.noise, 1, " ADU"], ["MJD", h.mjd_obs, 4, ""], ["zero point", facts.survey?.ccdzpt, 2, " mag"], ["E(B−V)", facts.survey?.ebv, 3, " mag"],
+  ].filter(([, value]) => value !== null && value !== undefined);
+  const at = h.ra === null || h.dec === null ? null : `${h.ra.toFixed(4)}, ${h.dec.toFixed(4)}`;
+  const ccds = h.n_ccds === null ? null : `${h.n_ccds_read} read of ${h.n_ccds}${h.n_ccds_failed ? `, ${h.n_ccds_failed} failed` : ""}`;
+  const pairs = [...rows.map(([name, value, digits, unit]) => [name, value.toFixed(digits) + unit]), ["RA, Dec", at], ["CCDs", ccds]]
+    .filter(([, value]) => value !== null);
+  return el("section", {}, el("h2", {}, "Header"), el("dl", {class: "pairs"}, pairs.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
+    h.path ? el("p", {class: "faint path"}, h.path) : null);
+}
+
+function explained(facts, actions) {
+  return facts.explanations.map(ccd => el("section", {},
+    el("h2", {}, el("button", {class: "link", onclick: () => actions.open(ccd.ccdnum)}, ccd.name),
+      ccd.p_bad === null ? "" : ` ${ccd.category}, P(bad) ${number(ccd.p_bad)}`),
+    ccd.has_map ? [el("img", {class: "map", loading: "lazy", alt: `${ccd.name} and its map`, src: `/picture/${facts.expnum}/ccd/${ccd.ccdnum}/map`}),
+      el("p", {class: "faint"}, `bright: unlike good images; the frame is the worst place (${number(ccd.anomaly, 1)})`)] : null,
+    ccd.examples.length ? el("p", {class: "faint"}, "most alike, of labelled CCDs:") : null,
+    ccd.place === 1 ? el("div", {class: "examples"}, ccd.examples.map(example => el("a", {href: `/exposure/${example.expnum}`, title: `distance ${number(example.distance)}`},
+      el("img", {loading: "lazy", alt: example.category, src: `/picture/${example.expnum}/ccd/${example.ccdnum}/small`}),
+      el("span", {class: example.category === "good" ? "good" : "kind"}, example.category)))) :
+      el("p", {}, [...new Set(ccd.examples.map(example => example.category))].map(name =>
+        el("span", {class: "tag"}, `${name} ${ccd.examples.filter(e => e.category === name).length}×`))),
+    ccd.reason ? el("p", {class: "faint"}, ccd.reason) : null));
+}

@@ -1,0 +1,202 @@
+// All candidates: filters, a grid of which only what is on the screen exists, and answers for many at once.
+
+import {chooseCategory, el, inWords, logOut, number, onKeys, showHelp, toast} from "./core.js";
+import {CandidateList, DEFAULT, chosen, readFilter, shownOf, storeFilter} from "./list.js";
+import {sendAnswers, undoLast} from "./outbox.js";
+
+const $ = id => document.getElementById(id);
+const cells = $("cells");
+const form = $("filters");
+const filter = readFilter();
+const selected = new Set();
+const nodes = new Map();
+let list = null;
+let rows = [];
+let cursor = 0;
+let size = {columns: 1, width: 200, height: 190};
+
+async function load() {
+  try {
+    list = await CandidateList.load(filter.order);
+  } catch (error) {
+    $("nothing").hidden = false;
+    $("nothing").textContent = error.message;
+    return;
+  }
+  form.order.value = list.order;
+  for (const name of ["night", "filter", "category"]) {
+    const values = [...new Set(list.rows.map(row => row[name]))].sort();
+    form[name].replaceChildren(el("option", {value: ""}, "all"), ...values.map(value => el("option", {value}, value)));
+  }
+  for (const name of Object.keys(DEFAULT)) if (name !== "order") form[name].value = filter[name];
+  refill();
+}
+
+function refill() {
+  rows = list ? chosen(list.rows, filter) : [];
+  selected.clear();
+  cursor = 0;
+  $("count").textContent = `${rows.length} of ${list?.rows.length ?? 0}`;
+  $("nothing").hidden = rows.length > 0;
+  $("nothing").textContent = filter.state === "open" ? "Nothing is open to you here. Change the filters, or you are done." : "No candidate fits these filters.";
+  for (const node of nodes.values()) node.remove();
+  nodes.clear();
+  layout();
+  showSelection();
+}
+
+function layout() {
+  const room = cells.clientWidth;
+  const columns = Math.max(2, Math.floor(room / 250));
+  const width = room / columns;
+  size = {columns, width, height: Math.round(width * 0.72 + 44)};
+  cells.style.height = `${Math.ceil(rows.length / columns) * size.height}px`;
+  for (const [index, node] of nodes) position(node, index);
+  render();
+}
+
+function position(node, index) {
+  node.style.transform = `translate(${(index % size.columns) * size.width}px, ${Math.floor(index / size.columns) * size.height}px)`;
+  node.style.width = `${size.width}px`;
+  node.style.height = `${size.height}px`;
+}
+
+function render() {
+  const top = scrollY - cells.offsetTop;
+  const first = Math.max(0, Math.floor(top / size.height) - 1) * size.columns;
+  const last = Math.min(rows.length, (Math.ceil((top + innerHeight) / size.height) + 1) * size.columns);
+  for (const [index, node] of nodes) if (index < first || index >= last) { node.remove(); nodes.delete(index); }
+  for (let index = first; index < last; index++) {
+    if (nodes.has(index)) continue;
+    const node = cell(rows[index], index);
+    position(node, index);
+    nodes.set(index, node);
+    cells.append(node);
+    mark(index);
+  }
+}
+
+function cell(row, index) {
+  const picture = el("img", {alt: "", src: `/picture/${row.expnum}/small`, decoding: "async"});
+  picture.addEventListener("error", () => picture.replaceWith(el("span", {class: "nothing"}, "no picture")));
+  const box = el("button", {class: "tick", title: "select", "aria-label": `select ${row.expnum}`, tabindex: "-1",
+    onclick: event => { event.preventDefault(); event.stopPropagation(); cursor = index; toggle(index); }});
+  const link = el("a", {href: `/exposure/${row.expnum}`, tabindex: "-1", title: row.why},
+    el("span", {class: "picture"}, picture),
+    el("span", {class: "line"}, el("b", {}, String(row.expnum)), el("span", {class: "faint"}, `${row.night.slice(2)} ${row.filter}`), el("span", {class: "answer"})),
+    el("span", {class: "line faint"}, el("span", {}, row.category), el("span", {class: "p"}, row.p_bad === null ? "" : number(row.p_bad))));
+  link.addEventListener("click", event => {
+    if (event.shiftKey) { event.preventDefault(); range(cursor, index); cursor = index; }
+  });
+  return el("div", {class: "cell", role: "option", "data-expnum": row.expnum}, link, box);
+}
+
+function mark(index) {
+  const node = nodes.get(index);
+  if (!node) return;
+  const row = rows[index];
+  node.classList.toggle("selected", selected.has(index));
+  node.classList.toggle("cursor", index === cursor);
+  node.setAttribute("aria-selected", selected.has(index));
+  for (const verdict of ["bad", "fine", "unsure"]) node.classList.toggle(verdict, row.mine === verdict);
+  node.querySelector(".answer").textContent = row.mine ?? "";
+}
+
+function toggle(index) {
+  selected.has(index) ? selected.delete(index) : selected.add(index);
+  mark(index);
+  showSelection();
+}
+
+function range(from, to) {
+  for (let index = Math.min(from, to); index <= Math.max(from, to); index++) { selected.add(index); mark(index); }
+  showSelection();
+}
+
+function showSelection() {
+  $("bar").hidden = selected.size === 0;
+  $("selected").textContent = `${selected.size} selected`;
+}
+
+function move(step, extend) {
+  const to = Math.min(rows.length - 1, Math.max(0, cursor + step));
+  const from = cursor;
+  cursor = to;
+  if (extend) range(from, to);
+  const top = Math.floor(to / size.columns) * size.height + cells.offsetTop;
+  const head = document.querySelector("header").offsetHeight + form.offsetHeight * (getComputedStyle(form).position === "sticky");
+  if (top < scrollY + head) scrollTo({top: top - head - 8});
+  if (top + size.height > scrollY + innerHeight - 64) scrollTo({top: top + size.height - innerHeight + 72});
+  render();
+  mark(from);
+  mark(to);
+}
+
+function answer(verdict, category = null) {
+  const indices = selected.size ? [...selected] : rows.length ? [cursor] : [];
+  if (!indices.length) return;
+  sendAnswers(indices.map(index => {
+    const row = rows[index];
+    return {expnum: row.expnum, verdict, category, plver: row.plver, model: row.model ?? null, shown: shownOf(row)};
+  }));
+  const expnums = indices.map(index => rows[index].expnum);
+  for (const index of indices) { list.note(rows[index].expnum, verdict); selected.delete(index); mark(index); }
+  showSelection();
+  toast(`${expnums.length === 1 ? expnums[0] : `${expnums.length} exposures`}: ${inWords({verdict, category})} `,
+    el("button", {class: "quiet", onclick: undo}, el("kbd", {}, "z"), " undo"));
+  if (indices.length === 1) move(1, false);
+}
+
+function bad() {
+  const indices = selected.size ? [...selected] : [cursor];
+  const kinds = new Set(indices.map(index => rows[index]?.category));
+  chooseCategory(kinds.size === 1 ? [...kinds][0] : null, category => answer("bad", category));
+}
+
+function undo() {
+  const expnums = undoLast();
+  if (!expnums) return toast("Nothing to undo in this session.");
+  for (const expnum of expnums) list.note(expnum, null);
+  for (const index of nodes.keys()) mark(index);
+  toast(`${expnums.length === 1 ? expnums[0] : `${expnums.length} exposures`} taken back`);
+}
+
+const open = () => rows[cursor] && location.assign(`/exposure/${rows[cursor].expnum}`);
+const start = () => { const row = rows.find(r => r.mine === null) ?? rows[0]; if (row) location.assign(`/exposure/${row.expnum}`); };
+const clear = () => { const had = [...selected]; selected.clear(); had.forEach(mark); showSelection(); };
+const help = () => showHelp({
+  "Go": [["← → ↑ ↓", "move"], ["Enter", "open"], ["r", "start reviewing at the first without my answer"], ["e", "examples of categories"]],
+  "Select": [["Space", "select"], ["Shift+← Shift+→", "select more (or Shift and click)"], ["a", "select all on the screen"], ["Esc", "select none"]],
+  "Answer the selected, else this one": [["b", "bad, then a category"], ["f", "fine"], ["u", "unsure"], ["z", "undo"]],
+});
+function selectScreen() {
+  const top = scrollY - cells.offsetTop;
+  for (const index of nodes.keys()) {
+    const y = Math.floor(index / size.columns) * size.height;
+    if (y + size.height > top && y < top + innerHeight) { selected.add(index); mark(index); }
+  }
+  showSelection();
+}
+
+onKeys({
+  ArrowLeft: event => move(-1, event.shiftKey), ArrowRight: event => move(1, event.shiftKey), ArrowUp: event => move(-size.columns, event.shiftKey),
+  ArrowDown: event => move(size.columns, event.shiftKey), " ": () => toggle(cursor), Enter: open, r: start, a: selectScreen, Escape: clear,
+  b: bad, f: () => answer("fine"), u: () => answer("unsure"), z: undo, e: () => location.assign("/gallery"), "?": help,
+});
+form.addEventListener("change", event => {
+  filter[event.target.name] = event.target.value;
+  storeFilter(filter);
+  event.target.blur();
+  event.target.name === "order" ? load() : refill();
+});
+form.addEventListener("submit", event => event.preventDefault());
+$("start").addEventListener("click", start);
+$("help").addEventListener("click", help);
+$("clear").addEventListener("click", clear);
+$("logout").addEventListener("click", logOut);
+for (const button of $("bar").querySelectorAll("[data-verdict]"))
+  button.addEventListener("click", () => { button.blur(); button.dataset.verdict === "bad" ? bad() : answer(button.dataset.verdict); });
+addEventListener("scroll", render, {passive: true});
+addEventListener("resize", layout);
+addEventListener("pageshow", event => event.persisted && load());
+load();

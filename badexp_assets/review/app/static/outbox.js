@@ -1,0 +1,122 @@
+// Answers on their way: kept in this browser until the server has acknowledged them, sent again until then.
+// Every answer has a key of its own, by which the server stores it once however often it comes.
+
+import {api, el, newKey, reviewer, toast} from "./core.js";
+
+const ITEM = `badexp.outbox.${reviewer}.`;
+const IDS = `badexp.ids.${reviewer}`;
+const UNDO = `badexp.undo.${reviewer}`;
+const LOGIN = "log in again";
+const listeners = [];
+let busy = false;
+let wait = 0;
+let trouble = "";
+
+/** Call `listener(item)` for whatever the server has stored. */
+export const onStored = listener => listeners.push(listener);
+
+/** Send answers (without keys), as one that `undoLast` takes back. */
+export function sendAnswers(answers) {
+  const keyed = answers.map(answer => ({key: newKey(), ...answer}));
+  keep({kind: "answers", answers: keyed});
+  done([...done(), {keys: keyed.map(a => a.key), expnums: [...new Set(keyed.map(a => a.expnum))]}].slice(-200));
+}
+
+/** Take back what was last sent in this session and not taken back; returns its exposures, null where there is none. */
+export function undoLast() {
+  const entries = done();
+  const last = entries.pop();
+  if (!last) return null;
+  done(entries);
+  keep({kind: "retract", ...last});
+  return last.expnums;
+}
+
+/** Take back an answer of the server's list. */
+export const takeBack = answer => keep({kind: "retract", ids: [answer.id], expnums: [answer.expnum]});
+
+/** What was sent in this session and can be undone; entries that are given are stored. */
+function done(entries) {
+  if (entries) sessionStorage.setItem(UNDO, JSON.stringify(entries));
+  return entries ?? JSON.parse(sessionStorage.getItem(UNDO) ?? "[]");
+}
+
+export const waiting = () => items().length;
+
+/** Whether an answer on this exposure is still on its way. */
+export const isWaiting = expnum => items().some(({item}) => item.kind === "answers" && item.answers.some(a => a.expnum === expnum));
+
+function items() {
+  return Object.keys(localStorage).filter(name => name.startsWith(ITEM)).sort()
+    .map(name => ({name, item: JSON.parse(localStorage.getItem(name))}));
+}
+
+function keep(item) {
+  const order = `${Date.now().toString().padStart(15, "0")}.${newKey().slice(0, 8)}`;
+  try {
+    localStorage.setItem(ITEM + order, JSON.stringify(item));
+  } catch (error) {
+    toast(el("b", {class: "error"}, "Not stored: "), "this browser keeps nothing (storage full or switched off)");
+    throw error;
+  }
+  show();
+  wait = 0;
+  flush();
+}
+
+async function flush() {
+  if (busy) return;
+  busy = true;
+  try {
+    for (let next = items()[0]; next; next = items()[0]) {
+      try {
+        await send(next.item);
+        localStorage.removeItem(next.name);
+        trouble = "";
+        wait = 0;
+        for (const listener of listeners) listener(next.item);
+      } catch (error) {
+        if (![401, 403].includes(error.status) && error.status >= 400 && error.status < 500 && error.status !== 408 && error.status !== 429) {
+          localStorage.removeItem(next.name);
+          toast(el("b", {class: "error"}, "Not stored: "), error.message);
+          continue;
+        }
+        trouble = error.status === 401 ? LOGIN : error.status === 403 ? "load the page again" : error.message;
+        wait = Math.min(10_000, 500 + 2 * wait);
+        setTimeout(flush, wait);
+        break;
+      }
+    }
+  } finally {
+    busy = false;
+    show();
+  }
+}
+
+async function send(item) {
+  if (item.kind === "answers") {
+    const answer = await api("/answers", {answers: item.answers});
+    remember(answer.ids);
+    return answer;
+  }
+  const known = JSON.parse(localStorage.getItem(IDS) ?? "{}");
+  const ids = item.ids ?? item.keys.map(key => known[key]).filter(Boolean);
+  return ids.length ? api("/retractions", {ids}) : {};
+}
+
+function remember(ids) {
+  const known = Object.entries({...JSON.parse(localStorage.getItem(IDS) ?? "{}"), ...ids});
+  localStorage.setItem(IDS, JSON.stringify(Object.fromEntries(known.slice(-1000))));
+}
+
+function show() {
+  const node = document.getElementById("outbox");
+  const n = waiting();
+  node.textContent = n ? `${n} not stored yet${trouble ? `: ${trouble}` : "…"}` : "";
+  node.classList.toggle("trouble", Boolean(n && trouble));
+}
+
+addEventListener("online", () => { wait = 0; flush(); });
+addEventListener("beforeunload", event => { if (waiting() && trouble && trouble !== LOGIN) event.preventDefault(); });
+show();
+flush();

@@ -1,0 +1,126 @@
+// The focal plane: the mosaic, the votes drawn over it, and the CCDs that are selected.
+
+import {number} from "./core.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const VOTES = "badexp.votes";
+
+function svg(tag, attributes, ...children) {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) if (value !== null) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+export class Plane {
+  /** holder: where to draw; changed: called when the selection changes; opened: with a CCD that is to be shown. */
+  constructor(holder, changed, opened) {
+    Object.assign(this, {holder, changed, opened, selected: new Set(), cursor: null, ccds: []});
+    this.votes = sessionStorage.getItem(VOTES) === "on";
+    holder.classList.toggle("votes", this.votes);
+  }
+
+  /** Show an exposure's facts with its decoded picture (null: none). */
+  show(facts, picture) {
+    const {width, height, ccds} = facts.plane;
+    this.ccds = ccds.filter(ccd => ccd.status !== "absent");
+    this.selected.clear();
+    this.cursor = null;
+    this.boxes = new Map(this.ccds.map(ccd => [ccd.ccdnum, this.box(ccd)]));
+    const overlay = svg("svg", {viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none"}, ...this.boxes.values());
+    const frame = document.createElement("div");
+    frame.className = "frame-of-plane";
+    frame.style.aspectRatio = `${width} / ${height}`;
+    frame.style.setProperty("--aspect", width / height);
+    if (picture) frame.append(picture);
+    else frame.classList.add("nothing");
+    frame.append(overlay);
+    this.holder.replaceChildren(frame);
+    this.changed();
+  }
+
+  box(ccd) {
+    const {x, y, width, height} = ccd;
+    const vote = ccd.p_bad === null ? ccd.status === "read" ? "not scored" : ccd.status : `P(bad) ${number(ccd.p_bad)}, ${ccd.category}`;
+    const title = svg("title", {});
+    title.textContent = [`${ccd.name} (${ccd.ccdnum})`, vote, ccd.reason, ccd.cuts.length ? `cuts: ${ccd.cuts.join(", ")}` : null].filter(Boolean).join("\n");
+    const size = Math.min(height * 0.22, width * 0.14, 26);
+    const label = svg("text", {x: x + width * 0.96, y: y + size * 1.15, "font-size": size});
+    label.textContent = ccd.p_bad === null ? "" : number(ccd.p_bad);
+    const name = svg("text", {class: "name", x: x + width * 0.04, y: y + size * 1.15, "font-size": size});
+    name.textContent = ccd.name;
+    const group = svg("g", {class: ccd.status === "read" ? "ccd" : "ccd unread", "data-ccdnum": ccd.ccdnum},
+      svg("rect", {x, y, width, height, fill: ccd.colour ?? "transparent"}), label, name, title);
+    group.addEventListener("click", event => (event.shiftKey || event.ctrlKey || event.metaKey ? this.toggle(ccd.ccdnum) : this.opened(ccd)));
+    return group;
+  }
+
+  setVotes(on) {
+    this.votes = on;
+    sessionStorage.setItem(VOTES, on ? "on" : "off");
+    this.holder.classList.toggle("votes", on);
+  }
+
+  toggle(ccdnum) {
+    this.selected.has(ccdnum) ? this.selected.delete(ccdnum) : this.selected.add(ccdnum);
+    this.mark();
+  }
+
+  /** Select the CCDs that are more likely bad than not; none when they are selected already. */
+  selectWorst() {
+    const worst = this.ccds.filter(ccd => ccd.p_bad !== null && ccd.p_bad >= 0.5).map(ccd => ccd.ccdnum);
+    const all = worst.length === this.selected.size && worst.every(n => this.selected.has(n));
+    this.selected = new Set(all ? [] : worst);
+    this.mark();
+  }
+
+  clear() {
+    const had = this.selected.size > 0 || this.cursor !== null;
+    this.selected.clear();
+    this.cursor = null;
+    this.mark();
+    return had;
+  }
+
+  /** Move the cursor to the nearest CCD in a direction (dx, dy); it starts at the worst one. */
+  move(dx, dy) {
+    const from = this.ccds.find(ccd => ccd.ccdnum === this.cursor);
+    if (!from) {
+      this.cursor = this.worst()?.ccdnum ?? null;
+    } else {
+      const middle = ccd => [ccd.x + ccd.width / 2, ccd.y + ccd.height / 2];
+      const [fx, fy] = middle(from);
+      let best = null;
+      for (const ccd of this.ccds) {
+        const [x, y] = middle(ccd);
+        const along = (x - fx) * dx + (y - fy) * dy;
+        const across = Math.abs((x - fx) * dy) + Math.abs((y - fy) * dx);
+        if (along > 1 && (best === null || along + 2 * across < best.cost)) best = {ccd, cost: along + 2 * across};
+      }
+      if (best) this.cursor = best.ccd.ccdnum;
+    }
+    this.mark();
+  }
+
+  worst() {
+    const read = this.ccds.filter(ccd => ccd.status === "read");
+    return read.toSorted((a, b) => (b.p_bad ?? -1) - (a.p_bad ?? -1))[0] ?? null;
+  }
+
+  /** The CCD under the cursor, else the worst one. */
+  current() {
+    return this.ccds.find(ccd => ccd.ccdnum === this.cursor) ?? this.worst();
+  }
+
+  names() {
+    return this.ccds.filter(ccd => this.selected.has(ccd.ccdnum)).map(ccd => ccd.name);
+  }
+
+  mark() {
+    for (const [ccdnum, box] of this.boxes) {
+      box.classList.toggle("selected", this.selected.has(ccdnum));
+      box.classList.toggle("cursor", ccdnum === this.cursor);
+    }
+    this.changed();
+  }
+}

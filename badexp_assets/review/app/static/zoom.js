@@ -1,0 +1,132 @@
+// A CCD in full resolution: pan, zoom, stretch, and its mask to blink with.
+
+import {el, openDialog} from "./core.js";
+
+const STRETCHES = ["zscale", "deep", "wide"];
+const MASK = [["bad", "Bad"], ["novalue", "No value"], ["saturated", "Saturated"], ["bleed", "Bleed trail"], ["cosmic", "Cosmic ray"],
+  ["lowweight", "Low weight"], ["transient", "Transient"], ["streak", "Streak"]];
+let stretch = STRETCHES[0];
+
+/** Open the viewer on a CCD of `plane`. `passOn(event)`: keys that are not the viewer's own, such as answers. */
+export function openZoom(expnum, plane, ccd, passOn) {
+  const readable = plane.ccds.filter(c => !["failed", "absent"].includes(c.status));
+  let masked = false;
+  const view = {scale: 1, x: 0, y: 0, fit: 1};
+  const picture = el("img", {alt: "CCD", draggable: "false"});
+  const mask = el("img", {alt: "mask", class: "mask", draggable: "false"});
+  const stage = el("div", {class: "stage"}, picture, mask);
+  const title = el("b", {});
+  const words = el("span", {class: "words"});
+  const legend = el("span", {class: "mask-legend"}, MASK.map(([kind, name]) => el("span", {}, el("i", {class: kind}), name)));
+  const button = (keys, name, act) => el("button", {class: "quiet", onclick: act}, el("kbd", {}, keys), ` ${name}`);
+  const choose = button("Space", "Select", () => toggle());
+  const dialog = openDialog("zoom keys-pass",
+    el("div", {class: "tools"}, title, words, choose, button("m", "Mask", () => blink()), button("t", "Stretch", () => next()),
+      button("[", "Previous", () => step(-1)), button("]", "Next", () => step(1)), button("0", "Fit", () => fit()),
+      button("1", "1:1", () => zoom(1 / view.scale)), button("Esc", "Close", () => dialog.close())),
+    stage, legend);
+
+  function load() {
+    title.textContent = `${ccd.name} of ${expnum}`;
+    words.textContent = "decoding …";
+    stage.classList.add("waiting");
+    masked = false;
+    mask.removeAttribute("src");
+    dialog.classList.remove("masked");
+    picture.src = `/picture/${expnum}/ccd/${ccd.ccdnum}?stretch=${stretch}`;
+    choose.classList.toggle("on", plane.selected.has(ccd.ccdnum));
+  }
+
+  picture.addEventListener("load", () => {
+    stage.classList.remove("waiting");
+    const vote = ccd.p_bad === null ? "" : ` · P(bad) ${ccd.p_bad.toFixed(2)}, ${ccd.category}`;
+    words.textContent = `${picture.naturalWidth} × ${picture.naturalHeight} px · ${stretch}${vote}`;
+    fit();
+  });
+  picture.addEventListener("error", async () => {
+    const answer = await fetch(picture.src).then(r => r.json()).catch(() => ({}));
+    words.textContent = answer.error ?? "this CCD can't be shown";
+  });
+
+  function draw() {
+    for (const image of [picture, mask]) {
+      image.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.scale})`;
+      image.classList.toggle("pixels", view.scale > 2);
+    }
+  }
+
+  function fit() {
+    view.fit = Math.min(stage.clientWidth / picture.naturalWidth, stage.clientHeight / picture.naturalHeight) || 1;
+    view.scale = view.fit;
+    view.x = (stage.clientWidth - picture.naturalWidth * view.scale) / 2;
+    view.y = (stage.clientHeight - picture.naturalHeight * view.scale) / 2;
+    draw();
+  }
+
+  function zoom(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
+    const scale = Math.min(16, Math.max(view.fit / 2, view.scale * factor));
+    view.x = x - (x - view.x) * scale / view.scale;
+    view.y = y - (y - view.y) * scale / view.scale;
+    view.scale = scale;
+    draw();
+  }
+
+  function pan(dx, dy) { view.x += dx; view.y += dy; draw(); }
+
+  function blink() {
+    if (!mask.getAttribute("src")) {
+      mask.onerror = async () => { words.textContent = (await fetch(mask.src).then(r => r.json()).catch(() => ({}))).error ?? "no mask"; };
+      mask.src = `/picture/${expnum}/ccd/${ccd.ccdnum}/mask`;
+    }
+    masked = !masked;
+    dialog.classList.toggle("masked", masked);
+  }
+
+  function next() { stretch = STRETCHES[(STRETCHES.indexOf(stretch) + 1) % STRETCHES.length]; load(); }
+
+  function step(by) {
+    ccd = readable[(readable.indexOf(ccd) + by + readable.length) % readable.length];
+    plane.cursor = ccd.ccdnum;
+    plane.mark();
+    load();
+  }
+
+  function toggle() { plane.toggle(ccd.ccdnum); choose.classList.toggle("on", plane.selected.has(ccd.ccdnum)); }
+
+  stage.addEventListener("wheel", event => {
+    event.preventDefault();
+    const {left, top} = stage.getBoundingClientRect();
+    zoom(Math.exp(-event.deltaY / 400), event.clientX - left, event.clientY - top);
+  }, {passive: false});
+
+  const fingers = new Map();
+  const spread = () => { const [a, b] = [...fingers.values()]; return Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY); };
+  stage.addEventListener("pointerdown", event => { fingers.set(event.pointerId, event); stage.setPointerCapture(event.pointerId); });
+  stage.addEventListener("pointermove", event => {
+    const before = fingers.get(event.pointerId);
+    if (!before) return;
+    const was = fingers.size === 2 ? spread() : 0;
+    fingers.set(event.pointerId, event);
+    if (fingers.size === 1) return pan(event.clientX - before.clientX, event.clientY - before.clientY);
+    const [a, b] = [...fingers.values()];
+    const {left, top} = stage.getBoundingClientRect();
+    zoom(spread() / (was || 1), (a.clientX + b.clientX) / 2 - left, (a.clientY + b.clientY) / 2 - top);
+  });
+  for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, event => fingers.delete(event.pointerId));
+
+  const keys = {
+    "+": () => zoom(1.4), "=": () => zoom(1.4), "-": () => zoom(1 / 1.4), "0": fit, "1": () => zoom(1 / view.scale),
+    m: blink, t: next, "[": () => step(-1), "]": () => step(1), " ": toggle, Enter: () => dialog.close(),
+    ArrowLeft: () => pan(80, 0), ArrowRight: () => pan(-80, 0), ArrowUp: () => pan(0, 80), ArrowDown: () => pan(0, -80),
+  };
+  dialog.addEventListener("keydown", event => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = keys[event.key];
+    if (act) act();
+    else if (!passOn(event, dialog)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  load();
+  return dialog;
+}

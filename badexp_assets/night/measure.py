@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.night.features import CcdFeatures, measure_features
+from badexp_assets.night.mosaic import MosaicPlan
 from badexp_assets.night.params import PassParams
 from badexp_assets.night.previews import Tile, bin_ccd
 from badexp_assets.night.stamps import Stamp, offer_stamps
@@ -55,8 +56,8 @@ class Orientations:
 class MeasuredCcd:
     """What the pixels of a CCD gave; with a `reason`, they gave nothing for the tables beyond what else is set.
 
-    `prepared` is the float32 (3, rows, columns) image for the backbone; height and width of the image in px, fwhm in
-    px as the header says.
+    `prepared` is the float32 (3, rows, columns) image for the backbone, `mosaic_tile` the CCD in the mosaic;
+    height and width of the image in px, fwhm in px as the header says.
     """
 
     task: CcdTask
@@ -73,6 +74,7 @@ class MeasuredCcd:
     stamps: tuple[Stamp, ...] = ()
     prepared: npt.NDArray[np.float32] | None = None
     tile: Tile | None = None
+    mosaic_tile: npt.NDArray[np.float32] | None = None
 
 
 class Measure:
@@ -81,8 +83,11 @@ class Measure:
     The exposure of the last task stays open for the next one; `close` closes it.
     """
 
-    def __init__(self, camera: Camera, recipe: Recipe, entropy: EntropyParams, params: PassParams) -> None:
-        self._camera, self._recipe, self._entropy, self._params = camera, recipe, entropy, params
+    def __init__(
+        self, camera: Camera, recipe: Recipe, mosaic: MosaicPlan, entropy: EntropyParams, params: PassParams
+    ) -> None:
+        self._camera, self._recipe, self._mosaic = camera, recipe, mosaic
+        self._entropy, self._params = entropy, params
         self._exposure: Exposure | None = None
 
     def __call__(self, task: CcdTask) -> MeasuredCcd:
@@ -147,4 +152,5 @@ class Measure:
             stamps=tuple(stamps),
             prepared=prepared,
             tile=bin_ccd(image, task.slot) if task.slot else None,
+            mosaic_tile=self._mosaic.tile(image),
         )

@@ -1,4 +1,4 @@
-"""One pass over the pixels of a night: embeddings, orientation histograms, stamps and previews of one reading."""
+"""One pass over the pixels of a night: embeddings, orientation histograms, stamps and pictures of one reading."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from badexp_assets.night.identity import describe_pass, labels_digest
 from badexp_assets.night.journal import journal_folder, open_journal
+from badexp_assets.night.mosaic import mosaic_aspect
 from badexp_assets.night.params import PassParams
 from badexp_assets.night.tables import PASS_TABLES, check_paths, stored_metadata
 from badexp_assets.night.work import NightWork
@@ -79,7 +80,7 @@ def run_pass(
     out: Mapping[str, Path],
     progress: Callable[[int, int], None] | None = None,
 ) -> PassSummary:
-    """Read every wanted CCD of `night` once and write the six tables of the night, named in `out`.
+    """Read every wanted CCD of `night` once and write the tables of the night, named in `out`.
 
     labelled: CCDNUMs with a label, by expnum; they are read beside the drawn ones. progress is called with (exposures
     done, exposures found). Memory does not grow with the number of exposures.
@@ -97,9 +98,10 @@ def run_pass(
     archive = Path(archive)
     check_paths(out)
     files = list_night_files(archive, night)
-    description = describe_pass(files.night, camera, embedder, entropy, params)
+    mosaics = embedder.for_mosaics(mosaic_aspect(camera))
+    description = describe_pass(files.night, camera, embedder, mosaics, entropy, params)
     metadata = description | {"fingerprint": files.fingerprint}
-    work = NightWork(archive, camera, labelled, embedder, entropy, params, out, progress or _quiet)
+    work = NightWork(archive, camera, labelled, embedder, mosaics, entropy, params, out, progress or _quiet)
     known = _reusable(out, metadata, labelled)
     place = Path(out["night_exposures"])
     if not known or journal_folder(place).exists():

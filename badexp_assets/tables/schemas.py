@@ -234,6 +234,18 @@ SCHEMAS: dict[str, TableSchema] = {
             ("expnum", "ccdnum", "backbone", "recipe"),
         ),
         TableSchema(
+            "night_mosaic_embeddings",
+            "the embedded focal plane of an exposure, of all its CCDs that were read",
+            (
+                EXPNUM,
+                _c("n_ccds", "int16", "CCDs in the mosaic"),
+                _c("backbone", "string", "name and weights of the network"),
+                _c("recipe", "string", "name, version and size of the mosaic"),
+                _c("embedding", "list<float32>", "vector that the backbone returns"),
+            ),
+            ("expnum", "backbone", "recipe"),
+        ),
+        TableSchema(
             "night_orientations",
             "orientation histograms of a CCD image, as counts",
             (

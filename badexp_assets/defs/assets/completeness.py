@@ -33,6 +33,7 @@ def injection_completeness(
     training_set: pd.DataFrame,
     night_exposures: NightTables,
     night_predictions: NightTables,
+    night_mosaic_embeddings: NightTables,
     night_entropy_scores: NightTables,
     entropy_reference: pd.DataFrame,
     fitted_classifier: classify.Classifier,
@@ -60,6 +61,7 @@ def injection_completeness(
         ),
         night_exposures,
         night_predictions,
+        night_mosaic_embeddings,
     )
     with injection.scratch_folder(settings.home.injection) as work:
         found = injection.measure_completeness(

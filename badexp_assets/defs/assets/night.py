@@ -39,6 +39,8 @@ _WHAT = {
     "night_exposures": "Every exposure of the night and what became of it: scored + failed + excluded = all.",
     "night_ccds": "Every CCD image that the pass wanted, with its sky, noise and masked share, or why it failed.",
     "night_embeddings": "Vectors of the pretrained backbone for the CCDs drawn for the vote and for all labelled ones.",
+    "night_mosaic_embeddings": "Vectors of the same backbone for whole focal planes: all CCDs that were read, binned, "
+    "in their places and on one scale. An exposure without a readable CCD has none.",
     "night_orientations": "Histograms of the orientations of sources and of background gradients, as counts.",
     "night_stamps": "Source stamps for the autoencoder, a bounded number per exposure.",
     "night_previews": "Pictures of the focal plane, all CCDs that were read on one scale.",
@@ -50,7 +52,7 @@ def _spec(name: str) -> dg.AssetSpec:
         name,
         deps=[cp_images, "bad_ccd_labels"] if name == "night_exposures" else ["night_exposures"],
         **table_asset(
-            name, _WHAT[name], GROUP, {"fitsio", "parquet"} | ({"pytorch"} if name == "night_embeddings" else set())
+            name, _WHAT[name], GROUP, {"fitsio", "parquet"} | ({"pytorch"} if name.endswith("embeddings") else set())
         ),
         partitions_def=NIGHTS,
     )

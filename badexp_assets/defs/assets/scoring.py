@@ -42,6 +42,7 @@ def night_classification(
     night_ccds: NightTables,
     night_embeddings: NightTables,
     night_orientations: NightTables,
+    night_mosaic_embeddings: NightTables,
     fitted_classifier: classify.Classifier,
 ) -> Iterator:
     """Classify the CCDs of the nights, then the exposures."""
@@ -56,7 +57,10 @@ def night_classification(
     for night in context.partition_keys:
         features = ccd_features(survey, night_ccds, night_exposures, night_orientations, {night})
         predictions[night] = classify.predict_night(model, night_embeddings[night], night_ccds[night], features)
-        decisions[night] = classify.decide_night(predictions[night], night_exposures[night], model, camera, goal, rule)
+        mosaics = classify.Mosaics.of_table(night_mosaic_embeddings[night])
+        decisions[night] = classify.decide_night(
+            predictions[night], night_exposures[night], model, camera, goal, rule, mosaics
+        )
         if record is not None:
             drift[night] = classify.night_drift(record, predictions[night], night_embeddings[night], limits)
     verdicts = pd.concat(decisions.values())

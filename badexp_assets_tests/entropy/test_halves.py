@@ -59,6 +59,7 @@ def test_blobs_without_a_direction_are_above_faint_stripes_by_kl_divergence_and_
     blobs = np.stack([gaussian_filter(rng.normal(0, 1, (512, 512)), 8) for _ in noise])
     blobs *= 15 / blobs.std()
     stripes = 0.3 * np.sin(2 * np.pi * np.arange(512)[:, None] / 60)
+    unclipped = EntropyParams(clip_sigma=np.inf)
     kl, shared = {}, {}
     for name, images in (("noise", noise), ("blobs", noise + blobs), ("stripes", noise + stripes)):
         measured = [

@@ -50,6 +50,7 @@ class Orientations:
     source_counts: npt.NDArray[np.int32]
     n_points: int
     gradient_counts: npt.NDArray[np.int32]
+    gradient_halves: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +149,13 @@ class Measure:
             known,
             structure=measure_sky(image.image, image.mask, saturate),
             shapes=measure_shapes(found.stamps, found.noise, image.image.size),
-            orientations=Orientations(found.n_sources, found.source_counts, found.n_points, found.gradient_counts),
+            orientations=Orientations(
+                found.n_sources,
+                found.source_counts,
+                found.n_points,
+                found.gradient_counts,
+                found.gradient_halves.ravel(),
+            ),
             stamps=tuple(stamps),
             prepared=prepared,
             tile=bin_ccd(image, task.slot) if task.slot else None,

@@ -47,7 +47,7 @@ def parse_cp_name(name: str) -> CpName | None:
     if match is None:
         return None
     try:
-        moment = datetime.strptime(match["date"] + match["time"], "%y%m%d%H%M%S")
+        moment = _moment(match["date"], match["time"])
     except ValueError:
         return None
     return CpName(
@@ -59,3 +59,9 @@ def parse_cp_name(name: str) -> CpName | None:
         tag=match["tag"] or "",
         ccdname=match["ccdname"],
     )
+
+
+def _moment(date: str, time: str) -> datetime:
+    """Time of `YYMMDD` and `HHMMSS`; strptime takes ten times as long, and archives have a million files."""
+    year, month, day = int(date[:2]), int(date[2:4]), int(date[4:])
+    return datetime(year + (1900 if year >= 69 else 2000), month, day, int(time[:2]), int(time[2:4]), int(time[4:]))

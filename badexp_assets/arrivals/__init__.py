@@ -1,9 +1,10 @@
 """What arrives in the tree of CP files: which nights are due to be read, what is still being written, what is wrong."""
 
+from badexp_assets.arrivals.checks import check_newest_night, check_room
 from badexp_assets.arrivals.decide import Change, Decision, decide
 from badexp_assets.arrivals.look import Listing, Look, take_look
 from badexp_assets.arrivals.params import ArrivalParams
-from badexp_assets.arrivals.scored import FINGERPRINT, is_scored, possible_scores, scored_files
+from badexp_assets.arrivals.scored import FINGERPRINT, files_of, is_scored, possible_scores, scored_files
 from badexp_assets.arrivals.state import NightState, State
 from badexp_assets.arrivals.store import StateStore
 from badexp_assets.arrivals.words import one_line
@@ -18,7 +19,10 @@ __all__ = [
     "NightState",
     "State",
     "StateStore",
+    "check_newest_night",
+    "check_room",
     "decide",
+    "files_of",
     "is_scored",
     "one_line",
     "possible_scores",

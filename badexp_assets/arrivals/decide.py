@@ -84,7 +84,7 @@ def decide(
         first = state.first and not old.known and not old.candidate
         new = _judge(old, listing, clock, now, params, found)
         if first:
-            new = _at_first(new, listing.night, params, scored, found)
+            new = _at_first(new, listing, params, scored, found)
         nights[listing.night] = new
         ahead = max([ahead, *(mtime / 1e9 - now for _, mtime, _ in new.strange.values())])
     if ahead > _SKEW:
@@ -154,17 +154,17 @@ def _divide(
 
 
 def _at_first(
-    new: NightState, night: str, params: ArrivalParams, scored: Callable[[str], str | None], found: Decision
+    new: NightState, listing: Listing, params: ArrivalParams, scored: Callable[[str], str | None], found: Decision
 ) -> NightState:
     """A night of the first look: known when its tables are those of its files, or when nobody asked for history."""
-    if not new.candidate or night in found.writing:
+    if not new.candidate or listing.night in found.writing:
         return new
-    tables = scored(night)
+    tables = scored(listing.night)
     if tables is None and params.first_look == "record":
-        found.unscored.append(night)
+        found.unscored.append(listing.night)
     elif tables != new.candidate:
         return new
-    return _known(new)
+    return replace(_known(new), signature=listing.signature)
 
 
 def _judge_gone(

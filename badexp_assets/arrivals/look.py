@@ -148,9 +148,11 @@ def _list(archive: Path, night: str, tops: list[str]) -> Listing:
 
 def _signature_now(archive: Path, tops: list[str], known: NightState) -> str:
     """Signature of the night's folders as they are now, with those below them that were there; "" for one that went."""
-    below = [f for f in known.folders if f.startswith(tuple(os.path.join(top, "") for top in tops))]
+    folders = set(tops)
+    if folders != set(known.folders):
+        folders.update(f for f in known.folders if f.startswith(tuple(os.path.join(top, "") for top in tops)))
     try:
-        return _signature({f: os.stat(os.path.join(archive, f)).st_mtime_ns for f in {*tops, *below}})
+        return _signature({f: os.stat(f"{archive}/{f}").st_mtime_ns for f in folders})
     except OSError:
         return ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,11 @@ def bench_arrivals(options: BenchOptions) -> Iterator[Record]:
         watch = _Watch(archive, options.folder / f"state-{products}")
         assert not watch.first().changes
         size = sum(path.stat().st_size for path in watch.folder.iterdir())
-        variants = {"plain walk": partial(_walk, archive), "first look": watch.first, "quiet look": watch.quiet}
+        variants: dict[str, Callable[[], object]] = {
+            "plain walk": partial(_walk, archive),
+            "first look": watch.first,
+            "quiet look": watch.quiet,
+        }
         notes = {
             "plain walk": f"the tree was made in {made:.0f} s",
             "first look": f"{size / 1e6:.3f} MB of state, a cursor of {len(watch.cursor)} bytes",

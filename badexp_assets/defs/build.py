@@ -6,15 +6,23 @@ from typing import Any
 import dagster as dg
 
 from badexp_assets.defs.assets import ALL_ASSETS
+from badexp_assets.defs.automation import automation_is_on
 from badexp_assets.defs.checks import ALL_CHECKS
 from badexp_assets.defs.io import ModelIOManager, ParquetIOManager
 from badexp_assets.defs.jobs import ALL_JOBS
 from badexp_assets.defs.resources import Progress, SurveyResource
+from badexp_assets.defs.schedules import schedules
+from badexp_assets.defs.sensors import arrivals_sensor
 from badexp_assets.defs.verdicts_sensor import new_verdicts
 
 
-def build_definitions(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
-    """Return the code location, with resources replaced by `overrides` (keys: survey, tables, models, progress)."""
+def build_definitions(overrides: Mapping[str, Any] | None = None, tick_seconds: int = 30) -> dg.Definitions:
+    """Return the code location, with resources replaced by `overrides` (keys: survey, io_manager, models, progress).
+
+    The sensor looks at the archive every `tick_seconds`. It and the schedules run by themselves where the environment
+    says so (see `automation`).
+    """
+    running = automation_is_on()
     survey = SurveyResource()
     resources: dict[str, Any] = {
         "survey": survey,
@@ -26,7 +34,8 @@ def build_definitions(overrides: Mapping[str, Any] | None = None) -> dg.Definiti
         assets=ALL_ASSETS,
         asset_checks=ALL_CHECKS,
         jobs=ALL_JOBS,
-        sensors=[new_verdicts],
+        sensors=[arrivals_sensor(running, tick_seconds), new_verdicts],
+        schedules=schedules(running),
         resources=resources | dict(overrides or {}),
         executor=dg.in_process_executor,
     )

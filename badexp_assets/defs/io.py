@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from badexp_assets.arrivals import FINGERPRINT, files_of
 from badexp_assets.defs.describe import row_count
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
@@ -54,6 +55,8 @@ class NightTables(Mapping[str, pd.DataFrame]):
 class ParquetIOManager(dg.ConfigurableIOManager):
     """Stores tables under `<home>/tables`, checked against the schema of their asset, each written atomically.
 
+    A nightly table carries the fingerprint of the files that the night was read from.
+
     An unpartitioned asset gives a table; a nightly asset gives {night: table}, and its readers get NightTables.
     """
 
@@ -76,7 +79,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             raise InputError(f"asset {asset}: tables of nights {sorted(obj)} returned, {sorted(nights)} were asked for")
         for night, table in obj.items():
             path = home.table(asset, night)
-            write_table(table, path, SCHEMAS[asset], metadata)
+            write_table(table, path, SCHEMAS[asset], metadata | {FINGERPRINT: files_of(home, "night_exposures", night)})
             rows = row_count(len(table)) | {"path": dg.MetadataValue.path(path)}
             context.step_context.add_asset_metadata(rows, asset_key=context.asset_key, partition_key=night)
 

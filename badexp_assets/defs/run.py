@@ -159,6 +159,7 @@ class Runner:
         self.say("candidates and reject list")
         self.execute(jobs.LIST_CANDIDATES, assets=["review_candidates"])
         self.execute(jobs.PUBLISH_REJECTS)
+        self.execute(jobs.CLOSE_NIGHT, self.settings.home.nights("night_exposures")[-1], assets=["night_report"])
         if "night_predictions" in scores:
             self._compare(outcome)
         self._fit(outcome, "explanations", jobs.LIST_CANDIDATES, "patch_reference", "candidate_explanations")

@@ -227,7 +227,7 @@ def _note(found: FileHeader, files: ExposureFiles) -> str | None:
 def _exposure_files(group: Mapping[str, FoundFile], band: str) -> ExposureFiles:
     found = {product: group[product] for product in PRODUCTS if product in group}
     paths = {product: file.path for product, file in found.items()}
-    fingerprint = _digest(file.stamp for file in found.values())
+    fingerprint = _digest([file.stamp for file in found.values()])
     return ExposureFiles(paths["ooi"], paths.get("ood"), paths.get("oow"), band, fingerprint)
 
 

@@ -122,16 +122,18 @@ def list_folder(archive: Path, folder: str) -> tuple[list[FoundFile], dict[str, 
     todo = [folder]
     while todo:
         here = todo.pop()
-        times[here] = os.stat(os.path.join(archive, here)).st_mtime_ns
-        with os.scandir(os.path.join(archive, here)) as entries:
+        top = f"{here}/" if here else ""
+        place = os.path.join(archive, here)
+        times[here] = os.stat(place).st_mtime_ns
+        with os.scandir(place) as entries:
             for entry in entries:
-                if entry.name.startswith("."):
+                name = entry.name
+                if name.startswith("."):
                     continue
-                path = os.path.join(here, entry.name)
-                if entry.name.endswith(_SUFFIXES) and not entry.is_dir():
-                    files.append(_found(entry, path))
+                if name.endswith(_SUFFIXES) and not entry.is_dir():
+                    files.append(_found(entry, top + name))
                 elif entry.is_dir(follow_symlinks=False):
-                    todo.append(path)
+                    todo.append(top + name)
     return sorted(files), times
 
 

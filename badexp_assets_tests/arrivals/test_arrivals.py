@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from badexp_assets.arrivals import ArrivalParams, one_line
+from badexp_assets.arrivals import ArrivalParams, look, one_line
 from badexp_assets.arrivals.decide import EMPTY
 from badexp_assets.errors import InputError
 from badexp_assets.survey import list_night_files
+from badexp_assets.survey.tree import list_folder
 
 NIGHT, NEXT = "2018-05-17", "2018-05-18"
 OLD = 1_699_000_000.0  # long before the first look
@@ -162,6 +163,18 @@ def test_nights_of_the_first_look_are_recorded_and_those_without_tables_are_name
     tree.write("2018-05-19", 0, OLD)
     watch.look(), watch.look()
     assert watch.nights() == ["2018-05-19"]
+
+
+def test_a_quiet_look_lists_no_files_of_old_nights(watch, tree, monkeypatch):
+    for day in range(1, 31):
+        tree.write(f"2018-05-{day:02d}", 0, OLD)
+    watch.look()
+    listed = []
+    monkeypatch.setattr(
+        look, "list_folder", lambda archive, folder: listed.append(folder) or list_folder(archive, folder)
+    )
+    watch.look()
+    assert len(listed) == watch.params.recent_nights + 1  # and one of the rotation
 
 
 def test_nights_of_the_first_look_whose_tables_are_of_other_files_are_due(watch, tree):

@@ -12,6 +12,7 @@ from badexp_assets.defs.assets import (
     fitting,
     labels,
     night,
+    night_report,
     review,
     scoring,
     training,
@@ -31,5 +32,6 @@ ALL_ASSETS = [
     *review.ASSETS,
     *comparison.ASSETS,
     *explanations.ASSETS,
+    *night_report.ASSETS,
     *export.ASSETS,
 ]

@@ -72,9 +72,11 @@ def night_entropy_scores(
             own = measured[measured["expnum"] == row.expnum]
             png = entropy.plot_exposure(own, entropy_reference, survey.camera(), params, title)
             pictures |= picture(png, f"orientations of {row.expnum}")
+    versions = sorted(set(entropy_reference["version"]))
     return dg.Output(
         scores,
         metadata={
+            "reference": ", ".join(versions) or "none",
             "without a score": counts(table["reason"].dropna()),
             "highest z of sources": preview(worst[["expnum", "filter", "n_sources", "kl_source", "z_source"]], rows=10),
             **pictures,

@@ -1,7 +1,6 @@
 """Why the candidates are candidates: examples that look alike, and where their worst CCDs differ from good images."""
 
 from functools import partial
-from pathlib import Path
 
 import dagster as dg
 import numpy as np
@@ -11,7 +10,6 @@ from badexp_assets import classify, entropy, explain, reports
 from badexp_assets.defs.describe import model_asset, preview, table_asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import Progress, SurveyResource
-from badexp_assets.errors import InputError
 from badexp_assets.models import load_current
 from badexp_assets.night import build_machine
 from badexp_assets.settings import Settings
@@ -59,7 +57,7 @@ def patch_reference(
     )
     machine = build_machine(settings)
     exposures = night_exposures.concatenated()
-    with explain.CcdReader(_archive(settings), exposures, survey.camera(), machine.embedder.recipe) as reader:
+    with explain.CcdReader(settings.archive_folder(), exposures, survey.camera(), machine.embedder.recipe) as reader:
         reference = explain.make_patch_reference(
             good,
             reader,
@@ -121,7 +119,7 @@ def candidate_explanations(
     machine = build_machine(settings)
     patch_reference.check_fits(machine.embedder.backbone_id, machine.embedder.recipe_id)
     exposures = night_exposures.concatenated()
-    with explain.CcdReader(_archive(settings), exposures, survey.camera(), machine.embedder.recipe) as reader:
+    with explain.CcdReader(settings.archive_folder(), exposures, survey.camera(), machine.embedder.recipe) as reader:
         table = explain.explain_candidates(
             ccds,
             found,
@@ -174,12 +172,6 @@ def _examples(
         k,
     )
     return dict(zip(map(tuple, asked[["expnum", "ccdnum"]].to_numpy(np.int64).tolist()), nearest, strict=True))
-
-
-def _archive(settings: Settings) -> Path:
-    if settings.archive is None:
-        raise InputError("no archive given: set BADEXP_ARCHIVE or --archive to the root of the CP image tree")
-    return settings.archive
 
 
 def _classifier(settings: Settings) -> classify.Classifier | None:

@@ -148,8 +148,8 @@ def _worst(home: Home, exposures: pd.DataFrame, scores: dict[str, pd.DataFrame])
     if home.table("review_candidates").exists():
         ranks = read_table(home.table("review_candidates"), ["expnum", "rank"])
     table = table.merge(ranks.astype({"expnum": "int64"}), on="expnum", how="left")
-    z = table[["z_source", "z_background", "z_mse"]].max(axis=1)
-    chosen = table[table["is_bad"] | table["rank"].notna() | (z > _Z_IS_HIGH)].assign(z=z)
+    table["z"] = table[["z_source", "z_background", "z_mse"]].max(axis=1)
+    chosen = table[table["is_bad"] | table["rank"].notna() | (table["z"] > _Z_IS_HIGH)]
     return chosen.sort_values(["is_bad", "p_bad", "z"], ascending=False, ignore_index=True)
 
 

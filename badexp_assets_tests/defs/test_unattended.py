@@ -15,6 +15,7 @@ import dagster as dg
 import psutil
 import pytest
 
+from badexp_assets.arrivals import is_scored, possible_scores
 from badexp_assets.defs.arrived import arrived_nights
 from badexp_assets.defs.run import prepare_instance
 from badexp_assets.settings import Home
@@ -41,6 +42,7 @@ class Unattended:
     survey: Path
     archive: Path
     instance: dg.DagsterInstance
+    daemon: subprocess.Popen
     log: Path
 
     def runs(self) -> list[dg.DagsterRun]:
@@ -50,6 +52,7 @@ class Unattended:
         deadline = time.monotonic() + SECONDS
         while not until():
             failed = [run for run in self.runs() if run.status == dg.DagsterRunStatus.FAILURE]
+            assert self.daemon.poll() is None, self.log.read_text(errors="replace")[-6000:]
             assert not failed, self.log.read_text(errors="replace")[-6000:]
             assert time.monotonic() < deadline, self.log.read_text(errors="replace")[-6000:]
             time.sleep(0.5)
@@ -60,11 +63,9 @@ class Unattended:
 
     def scored(self) -> bool:
         """Whether the night's last scores are those of its files as they are now."""
-        from badexp_assets.arrivals import is_scored, possible_scores
-
         files = list_night_files(self.archive, NIGHT)
         return is_scored(self.home, NIGHT, files.fingerprint, possible_scores(self.home)) and all(
-            run.is_finished for run in self.runs()
+            run.is_success for run in self.runs()
         )
 
 
@@ -80,31 +81,37 @@ def unattended(finished_home, simulated_survey, tmp_path) -> Iterator[Unattended
         file.write("\n[arrivals]\nsettle_seconds = 4\n")
     archive.mkdir()
     prepare_instance(home)
-    (tmp_path / "code.py").write_text(CODE)
+    (tmp_path / "watched.py").write_text(CODE)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("BADEXP_", "DAGSTER_"))}
     given = {"DAGSTER_HOME": str(home.dagster), "BADEXP_HOME": str(home.root), "BADEXP_ARCHIVE": str(archive)}
-    command = [sys.executable, "-m", "dagster._daemon", "run", "-f", str(tmp_path / "code.py")]
-    with log.open("wb") as output:
-        daemon = subprocess.Popen(
-            command,
-            cwd=tmp_path,
-            env=clean | given | {"BADEXP_AUTOMATION": "on", "PYTHONPATH": str(REPOSITORY)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    try:
-        with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
-            yield Unattended(home, simulated_survey, archive, instance, log)
-        assert daemon.poll() is None, log.read_text(errors="replace")[-6000:]
-    finally:
-        own = [process for process in psutil.process_iter() if _session(process) == daemon.pid]
-        daemon.send_signal(signal.SIGINT)
-        _, alive = psutil.wait_procs(own, timeout=15)
-        for process in alive:
-            process.kill()
-        daemon.wait(timeout=10)
+    command = [sys.executable, "-m", "dagster._daemon", "run", "-f", str(tmp_path / "watched.py")]
+    with dg.DagsterInstance.from_config(
+        str(home.dagster)
+    ) as instance:  # makes its databases before others look for them
+        with log.open("wb") as output:
+            daemon = subprocess.Popen(
+                command,
+                cwd=tmp_path,
+                env=clean | given | {"BADEXP_AUTOMATION": "on", "PYTHONPATH": str(REPOSITORY)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        try:
+            yield Unattended(home, simulated_survey, archive, instance, daemon, log)
+        finally:
+            _stop(daemon)
+
+
+def _stop(daemon: subprocess.Popen) -> None:
+    """End the daemon and what it started: all of them are in its session."""
+    own = [process for process in psutil.process_iter() if _session(process) == daemon.pid]
+    daemon.send_signal(signal.SIGINT)
+    _, alive = psutil.wait_procs(own, timeout=15)
+    for process in alive:
+        process.kill()
+    daemon.wait(timeout=10)
 
 
 def _session(process: psutil.Process) -> int | None:

@@ -24,6 +24,7 @@ _SCORES = tuple(MODELS)
 _Z_IS_HIGH = 5.0  # an exposure beyond it is among the worst even when the classifier calls it good
 _MIN_SOURCES, _MIN_STAMPS = 30, 8
 _MOST_NAMED = 8
+_FILE = r"^\S+\.fits(?:\.fz|\.gz)?(?:\[\w*\])?:\s*"  # that reasons begin with
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,9 @@ def _counts(exposures: pd.DataFrame, bad: set[int]) -> pd.DataFrame:
 
 
 def _reasons(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """How often each reason was given, and for which exposures, the most frequent first."""
-    rows = rows.assign(status_reason=rows["status_reason"].fillna("no reason given"))
+    """How often each reason was given, whatever the file, and for which exposures, the most frequent first."""
+    reason = rows["status_reason"].fillna("no reason given").astype(str)
+    rows = rows.assign(status_reason=reason.str.replace(_FILE, "", regex=True))
     found = []
     for key, part in rows.groupby(by):
         expnums = part["expnum"].unique().tolist()

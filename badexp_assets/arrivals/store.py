@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
-from badexp_assets.arrivals.state import VERSION, State
+from badexp_assets.arrivals.state import VERSION, NightState, State
 from badexp_assets.errors import InputError
 from badexp_assets.tables.parquet import atomic_path
 
@@ -20,6 +21,7 @@ class StateStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._loaded: tuple[Mapping[str, NightState], str] | None = None
 
     def load(self, cursor: str | None) -> tuple[State, str | None]:
         """Return the state that `cursor` names, and what has to be said about it.
@@ -36,7 +38,9 @@ class StateStore:
                 found = progress.get("version") if isinstance(progress, dict) else None
                 raise InputError(f"the cursor has version {found!r}, not {VERSION}")
             path = self._path(str(progress["nights"]))
-            return State.read(path.read_text(encoding="utf-8"), progress), None
+            state = State.read(path.read_text(encoding="utf-8"), progress)
+            self._loaded = (state.nights, str(progress["nights"]))
+            return state, None
         except (InputError, ValueError, KeyError, TypeError, OSError) as error:
             what = error.strerror if isinstance(error, OSError) and error.strerror else error
             return State(), f"{path}: what was known of the nights can't be used ({what}); it is made anew"
@@ -46,6 +50,8 @@ class StateStore:
 
         Raises StorageError when it can't be written.
         """
+        if self._loaded is not None and state.nights == self._loaded[0]:  # a quiet look
+            return json.dumps(state.progress() | {"nights": self._loaded[1]})
         text = state.nights_text()
         name = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         path = self._path(name)

@@ -14,6 +14,7 @@ from badexp_assets.night import PASS_TABLES
 CP_IMAGES = dg.AssetKey("cp_images")
 NIGHT_REPORT = "night_report"
 PARTITION_TAG = "dagster/partition"
+FILES_TAG = "badexp/files"
 
 
 def arrival(
@@ -48,6 +49,16 @@ def unfinished_nights(instance: dg.DagsterInstance, job: str) -> list[str]:
     return sorted({run.tags[PARTITION_TAG] for run in runs if PARTITION_TAG in run.tags})
 
 
+def repetition(instance: dg.DagsterInstance, night: str, fingerprint: str) -> str:
+    """What sets a new request apart from finished ones of the same files; "" where there are none.
+
+    Dagster drops a second request of the same key. Files that go and come back as they were must be read again all the
+    same; but while a run of them is queued or at work, the second request is dropped rightly.
+    """
+    runs = instance.get_runs(dg.RunsFilter(tags={FILES_TAG: fingerprint, PARTITION_TAG: night}))
+    return f"{len(runs) + 1}" if runs and all(run.is_finished for run in runs) else ""
+
+
 def request(night: str, fingerprint: str, scores: Sequence[str], why: str, again: str = "") -> dg.RunRequest:
     """The request to read `night`, score it by `scores`, and report on it; `again` sets a repetition apart.
 
@@ -58,7 +69,7 @@ def request(night: str, fingerprint: str, scores: Sequence[str], why: str, again
         partition_key=night,
         asset_selection=[dg.AssetKey(name) for name in (*PASS_TABLES, *scores, NIGHT_REPORT)],
         run_config={"ops": {"night_pass": {"config": {"only_written_files": True}}}},
-        tags={"badexp/files": fingerprint, "badexp/why": why},
+        tags={FILES_TAG: fingerprint, "badexp/why": why},
     )
 
 

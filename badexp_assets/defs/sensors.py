@@ -5,7 +5,7 @@ import time
 import dagster as dg
 
 from badexp_assets.arrivals import ArrivalParams, StateStore, decide, one_line, possible_scores, scored_files, take_look
-from badexp_assets.defs.arrived import arrival, first_and_last, request
+from badexp_assets.defs.arrived import arrival, first_and_last, repetition, request
 from badexp_assets.defs.jobs import NEW_NIGHT
 from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
@@ -52,7 +52,10 @@ def arrivals_sensor(running: bool, tick_seconds: int) -> dg.SensorDefinition:
             for c in found.changes
         ]
         return dg.SensorResult(
-            run_requests=[request(c.night, c.fingerprint, scores, c.why) for c in found.changes],
+            run_requests=[
+                request(c.night, c.fingerprint, scores, c.why, repetition(context.instance, c.night, c.fingerprint))
+                for c in found.changes
+            ],
             skip_reason=None if found.changes else dg.SkipReason(words),
             asset_events=[event for event in events if event is not None],
             cursor=store.save(found.state, context.cursor),

@@ -125,6 +125,28 @@ def test_the_same_files_are_an_event_once_whoever_sees_them(platform):
     assert arrival(platform.instance, platform.archive, NEXT, "abc", 3) is not None
 
 
+def test_files_that_go_and_come_back_as_they_were_are_requested_again_under_a_key_of_their_own(platform):
+    platform.tick()
+    kept = platform.write(NIGHT, 1)
+    path, keys = platform.write(NIGHT), []
+    for there in (True, False, True):
+        if there:
+            platform.write(NIGHT)
+        else:
+            path.unlink()
+        platform.tick()
+        [request] = platform.tick().run_requests
+        keys.append(request.run_key)
+        run = platform.instance.create_run_for_job(
+            platform.definitions.resolve_job_def("new_night"),
+            tags={**request.tags, "dagster/partition": NIGHT},
+        )
+        platform.instance.report_run_failed(run)
+    assert kept.exists()
+    assert keys[2] == f"{keys[0]}/2"
+    assert len(set(keys)) == 3
+
+
 def test_a_request_is_one_that_its_job_takes(platform):
     platform.tick()
     platform.write(NIGHT)

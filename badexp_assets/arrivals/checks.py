@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from badexp_assets.arrivals.decide import counted
 from badexp_assets.arrivals.params import ArrivalParams
 from badexp_assets.arrivals.scored import possible_scores, scored_files
 from badexp_assets.checks import CheckResult
@@ -23,9 +24,9 @@ def check_newest_night(home: Home, archive: Path, last: str, params: ArrivalPara
     newest = nights[-1]
     files = list_night_files(archive, newest, params.settling)
     numbers = {"exposures": len(files.exposures), "files being written": len(files.writing)}
-    what = f"night {newest}, {len(files.exposures)} exposures"
+    what = f"night {newest}, {counted(len(files.exposures), 'exposure')}"
     if files.writing:
-        what += f" and {len(files.writing)} files that are still being written"
+        what += f" and {counted(len(files.writing), 'file')} still being written"
     scores = possible_scores(home)
     stored = scored_files(home, newest, scores)
     if not scores:

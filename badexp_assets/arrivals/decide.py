@@ -212,12 +212,17 @@ def _known(new: NightState) -> NightState:
 
 def _why(new: NightState) -> str:
     n_exposures, n_files = new.waiting
+    now = f"{counted(n_exposures, 'exposure')} in {counted(n_files, 'file')}"
     if not new.known:
-        return f"new: {n_exposures} exposures in {n_files} files"
+        return f"new: {now}"
     if not n_files:
-        return f"all {new.n_files} files are gone"
+        return f"all files are gone ({new.n_files})"
     if n_files == new.n_files:
-        return f"files were written again: {n_exposures} exposures in {n_files} files"
-    verb = "arrived" if n_files > new.n_files else "are gone"
-    now = f"{n_exposures} exposures in {n_files} files, {new.n_files} before"
-    return f"{abs(n_files - new.n_files)} files {verb}: {now}"
+        return f"files were written again: {now}"
+    verb = "arrived" if n_files > new.n_files else "gone"
+    return f"{counted(abs(n_files - new.n_files), 'file')} {verb}: {now}, {new.n_files} before"
+
+
+def counted(n: int, what: str) -> str:
+    """A number of things, in words."""
+    return f"{n} {what}{'' if n == 1 else 's'}"

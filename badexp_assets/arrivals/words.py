@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from badexp_assets.arrivals.decide import Decision
+from badexp_assets.arrivals.decide import Decision, counted
 
 _MOST = 5
 
@@ -13,16 +13,16 @@ def one_line(found: Decision) -> str:
     """Return what people should know of a look: arrivals first, then what is waiting, problems, notes."""
     parts = [f"{change.night}: {change.why}" for change in found.changes[:_MOST]]
     if len(found.changes) > _MOST:
-        parts.append(f"and {len(found.changes) - _MOST} more nights")
+        parts.append(f"and {counted(len(found.changes) - _MOST, 'more night')}")
     if not found.changes:
         parts.append("no night is due")
     if found.n_queued:
-        parts.append(f"{found.n_queued} more nights are due and wait for the next look")
+        parts.append(f"due and waiting for the next look: {counted(found.n_queued, 'more night')}")
     if found.writing:
         n = sum(map(len, found.writing.values()))
-        parts.append(f"{n} files of {_named(sorted(found.writing))} are still being written")
+        parts.append(f"still being written: {counted(n, 'file')} of {_named(sorted(found.writing))}")
     if found.n_left:
-        parts.append(f"time is up, {found.n_left} nights are left for the next look")
+        parts.append(f"time is up, left for the next look: {counted(found.n_left, 'night')}")
     if found.unscored:
         parts.append(
             f"{len(found.unscored)} nights from {min(found.unscored)} to {max(found.unscored)} were there before the "

@@ -216,7 +216,7 @@ def test_a_deleted_file_is_told_and_its_night_is_due(watch, tree):
     tree.path(NIGHT, 1).unlink()
     watch.look()
     [change] = watch.look().changes
-    assert change.why == "1 files are gone: 2 exposures in 2 files, 3 before"
+    assert change.why == "1 file gone: 2 exposures in 2 files, 3 before"
 
 
 def test_a_deleted_night_is_due_once_and_then_forgotten(watch, tree):
@@ -228,7 +228,7 @@ def test_a_deleted_night_is_due_once_and_then_forgotten(watch, tree):
     watch.look()
     [change] = watch.look().changes
     assert (change.night, change.fingerprint, change.n_exposures) == (NIGHT, EMPTY, 0)
-    assert change.why == "all 1 files are gone"
+    assert change.why == "all files are gone (1)"
     assert set(watch.look().state.nights) == {NEXT}
     tree.write(NIGHT, 0, OLD)  # and when it comes back it is new
     watch.look(), watch.look()

@@ -64,7 +64,7 @@ def test_the_newest_night_passes_only_when_it_is_scored_as_it_is(home, tree):
     assert (check().passed, check().description.endswith("no night has arrived yet")) == (False, True)
     for night in (NIGHT, NEXT, "2093-01-01"):  # the last one is no night yet
         tree.write(night, 0, 1_600_000_000)
-    assert f"night {NEXT}, 1 exposures: not read" in check().description
+    assert f"night {NEXT}, 1 exposure: not read" in check().description
     store(home, "night_exposures", NEXT, "before")
     assert "not scored by all of night_entropy_scores" in check().description
     store(home, "night_entropy_scores", NEXT, "before")
@@ -75,7 +75,7 @@ def test_the_newest_night_passes_only_when_it_is_scored_as_it_is(home, tree):
     assert check().passed
     tree.write(NEXT, 1, time.time())
     assert check().passed  # what is still being written is not missing
-    assert "1 files that are still being written" in check().description
+    assert "1 file still being written" in check().description
     home.table("entropy_reference").unlink()
     assert "nothing is fitted" in check().description
 

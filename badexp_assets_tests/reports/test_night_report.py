@@ -12,6 +12,7 @@ from badexp_assets.errors import InputError
 from badexp_assets.reports import headline, night_trends, summarise_night, write_night_report
 from badexp_assets.reports.night_figures import trends_figure
 from badexp_assets.settings import Home
+from badexp_assets.show import render
 from badexp_assets.survey import load_camera
 from badexp_assets.tables import SCHEMAS, write_table
 
@@ -146,6 +147,7 @@ def test_page_and_text_say_the_same_and_text_of_files_is_escaped(home):
     words = write_night_report(page, text, found, {307: png()})
     html = page.read_text(encoding="utf-8")
     assert text.read_text(encoding="utf-8") == words
+    assert render(home, "night_report", None, "table") == render(home, "night_report", NIGHT, "table") == words.rstrip()
     assert "&lt;b&gt;torn&lt;/b&gt;" in html
     assert "<b>torn" not in html
     assert "torn \\| here" in words

@@ -46,6 +46,8 @@ def prepare_instance(home: Home) -> Path:
         text = resources.files(__package__).joinpath("local_dagster.yaml").read_text(encoding="utf-8")
         with atomic_path(home.dagster / "dagster.yaml") as path:
             path.write_text(text, encoding="utf-8")
+        # its databases, before several processes (UI, daemon, code server) make them at once and damage them
+        dg.DagsterInstance.from_config(str(home.dagster)).dispose()
     return home.dagster
 
 

@@ -13,14 +13,14 @@ from badexp_assets.defs.jobs import ALL_JOBS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.defs.schedules import schedules
 from badexp_assets.defs.sensors import arrivals_sensor
-from badexp_assets.defs.verdicts_sensor import new_verdicts
+from badexp_assets.defs.verdicts_sensor import verdicts_sensor
 
 
 def build_definitions(overrides: Mapping[str, Any] | None = None, tick_seconds: int = 30) -> dg.Definitions:
     """Return the code location, with resources replaced by `overrides` (keys: survey, io_manager, models, progress).
 
-    The sensor looks at the archive every `tick_seconds`. It and the schedules run by themselves where the environment
-    says so (see `automation`).
+    The archive is looked at every `tick_seconds`. Sensors and schedules run by themselves where the environment says so
+    (see `automation`).
     """
     running = automation_is_on()
     survey = SurveyResource()
@@ -34,7 +34,7 @@ def build_definitions(overrides: Mapping[str, Any] | None = None, tick_seconds: 
         assets=ALL_ASSETS,
         asset_checks=ALL_CHECKS,
         jobs=ALL_JOBS,
-        sensors=[arrivals_sensor(running, tick_seconds), new_verdicts],
+        sensors=[arrivals_sensor(running, tick_seconds), verdicts_sensor(running)],
         schedules=schedules(running),
         resources=resources | dict(overrides or {}),
         executor=dg.in_process_executor,

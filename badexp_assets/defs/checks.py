@@ -6,6 +6,7 @@ import pandas as pd
 from badexp_assets import training
 from badexp_assets.checks import CheckParams, CheckResult
 from badexp_assets.defs.describe import preview
+from badexp_assets.defs.failures import asset_check
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.tables import SCHEMAS, empty_table, read_table, scan_nights
 from badexp_assets.tables.checks import check_stored_table
@@ -48,7 +49,7 @@ def shown(
 def columns_and_types(asset: str) -> dg.AssetChecksDefinition:
     """The check that the stored table of `asset` is what its schema says; nothing downstream runs where it is not."""
 
-    @dg.asset_check(
+    @asset_check(
         asset=asset,
         name="columns_and_types",
         blocking=True,
@@ -62,7 +63,7 @@ def columns_and_types(asset: str) -> dg.AssetChecksDefinition:
     return check
 
 
-@dg.asset_check(
+@asset_check(
     asset="labels_without_image",
     name="every_label_is_read_or_missing",
     additional_deps=["bad_ccd_labels", "night_exposures", "night_ccds"],

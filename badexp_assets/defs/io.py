@@ -8,6 +8,7 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets.defs.describe import row_count
+from badexp_assets.defs.failures import io_method
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
 from badexp_assets.models import load_current, promote_model, store_model
@@ -59,6 +60,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
     survey: dg.ResourceDependency[SurveyResource]
 
+    @io_method
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame | Mapping[str, pd.DataFrame]) -> None:
         """Write the table, or the tables of the nights."""
         home = self.survey.settings().home
@@ -80,6 +82,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             rows = row_count(len(table)) | {"path": dg.MetadataValue.path(path)}
             context.step_context.add_asset_metadata(rows, asset_key=context.asset_key, partition_key=night)
 
+    @io_method
     def load_input(self, context: dg.InputContext) -> pd.DataFrame | NightTables:
         """Read the table; for a nightly asset, give access to the nights that the reader depends on.
 
@@ -97,6 +100,7 @@ class ModelIOManager(dg.ConfigurableIOManager):
 
     survey: dg.ResourceDependency[SurveyResource]
 
+    @io_method
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Save the model beside the earlier ones and make it the current one, unless the asset's check does."""
         place = self.survey.settings().home.models / context.asset_key.path[-1]
@@ -105,6 +109,7 @@ class ModelIOManager(dg.ConfigurableIOManager):
             promote_model(place, obj.version, "the latest")
         context.add_output_metadata({"path": dg.MetadataValue.path(folder), "version": obj.version})
 
+    @io_method
     def load_input(self, context: dg.InputContext) -> Any:
         """Load the current model."""
         return load_current(self.survey.settings().home.models / context.asset_key.path[-1])

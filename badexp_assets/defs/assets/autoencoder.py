@@ -7,12 +7,14 @@ import pandas as pd
 
 from badexp_assets import autoencoder
 from badexp_assets.defs.describe import counts, model_asset, picture, preview, table_asset
+from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
+from badexp_assets.defs.pools import GPU
 from badexp_assets.defs.resources import Progress, SurveyResource
 
 
-@dg.asset(
+@asset(
     **model_asset(
         "A dense autoencoder of 64 x 64 px source stamps (4096-128-64-32 and back), trained on a random "
         "sample of all bands; the epoch of the lowest validation loss is kept. Stored as a folder, one per version; "
@@ -23,6 +25,7 @@ from badexp_assets.defs.resources import Progress, SurveyResource
         ("rebuilt", "float32[4096]", "output: the stamp as the model rebuilds it"),
         ("mse", "float64", "mean squared difference of the two, scaled pixels: the score of a stamp"),
     ),
+    pool=GPU,
 )
 def stamp_autoencoder(
     context: dg.AssetExecutionContext,
@@ -51,7 +54,7 @@ def stamp_autoencoder(
     )
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "night_reconstruction_errors",
         "How badly the autoencoder rebuilds the sources of an exposure.",
@@ -60,6 +63,7 @@ def stamp_autoencoder(
     ),
     partitions_def=NIGHTS,
     backfill_policy=BACKFILL,
+    pool=GPU,
 )
 def night_reconstruction_errors(
     context: dg.AssetExecutionContext,

@@ -7,7 +7,9 @@ import pandas as pd
 
 from badexp_assets import classify, injection
 from badexp_assets.defs.describe import picture, preview, table_asset
+from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.pools import PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.errors import InputError
 from badexp_assets.injection.entropy_cuts import EntropyCuts
@@ -16,7 +18,7 @@ from badexp_assets.night import build_machine
 from badexp_assets.review import CandidateParams
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "injection_completeness",
         "How complete the search is: anomalies of rising severity injected into good exposures of the test split, "
@@ -25,7 +27,7 @@ from badexp_assets.review import CandidateParams
         "models",
         {"pytorch", "scikitlearn", "parquet"},
     ),
-    pool="pixels",
+    pool=PIXELS,
 )
 def injection_completeness(
     context: dg.AssetExecutionContext,

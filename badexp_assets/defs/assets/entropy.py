@@ -5,6 +5,7 @@ import pandas as pd
 
 from badexp_assets import entropy
 from badexp_assets.defs.describe import counts, picture, preview, table_asset
+from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import SurveyResource
@@ -16,7 +17,7 @@ def _params(survey: SurveyResource) -> entropy.EntropyParams:
     return survey.settings().parameters("entropy", entropy.EntropyParams)
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "entropy_reference",
         "The mean orientation distributions that nights are compared with, per band, of sources and of "
@@ -37,7 +38,7 @@ def entropy_reference(survey: SurveyResource, night_orientations: NightTables) -
     )
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "night_entropy_scores",
         "How far the orientations of sources and of background gradients are from the reference: KL divergence "

@@ -9,8 +9,9 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets.defs.describe import OWNERS, counts, parts, picture, preview, row_count, table_asset
-from badexp_assets.defs.failures import not_repeated
+from badexp_assets.defs.failures import multi_asset
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
+from badexp_assets.defs.pools import PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.errors import InputError
 from badexp_assets.night import PASS_TABLES, PassSummary, build_machine, run_pass
@@ -58,12 +59,11 @@ def _spec(name: str) -> dg.AssetSpec:
     )
 
 
-@dg.multi_asset(
+@multi_asset(
     specs=[_spec(name) for name in PASS_TABLES],
     partitions_def=NIGHTS,
     backfill_policy=BACKFILL,
-    pool="pixels",
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS),
+    pool=PIXELS,
     check_specs=[
         dg.AssetCheckSpec(
             "every_exposure_ends_somewhere",
@@ -83,23 +83,21 @@ def night_pass(
 ) -> Iterator:
     """Decompress every wanted CCD of the nights once; write all that needs its pixels."""
     settings = survey.settings()
-    with not_repeated():
-        if settings.archive is None:
-            raise InputError("no archive given: set BADEXP_ARCHIVE or --archive to the root of the CP image tree")
-        machine = build_machine(settings)
-        labelled = _labelled(settings)
+    if settings.archive is None:
+        raise InputError("no archive given: set BADEXP_ARCHIVE or --archive to the root of the CP image tree")
+    machine = build_machine(settings)
+    labelled = _labelled(settings)
     summaries = {}
     for night in context.partition_keys:
-        with not_repeated():
-            summary = run_pass(
-                settings.archive,
-                night,
-                survey.camera(),
-                labelled,
-                *machine,
-                {name: settings.home.table(name, night) for name in PASS_TABLES},
-                progress=partial(progress.report, context, f"night {night}"),
-            )
+        summary = run_pass(
+            settings.archive,
+            night,
+            survey.camera(),
+            labelled,
+            *machine,
+            {name: settings.home.table(name, night) for name in PASS_TABLES},
+            progress=partial(progress.report, context, f"night {night}"),
+        )
         summaries[night] = summary
         context.log_event(_seen(settings.archive, night, summary))
         context.log.info(f"night {night}: {summary}")

@@ -9,6 +9,7 @@ from badexp_assets import classify
 from badexp_assets.defs.ccd_features import ccd_features
 from badexp_assets.defs.checks import check_params, warning
 from badexp_assets.defs.describe import counts, table_asset
+from badexp_assets.defs.failures import multi_asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import SurveyResource
@@ -16,7 +17,7 @@ from badexp_assets.defs.resources import SurveyResource
 LIKE_TRAINING = "like_training"
 
 
-@dg.multi_asset(
+@multi_asset(
     outs={
         name: dg.AssetOut(**table_asset(name, what, "scores", {"scikitlearn", "parquet"}))
         for name, what in {

@@ -249,6 +249,8 @@ def ui(home: Path | None, dagster_options: tuple[str, ...]) -> None:
     quiet = ["-W", "ignore:Function `dev_command` is superseded"]  # by `dg dev`, which needs a checkout
     with environment(load_settings(home)) as variables:
         command = [sys.executable, *quiet, "-m", "dagster", "dev", "-w", workspace_file(), *dagster_options]
+        # without it Dagster gives a backfill up when the code is being loaded anew as it looks at it
+        variables["DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR"] = "1"
         os.execve(sys.executable, command, os.environ | variables)
 
 

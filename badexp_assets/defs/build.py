@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from badexp_assets.defs.alerting import ALERTS
 from badexp_assets.defs.assets import ALL_ASSETS
 from badexp_assets.defs.checks import ALL_CHECKS
 from badexp_assets.defs.io import ModelIOManager, ParquetIOManager
@@ -26,7 +27,7 @@ def build_definitions(overrides: Mapping[str, Any] | None = None) -> dg.Definiti
         assets=ALL_ASSETS,
         asset_checks=ALL_CHECKS,
         jobs=ALL_JOBS,
-        sensors=[new_verdicts],
+        sensors=[new_verdicts, *ALERTS],
         resources=resources | dict(overrides or {}),
         executor=dg.in_process_executor,
     )

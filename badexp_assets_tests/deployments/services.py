@@ -58,7 +58,6 @@ class Services:
             "BADEXP_WEB_HOST": "127.0.0.1",
             "BADEXP_WEB_PORT": str(web),
             "BADEXP_CODE_SERVER_PORT": str(code),
-            "DAGSTER_MAX_BACKFILL_RETRIES": "1000",
             "PYTHONPATH": str(REPOSITORY),
             **postgres.environment,
         }

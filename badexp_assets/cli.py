@@ -256,6 +256,7 @@ def ui(home: Path | None, dagster_options: tuple[str, ...]) -> None:
 
 badexp.add_command(review)
 badexp.add_command(export_rejects)
+    from badexp_assets.defs.failures import one_line_errors
 
 
 @badexp.group()

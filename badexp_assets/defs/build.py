@@ -10,6 +10,7 @@ from badexp_assets.defs.assets import ALL_ASSETS
 from badexp_assets.defs.checks import ALL_CHECKS
 from badexp_assets.defs.io import ModelIOManager, ParquetIOManager
 from badexp_assets.defs.jobs import ALL_JOBS
+from badexp_assets.defs.lost_runs import repeat_lost_runs
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.defs.verdicts_sensor import new_verdicts
 
@@ -27,7 +28,7 @@ def build_definitions(overrides: Mapping[str, Any] | None = None) -> dg.Definiti
         assets=ALL_ASSETS,
         asset_checks=ALL_CHECKS,
         jobs=ALL_JOBS,
-        sensors=[new_verdicts, *ALERTS],
+        sensors=[new_verdicts, *ALERTS, repeat_lost_runs],
         resources=resources | dict(overrides or {}),
         executor=dg.in_process_executor,
     )

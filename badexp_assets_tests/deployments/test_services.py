@@ -17,7 +17,6 @@ def test_a_backfill_whose_processes_are_killed_ends_as_if_nothing_had_happened(t
     report = kill_test(tmp_path, 26, ["run", "postgres", "daemon"], seed=3, seconds=400)
     assert not report.problems, "\n".join(report.lines())
     assert report.kills["postgres"] == 1
-    assert report.status == "COMPLETED_SUCCESS"
 
 
 @pytest.fixture

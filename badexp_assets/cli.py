@@ -11,6 +11,7 @@ import click
 
 from badexp_assets.commands.export import export_rejects
 from badexp_assets.commands.options import HOME
+from badexp_assets.commands.prune import prune
 from badexp_assets.commands.review import review
 from badexp_assets.errors import BadExpError, InputError
 from badexp_assets.settings import load_settings, save_settings
@@ -256,7 +257,7 @@ def ui(home: Path | None, dagster_options: tuple[str, ...]) -> None:
 
 badexp.add_command(review)
 badexp.add_command(export_rejects)
-    from badexp_assets.defs.failures import one_line_errors
+badexp.add_command(prune)
 
 
 @badexp.group()

@@ -10,6 +10,7 @@ import pandas as pd
 from badexp_assets.defs.describe import row_count
 from badexp_assets.defs.failures import io_method
 from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.defs.scored import INPUTS, STORED
 from badexp_assets.errors import InputError
 from badexp_assets.models import load_current, promote_model, store_model
 from badexp_assets.tables import SCHEMAS, empty_table, read_table, write_table
@@ -78,7 +79,9 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             raise InputError(f"asset {asset}: tables of nights {sorted(obj)} returned, {sorted(nights)} were asked for")
         for night, table in obj.items():
             path = home.table(asset, night)
-            write_table(table, path, SCHEMAS[asset], metadata)
+            if not table.attrs.get(STORED):
+                made_of = {INPUTS: table.attrs[INPUTS]} if INPUTS in table.attrs else {}
+                write_table(table, path, SCHEMAS[asset], metadata | made_of)
             rows = row_count(len(table)) | {"path": dg.MetadataValue.path(path)}
             context.step_context.add_asset_metadata(rows, asset_key=context.asset_key, partition_key=night)
 

@@ -12,6 +12,7 @@ from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.pools import GPU
 from badexp_assets.defs.resources import Progress, SurveyResource
+from badexp_assets.defs.scored import StoredScores
 
 
 @asset(
@@ -67,17 +68,26 @@ def stamp_autoencoder(
 )
 def night_reconstruction_errors(
     context: dg.AssetExecutionContext,
+    survey: SurveyResource,
     night_exposures: NightTables,
     night_stamps: NightTables,
     stamp_autoencoder: Any,
 ) -> dg.Output[dict[str, pd.DataFrame]]:
-    """Score the nights."""
-    scores = {
-        night: autoencoder.score_reconstruction(night_stamps[night], night_exposures[night], stamp_autoencoder)
-        for night in context.partition_keys
-    }
+    """Score the nights; those that are as they were are taken as stored."""
+    model = stamp_autoencoder
+    sources = ("night_exposures", "night_stamps")
+    stored = StoredScores(survey.settings().home, ["night_reconstruction_errors"], sources, model.version)
+    scores = {}
+    for night in context.partition_keys:
+        found = stored.find(night)
+        if found:
+            (scores[night],) = found
+        else:
+            errors = autoencoder.score_reconstruction(night_stamps[night], night_exposures[night], model)
+            scores[night] = stored.made(night, errors)
     worst = pd.concat(scores.values()).sort_values("mean_mse", ascending=False)
-    return dg.Output(scores, metadata={"model": stamp_autoencoder.version, "worst": preview(worst, rows=10)})
+    metadata = {"model": model.version, "worst": preview(worst, rows=10)} | stored.metadata()
+    return dg.Output(scores, metadata=metadata)
 
 
 ASSETS = [stamp_autoencoder, night_reconstruction_errors]

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import logging
 from collections.abc import Iterator
 
 import dagster as dg
@@ -86,7 +87,7 @@ def _params(survey: SurveyResource) -> alerts.AlertParams:
     return survey.settings().parameters("alerts", alerts.AlertParams)
 
 
-def _send(log: dg.DagsterLogManager, alert: alerts.Alert, params: alerts.AlertParams) -> bool:
+def _send(log: logging.Logger, alert: alerts.Alert, params: alerts.AlertParams) -> bool:
     """Send it, and log what could not be reached; whether all was reached."""
     problems = alerts.send(alert, params)
     for problem in problems:

@@ -73,8 +73,8 @@ def _repeated(function: Callable) -> Callable:
         with repeating(_attempts_before()):
             return function(*args, **named)
 
-    wrapped = generator if inspect.isgeneratorfunction(function) else call
-    wrapped.repeats_what_may_pass = True  # type: ignore[attr-defined]  # for the test that none was forgotten
+    wrapped: Any = generator if inspect.isgeneratorfunction(function) else call
+    wrapped.repeats_what_may_pass = True  # for the test that none was forgotten
     return wrapped
 
 

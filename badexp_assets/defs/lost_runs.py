@@ -7,6 +7,7 @@ skipped.
 
 import datetime as dt
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
 import dagster as dg
 from dagster._core.events import RunFailureReason
@@ -61,8 +62,13 @@ def is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     return not repeated and len(members) <= instance.run_retries_max_retries
 
 
+def _assets_of_job(context: dg.SensorEvaluationContext, job: str) -> AbstractSet[dg.AssetKey]:
+    assert context.repository_def is not None  # of a sensor that a daemon evaluates
+    return context.repository_def.get_job(job).asset_layer.selected_asset_keys
+
+
 def _request(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> dg.RunRequest:
-    assets = run.asset_selection or context.repository_def.get_job(run.job_name).asset_layer.selected_asset_keys
+    assets = run.asset_selection or _assets_of_job(context, run.job_name)
     kept = {name: run.tags[name] for name in _PARTITIONS[1:] if name in run.tags}
     return dg.RunRequest(
         run_key=f"lost/{run.run_id}",

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import sqlalchemy as db
@@ -68,6 +69,16 @@ def prune(instance: dg.DagsterInstance, before: dt.datetime) -> Pruned:
     return pruned
 
 
+def _runs(instance: dg.DagsterInstance) -> Any:
+    """The storage of runs; that it is an SQL one is not in its type."""
+    return instance.run_storage
+
+
+def _events(instance: dg.DagsterInstance) -> Any:
+    """The storage of events, likewise."""
+    return instance.event_log_storage
+
+
 def _batches(rows: Sequence) -> Iterator[Sequence]:
     return (rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE))
 
@@ -75,7 +86,7 @@ def _batches(rows: Sequence) -> Iterator[Sequence]:
 def _finished_runs(instance: dg.DagsterInstance, before: dt.datetime) -> list[str]:
     statuses = [status.value for status in FINISHED_STATUSES]
     chosen = db.select(Runs.c.run_id).where(Runs.c.status.in_(statuses), Runs.c.end_time < before.timestamp())
-    with instance.run_storage.connect() as connection:
+    with _runs(instance).connect() as connection:
         return list(connection.execute(chosen).scalars())
 
 
@@ -88,7 +99,7 @@ def _needed_events(instance: dg.DagsterInstance) -> set[int]:
     )
     made: dict[tuple[str, str | None], int] = {}
     needed, planned = set(), []
-    with instance.event_log_storage.index_connection() as connection:
+    with _events(instance).index_connection() as connection:
         for asset, partition, kind, event in connection.execute(latest):
             if kind == _PLANNED:
                 planned.append(((asset, partition), event))
@@ -102,7 +113,7 @@ def _needed_events(instance: dg.DagsterInstance) -> set[int]:
 def _remove_events(instance: dg.DagsterInstance, runs: Sequence[str], needed: set[int]) -> tuple[int, set[str]]:
     """Remove all events of `runs` that are not needed; return how many, and the runs of which some stay."""
     left, doomed = set(), []
-    with instance.event_log_storage.index_connection() as connection:
+    with _events(instance).index_connection() as connection:
         found = connection.execute(db.select(Events.c.id, Events.c.run_id).where(Events.c.run_id.in_(runs)))
         for event, run in found.all():
             if event in needed:
@@ -125,7 +136,7 @@ def _remove_logs(instance: dg.DagsterInstance, run: str) -> None:
 
 
 def _remove_runs(instance: dg.DagsterInstance, runs: Sequence[str]) -> None:
-    with instance.run_storage.connect() as connection:
+    with _runs(instance).connect() as connection:
         for some in _batches(runs):
             connection.execute(db.delete(RunTags).where(RunTags.c.run_id.in_(some)))
             connection.execute(db.delete(Runs).where(Runs.c.run_id.in_(some)))
@@ -135,7 +146,7 @@ def _remove_checks(instance: dg.DagsterInstance, before: dt.datetime) -> int:
     """Remove old results of checks but the latest of each."""
     latest = db.select(db.func.max(Checks.c.id)).group_by(Checks.c.asset_key, Checks.c.check_name, Checks.c.partition)
     moment = before.astimezone(dt.UTC).replace(tzinfo=None)
-    with instance.event_log_storage.index_connection() as connection:
+    with _events(instance).index_connection() as connection:
         kept = set(connection.execute(latest).scalars())
         old = connection.execute(db.select(Checks.c.id).where(Checks.c.create_timestamp < moment)).scalars()
         doomed = [row for row in old.all() if row not in kept]
@@ -148,7 +159,7 @@ def _remove_backfills(instance: dg.DagsterInstance, before: dt.datetime) -> int:
     statuses = [status.value for status in BULK_ACTION_TERMINAL_STATUSES]
     moment = before.astimezone(dt.UTC).replace(tzinfo=None)
     old = db.select(Backfills.c.key).where(Backfills.c.status.in_(statuses), Backfills.c.timestamp < moment)
-    with instance.run_storage.connect() as connection:
+    with _runs(instance).connect() as connection:
         doomed = list(connection.execute(old).scalars())
         for some in _batches(doomed):
             connection.execute(db.delete(BackfillTags).where(BackfillTags.c.backfill_id.in_(some)))
@@ -160,7 +171,7 @@ def _shrink(instance: dg.DagsterInstance) -> None:
     """Give the room of removed rows back; where another process is writing, the next time does."""
     if not isinstance(instance.event_log_storage, SqliteEventLogStorage):
         return
-    for connect in (instance.event_log_storage.index_connection, instance.run_storage.connect):
+    for connect in (_events(instance).index_connection, _runs(instance).connect):
         with connect() as connection:
             file = connection.engine.url.database
         with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(sqlite3.connect(file)) as database:

@@ -64,7 +64,7 @@ class StoredScores:
         table.attrs[INPUTS] = self._inputs[night]
         return table
 
-    def metadata(self) -> dict[str, int]:
+    def metadata(self) -> dict[str, Any]:
         """What the step says in the UI."""
         return {NOT_AGAIN: self.n_stored}
 

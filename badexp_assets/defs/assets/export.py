@@ -1,5 +1,7 @@
 """The reject list as files that other pipelines read, and beside what legacypipe leaves out."""
 
+from typing import Any
+
 import dagster as dg
 import pandas as pd
 
@@ -100,9 +102,9 @@ def legacypipe_comparison(
 
 
 def _written(done: export.Written) -> dg.MaterializeResult:
-    held = {"rows that were there": done.n_held} if done.n_held else {}
+    held: dict[str, Any] = {"rows that were there": done.n_held} if done.n_held else {}
     return dg.MaterializeResult(
-        metadata={"path": dg.MetadataValue.path(done.path), "dagster/row_count": done.n_rows} | held
+        metadata={"path": dg.MetadataValue.path(done.path), "dagster/row_count": done.n_rows, **held}
     )
 
 

@@ -72,7 +72,7 @@ def night_classification(
         if record is not None:
             drift[night] = classify.night_drift(record, predictions[night], night_embeddings[night], limits)
     verdicts = pd.concat(decisions.values())
-    yield dg.Output(predictions, "night_predictions", metadata={"model": model.version} | stored.metadata())
+    yield dg.Output(predictions, "night_predictions", metadata=stored.metadata() | {"model": model.version})
     yield dg.Output(
         decisions,
         "night_exposure_predictions",

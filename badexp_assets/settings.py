@@ -50,6 +50,7 @@ SECTIONS = {  # and the class that each gives the options of
     "comparison": "badexp_assets.comparison:ComparisonParams",
     "injection": "badexp_assets.injection:InjectionParams",
     "explanations": "badexp_assets.explain:ExplanationParams",
+    "alerts": "badexp_assets.alerts:AlertParams",
 }
 
 

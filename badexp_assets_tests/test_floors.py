@@ -10,6 +10,7 @@ import pytest
 import badexp_assets
 
 ROOMS = [
+    "alerts",
     "arrivals",
     "survey",
     "labels",

@@ -5,11 +5,13 @@ from typing import Any
 
 import dagster as dg
 
+from badexp_assets.defs.alerting import ALERTS
 from badexp_assets.defs.assets import ALL_ASSETS
 from badexp_assets.defs.automation import automation_is_on
 from badexp_assets.defs.checks import ALL_CHECKS
 from badexp_assets.defs.io import ModelIOManager, ParquetIOManager
 from badexp_assets.defs.jobs import ALL_JOBS
+from badexp_assets.defs.lost_runs import repeat_lost_runs
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.defs.schedules import schedules
 from badexp_assets.defs.sensors import arrivals_sensor
@@ -34,7 +36,7 @@ def build_definitions(overrides: Mapping[str, Any] | None = None, tick_seconds: 
         assets=ALL_ASSETS,
         asset_checks=ALL_CHECKS,
         jobs=ALL_JOBS,
-        sensors=[arrivals_sensor(running, tick_seconds), verdicts_sensor(running)],
+        sensors=[arrivals_sensor(running, tick_seconds), verdicts_sensor(running), *ALERTS, repeat_lost_runs],
         schedules=schedules(running),
         resources=resources | dict(overrides or {}),
         executor=dg.in_process_executor,

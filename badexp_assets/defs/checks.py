@@ -8,6 +8,7 @@ from badexp_assets.arrivals import ArrivalParams
 from badexp_assets.checks import CheckParams, CheckResult
 from badexp_assets.defs.arrived import CP_IMAGES, NIGHT_REPORT, first_and_last
 from badexp_assets.defs.describe import preview
+from badexp_assets.defs.failures import asset_check
 from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.tables import SCHEMAS, empty_table, read_table, scan_nights
@@ -51,7 +52,7 @@ def shown(
 def columns_and_types(asset: str) -> dg.AssetChecksDefinition:
     """The check that the stored table of `asset` is what its schema says; nothing downstream runs where it is not."""
 
-    @dg.asset_check(
+    @asset_check(
         asset=asset,
         name="columns_and_types",
         blocking=True,
@@ -65,7 +66,7 @@ def columns_and_types(asset: str) -> dg.AssetChecksDefinition:
     return check
 
 
-@dg.asset_check(
+@asset_check(
     asset="labels_without_image",
     name="every_label_is_read_or_missing",
     additional_deps=["bad_ccd_labels", "night_exposures", "night_ccds"],
@@ -91,7 +92,7 @@ def check_params(survey: SurveyResource) -> CheckParams:
     return survey.settings().parameters("checks", CheckParams)
 
 
-@dg.asset_check(
+@asset_check(
     asset=CP_IMAGES,
     name="newest_night_is_scored",
     description="The tables and scores of the newest night of the archive are those of the files that are there now.",
@@ -105,7 +106,7 @@ def newest_night_is_scored(survey: SurveyResource) -> dg.AssetCheckResult:
     return warning("cp_images", "newest_night_is_scored", found)
 
 
-@dg.asset_check(
+@asset_check(
     asset=NIGHT_REPORT,
     name="disk_has_room",
     description="The disk of the home has at least min_free_gb of room ([checks] in settings.toml).",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from badexp_assets.entropy import EntropyParams
     from badexp_assets.vision import Embedder
 
-CODE_VERSION = 5
+CODE_VERSION = 6
 """raised whenever the same pixels would give other tables"""
 
 # The first three are in recipe_id, precision is in backbone_id; the others change how the work is done and, at most,

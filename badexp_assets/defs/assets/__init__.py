@@ -1,5 +1,7 @@
 """The assets, one module per stage, in reading order."""
 
+from typing import Any
+
 from badexp_assets.defs.assets import (
     autoencoder,
     clusters,
@@ -18,7 +20,7 @@ from badexp_assets.defs.assets import (
     training,
 )
 
-ALL_ASSETS = [
+ALL_ASSETS: list[Any] = [
     *labels.ASSETS,
     *night.ASSETS,
     *training.ASSETS,

@@ -7,7 +7,9 @@ import pandas as pd
 
 from badexp_assets import classify, injection
 from badexp_assets.defs.describe import picture, preview, table_asset
+from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.pools import PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.injection.entropy_cuts import EntropyCuts
 from badexp_assets.labels.taxonomy import GOOD
@@ -15,7 +17,7 @@ from badexp_assets.night import build_machine
 from badexp_assets.review import CandidateParams
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "injection_completeness",
         "How complete the search is: anomalies of rising severity injected into good exposures of the test split, "
@@ -24,7 +26,7 @@ from badexp_assets.review import CandidateParams
         "models",
         {"pytorch", "scikitlearn", "parquet"},
     ),
-    pool="pixels",
+    pool=PIXELS,
 )
 def injection_completeness(
     context: dg.AssetExecutionContext,

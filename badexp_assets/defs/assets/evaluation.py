@@ -13,6 +13,7 @@ from badexp_assets.classify.evaluation.judge import HeldOut
 from badexp_assets.classify.evaluation.new_nights import Fit
 from badexp_assets.defs.ccd_features import ccd_features
 from badexp_assets.defs.describe import picture, preview, table_asset
+from badexp_assets.defs.failures import asset
 from badexp_assets.defs.held_out import Judge, held_out_exposures, mosaics_of
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import SurveyResource
@@ -21,7 +22,7 @@ from badexp_assets.settings import Settings
 from badexp_assets.training import gather_vectors, with_siblings
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "classification_report",
         "Precision, recall and F1 per category on exposures that were not trained on, and on nights that were not, "

@@ -8,7 +8,9 @@ import pandas as pd
 
 from badexp_assets import classify, entropy, explain, reports
 from badexp_assets.defs.describe import model_asset, preview, table_asset
+from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.pools import PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.models import load_current
 from badexp_assets.night import build_machine
@@ -23,7 +25,7 @@ def _params(survey: SurveyResource) -> explain.ExplanationParams:
     return survey.settings().parameters("explanations", explain.ExplanationParams)
 
 
-@dg.asset(
+@asset(
     **model_asset(
         "Patches of good CCD images, as features of the backbone: what the patches of candidates are compared with "
         "(PatchCore). Stored as a folder, one per version; one is current, and as long as backbone, recipe and good "
@@ -33,6 +35,7 @@ def _params(survey: SurveyResource) -> explain.ExplanationParams:
         ("score", "float32", "distance of any patch to the nearest one; 1: the worst patch of a typical good image"),
     ),
     deps=["training_set", "fitted_classifier"],  # used where labels were given
+    pool=PIXELS,
 )
 def patch_reference(
     context: dg.AssetExecutionContext,
@@ -74,7 +77,7 @@ def patch_reference(
     )
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "candidate_explanations",
         "The worst CCDs of every review candidate, with the labelled CCDs that the classifier finds most like them, "
@@ -84,6 +87,7 @@ def patch_reference(
         {"pytorch", "parquet"},
     ),
     deps=["training_set", "fitted_classifier"],
+    pool=PIXELS,
 )
 def candidate_explanations(
     context: dg.AssetExecutionContext,

@@ -12,6 +12,7 @@ from badexp_assets.classify import FittedPipeline, search
 from badexp_assets.defs.ccd_features import ccd_features
 from badexp_assets.defs.checks import shown
 from badexp_assets.defs.describe import counts, model_asset, picture, preview, table_asset
+from badexp_assets.defs.failures import asset
 from badexp_assets.defs.held_out import Judge, held_out_exposures, mosaics_of
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import Progress, SurveyResource
@@ -22,7 +23,7 @@ from badexp_assets.training import Vectors, gather_vectors, with_siblings
 PROMOTED = "not_worse_than_the_current_one"
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "pipeline_search",
         "The paper's search for scaler, components, threshold, neighbours and metric: random trials (or TPE) with "
@@ -68,7 +69,7 @@ def pipeline_search(
     )
 
 
-@dg.asset(
+@asset(
     **model_asset(
         "The paper's pipeline: scaler, PCA, variance threshold, k nearest neighbours, fitted on the train "
         "split: the baseline of the classifier. Stored as a folder with a model card, one per version; one is current. "
@@ -106,7 +107,7 @@ def fitted_pipeline(
     )
 
 
-@dg.asset(
+@asset(
     **model_asset(
         "The classifier that predictions come from: two steps (bad or not, then which kind) on embedding and "
         "named features, heads chosen by the folds, calibrated on what they held out; or, with [classifier] kind = "

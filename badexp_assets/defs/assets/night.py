@@ -11,8 +11,9 @@ from pydantic import Field
 from badexp_assets.arrivals import ArrivalParams
 from badexp_assets.defs.arrived import CP_IMAGES, arrival
 from badexp_assets.defs.describe import OWNERS, counts, parts, picture, preview, row_count, table_asset
-from badexp_assets.defs.failures import not_repeated
+from badexp_assets.defs.failures import multi_asset
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
+from badexp_assets.defs.pools import PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.night import PASS_TABLES, build_machine, run_pass
 from badexp_assets.settings import Settings
@@ -67,12 +68,11 @@ class PassConfig(dg.Config):
     )
 
 
-@dg.multi_asset(
+@multi_asset(
     specs=[_spec(name) for name in PASS_TABLES],
     partitions_def=NIGHTS,
     backfill_policy=BACKFILL,
-    pool="pixels",
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS),
+    pool=PIXELS,
     check_specs=[
         dg.AssetCheckSpec(
             "every_exposure_ends_somewhere",
@@ -95,24 +95,22 @@ def night_pass(
 ) -> Iterator:
     """Decompress every wanted CCD of the nights once; write all that needs its pixels."""
     settings = survey.settings()
-    with not_repeated():
-        archive = settings.archive_folder()
-        machine = build_machine(settings)
-        labelled = _labelled(settings)
-        arrivals = settings.parameters("arrivals", ArrivalParams)
+    archive = settings.archive_folder()
+    machine = build_machine(settings)
+    labelled = _labelled(settings)
+    arrivals = settings.parameters("arrivals", ArrivalParams)
     summaries = {}
     for night in context.partition_keys:
-        with not_repeated():
-            summary = run_pass(
-                archive,
-                night,
-                survey.camera(),
-                labelled,
-                *machine,
-                {name: settings.home.table(name, night) for name in PASS_TABLES},
-                progress=partial(progress.report, context, f"night {night}"),
-                settling=arrivals.settling if config.only_written_files else None,
-            )
+        summary = run_pass(
+            archive,
+            night,
+            survey.camera(),
+            labelled,
+            *machine,
+            {name: settings.home.table(name, night) for name in PASS_TABLES},
+            progress=partial(progress.report, context, f"night {night}"),
+            settling=arrivals.settling if config.only_written_files else None,
+        )
         summaries[night] = summary
         seen = arrival(context.instance, archive, night, summary.fingerprint, summary.n_found)
         if seen is not None:

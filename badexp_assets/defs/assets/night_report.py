@@ -6,13 +6,14 @@ from badexp_assets import reports
 from badexp_assets.defs.arrived import NIGHT_REPORT
 from badexp_assets.defs.checks import check_params
 from badexp_assets.defs.describe import OWNERS, parts, picture, row_count
+from badexp_assets.defs.failures import asset
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.reports.night_figures import trends_figure
 from badexp_assets.tables import read_table
 
 
-@dg.asset(
+@asset(
     name=NIGHT_REPORT,
     description="A page per night, <home>/reports/nights/<night>.html, and the same as text (.md): what became of its "
     "exposures, the worst ones with pictures, what failed and why, drift, seeing and sky of the last nights, and the "

@@ -5,13 +5,15 @@ BIN := $(VENV)/bin
 BADEXP_HOME ?= var
 export BADEXP_HOME
 
-.PHONY: demo test check ui install format clean
+.PHONY: demo test check ui services services-down install format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    set up, simulate a survey, run the whole graph on it, say where the results are"
 	@echo "make test    set up, check format, lint and types, run the tests"
 	@echo "make ui      open the Dagster UI on the same home (BADEXP_HOME, default ./var)"
+	@echo "make services       start webserver, daemon and code server on Postgres: deployments/services/README.md"
+	@echo "make services-down  end them"
 	@echo "make check   format, lint and types only"
 	@echo "make format  format the code"
 
@@ -30,6 +32,16 @@ demo: install
 
 ui: install
 	@$(BIN)/badexp ui $(UI_OPTIONS)
+
+$(VENV)/services: $(VENV)/installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[services]'
+	@touch $@
+
+services: $(VENV)/services
+	@deployments/services/badexp-services up
+
+services-down:
+	@deployments/services/badexp-services down
 
 check: install
 	@$(BIN)/ruff format --check --quiet .

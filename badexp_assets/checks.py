@@ -28,7 +28,7 @@ class CheckParams:
     of the labelled CCD images, of exposures that were read, that may be without an image; min_good_share,
     max_good_share: good images in the training set. How far a night may lie from training: max_novel_share of its CCDs
     like nothing in training; max_score_distance, Kolmogorov-Smirnov, of P(bad); max_embedding_shift in units of the
-    scatter of training nights (classify/drift.py).
+    scatter of training nights (classify/drift.py). min_free_gb: room that the disk of the home must have, 10^9 bytes.
     """
 
     max_label_loss: float = 0.2
@@ -38,10 +38,11 @@ class CheckParams:
     max_novel_share: float = 0.02
     max_score_distance: float = 0.15
     max_embedding_shift: float = 3.0
+    min_free_gb: float = 20.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            share = name != "max_embedding_shift"
+            share = name not in ("max_embedding_shift", "min_free_gb")
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or not 0 <= value <= (1 if share else float("inf")):
                 raise InputError(f"checks: {name} is {value!r}; a number from 0{' to 1' if share else ''} is needed")

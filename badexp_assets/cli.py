@@ -11,6 +11,7 @@ import click
 
 from badexp_assets.commands.export import export_rejects
 from badexp_assets.commands.options import HOME
+from badexp_assets.commands.prune import prune
 from badexp_assets.commands.review import review
 from badexp_assets.errors import BadExpError, InputError
 from badexp_assets.settings import load_settings, save_settings
@@ -249,11 +250,14 @@ def ui(home: Path | None, dagster_options: tuple[str, ...]) -> None:
     quiet = ["-W", "ignore:Function `dev_command` is superseded"]  # by `dg dev`, which needs a checkout
     with environment(load_settings(home)) as variables:
         command = [sys.executable, *quiet, "-m", "dagster", "dev", "-w", workspace_file(), *dagster_options]
+        # without it Dagster gives a backfill up when the code is being loaded anew as it looks at it
+        variables["DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR"] = "1"
         os.execve(sys.executable, command, os.environ | variables)
 
 
 badexp.add_command(review)
 badexp.add_command(export_rejects)
+badexp.add_command(prune)
 
 
 @badexp.group()

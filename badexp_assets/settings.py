@@ -29,6 +29,7 @@ DEFAULT_HOME = "var"
 DEFAULT_BACKBONE = "efficientnet_lite0"
 DEFAULT_CAMERA = "decam"
 SECTIONS = {  # and the class that each gives the options of
+    "arrivals": "badexp_assets.arrivals:ArrivalParams",
     "night_pass": "badexp_assets.night:PassParams",
     "training": "badexp_assets.training:TrainingParams",
     "checks": "badexp_assets.checks:CheckParams",
@@ -49,6 +50,7 @@ SECTIONS = {  # and the class that each gives the options of
     "comparison": "badexp_assets.comparison:ComparisonParams",
     "injection": "badexp_assets.injection:InjectionParams",
     "explanations": "badexp_assets.explain:ExplanationParams",
+    "alerts": "badexp_assets.alerts:AlertParams",
 }
 
 
@@ -104,6 +106,11 @@ class Home:
         return self.root / "injection"
 
     @property
+    def arrivals(self) -> Path:
+        """What is known of the nights in the archive."""
+        return self.root / "arrivals"
+
+    @property
     def reports(self) -> Path:
         """Pages for people to read."""
         return self.root / "reports"
@@ -118,6 +125,10 @@ class Home:
         """The page of the classification report."""
         return self.root / "reports" / "classification_report.html"
 
+    def night_report(self, night: str, ending: str = "html") -> Path:
+        """The report of a night, as a page (html) or as text (md)."""
+        return self.reports / "nights" / f"{night}.{ending}"
+
     @property
     def settings_file(self) -> Path:
         """Options that hold in this home."""
@@ -129,7 +140,11 @@ class Home:
 
     def has_nights(self, asset: str) -> bool:
         """Whether a night of the asset is stored."""
-        return any((self.tables / asset).glob("[0-9]*.parquet"))
+        return bool(self.nights(asset))
+
+    def nights(self, asset: str) -> list[str]:
+        """Stored nights of the asset, in order."""
+        return sorted(path.stem for path in (self.tables / asset).glob("[0-9]*.parquet"))
 
 
 @dataclass(frozen=True)
@@ -168,6 +183,12 @@ class Settings:
             return kind(**given)
         except (TypeError, ValueError) as error:  # text where a number belongs
             raise InputError(f"{self.home.settings_file} [{section}]: {error}") from error
+
+    def archive_folder(self) -> Path:
+        """The root of the archive. Raises InputError where none is given."""
+        if self.archive is None:
+            raise InputError("no archive given: set BADEXP_ARCHIVE or --archive to the root of the CP image tree")
+        return self.archive
 
     def check_options(self) -> None:
         """Raise InputError for an option that is unknown or out of range, before hours of work need it.

@@ -15,6 +15,7 @@ from badexp_assets.settings import Home
 from badexp_assets.tables import SCHEMAS, read_table, scan_nights
 
 MODELS = ("fitted_pipeline", "fitted_classifier", "stamp_autoencoder")
+REPORT = "night_report"  # a text per night; the newest unless a night is given
 FILES = {"bad_expid_file": "bad_expid.txt", "exclude_table": "exclude.fits"}
 
 
@@ -27,8 +28,11 @@ def render(home: Home, asset: str, night: str | None, form: str) -> str:
         return (current_folder(home.models / asset) / "model_card.json").read_text(encoding="utf-8")
     if asset in FILES:
         return _file(home.export / FILES[asset], form)
+    if asset == REPORT:
+        reports = sorted(path.stem for path in (home.reports / "nights").glob("*.md"))
+        return _file(home.night_report(night or (reports or ["newest"])[-1], "md"), form)
     if asset not in SCHEMAS:
-        known = ", ".join(sorted([*SCHEMAS, *MODELS, *FILES]))
+        known = ", ".join(sorted([*SCHEMAS, *MODELS, *FILES, REPORT]))
         raise InputError(f"asset {asset!r} is not known; known: {known}")
     return as_text(load(home, asset, night), form)
 

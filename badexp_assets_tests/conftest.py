@@ -27,6 +27,7 @@ def _no_survey_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         "BADEXP_BACKBONE",
         "BADEXP_CAMERA",
         "BADEXP_TAXONOMY",
+        "BADEXP_AUTOMATION",
         "DAGSTER_HOME",
     ):
         monkeypatch.delenv(name, raising=False)

@@ -10,6 +10,8 @@ import pytest
 import badexp_assets
 
 ROOMS = [
+    "alerts",
+    "arrivals",
     "survey",
     "labels",
     "training",

@@ -1,4 +1,4 @@
-"""A whole night: from compressed files to six tables, and the memory that it takes."""
+"""A whole night: from compressed files to tables, and the memory that it takes."""
 
 from __future__ import annotations
 

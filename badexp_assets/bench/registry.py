@@ -13,6 +13,7 @@ from badexp_assets.errors import InputError
 
 # Each is `module:function` of this package: a function of BenchOptions that yields Records.
 BENCHMARKS: dict[str, str] = {
+    "arrivals": "arrivals:bench_arrivals",
     "labels": "labels:bench_labels",
     "decode": "decode:bench_decode",
     "entropy": "entropy:bench_entropy",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from badexp_assets.classify.evaluation.figures import confusion_figure
     from badexp_assets.classify.evaluation.tables import PAPER_TABLE_3, classification_table
     from badexp_assets.classify.features import align, describe_ccds
+    from badexp_assets.classify.mosaic import Mosaics
     from badexp_assets.classify.params import ClassifierParams, DecisionParams, ReportParams
     from badexp_assets.classify.pipeline import FittedPipeline, PipelineParams, fit_pipeline
     from badexp_assets.classify.pooled_decision import decide_night, decide_pooled
@@ -35,6 +36,7 @@ _HOMES = {
     "decide_promotion": "promotion",
     "night_drift": "drift",
     "record_training": "training_record",
+    "Mosaics": "mosaic",
     "Classifier": "classifier",
     "ClassifierParams": "params",
     "ClusterParams": "clusters",
@@ -68,6 +70,7 @@ __all__ = [
     "ClusterParams",
     "DecisionParams",
     "FittedPipeline",
+    "Mosaics",
     "PipelineParams",
     "PromotionParams",
     "ReportParams",

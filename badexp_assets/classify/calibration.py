@@ -29,6 +29,11 @@ def expit(x: Any) -> Any:
     return scipy_expit(np.asarray(x, np.float64))
 
 
+def log_losses(bad: npt.NDArray[np.bool_], log_odds: Array) -> Array:
+    """Return the log-loss of each row, (n,), nats."""
+    return np.logaddexp(0, np.where(bad, -log_odds, log_odds))
+
+
 def shift_prior(log_odds: Array, fitted: float, wanted: float) -> Array:
     """Return log-odds for a population with a share `wanted` of bad, from those for a share `fitted` (both in (0, 1)).
 

@@ -6,9 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from badexp_assets.classify.calibration import expit, shift_prior
 from badexp_assets.classify.checks import GOOD
 from badexp_assets.classify.classifier import Classifier
 from badexp_assets.classify.decision import VERDICT_TYPES, VoteRule, check_decidable, decide_exposures
+from badexp_assets.classify.mosaic import STATISTIC, Mosaics
 from badexp_assets.classify.params import DecisionParams
 from badexp_assets.classify.pooling import ccd_log_odds, pool_statistics
 from badexp_assets.classify.two_step import TwoStepClassifier
@@ -19,6 +21,7 @@ _TYPES = VERDICT_TYPES | {
     "bad_ccds": "str",
     "n_abstained": "int16",
     "vote_is_bad": "boolean",
+    "p_bad_mosaic": "float32",
 }
 
 
@@ -29,12 +32,13 @@ def decide_night(
     camera: Camera,
     params: DecisionParams,
     vote: VoteRule,
+    mosaics: Mosaics | None = None,
 ) -> pd.DataFrame:
     """Return the rows of `night_exposure_predictions` of a night by the rule that goes with `model`: the pooled one of
     the two-step classifier, the vote of the paper's pipeline.
     """
     if isinstance(model, TwoStepClassifier):
-        return decide_pooled(predictions, exposures, model, camera, params, vote)
+        return decide_pooled(predictions, exposures, model, camera, params, vote, mosaics)
     return decide_exposures(predictions, exposures, vote)
 
 
@@ -45,25 +49,24 @@ def decide_pooled(
     camera: Camera,
     params: DecisionParams,
     vote: VoteRule,
+    mosaics: Mosaics | None = None,
 ) -> pd.DataFrame:
     """Return a row of `night_exposure_predictions` per exposure of which a CCD was classified by `model`, by expnum.
 
     `predictions`: rows of night_predictions, all of which count; `exposures`: expnum, night, filter. p_bad: the
-    model's pooled P(bad) of the exposure, at its base rate. n_bad: CCDs with P(bad) of at least `ccd_probability`;
-    bad_ccds: their numbers, by commas. scope: `exposure` (is_bad), `ccds` (the exposure is not called bad, but these
-    CCDs are) or `none`. category: the kind with most probability over the CCDs, good when the scope is `none`.
-    n_abstained: CCDs like nothing in training. vote_is_bad: the paper's vote of the drawn CCDs, null without any.
-    Raises InputError as `decide_exposures` does.
+    model's P(bad) of the exposure, at its base rate: pooled over its CCDs, and with its mosaic (one of `mosaics`) where
+    the model uses it and the exposure has one. p_bad_mosaic: that of the mosaic alone, NaN without one. n_bad: CCDs
+    with P(bad) of at least `ccd_probability`; bad_ccds: their numbers, by commas. scope: `exposure` (is_bad), `ccds`
+    (the exposure is not called bad, but these CCDs are) or `none`. category: the kind with most probability over the
+    CCDs, good when the scope is `none`. n_abstained: CCDs like nothing in training. vote_is_bad: the paper's vote of
+    the drawn CCDs, null without any. Raises InputError as `decide_exposures` does, ModelError as `exposure_views`.
     """
     check_decidable(predictions, exposures)
     about = exposures.set_index("expnum")
     if predictions.empty:
         return pd.DataFrame(columns=list(_TYPES)).astype(_TYPES)
-    places = camera.by_number
-    xy = np.array([(places[n].x_mm, places[n].y_mm) if n in places else (np.nan,) * 2 for n in predictions["ccdnum"]])
-    odds = ccd_log_odds(predictions["p_bad"].to_numpy(), model.base_rate, float(model.card["training_rate"]))
-    statistics = pool_statistics(predictions["expnum"].to_numpy(), odds, xy[:, 0], xy[:, 1])
-    table = pd.DataFrame({"p_bad": model.pool.p_bad(statistics, model.base_rate)}, index=statistics.index)
+    views = exposure_views(predictions, model, camera, mosaics)
+    table = pd.DataFrame({"p_bad": views["in_use"], "p_bad_mosaic": views["mosaic"]}, index=views.index)
     groups = predictions.groupby("expnum")
     table["n_scored"] = groups.size()
     # half a float32 step, as for the vote
@@ -81,11 +84,40 @@ def decide_pooled(
     heaviest = groups[[f"p_{c}" for c in kinds]].sum().to_numpy().argmax(axis=1)
     kind = np.array(kinds, dtype=object)[heaviest]
     table["category"] = np.where(table["scope"] == "none", GOOD, kind)
-    table["rule"] = in_words(params, model.base_rate)
+    with_mosaic = (views["mosaic"].notna() & (model.mosaic is not None and model.mosaic.used)).to_numpy()
+    table["rule"] = np.where(
+        with_mosaic, in_words(params, model.base_rate, True), in_words(params, model.base_rate, False)
+    )
     table["model"] = model.version
     votes = decide_exposures(predictions, exposures, vote).set_index("expnum")["is_bad"]
     table["vote_is_bad"] = votes.astype("boolean").reindex(table.index)
     return table.rename_axis("expnum").reset_index()[list(_TYPES)].astype(_TYPES)
+
+
+def exposure_views(
+    predictions: pd.DataFrame, model: TwoStepClassifier, camera: Camera, mosaics: Mosaics | None = None
+) -> pd.DataFrame:
+    """Return P(bad), at the model's base rate, of each exposure of `predictions` in each view, by expnum.
+
+    Columns: pooled (its CCDs), mosaic (its focal plane; NaN for an exposure or a model without), both (pooled where
+    there is no mosaic), in_use (the one of pooled and both that the folds of the model chose). Raises ModelError for
+    mosaics of another backbone or recipe than the model's.
+    """
+    places = camera.by_number
+    xy = np.array([(places[n].x_mm, places[n].y_mm) if n in places else (np.nan,) * 2 for n in predictions["ccdnum"]])
+    odds = ccd_log_odds(predictions["p_bad"].to_numpy(), model.base_rate, float(model.card["training_rate"]))
+    statistics = pool_statistics(predictions["expnum"].to_numpy(), odds, xy[:, 0], xy[:, 1])
+    pooled = model.pool.p_bad(statistics, model.base_rate)
+    views = pd.DataFrame({"pooled": pooled, "mosaic": np.nan, "both": pooled, "in_use": pooled}, index=statistics.index)
+    view = model.mosaic
+    if view is None:
+        return views
+    seen = view.head.log_odds(mosaics, statistics.index.to_numpy())
+    there = np.isfinite(seen)
+    views.loc[there, "mosaic"] = expit(shift_prior(seen[there], view.head.training_rate, model.base_rate))
+    together = statistics[there].assign(**{STATISTIC: seen[there]})
+    views.loc[there, "both"] = view.pool.p_bad(together, model.base_rate)
+    return views.assign(in_use=views["both"]) if view.used else views
 
 
 def called_bad(
@@ -106,11 +138,12 @@ def called_bad(
     return (place <= params.per_night) & (p > base_rate)
 
 
-def in_words(params: DecisionParams, base_rate: float) -> str:
+def in_words(params: DecisionParams, base_rate: float, with_mosaic: bool) -> str:
     """Return the rule in words."""
     goal = {
         "probability": f"P(bad) of the exposure is at least {params.probability:g}",
         "purity": f"it is among the most probable ones, of which {params.purity:.0%} are expected to be bad",
         "capacity": f"it is among the {params.per_night} most probable of its night and above the base rate",
     }[params.goal]
-    return f"bad when {goal}; pooled over all scored CCDs and their places, at a base rate of {base_rate:.3g}"
+    of = "all scored CCDs, their places and the mosaic" if with_mosaic else "all scored CCDs and their places"
+    return f"bad when {goal}; pooled over {of}, at a base rate of {base_rate:.3g}"

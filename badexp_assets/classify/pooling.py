@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from badexp_assets.classify.calibration import LIMIT, expit, logit, shift_prior
+from badexp_assets.classify.calibration import LIMIT, expit, log_losses, logit, shift_prior
 from badexp_assets.errors import InputError
 
 Array = npt.NDArray[np.floating]
@@ -24,9 +24,10 @@ _PENALTIES = (0.01, 0.1, 1.0)
 
 @dataclass(frozen=True)
 class Pool:
-    """Logistic regression on STATISTICS of an exposure: log-odds = offset + weights . (statistics - centre) / scale.
+    """Logistic regression on statistics of an exposure: log-odds = offset + weights . (statistics - centre) / scale.
 
     `training_rate` is the share of bad exposures it was fitted at. An empty `weights` stands for the mean log-odds.
+    `names` of the statistics: STATISTICS, and others that belong to the exposure.
     """
 
     centre: tuple[float, ...]
@@ -34,12 +35,13 @@ class Pool:
     weights: tuple[float, ...]
     offset: float
     training_rate: float
+    names: tuple[str, ...] = STATISTICS
 
     def log_odds(self, statistics: pd.DataFrame) -> Array:
         """Return the log-odds of bad of exposures (rows of `pool_statistics`), at the training rate."""
         if not self.weights:
             return statistics["mean"].to_numpy(np.float64)
-        x = (statistics[list(STATISTICS)].to_numpy(np.float64) - np.array(self.centre)) / np.array(self.scale)
+        x = (statistics[list(self.names)].to_numpy(np.float64) - np.array(self.centre)) / np.array(self.scale)
         return np.clip(x @ np.array(self.weights) + self.offset, -LIMIT, LIMIT)
 
     def p_bad(self, statistics: pd.DataFrame, base_rate: float) -> Array:
@@ -88,16 +90,19 @@ def _cluster(near: Array, bad: npt.NDArray[np.bool_]) -> int:
 
 
 def fit_pool(
-    statistics: pd.DataFrame, bad: npt.NDArray[np.bool_], folds: npt.NDArray[np.integer], weights: Array
+    statistics: pd.DataFrame,
+    bad: npt.NDArray[np.bool_],
+    folds: npt.NDArray[np.integer],
+    weights: Array,
+    names: tuple[str, ...] = STATISTICS,
 ) -> tuple[Pool, Array, dict[str, Any]]:
     """Fit the pool on exposures with out-of-fold CCDs; returns it, their held-out log-odds (n,), and scores.
 
-    The penalty is the one of the lowest held-out log-loss. With fewer than two exposures of a kind in some fold's
-    rest, the pool is the mean log-odds, and the scores say so.
+    `names`: of the statistics that it sees. The penalty is the one of the lowest held-out log-loss. With fewer than two
+    exposures of a kind in some fold's rest, the pool is the mean log-odds, and the scores say so.
     """
     rate = float(np.average(bad, weights=weights))
-    rest_is_mixed = all(min(bad[folds != f].sum(), (~bad[folds != f]).sum()) >= 2 for f in np.unique(folds))
-    if not rest_is_mixed or len(np.unique(folds)) < 2:
+    if not rest_is_mixed(bad, folds):
         plain = Pool((), (), (), 0.0, min(max(rate, 0.01), 0.99))
         return plain, plain.log_odds(statistics), {"rule": "mean log-odds: too few exposures to fit a pool"}
     best: tuple[float, float, Array] | None = None
@@ -105,31 +110,43 @@ def fit_pool(
         held = np.zeros(len(bad))
         for fold in np.unique(folds):
             rest = folds != fold
-            held[~rest] = _fit(statistics[rest], bad[rest], weights[rest], penalty).log_odds(statistics[~rest])
-        loss = float(np.average(np.logaddexp(0, np.where(bad, -held, held)), weights=weights))
+            held[~rest] = _fit(statistics[rest], bad[rest], weights[rest], penalty, names).log_odds(statistics[~rest])
+        loss = float(np.average(log_losses(bad, held), weights=weights))
         if best is None or loss < best[0]:
             best = (loss, penalty, held)
     assert best is not None
-    pool = _fit(statistics, bad, weights, best[1])
+    pool = _fit(statistics, bad, weights, best[1], names)
     scores = {
         "rule": "logistic regression",
         "penalty": best[1],
         "log_loss": best[0],
-        "weights": {n: round(w, 4) for n, w in zip(STATISTICS, pool.weights, strict=True)},
+        "weights": {n: round(w, 4) for n, w in zip(names, pool.weights, strict=True)},
     }
     return pool, best[2], scores
 
 
-def _fit(statistics: pd.DataFrame, bad: npt.NDArray[np.bool_], row_weights: Array, penalty: float) -> Pool:
+def rest_is_mixed(bad: npt.NDArray[np.bool_], folds: npt.NDArray[np.integer]) -> bool:
+    """Whether there are two folds or more, and outside each of them two exposures of either kind."""
+    parts = np.unique(folds)
+    return len(parts) > 1 and all(min(bad[folds != f].sum(), (~bad[folds != f]).sum()) >= 2 for f in parts)
+
+
+def _fit(
+    statistics: pd.DataFrame,
+    bad: npt.NDArray[np.bool_],
+    row_weights: Array,
+    penalty: float,
+    names: tuple[str, ...],
+) -> Pool:
     from sklearn.linear_model import LogisticRegression
 
-    x = statistics[list(STATISTICS)].to_numpy(np.float64)
+    x = statistics[list(names)].to_numpy(np.float64)
     centre, scale = x.mean(axis=0), x.std(axis=0)
     scale[scale == 0] = 1.0
     model = LogisticRegression(C=penalty, max_iter=1000).fit((x - centre) / scale, bad, sample_weight=row_weights)
     rate = min(max(float(np.average(bad, weights=row_weights)), 1e-4), 1 - 1e-4)
     centre, scale, weights = (tuple(map(float, values)) for values in (centre, scale, model.coef_[0]))
-    return Pool(centre, scale, weights, float(model.intercept_[0]), rate)
+    return Pool(centre, scale, weights, float(model.intercept_[0]), rate, names)
 
 
 def ccd_log_odds(p_bad: Array, base_rate: float, training_rate: float) -> Array:

@@ -14,7 +14,8 @@ from badexp_assets.classify.features import FeatureScaler
 from badexp_assets.classify.heads import head_names, make_head
 from badexp_assets.classify.novelty import Novelty
 from badexp_assets.classify.params import ClassifierParams
-from badexp_assets.classify.two_step import Space, bad_log_odds, with_context
+from badexp_assets.classify.space import Space
+from badexp_assets.classify.two_step import bad_log_odds, with_context
 
 Array = npt.NDArray[np.floating]
 

@@ -15,8 +15,10 @@ from badexp_assets.classify.calibration import Calibration, expit, logit, shift_
 from badexp_assets.classify.checks import GOOD
 from badexp_assets.classify.classifier import Classifier
 from badexp_assets.classify.features import FeatureScaler
+from badexp_assets.classify.mosaic import MosaicView
 from badexp_assets.classify.novelty import Novelty
 from badexp_assets.classify.pooling import Pool
+from badexp_assets.classify.space import Space
 from badexp_assets.errors import InputError
 
 Array = npt.NDArray[np.floating]
@@ -24,38 +26,12 @@ _CHUNK = 50_000  # vectors classified at once, exposures kept whole
 
 
 @dataclass(frozen=True)
-class Space:
-    """Principal components of standardised embeddings, in units of the first one's scatter.
-
-    centre: (dim,); axes: (dim, components), most important first. Features are weighted like the first component.
-    """
-
-    centre: Array
-    axes: Array
-
-    @classmethod
-    def fit(cls, vectors: Array, n_components: int, seed: int) -> Space:
-        """Fit (n, dim) vectors; fewer components when the data have fewer."""
-        from sklearn.decomposition import PCA
-
-        centre, scale = vectors.mean(axis=0, dtype=np.float64), vectors.std(axis=0, dtype=np.float64)
-        scale[scale == 0] = 1.0
-        n = max(1, min(n_components, vectors.shape[1], len(vectors) - 1))
-        pca = PCA(n_components=n, svd_solver="randomized", random_state=seed).fit((vectors - centre) / scale)
-        axes = pca.components_.T / scale[:, None] / max(float(np.sqrt(pca.explained_variance_[0])), 1e-9)
-        return cls(centre.astype(np.float32), axes.astype(np.float32))
-
-    def transform(self, vectors: Array) -> Array:
-        """Return (n, components) float32."""
-        return (vectors - self.centre) @ self.axes
-
-
-@dataclass(frozen=True)
 class TwoStepClassifier(Classifier):
-    """A fitted two-step classifier of CCD images and of exposures (`pool`).
+    """A fitted two-step classifier of CCD images and of exposures (`pool`, and `mosaic` where it is used).
 
     `bad_head` sees the first `n_bad` components and the features of a CCD; `kind_head` the first `n_kind` ones, the
     features, and the mean of both over the exposure's CCDs, each with the weight of its P(bad). `card` as stored.
+    `mosaic`: None when it was fitted without mosaics.
     """
 
     space: Space
@@ -70,6 +46,7 @@ class TwoStepClassifier(Classifier):
     pool: Pool
     categories: tuple[str, ...]
     card: dict[str, Any] = field(repr=False)
+    mosaic: MosaicView | None = None
 
     @property
     def base_rate(self) -> float:

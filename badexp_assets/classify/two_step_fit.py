@@ -22,11 +22,14 @@ from badexp_assets.classify.calibration import (
 )
 from badexp_assets.classify.checks import GOOD, check_training, refuse_non_finite
 from badexp_assets.classify.features import NAMES, FeatureScaler
+from badexp_assets.classify.mosaic import Mosaics
+from badexp_assets.classify.mosaic_fit import fit_mosaic_view
 from badexp_assets.classify.novelty import Novelty
 from badexp_assets.classify.params import ClassifierParams
 from badexp_assets.classify.pooling import fit_pool, pool_statistics
 from badexp_assets.classify.selection import Choice, choose_head
-from badexp_assets.classify.two_step import Space, TwoStepClassifier, with_context
+from badexp_assets.classify.space import Space
+from badexp_assets.classify.two_step import TwoStepClassifier, with_context
 from badexp_assets.errors import InputError
 
 Array = npt.NDArray[np.floating]
@@ -40,17 +43,20 @@ def fit_two_step(
     params: ClassifierParams,
     backbone: str,
     recipe: str,
+    mosaics: Mosaics | None = None,
 ) -> TwoStepClassifier:
     """Fit on (n, dim) vectors, made with `backbone` and `recipe` (their ids), of CCD images of training exposures.
 
     `rows`: expnum, ccdnum, category (null: a sibling without a label, which the exposure's rule learns from), fold
     (the same for an exposure), weight (inverse of the share of the category that was kept), source (`candidate`:
-    called good because no list names it). `features`: of `describe_ccds`, in the same order.
+    called good because no list names it). `features`: of `describe_ccds`, in the same order. `mosaics`: of whole focal
+    planes of these exposures and any others; None: there are none.
 
     1. Each fold: a space, then every candidate head, fitted on the other folds (two_step.py says on what).
     2. P(bad): the head of the highest average precision; kind: that of the highest macro-F1 among labelled bad ones.
     3. Exposures of `candidate` images that the other folds call bad at even odds, suspects, are left out of the fit.
     4. Calibration, temperature, novelty and the exposure's rule are fitted on held-out values.
+    5. The mosaic becomes a part of that rule if that helps in the folds; see `fit_mosaic_view`.
 
     Raises InputError for non-finite vectors, missing columns, lengths that disagree, nothing good, nothing bad, or
     fewer than two folds.
@@ -77,11 +83,17 @@ def fit_two_step(
         )
     # small fits: threads that wait for each other on a busy machine made this a hundred times slower
     with threadpool_limits(limits=1):
-        return _fit(vectors, rows, features, params, backbone, recipe)
+        return _fit(vectors, rows, features, params, backbone, recipe, mosaics)
 
 
 def _fit(
-    vectors: Array, rows: pd.DataFrame, features: pd.DataFrame, params: ClassifierParams, backbone: str, recipe: str
+    vectors: Array,
+    rows: pd.DataFrame,
+    features: pd.DataFrame,
+    params: ClassifierParams,
+    backbone: str,
+    recipe: str,
+    mosaics: Mosaics | None,
 ) -> TwoStepClassifier:
     """Fit on what was checked."""
     labelled = rows["category"].notna().to_numpy()
@@ -111,6 +123,7 @@ def _fit(
         statistics, about["bad"].to_numpy(bool), about["fold"].to_numpy(), about["weight"].to_numpy(float)
     )
     pooled["error_held_out"] = round(calibration_error(expit(held), about["bad"].to_numpy(bool)), 5)
+    mosaic, view = fit_mosaic_view(mosaics, statistics, about, held, suspects, params.seed)
     model = _last_fit(vectors, names, kept, rows, features, params, choice)
     kinds = names[labelled & (names != GOOD)].astype(str)
     temperature = (
@@ -119,7 +132,7 @@ def _fit(
     counts = pd.Series(names[labelled]).value_counts().sort_index()
     card = {
         "kind": "two_step",
-        "version": _version(vectors, rows, features, params, backbone, recipe),
+        "version": _version(vectors, rows, features, params, backbone, recipe, mosaics),
         "backbone": backbone,
         "recipe": recipe,
         "dim": vectors.shape[1],
@@ -143,10 +156,11 @@ def _fit(
         },
         "temperature": round(temperature, 4),
         "pool": pooled,
+        "mosaic": view,
         "suspects": [int(e) for e in suspects],
         "features": list(NAMES),
         "libraries": {n: library_version(n) for n in ("scikit-learn", "numpy", "skops")},
-        "findings": _findings(rows[labelled], suspects),
+        "findings": _findings(rows[labelled], suspects, view),
     }
     space, scaler, bad_head, kind_head, novelty = model
     novelty = novelty.compared_with(choice.distances[labelled])
@@ -163,6 +177,7 @@ def _fit(
         pool,
         tuple(sorted(map(str, set(names[labelled])))),
         card,
+        mosaic,
     )
 
 
@@ -196,7 +211,13 @@ def _suspects(rows: pd.DataFrame, good: npt.NDArray[np.bool_], even: Array) -> l
 
 
 def _version(
-    vectors: Array, rows: pd.DataFrame, features: pd.DataFrame, params: ClassifierParams, backbone: str, recipe: str
+    vectors: Array,
+    rows: pd.DataFrame,
+    features: pd.DataFrame,
+    params: ClassifierParams,
+    backbone: str,
+    recipe: str,
+    mosaics: Mosaics | None,
 ) -> str:
     digest = hashlib.sha256()
     inputs = {"params": asdict(params), "backbone": backbone, "recipe": recipe, "features": list(NAMES)}
@@ -205,10 +226,13 @@ def _version(
     digest.update(rows[list(_COLUMNS)].astype({"ccdnum": "int64"}).to_csv(index=False).encode())
     digest.update(np.ascontiguousarray(features[list(NAMES)].to_numpy(np.float64)).tobytes())
     digest.update("\n".join(features["filter"].astype(str)).encode())
+    if mosaics is not None:
+        planes, there = mosaics.take(np.unique(rows["expnum"].to_numpy(np.int64)))
+        digest.update(f"{mosaics.backbone} {mosaics.recipe}".encode() + there.tobytes() + planes.tobytes())
     return digest.hexdigest()[:12]
 
 
-def _findings(rows: pd.DataFrame, suspects: list[int]) -> list[str]:
+def _findings(rows: pd.DataFrame, suspects: list[int], view: dict[str, Any]) -> list[str]:
     found = []
     exposures = rows.groupby("category")["expnum"].nunique()
     few = {str(c): int(n) for c, n in exposures.items() if n < 3}
@@ -217,4 +241,6 @@ def _findings(rows: pd.DataFrame, suspects: list[int]) -> list[str]:
         found.append(f"fewer than 3 training exposures, so held-out scores say little of them: {names}")
     if suspects:
         found.append(f"{len(suspects)} unlabelled exposures look bad and were left out; look at them: {suspects[:10]}")
+    if not view["used"]:
+        found.append(f"the mosaic of the focal plane is not used for exposures: {view['why']}")
     return found

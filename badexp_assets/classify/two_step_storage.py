@@ -8,10 +8,12 @@ from typing import Any
 
 from badexp_assets.classify.calibration import Calibration
 from badexp_assets.classify.features import FeatureScaler
+from badexp_assets.classify.mosaic import MosaicHead, MosaicView
 from badexp_assets.classify.novelty import Novelty
-from badexp_assets.classify.pooling import Pool
+from badexp_assets.classify.pooling import STATISTICS, Pool
+from badexp_assets.classify.space import Space
 from badexp_assets.classify.storage import load_folder, save_folder
-from badexp_assets.classify.two_step import Space, TwoStepClassifier
+from badexp_assets.classify.two_step import TwoStepClassifier
 from badexp_assets.errors import ModelError
 
 _PARTS = {"space": Space, "scaler": FeatureScaler, "calibration": Calibration, "novelty": Novelty, "pool": Pool}
@@ -29,6 +31,7 @@ def save_two_step(model: TwoStepClassifier, folder: Path) -> None:
     """Write `model` as `folder`; see TwoStepClassifier.save."""
     content: dict[str, Any] = {name: getattr(model, name) for name in _PLAIN}
     content |= {name: asdict(getattr(model, name)) for name in _PARTS}
+    content["mosaic"] = None if model.mosaic is None else asdict(model.mosaic)
     save_folder(model, content, model.card | {"categories": list(model.categories)}, folder, load_two_step)
 
 
@@ -36,12 +39,26 @@ def load_two_step(folder: Path) -> TwoStepClassifier:
     """Read the model in `folder`; see TwoStepClassifier.load."""
     content, card = load_folder(folder, _TRUSTED)
     try:
-        parts = {name: _part(kind, content[name]) for name, kind in _PARTS.items()}
+        parts = {name: _part(kind, content[name]) for name, kind in _PARTS.items() if name != "pool"}
+        parts["pool"] = _pool(content["pool"])
+        mosaic = _mosaic(content.get("mosaic"))  # models of before there were mosaics have none
         plain = {name: content[name] for name in _PLAIN}
         card["training_rate"], card["base_rate"], card["params"]["max_novelty"]
-        return TwoStepClassifier(**parts, **plain, categories=tuple(card.pop("categories")), card=card)
+        return TwoStepClassifier(**parts, **plain, categories=tuple(card.pop("categories")), card=card, mosaic=mosaic)
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{folder}: not a two-step classifier of this version ({error!r}); fit it again") from error
+
+
+def _mosaic(values: dict[str, Any] | None) -> MosaicView | None:
+    if values is None:
+        return None
+    head = values["head"]
+    parts = {"head": _part(MosaicHead, head | {"space": _part(Space, head["space"])}), "pool": _pool(values["pool"])}
+    return _part(MosaicView, values | parts)
+
+
+def _pool(values: dict[str, Any]) -> Pool:
+    return _part(Pool, {"names": STATISTICS} | values)  # models of before there were mosaics name none
 
 
 def _part(kind: Any, values: dict[str, Any]) -> Any:

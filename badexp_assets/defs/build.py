@@ -5,16 +5,26 @@ from typing import Any
 
 import dagster as dg
 
+from badexp_assets.defs.alerting import ALERTS
 from badexp_assets.defs.assets import ALL_ASSETS
+from badexp_assets.defs.automation import automation_is_on
 from badexp_assets.defs.checks import ALL_CHECKS
 from badexp_assets.defs.io import ModelIOManager, ParquetIOManager
 from badexp_assets.defs.jobs import ALL_JOBS
+from badexp_assets.defs.lost_runs import repeat_lost_runs
 from badexp_assets.defs.resources import Progress, SurveyResource
-from badexp_assets.defs.verdicts_sensor import new_verdicts
+from badexp_assets.defs.schedules import schedules
+from badexp_assets.defs.sensors import arrivals_sensor
+from badexp_assets.defs.verdicts_sensor import verdicts_sensor
 
 
-def build_definitions(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
-    """Return the code location, with resources replaced by `overrides` (keys: survey, tables, models, progress)."""
+def build_definitions(overrides: Mapping[str, Any] | None = None, tick_seconds: int = 30) -> dg.Definitions:
+    """Return the code location, with resources replaced by `overrides` (keys: survey, io_manager, models, progress).
+
+    The archive is looked at every `tick_seconds`. Sensors and schedules run by themselves where the environment says so
+    (see `automation`).
+    """
+    running = automation_is_on()
     survey = SurveyResource()
     resources: dict[str, Any] = {
         "survey": survey,
@@ -26,7 +36,8 @@ def build_definitions(overrides: Mapping[str, Any] | None = None) -> dg.Definiti
         assets=ALL_ASSETS,
         asset_checks=ALL_CHECKS,
         jobs=ALL_JOBS,
-        sensors=[new_verdicts],
+        sensors=[arrivals_sensor(running, tick_seconds), verdicts_sensor(running), *ALERTS, repeat_lost_runs],
+        schedules=schedules(running),
         resources=resources | dict(overrides or {}),
         executor=dg.in_process_executor,
     )

@@ -3,9 +3,13 @@
 import dagster as dg
 import pandas as pd
 
-from badexp_assets import training
+from badexp_assets import arrivals, training
+from badexp_assets.arrivals import ArrivalParams
 from badexp_assets.checks import CheckParams, CheckResult
+from badexp_assets.defs.arrived import CP_IMAGES, NIGHT_REPORT, first_and_last
 from badexp_assets.defs.describe import preview
+from badexp_assets.defs.failures import asset_check
+from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.tables import SCHEMAS, empty_table, read_table, scan_nights
 from badexp_assets.tables.checks import check_stored_table
@@ -48,7 +52,7 @@ def shown(
 def columns_and_types(asset: str) -> dg.AssetChecksDefinition:
     """The check that the stored table of `asset` is what its schema says; nothing downstream runs where it is not."""
 
-    @dg.asset_check(
+    @asset_check(
         asset=asset,
         name="columns_and_types",
         blocking=True,
@@ -62,7 +66,7 @@ def columns_and_types(asset: str) -> dg.AssetChecksDefinition:
     return check
 
 
-@dg.asset_check(
+@asset_check(
     asset="labels_without_image",
     name="every_label_is_read_or_missing",
     additional_deps=["bad_ccd_labels", "night_exposures", "night_ccds"],
@@ -88,4 +92,37 @@ def check_params(survey: SurveyResource) -> CheckParams:
     return survey.settings().parameters("checks", CheckParams)
 
 
-ALL_CHECKS = [*(columns_and_types(asset) for asset in CHECKED_TABLES), every_label_is_read_or_missing]
+@asset_check(
+    asset=CP_IMAGES,
+    name="newest_night_is_scored",
+    description="The tables and scores of the newest night of the archive are those of the files that are there now.",
+)
+def newest_night_is_scored(survey: SurveyResource) -> dg.AssetCheckResult:
+    """Look at the archive and at the stored tables."""
+    settings = survey.settings()
+    params = settings.parameters("arrivals", ArrivalParams)
+    _, last = first_and_last(NIGHTS)
+    found = arrivals.check_newest_night(settings.home, settings.archive_folder(), last, params)
+    return warning("cp_images", "newest_night_is_scored", found)
+
+
+@asset_check(
+    asset=NIGHT_REPORT,
+    name="disk_has_room",
+    description="The disk of the home has at least min_free_gb of room ([checks] in settings.toml).",
+)
+def disk_has_room(survey: SurveyResource) -> dg.AssetCheckResult:
+    """Ask the file system."""
+    return warning(
+        NIGHT_REPORT,
+        "disk_has_room",
+        arrivals.check_room(survey.settings().home, check_params(survey).min_free_gb),
+    )
+
+
+ALL_CHECKS = [
+    *(columns_and_types(asset) for asset in CHECKED_TABLES),
+    every_label_is_read_or_missing,
+    newest_night_is_scored,
+    disk_has_room,
+]

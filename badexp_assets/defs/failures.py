@@ -1,22 +1,85 @@
-"""Errors of the ground floor on their way through Dagster, which wraps them and repeats what it should not."""
+"""What becomes of an error: repeated when it may pass, else raised at once; and one line of it for the command line.
+
+Assets and checks are declared by the decorators here, so that all of them repeat alike: what may pass (see
+`badexp_assets.transient`) is tried again after a while, anything else fails the step immediately. Not by Dagster's
+RetryPolicy, which repeats every error, and a cancelled run too.
+"""
 
 import contextlib
+import functools
+import inspect
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import dagster as dg
 
 from badexp_assets.errors import BadExpError, StorageError
 from badexp_assets.settings import Home
+from badexp_assets.transient import may_pass
+
+RETRIES = dg.RetryPolicy(max_retries=4, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+"""how often, and after how many seconds (5, 15, 35, 75, each by chance up to as much more or less)"""
 
 
 @contextlib.contextmanager
-def not_repeated() -> Iterator[None]:
-    """Let an asset's retry policy repeat what may pass (a hiccup of the file system), and not what a user must fix."""
+def repeating(attempts_before: int) -> Iterator[None]:
+    """Ask Dagster to repeat the step after what may pass, unless RETRIES are used up; every error else is raised."""
     try:
         yield
-    except BadExpError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+    except Exception as error:
+        if not may_pass(error) or attempts_before >= RETRIES.max_retries:
+            raise
+        delay = RETRIES.calculate_delay(attempts_before + 1)
+        raise dg.RetryRequested(RETRIES.max_retries, seconds_to_wait=delay) from error
+
+
+def asset(**options: Any) -> Callable[[Callable], dg.AssetsDefinition]:
+    """Like `dg.asset`, repeating what may pass."""
+    return lambda function: dg.asset(**options)(_repeated(function))
+
+
+def multi_asset(**options: Any) -> Callable[[Callable], dg.AssetsDefinition]:
+    """Like `dg.multi_asset`, repeating what may pass."""
+    return lambda function: dg.multi_asset(**options)(_repeated(function))
+
+
+def asset_check(**options: Any) -> Callable[[Callable], dg.AssetChecksDefinition]:
+    """Like `dg.asset_check`, repeating what may pass."""
+    return lambda function: dg.asset_check(**options)(_repeated(function))
+
+
+def io_method(method: Callable) -> Callable:
+    """Decorator of the methods of an IO manager, repeating what may pass (the whole step)."""
+
+    @functools.wraps(method)
+    def call(self: Any, context: dg.InputContext | dg.OutputContext, *args: Any) -> Any:
+        with repeating(context.step_context.previous_attempt_count):
+            return method(self, context, *args)
+
+    return call
+
+
+def _repeated(function: Callable) -> Callable:
+    """The function of an asset or check, of the same signature; generators stay generators."""
+
+    @functools.wraps(function)
+    def generator(*args: Any, **named: Any) -> Iterator:
+        with repeating(_attempts_before()):
+            yield from function(*args, **named)
+
+    @functools.wraps(function)
+    def call(*args: Any, **named: Any) -> Any:
+        with repeating(_attempts_before()):
+            return function(*args, **named)
+
+    wrapped: Any = generator if inspect.isgeneratorfunction(function) else call
+    wrapped.repeats_what_may_pass = True  # for the test that none was forgotten
+    return wrapped
+
+
+def _attempts_before() -> int:
+    return dg.OpExecutionContext.get().retry_number
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ def held_out_exposures(
     night_ccds: NightTables,
     night_exposures: NightTables,
     night_orientations: NightTables,
+    night_mosaic_embeddings: NightTables,
 ) -> HeldOut | None:
     """Return the exposures of the test split, whole; None when there are none."""
     split = training_set[training_set["split"] == "test"]
@@ -33,7 +34,14 @@ def held_out_exposures(
         exposures.loc[exposures["expnum"].isin(found.rows["expnum"]), ["expnum", "night", "filter"]],
         found.backbone,
         found.recipe,
+        mosaics_of(night_mosaic_embeddings, split),
     )
+
+
+def mosaics_of(night_mosaic_embeddings: NightTables, rows: pd.DataFrame) -> classify.Mosaics | None:
+    """Return the mosaics of the exposures of `rows` (expnum, night); None when they have none."""
+    table = night_mosaic_embeddings.of_exposures(set(rows["night"]), set(rows["expnum"]))
+    return classify.Mosaics.of_table(table)
 
 
 class Judge:

@@ -7,8 +7,11 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from badexp_assets.arrivals import FINGERPRINT, files_of
 from badexp_assets.defs.describe import row_count
+from badexp_assets.defs.failures import io_method
 from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.defs.scored import INPUTS, STORED
 from badexp_assets.errors import InputError
 from badexp_assets.models import load_current, promote_model, store_model
 from badexp_assets.tables import SCHEMAS, empty_table, read_table, write_table
@@ -54,11 +57,14 @@ class NightTables(Mapping[str, pd.DataFrame]):
 class ParquetIOManager(dg.ConfigurableIOManager):
     """Stores tables under `<home>/tables`, checked against the schema of their asset, each written atomically.
 
+    A nightly table carries the fingerprint of the files that the night was read from.
+
     An unpartitioned asset gives a table; a nightly asset gives {night: table}, and its readers get NightTables.
     """
 
     survey: dg.ResourceDependency[SurveyResource]
 
+    @io_method
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame | Mapping[str, pd.DataFrame]) -> None:
         """Write the table, or the tables of the nights."""
         home = self.survey.settings().home
@@ -76,10 +82,14 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             raise InputError(f"asset {asset}: tables of nights {sorted(obj)} returned, {sorted(nights)} were asked for")
         for night, table in obj.items():
             path = home.table(asset, night)
-            write_table(table, path, SCHEMAS[asset], metadata)
+            if not table.attrs.get(STORED):
+                made_of = {INPUTS: table.attrs[INPUTS]} if INPUTS in table.attrs else {}
+                made_of[FINGERPRINT] = files_of(home, "night_exposures", night)
+                write_table(table, path, SCHEMAS[asset], metadata | made_of)
             rows = row_count(len(table)) | {"path": dg.MetadataValue.path(path)}
             context.step_context.add_asset_metadata(rows, asset_key=context.asset_key, partition_key=night)
 
+    @io_method
     def load_input(self, context: dg.InputContext) -> pd.DataFrame | NightTables:
         """Read the table; for a nightly asset, give access to the nights that the reader depends on.
 
@@ -97,6 +107,7 @@ class ModelIOManager(dg.ConfigurableIOManager):
 
     survey: dg.ResourceDependency[SurveyResource]
 
+    @io_method
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Save the model beside the earlier ones and make it the current one, unless the asset's check does."""
         place = self.survey.settings().home.models / context.asset_key.path[-1]
@@ -105,6 +116,7 @@ class ModelIOManager(dg.ConfigurableIOManager):
             promote_model(place, obj.version, "the latest")
         context.add_output_metadata({"path": dg.MetadataValue.path(folder), "version": obj.version})
 
+    @io_method
     def load_input(self, context: dg.InputContext) -> Any:
         """Load the current model."""
         return load_current(self.survey.settings().home.models / context.asset_key.path[-1])

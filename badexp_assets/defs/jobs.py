@@ -41,13 +41,20 @@ SCORE_NIGHT = dg.define_asset_job(
 )
 NEW_NIGHT = dg.define_asset_job(
     "new_night",
-    dg.AssetSelection.groups("night", "scores"),
-    description="Read a night and score it with the current models.",
+    dg.AssetSelection.groups("night", "scores") | dg.AssetSelection.assets("night_report"),
+    description="Read a night, score it with the current models, and report on it.",
 )
 LIST_CANDIDATES = dg.define_asset_job(
     "list_candidates",
     dg.AssetSelection.assets("review_candidates", "patch_reference", "candidate_explanations"),
     description="Rank what any method flags, and explain it on a page.",
+)
+CLOSE_NIGHT = dg.define_asset_job(
+    "close_night",
+    LIST_CANDIDATES.selection
+    | dg.AssetSelection.assets("night_report")
+    | dg.AssetSelection.checks_for_assets("cp_images"),
+    description="List and explain candidates, report on a night with them, and check that the newest night is scored.",
 )
 COMPARE_METHODS = dg.define_asset_job(
     "compare_methods",
@@ -79,6 +86,7 @@ ALL_JOBS = [
     SCORE_NIGHT,
     NEW_NIGHT,
     LIST_CANDIDATES,
+    CLOSE_NIGHT,
     COMPARE_METHODS,
     PUBLISH_REJECTS,
 ]

@@ -19,6 +19,7 @@ from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.failures import one_line_errors
 from badexp_assets.defs.recovery import IN_THIS_PROCESS, alone
 from badexp_assets.defs.resources import Progress
+from badexp_assets.defs.scored import NOT_AGAIN
 from badexp_assets.errors import BadExpError, InputError, StorageError
 from badexp_assets.labels import shown
 from badexp_assets.models import list_models
@@ -32,6 +33,7 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 # The code location's name in workspace.yaml; with it the UI shows these runs beside those that it launched itself.
 _LOCATION = {".dagster/repository": "__repository__@badexp_assets"}
 
+_DONE = {"reading": "read", "scoring": "scored"}
 _TRAINING = ("labels_without_image", "training_set")  # made in one step
 _CLASSIFIERS = ("fitted_pipeline", "fitted_classifier")
 
@@ -46,6 +48,8 @@ def prepare_instance(home: Home) -> Path:
         text = resources.files(__package__).joinpath("local_dagster.yaml").read_text(encoding="utf-8")
         with atomic_path(home.dagster / "dagster.yaml") as path:
             path.write_text(text, encoding="utf-8")
+        # its databases, before several processes (UI, daemon, code server) make them at once and damage them
+        dg.DagsterInstance.from_config(str(home.dagster)).dispose()
     return home.dagster
 
 
@@ -96,6 +100,7 @@ class Runner:
         self.settings = settings
         self.say = say
         self._definitions = build_definitions({"progress": progress})
+        self._not_again = 0  # runs whose nights were stored already
         with one_line_errors(settings.home):
             self._instance = dg.DagsterInstance.get()
 
@@ -115,6 +120,7 @@ class Runner:
                 raise_on_error=True,
             )
         assert result.success
+        self._not_again += any(_stored(event) for event in result.get_asset_materialization_events())
         checks = result.get_asset_check_evaluations()
         return [f"{c.asset_key.path[-1]}: {c.description or c.check_name}" for c in checks if not c.passed]
 
@@ -159,6 +165,7 @@ class Runner:
         self.say("candidates and reject list")
         self.execute(jobs.LIST_CANDIDATES, assets=["review_candidates"])
         self.execute(jobs.PUBLISH_REJECTS)
+        self.execute(jobs.CLOSE_NIGHT, self.settings.home.nights("night_exposures")[-1], assets=["night_report"])
         if "night_predictions" in scores:
             self._compare(outcome)
         self._fit(outcome, "explanations", jobs.LIST_CANDIDATES, "patch_reference", "candidate_explanations")
@@ -204,6 +211,7 @@ class Runner:
     def _each_night(self, job: Any, verb: str, outcome: Outcome, assets: Sequence[str] | None = None) -> None:
         todo = [night for night in outcome.nights if night not in outcome.failed]
         warned: dict[str, str] = {}
+        self._not_again = 0
         for number, night in enumerate(todo, start=1):
             self.say(f"{verb} night {night} ({number} of {len(todo)})")
             try:
@@ -214,9 +222,17 @@ class Runner:
                 known = isinstance(error, BadExpError)
                 outcome.failed[night] = str(error) if known else f"{type(error).__name__}: {error}".splitlines()[0]
                 self.say(f"  failed: {outcome.failed[night]}")
+        if self._not_again:
+            self.say(f"  {self._not_again} of {len(todo)} nights are as they were and were not {_DONE[verb]} again")
         warned = {night: words for night, words in warned.items() if words}
         if warned:
             named = f"{len(warned)} night(s) whose checks warn: {', '.join(warned)}"
             outcome.notes.append(f"{named}; the first: {next(iter(warned.values()))}")
         if todo and all(night in outcome.failed for night in todo):
             raise InputError(f"no night could be finished; the first said: {next(iter(outcome.failed.values()))}")
+
+
+def _stored(event: dg.DagsterEvent) -> bool:
+    """Whether a step says that the scores of a night were stored already."""
+    found = event.step_materialization_data.materialization.metadata.get(NOT_AGAIN)
+    return found is not None and bool(found.value)

@@ -1,8 +1,8 @@
 """The Entropy Method: orientations of sources and of background gradients, and how far they are from the survey's mean.
 
-Source of the equations: the Entropy Method papers (see `design.md`'s numbers): moments and gradients as direct sums, a
-Kullback-Leibler divergence of each exposure's orientation histogram from the mean of its band. Names load on first use,
-so that importing the package costs nothing.
+The equations are in docs/entropy.md and beside the functions: moments and gradients as direct sums, a Kullback-Leibler
+divergence of each exposure's orientation histogram from the mean of its band. Names load on first use, so that
+importing the package costs nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         z_against_null,
     )
     from badexp_assets.entropy.gradients import draw_gradient_points, gradient_angles, gradient_orientation, smooth
+    from badexp_assets.entropy.halves import half_histograms, shared_divergence
     from badexp_assets.entropy.params import EntropyParams
     from badexp_assets.entropy.plots import plot_exposure, plot_orientations, plot_reference
     from badexp_assets.entropy.reference import build_reference
@@ -35,6 +36,7 @@ _HOMES = {
     "draw_gradient_points": "gradients",
     "gradient_angles": "gradients",
     "gradient_orientation": "gradients",
+    "half_histograms": "halves",
     "kl_divergence": "divergence",
     "kl_null": "divergence",
     "measure_ccd": "ccd",
@@ -45,6 +47,7 @@ _HOMES = {
     "preferred_angle": "divergence",
     "preferred_direction": "divergence",
     "score_exposures": "scores",
+    "shared_divergence": "halves",
     "smooth": "gradients",
     "source_orientation": "sources",
     "z_against_null": "divergence",
@@ -57,6 +60,7 @@ __all__ = [
     "draw_gradient_points",
     "gradient_angles",
     "gradient_orientation",
+    "half_histograms",
     "kl_divergence",
     "kl_null",
     "measure_ccd",
@@ -67,6 +71,7 @@ __all__ = [
     "preferred_angle",
     "preferred_direction",
     "score_exposures",
+    "shared_divergence",
     "smooth",
     "source_orientation",
     "z_against_null",

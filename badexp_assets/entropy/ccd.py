@@ -14,6 +14,7 @@ from badexp_assets.entropy.background import fit_background
 from badexp_assets.entropy.clipping import clip_sources
 from badexp_assets.entropy.divergence import orientation_histogram
 from badexp_assets.entropy.gradients import draw_gradient_points
+from badexp_assets.entropy.halves import half_histograms
 from badexp_assets.entropy.params import EntropyParams
 from badexp_assets.entropy.sources import find_sources
 from badexp_assets.errors import InputError
@@ -24,16 +25,18 @@ class CcdOrientations:
     """What the Entropy Method and the autoencoder need of a CCD image.
 
     `source_counts` and `gradient_counts` are int32 of shape (bins,) over [0, pi); their sums are `n_sources` and
-    `n_points`. Per source, in reading order: `x` (column) and `y` (row) of the peak (int32), `stamps` (float32,
-    (n, size, size), rows first, background subtracted, ADU; NaN where masked), `angle` (rad) and `ellipticity`. The
-    stamp's pixel [size // 2, size // 2] is the peak. `sky` and `noise` (ADU) are the background at the middle of the
-    image and its scatter; NaN when there was no sky to fit.
+    `n_points`. `gradient_halves` (2, bins) are the gradients of two halves of the CCD (`half_histograms`). Per source,
+    in reading order: `x` (column) and `y` (row) of the peak (int32), `stamps` (float32, (n, size, size), rows first,
+    background subtracted, ADU; NaN where masked), `angle` (rad) and `ellipticity`. The stamp's pixel
+    [size // 2, size // 2] is the peak. `sky` and `noise` (ADU) are the background at the middle of the image and its
+    scatter; NaN when there was no sky to fit.
     """
 
     n_sources: int
     source_counts: NDArray[np.int32]
     n_points: int
     gradient_counts: NDArray[np.int32]
+    gradient_halves: NDArray[np.int32]
     x: NDArray[np.int32]
     y: NDArray[np.int32]
     stamps: NDArray[np.float32]
@@ -79,11 +82,12 @@ def measure_ccd(
         size = params.stamp_size
         x, y, angle, ellipticity = empty, empty, np.empty(0), np.empty(0)
         stamps = np.empty((0, size, size), np.float32)
-        sky, noise, gradients = math.nan, math.nan, np.empty(0)
+        sky, noise = math.nan, math.nan
+        columns, rows, gradients = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
     else:
         x, y, stamps, angle, ellipticity = find_sources(pixels, codes, background, params, saturate)
         clipped = clip_sources(pixels, codes, params.clip_sigma, saturate)
-        gradients = draw_gradient_points(clipped, codes, params, gradient_rng, saturate)[2]
+        columns, rows, gradients = draw_gradient_points(clipped, codes, params, gradient_rng, saturate)
         sky, noise = background.level(pixels.shape[1] / 2, pixels.shape[0] / 2), background.sigma
     source_counts = orientation_histogram(angle, params.bins)
     gradient_counts = orientation_histogram(gradients, params.bins)
@@ -92,6 +96,7 @@ def measure_ccd(
         source_counts=source_counts,
         n_points=int(gradient_counts.sum()),
         gradient_counts=gradient_counts,
+        gradient_halves=half_histograms(columns, rows, gradients, params),
         x=x,
         y=y,
         stamps=stamps,

@@ -101,3 +101,8 @@ class EntropyParams:
     def min_points(self) -> int:
         """Gradient points that a CCD needs to count in the background score."""
         return max(1, math.ceil(self.min_points_fraction * self.gradient_points))
+
+    @property
+    def min_half_points(self) -> int:
+        """Fewest gradient points in each half of a CCD; about 23 % of its points are in one (see `halves`)."""
+        return math.ceil(self.min_points / 8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from badexp_assets.entropy.divergence import kl_divergence
+from badexp_assets.entropy.halves import shared_divergence
 from badexp_assets.entropy.params import EntropyParams
 from badexp_assets.errors import InputError
 
@@ -26,18 +28,24 @@ COLUMNS = (
     "n_counts",
     "kl_median",
     "kl_sd",
+    "shared_median",
+    "shared_sd",
 )
+_NEEDED = ["expnum", "ccdnum", "filter", "source_counts", "gradient_counts", "gradient_halves"]
 _MAD_TO_SIGMA = 1.4826
 
 
 @dataclass(frozen=True)
 class ExposureHistograms:
-    """Histograms of one exposure: `source` counts over its CCDs, `background` (n, bins) of the CCDs that count."""
+    """Histograms of one exposure: `source` counts over its CCDs; of the CCDs that count `background` (n, bins), and
+    `halves` (n, 2, bins) of the same.
+    """
 
     expnum: int
     filter: str
     source: NDArray[np.int64]
     background: NDArray[np.int64]
+    halves: NDArray[np.int64]
     n_ccds: int
     most_points: int
 
@@ -57,11 +65,10 @@ def exposure_histograms(orientations: pd.DataFrame, params: EntropyParams) -> li
     if not len(orientations):
         return []
     # In one order, so that the same CCDs give the same reference to the last bit. Columns are picked, for speed.
-    orientations = orientations[["expnum", "ccdnum", "filter", "source_counts", "gradient_counts"]].sort_values(
-        ["expnum", "ccdnum"], kind="stable"
-    )
+    orientations = orientations[_NEEDED].sort_values(["expnum", "ccdnum"], kind="stable")
     source = _stack(orientations, "source_counts", params.bins)
     gradient = _stack(orientations, "gradient_counts", params.bins)
+    halves = _stack(orientations, "gradient_halves", 2 * params.bins).reshape(-1, 2, params.bins)
     points = gradient.sum(axis=1)
     bands = orientations["filter"].to_numpy()
     result = []
@@ -77,6 +84,7 @@ def exposure_histograms(orientations: pd.DataFrame, params: EntropyParams) -> li
                 filter=found[0],
                 source=source[rows].sum(axis=0),
                 background=gradient[counting],
+                halves=halves[counting],
                 n_ccds=len(rows),
                 most_points=int(points[rows].max()),
             )
@@ -88,7 +96,7 @@ def _stack(orientations: pd.DataFrame, column: str, bins: int) -> NDArray[np.int
     lengths = sorted({len(v) for v in orientations[column]})
     if lengths != [bins]:
         raise InputError(
-            f"orientations: {column} has {', '.join(map(str, lengths))} bins and entropy.bins is {bins}; "
+            f"orientations: {column} has {', '.join(map(str, lengths))} bins and entropy.bins asks for {bins}; "
             "measure the nights again or set entropy.bins"
         )
     return np.stack([np.asarray(v, dtype=np.int64) for v in orientations[column]])
@@ -102,7 +110,8 @@ def build_reference(orientations: pd.DataFrame, params: EntropyParams) -> pd.Dat
     normalised again. Both are float64 arrays of `bins` probabilities. n_exposures went in and n_left_out did not (fewer
     than min_sources sources, or no CCD with min_points points); n_counts are sources or points in all. kl_median and
     kl_sd (1.4826 times the median absolute deviation) describe the KL divergences (nats) of the reference's exposures
-    from the distribution that params.reference names; NaN for fewer than three exposures. version is a hash of the
+    from the distribution that params.reference names, shared_median and shared_sd their `shared_divergence` (kind
+    `background`); NaN for fewer than three exposures. version is a hash of the
     whole table. A band and kind without any usable exposure has no row; `.attrs["left_out"]` counts the exposures left
     out by (filter, kind), these too.
     """
@@ -134,6 +143,11 @@ def divergence(exposure: ExposureHistograms, kind: str, p: NDArray[np.float64]) 
     return float(np.mean([kl_divergence(counts, p) for counts in exposure.background]))
 
 
+def shared(exposure: ExposureHistograms, p: NDArray[np.float64], params: EntropyParams) -> float:
+    """`shared_divergence` (nats) of the exposure's CCDs from `p`; NaN when no CCD has enough points in both halves."""
+    return shared_divergence(exposure.halves, p, params.min_half_points)
+
+
 def _row(
     band: str, kind: str, used: list[ExposureHistograms], n_left_out: int, params: EntropyParams
 ) -> dict[str, Any]:
@@ -145,8 +159,8 @@ def _row(
     trimmed = _filled(np.sort(share, axis=0)[cut : len(share) - cut].mean(axis=0), n_counts)
     chosen = mean if params.reference == "mean" else trimmed
     kl = np.array([divergence(e, kind, chosen) for e in used])
-    enough = len(kl) >= 3
-    median = float(np.median(kl))
+    common = np.array([shared(e, chosen, params) for e in used]) if kind == "background" else np.empty(0)
+    (kl_median, kl_sd), (shared_median, shared_sd) = _spread(kl), _spread(common[~np.isnan(common)])
     return {
         "filter": band,
         "kind": kind,
@@ -155,9 +169,19 @@ def _row(
         "p_trimmed": trimmed,
         "n_left_out": n_left_out,
         "n_counts": n_counts,
-        "kl_median": median if enough else np.nan,
-        "kl_sd": _MAD_TO_SIGMA * float(np.median(np.abs(kl - median))) if enough else np.nan,
+        "kl_median": kl_median,
+        "kl_sd": kl_sd,
+        "shared_median": shared_median,
+        "shared_sd": shared_sd,
     }
+
+
+def _spread(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Median, and 1.4826 times the median absolute deviation; NaN for fewer than three values."""
+    if len(values) < 3:
+        return math.nan, math.nan
+    median = float(np.median(values))
+    return median, _MAD_TO_SIGMA * float(np.median(np.abs(values - median)))
 
 
 def _filled(p: NDArray[np.float64], n_counts: int) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from badexp_assets.entropy.divergence import preferred_angle, z_against_null
 from badexp_assets.entropy.params import EntropyParams
-from badexp_assets.entropy.reference import ExposureHistograms, divergence, exposure_histograms, usable
+from badexp_assets.entropy.reference import ExposureHistograms, divergence, exposure_histograms, shared, usable
 from badexp_assets.errors import InputError
 
 COLUMNS = (
@@ -28,6 +28,7 @@ COLUMNS = (
     "background_angle",
     "n_ccds",
     "n_ccds_background",
+    "shared_background",
 )
 
 
@@ -38,12 +39,13 @@ def score_exposures(
 
     kl_source (nats): KL of the source counts summed over the exposure's CCDs from the band's reference; z_source: that
     against its null at the same number of sources (`kl_null`), so that few sources don't make a high score.
-    kl_background (nats): mean over the exposure's CCDs of the KL of their gradient histograms; z_background:
-    (kl_background - kl_median) / kl_sd over the reference's exposures. source_angle and background_angle (rad in
-    [0, pi)): orientation in which the counts exceed the reference. n_ccds were measured, n_ccds_background of them had
-    enough gradient points. What can't be scored is NaN with its cause in `reason` (None when nothing is missing):
-    too few sources or points, no reference for the band, no CCD measured. Raises InputError for other numbers of bins
-    in orientations, reference and params.
+    kl_background (nats): mean over the exposure's CCDs of the KL of their gradient histograms, as in the paper;
+    shared_background (nats): of what two halves of each CCD have in common (`shared_divergence`), which noise does not
+    raise; z_background: (shared_background - shared_median) / shared_sd over the reference's exposures. source_angle
+    and background_angle (rad in [0, pi)): orientation in which the counts exceed the reference. n_ccds were measured,
+    n_ccds_background of them had enough gradient points. What can't be scored is NaN with its cause in `reason` (None
+    when nothing is missing): too few sources or points, no reference for the band, no CCD measured. Raises InputError
+    for other numbers of bins in orientations, reference and params.
     """
     lookup = _lookup(reference, params)
     version = str(reference["version"].iloc[0]) if len(reference) else None
@@ -110,7 +112,10 @@ def _score_background(
     row["kl_background"] = divergence(exposure, "background", p)
     share = exposure.background / exposure.background.sum(axis=1, keepdims=True)
     row["background_angle"] = preferred_angle(share.mean(axis=0), p)
-    if not reference["kl_sd"] > 0:
-        return [f"no scatter of kl_background in the reference ({reference['n_exposures']} exposures)"]
-    row["z_background"] = (row["kl_background"] - reference["kl_median"]) / reference["kl_sd"]
+    row["shared_background"] = shared(exposure, p, params)
+    if math.isnan(row["shared_background"]):
+        return [f"too few gradient points (< {params.min_half_points}) in one of the halves of every CCD"]
+    if not reference["shared_sd"] > 0:
+        return [f"no scatter of shared_background in the reference ({reference['n_exposures']} exposures)"]
+    row["z_background"] = (row["shared_background"] - reference["shared_median"]) / reference["shared_sd"]
     return []

@@ -31,7 +31,8 @@ ANOMALIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
         "astigmatic": ("psf", ("astigmatic",)),
     },
     "background": {
-        "stripes": ("noise", ("stripes", "herringbone")),
+        "stripes": ("noise", ("stripes",)),
+        "herringbone": ("noise", ("herringbone",)),
         "ring": ("ghost_scatter", ("ring",)),
         "fringes": ("wonky", ("fringes",)),
     },
@@ -47,8 +48,9 @@ def measure_surveys(
     """Simulate the exposures of every band and measure them; return their truth and their orientations.
 
     Truth: expnum, filter, kind (`good`, a hard negative, or an anomaly of ANOMALIES), is_bad, severity (0: good).
-    Orientations: expnum, ccdnum, filter, source_counts, gradient_counts, as `night_orientations` has them. The same
-    for the same `params`, whatever `workers` (processes) is. `progress` is given exposures done and in all.
+    Orientations: expnum, ccdnum, filter, source_counts, gradient_counts, gradient_halves, as `night_orientations` has
+    them. The same for the same `params`, whatever `workers` (processes) is. `progress` is given exposures done and in
+    all.
     """
     planned = [item for k, band in enumerate(params.bands) for item in _planned(params, band, params.seed + k, k)]
     truth = pd.DataFrame(
@@ -70,7 +72,7 @@ def measure_surveys(
             rows += found
             if progress is not None:
                 progress(done, len(planned))
-    columns = ["expnum", "ccdnum", "filter", "source_counts", "gradient_counts"]
+    columns = ["expnum", "ccdnum", "filter", "source_counts", "gradient_counts", "gradient_halves"]
     return truth, pd.DataFrame(rows, columns=columns)
 
 
@@ -112,5 +114,6 @@ def _measured(item: tuple[int, str, ExposurePlan], params: TrialParams) -> list[
     for ccd in simulate_exposure(plan, frames, seed, Plane()):
         pixels, number = ccd.pixels, ccd.frame.ccd.ccdnum
         found = measure_ccd(pixels.image, pixels.mask, entropy, (seed, plan.expnum, number), pixels.saturate)
-        rows.append((plan.expnum, number, plan.band, found.source_counts, found.gradient_counts))
+        counts = (found.source_counts, found.gradient_counts, found.gradient_halves.ravel())
+        rows.append((plan.expnum, number, plan.band, *counts))
     return rows

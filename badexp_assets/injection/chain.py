@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Chain:
     """What an exposure goes through, as configured for the survey.
 
-    exposures, predictions: `night_exposures` and `night_predictions` by night, as stored. A decision may depend on the
+    exposures, predictions, mosaics: `night_exposures`, `night_predictions` and `night_mosaic_embeddings` by night, as
+    stored. A decision may depend on the
     other exposures of the night (`capacity`, `purity`), so it is taken among them.
     """
 
@@ -38,6 +39,7 @@ class Chain:
     cuts: EntropyCuts
     exposures: Mapping[str, pd.DataFrame]
     predictions: Mapping[str, pd.DataFrame]
+    mosaics: Mapping[str, pd.DataFrame]
 
     def check(self, night: str) -> None:
         """Raise InputError unless the stored predictions of `night` are of this model."""
@@ -79,8 +81,11 @@ class Chain:
         found = classify.predict_night(self.model, tables["night_embeddings"], ccds, features)
         others = self.predictions[night]
         together = pd.concat([others[others["expnum"] != expnum], found], ignore_index=True)
+        stored = self.mosaics[night]
+        planes = [stored[stored["expnum"] != expnum], tables["night_mosaic_embeddings"]]
+        mosaics = classify.Mosaics.of_table(pd.concat(planes, ignore_index=True))
         decided = classify.decide_night(
-            together, self.exposures[night], self.model, self.camera, self.decision, self.vote
+            together, self.exposures[night], self.model, self.camera, self.decision, self.vote, mosaics
         ).set_index("expnum")
         if expnum not in decided.index:
             return None, None, frozenset()

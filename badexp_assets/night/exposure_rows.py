@@ -9,6 +9,7 @@ import numpy as np
 
 from badexp_assets.errors import ModelError
 from badexp_assets.night.measure import MeasuredCcd
+from badexp_assets.night.mosaic import MosaicPlan, has_value, level_and_scale
 from badexp_assets.night.params import PassParams
 from badexp_assets.night.previews import FocalPlane
 from badexp_assets.night.reading import OpenedExposure
@@ -31,9 +32,18 @@ class ExposureRows:
     """
 
     def __init__(
-        self, opened: OpenedExposure, camera: Camera, labelled: set[int], embedder: Embedder, params: PassParams
+        self,
+        opened: OpenedExposure,
+        camera: Camera,
+        labelled: set[int],
+        embedder: Embedder,
+        mosaic: MosaicPlan,
+        mosaics: Embedder,
+        params: PassParams,
     ) -> None:
         self._opened, self._labelled, self._embedder = opened, labelled, embedder
+        self._mosaic, self._mosaics = mosaic, mosaics
+        self._tiles: dict[int, np.ndarray] = {}
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in PASS_TABLES}
         self._pending: set[tuple[int, int]] = set()
         self._reasons: list[str] = []
@@ -70,18 +80,21 @@ class ExposureRows:
         self._stamps.offer(ccd.stamps)
         if self._plane is not None and ccd.tile is not None:
             self._plane.add(ccdnum, ccd.tile)
+        if ccd.mosaic_tile is not None and has_value(ccd.mosaic_tile):
+            self._tiles[ccdnum] = ccd.mosaic_tile
         key = (ccd.task.expnum, ccdnum)
         self._pending.add(key)
         self._store_vectors(self._embedder.add_prepared(key, ccd.prepared))
 
     def finish(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the rows of all six tables. Raises ModelError when the embedder has not returned every vector."""
+        """Return the rows of all tables. Raises ModelError when the embedder has not returned every vector."""
         self._store_vectors(self._embedder.flush())
         if self._pending:
             raise ModelError(
                 f"backbone {self._embedder.backbone_id}: no vector for {len(self._pending)} CCD images, "
                 f"(expnum, ccdnum) = {min(self._pending)} among them"
             )
+        self._add_mosaic()
         row, expnum = self._opened.row, self._opened.expnum
         name = {"expnum": expnum, "filter": row["filter"]}
         self._rows["night_exposures"].append(self._outcome(row))
@@ -96,6 +109,18 @@ class ExposureRows:
             ccds = ",".join(str(ccdnum) for ccdnum in sorted(self._opened.present))
             self._rows["night_previews"].append(preview | {"ccds": ccds})
         return self._rows
+
+    def _add_mosaic(self) -> None:
+        """Embed the focal plane of the CCDs that were read; no row when none of their pixels has a value."""
+        scale = level_and_scale(self._tiles)
+        if scale is None:
+            return
+        prepared = self._mosaics.recipe.prepare(self._mosaic.draw(self._tiles), None, *scale)
+        found = [*self._mosaics.add_prepared(self.expnum, prepared), *self._mosaics.flush()]
+        if len(found) != 1:
+            raise ModelError(f"backbone {self._mosaics.backbone_id}: no vector for the mosaic of {self.expnum}")
+        row = {"expnum": self.expnum, "n_ccds": len(self._tiles)} | _made_by(self._mosaics)
+        self._rows["night_mosaic_embeddings"].append(row | {"embedding": np.asarray(found[0][1], dtype=np.float32)})
 
     def _outcome(self, row: Mapping[str, Any]) -> dict[str, Any]:
         n_failed = len(self._reasons)
@@ -116,12 +141,9 @@ class ExposureRows:
     def _store_vectors(self, vectors: Vectors) -> None:
         for key, vector in vectors:
             self._pending.remove(key)
-            self._rows["night_embeddings"].append(
-                {
-                    "expnum": key[0],
-                    "ccdnum": key[1],
-                    "backbone": self._embedder.backbone_id,
-                    "recipe": self._embedder.recipe_id,
-                    "embedding": np.asarray(vector, dtype=np.float32),
-                }
-            )
+            row = {"expnum": key[0], "ccdnum": key[1]} | _made_by(self._embedder)
+            self._rows["night_embeddings"].append(row | {"embedding": np.asarray(vector, dtype=np.float32)})
+
+
+def _made_by(embedder: Embedder) -> dict[str, str]:
+    return {"backbone": embedder.backbone_id, "recipe": embedder.recipe_id}

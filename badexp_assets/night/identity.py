@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from badexp_assets.entropy import EntropyParams
     from badexp_assets.vision import Embedder
 
-CODE_VERSION = 5
+CODE_VERSION = 6
 """raised whenever the same pixels would give other tables"""
 
 # The first three are in recipe_id, precision is in backbone_id; the others change how the work is done and, at most,
@@ -24,7 +24,7 @@ _ELSEWHERE = ("recipe", "rows", "columns", "precision", "batch_size", "device", 
 
 
 def describe_pass(
-    night: str, camera: Camera, embedder: Embedder, entropy: EntropyParams, params: PassParams
+    night: str, camera: Camera, embedder: Embedder, mosaics: Embedder, entropy: EntropyParams, params: PassParams
 ) -> dict[str, Any]:
     """Return all that the rows of an exposure depend on, but for its files and labels, as it comes back from a file."""
     description = {
@@ -32,6 +32,7 @@ def describe_pass(
         "camera": camera.name,
         "backbone": embedder.backbone_id,
         "recipe": embedder.recipe_id,
+        "mosaic_recipe": mosaics.recipe_id,
         "pass": {name: value for name, value in asdict(params).items() if name not in _ELSEWHERE},
         "entropy": asdict(entropy),
         "code_version": CODE_VERSION,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.night.features import CcdFeatures, measure_features
+from badexp_assets.night.mosaic import MosaicPlan
 from badexp_assets.night.params import PassParams
 from badexp_assets.night.previews import Tile, bin_ccd
 from badexp_assets.night.stamps import Stamp, offer_stamps
@@ -49,14 +50,15 @@ class Orientations:
     source_counts: npt.NDArray[np.int32]
     n_points: int
     gradient_counts: npt.NDArray[np.int32]
+    gradient_halves: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
 class MeasuredCcd:
     """What the pixels of a CCD gave; with a `reason`, they gave nothing for the tables beyond what else is set.
 
-    `prepared` is the float32 (3, rows, columns) image for the backbone; height and width of the image in px, fwhm in
-    px as the header says.
+    `prepared` is the float32 (3, rows, columns) image for the backbone, `mosaic_tile` the CCD in the mosaic;
+    height and width of the image in px, fwhm in px as the header says.
     """
 
     task: CcdTask
@@ -73,6 +75,7 @@ class MeasuredCcd:
     stamps: tuple[Stamp, ...] = ()
     prepared: npt.NDArray[np.float32] | None = None
     tile: Tile | None = None
+    mosaic_tile: npt.NDArray[np.float32] | None = None
 
 
 class Measure:
@@ -81,8 +84,11 @@ class Measure:
     The exposure of the last task stays open for the next one; `close` closes it.
     """
 
-    def __init__(self, camera: Camera, recipe: Recipe, entropy: EntropyParams, params: PassParams) -> None:
-        self._camera, self._recipe, self._entropy, self._params = camera, recipe, entropy, params
+    def __init__(
+        self, camera: Camera, recipe: Recipe, mosaic: MosaicPlan, entropy: EntropyParams, params: PassParams
+    ) -> None:
+        self._camera, self._recipe, self._mosaic = camera, recipe, mosaic
+        self._entropy, self._params = entropy, params
         self._exposure: Exposure | None = None
 
     def __call__(self, task: CcdTask) -> MeasuredCcd:
@@ -143,8 +149,15 @@ class Measure:
             known,
             structure=measure_sky(image.image, image.mask, saturate),
             shapes=measure_shapes(found.stamps, found.noise, image.image.size),
-            orientations=Orientations(found.n_sources, found.source_counts, found.n_points, found.gradient_counts),
+            orientations=Orientations(
+                found.n_sources,
+                found.source_counts,
+                found.n_points,
+                found.gradient_counts,
+                found.gradient_halves.ravel(),
+            ),
             stamps=tuple(stamps),
             prepared=prepared,
             tile=bin_ccd(image, task.slot) if task.slot else None,
+            mosaic_tile=self._mosaic.tile(image),
         )

@@ -1,6 +1,6 @@
 """Pictures of an exposure's focal plane: all CCDs that were read, binned, on one sky level and one scale.
 
-North is up and East is left, as on the sky: image columns grow downwards (South), rows to the left (East).
+North is up and East is left, as on the sky.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from badexp_assets.night.features import sky_and_noise
+from badexp_assets.night.plane import Extent, PlaneGrid, bin_as_on_the_sky
 from badexp_assets.survey.cameras import Camera, Ccd
 from badexp_assets.survey.exposure import CcdImage
 from badexp_assets.survey.masks import BAD, NO_VALUE
@@ -53,11 +54,7 @@ def bin_ccd(ccd: CcdImage, slot: tuple[int, int]) -> Tile:
 
     Pixels without a value stay out; saturated ones stay in, for they show.
     """
-    bad = ~np.isfinite(ccd.image)
-    if ccd.mask is not None:
-        bad |= (ccd.mask == BAD) | (ccd.mask == NO_VALUE)
-    down, across = slot
-    return Tile(bin_image(ccd.image, bad, (across, down)).T[:, ::-1], bool(np.mean(ccd.saturated) > _MOSTLY))
+    return Tile(bin_as_on_the_sky(ccd, slot, (BAD, NO_VALUE)), bool(np.mean(ccd.saturated) > _MOSTLY))
 
 
 class FocalPlane:
@@ -70,17 +67,15 @@ class FocalPlane:
     """
 
     def __init__(self, camera: Camera, height: int, present: Collection[int]) -> None:
-        rows_mm, columns_mm = (n * camera.pixel_size for n in camera.ccd_shape)
-        shown = [ccd for ccd in camera.ccds if ccd.ccdnum in present] or list(camera.ccds)
-        self._left = max(c.y_mm for c in shown) + rows_mm / 2
-        self._top = min(c.x_mm for c in shown) - columns_mm / 2
-        right, bottom = min(c.y_mm for c in shown) - rows_mm / 2, max(c.x_mm for c in shown) + columns_mm / 2
-        self._ccds = [c for c in camera.ccds if right < c.y_mm < self._left and self._top < c.x_mm < bottom]
+        extent = Extent.around(camera, [ccd for ccd in camera.ccds if ccd.ccdnum in present] or camera.ccds)
+        self._ccds = [
+            c for c in camera.ccds if extent.right < c.y_mm < extent.left and extent.top < c.x_mm < extent.bottom
+        ]
         self._present = frozenset(present)
-        down, across = bottom - self._top, self._left - right
-        self._scale = min(height / down, _MAX_ASPECT * height / across)
-        self.size = (max(1, round(across * self._scale)), max(1, round(down * self._scale)))
-        self.slot = (max(1, round(columns_mm * self._scale)), max(1, round(rows_mm * self._scale)))
+        scale = min(height / extent.height, _MAX_ASPECT * height / extent.width)
+        self._grid = PlaneGrid.over(camera, extent, scale, scale)
+        self.size = (max(1, round(extent.width * scale)), max(1, round(extent.height * scale)))
+        self.slot = self._grid.slot
         self._tiles: dict[int, npt.NDArray[np.float32]] = {}
         self._failed: set[int] = set()
         self._saturated: set[int] = set()
@@ -147,8 +142,7 @@ class FocalPlane:
 
     def _box(self, ccd: Ccd) -> tuple[int, int, int, int]:
         down, across = self.slot
-        left = round((self._left - ccd.y_mm) * self._scale - across / 2)
-        top = round((ccd.x_mm - self._top) * self._scale - down / 2)
+        top, left = self._grid.corner(ccd)
         return left, top, left + across - 1, top + down - 1
 
     def _write_names(self, draw: ImageDraw.ImageDraw, names: list[tuple[tuple[int, int, int, int], str]]) -> None:
@@ -168,25 +162,6 @@ def grey_levels(tile: npt.NDArray[np.float32], sky: float, noise: float) -> npt.
     rgb = np.repeat(levels.astype(np.uint8)[:, :, None], 3, axis=2)
     rgb[~np.isfinite(tile)] = _FAILED
     return rgb
-
-
-def bin_image(
-    image: npt.NDArray[np.float32], bad: npt.NDArray[np.bool_], shape: tuple[int, int]
-) -> npt.NDArray[np.float32]:
-    """Return means of the pixels that are not `bad` over a grid of at most `shape` (rows, columns) blocks.
-
-    NaN where a block has none. An image smaller than `shape` along an axis is not binned along it.
-    """
-    rows, columns = (min(n, size) for n, size in zip(shape, image.shape, strict=True))
-    row_edges = np.linspace(0, image.shape[0], rows + 1).astype(int)[:-1]
-    column_edges = np.linspace(0, image.shape[1], columns + 1).astype(int)[:-1]
-
-    def total(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return np.add.reduceat(np.add.reduceat(values, column_edges, axis=1), row_edges, axis=0)
-
-    count = total((~bad).astype(np.float32))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(count > 0, total(np.where(bad, np.float32(0), image)) / count, np.float32(np.nan))
 
 
 def _palette() -> Image.Image:

@@ -1,4 +1,4 @@
-"""One pass over the pixels of a night: embeddings, orientation histograms, stamps and previews of one reading."""
+"""One pass over the pixels of a night: embeddings, orientation histograms, stamps and pictures of one reading."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import pyarrow.parquet as pq
 
 from badexp_assets.night.identity import describe_pass, labels_digest
 from badexp_assets.night.journal import journal_folder, open_journal
+from badexp_assets.night.mosaic import mosaic_aspect
 from badexp_assets.night.params import PassParams
 from badexp_assets.night.tables import PASS_TABLES, check_paths, stored_metadata
 from badexp_assets.night.work import NightWork
 from badexp_assets.survey.archive import list_exposures, list_night_files
 from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.tree import Settling
 from badexp_assets.tables import read_table
 
 if TYPE_CHECKING:
@@ -28,10 +30,11 @@ if TYPE_CHECKING:
 class PassSummary:
     """What became of a night: n_scored + n_failed + n_excluded = n_found, and rows per table.
 
-    `n_other_files` are FITS files of the night that are no exposure; `reused`: the tables were already there and no
-    pixel was read. Of the exposures whose pixels count, `n_taken_over` came from the tables that were there,
-    `n_resumed` from a pass that did not come to its end, and the others were read now; `n_discarded` pieces of such a
-    pass were of no use, for files, labels or options have changed. `seconds` this took.
+    `n_other_files` are FITS files of the night that are no exposure, `n_writing` those left out because they are still
+    being written; `fingerprint` is that of the files that were there (see `survey.NightFiles`). `reused`: the tables
+    were already there and no pixel was read. Of the exposures whose pixels count, `n_taken_over` came from the tables
+    that were there, `n_resumed` from a pass that did not come to its end, and the others were read now; `n_discarded`
+    pieces of such a pass were of no use, for files, labels or options have changed. `seconds` this took.
     """
 
     night: str
@@ -48,12 +51,16 @@ class PassSummary:
     n_resumed: int
     n_discarded: int
     seconds: float
+    fingerprint: str
+    n_writing: int = 0
 
     def __str__(self) -> str:
         text = (
             f"{self.n_found} exposures: {self.n_scored} scored, {self.n_failed} failed, {self.n_excluded} excluded; "
             f"{self.n_ccds_read} CCDs read, {self.n_ccds_failed} failed"
         )
+        if self.n_writing:
+            text += f"; {self.n_writing} files still being written"
         if self.reused:
             return text + " (unchanged, not read again)"
         notes = [
@@ -78,11 +85,13 @@ def run_pass(
     params: PassParams,
     out: Mapping[str, Path],
     progress: Callable[[int, int], None] | None = None,
+    settling: Settling | None = None,
 ) -> PassSummary:
-    """Read every wanted CCD of `night` once and write the six tables of the night, named in `out`.
+    """Read every wanted CCD of `night` once and write the tables of the night, named in `out`.
 
     labelled: CCDNUMs with a label, by expnum; they are read beside the drawn ones. progress is called with (exposures
-    done, exposures found). Memory does not grow with the number of exposures.
+    done, exposures found). Memory does not grow with the number of exposures. With `settling`, files that were changed
+    lately are left out, as if they were not there yet.
 
     Nothing is computed twice. When all tables are there, made from the same files with the same options, labels and
     code, nothing is read; when that holds for some exposures, the others alone are. Every exposure is stored when it is
@@ -96,17 +105,18 @@ def run_pass(
     started = time.monotonic()
     archive = Path(archive)
     check_paths(out)
-    files = list_night_files(archive, night)
-    description = describe_pass(files.night, camera, embedder, entropy, params)
+    files = list_night_files(archive, night, settling)
+    mosaics = embedder.for_mosaics(mosaic_aspect(camera))
+    description = describe_pass(files.night, camera, embedder, mosaics, entropy, params)
     metadata = description | {"fingerprint": files.fingerprint}
-    work = NightWork(archive, camera, labelled, embedder, entropy, params, out, progress or _quiet)
+    work = NightWork(archive, camera, labelled, embedder, mosaics, entropy, params, out, progress or _quiet)
     known = _reusable(out, metadata, labelled)
     place = Path(out["night_exposures"])
     if not known or journal_folder(place).exists():
         with open_journal(place) as journal:
             known = _reusable(out, metadata, labelled)  # by a process that this one has waited for
             if not known:
-                exposures = list_exposures(archive, files.night, camera)
+                exposures = list_exposures(archive, files.night, camera, files)
                 work.read(journal, exposures, description, metadata)
             journal.remove()
     stored = read_table(out["night_exposures"], ["status", "n_ccds_read", "n_ccds_failed"])
@@ -126,6 +136,8 @@ def run_pass(
         n_resumed=work.n_resumed,
         n_discarded=work.n_discarded,
         seconds=time.monotonic() - started,
+        fingerprint=files.fingerprint,
+        n_writing=len(files.writing),
     )
 
 

@@ -13,7 +13,7 @@ from badexp_assets.night.tables import PASS_TABLES, stored_metadata
 
 
 def stored_keys(out: Mapping[str, Path]) -> set[str]:
-    """Return the keys of the exposures that all six tables hold.
+    """Return the keys of the exposures that all tables hold.
 
     Each table names its own: when a process was killed while it moved new tables to their places, old and new ones lie
     side by side, and what they share is still good.

@@ -1,4 +1,4 @@
-"""The six tables of a night: rows into Arrow, and writers of which all files appear at the end, or none does."""
+"""The tables of a night: rows into Arrow, and writers of which all files appear at the end, or none does."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ BUFFER_ROWS = {
     "night_previews": 16,
     "night_stamps": 256,
     "night_embeddings": 512,
+    "night_mosaic_embeddings": 512,
     "night_orientations": 1024,
     "night_ccds": 2048,
     "night_exposures": 2048,
@@ -45,7 +46,7 @@ def rows_to_arrow(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 class PassTables:
-    """Writers of the six tables; use as a context manager and `append` exposures by expnum.
+    """Writers of PASS_TABLES; use as a context manager and `append` exposures by expnum.
 
     Files depend on what is appended in which order, and on nothing else. `night_exposures` is moved to its place last,
     so a night whose move was cut off never looks complete.
@@ -91,14 +92,14 @@ class PassTables:
 
 
 def check_paths(out: Mapping[str, Path]) -> None:
-    """Raise InputError unless `out` names a path for each of the six tables."""
+    """Raise InputError unless `out` names a path for each of PASS_TABLES."""
     missing = [name for name in PASS_TABLES if name not in out]
     if missing:
         raise InputError(f"run_pass: out names no path for {', '.join(missing)}; it needs {', '.join(PASS_TABLES)}")
 
 
 def stored_metadata(out: Mapping[str, Path]) -> list[dict[str, Any]]:
-    """Return the metadata of each of the six tables; an empty list when one is missing or damaged."""
+    """Return the metadata of each of PASS_TABLES; an empty list when one is missing or damaged."""
     try:
         found = [read_metadata(out[name]) for name in PASS_TABLES if out[name].exists()]
     except InputError:

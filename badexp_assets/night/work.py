@@ -14,9 +14,10 @@ from badexp_assets.night.exposure_rows import ExposureRows
 from badexp_assets.night.identity import exposure_key, labels_digest
 from badexp_assets.night.journal import Journal
 from badexp_assets.night.measure import Measure, MeasuredCcd
+from badexp_assets.night.mosaic import MosaicPlan
 from badexp_assets.night.params import PassParams
 from badexp_assets.night.readers import Readers
-from badexp_assets.night.reading import plan_reading
+from badexp_assets.night.reading import OpenedExposure, plan_reading
 from badexp_assets.night.rows import exposure_row
 from badexp_assets.night.stored import StoredExposures, stored_keys
 from badexp_assets.night.tables import PassTables, rows_to_arrow
@@ -38,6 +39,7 @@ class NightWork:
     camera: Camera
     labelled: Mapping[int, set[int]]
     embedder: Embedder
+    mosaics: Embedder
     entropy: EntropyParams
     params: PassParams
     out: Mapping[str, Path]
@@ -83,14 +85,15 @@ class NightWork:
 
     def _read(self, rows: Sequence[Row]) -> Iterator[ExposureRows]:
         """Yield each exposure when all its wanted CCDs are measured."""
-        measure = Measure(self.camera, self.embedder.recipe, self.entropy, self.params)
+        mosaic = MosaicPlan(self.camera, self.mosaics.recipe.rows, self.mosaics.recipe.columns)
+        measure = Measure(self.camera, self.embedder.recipe, mosaic, self.entropy, self.params)
         plan = plan_reading(self.archive, rows, self.camera, self.labelled, self.params)
         current: ExposureRows | None = None
         try:
             with Readers(measure, max(self.params.workers, 0) if rows else 0, self._ahead()) as readers:
                 for item in readers.run(plan):
                     if not isinstance(item, MeasuredCcd):
-                        current = ExposureRows(item, self.camera, self._labels(item.row), self.embedder, self.params)
+                        current = self._opened(item, mosaic)
                     elif current is not None:
                         current.take(item)
                     if current is not None and current.complete:
@@ -99,6 +102,10 @@ class NightWork:
             with contextlib.suppress(Exception):  # the next night must not get this one's vectors
                 self.embedder.flush()
             raise
+
+    def _opened(self, opened: OpenedExposure, mosaic: MosaicPlan) -> ExposureRows:
+        labelled = self._labels(opened.row)
+        return ExposureRows(opened, self.camera, labelled, self.embedder, mosaic, self.mosaics, self.params)
 
     def _assemble(
         self, journal: Journal, rows: Sequence[Row], keys: Mapping[int, str], in_tables: Collection[str], metadata: Row

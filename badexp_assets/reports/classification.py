@@ -38,6 +38,8 @@ def write_classification_page(evaluation: Evaluation, card: dict[str, Any], abou
         "version": evaluation.found.version,
         "base_rate": evaluation.base_rate,
         "scores": [(SUBSETS[name], _size(evaluation, name), table) for name, table in evaluation.scores.items()],
+        "views": [(SUBSETS[name], table) for name, table in evaluation.views.items() if len(table)],
+        "view": card.get("mosaic"),
         "categories": _categories(evaluation.table),
         "calibration": evaluation.calibration,
         "worst": _worst(evaluation),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ import pandas as pd
 
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.cp_files import parse_cp_name
+from badexp_assets.survey.cp_files import PRODUCTS, parse_cp_name
 from badexp_assets.survey.headers import FileHeader, read_file_header
-from badexp_assets.survey.nights import night_from_folder, parse_night
+from badexp_assets.survey.nights import parse_night
+from badexp_assets.survey.tree import FoundFile, Settling, divide, list_folder, night_folders
 from badexp_assets.survey.versions import process_key, version_key
 
-_EFFECTIVE = os.access in os.supports_effective_ids
 _DTYPES = {
     "expnum": "int64",
     "night": "str",
@@ -56,11 +56,19 @@ class ExposureFiles:
 
 @dataclass(frozen=True)
 class NightFiles:
-    """Files of a night. `others` are FITS files there that are no image, mask or weight map with an image beside it."""
+    """Files of a night. `others` are FITS files there that are no image, mask or weight map with an image beside it,
+    `writing` those that were left out because they are still being written.
+    """
 
     night: str
     exposures: tuple[ExposureFiles, ...]
     others: tuple[str, ...]
+    writing: tuple[str, ...] = ()
+
+    @property
+    def n_files(self) -> int:
+        """Files of the exposures."""
+        return sum(1 for e in self.exposures for path in (e.ooi, e.ood, e.oow) if path is not None)
 
     @property
     def fingerprint(self) -> str:
@@ -73,7 +81,7 @@ def list_nights(archive: Path) -> list[str]:
 
     Raises InputError for an archive that is missing or can't be read.
     """
-    return sorted({night for night, _ in _night_folders(Path(archive))})
+    return sorted({night for night, _ in night_folders(Path(archive), _refuse)})
 
 
 def select_nights(nights: Sequence[str], wanted: str | None) -> list[str]:
@@ -95,39 +103,56 @@ def select_nights(nights: Sequence[str], wanted: str | None) -> list[str]:
     return chosen
 
 
-def list_night_files(archive: Path, night: str) -> NightFiles:
+def list_night_files(archive: Path, night: str, settling: Settling | None = None) -> NightFiles:
     """Return the files of `night` by names and sizes alone; none for a night without a folder.
 
-    Files that are still being written (hidden ones, `.part`) are left out. Raises InputError as `list_nights` does.
+    Files that are still being written are left out: hidden ones, `.part`, and with `settling` those that were changed
+    lately. Raises InputError as `list_nights` does.
     """
     archive, night = Path(archive), parse_night(night)
-    groups: dict[tuple[str, ...], dict[str, str]] = {}
+    files: list[FoundFile] = []
+    for found, folder in night_folders(archive, _refuse):
+        if found == night:
+            try:
+                files += list_folder(archive, folder)[0]
+            except OSError as error:
+                _refuse(error)
+    if settling is None:
+        return group_files(night, files)
+    written, writing = divide(files, settling, time.time())
+    return replace(group_files(night, written), writing=tuple(file.path for file in writing))
+
+
+def group_files(night: str, files: Iterable[FoundFile]) -> NightFiles:
+    """Return the `files` of a night, in the order of their folders, put together to exposures."""
+    groups: dict[tuple[str, ...], dict[str, FoundFile]] = {}
     others: list[str] = []
-    for folder in (f for found, f in _night_folders(archive) if found == night):
-        for path in _fits_files(folder):
-            relative = path.relative_to(archive).as_posix()
-            name = parse_cp_name(path.name)
-            if name is None:
-                others.append(relative)
-                continue
-            # a packed and a plain copy of one file are two versions of it
-            group = groups.setdefault((str(path.parent), *name.exposure), {})
-            if name.product in group:
-                others.append(relative)
-            else:
-                group[name.product] = relative
-    exposures = []
-    for group in groups.values():
-        if "ooi" not in group:
-            others.extend(group.values())
+    for file in files:
+        folder, _, base = file.path.rpartition("/")
+        name = parse_cp_name(base)
+        if name is None:
+            others.append(file.path)
             continue
-        others.extend(path for product, path in group.items() if product not in ("ooi", "ood", "oow"))
-        exposures.append(_exposure_files(archive, group))
+        # a packed and a plain copy of one file are two versions of it
+        group = groups.setdefault((folder, *name.exposure), {})
+        if name.product in group:
+            others.append(file.path)
+        else:
+            group[name.product] = file
+    exposures = []
+    for (_, _, _, _, band, *_), group in groups.items():
+        if "ooi" not in group:
+            others.extend(file.path for file in group.values())
+            continue
+        others.extend(file.path for product, file in group.items() if product not in PRODUCTS)
+        exposures.append(_exposure_files(group, band))
     return NightFiles(night, tuple(sorted(exposures, key=lambda e: e.ooi)), tuple(sorted(others)))
 
 
-def list_exposures(archive: Path, night: str, camera: Camera) -> pd.DataFrame:
+def list_exposures(archive: Path, night: str, camera: Camera, files: NightFiles | None = None) -> pd.DataFrame:
     """Return one row per exposure (EXPNUM) of `night`, by expnum; an empty table for a night without files.
+
+    `files`: those of the night, where they have been listed already.
 
     Columns: those of `night_exposures` that headers tell, plus ooi, ood, oow (paths relative to `archive`; missing:
     no such file), plprocid, n_superseded (older reductions left out) and note (what is odd but no reason to leave it
@@ -139,9 +164,9 @@ def list_exposures(archive: Path, night: str, camera: Camera) -> pd.DataFrame:
     archive = Path(archive)
     newest: dict[int, tuple[Any, dict[str, Any]]] = {}
     count: dict[int, int] = {}
-    for files in list_night_files(archive, night).exposures:
-        row = _row(archive, night, files, camera)
-        rank = (version_key(row["plver"]), process_key(row["plprocid"]), files.ooi)
+    for exposure in (files or list_night_files(archive, night)).exposures:
+        row = _row(archive, night, exposure, camera)
+        rank = (version_key(row["plver"]), process_key(row["plprocid"]), exposure.ooi)
         expnum = row["expnum"]
         count[expnum] = count.get(expnum, 0) + 1
         if expnum not in newest or rank > newest[expnum][0]:
@@ -199,58 +224,15 @@ def _note(found: FileHeader, files: ExposureFiles) -> str | None:
     return "; ".join(notes) or None
 
 
-def _exposure_files(archive: Path, group: dict[str, str]) -> ExposureFiles:
-    name = parse_cp_name(Path(group["ooi"]).name)
-    assert name is not None  # it was parsed when the group was made
-    stats = []
-    for product in ("ooi", "ood", "oow"):
-        relative = group.get(product)
-        if relative is not None:
-            stats.append(_stat(archive, relative))
-    return ExposureFiles(
-        ooi=group["ooi"], ood=group.get("ood"), oow=group.get("oow"), band=name.band, fingerprint=_digest(stats)
-    )
+def _exposure_files(group: Mapping[str, FoundFile], band: str) -> ExposureFiles:
+    found = {product: group[product] for product in PRODUCTS if product in group}
+    paths = {product: file.path for product, file in found.items()}
+    fingerprint = _digest([file.stamp for file in found.values()])
+    return ExposureFiles(paths["ooi"], paths.get("ood"), paths.get("oow"), band, fingerprint)
 
 
-def _stat(archive: Path, relative: str) -> str:
-    try:
-        found = (archive / relative).stat()
-    except OSError:  # gone since it was listed, or a dangling link: reading it will say so
-        return f"{relative}|gone"
-    closed = "" if os.access(archive / relative, os.R_OK, effective_ids=_EFFECTIVE) else "|unreadable"
-    return f"{relative}|{found.st_size}|{found.st_mtime_ns}{closed}"
-
-
-def _digest(parts: Iterator[str] | list[str]) -> str:
+def _digest(parts: Iterable[str]) -> str:
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
-
-
-def _night_folders(archive: Path) -> Iterator[tuple[str, Path]]:
-    """Yield (night, folder) for every night's folder, in the order of their paths. Links are followed, once each."""
-    if not archive.is_dir():
-        raise InputError(f"archive {archive}: {'not a folder' if archive.exists() else 'no such folder'}")
-    seen: set[str] = set()
-    for folder, names, _ in os.walk(archive, followlinks=True, onerror=_refuse):
-        real = os.path.realpath(folder)
-        if real in seen:
-            names.clear()
-            continue
-        seen.add(real)
-        night = night_from_folder(os.path.basename(folder))
-        if night is not None:
-            names.clear()
-            yield night, Path(folder)
-        names[:] = sorted(name for name in names if not name.startswith("."))
-
-
-def _fits_files(folder: Path) -> list[Path]:
-    found = [
-        Path(place, name)
-        for place, _, names in os.walk(folder, onerror=_refuse)
-        for name in names
-        if name.endswith((".fits", ".fits.fz", ".fits.gz")) and not name.startswith(".")
-    ]
-    return sorted(found)
 
 
 def _refuse(error: OSError) -> None:

@@ -234,6 +234,18 @@ SCHEMAS: dict[str, TableSchema] = {
             ("expnum", "ccdnum", "backbone", "recipe"),
         ),
         TableSchema(
+            "night_mosaic_embeddings",
+            "the embedded focal plane of an exposure, of all its CCDs that were read",
+            (
+                EXPNUM,
+                _c("n_ccds", "int16", "CCDs in the mosaic"),
+                _c("backbone", "string", "name and weights of the network"),
+                _c("recipe", "string", "name, version and size of the mosaic"),
+                _c("embedding", "list<float32>", "vector that the backbone returns"),
+            ),
+            ("expnum", "backbone", "recipe"),
+        ),
+        TableSchema(
             "night_orientations",
             "orientation histograms of a CCD image, as counts",
             (
@@ -244,6 +256,7 @@ SCHEMAS: dict[str, TableSchema] = {
                 _c("source_counts", "list<int32>", "orientations of sources, equal bins over [0, pi)"),
                 _c("n_points", "int32", "points in the gradient histogram"),
                 _c("gradient_counts", "list<int32>", "orientations of background gradients, equal bins over [0, pi)"),
+                _c("gradient_halves", "list<int32>", "the same of two halves of the CCD, one after the other"),
             ),
             ("expnum", "ccdnum"),
         ),
@@ -333,7 +346,10 @@ SCHEMAS: dict[str, TableSchema] = {
                 ),
                 _c("z_source", "float64", "kl_source against its null at the same number of sources", nullable=True),
                 _c("kl_background", "float64", "mean over CCDs of the KL divergence of gradients, nats", nullable=True),
-                _c("z_background", "float64", "kl_background against the exposures of the reference", nullable=True),
+                _c(
+                    "z_background", "float64", "shared_background against the exposures of the reference", nullable=True
+                ),
+                _c("shared_background", "float64", "KL that two halves of each CCD share, nats", nullable=True),
                 _c("source_angle", "float64", "preferred orientation of sources, rad in [0, pi)", nullable=True),
                 _c("reason", "string", "why a score is missing", nullable=True),
                 _c("reference", "string", "version of the reference", nullable=True),

@@ -10,7 +10,7 @@ import torch
 
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.vision.backbones import Backbone
-from badexp_assets.vision.recipes import Recipe
+from badexp_assets.vision.recipes import Recipe, mosaic_recipe
 
 
 class Embedder:
@@ -44,6 +44,14 @@ class Embedder:
     def dim(self) -> int:
         """Length of a vector."""
         return self.backbone.dim
+
+    def for_mosaics(self, aspect: float) -> Embedder:
+        """Return an embedder of whole focal planes, one at a time, by the same backbone.
+
+        aspect: rows / columns. They have as many pixels as this embedder's images, so one costs what a CCD image costs.
+        """
+        recipe = mosaic_recipe(self.backbone, self.recipe.rows * self.recipe.columns, aspect)
+        return Embedder(self.backbone, recipe, batch_size=1)
 
     def add(
         self,

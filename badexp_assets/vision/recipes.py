@@ -25,6 +25,8 @@ SATURATED = (3, 4)
 _LOW, _HIGH = -4.0, 1000.0
 _VALUES = np.full(16, np.nan, np.float32)  # by code; NaN: the pixel's own
 _VALUES[list(FILLED)], _VALUES[list(SATURATED)] = 0.0, _HIGH
+MOSAIC = ("mosaic", 1)
+"""name and version of the recipe of whole focal planes"""
 _STRIP = 64  # rows that are worked on together, so that they stay in the processor's cache
 
 
@@ -51,7 +53,7 @@ class Recipe:
 
         `image`: (rows, columns), ADU, any size and real type; it is stretched to the recipe's size, whatever its
         aspect. `mask`: codes of the CP mask, same shape, or None. `sky` (ADU) and `noise` (standard deviation of the
-        sky, ADU) are only used by `scaled`. Non-finite pixels become 0 in `paper` and sky in `scaled`, unless the
+        sky, ADU) are not used by `paper`. Non-finite pixels become 0 in `paper` and sky otherwise, unless the
         mask calls them saturated.
         Raises InputError for an image that is empty or not two-dimensional, a mask of another shape, or sky and noise
         that `scaled` can't use.
@@ -110,3 +112,14 @@ def load_recipe(name: str, backbone: Backbone, rows: int = 0, columns: int = 0) 
     patch = backbone.patch
     sizes = [max(1, round(n / patch)) * patch for n in (rows, columns)]
     return Recipe(name, RECIPES[name], sizes[0], sizes[1], backbone.mean, backbone.std)
+
+
+def mosaic_recipe(backbone: Backbone, n_pixels: int, aspect: float) -> Recipe:
+    """Return the recipe of whole focal planes: that of `scaled` images under a name of its own.
+
+    About `n_pixels` px of this `aspect` (rows / columns), both sizes rounded to multiples of the backbone's patch.
+    Level and scatter of the focal plane are what `prepare` takes as sky and noise.
+    """
+    patch = backbone.patch
+    rows, columns = (max(1, round(math.sqrt(n_pixels * ratio) / patch)) * patch for ratio in (aspect, 1 / aspect))
+    return Recipe(*MOSAIC, rows, columns, backbone.mean, backbone.std)

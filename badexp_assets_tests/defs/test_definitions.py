@@ -1,12 +1,10 @@
 """The code location as Dagster sees it: it loads, it says what it is, and its graph is the one that is written down."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
-import dagster as dg
 import pytest
 import yaml
 
@@ -16,7 +14,6 @@ from badexp_assets.defs.run import workspace_file
 
 REPOSITORY = Path(__file__).parents[2]
 GRAPH = Path(__file__).with_name("asset_graph.txt")
-DEPLOYMENTS = sorted((REPOSITORY / "deployments").glob("*/dagster.yaml"))
 HEAVY = ("torch", "sklearn", "matplotlib", "transformers", "hdbscan", "optuna", "skops", "galsim")
 
 
@@ -99,19 +96,6 @@ def test_the_workspace_of_the_package_and_of_the_checkout_name_the_same_code_loc
 def test_a_new_home_gets_the_local_deployment():
     packaged = Path(workspace_file()).with_name("local_dagster.yaml").read_text(encoding="utf-8")
     assert packaged == (REPOSITORY / "deployments" / "local" / "dagster.yaml").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("path", DEPLOYMENTS, ids=lambda path: path.parent.name)
-def test_dagster_accepts_the_instance_file_of_every_deployment(path, tmp_path):
-    sections = re.findall(r"^(\w+):", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert len(sections) == len(set(sections)), "a section is there twice, and YAML takes the last one silently"
-    (tmp_path / "dagster.yaml").write_bytes(path.read_bytes())
-    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        assert not instance.telemetry_enabled
-        assert instance.run_monitoring_enabled
-        assert instance.get_settings("run_retries")["retry_on_asset_or_op_failure"] is False
-        assert instance.run_retries_enabled
-        assert instance.get_concurrency_config().pool_config.pool_granularity.value == "op"
 
 
 @pytest.mark.slow

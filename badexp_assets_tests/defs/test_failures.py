@@ -1,34 +1,143 @@
 """Errors on their way through Dagster, and what a killed run leaves behind."""
 
+import errno
 import sqlite3
+from collections.abc import Iterator
 
 import dagster as dg
 import pytest
 
-from badexp_assets.defs.failures import not_repeated, one_line_errors
+from badexp_assets.defs import failures
+from badexp_assets.defs.build import build_definitions
+from badexp_assets.defs.failures import one_line_errors
 from badexp_assets.defs.recovery import IN_THIS_PROCESS, alone
 from badexp_assets.errors import InputError, StorageError
 from badexp_assets.settings import Home
 
 
-def run_asset(error: Exception, instance: dg.DagsterInstance) -> int:
-    """Materialise an asset with a retry policy that fails with `error`; returns how often it was tried."""
+@pytest.fixture
+def at_once(monkeypatch) -> None:
+    """Repeats do not wait."""
+    policy = dg.RetryPolicy(max_retries=failures.RETRIES.max_retries, delay=0)
+    monkeypatch.setattr(failures, "RETRIES", policy)
+
+
+def run(errors: list[BaseException | None], kind: str = "function") -> tuple[int, dg.ExecuteInProcessResult]:
+    """Materialise an asset that meets these errors one after the other; returns how often it was tried."""
     tries = []
 
-    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=2))
-    def failing() -> None:
+    def meet() -> None:
         tries.append(1)
-        with not_repeated():
+        error = errors[min(len(tries), len(errors)) - 1]
+        if error is not None:
             raise error
 
-    dg.materialize([failing], instance=instance, raise_on_error=False)
-    return len(tries)
+    class Manager(dg.IOManager):
+        @failures.io_method
+        def handle_output(self, context, obj):
+            if kind == "writing" and context.asset_key.path[-1] == "function":
+                meet()
 
+        @failures.io_method
+        def load_input(self, context):
+            if kind == "reading":
+                meet()
+            return 1
 
-def test_what_a_user_must_fix_is_not_tried_again_and_a_hiccup_is():
+    @failures.asset()
+    def source() -> int:
+        return 1
+
+    @failures.asset()
+    def function(source: int) -> int:
+        if kind == "function":
+            meet()
+        return source
+
+    @failures.multi_asset(outs={"yielded": dg.AssetOut()})
+    def generator() -> Iterator:
+        yield dg.Output(1, "yielded")
+        if kind == "generator":
+            meet()
+
+    @failures.asset_check(asset=function)
+    def check() -> dg.AssetCheckResult:
+        if kind == "check":
+            meet()
+        return dg.AssetCheckResult(passed=True)
+
     with dg.DagsterInstance.ephemeral() as instance:
-        assert run_asset(InputError("no such folder"), instance) == 1
-        assert run_asset(TimeoutError("the file server is slow"), instance) == 3
+        result = dg.materialize(
+            [source, function, generator, check],
+            instance=instance,
+            raise_on_error=False,
+            resources={"io_manager": Manager()},
+        )
+    return len(tries), result
+
+
+KINDS = ["function", "generator", "check", "writing", "reading"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_may_pass_is_tried_again_until_it_has_passed(kind, at_once):
+    hiccups = [TimeoutError("the file server is slow"), OSError(errno.ESTALE, "Stale file handle"), None]
+    tries, result = run(hiccups, kind)
+    assert tries == 3
+    assert result.success
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_does_not_pass_is_given_up_after_a_number_of_retries(kind, at_once):
+    tries, result = run([TimeoutError("the file server is slow")], kind)
+    assert tries == 1 + failures.RETRIES.max_retries
+    assert not result.success
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("error", [InputError("no such folder"), ZeroDivisionError("a defect")], ids=repr)
+def test_what_a_person_must_mend_fails_at_once_and_says_what_it_is(kind, error, at_once):
+    tries, result = run([error], kind)
+    assert tries == 1
+    assert not result.success
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    assert str(error) in str(failure.step_failure_data.error)
+
+
+def test_a_cancelled_step_is_not_tried_again(at_once):
+    tries = []
+
+    @failures.asset()
+    def interrupted() -> None:
+        tries.append(1)
+        raise KeyboardInterrupt
+
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(KeyboardInterrupt):
+        dg.materialize([interrupted], instance=instance)
+    assert tries == [1]
+
+
+def test_waiting_grows_and_is_spread_by_chance():
+    delays = [[failures.RETRIES.calculate_delay(number) for _ in range(50)] for number in (1, 2, 3, 4)]
+    means = [sum(some) / len(some) for some in delays]
+    assert means == sorted(means)
+    assert all(len(set(some)) > 40 for some in delays)
+    assert max(map(max, delays)) < 200
+
+
+def test_every_asset_and_every_check_repeats_what_may_pass():
+    definitions = build_definitions()
+    nodes = [
+        node.node_def
+        for node in (*definitions.assets, *definitions.asset_checks)
+        if isinstance(node, dg.AssetsDefinition)
+    ]
+    assert len(nodes) > 30
+    for node in nodes:
+        assert node.retry_policy is None, node.name  # it would repeat everything
+        assert getattr(node.compute_fn.decorated_fn, "repeats_what_may_pass", False), (
+            f"{node.name}: see defs/failures.py"
+        )
 
 
 @pytest.mark.parametrize(

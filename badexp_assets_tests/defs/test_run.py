@@ -12,7 +12,7 @@ from badexp_assets.models import current_version, list_models, load_current
 from badexp_assets.settings import Home
 from badexp_assets.show import load
 from badexp_assets.summary import summary_lines
-from badexp_assets.tables import SCHEMAS
+from badexp_assets.tables import SCHEMAS, read_table
 
 NIGHTS = 3
 EXPOSURES = 48
@@ -78,6 +78,29 @@ def test_a_second_run_reads_no_pixels_again(home, tmp_path):
     assert result.exit_code == 0, result.output
     assert len(before) == NIGHTS
     assert {path: path.stat().st_mtime_ns for path in (again.tables / "night_embeddings").iterdir()} == before
+
+
+SCORES = ("night_predictions", "night_exposure_predictions", "night_entropy_scores", "night_reconstruction_errors")
+
+
+def test_a_second_run_scores_nothing_again_and_a_changed_option_does(home, tmp_path):
+    again = Home(tmp_path / "home")
+    shutil.copytree(home.root, again.root)
+    words = ["run", "--home", str(again.root)]
+    files = {path: path.stat().st_mtime_ns for asset in SCORES for path in (again.tables / asset).iterdir()}
+    result = CliRunner().invoke(badexp, words)
+    assert result.exit_code == 0, result.output
+    assert "3 of 3 nights are as they were and were not scored again" in result.output
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+
+    with again.settings_file.open("a") as file:
+        file.write("\n[decision]\ngoal = 'probability'\nprobability = 0.7\n")
+    result = CliRunner().invoke(badexp, [*words, "--nights", "2018-03-10"])
+    assert result.exit_code == 0, result.output
+    changed = {path for path, before in files.items() if path.stat().st_mtime_ns != before}
+    assert {path.parent.name for path in changed} == {"night_predictions", "night_exposure_predictions"}
+    for path in (path for path in changed if path.parent.name == "night_predictions"):
+        pd.testing.assert_frame_equal(read_table(path), read_table(home.table("night_predictions", path.stem)))
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "json"])

@@ -4,14 +4,14 @@ import pytest
 
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.resources import SurveyResource
-from badexp_assets.defs.verdicts_sensor import new_verdicts
+from badexp_assets.defs.verdicts_sensor import verdicts_sensor
 from badexp_assets.review import VerdictStore
 from badexp_assets.tables import read_table
 
 
 def tick(home, instance, cursor=None):
     context = dg.build_sensor_context(instance=instance, cursor=cursor)
-    return new_verdicts(context, survey=SurveyResource(home=str(home)))
+    return verdicts_sensor(running=False)(context, survey=SurveyResource(home=str(home)))
 
 
 def answer(reviewer, verdict="bad"):

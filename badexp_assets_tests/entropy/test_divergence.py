@@ -121,9 +121,11 @@ def test_the_strength_of_a_direction_is_0_for_the_reference_and_1_for_a_single_a
 def test_the_picture_of_an_exposure_is_a_small_png_also_without_sources_or_reference():
     params, camera = EntropyParams(gradient_points=1000), load_camera()
     rng = np.random.default_rng(0)
-    rows = [(7, c.ccdnum, "r", rng.integers(0, 9, 18), rng.integers(0, 99, 18)) for c in camera.ccds]
-    rows[3] = (7, rows[3][1], "r", np.zeros(18, int), np.zeros(18, int))
-    table = pd.DataFrame(rows, columns=["expnum", "ccdnum", "filter", "source_counts", "gradient_counts"])
+    sizes = ((9, 18), (99, 18), (25, 36))
+    rows = [(7, c.ccdnum, "r", *(rng.integers(0, high, n) for high, n in sizes)) for c in camera.ccds]
+    rows[3] = (*rows[3][:3], *(np.zeros(n, int) for _, n in sizes))
+    columns = ["expnum", "ccdnum", "filter", "source_counts", "gradient_counts", "gradient_halves"]
+    table = pd.DataFrame(rows, columns=columns)
     reference = build_reference(table, params)
     empty = table.iloc[3:4]
     for of_exposure, known in ((table, reference), (empty, reference), (table, reference[:0])):

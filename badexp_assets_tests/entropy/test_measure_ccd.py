@@ -196,18 +196,24 @@ def test_the_real_cutouts_go_through_and_each_says_that_it_has_too_few_sources(s
         assert measured.n_points <= (pixels.shape[0] - 19) * (pixels.shape[1] - 19)
         if min(pixels.shape) < 64:
             assert measured.n_sources == 0
-        rows.append((expnum, 1, "r", measured.source_counts, measured.gradient_counts))
+        rows.append((expnum, 1, "r", *histograms(measured)))
     scores = scored(rows)
     assert scores["z_source"].isna().all()
     assert scores["reason"].str.match(r"too few sources \(\d+ < 30\)").all()
 
 
+def histograms(measured):
+    return measured.source_counts, measured.gradient_counts, measured.gradient_halves.ravel()
+
+
 def scored(rows):
     """Scores of exposures of one CCD each, among 40 good exposures that the reference is made of."""
-    columns = ["expnum", "ccdnum", "filter", "source_counts", "gradient_counts"]
+    columns = ["expnum", "ccdnum", "filter", "source_counts", "gradient_counts", "gradient_halves"]
     rng = np.random.default_rng(0)
+    flat = [1 / 18] * 18
     good = [
-        (1000 + k, 1, "r", rng.multinomial(200, [1 / 18] * 18), rng.multinomial(9000, [1 / 18] * 18)) for k in range(40)
+        (1000 + k, 1, "r", *(rng.multinomial(n, flat) for n in (200, 9000)), rng.multinomial(2000, flat, 2).ravel())
+        for k in range(40)
     ]
     reference = build_reference(pd.DataFrame(good, columns=columns), PARAMS)
     night = pd.DataFrame([*rows, *good], columns=columns)
@@ -236,7 +242,7 @@ def test_a_ccd_that_tells_nothing_has_no_score_a_reason_and_never_the_top_rank()
     ccds = useless_ccds()
     measured = {name: measure_ccd(image, None, PARAMS, 0, saturate=60_000.0) for name, image in ccds.items()}
     assert [m.n_sources for m in measured.values()] == [0, 0, 0, 0, 0, 0, 1]
-    scores = scored([(k, 1, "r", m.source_counts, m.gradient_counts) for k, m in enumerate(measured.values())])
+    scores = scored([(k, 1, "r", *histograms(m)) for k, m in enumerate(measured.values())])
     assert scores["z_source"].isna().all()
     assert scores["kl_source"].isna().all()
     assert scores["reason"].str.startswith("too few sources").all()

@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from badexp_assets.entropy import EntropyParams, build_reference, kl_divergence, kl_null, score_exposures
+from badexp_assets.entropy import (
+    EntropyParams,
+    build_reference,
+    kl_divergence,
+    kl_null,
+    score_exposures,
+    shared_divergence,
+)
 from badexp_assets.errors import InputError
 from badexp_assets.tables import SCHEMAS, read_table, write_table
 
@@ -15,14 +22,15 @@ SHAPE = 1 + 0.3 * np.cos(2 * (np.arange(BINS) + 0.5) * math.pi / BINS)  # a bias
 
 def survey(n_exposures=60, n_ccds=4, per_ccd=40, seed=0, filters=("g", "r"), p=SHAPE, first=1):
     """Histograms of exposures without any anomaly."""
-    rng = np.random.default_rng(seed)
+    rng, of_halves = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     share = p / p.sum()
     rows = []
     for expnum in range(first, first + n_exposures):
         for ccdnum in range(1, n_ccds + 1):
             source = rng.multinomial(per_ccd, share).astype(np.int32)
             gradient = rng.multinomial(2000, np.full(BINS, 1 / BINS)).astype(np.int32)
-            rows.append((expnum, ccdnum, filters[expnum % len(filters)], per_ccd, source, 2000, gradient))
+            halves = of_halves.multinomial(460, np.full(BINS, 1 / BINS), size=2).astype(np.int32).ravel()
+            rows.append((expnum, ccdnum, filters[expnum % len(filters)], per_ccd, source, 2000, gradient, halves))
     return pd.DataFrame(rows, columns=SCHEMAS["night_orientations"].column_names)
 
 
@@ -136,7 +144,9 @@ def test_scores_are_divergences_of_the_counts_summed_over_ccds():
     assert row["z_source"] == pytest.approx((kl - mean) / sd)
     background = np.mean([kl_divergence(c, p_background) for c in one["gradient_counts"]])
     assert row["kl_background"] == pytest.approx(background)
-    assert row["z_background"] == pytest.approx((background - reference["kl_median"][3]) / reference["kl_sd"][3])
+    shared = shared_divergence([np.reshape(h, (2, BINS)) for h in one["gradient_halves"]], p_background, 1)
+    assert row["shared_background"] == pytest.approx(shared)
+    assert row["z_background"] == pytest.approx((shared - reference["shared_median"][3]) / reference["shared_sd"][3])
     assert row["reference"] == reference["version"][0]
     assert scores["reason"].isna().all()
 
@@ -204,7 +214,7 @@ def test_a_ccd_with_few_points_does_not_count_in_the_background():
 def test_a_reference_of_one_exposure_has_no_scatter_and_says_so():
     orientations = survey(1, filters=("g",))
     scores = score_exposures(orientations, exposures_of(orientations), build_reference(orientations, PARAMS), PARAMS)
-    assert scores["reason"][0] == "no scatter of kl_background in the reference (1 exposures)"
+    assert scores["reason"][0] == "no scatter of shared_background in the reference (1 exposures)"
     assert math.isnan(scores["z_background"][0])
     assert scores["kl_background"][0] >= 0
 
@@ -225,7 +235,7 @@ def test_the_reference_survives_parquet_and_scores_alike(tmp_path):
 
 def test_other_numbers_of_bins_are_refused_by_name():
     orientations = survey(4)
-    with pytest.raises(InputError, match=r"source_counts has 18 bins and entropy\.bins is 36"):
+    with pytest.raises(InputError, match=r"source_counts has 18 bins and entropy\.bins asks for 36"):
         build_reference(orientations, EntropyParams(bins=36))
     with pytest.raises(InputError, match=r"entropy_reference: g source has 18 bins and entropy\.bins is 36"):
         score_exposures(

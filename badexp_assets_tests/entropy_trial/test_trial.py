@@ -32,11 +32,15 @@ def survey(n_good=200, n_bad=8, seed=0):
         p = np.ones(18) + (np.eye(18)[4] * 6 if bad else 0)
         n = 10 if expnum < 5 else 200
         counts = rng.multinomial(n, p / p.sum())
-        rows.append((expnum, 1, "r", counts, rng.multinomial(10_000, [1 / 18] * 18)))
+        flat = [1 / 18] * 18
+        halves = rng.multinomial(2300, flat, size=2).ravel()
+        rows.append((expnum, 1, "r", counts, rng.multinomial(10_000, flat), halves))
         truth.append((expnum, "r", "trail" if bad else "few_sources" if expnum < 5 else "good", bad, float(bad)))
     return (
         pd.DataFrame(truth, columns=["expnum", "filter", "kind", "is_bad", "severity"]),
-        pd.DataFrame(rows, columns=["expnum", "ccdnum", "filter", "source_counts", "gradient_counts"]),
+        pd.DataFrame(
+            rows, columns=["expnum", "ccdnum", "filter", "source_counts", "gradient_counts", "gradient_halves"]
+        ),
     )
 
 
@@ -64,7 +68,7 @@ def test_each_anomaly_is_in_one_mixture_of_the_stated_share():
 def test_simulated_surveys_have_every_kind():
     truth, orientations = measure_surveys(SMALL)
     assert truth["kind"].value_counts().to_dict() == {"good": 12} | dict.fromkeys(
-        (*HARD_NEGATIVES, "few_sources", "trail", "jump", "astigmatic", "stripes", "ring", "fringes"), 2
+        (*HARD_NEGATIVES, "few_sources", "trail", "jump", "astigmatic", "stripes", "herringbone", "ring", "fringes"), 2
     )
     assert truth["expnum"].is_unique
     assert (truth.loc[truth["is_bad"], "severity"] >= 0.4).all()
@@ -77,7 +81,7 @@ def test_simulated_surveys_have_every_kind():
 def test_the_number_of_processes_changes_nothing():
     few = replace(SMALL, good=3, hard_negatives=0, bands=("r",))
     alone, together = (measure_surveys(few, workers)[1] for workers in (1, 2))
-    for column in ("source_counts", "gradient_counts"):
+    for column in ("source_counts", "gradient_counts", "gradient_halves"):
         np.testing.assert_array_equal(np.stack(alone[column]), np.stack(together[column]))
 
 

@@ -35,6 +35,9 @@ class Sky:
     def __init__(self):
         self.waiting = []
 
+    def for_mosaics(self, aspect):
+        return type(self)()
+
     def add_prepared(self, key, prepared):
         self.waiting.append((key, prepared))
         return []

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from badexp_assets.night.previews import FocalPlane, bin_ccd, bin_image
+from badexp_assets.night.plane import bin_image
+from badexp_assets.night.previews import FocalPlane, bin_ccd
 from badexp_assets.survey import CcdImage, load_camera
 
 CAMERA = load_camera()

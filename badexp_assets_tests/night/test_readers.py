@@ -14,6 +14,7 @@ import pytest
 from badexp_assets.entropy import EntropyParams
 from badexp_assets.errors import InputError
 from badexp_assets.night.measure import CcdTask, Measure, MeasuredCcd
+from badexp_assets.night.mosaic import MosaicPlan
 from badexp_assets.night.params import PassParams
 from badexp_assets.night.readers import Readers
 from badexp_assets.survey import CcdInfo, load_camera
@@ -46,7 +47,9 @@ def exposure(tiny_cp, tmp_path):
 
 
 def measure(does="nothing"):
-    return Measure(load_camera(), Recipe(does), EntropyParams(gradient_points=100), PassParams())
+    return Measure(
+        load_camera(), Recipe(does), MosaicPlan(load_camera(), 64, 64), EntropyParams(gradient_points=100), PassParams()
+    )
 
 
 def tasks(ooi, expnum=11):
@@ -123,7 +126,13 @@ def test_as_many_ccds_are_measured_ahead_as_asked_for_and_no_more(exposure):
             measured.append(task)
             return found
 
-    with Readers(Counted(load_camera(), Recipe(), EntropyParams(gradient_points=100), PassParams()), 0, 6) as readers:
+    with Readers(
+        Counted(
+            load_camera(), Recipe(), MosaicPlan(load_camera(), 64, 64), EntropyParams(gradient_points=100), PassParams()
+        ),
+        0,
+        6,
+    ) as readers:
         items = readers.run(iter(tasks(exposure) * 20))
         next(items)
         deadline = time.monotonic() + 30

@@ -46,6 +46,9 @@ class Seen:
     def __init__(self, fails_at=None):
         self.keys, self.waiting, self.fails_at = [], [], fails_at
 
+    def for_mosaics(self, aspect):
+        return type(self)()
+
     def add_prepared(self, key, prepared):
         if len(self.keys) == self.fails_at:
             raise RuntimeError("no more")

@@ -40,6 +40,11 @@ class MeanEmbedder:
         self.waiting, self.seen, self.loses = [], 0, loses
         self.recipe = recipe or MeanRecipe()
 
+    def for_mosaics(self, aspect):
+        found = type(self)()
+        found.recipe_id = f"mosaic-{self.recipe_id}"
+        return found
+
     def add_prepared(self, key, prepared):
         self.seen += 1
         self.waiting.append((key, prepared))
@@ -125,6 +130,9 @@ def test_every_fault_is_counted_with_its_reason_and_costs_no_more_than_itself(ti
     for name in ("night_embeddings", "night_orientations"):
         assert sorted(zip(found[name]["expnum"], found[name]["ccdnum"], strict=True)) == sorted(read.index)
     assert set(found["night_previews"]["expnum"]) == {1, 2, 5}
+    planes = found["night_mosaic_embeddings"].set_index("expnum")
+    assert planes["n_ccds"].to_dict() == {1: 2, 2: 4, 5: 3}  # an exposure without a readable CCD has no mosaic
+    assert set(planes["recipe"]) == {"mosaic-none-1"}
 
 
 def test_drawn_and_labelled_ccds_are_read_and_no_others(tiny_cp, tmp_path):
@@ -192,7 +200,7 @@ def test_an_error_in_the_middle_changes_no_table_and_leaves_no_vector_behind(tin
     rest = MeanEmbedder()
     summary = go(cp, out, embedder=rest)
     assert (summary.n_taken_over, summary.n_resumed, summary.n_discarded, rest.seen) == (1, 1, 0, 4)
-    assert sorted(p.name for p in out.rglob("*") if p.is_file()) == [f"{NIGHT}.parquet"] * 6
+    assert sorted(p.name for p in out.rglob("*") if p.is_file()) == [f"{NIGHT}.parquet"] * len(PASS_TABLES)
 
 
 def test_a_backbone_that_loses_an_image_is_found_out(tiny_cp, tmp_path):

@@ -16,6 +16,7 @@ from badexp_assets.classify.evaluation.new_nights import Fit, judge_new_nights, 
 from badexp_assets.classify.evaluation.reliability import base_rate_weights, reliability_table
 from badexp_assets.classify.evaluation.resampling import Resamples
 from badexp_assets.classify.evaluation.scores import report_table, score_table
+from badexp_assets.classify.evaluation.views import view_table
 from badexp_assets.classify.params import ReportParams
 from badexp_assets.errors import InputError
 
@@ -26,7 +27,7 @@ Curves = dict[str, pd.DataFrame]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`table`: classification_report; `scores`, by subset of the exposures: `score_table`.
+    """`table`: classification_report; by subset of the exposures, `scores`: `score_table`, and `views`: `view_table`.
 
     `found`, `baseline`: the judgements of all. Curves by what they are of ("CCDs", "exposures", and "...: paper's
     pipeline"); `calibration` with error and interval. `not_reached`: what could not be measured, a sentence each.
@@ -40,6 +41,7 @@ class Evaluation:
     risk: Curves = field(default_factory=dict)
     precision: Curves = field(default_factory=dict)
     calibration: dict[str, tuple[pd.DataFrame, tuple[float, float, float]]] = field(default_factory=dict)
+    views: dict[str, pd.DataFrame] = field(default_factory=dict)
     not_reached: tuple[str, ...] = ()
 
 
@@ -64,7 +66,7 @@ def evaluate(
     on all nights). What can't be had is named in `not_reached`. Raises InputError without exposures.
     """
     judged = {ALL: (judge(model, held_out), judge(baseline, held_out))}
-    missing = _few(judged[ALL][0])
+    missing = _few(judged[ALL][0]) + _no_mosaics(judged[ALL][0])
     held = unseen_nights(held_out, set(training_nights))
     if len(held.rows):
         judged[HELD] = judge(model, held), judge(baseline, held)
@@ -87,6 +89,7 @@ def evaluate(
         found,
         theirs,
         base_rate,
+        views={name: view_table(*pair, params.draws, params.seed) for name, pair in judged.items()},
         not_reached=tuple(missing),
     )
     resamples = Resamples(found.exposures.index.to_numpy(), params.draws, params.seed)
@@ -112,6 +115,15 @@ def _add_curves(result: Evaluation, j: Judgement, suffix: str, resamples: Resamp
     if j.base_rate is not None:  # pooled: the vote of the paper's pipeline gives no probability
         weight = base_rate_weights(e_bad, np.ones(len(e_bad)), j.base_rate)
         result.calibration[f"exposures{suffix}"] = reliability_table(e_p, e_bad, exposures, weight, resamples)
+
+
+def _no_mosaics(judged: Judgement) -> list[str]:
+    if "mosaic" not in judged.exposures or judged.exposures["mosaic"].notna().any():
+        return []
+    return [
+        "What the mosaic of the focal plane adds: this classifier was fitted without it, or no test exposure has one. "
+        "Materialise night_mosaic_embeddings and fitted_classifier (badexp run)."
+    ]
 
 
 def _few(judged: Judgement) -> list[str]:

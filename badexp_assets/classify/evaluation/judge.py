@@ -12,13 +12,15 @@ import pandas as pd
 from badexp_assets.classify.checks import GOOD
 from badexp_assets.classify.classifier import Classifier
 from badexp_assets.classify.decision import VoteRule, decide_exposures
+from badexp_assets.classify.mosaic import Mosaics
 from badexp_assets.classify.params import DecisionParams
-from badexp_assets.classify.pooled_decision import decide_pooled
+from badexp_assets.classify.pooled_decision import decide_pooled, exposure_views
 from badexp_assets.classify.two_step import TwoStepClassifier
 from badexp_assets.errors import InputError
 from badexp_assets.survey.cameras import Camera
 
 Array = npt.NDArray[np.floating]
+VIEWS = ("pooled", "mosaic", "both")
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class HeldOut:
 
     `rows`: expnum, ccdnum, night, category (null: nobody called it good or bad), weight (inverse of the share of the
     category that was kept), drawn (for the vote). `vectors` (n, dim) and `features` (of `describe_ccds`) in the same
-    order, made with `backbone` and `recipe` (their ids). `exposures`: expnum, night, filter.
+    order, made with `backbone` and `recipe` (their ids). `exposures`: expnum, night, filter. `mosaics`: of whole focal
+    planes, of these exposures and any others.
     """
 
     rows: pd.DataFrame
@@ -36,6 +39,7 @@ class HeldOut:
     exposures: pd.DataFrame
     backbone: str
     recipe: str
+    mosaics: Mosaics | None = None
 
     def only(self, keep: npt.NDArray[np.bool_]) -> HeldOut:
         """Return the CCDs where `keep` (n,) is true."""
@@ -66,8 +70,8 @@ class Judgement:
     night_predictions of all CCDs. `ccds`: those somebody labelled, with their truth (the category), night, weight, and
     the answer: category (as `found`), probability, p_bad, p_<category>. `exposures`, by expnum: night, bad (truth),
     score (a higher one is more likely bad), p_bad, is_bad (the verdict); exposures without a verdict have score and
-    p_bad 0 and are not called bad. `ccds` and `exposures` of several classifiers that judge the same exposures have
-    the same order.
+    p_bad 0 and are not called bad; of a two-step classifier also P(bad) in each view (see `exposure_views`). `ccds` and
+    `exposures` of several classifiers that judge the same exposures have the same order.
     """
 
     version: str
@@ -91,11 +95,14 @@ def judge(model: Classifier, held_out: HeldOut, camera: Camera, goal: DecisionPa
     rows = held_out.rows.reset_index(drop=True)
     everything = pd.concat([rows[["expnum", "ccdnum", "drawn"]], answers], axis=1).assign(model=model.version)
     if isinstance(model, TwoStepClassifier):
-        verdicts = decide_pooled(everything, held_out.exposures, model, camera, goal, vote).set_index("expnum")
+        verdicts = decide_pooled(everything, held_out.exposures, model, camera, goal, vote, held_out.mosaics)
+        verdicts = verdicts.set_index("expnum")
         score = verdicts["p_bad"].astype(float)
+        views = exposure_views(everything, model, camera, held_out.mosaics)[list(VIEWS)]
     else:
         verdicts = decide_exposures(everything, held_out.exposures, vote).set_index("expnum")
         # at most 62 CCDs vote, so a thousandth breaks ties and nothing else
+        views = pd.DataFrame()
         score = verdicts["n_bad"] / verdicts["n_scored"] + verdicts["p_bad"].astype(float) / 1000
     bad = held_out.is_bad
     exposures = pd.DataFrame(
@@ -107,6 +114,7 @@ def judge(model: Classifier, held_out: HeldOut, camera: Camera, goal: DecisionPa
             "is_bad": verdicts["is_bad"].reindex(bad.index, fill_value=False).astype(bool),
         }
     )
+    exposures = exposures.join(views)
     labelled = rows["category"].notna().to_numpy()
     ccds = rows.loc[labelled, ["expnum", "ccdnum", "night", "category", "weight"]].rename(columns={"category": "truth"})
     ccds = pd.concat([ccds, answers[labelled].rename(columns={"category": "found"})], axis=1).reset_index(drop=True)

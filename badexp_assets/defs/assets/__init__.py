@@ -1,5 +1,7 @@
 """The assets, one module per stage, in reading order."""
 
+from typing import Any
+
 from badexp_assets.defs.assets import (
     autoencoder,
     clusters,
@@ -12,12 +14,13 @@ from badexp_assets.defs.assets import (
     fitting,
     labels,
     night,
+    night_report,
     review,
     scoring,
     training,
 )
 
-ALL_ASSETS = [
+ALL_ASSETS: list[Any] = [
     *labels.ASSETS,
     *night.ASSETS,
     *training.ASSETS,
@@ -31,5 +34,6 @@ ALL_ASSETS = [
     *review.ASSETS,
     *comparison.ASSETS,
     *explanations.ASSETS,
+    *night_report.ASSETS,
     *export.ASSETS,
 ]

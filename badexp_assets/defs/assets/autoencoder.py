@@ -7,12 +7,15 @@ import pandas as pd
 
 from badexp_assets import autoencoder
 from badexp_assets.defs.describe import counts, model_asset, picture, preview, table_asset
+from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
+from badexp_assets.defs.pools import GPU
 from badexp_assets.defs.resources import Progress, SurveyResource
+from badexp_assets.defs.scored import StoredScores
 
 
-@dg.asset(
+@asset(
     **model_asset(
         "A dense autoencoder of 64 x 64 px source stamps (4096-128-64-32 and back), trained on a random "
         "sample of all bands; the epoch of the lowest validation loss is kept. Stored as a folder, one per version; "
@@ -23,6 +26,7 @@ from badexp_assets.defs.resources import Progress, SurveyResource
         ("rebuilt", "float32[4096]", "output: the stamp as the model rebuilds it"),
         ("mse", "float64", "mean squared difference of the two, scaled pixels: the score of a stamp"),
     ),
+    pool=GPU,
 )
 def stamp_autoencoder(
     context: dg.AssetExecutionContext,
@@ -51,7 +55,7 @@ def stamp_autoencoder(
     )
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "night_reconstruction_errors",
         "How badly the autoencoder rebuilds the sources of an exposure.",
@@ -60,20 +64,30 @@ def stamp_autoencoder(
     ),
     partitions_def=NIGHTS,
     backfill_policy=BACKFILL,
+    pool=GPU,
 )
 def night_reconstruction_errors(
     context: dg.AssetExecutionContext,
+    survey: SurveyResource,
     night_exposures: NightTables,
     night_stamps: NightTables,
     stamp_autoencoder: Any,
 ) -> dg.Output[dict[str, pd.DataFrame]]:
-    """Score the nights."""
-    scores = {
-        night: autoencoder.score_reconstruction(night_stamps[night], night_exposures[night], stamp_autoencoder)
-        for night in context.partition_keys
-    }
+    """Score the nights; those that are as they were are taken as stored."""
+    model = stamp_autoencoder
+    sources = ("night_exposures", "night_stamps")
+    stored = StoredScores(survey.settings().home, ["night_reconstruction_errors"], sources, model.version)
+    scores = {}
+    for night in context.partition_keys:
+        found = stored.find(night)
+        if found:
+            (scores[night],) = found
+        else:
+            errors = autoencoder.score_reconstruction(night_stamps[night], night_exposures[night], model)
+            scores[night] = stored.made(night, errors)
     worst = pd.concat(scores.values()).sort_values("mean_mse", ascending=False)
-    return dg.Output(scores, metadata={"model": stamp_autoencoder.version, "worst": preview(worst, rows=10)})
+    metadata = {"model": model.version, "worst": preview(worst, rows=10)} | stored.metadata()
+    return dg.Output(scores, metadata=metadata)
 
 
 ASSETS = [stamp_autoencoder, night_reconstruction_errors]

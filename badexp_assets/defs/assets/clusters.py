@@ -5,13 +5,14 @@ import pandas as pd
 
 from badexp_assets import classify, reports
 from badexp_assets.defs.describe import picture, table_asset
+from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import SurveyResource
 
 PAGE = "embedding_clusters.html"
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "embedding_clusters",
         "A map of the embeddings: HDBSCAN clusters and t-SNE coordinates in 2-D and 3-D of random CCD images, with "

@@ -9,12 +9,13 @@ import pandas as pd
 from badexp_assets import comparison, review
 from badexp_assets.comparison import ComparisonParams
 from badexp_assets.defs.describe import picture, preview, table_asset
+from badexp_assets.defs.failures import multi_asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.tables import SCHEMAS
 
 
-@dg.multi_asset(
+@multi_asset(
     outs={
         name: dg.AssetOut(**table_asset(name, what, "review", {"scikitlearn", "parquet"}))
         for name, what in {

@@ -7,16 +7,17 @@ import pandas as pd
 
 from badexp_assets import classify, injection
 from badexp_assets.defs.describe import picture, preview, table_asset
+from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.pools import PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
-from badexp_assets.errors import InputError
 from badexp_assets.injection.entropy_cuts import EntropyCuts
 from badexp_assets.labels.taxonomy import GOOD
 from badexp_assets.night import build_machine
 from badexp_assets.review import CandidateParams
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "injection_completeness",
         "How complete the search is: anomalies of rising severity injected into good exposures of the test split, "
@@ -25,7 +26,7 @@ from badexp_assets.review import CandidateParams
         "models",
         {"pytorch", "scikitlearn", "parquet"},
     ),
-    pool="pixels",
+    pool=PIXELS,
 )
 def injection_completeness(
     context: dg.AssetExecutionContext,
@@ -33,6 +34,7 @@ def injection_completeness(
     training_set: pd.DataFrame,
     night_exposures: NightTables,
     night_predictions: NightTables,
+    night_mosaic_embeddings: NightTables,
     night_entropy_scores: NightTables,
     entropy_reference: pd.DataFrame,
     fitted_classifier: classify.Classifier,
@@ -40,8 +42,7 @@ def injection_completeness(
 ) -> dg.Output[pd.DataFrame]:
     """Inject, read, score and count, one exposure at a time in a folder of the home."""
     settings = survey.settings()
-    if settings.archive is None:
-        raise InputError("no archive given: set BADEXP_ARCHIVE or --archive to the root of the CP image tree")
+    archive = settings.archive_folder()
     params = settings.parameters("injection", injection.InjectionParams)
     plan = injection.plan_injection(training_set, night_exposures.concatenated(), params)
     context.log.info(str(plan))
@@ -60,11 +61,10 @@ def injection_completeness(
         ),
         night_exposures,
         night_predictions,
+        night_mosaic_embeddings,
     )
     with injection.scratch_folder(settings.home.injection) as work:
-        found = injection.measure_completeness(
-            plan, settings.archive, chain, work, partial(progress.report, context, str(plan))
-        )
+        found = injection.measure_completeness(plan, archive, chain, work, partial(progress.report, context, str(plan)))
     for finding in found.findings:
         context.log.warning(finding)
     table = injection.completeness_table(

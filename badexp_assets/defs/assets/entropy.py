@@ -5,9 +5,11 @@ import pandas as pd
 
 from badexp_assets import entropy
 from badexp_assets.defs.describe import counts, picture, preview, table_asset
+from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.defs.scored import StoredScores
 
 _PICTURES = 2  # of the highest scores of each kind
 
@@ -16,7 +18,7 @@ def _params(survey: SurveyResource) -> entropy.EntropyParams:
     return survey.settings().parameters("entropy", entropy.EntropyParams)
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "entropy_reference",
         "The mean orientation distributions that nights are compared with, per band, of sources and of "
@@ -37,7 +39,7 @@ def entropy_reference(survey: SurveyResource, night_orientations: NightTables) -
     )
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "night_entropy_scores",
         "How far the orientations of sources and of background gradients are from the reference: KL divergence "
@@ -55,12 +57,19 @@ def night_entropy_scores(
     night_orientations: NightTables,
     entropy_reference: pd.DataFrame,
 ) -> dg.Output[dict[str, pd.DataFrame]]:
-    """Score the nights against the stored reference."""
+    """Score the nights against the stored reference; nights that are as they were are taken as stored."""
     params = _params(survey)
-    scores = {
-        night: entropy.score_exposures(night_orientations[night], night_exposures[night], entropy_reference, params)
-        for night in context.partition_keys
-    }
+    versions = sorted(entropy_reference["version"].unique())
+    sources = ("night_exposures", "night_orientations")
+    stored = StoredScores(survey.settings().home, ["night_entropy_scores"], sources, versions, params)
+    scores = {}
+    for night in context.partition_keys:
+        found = stored.find(night)
+        if found:
+            (scores[night],) = found
+        else:
+            measured, exposures = night_orientations[night], night_exposures[night]
+            scores[night] = stored.made(night, entropy.score_exposures(measured, exposures, entropy_reference, params))
     table = pd.concat(scores.values())
     worst = table.sort_values("z_source", ascending=False)
     pictures: dict[str, dg.MetadataValue] = {}
@@ -75,6 +84,8 @@ def night_entropy_scores(
     return dg.Output(
         scores,
         metadata={
+            "reference": ", ".join(versions) or "none",
+            **stored.metadata(),
             "without a score": counts(table["reason"].dropna()),
             "highest z of sources": preview(worst[["expnum", "filter", "n_sources", "kl_source", "z_source"]], rows=10),
             **pictures,

@@ -13,7 +13,8 @@ from badexp_assets.classify.evaluation.judge import HeldOut
 from badexp_assets.classify.evaluation.new_nights import Fit
 from badexp_assets.defs.ccd_features import ccd_features
 from badexp_assets.defs.describe import picture, preview, table_asset
-from badexp_assets.defs.held_out import Judge, held_out_exposures
+from badexp_assets.defs.failures import asset
+from badexp_assets.defs.held_out import Judge, held_out_exposures, mosaics_of
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
@@ -21,7 +22,7 @@ from badexp_assets.settings import Settings
 from badexp_assets.training import gather_vectors, with_siblings
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "classification_report",
         "Precision, recall and F1 per category on exposures that were not trained on, and on nights that were not, "
@@ -38,13 +39,14 @@ def classification_report(
     night_ccds: NightTables,
     night_exposures: NightTables,
     night_orientations: NightTables,
+    night_mosaic_embeddings: NightTables,
     fitted_pipeline: FittedPipeline,
     fitted_classifier: classify.Classifier,
 ) -> dg.Output[pd.DataFrame]:
     """Judge the exposures of the test split, whole, by both, and write the page."""
     settings = survey.settings()
     params = settings.parameters("report", classify.ReportParams)
-    tables = (night_embeddings, night_ccds, night_exposures, night_orientations)
+    tables = (night_embeddings, night_ccds, night_exposures, night_orientations, night_mosaic_embeddings)
     held_out = held_out_exposures(survey, training_set, *tables)
     if held_out is None:
         raise InputError("training_set: no exposure is in the test split, so there is nothing to report on")
@@ -75,6 +77,11 @@ def classification_report(
             **{
                 f"scores with 95 % intervals over exposures{f', {name}' if name else ''}": preview(table)
                 for name, table in found.scores.items()
+            },
+            **{
+                f"what each view of an exposure adds{f', {name}' if name else ''}": preview(table)
+                for name, table in found.views.items()
+                if len(table)
             },
             "could not be measured": dg.MetadataValue.json(list(found.not_reached)),
             "report": preview(found.table, rows=40),
@@ -107,6 +114,7 @@ def _refit(
     night_ccds: NightTables,
     night_exposures: NightTables,
     night_orientations: NightTables,
+    night_mosaic_embeddings: NightTables,
 ) -> tuple[Fit | None, pd.Series]:
     """How to fit the two-step classifier again on a part of the training rows, and the nights of the rows."""
     if not isinstance(model, classify.TwoStepClassifier):
@@ -114,11 +122,12 @@ def _refit(
     found = gather_vectors(with_siblings(train, night_ccds.concatenated()), night_embeddings.items())
     nights = set(train["night"])
     features = classify.align(ccd_features(survey, night_ccds, night_exposures, night_orientations, nights), found.rows)
+    mosaics = mosaics_of(night_mosaic_embeddings, train)
     params = classify.ClassifierParams(**model.card["params"])
 
     def refit(keep: np.ndarray) -> classify.Classifier:
         rows, some = found.rows[keep].reset_index(drop=True), features[keep].reset_index(drop=True)
-        return classify.fit_two_step(found.values[keep], rows, some, params, found.backbone, found.recipe)
+        return classify.fit_two_step(found.values[keep], rows, some, params, found.backbone, found.recipe, mosaics)
 
     return refit, found.rows["night"]
 

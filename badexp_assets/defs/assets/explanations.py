@@ -1,7 +1,6 @@
 """Why the candidates are candidates: examples that look alike, and where their worst CCDs differ from good images."""
 
 from functools import partial
-from pathlib import Path
 
 import dagster as dg
 import numpy as np
@@ -9,9 +8,10 @@ import pandas as pd
 
 from badexp_assets import classify, entropy, explain, reports
 from badexp_assets.defs.describe import model_asset, preview, table_asset
+from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.pools import PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
-from badexp_assets.errors import InputError
 from badexp_assets.models import load_current
 from badexp_assets.night import build_machine
 from badexp_assets.settings import Settings
@@ -25,7 +25,7 @@ def _params(survey: SurveyResource) -> explain.ExplanationParams:
     return survey.settings().parameters("explanations", explain.ExplanationParams)
 
 
-@dg.asset(
+@asset(
     **model_asset(
         "Patches of good CCD images, as features of the backbone: what the patches of candidates are compared with "
         "(PatchCore). Stored as a folder, one per version; one is current, and as long as backbone, recipe and good "
@@ -35,6 +35,7 @@ def _params(survey: SurveyResource) -> explain.ExplanationParams:
         ("score", "float32", "distance of any patch to the nearest one; 1: the worst patch of a typical good image"),
     ),
     deps=["training_set", "fitted_classifier"],  # used where labels were given
+    pool=PIXELS,
 )
 def patch_reference(
     context: dg.AssetExecutionContext,
@@ -59,7 +60,7 @@ def patch_reference(
     )
     machine = build_machine(settings)
     exposures = night_exposures.concatenated()
-    with explain.CcdReader(_archive(settings), exposures, survey.camera(), machine.embedder.recipe) as reader:
+    with explain.CcdReader(settings.archive_folder(), exposures, survey.camera(), machine.embedder.recipe) as reader:
         reference = explain.make_patch_reference(
             good,
             reader,
@@ -76,7 +77,7 @@ def patch_reference(
     )
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "candidate_explanations",
         "The worst CCDs of every review candidate, with the labelled CCDs that the classifier finds most like them, "
@@ -86,6 +87,7 @@ def patch_reference(
         {"pytorch", "parquet"},
     ),
     deps=["training_set", "fitted_classifier"],
+    pool=PIXELS,
 )
 def candidate_explanations(
     context: dg.AssetExecutionContext,
@@ -121,7 +123,7 @@ def candidate_explanations(
     machine = build_machine(settings)
     patch_reference.check_fits(machine.embedder.backbone_id, machine.embedder.recipe_id)
     exposures = night_exposures.concatenated()
-    with explain.CcdReader(_archive(settings), exposures, survey.camera(), machine.embedder.recipe) as reader:
+    with explain.CcdReader(settings.archive_folder(), exposures, survey.camera(), machine.embedder.recipe) as reader:
         table = explain.explain_candidates(
             ccds,
             found,
@@ -174,12 +176,6 @@ def _examples(
         k,
     )
     return dict(zip(map(tuple, asked[["expnum", "ccdnum"]].to_numpy(np.int64).tolist()), nearest, strict=True))
-
-
-def _archive(settings: Settings) -> Path:
-    if settings.archive is None:
-        raise InputError("no archive given: set BADEXP_ARCHIVE or --archive to the root of the CP image tree")
-    return settings.archive
 
 
 def _classifier(settings: Settings) -> classify.Classifier | None:

@@ -1,10 +1,13 @@
 """The reject list as files that other pipelines read, and beside what legacypipe leaves out."""
 
+from typing import Any
+
 import dagster as dg
 import pandas as pd
 
 from badexp_assets import export
 from badexp_assets.defs.describe import OWNERS, column_schema, parts, preview, table_asset
+from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import SurveyResource
 
@@ -14,7 +17,7 @@ EXCLUDE = "exclude.fits"
 CSV = "reject_list.csv"
 
 
-@dg.asset(
+@asset(
     description="The reject list as legacypipe reads it: one line per exposure or CCD.",
     group_name=GROUP,
     kinds={"file"},
@@ -33,7 +36,7 @@ def bad_expid_file(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -
     return _written(export.write_rejects(reviewed_reject_list, settings.home.export / BAD_EXPID, survey.camera(), base))
 
 
-@dg.asset(
+@asset(
     description="The reject list as a FITS table of EXPNUM, CCDNUM, REASON, ANALYST, as DES and DELVE publish theirs. "
     "One row is a CCD image; a whole exposure has one for each CCD of the camera.",
     group_name=GROUP,
@@ -53,7 +56,7 @@ def exclude_table(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) ->
     return _written(export.write_rejects(reviewed_reject_list, path, survey.camera()))
 
 
-@dg.asset(
+@asset(
     description="The reject list as CSV, for spreadsheets and scripts. One row is an exposure or CCD that the "
     "reviewers reject.",
     group_name=GROUP,
@@ -68,7 +71,7 @@ def reject_list_csv(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) 
     return _written(export.write_rejects(reviewed_reject_list, path, survey.camera()))
 
 
-@dg.asset(
+@asset(
     ins={"survey_ccds": dg.AssetIn(metadata={"columns": ["expnum", "ccdnum", "ccd_cuts"]})},
     **table_asset(
         "legacypipe_comparison",
@@ -99,9 +102,9 @@ def legacypipe_comparison(
 
 
 def _written(done: export.Written) -> dg.MaterializeResult:
-    held = {"rows that were there": done.n_held} if done.n_held else {}
+    held: dict[str, Any] = {"rows that were there": done.n_held} if done.n_held else {}
     return dg.MaterializeResult(
-        metadata={"path": dg.MetadataValue.path(done.path), "dagster/row_count": done.n_rows} | held
+        metadata={"path": dg.MetadataValue.path(done.path), "dagster/row_count": done.n_rows, **held}
     )
 
 

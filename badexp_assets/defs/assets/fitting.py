@@ -12,7 +12,8 @@ from badexp_assets.classify import FittedPipeline, search
 from badexp_assets.defs.ccd_features import ccd_features
 from badexp_assets.defs.checks import shown
 from badexp_assets.defs.describe import counts, model_asset, picture, preview, table_asset
-from badexp_assets.defs.held_out import Judge, held_out_exposures
+from badexp_assets.defs.failures import asset
+from badexp_assets.defs.held_out import Judge, held_out_exposures, mosaics_of
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.settings import Settings
@@ -22,7 +23,7 @@ from badexp_assets.training import Vectors, gather_vectors, with_siblings
 PROMOTED = "not_worse_than_the_current_one"
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "pipeline_search",
         "The paper's search for scaler, components, threshold, neighbours and metric: random trials (or TPE) with "
@@ -68,7 +69,7 @@ def pipeline_search(
     )
 
 
-@dg.asset(
+@asset(
     **model_asset(
         "The paper's pipeline: scaler, PCA, variance threshold, k nearest neighbours, fitted on the train "
         "split: the baseline of the classifier. Stored as a folder with a model card, one per version; one is current. "
@@ -106,7 +107,7 @@ def fitted_pipeline(
     )
 
 
-@dg.asset(
+@asset(
     **model_asset(
         "The classifier that predictions come from: two steps (bad or not, then which kind) on embedding and "
         "named features, heads chosen by the folds, calibrated on what they held out; or, with [classifier] kind = "
@@ -115,6 +116,7 @@ def fitted_pipeline(
         "scikitlearn",
         ("embedding", "float32[n]", "input: the backbone's vector of a CCD image"),
         ("features", "float64[n]", "input: sky, noise, seeing, sources... of the CCD image, by name"),
+        ("mosaic", "float32[n]", "input for exposures: the backbone's vector of the whole focal plane"),
         ("category", "string", "output: the most probable category"),
         ("p_bad", "float32", "calibrated probability of bad, at the base rate of the model card"),
         ("p_<category>", "float32", "probability of each category, good and bad"),
@@ -140,12 +142,13 @@ def fitted_classifier(
     night_ccds: NightTables,
     night_exposures: NightTables,
     night_orientations: NightTables,
+    night_mosaic_embeddings: NightTables,
     fitted_pipeline: FittedPipeline,
 ) -> Iterator:
     """Fit on the train split and the unlabelled CCDs of its exposures; promote unless it is worse."""
     settings = survey.settings()
     params = settings.parameters("classifier", classify.ClassifierParams)
-    tables = (night_embeddings, night_ccds, night_exposures, night_orientations)
+    tables = (night_embeddings, night_ccds, night_exposures, night_orientations, night_mosaic_embeddings)
     train = training_set[training_set["split"] == "train"]
     found = gather_vectors(with_siblings(train, night_ccds.concatenated()), night_embeddings.items())
     aligned = classify.align(
@@ -154,7 +157,8 @@ def fitted_classifier(
     if params.kind == "paper":
         fitted: classify.Classifier = fitted_pipeline
     else:
-        fitted = classify.fit_two_step(found.values, found.rows, aligned, params, found.backbone, found.recipe)
+        mosaics = mosaics_of(night_mosaic_embeddings, train)
+        fitted = classify.fit_two_step(found.values, found.rows, aligned, params, found.backbone, found.recipe, mosaics)
     yield dg.Output(
         fitted,
         metadata={

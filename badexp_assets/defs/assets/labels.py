@@ -8,6 +8,7 @@ import pandas as pd
 from badexp_assets import labels
 from badexp_assets.defs.checks import check_params, warning
 from badexp_assets.defs.describe import counts, picture, preview, table_asset
+from badexp_assets.defs.failures import asset
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
 from badexp_assets.tables import read_table
@@ -16,7 +17,7 @@ GROUP = "labels"
 KINDS = {"pandas", "parquet"}
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "label_files",
         "The survey team's label files (BADEXP_LABELS: files, folders, URLs), found by name at any depth: bad_expid "
@@ -40,7 +41,7 @@ def _label_source(
     what: str,
     compare: Callable[..., pd.DataFrame] | None = None,
 ) -> dg.AssetsDefinition:
-    @dg.asset(
+    @asset(
         name=name,
         deps=[label_files],
         **table_asset(
@@ -82,7 +83,7 @@ delve_bad_ccds = _label_source(
 )
 
 
-@dg.asset(
+@asset(
     deps=[label_files],
     **table_asset(
         "survey_ccds",
@@ -113,7 +114,7 @@ def survey_ccds(survey: SurveyResource) -> Iterator:
     )
 
 
-@dg.asset(
+@asset(
     ins={"survey_ccds": dg.AssetIn(metadata={"columns": ["expnum", "ccdnum"]})},
     **table_asset(
         "bad_ccd_labels",

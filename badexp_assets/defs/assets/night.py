@@ -3,27 +3,29 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import dagster as dg
 import pandas as pd
+from pydantic import Field
 
+from badexp_assets.arrivals import ArrivalParams
+from badexp_assets.defs.arrived import CP_IMAGES, arrival
 from badexp_assets.defs.describe import OWNERS, counts, parts, picture, preview, row_count, table_asset
-from badexp_assets.defs.failures import not_repeated
+from badexp_assets.defs.failures import multi_asset
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
+from badexp_assets.defs.pools import PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
-from badexp_assets.errors import InputError
-from badexp_assets.night import PASS_TABLES, PassSummary, build_machine, run_pass
+from badexp_assets.night import PASS_TABLES, build_machine, run_pass
 from badexp_assets.settings import Settings
 from badexp_assets.tables import read_table
 
 GROUP = "night"
 
 cp_images = dg.AssetSpec(
-    "cp_images",
+    CP_IMAGES,
     description="Exposures as the Community Pipeline delivers them (BADEXP_ARCHIVE): image, mask and weight map, one "
-    "FITS extension per CCD. Kept outside and never changed; a materialisation says that a night was found there, and "
-    "how many exposures it has. One row is an exposure.",
+    "FITS extension per CCD. Kept outside and never changed; a materialisation says that a night was found there with "
+    "files that have this fingerprint (its data version), and how many exposures it has. One row is an exposure.",
     group_name=GROUP,
     kinds={"file"},
     owners=OWNERS,
@@ -39,6 +41,8 @@ _WHAT = {
     "night_exposures": "Every exposure of the night and what became of it: scored + failed + excluded = all.",
     "night_ccds": "Every CCD image that the pass wanted, with its sky, noise and masked share, or why it failed.",
     "night_embeddings": "Vectors of the pretrained backbone for the CCDs drawn for the vote and for all labelled ones.",
+    "night_mosaic_embeddings": "Vectors of the same backbone for whole focal planes: all CCDs that were read, binned, "
+    "in their places and on one scale. An exposure without a readable CCD has none.",
     "night_orientations": "Histograms of the orientations of sources and of background gradients, as counts.",
     "night_stamps": "Source stamps for the autoencoder, a bounded number per exposure.",
     "night_previews": "Pictures of the focal plane, all CCDs that were read on one scale.",
@@ -50,18 +54,25 @@ def _spec(name: str) -> dg.AssetSpec:
         name,
         deps=[cp_images, "bad_ccd_labels"] if name == "night_exposures" else ["night_exposures"],
         **table_asset(
-            name, _WHAT[name], GROUP, {"fitsio", "parquet"} | ({"pytorch"} if name == "night_embeddings" else set())
+            name, _WHAT[name], GROUP, {"fitsio", "parquet"} | ({"pytorch"} if name.endswith("embeddings") else set())
         ),
         partitions_def=NIGHTS,
     )
 
 
-@dg.multi_asset(
+class PassConfig(dg.Config):
+    """How a run reads its nights."""
+
+    only_written_files: bool = Field(
+        default=False, description="leave out files that are still being written, by [arrivals] in settings.toml"
+    )
+
+
+@multi_asset(
     specs=[_spec(name) for name in PASS_TABLES],
     partitions_def=NIGHTS,
     backfill_policy=BACKFILL,
-    pool="pixels",
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS),
+    pool=PIXELS,
     check_specs=[
         dg.AssetCheckSpec(
             "every_exposure_ends_somewhere",
@@ -77,29 +88,33 @@ def _spec(name: str) -> dg.AssetSpec:
     ],
 )
 def night_pass(
-    context: dg.AssetExecutionContext, survey: SurveyResource, progress: dg.ResourceParam[Progress]
+    context: dg.AssetExecutionContext,
+    config: PassConfig,
+    survey: SurveyResource,
+    progress: dg.ResourceParam[Progress],
 ) -> Iterator:
     """Decompress every wanted CCD of the nights once; write all that needs its pixels."""
     settings = survey.settings()
-    with not_repeated():
-        if settings.archive is None:
-            raise InputError("no archive given: set BADEXP_ARCHIVE or --archive to the root of the CP image tree")
-        machine = build_machine(settings)
-        labelled = _labelled(settings)
+    archive = settings.archive_folder()
+    machine = build_machine(settings)
+    labelled = _labelled(settings)
+    arrivals = settings.parameters("arrivals", ArrivalParams)
     summaries = {}
     for night in context.partition_keys:
-        with not_repeated():
-            summary = run_pass(
-                settings.archive,
-                night,
-                survey.camera(),
-                labelled,
-                *machine,
-                {name: settings.home.table(name, night) for name in PASS_TABLES},
-                progress=partial(progress.report, context, f"night {night}"),
-            )
+        summary = run_pass(
+            archive,
+            night,
+            survey.camera(),
+            labelled,
+            *machine,
+            {name: settings.home.table(name, night) for name in PASS_TABLES},
+            progress=partial(progress.report, context, f"night {night}"),
+            settling=arrivals.settling if config.only_written_files else None,
+        )
         summaries[night] = summary
-        context.log_event(_seen(settings.archive, night, summary))
+        seen = arrival(context.instance, archive, night, summary.fingerprint, summary.n_found)
+        if seen is not None:
+            context.log_event(seen)
         context.log.info(f"night {night}: {summary}")
         for name in PASS_TABLES:
             path = dg.MetadataValue.path(settings.home.table(name, night))
@@ -113,11 +128,6 @@ def night_pass(
             extra = _example(settings, next(iter(summaries)))
         yield dg.MaterializeResult(asset_key=name, metadata=extra)
     yield from _checks(exposures, summaries)
-
-
-def _seen(archive: Path, night: str, summary: PassSummary) -> dg.AssetMaterialization:
-    found = row_count(summary.n_found) | {"archive": dg.MetadataValue.path(archive)}
-    return dg.AssetMaterialization("cp_images", partition=night, metadata=found)
 
 
 def _labelled(settings: Settings) -> dict[int, set[int]]:

@@ -8,13 +8,14 @@ import pandas as pd
 from badexp_assets import review
 from badexp_assets.defs.assets.labels import label_files
 from badexp_assets.defs.describe import counts, preview, table_asset
+from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import SurveyResource
 
 GROUP = "review"
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "review_candidates",
         "Exposures that a method flags and no label file names, best first: the classifier's vote, the "
@@ -52,7 +53,7 @@ def review_candidates(
     )
 
 
-@dg.asset(
+@asset(
     deps=[label_files],
     **table_asset(
         "review_verdicts",
@@ -76,7 +77,7 @@ def review_verdicts(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
     )
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "review_outcomes",
         "What becomes of everything that was looked at, by a stated rule: rejected, fine, withdrawn because a newer "
@@ -104,7 +105,7 @@ def review_outcomes(survey: SurveyResource, review_verdicts: pd.DataFrame) -> dg
     )
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "reviewed_reject_list",
         "Exposures and CCDs that the reviewers reject, by a stated rule.",
@@ -118,7 +119,7 @@ def reviewed_reject_list(review_outcomes: pd.DataFrame) -> dg.Output[pd.DataFram
     return dg.Output(table, metadata={"categories": counts(table["category"]), "rejects": preview(table)})
 
 
-@dg.asset(
+@asset(
     **table_asset(
         "review_agreement",
         "How far the reviewers agree, pair by pair and all together, over all and by category.",

@@ -9,14 +9,18 @@ from badexp_assets import classify
 from badexp_assets.defs.ccd_features import ccd_features
 from badexp_assets.defs.checks import check_params, warning
 from badexp_assets.defs.describe import counts, table_asset
+from badexp_assets.defs.failures import multi_asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.defs.scored import StoredScores
 
 LIKE_TRAINING = "like_training"
+TABLES = ("night_predictions", "night_exposure_predictions")
+SOURCES = ("night_exposures", "night_ccds", "night_embeddings", "night_orientations", "night_mosaic_embeddings")
 
 
-@dg.multi_asset(
+@multi_asset(
     outs={
         name: dg.AssetOut(**table_asset(name, what, "scores", {"scikitlearn", "parquet"}))
         for name, what in {
@@ -42,9 +46,10 @@ def night_classification(
     night_ccds: NightTables,
     night_embeddings: NightTables,
     night_orientations: NightTables,
+    night_mosaic_embeddings: NightTables,
     fitted_classifier: classify.Classifier,
 ) -> Iterator:
-    """Classify the CCDs of the nights, then the exposures."""
+    """Classify the CCDs of the nights, then the exposures; nights that are as they were are taken as stored."""
     model = fitted_classifier
     settings = survey.settings()
     rule = settings.parameters("vote", classify.VoteRule)
@@ -52,15 +57,22 @@ def night_classification(
     camera = survey.camera()
     limits = check_params(survey)
     record = classify.TrainingRecord.load(settings.home.models / "fitted_classifier" / model.version)
+    stored = StoredScores(settings.home, TABLES, SOURCES, model.version, rule, goal, settings.camera)
     predictions, decisions, drift = {}, {}, {}
     for night in context.partition_keys:
-        features = ccd_features(survey, night_ccds, night_exposures, night_orientations, {night})
-        predictions[night] = classify.predict_night(model, night_embeddings[night], night_ccds[night], features)
-        decisions[night] = classify.decide_night(predictions[night], night_exposures[night], model, camera, goal, rule)
+        found = stored.find(night)
+        if found:
+            predictions[night], decisions[night] = found
+        else:
+            features = ccd_features(survey, night_ccds, night_exposures, night_orientations, {night})
+            mosaics = classify.Mosaics.of_table(night_mosaic_embeddings[night])
+            said = classify.predict_night(model, night_embeddings[night], night_ccds[night], features)
+            decided = classify.decide_night(said, night_exposures[night], model, camera, goal, rule, mosaics)
+            predictions[night], decisions[night] = stored.made(night, said), stored.made(night, decided)
         if record is not None:
             drift[night] = classify.night_drift(record, predictions[night], night_embeddings[night], limits)
     verdicts = pd.concat(decisions.values())
-    yield dg.Output(predictions, "night_predictions", metadata={"model": model.version})
+    yield dg.Output(predictions, "night_predictions", metadata=stored.metadata() | {"model": model.version})
     yield dg.Output(
         decisions,
         "night_exposure_predictions",

@@ -8,6 +8,7 @@ import pandas as pd
 from badexp_assets import review
 from badexp_assets.defs.checks import check_params, shown, warning
 from badexp_assets.defs.describe import counts, picture, preview, table_asset
+from badexp_assets.defs.failures import multi_asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import SurveyResource
 
@@ -17,7 +18,7 @@ SIDES, GOOD_SHARE, SIZES = "no_exposure_on_both_sides", "good_share_is_sensible"
 MISSING_SHARE = "few_labels_are_without_image"
 
 
-@dg.multi_asset(
+@multi_asset(
     ins={"survey_ccds": dg.AssetIn(metadata={"columns": ["expnum", "ccd_cuts", "ebv", "ra", "dec"]})},
     outs={
         "labels_without_image": dg.AssetOut(

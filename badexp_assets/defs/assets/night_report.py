@@ -1,0 +1,67 @@
+"""What a person reads in the morning: a page per night."""
+
+import dagster as dg
+
+from badexp_assets import reports
+from badexp_assets.defs.arrived import NIGHT_REPORT
+from badexp_assets.defs.checks import check_params
+from badexp_assets.defs.describe import OWNERS, parts, picture, row_count
+from badexp_assets.defs.failures import asset
+from badexp_assets.defs.partitions import BACKFILL, NIGHTS
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.reports.night_figures import trends_figure
+from badexp_assets.tables import read_table
+
+
+@asset(
+    name=NIGHT_REPORT,
+    description="A page per night, <home>/reports/nights/<night>.html, and the same as text (.md): what became of its "
+    "exposures, the worst ones with pictures, what failed and why, drift, seeing and sky of the last nights, and the "
+    "models that scored it. One row is an exposure of the night.",
+    group_name="review",
+    kinds={"html"},
+    owners=OWNERS,
+    code_version="1",
+    metadata=parts(
+        ("exposures", "table", "by band: scored + failed + excluded = all, and how many are called bad"),
+        ("worst", "table", "exposures to look at first, with what each method says"),
+        ("versions", "table", "of the pixels, the preprocessing, the models and the reference"),
+    ),
+    deps=[
+        "night_exposures",
+        "night_ccds",
+        "night_embeddings",
+        "night_previews",
+        "night_predictions",
+        "night_exposure_predictions",
+        "night_entropy_scores",
+        "night_reconstruction_errors",
+        "review_candidates",
+    ],
+    partitions_def=NIGHTS,
+    backfill_policy=BACKFILL,
+)
+def night_report(context: dg.AssetExecutionContext, survey: SurveyResource) -> dg.MaterializeResult:
+    """Write the pages of the nights from their stored tables."""
+    home, camera = survey.settings().home, survey.camera()
+    limits = check_params(survey)
+    for night in context.partition_keys:
+        summary = reports.summarise_night(home, night, camera, limits)
+        pictures = home.table("night_previews", night)
+        stored = [(night, read_table(pictures))] if pictures.exists() else []
+        previews = dict(reports.small_previews(stored, set(summary.worst["expnum"])))
+        page = home.night_report(night)
+        words = reports.write_night_report(page, home.night_report(night, "md"), summary, previews)
+        for finding in summary.findings:
+            context.log.warning(f"night {night}: {finding}")
+        metadata = row_count(int(summary.total["n"])) | {
+            "page": dg.MetadataValue.path(page),
+            "report": dg.MetadataValue.md(words),
+        }
+        context.add_asset_metadata(metadata, NIGHT_REPORT, night)
+    last = summary.trends
+    trends = trends_figure(last, sorted(set(last["filter"]))) if len(last) else None
+    return dg.MaterializeResult(metadata=picture(trends, "the last nights"))
+
+
+ASSETS = [night_report]

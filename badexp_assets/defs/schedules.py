@@ -1,0 +1,80 @@
+"""What happens every day after local noon, when the night is over: what is missing is done, then candidates are listed.
+
+The hours are those of the telescope's time zone.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from badexp_assets.arrivals import is_scored, possible_scores
+from badexp_assets.defs.arrived import arrived_nights, request, unfinished_nights
+from badexp_assets.defs.jobs import CLOSE_NIGHT, NEW_NIGHT
+from badexp_assets.defs.partitions import TIMEZONE
+from badexp_assets.defs.resources import SurveyResource
+
+_LAST_CALL = (23, 50)  # hour and minute, local, from which on candidates do not wait for nights any longer
+_DAY_TAG = "badexp/day"
+_MOST_NAMED = 5
+
+
+def schedules(running: bool) -> list[dg.ScheduleDefinition]:
+    """Return the schedules; `running`: unless somebody has switched them in the UI."""
+    status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
+
+    @dg.schedule(
+        name="missed_nights",
+        job=NEW_NIGHT,
+        cron_schedule="30 12 * * *",
+        execution_timezone=TIMEZONE,
+        default_status=status,
+        description="Asks again for every night that has arrived and whose tables are not those of its files: its run "
+        "failed, was cancelled, or never began.",
+    )
+    def missed_nights(
+        context: dg.ScheduleEvaluationContext, survey: SurveyResource
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        home = survey.settings().home
+        scores = possible_scores(home)
+        arrived = arrived_nights(context.instance)
+        running_now = set(unfinished_nights(context.instance, NEW_NIGHT.name))
+        missed = {n: f for n, f in arrived.items() if n not in running_now and not is_scored(home, n, f, scores)}
+        if not missed:
+            yield dg.SkipReason(
+                f"all {len(arrived)} nights that have arrived are scored"
+                + (f", or being scored: {_named(sorted(running_now))}" if running_now else "")
+            )
+        context.log.info(f"{len(missed)} of {len(arrived)} nights that have arrived are not scored")
+        day = f"{context.scheduled_execution_time:%Y-%m-%d}"
+        for night, fingerprint in missed.items():
+            yield request(night, fingerprint, scores, "arrived, and not scored since", again=day)
+
+    @dg.schedule(
+        name="close_of_night",
+        job=CLOSE_NIGHT,
+        cron_schedule="*/10 13-23 * * *",
+        execution_timezone=TIMEZONE,
+        default_status=status,
+        description="Once a day, when no night is being read any more: lists and explains candidates, renews the "
+        "report of the newest night, and checks that the newest night of the archive is scored.",
+    )
+    def close_of_night(context: dg.ScheduleEvaluationContext, survey: SurveyResource) -> dg.RunRequest | dg.SkipReason:
+        home = survey.settings().home
+        now = context.scheduled_execution_time
+        day = f"{now:%Y-%m-%d}"
+        if context.instance.get_runs_count(dg.RunsFilter(job_name=CLOSE_NIGHT.name, tags={_DAY_TAG: day})):
+            return dg.SkipReason(f"done for {day}")
+        stored = home.nights("night_exposures")
+        if not stored:
+            return dg.SkipReason("no night has been read yet")
+        busy = unfinished_nights(context.instance, NEW_NIGHT.name)
+        if busy and (now.hour, now.minute) < _LAST_CALL:
+            return dg.SkipReason(f"waits for nights that are being read: {_named(busy)}")
+        return dg.RunRequest(partition_key=stored[-1], tags={_DAY_TAG: day})
+
+    return [missed_nights, close_of_night]
+
+
+def _named(nights: list[str]) -> str:
+    more = f" and {len(nights) - _MOST_NAMED} more" if len(nights) > _MOST_NAMED else ""
+    return ", ".join(nights[:_MOST_NAMED]) + more

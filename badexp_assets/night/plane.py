@@ -1,0 +1,107 @@
+"""Where CCDs lie in an image of the focal plane: as on the sky, North up and East left.
+
+Image columns of a CCD grow downwards (South), its rows to the left (East).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from badexp_assets.survey.cameras import Camera, Ccd
+from badexp_assets.survey.exposure import CcdImage
+
+
+@dataclass(frozen=True)
+class Extent:
+    """A part of the focal plane, mm: `top` to `bottom` in x, `left` to `right` (the smaller one) in y."""
+
+    top: float
+    bottom: float
+    left: float
+    right: float
+
+    @classmethod
+    def around(cls, camera: Camera, ccds: Iterable[Ccd]) -> Extent:
+        """Return the smallest one that holds all of some CCDs (at least one)."""
+        shown = list(ccds)
+        down, across = ccd_size(camera)
+        return cls(
+            min(c.x_mm for c in shown) - down / 2,
+            max(c.x_mm for c in shown) + down / 2,
+            max(c.y_mm for c in shown) + across / 2,
+            min(c.y_mm for c in shown) - across / 2,
+        )
+
+    @property
+    def height(self) -> float:
+        """Its extent from North to South, mm."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> float:
+        """Its extent from East to West, mm."""
+        return self.left - self.right
+
+
+@dataclass(frozen=True)
+class PlaneGrid:
+    """Pixels over an `extent`: `down` and `across` of them per mm; a CCD's place has `slot` (rows, columns) px."""
+
+    extent: Extent
+    down: float
+    across: float
+    slot: tuple[int, int]
+
+    @classmethod
+    def over(cls, camera: Camera, extent: Extent, down: float, across: float) -> PlaneGrid:
+        """Return the grid of this many pixels per mm."""
+        height, width = ccd_size(camera)
+        return cls(extent, down, across, (max(1, round(height * down)), max(1, round(width * across))))
+
+    def corner(self, ccd: Ccd) -> tuple[int, int]:
+        """Return (row, column) of the upper left pixel of a CCD's place."""
+        rows, columns = self.slot
+        top = round((ccd.x_mm - self.extent.top) * self.down - rows / 2)
+        left = round((self.extent.left - ccd.y_mm) * self.across - columns / 2)
+        return top, left
+
+
+def ccd_size(camera: Camera) -> tuple[float, float]:
+    """Return what a CCD covers from North to South and from East to West, mm."""
+    rows, columns = camera.ccd_shape
+    return columns * camera.pixel_size, rows * camera.pixel_size
+
+
+def bin_as_on_the_sky(ccd: CcdImage, slot: tuple[int, int], without_value: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Return means over at most `slot` (rows, columns) blocks of a CCD, turned as it lies on the sky; see `bin_image`.
+
+    Pixels that are not finite or whose mask has one of the codes `without_value` stay out.
+    """
+    bad = ~np.isfinite(ccd.image)
+    if ccd.mask is not None:
+        bad |= np.isin(ccd.mask, without_value)
+    down, across = slot
+    return bin_image(ccd.image, bad, (across, down)).T[:, ::-1]
+
+
+def bin_image(
+    image: npt.NDArray[np.float32], bad: npt.NDArray[np.bool_], shape: tuple[int, int]
+) -> npt.NDArray[np.float32]:
+    """Return means of the pixels that are not `bad` over a grid of at most `shape` (rows, columns) blocks.
+
+    NaN where a block has none. An image smaller than `shape` along an axis is not binned along it.
+    """
+    rows, columns = (min(n, size) for n, size in zip(shape, image.shape, strict=True))
+    row_edges = np.linspace(0, image.shape[0], rows + 1).astype(int)[:-1]
+    column_edges = np.linspace(0, image.shape[1], columns + 1).astype(int)[:-1]
+
+    def total(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return np.add.reduceat(np.add.reduceat(values, column_edges, axis=1), row_edges, axis=0)
+
+    count = total((~bad).astype(np.float32))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(count > 0, total(np.where(bad, np.float32(0), image)) / count, np.float32(np.nan))

@@ -1,0 +1,58 @@
+"""Pictures of the nights before a night: seeing, sky, and how many exposures are bad or could not be read."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from badexp_assets.figures import CYCLE, GREY, new_figure, to_png
+
+_PANELS = {
+    "seeing": "seeing (FWHM), arcsec",
+    "sky": "sky, ADU/s",
+    "bad_share": "called bad, %",
+    "failed_share": "not readable, %",
+}
+_MOST_TICKS = 6
+
+
+def trends_figure(trends: pd.DataFrame, bands: list[str]) -> bytes:
+    """Return a PNG of `night_trends`: four panels, a line per band, the nights from left to right.
+
+    `bands` gives each its colour. Nights are drawn side by side, whatever lies between them; the last is this night.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    nights = sorted(set(trends["night"]))
+    table = trends.assign(
+        x=trends["night"].map({night: k for k, night in enumerate(nights)}),
+        bad_share=100 * trends["bad"] / trends["n"],
+        failed_share=100 * trends["failed"] / trends["n"],
+    )
+    figure = new_figure(9.6, 4.6)
+    axes = figure.subplots(2, 2, sharex=True).flat
+    for panel, (column, title) in zip(axes, _PANELS.items(), strict=True):
+        if len(nights) > 1:
+            panel.axvspan(len(nights) - 1.5, len(nights) - 0.5, color=GREY, alpha=0.25, lw=0)
+        for k, band in enumerate(bands):
+            own = table[table["filter"] == band]
+            panel.plot(own["x"], own[column], "o-", ms=4, lw=1.2, color=CYCLE[k % len(CYCLE)], label=band)
+        panel.set_title(title, fontsize=9, loc="left")
+        panel.tick_params(labelsize=8)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(axis="y", color="#E6E8EC", lw=0.8)
+        panel.set_axisbelow(True)
+        panel.set_xlim(-0.5, max(len(nights), 1) - 0.5)
+        if column.endswith("share"):
+            top = table[column].max() if len(table) else 0
+            panel.set_ylim(-0.03 * max(top, 5), 1.08 * max(top, 5))
+        elif column == "sky" and (table[column] > 0).any():
+            panel.set_yscale("log")
+            panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            panel.yaxis.set_minor_formatter(NullFormatter())
+        ticks = sorted({round(i * (len(nights) - 1) / (_MOST_TICKS - 1)) for i in range(_MOST_TICKS)} if nights else [])
+        panel.set_xticks(ticks, [nights[i] for i in ticks], rotation=20, ha="right")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, fontsize=8, loc="outside upper right", ncols=len(bands), frameon=False)
+    return to_png(figure)

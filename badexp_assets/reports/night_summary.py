@@ -1,0 +1,211 @@
+"""What a night was like, from its stored tables and those of the nights before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from badexp_assets.arrivals.scored import MODELS, files_of
+from badexp_assets.checks import CheckParams
+from badexp_assets.models import current_version
+from badexp_assets.review.scores import join_scores
+from badexp_assets.settings import Home
+from badexp_assets.summary import STATUSES
+from badexp_assets.survey.cameras import Camera
+from badexp_assets.tables import SCHEMAS, empty_table, read_metadata, read_table
+
+if TYPE_CHECKING:
+    from badexp_assets.checks import CheckResult
+
+ALL = "all"
+_SCORES = tuple(MODELS)
+_Z_IS_HIGH = 5.0  # an exposure beyond it is among the worst even when the classifier calls it good
+_MIN_SOURCES, _MIN_STAMPS = 30, 8
+_MOST_NAMED = 8
+_FILE = r"^\S+\.fits(?:\.fz|\.gz)?(?:\[\w*\])?:\s*"  # that reasons begin with
+
+
+@dataclass(frozen=True)
+class NightSummary:
+    """A night in tables.
+
+    counts: a row per filter and one for all: n, scored, failed, excluded (n is their sum), bad. failures: status,
+    reason, n, expnums (the first of them) of exposures that were not scored. ccd_failures: reason, n, expnums of CCDs
+    that could not be read. worst: exposures, the worst first: expnum, filter, category, p_bad, n_bad, n_scored,
+    z_source, z_background, z_mse, rank (among the review candidates; missing: none), path. versions: name and version
+    of what scored it. drift: what the comparison with the nights of training said; None without a classifier. trends:
+    a row per night and filter of this night and those before it: seeing (arcsec), sky (ADU/s), n, bad, failed.
+    findings: what a person should know first.
+    """
+
+    night: str
+    counts: pd.DataFrame
+    failures: pd.DataFrame
+    ccd_failures: pd.DataFrame
+    worst: pd.DataFrame
+    versions: dict[str, str]
+    drift: CheckResult | None
+    trends: pd.DataFrame
+    findings: list[str] = field(default_factory=list)
+
+    @property
+    def total(self) -> pd.Series:
+        """The counts of the whole night."""
+        return self.counts.iloc[-1]
+
+
+def summarise_night(
+    home: Home, night: str, camera: Camera, limits: CheckParams, n_worst: int = 12, n_trend: int = 30
+) -> NightSummary:
+    """Summarise a night that was read; scores that are not there are left out.
+
+    `n_worst` exposures are named at most, and `n_trend` nights compared. Raises InputError for a night that was not
+    read.
+    """
+    exposures = read_table(home.table("night_exposures", night))
+    scores = {name: _stored(home, name, night) for name in _SCORES}
+    verdicts = scores["night_exposure_predictions"]
+    bad = set(verdicts.loc[verdicts["is_bad"].astype(bool), "expnum"])
+    counts = _counts(exposures, bad)
+    ccds = _stored(home, "night_ccds", night)
+    summary = NightSummary(
+        night=night,
+        counts=counts,
+        failures=_reasons(exposures[exposures["status"] != "scored"], ["status", "status_reason"]),
+        ccd_failures=_reasons(ccds[ccds["status"] == "failed"], ["status_reason"]),
+        worst=_worst(home, exposures, scores).head(n_worst),
+        versions=_versions(home, night, exposures, scores),
+        drift=_drift(home, night, scores["night_predictions"], limits),
+        trends=night_trends(home, night, camera, n_trend),
+    )
+    summary.findings.extend(_findings(home, summary, scores))
+    return summary
+
+
+def night_trends(home: Home, night: str, camera: Camera, n_nights: int) -> pd.DataFrame:
+    """Return night, filter, n, bad, failed, seeing and sky of `night` and of the stored ones before it.
+
+    seeing: median FWHM of the CCDs, arcsec, as measured, or as their headers say; sky: median of their sky level over
+    the exposure time, ADU/s. NaN where no CCD gives one.
+    """
+    rows = []
+    for name in [n for n in home.nights("night_exposures") if n <= night][-n_nights:]:
+        exposures = read_table(home.table("night_exposures", name), ["expnum", "filter", "exptime", "status"])
+        ccds = _stored(home, "night_ccds", name, ["expnum", "sky", "seeing", "fwhm"]).merge(exposures, on="expnum")
+        ccds["seeing"] = ccds["seeing"].fillna(ccds["fwhm"]).astype(float) * camera.pixel_scale
+        ccds["sky"] = (ccds["sky"].astype(float) / ccds["exptime"].where(ccds["exptime"] > 0)).astype(float)
+        verdicts = _stored(home, "night_exposure_predictions", name, ["expnum", "is_bad"])
+        bad = set(verdicts.loc[verdicts["is_bad"].astype(bool), "expnum"])
+        for band, part in exposures.groupby("filter"):
+            own = ccds[ccds["filter"] == band]
+            row = {"night": name, "filter": band, "n": len(part), "bad": int(part["expnum"].isin(bad).sum())}
+            row |= {"failed": int((part["status"] == "failed").sum())}
+            rows.append(row | {column: float(own[column].median()) for column in ("seeing", "sky")})
+    columns = ["night", "filter", "n", "bad", "failed", "seeing", "sky"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _stored(home: Home, asset: str, night: str, columns: list[str] | None = None) -> pd.DataFrame:
+    """A night's table, or an empty one."""
+    path = home.table(asset, night)
+    if path.exists():
+        return read_table(path, columns)
+    return empty_table(SCHEMAS[asset])[columns or SCHEMAS[asset].column_names]
+
+
+def _counts(exposures: pd.DataFrame, bad: set[int]) -> pd.DataFrame:
+    rows = []
+    for band, part in [*exposures.groupby("filter"), (ALL, exposures)]:
+        status = {name: int((part["status"] == name).sum()) for name in STATUSES}
+        rows.append({"filter": band, "n": len(part), **status, "bad": int(part["expnum"].isin(bad).sum())})
+    return pd.DataFrame(rows)
+
+
+def _reasons(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """How often each reason was given, whatever the file, and for which exposures, the most frequent first."""
+    reason = rows["status_reason"].fillna("no reason given").astype(str)
+    rows = rows.assign(status_reason=reason.str.replace(_FILE, "", regex=True))
+    found = []
+    for key, part in rows.groupby(by):
+        expnums = part["expnum"].unique().tolist()
+        named = ", ".join(map(str, expnums[:_MOST_NAMED])) + (" …" if len(expnums) > _MOST_NAMED else "")
+        found.append((*key, len(part), named))
+    table = pd.DataFrame(found, columns=[*by, "n", "expnums"]).rename(columns={"status_reason": "reason"})
+    return table.sort_values("n", ascending=False, kind="stable", ignore_index=True)
+
+
+def _worst(home: Home, exposures: pd.DataFrame, scores: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Exposures that are called bad, are candidates, or stand out by another method; the worst first."""
+    table = join_scores(
+        exposures,
+        scores["night_exposure_predictions"],
+        scores["night_entropy_scores"],
+        scores["night_reconstruction_errors"],
+        _MIN_SOURCES,
+        _MIN_STAMPS,
+    )
+    ranks = pd.DataFrame({"expnum": [], "rank": []})
+    if home.table("review_candidates").exists():
+        ranks = read_table(home.table("review_candidates"), ["expnum", "rank"])
+    table = table.merge(ranks.astype({"expnum": "int64"}), on="expnum", how="left")
+    table["z"] = table[["z_source", "z_background", "z_mse"]].max(axis=1)
+    chosen = table[table["is_bad"] | table["rank"].notna() | (table["z"] > _Z_IS_HIGH)]
+    return chosen.sort_values(["is_bad", "p_bad", "z"], ascending=False, ignore_index=True)
+
+
+def _versions(home: Home, night: str, exposures: pd.DataFrame, scores: dict[str, pd.DataFrame]) -> dict[str, str]:
+    stored = read_metadata(home.table("night_exposures", night))
+    found = {"files": str(stored.get("fingerprint", "unknown"))}
+    plvers = exposures["plver"].dropna().value_counts()
+    found["Community Pipeline"] = ", ".join(f"{version} ({n})" for version, n in plvers.items()) or "unknown"
+    found |= {"backbone": str(stored.get("backbone", "unknown")), "preprocessing": str(stored.get("recipe", "unknown"))}
+    for name, (asset, column) in {
+        "classifier": ("night_exposure_predictions", "model"),
+        "entropy reference": ("night_entropy_scores", "reference"),
+        "autoencoder": ("night_reconstruction_errors", "model"),
+    }.items():
+        versions = ", ".join(sorted(set(scores[asset][column].dropna())))
+        found[name] = versions or "not scored by it"
+    return found
+
+
+def _drift(home: Home, night: str, predictions: pd.DataFrame, limits: CheckParams) -> CheckResult | None:
+    from badexp_assets import classify
+
+    models = sorted(set(predictions["model"]))
+    if not models:
+        return None
+    record = classify.TrainingRecord.load(home.models / "fitted_classifier" / models[-1])
+    nights = {}
+    if record is not None:
+        nights[night] = classify.night_drift(record, predictions, _stored(home, "night_embeddings", night), limits)
+    return classify.check_drift(nights, record, limits)
+
+
+def _findings(home: Home, summary: NightSummary, scores: dict[str, pd.DataFrame]) -> list[str]:
+    total = summary.total
+    found = []
+    exposures = read_table(home.table("night_exposures", summary.night), ["expnum", "status"])
+    scored = exposures.loc[exposures["status"] == "scored", "expnum"]
+    if not total["n"]:
+        found.append("The archive has no exposure of this night.")
+    if total["failed"]:
+        found.append(f"{total['failed']} of {total['n']} exposures could not be read.")
+    if len(summary.ccd_failures):
+        found.append(f"{summary.ccd_failures['n'].sum()} CCD images could not be read.")
+    read = files_of(home, "night_exposures", summary.night)
+    for name, table in scores.items():
+        if len(scored) and not home.table(name, summary.night).exists():
+            found.append(f"There is no table {name} of this night.")
+        elif files_of(home, name, summary.night) not in (read, None):
+            found.append(f"The table {name} was made of other files than are there now: the night is not scored yet.")
+        elif missing := int((~scored.isin(table["expnum"])).sum()):
+            found.append(f"{missing} scored exposures are not in {name}.")
+    if summary.drift is not None and not summary.drift.passed:
+        found.append(f"Drift: {summary.drift.description}.")
+    current = current_version(home.models / "fitted_classifier")
+    if current and summary.versions["classifier"] not in (current, "not scored by it"):
+        found.append(f"The night was scored by an earlier classifier; {current} is in use now.")
+    return found

@@ -1,0 +1,174 @@
+"""The report of a night: what it counts adds up, what is wrong is at its head, and what is missing is said."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from badexp_assets.checks import CheckParams
+from badexp_assets.errors import InputError
+from badexp_assets.reports import headline, night_trends, summarise_night, write_night_report
+from badexp_assets.reports.night_figures import trends_figure
+from badexp_assets.settings import Home
+from badexp_assets.show import render
+from badexp_assets.survey import load_camera
+from badexp_assets.tables import SCHEMAS, write_table
+
+NIGHTS = ("2018-05-15", "2018-05-16", "2018-05-17")
+NIGHT = NIGHTS[-1]
+FILES = {"fingerprint": "abc"}
+EXPTIME, SEEING, SKY = 90.0, 4.0, 450.0
+
+
+def full(name: str, **values) -> pd.DataFrame:
+    """A table of the schema, with something in every column that is not given."""
+    kinds = {"string": "x", "bool": False}
+    columns = {c.name: None if c.nullable else kinds.get(c.type, 1) for c in SCHEMAS[name].columns}
+    return pd.DataFrame(columns | values)
+
+
+def store(home: Home, name: str, night: str, metadata: dict = FILES, /, **values) -> None:
+    write_table(full(name, **values), home.table(name, night), SCHEMAS[name], metadata)
+
+
+@pytest.fixture
+def home(tmp_path) -> Home:
+    """Three nights of eight exposures; of the last one two failed, one is excluded, and one stands out twice."""
+    place = Home(tmp_path / "home")
+    for n, night in enumerate(NIGHTS):
+        expnums = [100 * (n + 1) + k for k in range(8)]
+        last = night == NIGHT
+        status = ["failed", "failed", "excluded", *["scored"] * 5] if last else ["scored"] * 8
+        torn = ["/a/c4d_1_ooi_g_ls9.fits.fz: torn | here", "/a/c4d_2_ooi_g_ls9.fits.fz[S29]: torn | here"]
+        reasons = [*torn, "WCSCAL is missing", *[None] * 5] if last else None
+        bands = ["g", "r"] * 4
+        same = {"night": night, "filter": bands}
+        store(place, "night_exposures", night, expnum=expnums, status=status, status_reason=reasons, plver="V5.6",
+              exptime=EXPTIME, **same)  # fmt: skip
+        read = expnums[3:] if last else expnums
+        seeing = [np.nan, *[SEEING * (n + 1)] * (len(read) - 1)]
+        store(place, "night_ccds", night, expnum=read, ccdnum=1, status="read", sky=SKY, seeing=seeing,
+              fwhm=SEEING * (n + 1))  # fmt: skip
+        own = {"night": night, "filter": bands[-len(read) :], "expnum": read}
+        p_bad = np.linspace(0.1, 0.9, len(read))
+        store(
+            place,
+            "night_exposure_predictions",
+            night,
+            p_bad=p_bad,
+            is_bad=p_bad > 0.85,
+            category="psf",
+            model="m1",
+            **own,
+        )
+        store(place, "night_predictions", night, expnum=read, ccdnum=1, model="m1", p_bad=p_bad)
+        z = [20.0, *[0.0] * (len(read) - 1)]
+        store(place, "night_entropy_scores", night, z_source=z, n_sources=100, reference="r1", **own)
+        store(place, "night_reconstruction_errors", night, mean_mse=1.0, n_stamps=50, model="a1", **own)
+    return place
+
+
+def summary(home: Home, night: str = NIGHT):
+    return summarise_night(home, night, load_camera(), CheckParams())
+
+
+def png() -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (40, 30)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_counts_add_up_in_every_band_and_in_all(home):
+    counts = summary(home).counts.set_index("filter")
+    assert (counts["n"] == counts[["scored", "failed", "excluded"]].sum(axis=1)).all()
+    assert counts.loc["all"].tolist() == [8, 5, 2, 1, 1]
+    assert counts.drop("all")["n"].sum() == 8
+    assert headline(summary(home)) == "8 exposures: 5 scored, 2 failed, 1 excluded; 1 called bad."
+
+
+def test_failures_are_listed_by_reason_whatever_the_file_with_their_exposures(home):
+    failures = summary(home).failures
+    assert failures.to_numpy().tolist() == [
+        ["failed", "torn | here", 2, "300, 301"],
+        ["excluded", "WCSCAL is missing", 1, "302"],
+    ]
+
+
+def test_the_worst_are_those_called_bad_then_those_that_another_method_finds(home):
+    assert summary(home).worst["expnum"].tolist() == [307, 303]
+    write_table(
+        full("review_candidates", expnum=[304], rank=7), home.table("review_candidates"), SCHEMAS["review_candidates"]
+    )
+    worst = summary(home).worst.set_index("expnum")
+    assert worst["rank"].to_dict()[304] == 7
+
+
+def test_a_night_in_which_nothing_stands_out_has_no_worst_exposures(home):
+    for name in ("night_exposure_predictions", "night_entropy_scores", "night_reconstruction_errors"):
+        home.table(name, NIGHT).unlink()
+    found = summary(home)
+    assert found.worst.empty
+    assert "none stands out" in write_night_report(home.night_report(NIGHT), home.night_report(NIGHT, "md"), found, {})
+
+
+def test_seeing_and_sky_are_medians_in_arcsec_and_adu_a_second(home):
+    camera = load_camera()
+    trends = night_trends(home, NIGHT, camera, 30)
+    assert sorted(set(trends["night"])) == list(NIGHTS)
+    for n, night in enumerate(NIGHTS):
+        own = trends[trends["night"] == night]
+        assert own["seeing"].tolist() == pytest.approx([SEEING * (n + 1) * camera.pixel_scale] * 2)
+        assert own["sky"].tolist() == pytest.approx([SKY / EXPTIME] * 2)
+    assert set(night_trends(home, NIGHTS[1], camera, 1)["night"]) == {NIGHTS[1]}
+    assert trends_figure(trends, ["g", "r"])[:4] == b"\x89PNG"
+
+
+def test_what_a_person_should_know_first_is_at_the_head(home):
+    found = summary(home, NIGHTS[0]).findings
+    assert len(found) == 1  # the model has no record of its training
+    assert found[0].startswith("Drift: not compared")
+    home.table("night_entropy_scores", NIGHT).unlink()
+    (home.table("night_reconstruction_errors", NIGHT)).unlink()
+    store(home, "night_reconstruction_errors", NIGHT, {"fingerprint": "old"}, expnum=[303])
+    store(home, "night_predictions", NIGHT, expnum=[303, 304], ccdnum=1, model="m1")
+    found = "\n".join(summary(home).findings)
+    assert "2 of 8 exposures could not be read" in found
+    assert "no table night_entropy_scores" in found
+    assert "night_reconstruction_errors was made of other files" in found
+    assert "3 scored exposures are not in night_predictions" in found
+
+
+def test_page_and_text_say_the_same_and_text_of_files_is_escaped(home):
+    page, text = home.night_report(NIGHT), home.night_report(NIGHT, "md")
+    store(home, "night_ccds", NIGHT, expnum=[303], ccdnum=[2], status="failed", status_reason="<b>torn</b>")
+    found = summary(home)
+    words = write_night_report(page, text, found, {307: png()})
+    html = page.read_text(encoding="utf-8")
+    assert text.read_text(encoding="utf-8") == words
+    assert render(home, "night_report", None, "table") == render(home, "night_report", NIGHT, "table") == words.rstrip()
+    assert "&lt;b&gt;torn&lt;/b&gt;" in html
+    assert "<b>torn" not in html
+    assert "torn \\| here" in words
+    for version in ("V5.6 (8)", "m1", "r1", "a1"):
+        assert version in html
+        assert version in words
+    assert html.count("data:image/png") == 2  # the trends and one preview
+    assert html.count("no preview") == 1
+
+
+def test_a_night_without_exposures_is_a_report_too(home):
+    for path in home.tables.glob(f"*/{NIGHT}.parquet"):
+        path.unlink()
+    store(home, "night_exposures", NIGHT, expnum=[])
+    found = summary(home)
+    assert found.findings == ["The archive has no exposure of this night."]
+    words = write_night_report(home.night_report(NIGHT), home.night_report(NIGHT, "md"), found, {})
+    assert "0 exposures: 0 scored, 0 failed, 0 excluded" in words
+    assert "none stands out" in words
+
+
+def test_a_night_that_was_not_read_is_an_error(home):
+    with pytest.raises(InputError, match="2018-01-01"):
+        summary(home, "2018-01-01")

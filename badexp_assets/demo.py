@@ -157,6 +157,8 @@ def _next_lines(home: Home) -> list[str]:
     badexp, there = _short(Path(sys.executable).with_name("badexp")), f"--home {_short(home.root)}"
     return [
         f"open the UI:       make ui BADEXP_HOME={_short(home.root)}   (or: {badexp} ui {there})",
+        f"review yourself:   {badexp} review reviewers add me {there}   (prints a token)",
+        f"                   {badexp} review serve {there}",
         f"read the list:     {badexp} show reviewed_reject_list {there}",
         f"read the scores:   {badexp} show night_exposure_predictions {there} --format csv",
         f"the report:        {_short(home.report)}   (or: {badexp} show classification_report {there})",

@@ -59,6 +59,7 @@ SESSIONS = sa.Table(
     sa.Column("ends", sa.Float, nullable=False),
 )
 _KEPT = (ANSWERS, RETRACTIONS)  # tables from which nothing goes
+_POSTGRES_DRIVER = "postgresql+psycopg2"  # which dagster-postgres brings, too; SQLAlchemy's own choice is another
 _WAIT = 30.0  # s to wait for another writer of an SQLite file
 
 
@@ -80,6 +81,8 @@ class Database:
             raise InputError(
                 f"verdict store {url}: {url.get_backend_name()} is not known; allowed: a path, postgresql://"
             )
+        if url.drivername == "postgresql":
+            url = url.set(drivername=_POSTGRES_DRIVER)
         self._url = url
         self.path = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
         self._keep_open = keep_open
@@ -157,7 +160,9 @@ class Database:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (sa.exc.SQLAlchemyError, OSError, ImportError) as error:
+        except ModuleNotFoundError as error:
+            raise StorageError(f"{self}: {error}; PostgreSQL needs pip install '.[services]'") from error
+        except (sa.exc.SQLAlchemyError, OSError) as error:
             cause = " ".join(str(getattr(error, "orig", None) or error).split())
             raise StorageError(f"{self}: verdict store can't be used ({cause})") from error
 

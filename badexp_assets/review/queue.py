@@ -21,10 +21,10 @@ def assign(
     """Return `candidates` in the order in which `reviewer` should see them, with four more columns.
 
     `mine`: the reviewer's own answer that holds, None without one. `n_wanted`: reviewers that the exposure needs: one,
-    two for the drawn share, one more while as many say bad as fine. `open`: the reviewer has not answered and fewer
-    than n_wanted have. Answers are those on the whole exposure or any of its CCDs, on the CP version (plver) that the
-    candidate has or on one that is not known: a new reduction is looked at again. `n_answers`: how many reviewers have
-    answered. What others answered does not show in any column, nor in the order.
+    two for the drawn share, one more while as many say bad as fine. `n_answers`: how many have answered. `open`: the
+    reviewer has not, and fewer than n_wanted have. Answers are those on the whole exposure or any of its CCDs, on the
+    CP version (plver) that the candidate has or on one that is not known: a new reduction is looked at again. Simulated
+    reviewers do not count. What others answered does not show in the order.
 
     order: `rank` (of the candidates), `night` (then rank) or `information`: most doubtful first, by the entropy of
     p_bad in bits, one bit where there is none; None: that of `params`. Raises InputError for another word.
@@ -56,6 +56,7 @@ def visible_answers(verdicts: pd.DataFrame, reviewer: str) -> pd.DataFrame:
 
 def _answers(candidates: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
     held = holding_answers(verdicts)
+    held = held[~held["simulated"]]  # they are no people
     now = held["expnum"].map(candidates.set_index("expnum")["plver"])
     return held[
         held["expnum"].isin(candidates["expnum"]) & (held["plver"].isna() | now.isna() | (held["plver"] == now))

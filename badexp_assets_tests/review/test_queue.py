@@ -62,6 +62,11 @@ def test_a_new_reduction_is_looked_at_again_and_an_answer_without_a_version_coun
     assert open_for("a", verdicts) == [11, 13]
 
 
+def test_simulated_reviewers_leave_everything_open_to_people():
+    verdicts = answers((11, "simulated-1", "bad"), (11, "simulated-2", "bad")).assign(simulated=True)
+    assert open_for("a", verdicts) == [11, 12, 13, 14]
+
+
 def test_the_last_answer_of_the_reviewer_is_shown():
     table = assign(CANDIDATES, answers((11, "a", "bad"), (11, "a", "fine"), (12, "b", "bad")), "a", ReviewParams())
     mine = table.set_index("expnum")["mine"]

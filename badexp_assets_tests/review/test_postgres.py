@@ -1,0 +1,100 @@
+"""The verdict store on a real PostgreSQL server: the same promises as on SQLite, and those of a crash."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from badexp_assets.errors import InputError, StorageError
+from badexp_assets.review import Reviewers, VerdictStore
+from badexp_assets_tests.deployments.postgres import Postgres
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Postgres() as running:
+        yield running
+
+
+@pytest.fixture
+def url(server, monkeypatch):
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    return "postgresql://"
+
+
+def answer(reviewer, expnum=7, **more):
+    return {"expnum": expnum, "reviewer": reviewer, "verdict": "bad"} | more
+
+
+def test_answers_and_reviewers_come_back_and_what_is_sent_twice_is_there_once(url):
+    store, shown = VerdictStore(url), json.dumps({"p_bad": 0.9})
+    ids = store.answer([answer("ann", ccdnum=5, comment="<b>", shown=shown), answer("ann", 8)], ["key-1", "key-2"])
+    assert store.answer([answer("ann", ccdnum=5)], ["key-1"]) == ids[:1]
+    found = store.read(reviewer="ann")
+    assert found["expnum"].tolist() == [7, 8]
+    assert found["ccdnum"].isna().tolist() == [False, True]
+    assert found["shown"].tolist()[0] == shown
+    assert store.retract("ann", ids[0])
+    assert store.read(reviewer="ann")["expnum"].tolist() == [8]
+    reviewers = Reviewers(url)
+    session = reviewers.open(reviewers.add("ann"))
+    assert reviewers.session(session.id) == session
+    assert store.add(pd.DataFrame([answer("file")]), skip_known=True) == 1
+    assert store.add(pd.DataFrame([answer("file")]), skip_known=True) == 0
+
+
+def test_stored_answers_can_neither_be_changed_nor_deleted(url):
+    store = VerdictStore(url)
+    store.answer([answer("eve")], ["key-1"])
+    engine = sa.create_engine("postgresql+psycopg2://")
+    for statement in ("DELETE FROM verdicts", "UPDATE verdicts SET verdict = 'fine'"):
+        with pytest.raises(sa.exc.DatabaseError, match="never"), engine.begin() as connection:
+            connection.execute(sa.text(statement))
+    engine.dispose()
+
+
+def test_many_reviewers_lose_nothing_when_the_server_is_killed_and_comes_back(server, url):
+    store = VerdictStore(url)
+    acknowledged = []
+
+    def review(name):
+        for k in range(30):
+            for _ in range(100):
+                try:
+                    store.answer([answer(name, 1 + k)], [f"key-{k}"])
+                except StorageError:
+                    continue
+                acknowledged.append((name, 1 + k))
+                break
+
+    names = [f"r{n}" for n in range(8)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        working = [pool.submit(review, name) for name in names]
+        while len(acknowledged) < 60:
+            pass
+        server.kill()
+        server.start()
+        for one in working:
+            one.result()
+    held = store.read()
+    held = [pair for pair in zip(held["reviewer"], held["expnum"], strict=True) if pair[0] in names]
+    assert set(acknowledged) <= set(held)
+    assert len(held) == len(set(held))
+    store.database.close()
+
+
+def test_a_server_that_is_away_is_named_without_the_password():
+    store = VerdictStore("postgresql://me:secret@127.0.0.1:1/verdicts")
+    with pytest.raises(StorageError, match="verdict store can't be used") as error:
+        store.read()
+    assert "secret" not in str(error.value)
+
+
+def test_a_wrong_answer_is_refused_before_the_database_is_asked(url):
+    with pytest.raises(InputError, match="verdict is 'maybe'"):
+        VerdictStore(url).answer([answer("ann", verdict="maybe")], ["key"])

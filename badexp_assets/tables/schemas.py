@@ -160,7 +160,11 @@ SCHEMAS: dict[str, TableSchema] = {
                 _c("split", "string", "`train` or `test`; an exposure is on one side only"),
                 _c("fold", "int8", "cross-validation fold, grouped by exposure; -1 in the test split"),
                 _c("weight", "float32", "inverse of the share that was kept of this category"),
-                _c("source", "string", "where the label came from; `candidate` for good ones"),
+                _c(
+                    "source",
+                    "string",
+                    "where the label came from; good ones: `candidate`, or `review` by reviewers",
+                ),
             ),
             ("expnum", "ccdnum"),
         ),

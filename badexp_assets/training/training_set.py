@@ -21,6 +21,10 @@ from badexp_assets.training.split import priority, split_groups, strata
 _CCDS_A_ROW = 1 << 15  # ccdnum is int16: makes one number of (expnum, ccdnum)
 
 
+CANDIDATE, REVIEWED = "candidate", "review"
+"""source of a good image: nobody has said anything against it, or reviewers say that it is fine"""
+
+
 @dataclass(frozen=True)
 class TrainingSet:
     """The table (`training_set` schema) and how it came about.
@@ -81,7 +85,8 @@ def build_training_set(
             f"relax the cuts ({cuts})"
         )
     # a good exposure is in no list, so no CCD image is good and bad
-    table = pd.concat([bad, good.drawn.assign(category=GOOD, source="candidate", weight=1.0)], ignore_index=True)
+    source = np.where(good.drawn["expnum"].isin(list(judged_fine)), REVIEWED, CANDIDATE)
+    table = pd.concat([bad, good.drawn.assign(category=GOOD, source=source, weight=1.0)], ignore_index=True)
     table = table.merge(exposures[["expnum", "night"]], on="expnum", how="left")
     table = _split(table, params).sort_values(KEY).reset_index(drop=True)
     for side, note in (("train", f"{params.folds} folds"), ("test", _share_note(params))):

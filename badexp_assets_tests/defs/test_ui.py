@@ -20,22 +20,13 @@ import pytest
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.settings import Home
 from badexp_assets.show import load
+from badexp_assets_tests.browser import chromium
 
 pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parents[2]
 NIGHT = "2018-03-11"
 NEWEST = "2018-03-12"  # the night that was materialised last
-CHROMIUM_OPTIONS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SECONDS_TO_START = 60
 SECONDS_TO_RUN = 60
 
@@ -127,18 +118,11 @@ def served(finished_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(scope="module")
 def page(served):
     """A tab of a headless Chromium on the UI."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    browser_path = next(filter(None, map(shutil.which, names)), None)
-    if browser_path is None:
-        pytest.skip(f"no browser to look at the UI with: none of {', '.join(names)} is on PATH")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=browser_path, args=CHROMIUM_OPTIONS)
+    with chromium() as browser:
         tab = browser.new_page(base_url=served.url, viewport={"width": 1400, "height": 1400})
         tab.set_default_timeout(20_000)
         tab.goto("/assets")
         yield tab
-        browser.close()
 
 
 def ask(page, query: str) -> dict:

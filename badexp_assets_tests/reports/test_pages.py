@@ -2,7 +2,6 @@
 
 import io
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +13,9 @@ from PIL import Image
 from badexp_assets.reports import small_previews, write_candidates_page, write_clusters_page
 from badexp_assets.reports.focal_plane import colour_of, votes_svg
 from badexp_assets.survey import load_camera
+from badexp_assets_tests.browser import chromium
 
 NIGHT = "2018-03-10"
-OPTIONS = ["--headless", "--no-sandbox", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-WEBGL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 
 def png(shade: int, size: tuple[int, int] = (800, 600)) -> bytes:
@@ -33,13 +31,7 @@ def nights(expnums: list[int]) -> list[tuple[str, pd.DataFrame]]:
 @pytest.fixture(scope="module")
 def tab() -> Iterator:
     """A tab of a headless Chromium in which a request to anything but a file, or an error of a page, fails the test."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.skip(f"no browser to look at the pages with: none of {', '.join(names)} is on PATH")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=OPTIONS + WEBGL)
+    with chromium(webgl=True) as browser:
         opened = browser.new_page(viewport={"width": 1300, "height": 1000})
         opened.set_default_timeout(60_000)
         opened.troubles = []
@@ -47,7 +39,6 @@ def tab() -> Iterator:
         opened.on("pageerror", lambda error: opened.troubles.append(str(error)))
         yield opened
         assert opened.troubles == []
-        browser.close()
 
 
 def map_table() -> pd.DataFrame:

@@ -26,12 +26,12 @@ from badexp_assets.review import Reviewers
 from badexp_assets.settings import Settings, load_settings
 from badexp_assets.survey import load_camera
 from badexp_assets.tables import SCHEMAS, write_table
+from badexp_assets_tests.browser import chromium
 
 REPOSITORY = Path(__file__).parents[2]
 NIGHTS = ("2018-05-17", "2018-05-18")
 FIRST, N = 1001, 34
 OTHER = 2001  # no candidate, but its night knows it
-CHROMIUM_OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 BINS = EntropyParams().bins
 
 
@@ -211,15 +211,8 @@ def server(settings, tmp_path) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator:
     """A headless Chromium."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.skip(f"no browser to review in: none of {', '.join(names)} is on PATH")
-    with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+    with chromium() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture

@@ -136,6 +136,18 @@ def test_an_exposure_on_any_line_of_a_list_is_no_good_candidate():
     assert set(good) == set(range(first_good + 30, first_good + 40))
 
 
+def test_exposures_that_reviewers_call_fine_come_first_and_are_told_from_candidates():
+    first_good = sum(BAD.values()) + 1
+    fine = {first_good + 3, first_good + 17, 1}  # exposure 1 is in a list: it does not become good
+    made = build(TrainingParams(good_exposures=5), judged_fine=fine)
+    good = made.table[made.table["category"] == "good"]
+    assert fine - {1} <= set(good["expnum"])
+    assert good["expnum"].nunique() == 5
+    by_source = good.groupby("source")["expnum"].unique().map(set).to_dict()
+    assert by_source["review"] == fine - {1}
+    assert not by_source["candidate"] & fine
+
+
 def test_cut_bits_and_dust_take_good_candidates_out_and_unknown_ones_stay():
     exposures = survey()[1]
     first = sum(BAD.values()) + 1

@@ -15,14 +15,14 @@ def tick(home, instance, cursor=None):
 
 
 def answer(reviewer, verdict="bad"):
-    return pd.DataFrame([{"expnum": 7, "reviewer": reviewer, "verdict": verdict}])
+    return [{"expnum": 7, "reviewer": reviewer, "verdict": verdict}]
 
 
 def test_each_change_of_the_answers_asks_for_one_run(tmp_path):
     store = VerdictStore(tmp_path / "review" / "verdicts.sqlite")
     with dg.DagsterInstance.ephemeral() as instance:
         assert "no answer yet" in tick(tmp_path, instance).skip_message
-        number = store.answer(answer("ann"), "k")
+        (number,) = store.answer(answer("ann"), ["k"])
         first = tick(tmp_path, instance)
         assert len(first.run_requests) == 1
         assert "nothing new" in tick(tmp_path, instance, first.cursor).skip_message
@@ -42,7 +42,7 @@ def test_two_answers_end_in_the_reject_list_and_its_files(tmp_path, monkeypatch)
     monkeypatch.setenv("BADEXP_HOME", str(tmp_path))
     store = VerdictStore(tmp_path / "review" / "verdicts.sqlite")
     for name in ("ann", "bob"):
-        store.answer(answer(name), "k")
+        store.answer(answer(name), ["k"])
     with dg.DagsterInstance.ephemeral() as instance:
         result = build_definitions().resolve_job_def("publish_rejects").execute_in_process(instance=instance)
     assert result.success

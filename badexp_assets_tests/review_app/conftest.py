@@ -88,6 +88,7 @@ def write_night(home, night: str, expnums: list[int], paths: tuple[str, str], cc
         "night_orientations": [
             {"expnum": e, "ccdnum": c, "filter": "r", "n_sources": 80, "n_points": 80}
             | {"source_counts": np.ones(BINS, np.int32), "gradient_counts": np.ones(BINS, np.int32)}
+            | {"gradient_halves": np.ones(2 * BINS, np.int32)}
             for e, c in pairs
         ],
     }
@@ -208,7 +209,7 @@ def server(settings, tmp_path) -> Iterator[Server]:
     assert "Traceback" not in log, log
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop must be gone before tests that have one of their own
 def browser() -> Iterator:
     """A headless Chromium."""
     with chromium() as found:

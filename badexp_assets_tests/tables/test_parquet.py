@@ -141,6 +141,7 @@ def test_a_nullable_integer_column_keeps_its_nulls(tmp_path):
             "n_bad": [2, 3],
             "n_fine": [0, 0],
             "n_unsure": [1, 0],
+            "single_reviewer": [False, False],
             "rule": ["r", "r"],
             "simulated": [False, True],
         }

@@ -49,7 +49,7 @@ check: install
 	@$(BIN)/mypy
 
 test: check
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(TEST_OPTIONS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(TEST_OPTIONS)
 
 format: install
 	@$(BIN)/ruff format .

@@ -1,0 +1,44 @@
+"""What the tests of the command line share: small homes, parts of surveys, processes."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+OPTIONS = "[night_pass]\nrows = 96\ncolumns = 64\n\n[entropy]\ngradient_points = 500\n\n[autoencoder]\nepochs = 5\n"
+
+
+def new_home(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "settings.toml").write_text(OPTIONS)
+    return folder
+
+
+def part_of_survey(survey: Path, out: Path, nights: int, exposures: int) -> list[Path]:
+    """Copy the first exposures of the first nights, and the labels; returns the folders of the nights."""
+    shutil.copytree(survey / "labels", out / "labels")
+    folders = []
+    for night in sorted((survey / "images").glob("decam/CP/*/CP*"))[:nights]:
+        place = out / night.relative_to(survey)
+        place.mkdir(parents=True)
+        for name in sorted({file.name[:17] for file in night.iterdir()})[:exposures]:
+            for file in night.glob(f"{name}*"):
+                shutil.copy(file, place)
+        folders.append(place)
+    return folders
+
+
+def whole_tables(home: Path) -> list[Path]:
+    """All tables under their final names; reading one that is not whole raises."""
+    tables = sorted((home / "tables").rglob("[!.]*.parquet"))
+    for table in tables:
+        pq.ParquetFile(table).read()
+    return tables
+
+
+def start(words: list, **more) -> subprocess.Popen:
+    command = [sys.executable, "-c", "from badexp_assets.cli import main; main()", *map(str, words)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True, **more)

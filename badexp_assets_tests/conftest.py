@@ -1,10 +1,13 @@
 """Fixtures for all rooms."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from badexp_assets_tests.deployments.postgres import Postgres
 
 _REPOSITORY = Path(__file__).parents[1]
 
@@ -65,3 +68,18 @@ def finished_home(simulated_survey: Path, tmp_path_factory: pytest.TempPathFacto
     result = CliRunner().invoke(badexp, [str(word) for word in words], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return home
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    """A server of the module's own."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The variables of `postgres`, set for the test."""
+    for name, value in postgres.environment.items():
+        monkeypatch.setenv(name, value)
+    return postgres.environment

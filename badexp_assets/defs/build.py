@@ -9,6 +9,7 @@ from badexp_assets.defs.alerting import ALERTS
 from badexp_assets.defs.assets import ALL_ASSETS
 from badexp_assets.defs.automation import automation_is_on
 from badexp_assets.defs.checks import ALL_CHECKS
+from badexp_assets.defs.executors import executor_of_steps
 from badexp_assets.defs.io import ModelIOManager, ParquetIOManager
 from badexp_assets.defs.jobs import ALL_JOBS
 from badexp_assets.defs.lost_runs import repeat_lost_runs
@@ -22,7 +23,7 @@ def build_definitions(overrides: Mapping[str, Any] | None = None, tick_seconds: 
     """Return the code location, with resources replaced by `overrides` (keys: survey, io_manager, models, progress).
 
     The archive is looked at every `tick_seconds`. Sensors and schedules run by themselves where the environment says so
-    (see `automation`).
+    (see `automation`); steps run where it says (see `executors`).
     """
     running = automation_is_on()
     survey = SurveyResource()
@@ -39,5 +40,5 @@ def build_definitions(overrides: Mapping[str, Any] | None = None, tick_seconds: 
         sensors=[arrivals_sensor(running, tick_seconds), verdicts_sensor(running), *ALERTS, repeat_lost_runs],
         schedules=schedules(running),
         resources=resources | dict(overrides or {}),
-        executor=dg.in_process_executor,
+        executor=executor_of_steps(),
     )

@@ -46,6 +46,18 @@ def table_asset(name: str, about: str, group: str, kinds: set[str]) -> dict[str,
     }
 
 
+def file_asset(description: str, group: str, metadata: dict[str, Any], kind: str = "file") -> dict[str, Any]:
+    """Arguments of `dg.asset` that present a file, or a page, for other programs or people; metadata: its `parts`."""
+    return {
+        "description": description,
+        "group_name": group,
+        "kinds": {kind},
+        "owners": OWNERS,
+        "code_version": "1",
+        "metadata": metadata,
+    }
+
+
 def model_asset(
     description: str, kind: str, *columns: tuple[str, str, str], promoted_by_check: bool = False
 ) -> dict[str, Any]:

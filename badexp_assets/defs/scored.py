@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
@@ -63,6 +63,11 @@ class StoredScores:
         """Note in a new table of `night` what it was made of."""
         table.attrs[INPUTS] = self._inputs[night]
         return table
+
+    def take_or_make(self, night: str, make: Callable[[str], Sequence[pd.DataFrame]]) -> list[pd.DataFrame]:
+        """Return the stored tables of `night`, or else those that `make` makes of it, one for each of the assets."""
+        tables = self.find(night)
+        return tables if tables is not None else [self.made(night, table) for table in make(night)]
 
     def metadata(self) -> dict[str, Any]:
         """What the step says in the UI."""

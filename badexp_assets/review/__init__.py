@@ -3,7 +3,7 @@
 from badexp_assets.review.accounts import Reviewers, Session
 from badexp_assets.review.agreement import EVERYONE, agreement, cohen_kappa, fleiss_kappa
 from badexp_assets.review.candidates import CandidateParams, RankedCandidates, listed_exposures, rank_candidates
-from badexp_assets.review.consensus import OUTCOMES, RULES, ConsensusRule, consensus, judge, judged_fine, reject_list
+from badexp_assets.review.consensus import RULES, ConsensusRule, consensus, judge, judged_fine, reject_list
 from badexp_assets.review.database import Database
 from badexp_assets.review.exempt import read_exempt
 from badexp_assets.review.holding import holding_answers
@@ -18,7 +18,6 @@ from badexp_assets.review.verdicts import VERDICTS, tidy_verdicts
 
 __all__ = [
     "EVERYONE",
-    "OUTCOMES",
     "RULES",
     "VERDICTS",
     "CandidateParams",

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from badexp_assets.labels.taxonomy import UNKNOWN
-from badexp_assets.review.holding import KEY, holding_answers
+from badexp_assets.review.holding import KEY, category_of_most, holding_answers
 from badexp_assets.review.verdicts import VERDICTS
 from badexp_assets.tables.schemas import SCHEMAS
 
@@ -84,11 +84,10 @@ def _matrix(answers: pd.DataFrame) -> tuple[list[str], NDArray[np.int64], NDArra
     who, names = pd.factorize(answers["reviewer"], sort=True)
     codes = np.full((int(subject.max(initial=-1)) + 1, len(names)), _NOT_LOOKED)
     codes[subject, who] = [VERDICTS.index(v) for v in answers["verdict"]]
-    named = answers.assign(subject=subject)[(answers["verdict"] == "bad") & answers["category"].notna()]
-    most = named.groupby(["subject", "category"]).size().reset_index(name="n")
-    most = most.sort_values(["subject", "n", "category"], ascending=[True, False, True]).drop_duplicates("subject")
+    named = (answers["verdict"] == "bad") & answers["category"].notna()
+    most = answers.loc[named, "category"].groupby(subject[named]).agg(category_of_most)
     categories = np.full(len(codes), UNKNOWN, dtype=object)
-    categories[most["subject"].to_numpy(dtype=np.int64)] = most["category"]
+    categories[most.index.to_numpy(dtype=np.int64)] = most
     return [str(name) for name in names], codes, categories
 
 

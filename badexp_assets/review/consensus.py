@@ -10,8 +10,7 @@ from typing import Any, cast
 import pandas as pd
 
 from badexp_assets.errors import InputError
-from badexp_assets.labels.taxonomy import UNKNOWN
-from badexp_assets.review.holding import KEY, holding_answers
+from badexp_assets.review.holding import KEY, category_of_most, holding_answers
 from badexp_assets.review.reliability import Reliability, estimate_reliability
 from badexp_assets.review.verdicts import VERDICTS
 from badexp_assets.survey.versions import version_key
@@ -24,7 +23,6 @@ RULES = {
     "weighted": "P(bad) of the answers, weighted by how reliable reviewers are, is at least {min_probability:g}",
 }
 _WHOLE = -1
-OUTCOMES = ("rejected", "fine", "withdrawn", "undecided", "exempt")
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,9 @@ def _outcome(answers: list[dict[Hashable, Any]], rule: ConsensusRule, reliabilit
     simulated = any(a["simulated"] for a in held)
     return {
         "outcome": "withdrawn" if outcome == "fine" and withdrawn else outcome,
-        "category": _category(held),
+        "category": category_of_most(
+            a["category"] for a in held if a["verdict"] == "bad" and isinstance(a["category"], str)
+        ),
         "plver": shown,
         "withdrawn_plver": withdrawn if outcome == "fine" else None,
         **{f"n_{v}": counts[v] for v in VERDICTS},
@@ -169,8 +169,3 @@ def _state(answers: list[dict[Hashable, Any]], rule: ConsensusRule, reliability:
 
 def _counts(answers: list[dict[Hashable, Any]]) -> Counter[str]:
     return Counter(a["verdict"] for a in answers)
-
-
-def _category(answers: list[dict[Hashable, Any]]) -> str:
-    named = Counter(a["category"] for a in answers if a["verdict"] == "bad" and isinstance(a["category"], str))
-    return min(named, key=lambda c: (-named[c], c)) if named else UNKNOWN

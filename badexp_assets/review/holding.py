@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 import pandas as pd
 
+from badexp_assets.labels.taxonomy import UNKNOWN
 from badexp_assets.review.verdicts import tidy_verdicts
 
 KEY = ["expnum", "ccdnum"]
+
+
+def category_of_most(named: Iterable[str]) -> str:
+    """The category that is named most often, the first in the alphabet of several; `unknown` when none is named."""
+    counts = Counter(named)
+    return min(counts, key=lambda category: (-counts[category], category)) if counts else UNKNOWN
 
 
 def holding_answers(verdicts: pd.DataFrame) -> pd.DataFrame:

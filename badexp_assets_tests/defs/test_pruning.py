@@ -13,7 +13,6 @@ from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEvent
 from badexp_assets.cli import badexp
 from badexp_assets.defs import run as _run  # noqa: F401  # definitions are made at import, before warnings are errors
 from badexp_assets.defs.pruning import prune
-from badexp_assets_tests.deployments.postgres import Postgres
 
 NIGHTS = dg.StaticPartitionsDefinition([f"n{number}" for number in range(6)])
 FAIL = {"now": False}
@@ -36,17 +35,10 @@ def scores() -> None: ...
 def fitted() -> None: ...
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as found:
-        yield found
-
-
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
-def instance(request, tmp_path: Path, monkeypatch) -> Iterator[dg.DagsterInstance]:
+def instance(request, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     if request.param == "postgres":
-        for name, value in request.getfixturevalue("server").environment.items():
-            monkeypatch.setenv(name, value)
+        request.getfixturevalue("database")
         url = "storage:\n  postgres:\n    postgres_url: postgresql+psycopg2://\n"
         (tmp_path / "dagster.yaml").write_text(url)
     with dg.DagsterInstance.from_config(str(tmp_path)) as found:

@@ -9,21 +9,13 @@ import sqlalchemy as sa
 
 from badexp_assets.errors import InputError, StorageError
 from badexp_assets.review import Reviewers, VerdictStore
-from badexp_assets_tests.deployments.postgres import Postgres
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def server():
-    with Postgres() as running:
-        yield running
-
-
 @pytest.fixture
-def url(server, monkeypatch):
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
+def url(database):
+    """What is left to say when the environment says where the database is."""
     return "postgresql://"
 
 
@@ -58,7 +50,7 @@ def test_stored_answers_can_neither_be_changed_nor_deleted(url):
     engine.dispose()
 
 
-def test_many_reviewers_lose_nothing_when_the_server_is_killed_and_comes_back(server, url):
+def test_many_reviewers_lose_nothing_when_the_server_is_killed_and_comes_back(postgres, url):
     store = VerdictStore(url)
     acknowledged = []
 
@@ -77,8 +69,8 @@ def test_many_reviewers_lose_nothing_when_the_server_is_killed_and_comes_back(se
         working = [pool.submit(review, name) for name in names]
         while len(acknowledged) < 60:
             pass
-        server.kill()
-        server.start()
+        postgres.kill()
+        postgres.start()
         for one in working:
             one.result()
     held = store.read()

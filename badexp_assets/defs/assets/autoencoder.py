@@ -9,6 +9,7 @@ from badexp_assets import autoencoder
 from badexp_assets.defs.describe import counts, model_asset, picture, preview, table_asset
 from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.needs import heavy
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.pools import GPU
 from badexp_assets.defs.resources import Progress, SurveyResource
@@ -16,6 +17,7 @@ from badexp_assets.defs.scored import StoredScores
 
 
 @asset(
+    op_tags=heavy(cpus=4, memory_gib=16, hours=1, gpus=1),
     **model_asset(
         "A dense autoencoder of 64 x 64 px source stamps (4096-128-64-32 and back), trained on a random "
         "sample of all bands; the epoch of the lowest validation loss is kept. Stored as a folder, one per version; "
@@ -77,14 +79,11 @@ def night_reconstruction_errors(
     model = stamp_autoencoder
     sources = ("night_exposures", "night_stamps")
     stored = StoredScores(survey.settings().home, ["night_reconstruction_errors"], sources, model.version)
-    scores = {}
-    for night in context.partition_keys:
-        found = stored.find(night)
-        if found:
-            (scores[night],) = found
-        else:
-            errors = autoencoder.score_reconstruction(night_stamps[night], night_exposures[night], model)
-            scores[night] = stored.made(night, errors)
+
+    def score(night: str) -> list[pd.DataFrame]:
+        return [autoencoder.score_reconstruction(night_stamps[night], night_exposures[night], model)]
+
+    scores = {night: stored.take_or_make(night, score)[0] for night in context.partition_keys}
     worst = pd.concat(scores.values()).sort_values("mean_mse", ascending=False)
     metadata = {"model": model.version, "worst": preview(worst, rows=10)} | stored.metadata()
     return dg.Output(scores, metadata=metadata)

@@ -9,6 +9,7 @@ from badexp_assets import classify, injection
 from badexp_assets.defs.describe import picture, preview, table_asset
 from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.needs import heavy
 from badexp_assets.defs.pools import PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.injection.entropy_cuts import EntropyCuts
@@ -18,6 +19,7 @@ from badexp_assets.review import CandidateParams
 
 
 @asset(
+    op_tags=heavy(cpus=16, memory_gib=64, hours=4, gpus=1),
     **table_asset(
         "injection_completeness",
         "How complete the search is: anomalies of rising severity injected into good exposures of the test split, "

@@ -62,14 +62,11 @@ def night_entropy_scores(
     versions = sorted(entropy_reference["version"].unique())
     sources = ("night_exposures", "night_orientations")
     stored = StoredScores(survey.settings().home, ["night_entropy_scores"], sources, versions, params)
-    scores = {}
-    for night in context.partition_keys:
-        found = stored.find(night)
-        if found:
-            (scores[night],) = found
-        else:
-            measured, exposures = night_orientations[night], night_exposures[night]
-            scores[night] = stored.made(night, entropy.score_exposures(measured, exposures, entropy_reference, params))
+
+    def score(night: str) -> list[pd.DataFrame]:
+        return [entropy.score_exposures(night_orientations[night], night_exposures[night], entropy_reference, params)]
+
+    scores = {night: stored.take_or_make(night, score)[0] for night in context.partition_keys}
     table = pd.concat(scores.values())
     worst = table.sort_values("z_source", ascending=False)
     pictures: dict[str, dg.MetadataValue] = {}

@@ -16,6 +16,7 @@ from badexp_assets.defs.describe import picture, preview, table_asset
 from badexp_assets.defs.failures import asset
 from badexp_assets.defs.held_out import Judge, held_out_exposures, mosaics_of
 from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.needs import heavy
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
 from badexp_assets.settings import Settings
@@ -23,6 +24,7 @@ from badexp_assets.training import gather_vectors, with_siblings
 
 
 @asset(
+    op_tags=heavy(cpus=8, memory_gib=32, hours=2),
     **table_asset(
         "classification_report",
         "Precision, recall and F1 per category on exposures that were not trained on, and on nights that were not, "

@@ -10,6 +10,7 @@ from badexp_assets import classify, entropy, explain, reports
 from badexp_assets.defs.describe import model_asset, preview, table_asset
 from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.needs import heavy
 from badexp_assets.defs.pools import PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.models import load_current
@@ -26,6 +27,7 @@ def _params(survey: SurveyResource) -> explain.ExplanationParams:
 
 
 @asset(
+    op_tags=heavy(cpus=8, memory_gib=32, hours=2, gpus=1),
     **model_asset(
         "Patches of good CCD images, as features of the backbone: what the patches of candidates are compared with "
         "(PatchCore). Stored as a folder, one per version; one is current, and as long as backbone, recipe and good "
@@ -78,6 +80,7 @@ def patch_reference(
 
 
 @asset(
+    op_tags=heavy(cpus=8, memory_gib=32, hours=2, gpus=1),
     **table_asset(
         "candidate_explanations",
         "The worst CCDs of every review candidate, with the labelled CCDs that the classifier finds most like them, "

@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import export
-from badexp_assets.defs.describe import OWNERS, column_schema, parts, preview, table_asset
+from badexp_assets.defs.describe import column_schema, file_asset, parts, preview, table_asset
 from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
 from badexp_assets.defs.resources import SurveyResource
@@ -18,16 +18,15 @@ CSV = "reject_list.csv"
 
 
 @asset(
-    description="The reject list as legacypipe reads it: one line per exposure or CCD.",
-    group_name=GROUP,
-    kinds={"file"},
-    owners=OWNERS,
-    code_version="1",
-    metadata=parts(
-        ("EXPID", "text", "exposure number, or EXPNUM-CCDNAME for a single CCD"),
-        ("Flag", "text", "1 possibly saturated, 2 clouds, 3 other source; whole exposures only"),
-        ("comments", "text", "the category in words, the reviewers' answers, the CP version that was looked at"),
-    ),
+    **file_asset(
+        "The reject list as legacypipe reads it: one line per exposure or CCD.",
+        GROUP,
+        parts(
+            ("EXPID", "text", "exposure number, or EXPNUM-CCDNAME for a single CCD"),
+            ("Flag", "text", "1 possibly saturated, 2 clouds, 3 other source; whole exposures only"),
+            ("comments", "text", "the category in words, the reviewers' answers, the CP version that was looked at"),
+        ),
+    )
 )
 def bad_expid_file(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -> dg.MaterializeResult:
     """Write `export/bad_expid.txt` of the home, behind the lines of [export] base_list where one is given."""
@@ -37,18 +36,17 @@ def bad_expid_file(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -
 
 
 @asset(
-    description="The reject list as a FITS table of EXPNUM, CCDNUM, REASON, ANALYST, as DES and DELVE publish theirs. "
-    "One row is a CCD image; a whole exposure has one for each CCD of the camera.",
-    group_name=GROUP,
-    kinds={"file"},
-    owners=OWNERS,
-    code_version="1",
-    metadata=parts(
-        ("EXPNUM", "int32", "exposure number"),
-        ("CCDNUM", "int16", "CCD number, 1-based"),
-        ("REASON", "30A", "the category in words"),
-        ("ANALYST", "30A", "who rejects it: `badexp_assets`, or `simulated` for simulated reviewers"),
-    ),
+    **file_asset(
+        "The reject list as a FITS table of EXPNUM, CCDNUM, REASON, ANALYST, as DES and DELVE publish theirs. "
+        "One row is a CCD image; a whole exposure has one for each CCD of the camera.",
+        GROUP,
+        parts(
+            ("EXPNUM", "int32", "exposure number"),
+            ("CCDNUM", "int16", "CCD number, 1-based"),
+            ("REASON", "30A", "the category in words"),
+            ("ANALYST", "30A", "who rejects it: `badexp_assets`, or `simulated` for simulated reviewers"),
+        ),
+    )
 )
 def exclude_table(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -> dg.MaterializeResult:
     """Write `export/exclude.fits` of the home."""
@@ -57,13 +55,12 @@ def exclude_table(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) ->
 
 
 @asset(
-    description="The reject list as CSV, for spreadsheets and scripts. One row is an exposure or CCD that the "
-    "reviewers reject.",
-    group_name=GROUP,
-    kinds={"file"},
-    owners=OWNERS,
-    code_version="1",
-    metadata=column_schema("reviewed_reject_list"),
+    **file_asset(
+        "The reject list as CSV, for spreadsheets and scripts. One row is an exposure or CCD that the "
+        "reviewers reject.",
+        GROUP,
+        column_schema("reviewed_reject_list"),
+    )
 )
 def reject_list_csv(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -> dg.MaterializeResult:
     """Write `export/reject_list.csv` of the home."""

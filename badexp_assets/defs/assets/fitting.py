@@ -15,6 +15,7 @@ from badexp_assets.defs.describe import counts, model_asset, picture, preview, t
 from badexp_assets.defs.failures import asset
 from badexp_assets.defs.held_out import Judge, held_out_exposures, mosaics_of
 from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.needs import heavy
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.settings import Settings
 from badexp_assets.tables import read_table
@@ -24,6 +25,7 @@ PROMOTED = "not_worse_than_the_current_one"
 
 
 @asset(
+    op_tags=heavy(cpus=16, memory_gib=32, hours=4),
     **table_asset(
         "pipeline_search",
         "The paper's search for scaler, components, threshold, neighbours and metric: random trials (or TPE) with "
@@ -108,6 +110,7 @@ def fitted_pipeline(
 
 
 @asset(
+    op_tags=heavy(cpus=8, memory_gib=32, hours=2),
     **model_asset(
         "The classifier that predictions come from: two steps (bad or not, then which kind) on embedding and "
         "named features, heads chosen by the folds, calibrated on what they held out; or, with [classifier] kind = "

@@ -12,6 +12,7 @@ from badexp_assets.arrivals import ArrivalParams
 from badexp_assets.defs.arrived import CP_IMAGES, arrival
 from badexp_assets.defs.describe import OWNERS, counts, parts, picture, preview, row_count, table_asset
 from badexp_assets.defs.failures import multi_asset
+from badexp_assets.defs.needs import heavy
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.pools import PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
@@ -69,6 +70,7 @@ class PassConfig(dg.Config):
 
 
 @multi_asset(
+    op_tags=heavy(cpus=16, memory_gib=64, hours=4, gpus=1),
     specs=[_spec(name) for name in PASS_TABLES],
     partitions_def=NIGHTS,
     backfill_policy=BACKFILL,

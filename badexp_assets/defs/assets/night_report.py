@@ -5,7 +5,7 @@ import dagster as dg
 from badexp_assets import reports
 from badexp_assets.defs.arrived import NIGHT_REPORT
 from badexp_assets.defs.checks import check_params
-from badexp_assets.defs.describe import OWNERS, parts, picture, row_count
+from badexp_assets.defs.describe import file_asset, parts, picture, row_count
 from badexp_assets.defs.failures import asset
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.resources import SurveyResource
@@ -15,17 +15,17 @@ from badexp_assets.tables import read_table
 
 @asset(
     name=NIGHT_REPORT,
-    description="A page per night, <home>/reports/nights/<night>.html, and the same as text (.md): what became of its "
-    "exposures, the worst ones with pictures, what failed and why, drift, seeing and sky of the last nights, and the "
-    "models that scored it. One row is an exposure of the night.",
-    group_name="review",
-    kinds={"html"},
-    owners=OWNERS,
-    code_version="1",
-    metadata=parts(
-        ("exposures", "table", "by band: scored + failed + excluded = all, and how many are called bad"),
-        ("worst", "table", "exposures to look at first, with what each method says"),
-        ("versions", "table", "of the pixels, the preprocessing, the models and the reference"),
+    **file_asset(
+        "A page per night, <home>/reports/nights/<night>.html, and the same as text (.md): what became of its "
+        "exposures, the worst ones with pictures, what failed and why, drift, seeing and sky of the last nights, and "
+        "the models that scored it. One row is an exposure of the night.",
+        "review",
+        parts(
+            ("exposures", "table", "by band: scored + failed + excluded = all, and how many are called bad"),
+            ("worst", "table", "exposures to look at first, with what each method says"),
+            ("versions", "table", "of the pixels, the preprocessing, the models and the reference"),
+        ),
+        kind="html",
     ),
     deps=[
         "night_exposures",

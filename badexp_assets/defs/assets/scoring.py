@@ -58,17 +58,17 @@ def night_classification(
     limits = check_params(survey)
     record = classify.TrainingRecord.load(settings.home.models / "fitted_classifier" / model.version)
     stored = StoredScores(settings.home, TABLES, SOURCES, model.version, rule, goal, settings.camera)
+
+    def score(night: str) -> list[pd.DataFrame]:
+        features = ccd_features(survey, night_ccds, night_exposures, night_orientations, {night})
+        mosaics = classify.Mosaics.of_table(night_mosaic_embeddings[night])
+        said = classify.predict_night(model, night_embeddings[night], night_ccds[night], features)
+        decided = classify.decide_night(said, night_exposures[night], model, camera, goal, rule, mosaics)
+        return [said, decided]
+
     predictions, decisions, drift = {}, {}, {}
     for night in context.partition_keys:
-        found = stored.find(night)
-        if found:
-            predictions[night], decisions[night] = found
-        else:
-            features = ccd_features(survey, night_ccds, night_exposures, night_orientations, {night})
-            mosaics = classify.Mosaics.of_table(night_mosaic_embeddings[night])
-            said = classify.predict_night(model, night_embeddings[night], night_ccds[night], features)
-            decided = classify.decide_night(said, night_exposures[night], model, camera, goal, rule, mosaics)
-            predictions[night], decisions[night] = stored.made(night, said), stored.made(night, decided)
+        predictions[night], decisions[night] = stored.take_or_make(night, score)
         if record is not None:
             drift[night] = classify.night_drift(record, predictions[night], night_embeddings[night], limits)
     verdicts = pd.concat(decisions.values())

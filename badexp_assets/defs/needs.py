@@ -1,0 +1,41 @@
+"""What a heavy step needs of a machine, said once, for every engine that places steps: Slurm and Kubernetes.
+
+A step without `heavy` tags is light: it runs where its run does.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+TAG = "badexp/needs"
+_KUBERNETES = "dagster-k8s/config"
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Processor cores, memory in GiB, GPUs, and hours that the step takes at most."""
+
+    cpus: int
+    memory_gib: int
+    hours: float
+    gpus: int = 0
+
+    @classmethod
+    def of(cls, tags: Mapping[str, Any]) -> "Needs | None":
+        """What the tags of an op say; None: the step is light."""
+        return cls(**json.loads(tags[TAG])) if TAG in tags else None
+
+
+def heavy(cpus: int, memory_gib: int, hours: float, gpus: int = 0) -> dict[str, Any]:
+    """`op_tags` of an asset whose step is a job of its own, where there is an engine for jobs."""
+    needs = Needs(cpus, memory_gib, hours, gpus)
+    wanted = {"cpu": str(cpus), "memory": f"{memory_gib}Gi"}
+    limits = {"memory": f"{memory_gib}Gi"} | ({"nvidia.com/gpu": str(gpus)} if gpus else {})
+    return {
+        TAG: json.dumps(asdict(needs)),
+        _KUBERNETES: {
+            "container_config": {"resources": {"requests": wanted, "limits": limits}},
+            "job_spec_config": {"active_deadline_seconds": round(hours * 3600)},
+        },
+    }

@@ -1,0 +1,37 @@
+"""What heavy steps say that they need, and where steps run."""
+
+import dagster as dg
+import pytest
+
+from badexp_assets.defs.assets import ALL_ASSETS
+from badexp_assets.defs.executors import VARIABLE, executor_of_steps
+from badexp_assets.defs.needs import Needs, heavy
+from badexp_assets.errors import InputError
+
+
+def _ops():
+    made = [asset for asset in ALL_ASSETS if isinstance(asset, dg.AssetsDefinition) and asset.is_executable]
+    return {asset.op.name: asset.op.tags for asset in made}
+
+
+def test_the_night_pass_is_heavy_and_wants_a_gpu_and_scoring_is_light():
+    ops = _ops()
+    assert Needs.of(ops["night_pass"]).gpus == 1
+    assert Needs.of(ops["night_classification"]) is None
+
+
+def test_kubernetes_gets_the_same_resources_and_the_same_time():
+    tags = heavy(cpus=8, memory_gib=32, hours=1.5, gpus=2)
+    assert Needs.of(tags) == Needs(cpus=8, memory_gib=32, hours=1.5, gpus=2)
+    config = tags["dagster-k8s/config"]
+    assert config["container_config"]["resources"]["requests"] == {"cpu": "8", "memory": "32Gi"}
+    assert config["container_config"]["resources"]["limits"] == {"memory": "32Gi", "nvidia.com/gpu": "2"}
+    assert config["job_spec_config"] == {"active_deadline_seconds": 5400}
+
+
+def test_steps_run_in_process_unless_the_environment_names_an_engine(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert executor_of_steps() is dg.in_process_executor
+    monkeypatch.setenv(VARIABLE, "dask")
+    with pytest.raises(InputError, match="BADEXP_EXECUTOR is 'dask'; one of in_process"):
+        executor_of_steps()

@@ -1,1 +1,1 @@
-"""Groups of the `badexp` command that are too large for `cli.py`, which puts them together."""
+"""The commands of `badexp`, a module for each or for a few that belong together; `cli.py` puts them together."""

@@ -1,0 +1,31 @@
+"""`badexp bench`: ours beside a baseline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--quick", is_flag=True, help="Small data: shows that it runs, gives no figures to quote.")
+@click.option("--device", default="cpu", show_default=True, help="Where networks run.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--repeats", default=3, show_default=True, help="Rounds of every timing; the median counts.")
+@click.option("--out", type=click.Path(path_type=Path), help="Also append the lines to this file.")
+def bench(names: tuple[str, ...], quick: bool, device: str, seed: int, repeats: int, out: Path | None) -> None:
+    """Run benchmarks NAMES (all when none is given): ours beside a baseline, one JSON line each."""
+    import json
+    import tempfile
+
+    from badexp_assets.bench import BenchOptions, run_benchmarks
+
+    with tempfile.TemporaryDirectory(prefix="badexp-bench-") as folder:
+        options = BenchOptions(Path(folder), quick=quick, device=device, seed=seed, repeats=repeats)
+        for record in run_benchmarks(names, options):
+            line = json.dumps(record, allow_nan=False)
+            click.echo(line)
+            if out is not None:
+                with out.open("a", encoding="utf-8") as handle:
+                    handle.write(line + "\n")

@@ -1,12 +1,14 @@
 """The command line goes before the environment, and that before the home's file."""
 
+import importlib
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from badexp_assets.errors import InputError
 from badexp_assets.night import PassParams
-from badexp_assets.settings import load_settings, save_settings
+from badexp_assets.settings import SECTIONS, load_settings, save_settings
 
 
 def test_defaults_hold_where_nothing_is_given(tmp_path, monkeypatch):
@@ -96,3 +98,21 @@ def test_a_wrong_taxonomy_and_missing_labels_are_told_by_the_check_of_options(tm
         load_settings(tmp_path, taxonomy=tmp_path / "mine.toml").check_options()
     with pytest.raises(InputError, match=r"labels /nowhere: no such file or folder"):
         load_settings(tmp_path, labels="/nowhere").check_options()
+
+
+def _documented():
+    text = (Path(__file__).parents[1] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    return tomllib.loads(text.partition("```toml")[2].partition("```")[0])
+
+
+def test_the_documentation_names_every_section():
+    assert {name for name, value in _documented().items() if isinstance(value, dict)} == set(SECTIONS)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_documentation_shows_options_that_exist_with_their_defaults(section):
+    module, _, kind = SECTIONS[section].partition(":")
+    defaults = getattr(importlib.import_module(module), kind)()
+    for name, value in _documented()[section].items():
+        default = getattr(defaults, name)
+        assert value == (list(default) if isinstance(default, tuple) else default), name

@@ -36,6 +36,8 @@ def _no_survey_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         "BADEXP_CAMERA",
         "BADEXP_TAXONOMY",
         "BADEXP_AUTOMATION",
+        "BADEXP_CPUS",
+        "BADEXP_EXECUTOR",
         "DAGSTER_HOME",
     ):
         monkeypatch.delenv(name, raising=False)

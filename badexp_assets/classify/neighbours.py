@@ -6,7 +6,6 @@ number is nearer: duplicates and ties give the same neighbours on every machine,
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,6 +14,7 @@ from numba import njit
 
 from badexp_assets.classify.pipeline import METRICS
 from badexp_assets.errors import InputError
+from badexp_assets.processors import processors
 
 _MANHATTAN, _EUCLIDEAN, _CHEBYSHEV, _COSINE = range(len(METRICS))
 _TILE = 4096  # training rows whose distances lie side by side in the cache
@@ -79,11 +79,6 @@ def vote_shares(neighbours: np.ndarray, codes: np.ndarray, votes: np.ndarray, n_
     `codes` (category, from 0) and `votes` (weight, above 0) belong to the training rows.
     """
     return _vote_shares(neighbours, np.asarray(codes, np.int64), np.asarray(votes, np.float64), n_categories)
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @njit(cache=True, nogil=True)

@@ -1,6 +1,6 @@
 """What a heavy step needs of a machine, said once, for every engine that places steps: Slurm and Kubernetes.
 
-A step without `heavy` tags is light: it runs where its run does.
+A step without `heavy` tags is light: it runs where its run does, or in a small pod.
 """
 
 import json
@@ -32,10 +32,13 @@ def heavy(cpus: int, memory_gib: int, hours: float, gpus: int = 0) -> dict[str, 
     needs = Needs(cpus, memory_gib, hours, gpus)
     wanted = {"cpu": str(cpus), "memory": f"{memory_gib}Gi"}
     limits = {"memory": f"{memory_gib}Gi"} | ({"nvidia.com/gpu": str(gpus)} if gpus else {})
+    # nodes with GPUs commonly keep other pods away by this taint
+    tolerations = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}] if gpus else []
     return {
         TAG: json.dumps(asdict(needs)),
         _KUBERNETES: {
             "container_config": {"resources": {"requests": wanted, "limits": limits}},
+            "pod_spec_config": {"tolerations": tolerations},
             "job_spec_config": {"active_deadline_seconds": round(hours * 3600)},
         },
     }

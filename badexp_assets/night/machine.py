@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from badexp_assets.night.params import PassParams
+from badexp_assets.processors import processors
 from badexp_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def build_machine(settings: Settings) -> NightMachine:
     params = settings.parameters("night_pass", PassParams)
     if params.workers < 0:
         on_gpus = any(device.type == "cuda" for device in find_devices(params.device))
-        params = replace(params, workers=max(1, (os.cpu_count() or 1) - 1) if on_gpus else 0)
+        params = replace(params, workers=max(1, processors() - 1) if on_gpus else 0)
     entropy = settings.parameters("entropy", EntropyParams)
     backbone = WeightStore(settings.home.weights).load(settings.backbone, params.device, params.precision)
     recipe = load_recipe(params.recipe, backbone, rows=params.rows, columns=params.columns)

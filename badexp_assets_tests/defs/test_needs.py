@@ -1,5 +1,7 @@
 """What heavy steps say that they need, and where steps run."""
 
+import sys
+
 import dagster as dg
 import pytest
 
@@ -27,6 +29,8 @@ def test_kubernetes_gets_the_same_resources_and_the_same_time():
     assert config["container_config"]["resources"]["requests"] == {"cpu": "8", "memory": "32Gi"}
     assert config["container_config"]["resources"]["limits"] == {"memory": "32Gi", "nvidia.com/gpu": "2"}
     assert config["job_spec_config"] == {"active_deadline_seconds": 5400}
+    assert [toleration["key"] for toleration in config["pod_spec_config"]["tolerations"]] == ["nvidia.com/gpu"]
+    assert not heavy(cpus=8, memory_gib=32, hours=1)["dagster-k8s/config"]["pod_spec_config"]["tolerations"]
 
 
 def test_steps_run_in_process_unless_the_environment_names_an_engine(monkeypatch):
@@ -34,4 +38,17 @@ def test_steps_run_in_process_unless_the_environment_names_an_engine(monkeypatch
     assert executor_of_steps() is dg.in_process_executor
     monkeypatch.setenv(VARIABLE, "dask")
     with pytest.raises(InputError, match="BADEXP_EXECUTOR is 'dask'; one of in_process"):
+        executor_of_steps()
+
+
+def test_steps_are_jobs_of_kubernetes_where_the_environment_says_so(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "Kubernetes")
+    assert executor_of_steps().name == "kubernetes"
+
+
+def test_an_engine_that_is_not_installed_is_named_with_what_installs_it(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "kubernetes")
+    monkeypatch.delitem(sys.modules, "badexp_assets.defs.kubernetes_steps", raising=False)
+    monkeypatch.setitem(sys.modules, "dagster_k8s", None)
+    with pytest.raises(InputError, match=r"BADEXP_EXECUTOR=kubernetes needs dagster_k8s: pip install"):
         executor_of_steps()

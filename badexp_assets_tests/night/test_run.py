@@ -267,7 +267,7 @@ def test_a_thread_reads_for_a_processor_and_processes_for_gpus_unless_told(tmp_p
     assert build_machine(told).params.workers == 2
     monkeypatch.setattr("badexp_assets.vision.engines.find_devices", lambda device: [torch.device("cuda", 0)])
     monkeypatch.setattr("badexp_assets.vision.backbones.find_devices", lambda device: [torch.device("cpu")])
-    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setenv("BADEXP_CPUS", "8")
     assert build_machine(settings).params.workers == 7
 
 

@@ -1,0 +1,127 @@
+"""Steps as Kubernetes Jobs: real runs against an API server of the tests that runs pods as processes."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
+from dagster._core.launcher import LaunchRunContext
+
+from badexp_assets.defs import kubernetes_steps
+from badexp_assets_tests.deployments.cluster import Cluster, container_status
+
+FAILED = {"failed": 1, "conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]}
+EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
+REPOSITORY = Path(__file__).parents[2]
+
+
+def pod(phase: str, state: dict) -> dict:
+    return {"phase": phase, "containerStatuses": [container_status(state)]}
+
+
+@pytest.fixture
+def cluster(tmp_path) -> Iterator[Cluster]:
+    with Cluster(tmp_path, {"badexp": {"BADEXP_HOME": str(tmp_path), "BADEXP_WORD": "once"}}) as found:
+        yield found
+
+
+@pytest.fixture
+def instance(cluster, tmp_path, monkeypatch) -> Iterator[dg.DagsterInstance]:
+    monkeypatch.setattr(kubernetes_steps, "CHECK_SECONDS", 1)
+    monkeypatch.setattr(kubernetes_steps, "WAIT_SECONDS", 0)
+    monkeypatch.setenv("DAGSTER_STEP_DELEGATING_EXECUTOR_SLEEP_SECONDS", "0.2")
+    launcher = {
+        "module": "dagster_k8s",
+        "class": "K8sRunLauncher",
+        "config": {
+            "load_incluster_config": False,
+            "kubeconfig_file": str(cluster.kubeconfig),
+            "job_namespace": "badexp",
+            "service_account_name": "dagster",
+            "instance_config_map": "dagster-instance",
+            "dagster_home": str(tmp_path),
+            "job_image": "registry.example.org/badexp:1",
+            "env_config_maps": ["badexp"],
+        },
+    }
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides={"run_launcher": launcher}) as found:
+        yield found
+
+
+def tiny() -> ReconstructableJob:
+    module = "badexp_assets_tests.deployments.tiny_job"
+    repository = ReconstructableRepository.for_module(module, "defs", working_directory=str(REPOSITORY))
+    return repository.get_reconstructable_job("tiny")
+
+
+def strike_when_started(cluster: Cluster, mark: Path, fate: dict) -> None:
+    def wait() -> None:
+        while not mark.exists():
+            time.sleep(0.05)
+        cluster.strike("drained", fate)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@pytest.mark.slow
+def test_a_step_whose_node_is_drained_is_started_once_more_and_the_run_ends_well(cluster, instance, tmp_path):
+    strike_when_started(cluster, tmp_path / "first", {"job": FAILED, "pod": EVICTED})
+    with dg.execute_job(tiny(), instance) as result:
+        assert result.success
+        assert result.output_for_node("drained") == "once again"
+        [repeat] = [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
+    assert "Evicted: The node was low on resource: memory." in repeat.step_retry_data.error.message
+    first, second = cluster.jobs_of("drained")
+    assert second["metadata"]["name"] == first["metadata"]["name"] + "-1"
+
+
+def terminated(reason: str, code: int) -> dict:
+    return {"job": FAILED, "pod": pod("Failed", {"terminated": {"reason": reason, "exitCode": code}})}
+
+
+def waiting(reason: str, message: str) -> dict:
+    return {"job": {"active": 1}, "pod": pod("Pending", {"waiting": {"reason": reason, "message": message}})}
+
+
+@pytest.mark.parametrize(
+    ("fate", "said", "is_deleted"),
+    [
+        (terminated("OOMKilled", 137), "OOMKilled: it needed more memory than its limit, 8Gi", False),
+        (waiting("ImagePullBackOff", 'Back-off pulling image "badexp:1"'), "ImagePullBackOff: Back-off pulling", True),
+        ({"job": {"succeeded": 1}, "pod": pod("Succeeded", {"terminated": {"exitCode": 0}})}, "did not say so", True),
+    ],
+    ids=["out of memory", "no image", "silent"],
+)
+def test_a_step_that_can_not_end_well_fails_and_says_why(cluster, instance, fate, said, is_deleted):
+    cluster.fate = lambda manifest: fate
+    result = dg.execute_job(tiny(), instance)
+    assert not result.success
+    [failure] = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+    assert failure.step_key == "light"
+    assert said in failure.step_failure_data.error.message
+    assert len(cluster.created) == 1
+    assert (len(cluster.deleted) == 1) == is_deleted
+
+
+@pytest.mark.slow
+def test_a_run_that_is_cancelled_deletes_the_jobs_of_its_steps(cluster, instance, tmp_path):
+    """The run's own process is a pod, too, as the daemon launches it."""
+    job = tiny()
+    run = instance.create_run_for_job(job.get_definition(), job_code_origin=job.get_python_origin())
+    instance.run_launcher.launch_run(LaunchRunContext(run, workspace=None))
+    wait_for((tmp_path / "first").exists)
+    assert instance.run_launcher.terminate(run.run_id)
+    wait_for(lambda: instance.get_run_by_id(run.run_id).is_finished)
+    assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.CANCELED
+    [step] = cluster.jobs_of("drained")
+    assert step["metadata"]["name"] in cluster.deleted
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.1)

@@ -19,6 +19,7 @@ from dagster._core.executor.step_delegating import (
     StepHandlerContext,
 )
 from dagster_k8s import k8s_job_executor
+from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.executor import K8sStepHandler
 
 from badexp_assets import processors
@@ -85,6 +86,15 @@ class JobStepHandler(StepHandler):
             self._client.delete_job(job_name, namespace)
         return CheckStepHealthResult.unhealthy(reason="\n".join(words))
 
+    def delete_steps_of(self, run: dg.DagsterRun, instance: dg.DagsterInstance) -> None:
+        """Delete the jobs of all steps of a run, those of an earlier process of the run, too."""
+        launcher: Any = instance.run_launcher
+        context = K8sContainerContext.create_for_run(run, launcher, include_run_tags=False)
+        namespace = context.merge(self._jobs._executor_container_context).namespace
+        labels = f"dagster/run-id={run.run_id},app.kubernetes.io/component=step_worker"
+        for job in self._client.batch_api.list_namespaced_job(namespace, label_selector=labels).items:
+            self._client.delete_job(job.metadata.name, namespace)
+
     def _job(self, name: str, namespace: str) -> kubernetes.client.V1Job | None:
         try:
             return self._client.batch_api.read_namespaced_job(name, namespace)
@@ -115,6 +125,19 @@ class JobStepExecutor(StepDelegatingExecutor):
     def __init__(self, handler: JobStepHandler, **options: Any) -> None:
         super().__init__(handler, **options)
         self._handler = handler
+
+    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
+        """Run the steps; of a run that is cancelled, none goes on.
+
+        Dagster leaves them alone where `max_resume_run_attempts` is set, as if the run were to be taken up.
+        """
+        try:
+            yield from super().execute(plan_context, execution_plan)
+        except dg.DagsterExecutionInterruptedError:
+            run = plan_context.instance.get_run_by_id(plan_context.run_id)
+            if run and run.status == dg.DagsterRunStatus.CANCELING:
+                self._handler.delete_steps_of(run, plan_context.instance)
+            raise
 
     def log_failure_or_retry_event_after_error(
         self, step_context: Any, err_info: Any, known_state: Any

@@ -106,10 +106,10 @@ class Cluster:
         """Jobs that were created for a step."""
         return [job for job in self.created if job["metadata"]["labels"].get("dagster/op") == step]
 
-    def strike(self, step: str, fate: Manifest) -> None:
-        """Kill the pod that runs the step; `fate` is what job and pod say from now on. Without `pod` that is gone."""
+    def strike(self, job: Manifest, fate: Manifest) -> None:
+        """Kill the pod of the job; `fate` is what job and pod say from now on. Without `pod` that is gone."""
         with self._lock:
-            entry = self.entries[self.jobs_of(step)[-1]["metadata"]["name"]]
+            entry = self.entries[job["metadata"]["name"]]
             assert entry.process is not None
             entry.process.kill()
             entry.process.wait()
@@ -179,11 +179,17 @@ class Cluster:
         return env
 
     def _list(self, kind: str, query: dict[str, str]) -> list[Manifest]:
-        wanted = re.sub(r"^(job-name|metadata\.name)==?", "", query.get("labelSelector") or query["fieldSelector"])
-        entry = self.entries.get(wanted)
-        if kind == "events" or entry is None or (kind == "pods" and entry.pod is None):
-            return []
-        return [self._job(entry) if kind == "jobs" else self._pod(entry)]
+        """Jobs by name or labels, pods by their name or their job's, which is the same here; no events."""
+        wanted = dict(part.split("=", 1) for part in ",".join(query.values()).replace("==", "=").split(","))
+        name = wanted.pop("metadata.name", None) or wanted.pop("job-name", None)
+        found = [
+            entry
+            for key, entry in self.entries.items()
+            if (name is None or key == name) and wanted.items() <= entry.manifest["metadata"]["labels"].items()
+        ]
+        if kind == "jobs":
+            return [self._job(entry) for entry in found]
+        return [self._pod(entry) for entry in found if entry.pod is not None and kind == "pods"]
 
     def _pod(self, entry: Entry) -> Manifest:
         assert entry.pod is not None

@@ -1,5 +1,6 @@
 """Steps as Kubernetes Jobs: real runs against an API server of the tests that runs pods as processes."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,12 +10,17 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
 from dagster._core.launcher import LaunchRunContext
+from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
 from badexp_assets.defs import kubernetes_steps
 from badexp_assets_tests.deployments.cluster import Cluster, container_status
 
 FAILED = {"failed": 1, "conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]}
 EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
+MONITORED = {
+    "run_monitoring": {"enabled": True, "max_resume_run_attempts": 3},
+    "telemetry": {"enabled": False},
+}
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -47,7 +53,8 @@ def instance(cluster, tmp_path, monkeypatch) -> Iterator[dg.DagsterInstance]:
             "env_config_maps": ["badexp"],
         },
     }
-    with dg.DagsterInstance.local_temp(str(tmp_path), overrides={"run_launcher": launcher}) as found:
+    overrides = {"run_launcher": launcher, **MONITORED}
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as found:
         yield found
 
 
@@ -57,18 +64,14 @@ def tiny() -> ReconstructableJob:
     return repository.get_reconstructable_job("tiny")
 
 
-def strike_when_started(cluster: Cluster, mark: Path, fate: dict) -> None:
-    def wait() -> None:
-        while not mark.exists():
-            time.sleep(0.05)
-        cluster.strike("drained", fate)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
 @pytest.mark.slow
 def test_a_step_whose_node_is_drained_is_started_once_more_and_the_run_ends_well(cluster, instance, tmp_path):
-    strike_when_started(cluster, tmp_path / "first", {"job": FAILED, "pod": EVICTED})
+
+    def drain() -> None:
+        wait_for((tmp_path / "first").exists)
+        cluster.strike(cluster.jobs_of("drained")[0], {"job": FAILED, "pod": EVICTED})
+
+    threading.Thread(target=drain, daemon=True).start()
     with dg.execute_job(tiny(), instance) as result:
         assert result.success
         assert result.output_for_node("drained") == "once again"
@@ -106,18 +109,37 @@ def test_a_step_that_can_not_end_well_fails_and_says_why(cluster, instance, fate
     assert (len(cluster.deleted) == 1) == is_deleted
 
 
-@pytest.mark.slow
-def test_a_run_that_is_cancelled_deletes_the_jobs_of_its_steps(cluster, instance, tmp_path):
-    """The run's own process is a pod, too, as the daemon launches it."""
+def launched(instance: dg.DagsterInstance) -> dg.DagsterRun:
+    """A run whose own process is a pod, too, as the daemon launches it."""
     job = tiny()
     run = instance.create_run_for_job(job.get_definition(), job_code_origin=job.get_python_origin())
     instance.run_launcher.launch_run(LaunchRunContext(run, workspace=None))
+    return run
+
+
+@pytest.mark.slow
+def test_a_run_that_is_cancelled_deletes_the_jobs_of_its_steps(cluster, instance, tmp_path):
+    run = launched(instance)
     wait_for((tmp_path / "first").exists)
     assert instance.run_launcher.terminate(run.run_id)
     wait_for(lambda: instance.get_run_by_id(run.run_id).is_finished)
     assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.CANCELED
     [step] = cluster.jobs_of("drained")
     assert step["metadata"]["name"] in cluster.deleted
+
+
+@pytest.mark.slow
+def test_a_run_whose_pod_died_is_taken_up_by_another_and_its_step_goes_on_meanwhile(cluster, instance, tmp_path):
+    run = launched(instance)
+    wait_for((tmp_path / "first").exists)
+    cluster.strike(cluster.created[0], {"job": FAILED})
+    [record] = instance.get_run_records(dg.RunsFilter(run_ids=[run.run_id]))
+    monitor_started_run(instance, None, record, logging.getLogger())  # what the daemon does
+    (tmp_path / "go on").touch()
+    wait_for(lambda: instance.get_run_by_id(run.run_id).is_finished)
+    assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.SUCCESS
+    assert len(cluster.jobs_of("light")) == len(cluster.jobs_of("drained")) == 1
+    assert len(cluster.created) == 4  # two pods of the run
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:

@@ -17,12 +17,14 @@ def light() -> str:
 
 @dg.op(tags=heavy(cpus=16, memory_gib=64, hours=4, gpus=1))
 def drained(word: str) -> str:
-    """The first attempt waits for the end of its machine."""
-    mark = Path(os.environ["BADEXP_HOME"]) / "first"
-    if not mark.exists():
-        mark.touch()
-        time.sleep(600)
-    return word + " again"
+    """The first attempt waits until it may go on, or for the end of its machine."""
+    home = Path(os.environ["BADEXP_HOME"])
+    if (home / "first").exists():
+        return word + " again"
+    (home / "first").touch()
+    while not (home / "go on").exists():
+        time.sleep(0.05)
+    return word
 
 
 @dg.job(executor_def=kubernetes_executor)

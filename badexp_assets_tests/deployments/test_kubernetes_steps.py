@@ -109,6 +109,18 @@ def test_a_step_that_can_not_end_well_fails_and_says_why(cluster, instance, fate
     assert (len(cluster.deleted) == 1) == is_deleted
 
 
+def test_the_size_of_a_step_can_be_another_one_for_one_run(cluster, instance):
+    cluster.fate = lambda manifest: terminated("OOMKilled", 137)
+    larger = {"container_config": {"resources": {"limits": {"memory": "12Gi"}}}}
+    result = dg.execute_job(
+        tiny(), instance, run_config={"execution": {"config": {"per_step_k8s_config": {"light": larger}}}}
+    )
+    [job] = cluster.created
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    assert container["resources"] == {"requests": {"cpu": "2", "memory": "2Gi"}, "limits": {"memory": "12Gi"}}
+    assert "more memory than its limit, 12Gi" in result.get_step_failure_events()[0].step_failure_data.error.message
+
+
 def launched(instance: dg.DagsterInstance) -> dg.DagsterRun:
     """A run whose own process is a pod, too, as the daemon launches it."""
     job = tiny()

@@ -4,6 +4,7 @@ import sys
 
 import dagster as dg
 import pytest
+from dagster_k8s.job import get_user_defined_k8s_config
 
 from badexp_assets.defs.assets import ALL_ASSETS
 from badexp_assets.defs.executors import VARIABLE, executor_of_steps
@@ -31,6 +32,15 @@ def test_kubernetes_gets_the_same_resources_and_the_same_time():
     assert config["job_spec_config"] == {"active_deadline_seconds": 5400}
     assert [toleration["key"] for toleration in config["pod_spec_config"]["tolerations"]] == ["nvidia.com/gpu"]
     assert not heavy(cpus=8, memory_gib=32, hours=1)["dagster-k8s/config"]["pod_spec_config"]["tolerations"]
+
+
+def test_dagster_reads_what_every_heavy_step_asks_kubernetes_for():
+    heavy_ops = {name: tags for name, tags in _ops().items() if Needs.of(tags)}
+    assert heavy_ops
+    for tags in heavy_ops.values():
+        needs, config = Needs.of(tags), get_user_defined_k8s_config(tags)
+        assert config.container_config["resources"]["requests"]["cpu"] == str(needs.cpus)
+        assert config.job_spec_config["active_deadline_seconds"] == needs.hours * 3600
 
 
 def test_steps_run_in_process_unless_the_environment_names_an_engine(monkeypatch):

@@ -13,6 +13,7 @@ from dagster._core.launcher import LaunchRunContext
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
 from badexp_assets.defs import kubernetes_steps
+from badexp_assets.defs.pools import PIXELS
 from badexp_assets_tests.deployments.cluster import Cluster, container_status
 
 FAILED = {"failed": 1, "conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]}
@@ -119,6 +120,24 @@ def test_the_size_of_a_step_can_be_another_one_for_one_run(cluster, instance):
     [container] = job["spec"]["template"]["spec"]["containers"]
     assert container["resources"] == {"requests": {"cpu": "2", "memory": "2Gi"}, "limits": {"memory": "12Gi"}}
     assert "more memory than its limit, 12Gi" in result.get_step_failure_events()[0].step_failure_data.error.message
+
+
+def test_a_step_becomes_a_job_only_when_its_pool_has_room(cluster, instance):
+    storage = instance.event_log_storage
+    storage.set_concurrency_slots(PIXELS, 1)
+    storage.claim_concurrency_slot(PIXELS, "another run", "night_pass")
+    cluster.fate = lambda manifest: terminated("OOMKilled", 137)
+    jobs_meanwhile = []
+
+    def end_the_other_run() -> None:
+        wait_for(lambda: storage.get_concurrency_info(PIXELS).pending_step_count == 1)
+        jobs_meanwhile.append(len(cluster.created))
+        storage.free_concurrency_slots_for_run("another run")
+
+    threading.Thread(target=end_the_other_run, daemon=True).start()
+    dg.execute_job(tiny(), instance)
+    assert jobs_meanwhile == [0]
+    assert len(cluster.created) == 1
 
 
 def launched(instance: dg.DagsterInstance) -> dg.DagsterRun:

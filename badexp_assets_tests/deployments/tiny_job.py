@@ -1,4 +1,4 @@
-"""A job of three steps that a run in pods of a test is made of."""
+"""A job of two steps that a run in pods of a test is made of."""
 
 import os
 import time
@@ -8,9 +8,10 @@ import dagster as dg
 
 from badexp_assets.defs.kubernetes_steps import kubernetes_executor
 from badexp_assets.defs.needs import heavy
+from badexp_assets.defs.pools import PIXELS
 
 
-@dg.op
+@dg.op(pool=PIXELS)
 def light() -> str:
     return os.environ["BADEXP_WORD"]
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import stat
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +17,7 @@ from badexp_assets.defs.launcher import WatchedRunLauncher
 
 DEPLOYMENTS = Path(__file__).parents[2] / "deployments"
 INSTANCES = sorted(DEPLOYMENTS.glob("*/dagster.yaml"))
+YAMLS = sorted(DEPLOYMENTS.rglob("*.yaml"))
 WORKSPACES = sorted(DEPLOYMENTS.glob("*/workspace.yaml"))
 SERVICES = DEPLOYMENTS / "services"
 SYSTEMD = SERVICES / "systemd"
@@ -25,10 +27,24 @@ def deployment(path: Path) -> str:
     return path.parent.name
 
 
+def _repeated_keys(node: yaml.Node | None) -> list[str]:
+    if isinstance(node, yaml.SequenceNode):
+        return [key for item in node.value for key in _repeated_keys(item)]
+    if not isinstance(node, yaml.MappingNode):
+        return []
+    keys = Counter(key.value for key, _ in node.value)
+    below = [key for _, value in node.value for key in _repeated_keys(value)]
+    return [key for key, n in keys.items() if n > 1] + below
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=lambda path: str(path.relative_to(DEPLOYMENTS)))
+def test_no_key_is_there_twice_of_which_yaml_would_silently_take_the_last(path):
+    for document in yaml.compose_all(path.read_text(encoding="utf-8")):
+        assert _repeated_keys(document) == []
+
+
 @pytest.mark.parametrize("path", INSTANCES, ids=deployment)
 def test_dagster_makes_an_instance_of_every_deployment_that_recovers_by_itself(path, tmp_path, database):
-    sections = re.findall(r"^(\w+):", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert len(sections) == len(set(sections)), "a section is there twice, and YAML takes the last one silently"
     (tmp_path / "dagster.yaml").write_bytes(path.read_bytes())
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert not instance.telemetry_enabled

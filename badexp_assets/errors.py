@@ -21,5 +21,9 @@ class LabelFileError(BadExpError):
     """A label file as a whole can't be used (binary, missing columns). Single bad lines are findings, not errors."""
 
 
+class LostProcessError(BadExpError):
+    """A process that worked for this one has died or failed. What it was at can be tried again."""
+
+
 class ModelError(BadExpError):
     """A stored model is missing, damaged, or does not fit the data it is given."""

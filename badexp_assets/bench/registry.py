@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterator, Sequence
 from importlib import import_module, metadata
@@ -10,6 +9,7 @@ from typing import Any
 
 from badexp_assets.bench.measure import BenchOptions
 from badexp_assets.errors import InputError
+from badexp_assets.processors import processors
 
 # Each is `module:function` of this package: a function of BenchOptions that yields Records.
 BENCHMARKS: dict[str, str] = {
@@ -45,11 +45,10 @@ def run_benchmarks(names: Sequence[str], options: BenchOptions) -> Iterator[dict
 
 
 def _machine(options: BenchOptions) -> dict[str, Any]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     versions = {name: metadata.version(name) for name in _PACKAGES}
     return {
         "machine": _processor(),
-        "cores": cores,
+        "cores": processors(),
         "python": platform.python_version(),
         "device": options.device,
         "quick": options.quick,

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from badexp_assets.night.params import PassParams
 from badexp_assets.survey.cameras import Camera
@@ -23,16 +23,27 @@ CODE_VERSION = 6
 _ELSEWHERE = ("recipe", "rows", "columns", "precision", "batch_size", "device", "workers")
 
 
+class MadeBy(NamedTuple):
+    """What the vectors of a pass are made by: ids of the network and of its preprocessing of CCDs and of mosaics."""
+
+    backbone: str
+    recipe: str
+    mosaic_recipe: str
+
+    @classmethod
+    def of(cls, embedder: Embedder, mosaics: Embedder) -> MadeBy:
+        """The ids of two embedders."""
+        return cls(embedder.backbone_id, embedder.recipe_id, mosaics.recipe_id)
+
+
 def describe_pass(
-    night: str, camera: Camera, embedder: Embedder, mosaics: Embedder, entropy: EntropyParams, params: PassParams
+    night: str, camera: Camera, made_by: MadeBy, entropy: EntropyParams, params: PassParams
 ) -> dict[str, Any]:
     """Return all that the rows of an exposure depend on, but for its files and labels, as it comes back from a file."""
     description = {
         "night": night,
         "camera": camera.name,
-        "backbone": embedder.backbone_id,
-        "recipe": embedder.recipe_id,
-        "mosaic_recipe": mosaics.recipe_id,
+        **made_by._asdict(),
         "pass": {name: value for name, value in asdict(params).items() if name not in _ELSEWHERE},
         "entropy": asdict(entropy),
         "code_version": CODE_VERSION,

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
-
 import fitsio  # noqa: F401
 import torch
 
 import badexp_assets.entropy.ccd
 import badexp_assets.vision.recipes  # noqa: F401
 from badexp_assets.night.measure import CcdTask, Measure, MeasuredCcd
+from badexp_assets.night.processes import end_with_parent
 
 _measure: Measure | None = None
 
@@ -21,17 +18,10 @@ def start(given: Measure) -> None:
     global _measure
     _measure = given
     torch.set_num_threads(1)
-    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+    end_with_parent()
 
 
 def measure(task: CcdTask) -> MeasuredCcd:
     """Measure one CCD."""
     assert _measure is not None, "start was not called"
     return _measure(task)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

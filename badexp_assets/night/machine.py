@@ -1,8 +1,8 @@
-"""What a pass works with, built once from the settings and used for every night."""
+"""What passes work with, by the settings: the devices and, for each, its part of the cores and its network."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from badexp_assets.night.params import PassParams
@@ -22,21 +22,79 @@ class NightMachine(NamedTuple):
     params: PassParams
 
 
-def build_machine(settings: Settings) -> NightMachine:
-    """Return what `settings` ask for (sections `night_pass` and `entropy`, and the backbone); loads the backbone.
+@dataclass(frozen=True)
+class MachineShare:
+    """A device, and the part of the allocated cores that goes with it: `threads`, of which `params.workers` read.
 
-    Weights are those of the home (`badexp weights fetch`) when it has them, else what `load_backbone` finds.
-    Raises InputError for an option that is unknown or out of range, and what `WeightStore.load` raises.
+    Nothing is loaded yet, and it can be sent to a process; `build` loads.
     """
-    from badexp_assets.entropy import EntropyParams
-    from badexp_assets.vision import Embedder, WeightStore, load_recipe
+
+    settings: Settings
+    params: PassParams
+    threads: int
+
+    @property
+    def device(self) -> str:
+        """PyTorch's name of the device."""
+        return self.params.device
+
+    @property
+    def entropy(self) -> EntropyParams:
+        """Options of the Entropy Method."""
+        from badexp_assets.entropy import EntropyParams
+
+        return self.settings.parameters("entropy", EntropyParams)
+
+    def build(self) -> NightMachine:
+        """Load the backbone to the device. Raises what `WeightStore.load` raises.
+
+        In this process PyTorch uses no more threads than the share has, and allocates on no other GPU.
+        """
+        import torch
+
+        from badexp_assets.vision import Embedder, WeightStore, load_recipe
+
+        torch.set_num_threads(min(torch.get_num_threads(), self.threads))
+        if self.device.startswith("cuda"):
+            torch.cuda.set_device(self.device)  # where memory is pinned, too
+        params = self.params
+        store = WeightStore(self.settings.home.weights)
+        backbone = store.load(self.settings.backbone, self.device, params.precision)
+        recipe = load_recipe(params.recipe, backbone, rows=params.rows, columns=params.columns)
+        return NightMachine(Embedder(backbone, recipe, params.batch_size), self.entropy, params)
+
+
+def share_machine(settings: Settings) -> list[MachineShare]:
+    """Return a share for each device that section `night_pass` of `settings` names; together they have all cores.
+
+    `workers` are shared too, at least one each. Raises InputError for an option that is unknown or out of range, or a
+    device that is not there.
+    """
     from badexp_assets.vision.engines import find_devices
 
     params = settings.parameters("night_pass", PassParams)
-    if params.workers < 0:
-        on_gpus = any(device.type == "cuda" for device in find_devices(params.device))
-        params = replace(params, workers=max(1, processors() - 1) if on_gpus else 0)
-    entropy = settings.parameters("entropy", EntropyParams)
-    backbone = WeightStore(settings.home.weights).load(settings.backbone, params.device, params.precision)
-    recipe = load_recipe(params.recipe, backbone, rows=params.rows, columns=params.columns)
-    return NightMachine(Embedder(backbone, recipe, params.batch_size), entropy, params)
+    devices = find_devices(params.device)
+    cores = even_shares(processors(), len(devices))
+    workers = [max(1, n - 1) if device.type == "cuda" else 0 for n, device in zip(cores, devices, strict=True)]
+    if params.workers >= 0:
+        workers = even_shares(params.workers, len(devices)) if params.workers else [0] * len(devices)
+    return [
+        MachineShare(settings, replace(params, device=str(device), workers=n_workers), n_cores)
+        for device, n_cores, n_workers in zip(devices, cores, workers, strict=True)
+    ]
+
+
+def build_machine(settings: Settings) -> NightMachine:
+    """Return what `settings` ask for (sections `night_pass` and `entropy`, and the backbone); loads the backbone.
+
+    Of several devices it is the first, with all cores. Weights are those of the home (`badexp weights fetch`) when it
+    has them, else what `load_backbone` finds. Raises what `share_machine` and `WeightStore.load` raise.
+    """
+    first = share_machine(settings)[0].device
+    options = dict(settings.options) | {"night_pass": {**settings.options.get("night_pass", {}), "device": first}}
+    return share_machine(replace(settings, options=options))[0].build()
+
+
+def even_shares(total: int, n: int) -> list[int]:
+    """Divide `total` into `n` shares that differ by 1 at most, none less than 1."""
+    return [max(1, total // n + (i < total % n)) for i in range(n)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -11,9 +10,9 @@ from types import TracebackType
 from typing import TypeVar
 
 from badexp_assets.night.measure import CcdTask, Measure, MeasuredCcd
+from badexp_assets.night.processes import context
 
 T = TypeVar("T")
-_PRELOADED = ["badexp_assets.night.in_worker"]
 
 
 class Readers:
@@ -71,11 +70,9 @@ class Readers:
     def _start(self, workers: int) -> Executor:
         if not workers:
             return ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_PRELOADED)
         from badexp_assets.night.in_worker import start
 
-        return ProcessPoolExecutor(workers, mp_context=context, initializer=start, initargs=(self._measure,))
+        return ProcessPoolExecutor(workers, mp_context=context(), initializer=start, initargs=(self._measure,))
 
     def _submit(self, task: CcdTask) -> Future[MeasuredCcd]:
         if not self._workers:

@@ -1,126 +1,167 @@
-"""Reading a night whose tables are not there, or not all of them: only what is missing, then the tables of all."""
+"""One night while it is read: which of its exposures are missing, and its tables once all are in the journal."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pandas as pd
+import pyarrow.parquet as pq
 
-from badexp_assets.night.exposure_rows import ExposureRows
-from badexp_assets.night.identity import exposure_key, labels_digest
-from badexp_assets.night.journal import Journal
-from badexp_assets.night.measure import Measure, MeasuredCcd
-from badexp_assets.night.mosaic import MosaicPlan
+from badexp_assets.night.identity import MadeBy, describe_pass, exposure_key, labels_digest
+from badexp_assets.night.journal import Journal, journal_folder, open_journal
 from badexp_assets.night.params import PassParams
-from badexp_assets.night.readers import Readers
-from badexp_assets.night.reading import OpenedExposure, plan_reading
 from badexp_assets.night.rows import exposure_row
 from badexp_assets.night.stored import StoredExposures, stored_keys
-from badexp_assets.night.tables import PassTables, rows_to_arrow
+from badexp_assets.night.summary import PassSummary
+from badexp_assets.night.tables import PASS_TABLES, PassTables, check_paths, rows_to_arrow, stored_metadata
+from badexp_assets.survey.archive import NightFiles, list_exposures, list_night_files
 from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.tree import Settling
+from badexp_assets.tables import read_table
 
 if TYPE_CHECKING:
     from badexp_assets.entropy import EntropyParams
-    from badexp_assets.vision import Embedder
 
 Row = Mapping[str, Any]
-_AHEAD_BYTES = 2**28  # of prepared images that wait for the backbone
 
 
-@dataclass
-class NightWork:
-    """What a night is read with, and how much of it was there already; see `run_pass`."""
+class Todo(NamedTuple):
+    """An exposure to read: its row of `list_exposures`, and the key that what it gives is to have in the journal."""
+
+    row: Row
+    key: str
+
+
+@dataclass(frozen=True)
+class NightReader:
+    """What nights are read with, but for the devices; `made_by`: what these give. See `run_pass`."""
 
     archive: Path
     camera: Camera
     labelled: Mapping[int, set[int]]
-    embedder: Embedder
-    mosaics: Embedder
+    made_by: MadeBy
     entropy: EntropyParams
     params: PassParams
-    out: Mapping[str, Path]
-    progress: Callable[[int, int], None]
-    n_taken_over: int = 0
-    n_resumed: int = 0
-    n_discarded: int = 0
+    settling: Settling | None = None
 
-    def read(self, journal: Journal, exposures: pd.DataFrame, description: Row, metadata: Row) -> None:
-        """Make the night's tables, with `metadata`, of `exposures` (as `list_exposures` gives them).
+    @contextlib.contextmanager
+    def open(self, night: str, out: Mapping[str, Path]) -> Iterator[NightWork]:
+        """Give the work of `night`, and hold its journal (it waits for another process), unless nothing is to do."""
+        started = time.monotonic()
+        check_paths(out)
+        files = list_night_files(self.archive, night, self.settling)
+        description = describe_pass(files.night, self.camera, self.made_by, self.entropy, self.params)
+        metadata = description | {"fingerprint": files.fingerprint}
+        place = Path(out["night_exposures"])
+        if self._reusable(out, metadata) and not journal_folder(place).exists():
+            yield NightWork(self, files, out, started)
+            return
+        with open_journal(place) as journal:
+            if self._reusable(out, metadata):  # by a process that this one has waited for
+                journal.remove()
+                yield NightWork(self, files, out, started)
+            else:
+                work = NightWork(self, files, out, started)
+                work.plan(journal, description, metadata)
+                yield work
 
-        What is neither in the tables nor in the journal is read into the journal first. `description` is all that
-        every exposure depends on.
+    def _reusable(self, out: Mapping[str, Path], metadata: Mapping[str, Any]) -> bool:
+        """Whether all tables carry `metadata` and the labels are the same."""
+        stored = stored_metadata(out)
+        if not stored or any(other != stored[0] for other in stored):
+            return False
+        found = {name: value for name, value in stored[0].items() if name not in ("labelled", "exposures")}
+        if found != metadata:
+            return False
+        expnums = read_table(out["night_exposures"], ["expnum"])["expnum"]
+        return labels_digest(expnums, self.labelled) == stored[0].get("labelled")
+
+
+class NightWork:
+    """A night and what of it is `todo`. Write the rows of each of these into the `journal`, then `finish`.
+
+    `n_found` exposures, of which `n_done` need no reading; `journal` is None for a night whose tables are all there.
+    Made by `NightReader.open`.
+    """
+
+    def __init__(self, reader: NightReader, files: NightFiles, out: Mapping[str, Path], started: float) -> None:
+        self._reader, self._files, self._out, self._started = reader, files, out, started
+        self.night = files.night
+        self.journal: Journal | None = None
+        self.todo: list[Todo] = []
+        self.n_found = self.n_taken_over = self.n_resumed = self.n_discarded = 0
+
+    @property
+    def n_done(self) -> int:
+        """Exposures that need no reading."""
+        return self.n_found - len(self.todo)
+
+    def plan(self, journal: Journal, description: Row, metadata: Row) -> None:
+        """Find what is to do: what is neither in the tables nor in the journal.
+
+        `description` is all that every exposure depends on, `metadata` what the tables will carry.
         """
+        exposures = list_exposures(self._reader.archive, self.night, self._reader.camera, self._files)
         rows = [{str(name): value for name, value in row.items()} for row in exposures.to_dict("records")]
+        labelled = self._reader.labelled
         ready = [row for row in rows if row["status"] == "ready"]
-        keys = {row["expnum"]: exposure_key(description, row, self._labels(row)) for row in ready}
+        keys = {row["expnum"]: exposure_key(description, row, labelled.get(row["expnum"], ())) for row in ready}
         wanted = set(keys.values())
-        in_tables = stored_keys(self.out) & wanted
+        in_tables = stored_keys(self._out) & wanted
         self.n_discarded = journal.keep(wanted - in_tables)
         in_journal = journal.keys()
-        self.n_taken_over, self.n_resumed = len(in_tables), len(in_journal)
-        todo = [row for row in ready if keys[row["expnum"]] not in in_tables | in_journal]
-        done = len(rows) - len(todo)
-        if done:
-            self.progress(done, len(rows))
-        for found in self._read(todo):
-            pieces = {name: rows_to_arrow(name, made) for name, made in found.finish().items() if made}
-            journal.write(keys[found.expnum], pieces)
-            done += 1
-            self.progress(done, len(rows))
-        digest = labels_digest((row["expnum"] for row in rows), self.labelled)
+        self.n_found, self.n_taken_over, self.n_resumed = len(rows), len(in_tables), len(in_journal)
+        there = in_tables | in_journal
+        self.todo = [Todo(row, keys[row["expnum"]]) for row in ready if keys[row["expnum"]] not in there]
+        digest = labels_digest((row["expnum"] for row in rows), labelled)
         names = {str(expnum): key for expnum, key in keys.items()}
-        self._assemble(journal, rows, keys, in_tables, {**metadata, "labelled": digest, "exposures": names})
+        self.journal = journal
+        self._rows, self._keys, self._in_tables = rows, keys, in_tables
+        self._metadata = {**metadata, "labelled": digest, "exposures": names}
 
-    def _labels(self, row: Row) -> set[int]:
-        return self.labelled.get(row["expnum"], set())
+    def finish(self) -> PassSummary:
+        """Make the tables, of what was there and of what is in the journal now, and say what became of the night."""
+        reused = self.journal is None
+        if self.journal is not None:
+            self._assemble(self.journal)
+            self.journal.remove()
+        stored = read_table(self._out["night_exposures"], ["status", "n_ccds_read", "n_ccds_failed"])
+        status = stored["status"].value_counts()
+        return PassSummary(
+            night=self.night,
+            n_found=len(stored),
+            n_scored=int(status.get("scored", 0)),
+            n_failed=int(status.get("failed", 0)),
+            n_excluded=int(status.get("excluded", 0)),
+            n_ccds_read=int(stored["n_ccds_read"].sum()),
+            n_ccds_failed=int(stored["n_ccds_failed"].sum()),
+            n_other_files=len(self._files.others),
+            rows={name: pq.read_metadata(self._out[name]).num_rows for name in PASS_TABLES},
+            reused=reused,
+            n_taken_over=self.n_taken_over,
+            n_resumed=self.n_resumed,
+            n_discarded=self.n_discarded,
+            seconds=time.monotonic() - self._started,
+            fingerprint=self._files.fingerprint,
+            n_writing=len(self._files.writing),
+        )
 
-    def _ahead(self) -> int:
-        """CCDs measured ahead: those of the next batch, so that the backbone never waits, as far as memory allows."""
-        recipe = self.embedder.recipe
-        return min(self.embedder.batch_size, _AHEAD_BYTES // (3 * 4 * recipe.rows * recipe.columns))
-
-    def _read(self, rows: Sequence[Row]) -> Iterator[ExposureRows]:
-        """Yield each exposure when all its wanted CCDs are measured."""
-        mosaic = MosaicPlan(self.camera, self.mosaics.recipe.rows, self.mosaics.recipe.columns)
-        measure = Measure(self.camera, self.embedder.recipe, mosaic, self.entropy, self.params)
-        plan = plan_reading(self.archive, rows, self.camera, self.labelled, self.params)
-        current: ExposureRows | None = None
-        try:
-            with Readers(measure, max(self.params.workers, 0) if rows else 0, self._ahead()) as readers:
-                for item in readers.run(plan):
-                    if not isinstance(item, MeasuredCcd):
-                        current = self._opened(item, mosaic)
-                    elif current is not None:
-                        current.take(item)
-                    if current is not None and current.complete:
-                        yield current
-        except BaseException:
-            with contextlib.suppress(Exception):  # the next night must not get this one's vectors
-                self.embedder.flush()
-            raise
-
-    def _opened(self, opened: OpenedExposure, mosaic: MosaicPlan) -> ExposureRows:
-        labelled = self._labels(opened.row)
-        return ExposureRows(opened, self.camera, labelled, self.embedder, mosaic, self.mosaics, self.params)
-
-    def _assemble(
-        self, journal: Journal, rows: Sequence[Row], keys: Mapping[int, str], in_tables: Collection[str], metadata: Row
-    ) -> None:
+    def _assemble(self, journal: Journal) -> None:
         with contextlib.ExitStack() as stack:
-            stored = StoredExposures(self.out) if in_tables else None
+            stored = StoredExposures(self._out) if self._in_tables else None
             if stored is not None:
                 stack.callback(stored.close)
-            tables = stack.enter_context(PassTables(self.out, metadata))
-            for row in rows:
-                key = keys.get(row["expnum"])
+            tables = stack.enter_context(PassTables(self._out, self._metadata))
+            for row in self._rows:
+                key = self._keys.get(row["expnum"])
                 if key is None:
                     outcome = exposure_row(row, row["status"], row["status_reason"])
                     tables.append({"night_exposures": rows_to_arrow("night_exposures", [outcome])})
-                elif stored is not None and key in in_tables:
+                elif stored is not None and key in self._in_tables:
                     tables.append(stored.take(row["expnum"]))
                 else:
                     tables.append(journal.read(key))

@@ -57,7 +57,7 @@ class Backbone:
 
     `tensors` is a hash of its weights, whichever file they came from. `mean` and `std` are the normalisation (per
     channel, of values in [0, 1]) that its training used; `patch` is what the sides of an image must be multiples of
-    (DINOv2), or the total stride (EfficientNet). `engine` runs `model` on `devices`.
+    (DINOv2), or the total stride (EfficientNet). `engine` runs `model` on `device`.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Backbone:
     precision: str
     model: nn.Module
     engine: Engine
-    devices: tuple[torch.device, ...] = (torch.device("cpu"),)
+    device: torch.device
 
     @property
     def id(self) -> str:
@@ -94,7 +94,7 @@ class Backbone:
 
         DINOv2: the normalised patch tokens, h = H / patch. EfficientNet: the head's channels, whose mean over the
         patches is the embedding, h = H / patch rounded up; what a patch sees is wider than itself. Meant for a few
-        images: PyTorch on the first device. An image with a non-finite pixel gives NaN. Raises what `embed` raises.
+        images: PyTorch. An image with a non-finite pixel gives NaN. Raises what `embed` raises.
         """
         images = self._checked(images)
         found = self._patch_engine(images)
@@ -103,7 +103,7 @@ class Backbone:
 
     @cached_property
     def _patch_engine(self) -> Engine:
-        return make_patch_engine(self.model, self.devices, self.precision)
+        return make_patch_engine(self.model, self.device, self.precision)
 
     def _checked(self, images: Tensor) -> Tensor:
         images = torch.as_tensor(images)
@@ -127,13 +127,13 @@ def load_backbone(
     `weights`: for DINOv2 a Hugging Face id (`id` or `id@revision`; the local cache goes first), a folder or
     `.safetensors` file in that format, or an official PyTorch Hub `.pth` file; None is Meta's Hugging Face id. For
     EfficientNet a `.pth` file; None is the file of the installed package. Sizes of a DINOv2 are taken from its weights.
-    `device`: see `find_devices`; `precision`: see `choose_precision`.
+    `device`: the first of those that `find_devices` gives; `precision`: see `choose_precision`.
     Raises InputError for an unknown name, device or precision, ModelError for weights that are missing, damaged or
     others'.
     """
     spec = backbone_spec(name)
-    devices = find_devices(device)
-    precision = choose_precision(precision, spec.family, devices)
+    first = find_devices(device)[0]
+    precision = choose_precision(precision, spec.family, first)
     model: EfficientNetLite0 | ClsToken
     model = _efficientnet(weights) if spec.family == "efficientnet" else _dinov2(name, spec, weights)
     model.eval().requires_grad_(False)
@@ -149,8 +149,8 @@ def load_backbone(
         std=spec.std,
         precision=precision,
         model=model,
-        engine=make_engine(model, devices, precision),
-        devices=tuple(devices),
+        engine=make_engine(model, first, precision),
+        device=first,
     )
 
 

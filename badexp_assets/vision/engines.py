@@ -1,11 +1,9 @@
-"""How a network runs: on processors through OpenVINO, elsewhere through PyTorch, on one device or on several."""
+"""How a network runs on a device: on processors through OpenVINO, elsewhere through PyTorch."""
 
 from __future__ import annotations
 
 import copy
 import importlib.util
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import torch
@@ -32,23 +30,30 @@ class Engine(Protocol):
 def find_devices(device: str) -> list[torch.device]:
     """Return the devices that `device` names: "auto" (all GPUs, else the CPU), or PyTorch's names with commas between.
 
-    "cuda:0,cuda:1" are two GPUs, "cuda" is the first. Raises InputError for one that can't be used.
+    "cuda:0,cuda:1" are two GPUs, "cuda" is the first. Those that this process may see count (CUDA_VISIBLE_DEVICES,
+    which Slurm sets). No GPU is touched: asking costs none of its memory. Raises InputError for one that can't be used.
     """
+    n_gpus = torch.cuda.device_count()
     if device == "auto":
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        return [torch.device("cuda", i) for i in range(count)] or [torch.device("cpu")]
+        return [torch.device("cuda", i) for i in range(n_gpus)] or [torch.device("cpu")]
     found = []
     for name in device.split(","):
         try:
-            found.append(torch.device(name.strip()))
-            torch.empty(0, device=found[-1])
+            one = torch.device(name.strip())
+            if one.type != "cuda":
+                torch.empty(0, device=one)
         except (RuntimeError, AssertionError) as error:
             raise InputError(f"device {device!r} can't be used: {str(error).splitlines()[0]}") from error
+        if one.type == "cuda":
+            one = torch.device("cuda", one.index or 0)
+            if one.index >= n_gpus:
+                raise InputError(f"device {device!r} can't be used: there is no {one}; this process sees {n_gpus} GPUs")
+        found.append(one)
     return found
 
 
-def choose_precision(precision: str, family: str, devices: Sequence[torch.device]) -> str:
-    """Return "float32" or "bfloat16" for `precision` (one of PRECISIONS); "auto" is bfloat16 for DINOv2 on GPUs only.
+def choose_precision(precision: str, family: str, device: torch.device) -> str:
+    """Return "float32" or "bfloat16" for `precision` (one of PRECISIONS); "auto" is bfloat16 for DINOv2 on a GPU only.
 
     EfficientNet stays float32: in bfloat16 its vectors move by 2 %, those of DINOv2 by less than 1 %.
     Raises InputError for another name.
@@ -56,18 +61,12 @@ def choose_precision(precision: str, family: str, devices: Sequence[torch.device
     if precision not in PRECISIONS:
         raise InputError(f"precision {precision!r} found; {', '.join(PRECISIONS)} allowed")
     if precision == "auto":
-        on_gpus = all(device.type == "cuda" for device in devices)
-        return "bfloat16" if family == "dinov2" and on_gpus else "float32"
+        return "bfloat16" if family == "dinov2" and device.type == "cuda" else "float32"
     return precision
 
 
-def make_engine(model: nn.Module, devices: Sequence[torch.device], precision: str) -> Engine:
-    """Return what runs `model` (in evaluation mode, on the CPU) on all `devices`."""
-    engines = [_engine(model, device, precision) for device in devices]
-    return engines[0] if len(engines) == 1 else DeviceGroup(engines)
-
-
-def _engine(model: nn.Module, device: torch.device, precision: str) -> Engine:
+def make_engine(model: nn.Module, device: torch.device, precision: str) -> Engine:
+    """Return what runs `model` (in evaluation mode, on the CPU) on `device`."""
     if device.type == "cpu" and importlib.util.find_spec("openvino"):
         from badexp_assets.vision.openvino_engine import OpenVinoEngine
 
@@ -132,32 +131,13 @@ class PatchFeatures(nn.Module):
         return network.patches(x)
 
 
-def make_patch_engine(model: nn.Module, devices: Sequence[torch.device], precision: str) -> Engine:
-    """Return what gives the patch features of `model` (on the CPU): PyTorch on the first of `devices`.
+def make_patch_engine(model: nn.Module, device: torch.device, precision: str) -> Engine:
+    """Return what gives the patch features of `model` (on the CPU): PyTorch on `device`.
 
     A few images are all that goes through it, so nothing is compiled.
     """
-    device = devices[0]
     network = model if device.type == "cpu" else copy.deepcopy(model)
     return TorchEngine(PatchFeatures(network), device, precision)
-
-
-class DeviceGroup:
-    """Several engines side by side: each takes an equal share of a batch, in a thread of its own."""
-
-    def __init__(self, engines: Sequence[Engine]) -> None:
-        self.engines = list(engines)
-        self._threads = ThreadPoolExecutor(len(self.engines), thread_name_prefix="device")
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Return (B, dim) float32 vectors on the CPU, in the order of the images; an error of one engine is raised."""
-        shares = images.tensor_split(len(self.engines))
-        work = [
-            self._threads.submit(engine, share)
-            for engine, share in zip(self.engines, shares, strict=True)
-            if len(share)
-        ]
-        return torch.cat([one.result() for one in work])
 
 
 def _size(images: Tensor) -> tuple[int, int]:

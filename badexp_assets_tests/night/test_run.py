@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from badexp_assets.entropy import EntropyParams
 from badexp_assets.errors import InputError, ModelError
@@ -258,17 +257,6 @@ def test_the_real_backbone_embeds_the_real_cutouts(shared_data, tmp_path):
     vectors = np.stack(read_table(out["night_embeddings"])["embedding"])
     assert vectors.shape == (2, machine.embedder.dim)
     assert np.isfinite(vectors).all()
-
-
-def test_a_thread_reads_for_a_processor_and_processes_for_gpus_unless_told(tmp_path, monkeypatch):
-    settings = load_settings(tmp_path / "home")
-    assert build_machine(settings).params.workers == 0
-    told = replace(settings, options={"night_pass": {"workers": 2}})
-    assert build_machine(told).params.workers == 2
-    monkeypatch.setattr("badexp_assets.vision.engines.find_devices", lambda device: [torch.device("cuda", 0)])
-    monkeypatch.setattr("badexp_assets.vision.backbones.find_devices", lambda device: [torch.device("cpu")])
-    monkeypatch.setenv("BADEXP_CPUS", "8")
-    assert build_machine(settings).params.workers == 7
 
 
 def test_unknown_options_are_named(tmp_path):

@@ -11,7 +11,7 @@ from badexp_assets.errors import InputError
 from badexp_assets.vision import load_backbone
 from badexp_assets.vision.backbones import lite_weights
 from badexp_assets.vision.efficientnet import EfficientNetLite0
-from badexp_assets.vision.engines import DeviceGroup, TorchEngine, choose_precision, find_devices
+from badexp_assets.vision.engines import TorchEngine, choose_precision, find_devices
 from badexp_assets.vision.state_dicts import read_state_dict
 from badexp_assets_tests.vision.official import cls_token, random_state
 
@@ -107,12 +107,12 @@ def test_an_image_with_a_pixel_that_is_not_finite_gives_a_vector_that_is_not(off
 
 
 def test_automatic_precision_is_bfloat16_for_dinov2_on_gpus_alone() -> None:
-    assert choose_precision("auto", "dinov2", [GPU, GPU]) == "bfloat16"
-    assert choose_precision("auto", "dinov2", [GPU, CPU]) == "float32"
-    assert choose_precision("auto", "efficientnet", [GPU]) == "float32"
-    assert choose_precision("float32", "dinov2", [GPU]) == "float32"
+    assert choose_precision("auto", "dinov2", GPU) == "bfloat16"
+    assert choose_precision("auto", "dinov2", CPU) == "float32"
+    assert choose_precision("auto", "efficientnet", GPU) == "float32"
+    assert choose_precision("float32", "dinov2", GPU) == "float32"
     with pytest.raises(InputError, match="precision 'half' found; auto, float32, bfloat16 allowed"):
-        choose_precision("half", "dinov2", [CPU])
+        choose_precision("half", "dinov2", CPU)
 
 
 def test_devices_are_found_by_name() -> None:
@@ -120,6 +120,15 @@ def test_devices_are_found_by_name() -> None:
     assert find_devices("auto")[0].type in ("cpu", "cuda")
     with pytest.raises(InputError, match="device 'cpu,toaster'"):
         find_devices("cpu,toaster")
+
+
+def test_gpus_that_this_process_sees_are_found_without_touching_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    both = [torch.device("cuda", 0), torch.device("cuda", 1)]
+    assert find_devices("auto") == find_devices("cuda:0,cuda:1") == both
+    assert find_devices("cuda") == both[:1]
+    with pytest.raises(InputError, match="there is no cuda:2; this process sees 2 GPUs"):
+        find_devices("cuda:1,cuda:2")
 
 
 class _SmallMemory(nn.Module):
@@ -145,15 +154,6 @@ def test_a_batch_that_does_not_fit_into_memory_goes_in_halves_from_then_on() -> 
     assert model.seen == [10, 5, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]
     with pytest.raises(torch.OutOfMemoryError):
         TorchEngine(_SmallMemory(0), CPU, "float32")(batch)
-
-
-def test_a_group_of_devices_keeps_the_order_and_raises_what_one_of_them_raises() -> None:
-    sums = DeviceGroup([TorchEngine(_SmallMemory(9), CPU, "float32") for _ in range(3)])
-    for n in (1, 2, 7):
-        torch.testing.assert_close(sums(images(n, 8, 8)), images(n, 8, 8).sum((2, 3)))
-    sums.engines[1] = TorchEngine(_SmallMemory(0), CPU, "float32")
-    with pytest.raises(torch.OutOfMemoryError):
-        sums(images(7, 8, 8))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

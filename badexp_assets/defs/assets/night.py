@@ -1,8 +1,8 @@
 """One pass over the pixels of a night."""
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import partial
 
 import dagster as dg
 import pandas as pd
@@ -16,7 +16,7 @@ from badexp_assets.defs.needs import heavy
 from badexp_assets.defs.partitions import BACKFILL, NIGHTS
 from badexp_assets.defs.pools import PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
-from badexp_assets.night import PASS_TABLES, build_machine, run_pass
+from badexp_assets.night import PASS_TABLES, run_nights, share_machine
 from badexp_assets.settings import Settings
 from badexp_assets.tables import read_table
 
@@ -98,29 +98,30 @@ def night_pass(
     """Decompress every wanted CCD of the nights once; write all that needs its pixels."""
     settings = survey.settings()
     archive = settings.archive_folder()
-    machine = build_machine(settings)
-    labelled = _labelled(settings)
     arrivals = settings.parameters("arrivals", ArrivalParams)
+    passes = run_nights(
+        archive,
+        context.partition_keys,
+        survey.camera(),
+        _labelled(settings),
+        share_machine(settings),
+        places=lambda night: {name: settings.home.table(name, night) for name in PASS_TABLES},
+        progress=lambda night, done, total: progress.report(context, f"night {night}", done, total),
+        settling=arrivals.settling if config.only_written_files else None,
+        tell=context.log.warning,
+    )
     summaries = {}
-    for night in context.partition_keys:
-        summary = run_pass(
-            archive,
-            night,
-            survey.camera(),
-            labelled,
-            *machine,
-            {name: settings.home.table(name, night) for name in PASS_TABLES},
-            progress=partial(progress.report, context, f"night {night}"),
-            settling=arrivals.settling if config.only_written_files else None,
-        )
-        summaries[night] = summary
-        seen = arrival(context.instance, archive, night, summary.fingerprint, summary.n_found)
-        if seen is not None:
-            context.log_event(seen)
-        context.log.info(f"night {night}: {summary}")
-        for name in PASS_TABLES:
-            path = dg.MetadataValue.path(settings.home.table(name, night))
-            context.add_asset_metadata(row_count(summary.rows[name]) | {"path": path}, name, night)
+    with contextlib.closing(passes):
+        for summary in passes:
+            night = summary.night
+            summaries[night] = summary
+            seen = arrival(context.instance, archive, night, summary.fingerprint, summary.n_found)
+            if seen is not None:
+                context.log_event(seen)
+            context.log.info(f"night {night}: {summary}")
+            for name in PASS_TABLES:
+                path = dg.MetadataValue.path(settings.home.table(name, night))
+                context.add_asset_metadata(row_count(summary.rows[name]) | {"path": path}, name, night)
     exposures = pd.concat([read_table(settings.home.table("night_exposures", night)) for night in summaries])
     for name in PASS_TABLES:
         extra = {}

@@ -38,6 +38,9 @@ def _no_survey_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         "BADEXP_AUTOMATION",
         "BADEXP_CPUS",
         "BADEXP_EXECUTOR",
+        "BADEXP_NIGHTS_PER_JOB",
+        "BADEXP_GPUS_PER_JOB",
+        "BADEXP_HOURS_PER_JOB",
         "DAGSTER_HOME",
     ):
         monkeypatch.delenv(name, raising=False)

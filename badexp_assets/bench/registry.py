@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, str] = {
     "overlap": "overlap:bench_overlap",
     "predict": "predict:bench_predict",
     "search": "search:bench_search",
+    "startup": "startup:bench_startup",
 }
 _PACKAGES = ("badexp_assets", "torch", "openvino", "numpy", "pandas", "pyarrow", "scikit-learn", "astropy", "fitsio")
 

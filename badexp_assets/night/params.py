@@ -32,7 +32,10 @@ class PassParams:
     batch_size: int = 16
     """CCD images that go through the backbone together"""
     device: str = "auto"
-    """where the backbone runs: auto (all GPUs, else the CPU), cpu, cuda, or several with commas between"""
+    """where the backbone runs: auto (all GPUs, else the CPU), cpu, cuda, or several with commas between
+
+    Several share the exposures, a process each; "cpu,cpu" are two processes on the processor, each on half its cores.
+    """
     precision: str = "auto"
     """of the backbone: auto (bfloat16 for DINOv2 on GPUs, else float32), float32, bfloat16"""
     stamps_per_exposure: int = 64
@@ -40,9 +43,10 @@ class PassParams:
     preview_height: int = 512
     """height of the picture of an exposure's focal plane, px; 0: no pictures"""
     workers: int = -1
-    """processes that read and measure CCDs ahead of the backbone; 0: a thread; -1: one fewer than there are processor
-    cores where the backbone runs on GPUs, else a thread
+    """processes that read and measure CCDs ahead of the backbone; 0: a thread; -1: one fewer than the allocated cores
+    for each GPU that the backbone runs on, else a thread
 
+    Several devices share them, each has at least one.
     Processes pay where reading is more work than the backbone: on GPUs, and with a small network on full-size CCDs.
     With them, a file that kills the process which reads it costs its CCD only.
     """

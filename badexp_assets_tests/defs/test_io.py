@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from badexp_assets.defs.io import NightTables, ParquetIOManager
-from badexp_assets.defs.partitions import BACKFILL, NIGHTS
+from badexp_assets.defs.job_size import backfill_policy
+from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
 from badexp_assets.settings import Home
@@ -25,7 +26,7 @@ def errors_table(night: str, n: int = 2) -> pd.DataFrame:
     )
 
 
-@dg.asset(partitions_def=NIGHTS, backfill_policy=BACKFILL)
+@dg.asset(partitions_def=NIGHTS, backfill_policy=backfill_policy())
 def night_reconstruction_errors(context: dg.AssetExecutionContext) -> dict[str, pd.DataFrame]:
     return {night: errors_table(night) for night in context.partition_keys}
 

@@ -1,5 +1,7 @@
 """What heavy steps say that they need, and where steps run."""
 
+import os
+import subprocess
 import sys
 
 import dagster as dg
@@ -8,6 +10,7 @@ from dagster_k8s.job import get_user_defined_k8s_config
 
 from badexp_assets.defs.assets import ALL_ASSETS
 from badexp_assets.defs.executors import VARIABLE, executor_of_steps
+from badexp_assets.defs.job_size import GPUS, HOURS, NIGHTS, backfill_policy, night_pass_needs, nights_per_job
 from badexp_assets.defs.needs import Needs, heavy
 from badexp_assets.errors import InputError
 
@@ -62,3 +65,33 @@ def test_an_engine_that_is_not_installed_is_named_with_what_installs_it(monkeypa
     monkeypatch.setitem(sys.modules, "dagster_k8s", None)
     with pytest.raises(InputError, match=r"BADEXP_EXECUTOR=kubernetes needs dagster_k8s: pip install"):
         executor_of_steps()
+
+
+def test_the_size_of_a_job_is_what_the_environment_says(monkeypatch):
+    assert nights_per_job() == backfill_policy().max_partitions_per_run == 25
+    assert Needs.of(night_pass_needs()) == Needs(cpus=16, memory_gib=64, hours=4, gpus=1)
+    for name, word in {NIGHTS: "60", GPUS: "4", HOURS: " 12 "}.items():
+        monkeypatch.setenv(name, word)
+    assert backfill_policy().max_partitions_per_run == 60
+    assert Needs.of(night_pass_needs()) == Needs(cpus=64, memory_gib=256, hours=12, gpus=4)
+    monkeypatch.setenv(GPUS, "0")
+    assert Needs.of(night_pass_needs()) == Needs(cpus=16, memory_gib=64, hours=12, gpus=0)
+
+
+@pytest.mark.parametrize(("name", "word"), [(NIGHTS, "0"), (NIGHTS, "many"), (GPUS, "-1"), (HOURS, "1.5")])
+def test_a_size_that_is_no_whole_number_is_refused(monkeypatch, name, word):
+    monkeypatch.setenv(name, word)
+    with pytest.raises(InputError, match=f"{name} is '{word}'; a whole number"):
+        nights_per_job(), night_pass_needs()
+
+
+def test_a_code_location_that_is_loaded_has_the_size_of_its_environment():
+    code = (
+        "from badexp_assets.defs.build import build_definitions\n"
+        "graph = build_definitions().get_repository_def().asset_graph\n"
+        "print({graph.get(k).backfill_policy.max_partitions_per_run for k in graph.materializable_asset_keys "
+        "if graph.get(k).is_partitioned})"
+    )
+    environment = os.environ | {NIGHTS: "7"}
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout == "{7}\n"

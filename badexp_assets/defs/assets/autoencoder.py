@@ -9,8 +9,9 @@ from badexp_assets import autoencoder
 from badexp_assets.defs.describe import counts, model_asset, picture, preview, table_asset
 from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.job_size import backfill_policy
 from badexp_assets.defs.needs import heavy
-from badexp_assets.defs.partitions import BACKFILL, NIGHTS
+from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.pools import GPU
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.defs.scored import StoredScores
@@ -65,7 +66,7 @@ def stamp_autoencoder(
         {"pytorch", "parquet"},
     ),
     partitions_def=NIGHTS,
-    backfill_policy=BACKFILL,
+    backfill_policy=backfill_policy(),
     pool=GPU,
 )
 def night_reconstruction_errors(

@@ -7,7 +7,8 @@ from badexp_assets import entropy
 from badexp_assets.defs.describe import counts, picture, preview, table_asset
 from badexp_assets.defs.failures import asset
 from badexp_assets.defs.io import NightTables
-from badexp_assets.defs.partitions import BACKFILL, NIGHTS
+from badexp_assets.defs.job_size import backfill_policy
+from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.defs.scored import StoredScores
 
@@ -48,7 +49,7 @@ def entropy_reference(survey: SurveyResource, night_orientations: NightTables) -
         {"numpy", "parquet"},
     ),
     partitions_def=NIGHTS,
-    backfill_policy=BACKFILL,
+    backfill_policy=backfill_policy(),
 )
 def night_entropy_scores(
     context: dg.AssetExecutionContext,

@@ -12,8 +12,8 @@ from badexp_assets.arrivals import ArrivalParams
 from badexp_assets.defs.arrived import CP_IMAGES, arrival
 from badexp_assets.defs.describe import OWNERS, counts, parts, picture, preview, row_count, table_asset
 from badexp_assets.defs.failures import multi_asset
-from badexp_assets.defs.needs import heavy
-from badexp_assets.defs.partitions import BACKFILL, NIGHTS
+from badexp_assets.defs.job_size import backfill_policy, night_pass_needs
+from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.pools import PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.night import PASS_TABLES, run_nights, share_machine
@@ -70,10 +70,10 @@ class PassConfig(dg.Config):
 
 
 @multi_asset(
-    op_tags=heavy(cpus=16, memory_gib=64, hours=4, gpus=1),
+    op_tags=night_pass_needs(),
     specs=[_spec(name) for name in PASS_TABLES],
     partitions_def=NIGHTS,
-    backfill_policy=BACKFILL,
+    backfill_policy=backfill_policy(),
     pool=PIXELS,
     check_specs=[
         dg.AssetCheckSpec(

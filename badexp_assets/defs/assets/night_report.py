@@ -7,7 +7,8 @@ from badexp_assets.defs.arrived import NIGHT_REPORT
 from badexp_assets.defs.checks import check_params
 from badexp_assets.defs.describe import file_asset, parts, picture, row_count
 from badexp_assets.defs.failures import asset
-from badexp_assets.defs.partitions import BACKFILL, NIGHTS
+from badexp_assets.defs.job_size import backfill_policy
+from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.reports.night_figures import trends_figure
 from badexp_assets.tables import read_table
@@ -39,7 +40,7 @@ from badexp_assets.tables import read_table
         "review_candidates",
     ],
     partitions_def=NIGHTS,
-    backfill_policy=BACKFILL,
+    backfill_policy=backfill_policy(),
 )
 def night_report(context: dg.AssetExecutionContext, survey: SurveyResource) -> dg.MaterializeResult:
     """Write the pages of the nights from their stored tables."""

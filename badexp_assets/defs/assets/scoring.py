@@ -11,7 +11,8 @@ from badexp_assets.defs.checks import check_params, warning
 from badexp_assets.defs.describe import counts, table_asset
 from badexp_assets.defs.failures import multi_asset
 from badexp_assets.defs.io import NightTables
-from badexp_assets.defs.partitions import BACKFILL, NIGHTS
+from badexp_assets.defs.job_size import backfill_policy
+from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.defs.scored import StoredScores
 
@@ -29,7 +30,7 @@ SOURCES = ("night_exposures", "night_ccds", "night_embeddings", "night_orientati
         }.items()
     },
     partitions_def=NIGHTS,
-    backfill_policy=BACKFILL,
+    backfill_policy=backfill_policy(),
     check_specs=[
         dg.AssetCheckSpec(
             LIKE_TRAINING,

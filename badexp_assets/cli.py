@@ -12,6 +12,7 @@ from badexp_assets.commands.entropy_trial import entropy_trial
 from badexp_assets.commands.export import export_rejects
 from badexp_assets.commands.labels import audit
 from badexp_assets.commands.models import models
+from badexp_assets.commands.plan import plan
 from badexp_assets.commands.prune import prune
 from badexp_assets.commands.requests import completeness, search
 from badexp_assets.commands.review import review
@@ -24,7 +25,7 @@ from badexp_assets.errors import BadExpError
 
 _COMMANDS = (
     simulate, demo, run, show, ui, review, export_rejects, audit, search, completeness, entropy_trial, models,
-    weights, prune, bench,
+    weights, prune, plan, bench,
 )  # fmt: skip
 
 

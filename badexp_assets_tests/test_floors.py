@@ -21,6 +21,7 @@ ROOMS = [
     "entropy_trial",
     "autoencoder",
     "night",
+    "plan",
     "explain",
     "reports",
     "review",

@@ -48,7 +48,7 @@ def run_benchmarks(names: Sequence[str], options: BenchOptions) -> Iterator[dict
 def _machine(options: BenchOptions) -> dict[str, Any]:
     versions = {name: metadata.version(name) for name in _PACKAGES}
     return {
-        "machine": _processor(),
+        "machine": machine_name(),
         "cores": processors(),
         "python": platform.python_version(),
         "device": options.device,
@@ -58,7 +58,8 @@ def _machine(options: BenchOptions) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def machine_name() -> str:
+    """Return the name of the processor."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as handle:
             return next(line.split(":", 1)[1].strip() for line in handle if line.startswith("model name"))

@@ -29,6 +29,8 @@ _STAGES = {
     "and the network, and its first batch": _IMPORTS + _MACHINE,
     "a step of Dagster: the code location, too": "import badexp_assets.definitions\n" + _IMPORTS + _MACHINE,
 }
+JOB = list(_STAGES.values())[-1]
+"""what a job runs before its first exposure; takes home, device, rows and columns"""
 
 
 def bench_startup(options: BenchOptions) -> Iterator[Record]:
@@ -36,11 +38,11 @@ def bench_startup(options: BenchOptions) -> Iterator[Record]:
 
     The last one is what every job pays once, whatever nights it has: see docs/scale.md.
     """
-    size = ("64", "32") if options.quick else ("512", "256")
+    arguments = (str(options.folder / "home"), options.device, *(("64", "32") if options.quick else ("512", "256")))
     seconds: dict[str, list[float]] = {stage: [] for stage in _STAGES}
     for _ in range(options.repeats):
         for stage, code in _STAGES.items():
-            seconds[stage].append(start_seconds(code, str(options.folder / "home"), options.device, *size))
+            seconds[stage].append(start_seconds(code, *arguments))
     baseline = 1 / statistics.median(next(iter(seconds.values())))
     for stage, taken in seconds.items():
         middle = statistics.median(taken)

@@ -1,0 +1,134 @@
+"""`badexp plan`: what reading an archive will take."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from badexp_assets.commands.options import HOME
+from badexp_assets.errors import InputError
+from badexp_assets.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from badexp_assets.plan import Archive, Machine, Rates
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@HOME
+@click.option("--archive", type=FILE, help="Size of this CP tree [BADEXP_ARCHIVE]; or the next three options.")
+@click.option("--exposures", type=int, help="Exposures.")
+@click.option("--nights", type=int, help="Nights that they are of.")
+@click.option("--file-size", type=float, help="Image and mask files of an exposure, MB.")
+@click.option("--ccds-per-exposure", type=int, help="CCDs that are read of an exposure [n_draw of [night_pass]].")
+@click.option("--ccds-in-file", type=int, default=60, show_default=True, help="CCDs that an exposure has.")
+@click.option("--ccd-megapixels", type=float, default=8.4, show_default=True, help="Pixels of a CCD, 10^6.")
+@click.option("--whole-files", is_flag=True, help="Storage gives whole files only, not the CCDs that are read.")
+@click.option("--mosaics/--no-mosaics", default=True, show_default=True, help="Embed whole focal planes, too.")
+@click.option("--nodes", type=int, default=1, show_default=True, help="Nodes that work at once, a job each.")
+@click.option("--gpus-per-node", type=int, help="GPUs of a node; 0: the network runs on cores [those of the rates].")
+@click.option("--cores-per-node", type=int, help="Processor cores of a node [those allocated here].")
+@click.option("--memory", type=float, help="Memory of a node, GiB [that of this machine].")
+@click.option("--bandwidth", type=float, default=1.0, show_default=True, help="Storage to all nodes, GB/s.")
+@click.option("--job-hours", type=float, default=4.0, show_default=True, help="Time limit of a job.")
+@click.option("--rates", "rates_file", type=FILE, help="Rates from this file; else a night is measured here, now.")
+@click.option("--save-rates", type=FILE, help="Write the rates that are used to this file.")
+@click.option("--images-per-gpu-hour", type=float, help="The network's rate on a GPU that one does not have.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("--figure", type=FILE, help="Draw hours against nodes to this .png.")
+def plan(
+    home: Path | None,
+    archive: Path | None,
+    rates_file: Path | None,
+    save_rates: Path | None,
+    images_per_gpu_hour: float | None,
+    form: str,
+    figure: Path | None,
+    **given: Any,
+) -> None:
+    """Tell what reading an archive will take: hours, jobs, bytes, and what limits it.
+
+    What an exposure costs is measured on a night here (two minutes), or is in a file that an earlier measurement wrote
+    with --save-rates. See docs/scale.md for examples.
+    """
+    import json
+
+    from badexp_assets.plan import draw_hours, make_plan, plan_lines, read_rates, write_rates
+
+    settings = load_settings(home, archive=archive)
+    size = _archive(settings, given)
+    rates = read_rates(rates_file) if rates_file is not None else _measured(settings, given["exposures"] is None)
+    if images_per_gpu_hour is not None:
+        source = f"{rates.source}; {images_per_gpu_hour:g} images an hour and GPU as given"
+        rates = replace(rates, device="gpu", images_per_hour=images_per_gpu_hour, efficiency=1.0, source=source)
+    if save_rates is not None:
+        write_rates(rates, save_rates)
+    machine = _machine(rates, given)
+    found = make_plan(rates, size, machine)
+    if figure is not None:
+        draw_hours(rates, size, machine, figure)
+    if form == "json":
+        used = {"rates": asdict(rates), "archive": asdict(size), "machine": asdict(machine)}
+        click.echo(json.dumps({"plan": asdict(found), **used}, indent=1))
+        return
+    for line in plan_lines(found, rates, size, machine):
+        click.echo(line)
+
+
+def _archive(settings: Settings, given: dict[str, Any]) -> Archive:
+    from badexp_assets.night import PassParams
+    from badexp_assets.plan import Archive, scan_archive
+    from badexp_assets.survey import load_camera
+
+    n_draw = given["ccds_per_exposure"] or settings.parameters("night_pass", PassParams).n_draw
+    needed = {name: given[name] for name in ("exposures", "nights", "file_size")}
+    if any(value is not None for value in needed.values()):
+        missing = [f"--{name.replace('_', '-')}" for name, value in needed.items() if value is None]
+        if missing:
+            raise InputError(f"{', '.join(missing)} missing: give --exposures, --nights and --file-size, or --archive")
+        return Archive(
+            exposures=given["exposures"],
+            nights=given["nights"],
+            images_per_exposure=n_draw,
+            ccds_in_file=given["ccds_in_file"],
+            exposure_bytes=given["file_size"] * 1e6,
+            megapixels=given["ccd_megapixels"],
+            whole_files=given["whole_files"],
+            mosaics=given["mosaics"],
+        )
+    if settings.archive is None:
+        raise InputError("no archive given: use --archive, or --exposures, --nights and --file-size")
+    click.echo(f"  looking through {settings.archive}", err=True)
+    found = scan_archive(settings.archive, load_camera(settings.camera), n_draw)
+    return replace(found, whole_files=given["whole_files"], mosaics=given["mosaics"])
+
+
+def _measured(settings: Settings, on_archive: bool) -> Rates:
+    import tempfile
+
+    from badexp_assets.plan import measure_rates
+
+    with tempfile.TemporaryDirectory(prefix="badexp-plan-") as folder:
+        archive = settings.archive if on_archive else None
+        return measure_rates(settings, Path(folder), archive, say=lambda what: click.echo(f"  {what}", err=True))
+
+
+def _machine(rates: Rates, given: dict[str, Any]) -> Machine:
+    import psutil
+
+    from badexp_assets.plan import Machine
+    from badexp_assets.processors import processors
+
+    gpus = given["gpus_per_node"]
+    return Machine(
+        nodes=given["nodes"],
+        gpus=gpus if gpus is not None else int(rates.device == "gpu"),
+        cores=given["cores_per_node"] or processors(),
+        memory_gib=given["memory"] or round(psutil.virtual_memory().total / 2**30, 1),
+        bandwidth=given["bandwidth"],
+        job_hours=given["job_hours"],
+    )

@@ -1,0 +1,72 @@
+"""A plan as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from badexp_assets.plan.archive import Archive
+from badexp_assets.plan.estimate import Interval, Plan
+from badexp_assets.plan.machine import Machine
+from badexp_assets.plan.rates import Rates
+
+_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
+
+
+def plan_lines(plan: Plan, rates: Rates, archive: Archive, machine: Machine) -> Iterator[str]:
+    """Yield the lines of a plan."""
+    how = "whole files" if archive.whole_files else "only the CCDs that are needed"
+    gpus = f"{machine.gpus} GPUs, " if machine.gpus else ""
+    nodes = f"{plan.nodes} node{'s' if plan.nodes > 1 else ''}"
+    yield (
+        f"archive    {archive.exposures:,} exposures of {archive.nights:,} nights; {archive.images_per_exposure} of "
+        + (f"{archive.ccds_in_file} CCDs each: {plan.images:,} images of {archive.megapixels:g} Mpx")
+    )
+    yield f"machine    {nodes} of {gpus}{machine.cores} cores, {machine.memory_gib:g} GiB; storage " + (
+        f"{machine.bandwidth:g} GB/s"
+    )
+    yield f"rates of   {rates.source}"
+    yield ""
+    width = max(len(stage.name) for stage in plan.stages)
+    yield f"{'side by side:':{width}}    hours"
+    for stage in sorted(plan.stages, key=lambda stage: -stage.hours):
+        yield f"{stage.name:{width}} {_hours(stage.hours):>8}"
+    yield ""
+    yield f"wall       {_interval(plan.hours)}"
+    yield f"limited by {plan.bottleneck.name}: {plan.bottleneck.relief}"
+    if plan.gain < 100:
+        yield f"           (without that limit {plan.gain:.2g} times as fast)"
+    yield f"jobs       {plan.jobs} of {plan.nights_per_job} nights, {_interval(plan.job_hours)} each; " + (
+        f"start-up {plan.startup_share:.2%} of a job"
+    )
+    if machine.gpus:
+        yield f"GPU-hours  {plan.gpu_hours:,.0f}"
+    yield f"core-hours {plan.core_hours:,.0f} allocated, {plan.core_hours_used:,.0f} used"
+    yield f"read       {_size(plan.bytes_read)} ({how})"
+    total = sum(plan.bytes_stored.values())
+    yield f"stored     {_size(total)}, {_size(total / archive.exposures)} an exposure"
+    for name, size in sorted(plan.bytes_stored.items(), key=lambda item: -item[1]):
+        yield f"             {name:24} {_size(size):>9}"
+    yield f"memory     {plan.memory_gib:.1f} GiB a node"
+    for finding in plan.findings:
+        yield f"note       {finding}"
+    yield ""
+    yield "to run it so, in the environment of the code location:"
+    yield f"  BADEXP_NIGHTS_PER_JOB={plan.nights_per_job} BADEXP_GPUS_PER_JOB={machine.gpus} " + (
+        f"BADEXP_HOURS_PER_JOB={max(1, round(machine.job_hours))}"
+    )
+
+
+def _interval(found: Interval) -> str:
+    return f"{_hours(found.middle)} h ({_hours(found.low)} to {_hours(found.high)})"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:,.1f}" if hours >= 1 else f"{hours:.2g}"
+
+
+def _size(number: float) -> str:
+    for unit in _UNITS:
+        if number < 1000 or unit == _UNITS[-1]:
+            break
+        number /= 1000
+    return f"{number:.3g} {unit}"

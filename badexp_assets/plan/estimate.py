@@ -187,7 +187,10 @@ def _findings(
     if nodes < machine.nodes:
         found.append(f"{machine.nodes - nodes} of {machine.nodes} nodes have no night: a night is one job's")
     if share > MAX_STARTUP_SHARE:
-        found.append(f"start-up is {share:.0%} of a job: fewer nodes, or a longer job-hours, make jobs longer")
+        found.append(
+            f"start-up is {share:.0%} of a job: with fewer nodes or a longer job-hours a job has more nights; of an "
+            "archive that is read in minutes it hardly matters"
+        )
     most = job_seconds * (1 + rates.uncertainty) / _HOUR
     if most > machine.job_hours:
         found.append(

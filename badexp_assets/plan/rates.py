@@ -86,6 +86,12 @@ def read_rates(path: Path) -> Rates:
 
 
 def write_rates(rates: Rates, path: Path) -> None:
-    """Write `rates` as JSON."""
+    """Write `rates` as JSON, to four digits."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(asdict(rates), indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(_rounded(asdict(rates)), indent=1) + "\n", encoding="utf-8")
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(inner) for name, inner in value.items()}
+    return float(f"{value:.4g}") if isinstance(value, float) else value

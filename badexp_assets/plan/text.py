@@ -27,16 +27,17 @@ def plan_lines(plan: Plan, rates: Rates, archive: Archive, machine: Machine) -> 
     yield f"rates of   {rates.source}"
     yield ""
     width = max(len(stage.name) for stage in plan.stages)
-    yield f"{'side by side:':{width}}    hours"
+    yield "side by side:"
     for stage in sorted(plan.stages, key=lambda stage: -stage.hours):
-        yield f"{stage.name:{width}} {_hours(stage.hours):>8}"
+        yield f"  {stage.name:{width}} {_time(stage.hours):>10}"
     yield ""
     yield f"wall       {_interval(plan.hours)}"
     yield f"limited by {plan.bottleneck.name}: {plan.bottleneck.relief}"
     if plan.gain < 100:
         yield f"           (without that limit {plan.gain:.2g} times as fast)"
-    yield f"jobs       {plan.jobs} of {plan.nights_per_job} nights, {_interval(plan.job_hours)} each; " + (
-        f"start-up {plan.startup_share:.2%} of a job"
+    yield (
+        f"jobs       {plan.jobs} of {plan.nights_per_job} night{'s' if plan.nights_per_job > 1 else ''}, {_interval(plan.job_hours)} each; "
+        + (f"start-up {plan.startup_share:.2%} of a job")
     )
     if machine.gpus:
         yield f"GPU-hours  {plan.gpu_hours:,.0f}"
@@ -57,11 +58,13 @@ def plan_lines(plan: Plan, rates: Rates, archive: Archive, machine: Machine) -> 
 
 
 def _interval(found: Interval) -> str:
-    return f"{_hours(found.middle)} h ({_hours(found.low)} to {_hours(found.high)})"
+    return f"{_time(found.middle)} ({_time(found.low)} to {_time(found.high)})"
 
 
-def _hours(hours: float) -> str:
-    return f"{hours:,.1f}" if hours >= 1 else f"{hours:.2g}"
+def _time(hours: float) -> str:
+    if hours >= 1:
+        return f"{hours:,.1f} h"
+    return f"{hours * 60:.1f} min" if hours >= 1 / 60 else f"{hours * 3600:.1f} s"
 
 
 def _size(number: float) -> str:

@@ -35,10 +35,9 @@ def plan_lines(plan: Plan, rates: Rates, archive: Archive, machine: Machine) -> 
     yield f"limited by {plan.bottleneck.name}: {plan.bottleneck.relief}"
     if plan.gain < 100:
         yield f"           (without that limit {plan.gain:.2g} times as fast)"
-    yield (
-        f"jobs       {plan.jobs} of {plan.nights_per_job} night{'s' if plan.nights_per_job > 1 else ''}, {_interval(plan.job_hours)} each; "
-        + (f"start-up {plan.startup_share:.2%} of a job")
-    )
+    nights = f"{plan.nights_per_job} night{'s' if plan.nights_per_job > 1 else ''}"
+    share = f"start-up {plan.startup_share:.2%} of a job"
+    yield f"jobs       {plan.jobs} of {nights}, {_interval(plan.job_hours)} each; {share}"
     if machine.gpus:
         yield f"GPU-hours  {plan.gpu_hours:,.0f}"
     yield f"core-hours {plan.core_hours:,.0f} allocated, {plan.core_hours_used:,.0f} used"

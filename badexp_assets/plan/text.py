@@ -17,13 +17,11 @@ def plan_lines(plan: Plan, rates: Rates, archive: Archive, machine: Machine) -> 
     how = "whole files" if archive.whole_files else "only the CCDs that are needed"
     gpus = f"{machine.gpus} GPUs, " if machine.gpus else ""
     nodes = f"{plan.nodes} node{'s' if plan.nodes > 1 else ''}"
-    yield (
-        f"archive    {archive.exposures:,} exposures of {archive.nights:,} nights; {archive.images_per_exposure} of "
-        + (f"{archive.ccds_in_file} CCDs each: {plan.images:,} images of {archive.megapixels:g} Mpx")
-    )
-    yield f"machine    {nodes} of {gpus}{machine.cores} cores, {machine.memory_gib:g} GiB; storage " + (
-        f"{machine.bandwidth:g} GB/s"
-    )
+    ccds = f"{archive.images_per_exposure} of {archive.ccds_in_file} CCDs each"
+    images = f"{plan.images:,} images of {archive.megapixels:g} Mpx"
+    yield f"archive    {archive.exposures:,} exposures of {archive.nights:,} nights; {ccds}: {images}"
+    node = f"{gpus}{machine.cores} cores, {machine.memory_gib:g} GiB"
+    yield f"machine    {nodes} of {node}; storage {machine.bandwidth:g} GB/s"
     yield f"rates of   {rates.source}"
     yield ""
     width = max(len(stage.name) for stage in plan.stages)
@@ -51,9 +49,9 @@ def plan_lines(plan: Plan, rates: Rates, archive: Archive, machine: Machine) -> 
         yield f"note       {finding}"
     yield ""
     yield "to run it so, in the environment of the code location:"
-    yield f"  BADEXP_NIGHTS_PER_JOB={plan.nights_per_job} BADEXP_GPUS_PER_JOB={machine.gpus} " + (
-        f"BADEXP_HOURS_PER_JOB={max(1, round(machine.job_hours))}"
-    )
+    hours = max(1, round(machine.job_hours))
+    words = f"BADEXP_NIGHTS_PER_JOB={plan.nights_per_job} BADEXP_GPUS_PER_JOB={machine.gpus}"
+    yield f"  {words} BADEXP_HOURS_PER_JOB={hours}"
 
 
 def _interval(found: Interval) -> str:

@@ -27,3 +27,11 @@ class LostProcessError(BadExpError):
 
 class ModelError(BadExpError):
     """A stored model is missing, damaged, or does not fit the data it is given."""
+
+
+class SlurmError(BadExpError):
+    """Slurm refuses what was asked. The message is Slurm's."""
+
+
+class SlurmBusyError(SlurmError):
+    """Slurm does not answer, or can't take a job now; later it may."""

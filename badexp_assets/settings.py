@@ -51,6 +51,7 @@ SECTIONS = {  # and the class that each gives the options of
     "injection": "badexp_assets.injection:InjectionParams",
     "explanations": "badexp_assets.explain:ExplanationParams",
     "alerts": "badexp_assets.alerts:AlertParams",
+    "slurm": "badexp_assets.slurm:SlurmParams",
 }
 
 
@@ -119,6 +120,11 @@ class Home:
     def export(self) -> Path:
         """Files for other pipelines."""
         return self.root / "export"
+
+    @property
+    def slurm(self) -> Path:
+        """What the jobs of Slurm printed, one folder per run."""
+        return self.root / "slurm"
 
     @property
     def report(self) -> Path:
@@ -290,5 +296,7 @@ def _toml(value: Any) -> str:
         return repr(value)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(v) for v in value) + "]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_toml(str(key))} = {_toml(v)}" for key, v in value.items()) + "}"
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'

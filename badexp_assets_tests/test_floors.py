@@ -28,6 +28,7 @@ ROOMS = [
     "export",
     "injection",
     "simulate",
+    "slurm",
     "tables",
 ]
 HEAVY = [

@@ -11,7 +11,7 @@ VARIABLE = "BADEXP_EXECUTOR"
 
 def executor_of_steps() -> dg.ExecutorDefinition:
     """What the environment says when the code location is loaded. Raises InputError for another word."""
-    known = {"in_process": _in_process, "kubernetes": _kubernetes}
+    known = {"in_process": _in_process, "kubernetes": _kubernetes, "slurm": _slurm}
     word = os.environ.get(VARIABLE, "").strip().lower() or "in_process"
     if word not in known:
         raise InputError(f"{VARIABLE} is {word!r}; one of {', '.join(known)} is needed")
@@ -30,3 +30,9 @@ def _kubernetes() -> dg.ExecutorDefinition:
             f"{VARIABLE}=kubernetes needs {error.name}: pip install 'badexp_assets[kubernetes]'"
         ) from error
     return kubernetes_executor
+
+
+def _slurm() -> dg.ExecutorDefinition:
+    from badexp_assets.defs.slurm.executor import slurm_executor
+
+    return slurm_executor

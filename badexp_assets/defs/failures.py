@@ -91,7 +91,7 @@ def one_line_errors(home: Home) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        for cause in _causes(error):
+        for cause in causes(error):
             if isinstance(cause, BadExpError | BrokenPipeError):
                 raise cause from error
             if isinstance(cause, OSError):
@@ -101,7 +101,8 @@ def one_line_errors(home: Home) -> Iterator[None]:
         raise
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, what it was raised from, and so on."""
     while error is not None:
         yield error
         error = error.__cause__

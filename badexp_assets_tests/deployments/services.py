@@ -31,7 +31,7 @@ QUICK = {
 class Services:
     """Webserver, daemon and code server on `home`, by `badexp-services`; use as a context manager.
 
-    `changes`: sections of dagster.yaml, by option, that differ from the deployment.
+    `changes`: sections of `instance`, a dagster.yaml, by option, that differ. `variables`: more of the environment.
     """
 
     def __init__(
@@ -40,11 +40,13 @@ class Services:
         archive: Path,
         postgres: Postgres,
         changes: Mapping[str, Mapping[str, Any]] = QUICK,
+        instance: Path = DEPLOYMENT / "dagster.yaml",
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.home, self.postgres = home, postgres
         self.folder = home.parent / f"{home.name}-deployment"
         shutil.copytree(DEPLOYMENT, self.folder)
-        config = yaml.safe_load((self.folder / "dagster.yaml").read_text())
+        config = yaml.safe_load(instance.read_text())
         for section, options in changes.items():
             config[section] |= options
         (self.folder / "dagster.yaml").write_text(yaml.safe_dump(config))
@@ -60,6 +62,7 @@ class Services:
             "BADEXP_CODE_SERVER_PORT": str(code),
             "PYTHONPATH": str(REPOSITORY),
             **postgres.environment,
+            **(variables or {}),
         }
         file = self.folder / "badexp.env"
         file.touch(mode=0o600)

@@ -1,0 +1,88 @@
+"""Dagster's own executor for steps that run elsewhere, with what Slurm needs added to it."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.executor_definition import multiple_process_executor_requirements
+from dagster._core.events import DagsterEvent
+from dagster._core.execution.plan.objects import StepRetryData
+from dagster._core.execution.retries import RetryMode
+from dagster._core.executor.step_delegating import StepDelegatingExecutor
+
+from badexp_assets.defs.failures import RETRIES, causes
+from badexp_assets.defs.needs import Needs
+from badexp_assets.defs.slurm.attempts import Attempts
+from badexp_assets.defs.slurm.handler import SlurmStepHandler
+from badexp_assets.errors import InputError
+from badexp_assets.settings import Home, load_settings
+from badexp_assets.slurm import Queue, Slurm, SlurmParams
+from badexp_assets.transient import may_pass
+
+_SECONDS_BETWEEN_LOOKS = 0.5  # at the events of the run
+_SECONDS_WITHOUT_DATABASE = 600.0  # then the run ends; Dagster repeats it
+
+
+class SlurmExecutor(StepDelegatingExecutor):
+    """Places heavy steps in Slurm and light ones beside the run; repeats those whose job was lost."""
+
+    def __init__(self, handler: SlurmStepHandler, poll_seconds: float) -> None:
+        super().__init__(
+            handler,
+            retries=RetryMode.ENABLED,
+            sleep_seconds=_SECONDS_BETWEEN_LOOKS,
+            check_step_health_interval_seconds=max(1, int(poll_seconds)),
+        )
+        self._handler = handler
+        self._attempts = Attempts()
+
+    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[DagsterEvent]:
+        """Execute the plan. Jobs of runs that have ended, such as the one that this repeats, are cancelled first."""
+        self._handler.clean_up(plan_context)
+        yield from super().execute(plan_context, execution_plan)
+
+    def log_failure_or_retry_event_after_error(
+        self, step_context: Any, err_info: Any, known_state: Any
+    ) -> DagsterEvent:
+        """A step that did not end by itself is tried again where that may help, as often as after a hiccup."""
+        attempts = known_state.get_retry_state().get_attempt_count(step_context.step.key)
+        if attempts < RETRIES.max_retries and self._handler.may_be_repeated(step_context.step.key):
+            delay = RETRIES.calculate_delay(attempts + 1)
+            return DagsterEvent.step_retry_event(step_context, StepRetryData(error=err_info, seconds_to_wait=delay))
+        return super().log_failure_or_retry_event_after_error(step_context, err_info, known_state)
+
+    def _pop_events(self, *args: Any, **named: Any) -> Sequence[DagsterEvent]:
+        """New events of the run, waited for while the database is away: the jobs go on without it."""
+        deadline = time.monotonic() + _SECONDS_WITHOUT_DATABASE
+        while True:
+            try:
+                return self._attempts.without_second_ends(super()._pop_events(*args, **named))
+            except Exception as error:
+                if not any(map(may_pass, causes(error))) or time.monotonic() > deadline:
+                    raise
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+@dg.executor(name="slurm", requirements=multiple_process_executor_requirements())
+def slurm_executor(context: dg.InitExecutorContext) -> SlurmExecutor:
+    """Executor of the code location where BADEXP_EXECUTOR is slurm. Raises InputError for a wrong section [slurm]."""
+    settings = load_settings()
+    params = settings.parameters("slurm", SlurmParams)
+    _check_steps(params, settings.home)
+    slurm = Slurm()
+    handler = SlurmStepHandler(settings.home, params, slurm, Queue(slurm, params.poll_seconds))
+    return SlurmExecutor(handler, params.poll_seconds)
+
+
+def _check_steps(params: SlurmParams, home: Home) -> None:
+    from badexp_assets.defs.assets import ALL_ASSETS  # they need this package's neighbours first
+
+    assets = [asset for asset in ALL_ASSETS if isinstance(asset, dg.AssetsDefinition) and asset.is_executable]
+    heavy = sorted(asset.op.name for asset in assets if Needs.of(asset.op.tags))
+    unknown = sorted(set(params.steps) - set(heavy))
+    if unknown:
+        raise InputError(
+            f"{home.settings_file} [slurm.steps]: no job is made of {', '.join(unknown)}; steps that are: "
+            f"{', '.join(heavy)}"
+        )

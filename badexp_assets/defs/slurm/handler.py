@@ -1,0 +1,215 @@
+"""Places single steps, follows them, ends them: what the executor asks of Slurm and of the processes beside the run.
+
+A job is known by its name, so a run that goes on in another process finds its jobs again, and an sbatch whose answer
+was lost is not repeated before Slurm has been asked for a job of that name.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+from dagster._core.events import DagsterEvent, EngineEventData
+from dagster._core.execution.plan.objects import StepFailureData
+from dagster._core.executor.step_delegating import CheckStepHealthResult, StepHandler, StepHandlerContext
+from dagster._utils.error import SerializableErrorInfo
+
+from badexp_assets.defs.needs import Needs
+from badexp_assets.defs.slurm.attempts import has_ended
+from badexp_assets.defs.slurm.local_steps import LocalSteps
+from badexp_assets.defs.slurm.names import JobName
+from badexp_assets.defs.slurm.request import log_of, request_for
+from badexp_assets.defs.slurm.stray import cancel_stray_jobs
+from badexp_assets.errors import BadExpError, SlurmBusyError, SlurmError
+from badexp_assets.settings import Home
+from badexp_assets.slurm import Job, Queue, Slurm, SlurmParams, tail
+
+_HEALTHY = CheckStepHealthResult.healthy()
+_SECONDS_BETWEEN_OFFERS = 15.0
+_SECONDS_TO_CANCEL = 60.0  # for which scancel is repeated while Slurm does not answer
+
+
+@dataclass
+class _Placed:
+    """An attempt of a heavy step on its way: times in seconds since 1970."""
+
+    name: JobName
+    submitted_at: float = 0.0
+    offered_at: float | None = None
+    """the latest of the submissions that Slurm did not answer; None: it has the job"""
+    give_up_at: float = 0.0
+    missing_since: float | None = None
+    said: set[str] = field(default_factory=set)
+
+
+class SlurmStepHandler(StepHandler):
+    """Heavy steps are jobs of Slurm, light ones processes of this machine."""
+
+    def __init__(self, home: Home, params: SlurmParams, slurm: Slurm, queue: Queue) -> None:
+        self._home, self._params, self._slurm, self._queue = home, params, slurm, queue
+        self._local = LocalSteps(params.local_steps)
+        self._placed: dict[str, _Placed] = {}
+        self._may_be_repeated: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """Shown when the run begins."""
+        return "slurm"
+
+    def clean_up(self, plan_context: Any) -> None:
+        """Cancel jobs of runs that have ended; a Slurm that does not answer is no reason not to begin."""
+        try:
+            cancel_stray_jobs(plan_context.instance, self._queue, self._slurm)
+        except BadExpError as error:
+            DagsterEvent.engine_event(plan_context, f"no look for jobs of runs that have ended: {error}")
+
+    def may_be_repeated(self, step: str) -> bool:
+        """Whether the step, found unhealthy just now, may end otherwise when it is tried again; asked once."""
+        found = step in self._may_be_repeated
+        self._may_be_repeated.discard(step)
+        return found
+
+    def launch_step(self, context: StepHandlerContext) -> Iterator[DagsterEvent]:
+        """Start a step. What Slurm refuses fails the step, in Slurm's words; others of the run go on."""
+        step, needs = _step(context)
+        step_context: Any = context.get_step_context(step)
+        if needs is None:
+            yield DagsterEvent.step_worker_starting(step_context, "A light step, on the machine of the run.", {})
+            self._local.start(step, context.execute_step_args)
+            return
+        placed = self._placed[step] = _Placed(_name(context, step))
+        placed.give_up_at = time.time() + 60 * self._params.patience_minutes
+        log = log_of(self._home, placed.name)
+        metadata = {"job": dg.MetadataValue.text(str(placed.name)), "log": dg.MetadataValue.path(str(log))}
+        yield DagsterEvent.step_worker_starting(step_context, "A heavy step, as a job of Slurm.", metadata)
+        try:
+            self._offer(context, placed, needs)
+        except (BadExpError, OSError) as error:
+            info = SerializableErrorInfo(f"{step} could not be submitted to Slurm: {error}\n", [], None)
+            yield DagsterEvent.step_failure_event(step_context, StepFailureData(info, None))
+
+    def check_step_health(self, context: StepHandlerContext) -> CheckStepHealthResult:
+        """Look what became of a step that has not written its end."""
+        step, needs = _step(context)
+        if needs is None:
+            died = self._local.died(step)
+            return _HEALTHY if died is None else self._unhealthy(context, step, died, may_be_repeated=True)
+        placed = self._placed.setdefault(step, _Placed(_name(context, step)))
+        try:
+            if placed.offered_at is not None:
+                return self._offer_again(context, placed, needs)
+            snapshot = self._queue.snapshot()
+        except SlurmBusyError as error:
+            self._say(context, placed, f"Slurm does not answer; its jobs go on meanwhile. {error}")
+            return _HEALTHY
+        placed.said = {words for words in placed.said if not words.startswith("Slurm does not answer")}
+        job = snapshot.of(str(placed.name))
+        if job is None:
+            return self._missing(context, placed, snapshot.taken)
+        placed.missing_since = None
+        self._slurm.cancel_numbers([other.number for other in snapshot.too_many(str(placed.name))])
+        if job.is_active:
+            self._say(context, placed, f"Slurm job {job.number}: {job}")
+            return _HEALTHY
+        return self._ended(context, placed, job)
+
+    def terminate_step(self, context: StepHandlerContext) -> Iterator[DagsterEvent]:
+        """End a step; the job of a heavy one is cancelled, also one whose submission was not answered."""
+        step, needs = _step(context)
+        if needs is None:
+            self._local.stop(step)
+            return
+        name = str(_name(context, step))
+        step_context: Any = context.get_step_context(step)
+        deadline = time.time() + _SECONDS_TO_CANCEL
+        while True:
+            try:
+                self._slurm.cancel(name)
+                yield DagsterEvent.engine_event(step_context, f"Slurm job {name} is cancelled", EngineEventData())
+                return
+            except SlurmError as error:
+                if not isinstance(error, SlurmBusyError) or time.time() > deadline:
+                    words = f"Slurm job {name} could not be cancelled, and will be later: {error}"
+                    yield DagsterEvent.engine_event(step_context, words, EngineEventData())
+                    return
+                time.sleep(1)
+
+    def _offer(self, context: StepHandlerContext, placed: _Placed, needs: Needs) -> None:
+        """Submit the job unless Slurm has one of its name; note it when Slurm does not answer."""
+        params = self._params.of_step(placed.name.step)
+        request = request_for(self._home, placed.name, needs, context.execute_step_args)
+        try:
+            job = self._queue.snapshot(newer_than=placed.offered_at or 0.0).of(str(placed.name))
+            number = job.number if job is not None else self._slurm.submit(request, params)
+        except SlurmBusyError as error:
+            placed.offered_at = time.time()
+            until = time.strftime("%H:%M", time.localtime(placed.give_up_at))
+            self._say(
+                context, placed, f"Slurm does not take the job now; it will be offered again until {until}. {error}"
+            )
+            if placed.offered_at > placed.give_up_at:
+                raise SlurmError(f"not taken within {self._params.patience_minutes:g} minutes; {error}") from error
+            return
+        placed.offered_at, placed.submitted_at = None, time.time()
+        self._say(context, placed, f"Slurm job {number} is submitted", {"log": dg.MetadataValue.path(str(request.log))})
+
+    def _offer_again(self, context: StepHandlerContext, placed: _Placed, needs: Needs) -> CheckStepHealthResult:
+        assert placed.offered_at is not None
+        if time.time() - placed.offered_at < _SECONDS_BETWEEN_OFFERS:
+            return _HEALTHY
+        try:
+            self._offer(context, placed, needs)
+        except (BadExpError, OSError) as error:
+            return self._unhealthy(context, placed.name.step, f"could not be submitted to Slurm: {error}")
+        return _HEALTHY
+
+    def _missing(self, context: StepHandlerContext, placed: _Placed, taken: float) -> CheckStepHealthResult:
+        """Slurm does not know the job: it is lost when two answers, both younger than the job, say so."""
+        if taken <= placed.submitted_at or placed.missing_since == taken:
+            return _HEALTHY
+        if placed.missing_since is None:
+            placed.missing_since = taken
+            return _HEALTHY
+        job = self._slurm.ended(str(placed.name))
+        if job is not None:
+            return self._ended(context, placed, job)
+        words = f"Slurm has no job {placed.name}; it was lost, or forgotten while nobody asked"
+        return self._unhealthy(context, placed.name.step, words, may_be_repeated=True)
+
+    def _ended(self, context: StepHandlerContext, placed: _Placed, job: Job) -> CheckStepHealthResult:
+        printed = tail(log_of(self._home, placed.name))
+        words = f"{job.ended(placed.name.step)}; it printed at last:\n{printed or '(nothing)'}"
+        return self._unhealthy(context, placed.name.step, words, may_be_repeated=job.may_be_repeated)
+
+    def _unhealthy(
+        self, context: StepHandlerContext, step: str, words: str, *, may_be_repeated: bool = False
+    ) -> CheckStepHealthResult:
+        """The verdict, unless the step has written its end and the executor is about to read it."""
+        if has_ended(context.instance, context.dagster_run.run_id, step):
+            return _HEALTHY
+        if may_be_repeated:
+            self._may_be_repeated.add(step)
+        return CheckStepHealthResult.unhealthy(words)
+
+    def _say(
+        self, context: StepHandlerContext, placed: _Placed, words: str, metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Write into the log of the run, once an attempt and state: a queue is looked at every few seconds."""
+        key = words.partition(";")[0]
+        if key not in placed.said:
+            placed.said.add(key)
+            step_context: Any = context.get_step_context(placed.name.step)
+            DagsterEvent.engine_event(step_context, words, EngineEventData(metadata=metadata or {}))
+
+
+def _step(context: StepHandlerContext) -> tuple[str, Needs | None]:
+    """The one step that is meant, and what it needs; None: it is light."""
+    [step] = context.execute_step_args.step_keys_to_execute or []
+    return step, Needs.of(context.step_tags[step])
+
+
+def _name(context: StepHandlerContext, step: str) -> JobName:
+    known = context.execute_step_args.known_state
+    attempt = known.get_retry_state().get_attempt_count(step) if known else 0
+    return JobName(step, context.dagster_run.run_id, attempt)

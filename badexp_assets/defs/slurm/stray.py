@@ -1,0 +1,19 @@
+"""Jobs whose run has ended without cancelling them: its process was killed, or Slurm was away."""
+
+import dagster as dg
+
+from badexp_assets.defs.slurm.names import JobName
+from badexp_assets.slurm import Job, Queue, Slurm
+
+
+def cancel_stray_jobs(instance: dg.DagsterInstance, queue: Queue, slurm: Slurm) -> list[Job]:
+    """Cancel the jobs of runs of this instance that have ended, and return them; jobs of other instances are left."""
+    active = [(JobName.parse(job.name), job) for job in queue.snapshot().jobs if job.is_active]
+    jobs = [(name, job) for name, job in active if name is not None]
+    if not jobs:
+        return []
+    runs = instance.get_runs(dg.RunsFilter(run_ids=sorted({name.run_id for name, _ in jobs})))
+    ended = {run.run_id for run in runs if run.is_finished}
+    stray = [job for name, job in jobs if name.run_id in ended]
+    slurm.cancel_numbers([job.number for job in stray])
+    return stray

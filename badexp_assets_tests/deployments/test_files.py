@@ -56,8 +56,8 @@ def test_dagster_makes_an_instance_of_every_deployment_that_recovers_by_itself(p
         assert instance.run_retries_enabled
         pools = instance.get_concurrency_config().pool_config
         assert pools.pool_granularity.value == "op"
-        assert pools.default_pool_limit == 1
-        expected = "Postgres" if path.parent.name == "services" else "Sqlite"
+        assert pools.default_pool_limit == (100 if path.parent.name == "slurm" else 1)
+        expected = "Sqlite" if path.parent.name == "local" else "Postgres"
         assert type(instance.event_log_storage).__name__.startswith(expected)
 
 

@@ -59,7 +59,7 @@ MaxJobCount=20000
 MinJobAge=300
 KillWait=5
 SlurmdTimeout=300
-MessageTimeout=10
+MessageTimeout=3
 Licenses=gpu:{gpus}
 {nodes}
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP

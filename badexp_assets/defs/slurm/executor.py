@@ -21,6 +21,7 @@ from badexp_assets.slurm import Queue, Slurm, SlurmParams
 from badexp_assets.transient import may_pass
 
 _SECONDS_BETWEEN_LOOKS = 0.5  # at the events of the run
+_LOOKS_IN_A_POLL = 2.5  # at the answer of Slurm, which is kept for poll_seconds
 _SECONDS_WITHOUT_DATABASE = 600.0  # then the run ends; Dagster repeats it
 
 
@@ -32,7 +33,7 @@ class SlurmExecutor(StepDelegatingExecutor):
             handler,
             retries=RetryMode.ENABLED,
             sleep_seconds=_SECONDS_BETWEEN_LOOKS,
-            check_step_health_interval_seconds=max(1, int(poll_seconds)),
+            check_step_health_interval_seconds=max(1, round(poll_seconds / _LOOKS_IN_A_POLL)),
         )
         self._handler = handler
         self._attempts = Attempts()

@@ -26,7 +26,9 @@ from badexp_assets.settings import Home
 from badexp_assets.slurm import Job, Queue, Slurm, SlurmParams, tail
 
 _HEALTHY = CheckStepHealthResult.healthy()
-_SECONDS_BETWEEN_OFFERS = 15.0
+_LOOKS_BETWEEN_OFFERS = 3
+_NO_ANSWER = "Slurm does not answer"
+_SECONDS_OF_DOUBT = 1.0  # between two answers that say that a job has ended
 _SECONDS_TO_CANCEL = 60.0  # for which scancel is repeated while Slurm does not answer
 
 
@@ -39,7 +41,8 @@ class _Placed:
     offered_at: float | None = None
     """the latest of the submissions that Slurm did not answer; None: it has the job"""
     give_up_at: float = 0.0
-    missing_since: float | None = None
+    doubted_at: float | None = None
+    """the job has ended or is not there, as Slurm said; an answer that is younger than this is to say it again"""
     said: set[str] = field(default_factory=set)
 
 
@@ -99,20 +102,18 @@ class SlurmStepHandler(StepHandler):
         try:
             if placed.offered_at is not None:
                 return self._offer_again(context, placed, needs)
-            snapshot = self._queue.snapshot()
-        except SlurmBusyError as error:
-            self._say(context, placed, f"Slurm does not answer; its jobs go on meanwhile. {error}")
+            snapshot = self._queue.snapshot(newer_than=placed.doubted_at or 0.0)
+            self._slurm.cancel_numbers([other.number for other in snapshot.too_many(str(placed.name))])
+        except SlurmError as error:
+            self._say(context, placed, f"{_NO_ANSWER}; its jobs go on meanwhile. {error}")
             return _HEALTHY
-        placed.said = {words for words in placed.said if not words.startswith("Slurm does not answer")}
+        placed.said.discard(_NO_ANSWER)
         job = snapshot.of(str(placed.name))
-        if job is None:
-            return self._missing(context, placed, snapshot.taken)
-        placed.missing_since = None
-        self._slurm.cancel_numbers([other.number for other in snapshot.too_many(str(placed.name))])
-        if job.is_active:
+        if job is not None and job.is_active:
+            placed.doubted_at = None
             self._say(context, placed, f"Slurm job {job.number}: {job}")
             return _HEALTHY
-        return self._ended(context, placed, job)
+        return self._doubt(context, placed, job, snapshot.taken)
 
     def terminate_step(self, context: StepHandlerContext) -> Iterator[DagsterEvent]:
         """End a step; the job of a heavy one is cancelled, also one whose submission was not answered."""
@@ -156,7 +157,7 @@ class SlurmStepHandler(StepHandler):
 
     def _offer_again(self, context: StepHandlerContext, placed: _Placed, needs: Needs) -> CheckStepHealthResult:
         assert placed.offered_at is not None
-        if time.time() - placed.offered_at < _SECONDS_BETWEEN_OFFERS:
+        if time.time() - placed.offered_at < _LOOKS_BETWEEN_OFFERS * self._params.poll_seconds:
             return _HEALTHY
         try:
             self._offer(context, placed, needs)
@@ -164,20 +165,22 @@ class SlurmStepHandler(StepHandler):
             return self._unhealthy(context, placed.name.step, f"could not be submitted to Slurm: {error}")
         return _HEALTHY
 
-    def _missing(self, context: StepHandlerContext, placed: _Placed, taken: float) -> CheckStepHealthResult:
-        """Slurm does not know the job: it is lost when two answers, both younger than the job, say so."""
-        if taken <= placed.submitted_at or placed.missing_since == taken:
-            return _HEALTHY
-        if placed.missing_since is None:
-            placed.missing_since = taken
-            return _HEALTHY
-        job = self._slurm.ended(str(placed.name))
-        if job is not None:
-            return self._ended(context, placed, job)
-        words = f"Slurm has no job {placed.name}; it was lost, or forgotten while nobody asked"
-        return self._unhealthy(context, placed.name.step, words, may_be_repeated=True)
+    def _doubt(
+        self, context: StepHandlerContext, placed: _Placed, job: Job | None, taken: float
+    ) -> CheckStepHealthResult:
+        """The job has ended, or Slurm has none: believed when a second answer says so.
 
-    def _ended(self, context: StepHandlerContext, placed: _Placed, job: Job) -> CheckStepHealthResult:
+        A job that Slurm starts again seems to have ended for a moment, and an answer may be older than the job.
+        """
+        if taken <= placed.submitted_at or taken <= (placed.doubted_at or 0.0):
+            return _HEALTHY
+        if placed.doubted_at is None:
+            placed.doubted_at = taken + _SECONDS_OF_DOUBT
+            return _HEALTHY
+        job = job or self._slurm.ended(str(placed.name))
+        if job is None:
+            words = f"Slurm has no job {placed.name}; it was lost, or forgotten while nobody asked"
+            return self._unhealthy(context, placed.name.step, words, may_be_repeated=True)
         printed = tail(log_of(self._home, placed.name))
         words = f"{job.ended(placed.name.step)}; it printed at last:\n{printed or '(nothing)'}"
         return self._unhealthy(context, placed.name.step, words, may_be_repeated=job.may_be_repeated)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import subprocess
 from collections.abc import Sequence
 
 from badexp_assets.errors import SlurmBusyError, SlurmError
-from badexp_assets.slurm.jobs import SACCT_FORMAT, SEPARATOR, SQUEUE_FORMAT, Job, of_name, parse_sacct, parse_squeue
+from badexp_assets.slurm.jobs import SACCT_FORMAT, SEPARATOR, SQUEUE_FORMAT, Job, ordered, parse_sacct, parse_squeue
 from badexp_assets.slurm.params import SlurmParams
 from badexp_assets.slurm.request import JobRequest
 
 _TIMEOUT = 90.0  # seconds; sbatch itself repeats for a while what the controller can't take
+_AT_ONCE = 500  # jobs in one scancel
 _IN_A_JOB = re.compile(r"SLURM_(?!CONF$)|SBATCH_(JOB_NAME|OUTPUT|ERROR|ARRAY_INX|WAIT|OPEN_MODE)$")
 """variables of the job that the run itself may be in: they would be options of the jobs that it submits"""
 
@@ -54,19 +54,16 @@ class Slurm:
         """What the accounting knows of a job that squeue has forgotten; None: nothing, or there is no accounting."""
         words = ["--noheader", "--allocations", "--parsable2", f"--delimiter={SEPARATOR}", f"--format={SACCT_FORMAT}"]
         try:
-            found = of_name(parse_sacct(self._call("sacct", [*words, f"--name={name}", "--starttime=now-7days"])), name)
+            jobs = parse_sacct(self._call("sacct", [*words, f"--name={name}", "--starttime=now-7days"]))
         except SlurmError:
             return None
+        found = ordered(job for job in jobs if job.name == name)
         return found[0] if found else None
 
-    def cancel(self, name: str) -> None:
-        """Cancel all jobs of the name; there may be none."""
-        self._call("scancel", ["--quiet", f"--user={getpass.getuser()}", f"--name={name}"])
-
-    def cancel_numbers(self, numbers: Sequence[str]) -> None:
+    def cancel(self, numbers: Sequence[str]) -> None:
         """Cancel jobs by their numbers; those that have ended are none."""
-        if numbers:
-            self._call("scancel", ["--quiet", *numbers])
+        for first in range(0, len(numbers), _AT_ONCE):
+            self._call("scancel", ["--quiet", *numbers[first : first + _AT_ONCE]])
 
     def _call(self, program: str, words: Sequence[str]) -> str:
         environment = {name: value for name, value in os.environ.items() if not _IN_A_JOB.match(name)}

@@ -95,9 +95,9 @@ def parse_sacct(text: str) -> list[Job]:
     return jobs
 
 
-def of_name(jobs: Iterable[Job], name: str) -> list[Job]:
-    """The jobs of that name: active ones first, of equal ones the latest; more than one is a submission too many."""
-    return sorted((job for job in jobs if job.name == name), key=lambda job: (not job.is_active, -_integer(job.number)))
+def ordered(jobs: Iterable[Job]) -> list[Job]:
+    """Jobs of one name: active ones first, of equal ones the latest; an active second one is a submission too many."""
+    return sorted(jobs, key=lambda job: (not job.is_active, -_integer(job.number)))
 
 
 def _integer(number: str) -> int:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from badexp_assets.errors import SlurmBusyError, StorageError
 from badexp_assets.slurm.client import Slurm
-from badexp_assets.slurm.jobs import Job, of_name
+from badexp_assets.slurm.jobs import Job, ordered
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,21 @@ class Snapshot:
 
     def of(self, name: str) -> Job | None:
         """The job of that name."""
-        found = of_name(self.jobs, name)
+        found = self._by_name.get(name)
         return found[0] if found else None
 
     def too_many(self, name: str) -> list[Job]:
         """Active jobs of the name but the one that came first: submissions whose answer was lost."""
-        active = [job for job in of_name(self.jobs, name) if job.is_active]
+        active = [job for job in self._by_name.get(name, ()) if job.is_active]
         return active[:-1]
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, list[Job]]:
+        """The jobs of each name, ordered: a run may look thousands of names up."""
+        found = defaultdict(list)
+        for job in self.jobs:
+            found[job.name].append(job)
+        return {name: ordered(jobs) for name, jobs in found.items()}
 
 
 class Queue:

@@ -119,7 +119,7 @@ def kill_test(
     home = without_nights(folder / "home", expected)
     with contextlib.ExitStack() as stack:
         postgres = stack.enter_context(Postgres())
-        stack.enter_context(_variables(postgres.environment))
+        stack.enter_context(variables(postgres.environment))
         services = stack.enter_context(Services(home.root, archive, postgres, timings))
         services.wait_until_loaded()
         started = time.monotonic()
@@ -194,7 +194,7 @@ def _held(storage, key: str) -> int:
 
 
 @contextlib.contextmanager
-def _variables(given: Mapping[str, str]) -> Iterator[None]:
+def variables(given: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables for the block."""
     before = {name: os.environ.get(name) for name in given}
     os.environ.update(given)

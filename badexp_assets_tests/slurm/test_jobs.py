@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from badexp_assets.slurm import Job, Snapshot, of_name
-from badexp_assets.slurm.jobs import ACTIVE, parse_sacct, parse_squeue
+from badexp_assets.slurm import Job, Snapshot
+from badexp_assets.slurm.jobs import ACTIVE, ordered, parse_sacct, parse_squeue
 
 SQUEUE = """\
 4|FAILED|BadConstraints|wrap
@@ -74,6 +74,7 @@ def test_a_job_that_no_node_can_ever_run_is_not_repeated():
 def test_of_jobs_of_one_name_the_active_one_counts_and_too_many_are_those_after_the_first():
     jobs = [Job("9", "FAILED", "", "a"), Job("10", "PENDING", "", "a"), Job("11", "RUNNING", "", "a")]
     jobs.append(Job("12", "RUNNING", "", "b"))
-    assert [job.number for job in of_name(jobs, "a")] == ["11", "10", "9"]
+    assert [job.number for job in ordered(jobs[:3])] == ["11", "10", "9"]
+    assert Snapshot(0.0, tuple(jobs)).of("a").number == "11"
     assert [job.number for job in Snapshot(0.0, tuple(jobs)).too_many("a")] == ["11"]
     assert Snapshot(0.0, tuple(jobs)).of("c") is None

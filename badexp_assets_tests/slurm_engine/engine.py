@@ -16,7 +16,7 @@ from dagster._core.definitions.reconstruct import ReconstructableJob
 from dagster._grpc.types import ExecuteRunArgs
 
 from badexp_assets.defs.slurm.names import JobName
-from badexp_assets.slurm import Job, Slurm, of_name
+from badexp_assets.slurm import Job, Slurm, Snapshot
 from badexp_assets_tests.slurm_engine import steps
 
 REPOSITORY = Path(__file__).parents[2]
@@ -110,8 +110,7 @@ class EngineRun:
 
     def job(self, attempt: int = 0, step: str = "night") -> Job | None:
         """The job of an attempt, asked of Slurm now."""
-        found = of_name(Slurm().jobs(), str(JobName(step, self.run_id, attempt)))
-        return found[0] if found else None
+        return Snapshot(0.0, tuple(Slurm().jobs())).of(str(JobName(step, self.run_id, attempt)))
 
     def events(self, kind: dg.DagsterEventType, step: str = "night") -> list[dg.DagsterEvent]:
         """Events of a step in the log of the run."""

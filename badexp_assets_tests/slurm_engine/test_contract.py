@@ -1,4 +1,4 @@
-"""What the engine takes from inside Dagster. When one of these fails, Dagster has changed, and defs/slurm must follow."""
+"""What the engine takes from inside Dagster: when a test here fails, Dagster has changed; defs/slurm must follow."""
 
 import inspect
 import signal

@@ -54,6 +54,7 @@ class SlurmStepHandler(StepHandler):
         self._local = LocalSteps(params.local_steps)
         self._placed: dict[str, _Placed] = {}
         self._may_be_repeated: set[str] = set()
+        self._cancelled: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -103,7 +104,7 @@ class SlurmStepHandler(StepHandler):
             if placed.offered_at is not None:
                 return self._offer_again(context, placed, needs)
             snapshot = self._queue.snapshot(newer_than=placed.doubted_at or 0.0)
-            self._slurm.cancel_numbers([other.number for other in snapshot.too_many(str(placed.name))])
+            self._slurm.cancel([other.number for other in snapshot.too_many(str(placed.name))])
         except SlurmError as error:
             self._say(context, placed, f"{_NO_ANSWER}; its jobs go on meanwhile. {error}")
             return _HEALTHY
@@ -116,24 +117,29 @@ class SlurmStepHandler(StepHandler):
         return self._doubt(context, placed, job, snapshot.taken)
 
     def terminate_step(self, context: StepHandlerContext) -> Iterator[DagsterEvent]:
-        """End a step; the job of a heavy one is cancelled, also one whose submission was not answered."""
+        """End a step because the run ends: with the first heavy one the jobs of all, also of unanswered submissions."""
         step, needs = _step(context)
         if needs is None:
             self._local.stop(step)
             return
-        name = str(_name(context, step))
-        step_context: Any = context.get_step_context(step)
-        deadline = time.time() + _SECONDS_TO_CANCEL
+        names = {str(_name(context, step)), *(str(placed.name) for placed in self._placed.values())}
+        if names <= self._cancelled:
+            return
+        self._cancelled |= names
+        yield DagsterEvent.engine_event(context.get_step_context(step), self._cancel(names), EngineEventData())
+
+    def _cancel(self, names: set[str]) -> str:
+        """Cancel the jobs of these names, found by them, and say what was done."""
+        began = time.time()
         while True:
             try:
-                self._slurm.cancel(name)
-                yield DagsterEvent.engine_event(step_context, f"Slurm job {name} is cancelled", EngineEventData())
-                return
+                jobs = self._queue.snapshot(newer_than=began).jobs
+                numbers = [job.number for job in jobs if job.name in names and job.is_active]
+                self._slurm.cancel(numbers)
+                return f"Slurm jobs are cancelled: {', '.join(numbers)}" if numbers else "there is no job to cancel"
             except SlurmError as error:
-                if not isinstance(error, SlurmBusyError) or time.time() > deadline:
-                    words = f"Slurm job {name} could not be cancelled, and will be later: {error}"
-                    yield DagsterEvent.engine_event(step_context, words, EngineEventData())
-                    return
+                if not isinstance(error, SlurmBusyError) or time.time() - began > _SECONDS_TO_CANCEL:
+                    return f"Slurm jobs could not be cancelled, and will be when the next run begins: {error}"
                 time.sleep(1)
 
     def _offer(self, context: StepHandlerContext, placed: _Placed, needs: Needs) -> None:

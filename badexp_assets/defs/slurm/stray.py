@@ -15,5 +15,5 @@ def cancel_stray_jobs(instance: dg.DagsterInstance, queue: Queue, slurm: Slurm) 
     runs = instance.get_runs(dg.RunsFilter(run_ids=sorted({name.run_id for name, _ in jobs})))
     ended = {run.run_id for run in runs if run.is_finished}
     stray = [job for name, job in jobs if name.run_id in ended]
-    slurm.cancel_numbers([job.number for job in stray])
+    slurm.cancel([job.number for job in stray])
     return stray

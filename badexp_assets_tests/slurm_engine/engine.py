@@ -7,16 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
 import psutil
-from dagster._core.definitions.reconstruct import ReconstructableJob
+from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
 from dagster._grpc.types import ExecuteRunArgs
 
 from badexp_assets.defs.slurm.names import JobName
 from badexp_assets.slurm import Job, Slurm, Snapshot
+from badexp_assets_tests.deployments.survey import NIGHT_ASSETS
 from badexp_assets_tests.slurm_engine import steps
 
 REPOSITORY = Path(__file__).parents[2]
@@ -24,7 +25,10 @@ OPTIONS = '[slurm]\npoll_seconds = 1\ngpu_option = ""\n'
 
 
 class EngineRun:
-    """A run in a new home below `folder`; `step` is what its heavy step does, `options` its settings.toml."""
+    """A run in the home `folder`, to whose settings.toml `options` are added; `step` is what its heavy step does.
+
+    With `nights` it is a run of the real code location, which reads and scores them, as a part of a backfill is.
+    """
 
     def __init__(
         self,
@@ -33,14 +37,19 @@ class EngineRun:
         job: str = "single",
         options: str = OPTIONS,
         variables: Mapping[str, str] | None = None,
+        nights: Sequence[str] = (),
     ) -> None:
         self.home = folder
         (self.home / "dagster").mkdir(parents=True)
-        (self.home / "settings.toml").write_text(options)
+        with (self.home / "settings.toml").open("a") as file:
+            file.write(options)
         self.instance = dg.DagsterInstance.local_temp(str(self.home / "dagster"))
-        found = ReconstructableJob.for_file(str(Path(steps.__file__)), job)
+        found = _night_job() if nights else ReconstructableJob.for_file(str(steps.__file__), job)
         self.run_id = self.instance.create_run_for_job(
-            found.get_definition(), job_code_origin=found.get_python_origin()
+            found.get_definition(),
+            job_code_origin=found.get_python_origin(),
+            asset_selection=found.asset_selection,
+            tags=dict(zip(_RANGE, (nights[0], nights[-1]), strict=True)) if nights else {},
         ).run_id
         self._arguments = ExecuteRunArgs(found.get_python_origin(), self.run_id, self.instance.get_ref())
         self._environment = os.environ | {
@@ -104,6 +113,18 @@ class EngineRun:
         self.wait_for(f"the step has begun {times} times", lambda: len(self.begun()) >= times)
         return self.begun()[times - 1]
 
+    def start_at_once(self, times: int) -> None:
+        """Have Slurm start the job again, for the `times`-th time, without the two minutes that it lets pass."""
+
+        def begun() -> bool:
+            job = self.job()
+            if job is not None and job.state == "PENDING":
+                words = ["scontrol", "update", f"jobid={job.number}", "starttime=now"]
+                subprocess.run(words, capture_output=True, check=False)
+            return len(self.begun()) >= times
+
+        self.wait_for(f"the step has begun {times} times", begun)
+
     def go(self) -> None:
         """Let a waiting step go on."""
         steps.gate(self.home).touch()
@@ -143,6 +164,16 @@ class EngineRun:
                 stderr=out,
                 stdin=subprocess.DEVNULL,
             )
+
+
+_RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+
+
+def _night_job() -> ReconstructableJob:
+    location = ReconstructableRepository.for_module("badexp_assets.definitions", "defs", str(REPOSITORY))
+    return location.get_reconstructable_job("__ASSET_JOB").get_subset(
+        asset_selection={dg.AssetKey(name) for name in NIGHT_ASSETS}
+    )
 
 
 _ARGUMENTS = {"execute_run": "ExecuteRunArgs", "resume_run": "ResumeRunArgs"}

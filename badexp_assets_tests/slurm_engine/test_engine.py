@@ -1,11 +1,14 @@
 """Runs whose heavy steps are jobs of a real Slurm: how steps end, well and otherwise."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from badexp_assets_tests.slurm_engine.engine import EngineRun, is_gone, kill
+from badexp_assets_tests.deployments.survey import differences, tiny_archive, undisturbed, without_nights
+from badexp_assets_tests.slurm_engine.engine import OPTIONS, EngineRun, is_gone, kill
 
 pytestmark = pytest.mark.slow
 
@@ -14,37 +17,47 @@ FAILURE = dg.DagsterRunStatus.FAILURE
 Event = dg.DagsterEventType
 
 
-def test_a_heavy_step_is_a_job_and_a_light_one_is_not(slurm, tmp_path):
-    with EngineRun(tmp_path / "home", job="chain") as run:
-        assert run.finish() == SUCCESS, run.story()
-        [(job, _)] = run.begun()
-        assert job == run.job().number
-        assert (run.home / "scored").read_text() == "no job"
-        [said] = [e for e in run.events(Event.ENGINE_EVENT) if "is submitted" in (e.message or "")]
-        log = said.engine_event_data.metadata["log"].value
-        assert Path(log).exists()
+@pytest.fixture(scope="module")
+def runs(slurm, tmp_path_factory) -> Iterator[dict[str, EngineRun]]:
+    """Runs by what their heavy step does, all at the same time."""
+    folder = tmp_path_factory.mktemp("runs")
+    with contextlib.ExitStack() as stack:
+        yield {
+            what: stack.enter_context(EngineRun(folder / (what or "well"), what, job))
+            for what, job in (("", "chain"), ("retry", "single"), ("fail", "chain"), ("check", "checked"))
+        }
 
 
-def test_a_step_that_asks_to_be_repeated_is_submitted_again(slurm, tmp_path):
-    with EngineRun(tmp_path / "home", "retry") as run:
-        assert run.finish() == SUCCESS, run.story()
-        assert len({job for job, _ in run.begun()}) == 2
+def test_a_heavy_step_is_a_job_and_a_light_one_is_not(runs):
+    run = runs[""]
+    assert run.finish() == SUCCESS, run.story()
+    [(job, _)] = run.begun()
+    assert job == run.job().number
+    assert (run.home / "scored").read_text() == "no job"
+    [said] = [e for e in run.events(Event.ENGINE_EVENT) if "is submitted" in (e.message or "")]
+    assert Path(said.engine_event_data.metadata["log"].value).exists()
 
 
-def test_a_defect_fails_the_step_once_and_what_follows_is_not_run(slurm, tmp_path):
-    with EngineRun(tmp_path / "home", "fail", job="chain") as run:
-        assert run.finish() == FAILURE
-        assert "a defect of the step" in run.failure()
-        assert len(run.begun()) == 1
-        assert not (run.home / "scored").exists()
+def test_a_step_that_asks_to_be_repeated_is_submitted_again(runs):
+    run = runs["retry"]
+    assert run.finish() == SUCCESS, run.story()
+    assert len({job for job, _ in run.begun()}) == 2
 
 
-def test_a_blocking_check_stops_what_follows(slurm, tmp_path):
-    with EngineRun(tmp_path / "home", job="checked") as run:
-        assert run.finish() == FAILURE, run.story()
-        assert len(run.events(Event.ASSET_CHECK_EVALUATION, "table")) == 1
-        assert not (run.home / "fitted").exists()
-        assert not (run.home / "reported").exists()
+def test_a_defect_fails_the_step_once_and_what_follows_is_not_run(runs):
+    run = runs["fail"]
+    assert run.finish() == FAILURE
+    assert "a defect of the step" in run.failure()
+    assert len(run.begun()) == 1
+    assert not (run.home / "scored").exists()
+
+
+def test_a_blocking_check_stops_what_follows(runs):
+    run = runs["check"]
+    assert run.finish() == FAILURE, run.story()
+    assert len(run.events(Event.ASSET_CHECK_EVALUATION, "table")) == 1
+    assert not (run.home / "fitted").exists()
+    assert not (run.home / "reported").exists()
 
 
 def test_a_killed_job_is_noticed_and_repeated(slurm, tmp_path):
@@ -78,8 +91,7 @@ def test_a_job_that_slurm_starts_again_is_no_dead_one_and_its_step_ends_once(slu
         job, _ = run.wait_until_begun()
         slurm.client("scontrol", "requeue", job)
         run.wait_for("it is seen to wait again", lambda: any("PENDING" in words for words in run.said()))
-        slurm.client("scontrol", "update", f"jobid={job}", "starttime=now")  # Slurm would wait two minutes
-        run.wait_until_begun(times=2)
+        run.start_at_once(times=2)
         run.go()
         assert run.finish() == SUCCESS, run.story()
         assert {number for number, _ in run.begun()} == {job}
@@ -98,3 +110,17 @@ def test_a_controller_that_is_away_loses_nothing(slurm, tmp_path):
         run.go()
         assert run.finish() == SUCCESS, run.story()
         assert len(run.begun()) == 1
+
+
+def test_nights_whose_job_is_killed_are_those_that_are_read_without_slurm(slurm, tmp_path):
+    archive, nights = tiny_archive(tmp_path / "survey", 3, workers=1)
+    expected = undisturbed(tmp_path / "undisturbed", archive, nights)
+    home = without_nights(tmp_path / "home", expected)
+    variables = {"BADEXP_ARCHIVE": str(archive)}
+    options = f"\n{OPTIONS}cpus = 1\nmemory_gib = 1\n"
+    with EngineRun(home.root, options=options, variables=variables, nights=nights) as run:
+        run.wait_for("the job works", lambda: run.events(Event.STEP_START, "night_pass"))
+        slurm.client("scancel", run.job(step="night_pass").number)
+        assert run.finish() == SUCCESS, run.story()
+        assert len(run.events(Event.STEP_UP_FOR_RETRY, "night_pass")) == 1
+    assert differences(home, expected, nights) == []

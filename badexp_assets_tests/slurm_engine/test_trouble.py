@@ -14,6 +14,9 @@ from badexp_assets.slurm import Queue, Slurm
 from badexp_assets_tests.slurm_engine.engine import OPTIONS, EngineRun
 
 pytestmark = pytest.mark.slow
+long = pytest.mark.skipif(
+    not os.environ.get("BADEXP_LONG_TESTS"), reason="the long tests of Slurm take minutes: BADEXP_LONG_TESTS=1"
+)
 
 SUCCESS = dg.DagsterRunStatus.SUCCESS
 FAILURE = dg.DagsterRunStatus.FAILURE
@@ -79,6 +82,7 @@ def test_a_submission_whose_answer_was_lost_is_not_made_twice(slurm, tmp_path):
         assert sum(run.run_id in job.name for job in Slurm().jobs()) == 1
 
 
+@long
 def test_a_submission_that_slurm_does_not_take_now_is_made_later(slurm, tmp_path):
     full = (
         "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy "
@@ -89,6 +93,7 @@ def test_a_submission_that_slurm_does_not_take_now_is_made_later(slurm, tmp_path
         assert any("does not take the job now" in words and "job submit limit" in words for words in run.said())
 
 
+@long
 def test_a_licence_of_one_lets_one_run_at_a_time_work(slurm, tmp_path):
     options = OPTIONS.replace('gpu_option = ""', 'gpu_option = "--licenses=gpu:{gpus}"')
     with EngineRun(tmp_path / "first", "wait", options=options) as first:
@@ -102,6 +107,7 @@ def test_a_licence_of_one_lets_one_run_at_a_time_work(slurm, tmp_path):
             assert second.finish() == SUCCESS, second.story()
 
 
+@long
 def test_a_run_that_goes_on_in_another_process_finds_its_job_again(slurm, tmp_path):
     with EngineRun(tmp_path / "home", "wait") as run:
         run.wait_until_begun()
@@ -114,6 +120,7 @@ def test_a_run_that_goes_on_in_another_process_finds_its_job_again(slurm, tmp_pa
         assert len(run.begun()) == 1
 
 
+@long
 def test_the_job_of_a_run_that_was_given_up_is_cancelled_and_no_other(slurm, tmp_path):
     with EngineRun(tmp_path / "dead", "wait") as dead, EngineRun(tmp_path / "other", "wait") as other:
         dead.wait_until_begun()
@@ -127,14 +134,14 @@ def test_the_job_of_a_run_that_was_given_up_is_cancelled_and_no_other(slurm, tmp
         assert other.job().is_active
 
 
+@long
 def test_a_node_that_fails_gives_its_job_to_another_one(slurm, tmp_path):
     with EngineRun(tmp_path / "home", "wait") as run:
         job, _ = run.wait_until_begun()
         node = slurm.client("squeue", "--noheader", f"--job={job}", "--format=%N").stdout.strip()
         slurm.client("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
         try:
-            slurm.client("scontrol", "update", f"jobid={job}", "starttime=now")
-            run.wait_until_begun(times=2)
+            run.start_at_once(times=2)
             run.go()
             assert run.finish() == SUCCESS, run.story()
         finally:
@@ -142,6 +149,7 @@ def test_a_node_that_fails_gives_its_job_to_another_one(slurm, tmp_path):
         assert len(run.events(Event.STEP_SUCCESS)) == 1
 
 
+@long
 def test_a_job_that_slurm_has_lost_is_repeated(slurm, tmp_path):
     with EngineRun(tmp_path / "home", "wait") as run:
         run.wait_until_begun()
@@ -154,3 +162,17 @@ def test_a_job_that_slurm_has_lost_is_repeated(slurm, tmp_path):
         assert run.finish() == SUCCESS, run.story()
         [retry] = run.events(Event.STEP_UP_FOR_RETRY)
         assert "Slurm has no job badexp.night" in str(retry.step_retry_data.error)
+
+
+@long
+def test_a_run_that_begins_while_the_controller_is_away_waits_for_it(slurm, tmp_path):
+    slurm.stop_controller()
+    try:
+        with EngineRun(tmp_path / "home") as run:
+            run.wait_for("it is said", lambda: any("does not take the job now" in words for words in run.said()))
+            slurm.start_controller()
+            assert run.finish() == SUCCESS, run.story()
+            assert len(run.begun()) == 1
+    finally:
+        if slurm.client("scontrol", "ping").returncode:
+            slurm.start_controller()

@@ -1,6 +1,5 @@
 """Dagster's own executor for steps that run elsewhere, with what Slurm needs added to it."""
 
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,18 +10,17 @@ from dagster._core.execution.plan.objects import StepRetryData
 from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.step_delegating import StepDelegatingExecutor
 
-from badexp_assets.defs.failures import RETRIES, causes
+from badexp_assets.defs.failures import RETRIES
 from badexp_assets.defs.needs import Needs
 from badexp_assets.defs.slurm.attempts import Attempts
 from badexp_assets.defs.slurm.handler import SlurmStepHandler
+from badexp_assets.defs.slurm.outages import through_outages
 from badexp_assets.errors import InputError
 from badexp_assets.settings import Home, load_settings
 from badexp_assets.slurm import Queue, Slurm, SlurmParams
-from badexp_assets.transient import may_pass
 
 _SECONDS_BETWEEN_LOOKS = 0.5  # at the events of the run
 _LOOKS_IN_A_POLL = 2.5  # at the answer of Slurm, which is kept for poll_seconds
-_SECONDS_WITHOUT_DATABASE = 600.0  # then the run ends; Dagster repeats it
 
 
 class SlurmExecutor(StepDelegatingExecutor):
@@ -55,14 +53,8 @@ class SlurmExecutor(StepDelegatingExecutor):
 
     def _pop_events(self, *args: Any, **named: Any) -> Sequence[DagsterEvent]:
         """New events of the run, waited for while the database is away: the jobs go on without it."""
-        deadline = time.monotonic() + _SECONDS_WITHOUT_DATABASE
-        while True:
-            try:
-                return self._attempts.without_second_ends(super()._pop_events(*args, **named))
-            except Exception as error:
-                if not any(map(may_pass, causes(error))) or time.monotonic() > deadline:
-                    raise
-                time.sleep(_SECONDS_BETWEEN_LOOKS)
+        popped = through_outages(lambda: StepDelegatingExecutor._pop_events(self, *args, **named))
+        return self._attempts.without_second_ends(popped)
 
 
 @dg.executor(name="slurm", requirements=multiple_process_executor_requirements())

@@ -19,6 +19,7 @@ from badexp_assets.defs.needs import Needs
 from badexp_assets.defs.slurm.attempts import has_ended
 from badexp_assets.defs.slurm.local_steps import LocalSteps
 from badexp_assets.defs.slurm.names import JobName
+from badexp_assets.defs.slurm.outages import through_outages
 from badexp_assets.defs.slurm.request import log_of, request_for
 from badexp_assets.defs.slurm.stray import cancel_stray_jobs
 from badexp_assets.errors import BadExpError, SlurmBusyError, SlurmError
@@ -66,7 +67,7 @@ class SlurmStepHandler(StepHandler):
         try:
             cancel_stray_jobs(plan_context.instance, self._queue, self._slurm)
         except BadExpError as error:
-            DagsterEvent.engine_event(plan_context, f"no look for jobs of runs that have ended: {error}")
+            _engine_event(plan_context, f"no look for jobs of runs that have ended: {error}")
 
     def may_be_repeated(self, step: str) -> bool:
         """Whether the step, found unhealthy just now, may end otherwise when it is tried again; asked once."""
@@ -79,19 +80,20 @@ class SlurmStepHandler(StepHandler):
         step, needs = _step(context)
         step_context: Any = context.get_step_context(step)
         if needs is None:
-            yield DagsterEvent.step_worker_starting(step_context, "A light step, on the machine of the run.", {})
+            yield _starting(step_context, "A light step, on the machine of the run.", {})
             self._local.start(step, context.execute_step_args)
             return
         placed = self._placed[step] = _Placed(_name(context, step))
         placed.give_up_at = time.time() + 60 * self._params.patience_minutes
         log = log_of(self._home, placed.name)
         metadata = {"job": dg.MetadataValue.text(str(placed.name)), "log": dg.MetadataValue.path(str(log))}
-        yield DagsterEvent.step_worker_starting(step_context, "A heavy step, as a job of Slurm.", metadata)
+        yield _starting(step_context, "A heavy step, as a job of Slurm.", metadata)
         try:
             self._offer(context, placed, needs)
         except (BadExpError, OSError) as error:
             info = SerializableErrorInfo(f"{step} could not be submitted to Slurm: {error}\n", [], None)
-            yield DagsterEvent.step_failure_event(step_context, StepFailureData(info, None))
+            failed = StepFailureData(info, None)
+            yield through_outages(lambda: DagsterEvent.step_failure_event(step_context, failed))
 
     def check_step_health(self, context: StepHandlerContext) -> CheckStepHealthResult:
         """Look what became of a step that has not written its end."""
@@ -126,7 +128,7 @@ class SlurmStepHandler(StepHandler):
         if names <= self._cancelled:
             return
         self._cancelled |= names
-        yield DagsterEvent.engine_event(context.get_step_context(step), self._cancel(names), EngineEventData())
+        yield _engine_event(context.get_step_context(step), self._cancel(names))
 
     def _cancel(self, names: set[str]) -> str:
         """Cancel the jobs of these names, found by them, and say what was done."""
@@ -195,7 +197,7 @@ class SlurmStepHandler(StepHandler):
         self, context: StepHandlerContext, step: str, words: str, *, may_be_repeated: bool = False
     ) -> CheckStepHealthResult:
         """The verdict, unless the step has written its end and the executor is about to read it."""
-        if has_ended(context.instance, context.dagster_run.run_id, step):
+        if through_outages(lambda: has_ended(context.instance, context.dagster_run.run_id, step)):
             return _HEALTHY
         if may_be_repeated:
             self._may_be_repeated.add(step)
@@ -208,8 +210,17 @@ class SlurmStepHandler(StepHandler):
         key = words.partition(";")[0]
         if key not in placed.said:
             placed.said.add(key)
-            step_context: Any = context.get_step_context(placed.name.step)
-            DagsterEvent.engine_event(step_context, words, EngineEventData(metadata=metadata or {}))
+            _engine_event(context.get_step_context(placed.name.step), words, metadata)
+
+
+def _engine_event(context: Any, words: str, metadata: dict[str, Any] | None = None) -> DagsterEvent:
+    """Write into the log of the run or of a step."""
+    data = EngineEventData(metadata=metadata or {})
+    return through_outages(lambda: DagsterEvent.engine_event(context, words, data))
+
+
+def _starting(context: Any, words: str, metadata: dict[str, Any]) -> DagsterEvent:
+    return through_outages(lambda: DagsterEvent.step_worker_starting(context, words, metadata))
 
 
 def _step(context: StepHandlerContext) -> tuple[str, Needs | None]:

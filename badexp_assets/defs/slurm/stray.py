@@ -3,6 +3,7 @@
 import dagster as dg
 
 from badexp_assets.defs.slurm.names import JobName
+from badexp_assets.defs.slurm.outages import through_outages
 from badexp_assets.slurm import Job, Queue, Slurm
 
 
@@ -12,7 +13,8 @@ def cancel_stray_jobs(instance: dg.DagsterInstance, queue: Queue, slurm: Slurm) 
     jobs = [(name, job) for name, job in active if name is not None]
     if not jobs:
         return []
-    runs = instance.get_runs(dg.RunsFilter(run_ids=sorted({name.run_id for name, _ in jobs})))
+    of_jobs = dg.RunsFilter(run_ids=sorted({name.run_id for name, _ in jobs}))
+    runs = through_outages(lambda: instance.get_runs(of_jobs))
     ended = {run.run_id for run in runs if run.is_finished}
     stray = [job for name, job in jobs if name.run_id in ended]
     slurm.cancel([job.number for job in stray])

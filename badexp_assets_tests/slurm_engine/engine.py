@@ -119,6 +119,7 @@ class EngineRun:
         def begun() -> bool:
             job = self.job()
             if job is not None and job.state == "PENDING":
+                time.sleep(1)  # the node may still be cleaning up
                 words = ["scontrol", "update", f"jobid={job.number}", "starttime=now"]
                 subprocess.run(words, capture_output=True, check=False)
             return len(self.begun()) >= times

@@ -94,7 +94,7 @@ def test_a_job_that_slurm_starts_again_is_no_dead_one_and_its_step_ends_once(slu
         run.start_at_once(times=2)
         run.go()
         assert run.finish() == SUCCESS, run.story()
-        assert {number for number, _ in run.begun()} == {job}
+        assert {number for number, _ in run.begun()} == {job}, run.story()
         assert len(run.events(Event.STEP_SUCCESS)) == 1
         assert not run.events(Event.STEP_UP_FOR_RETRY)
 

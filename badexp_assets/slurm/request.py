@@ -19,6 +19,7 @@ _SCRIPT = """\
 # {name}
 # Slurm may start a job again that had ended (requeue); its step must not be repeated then.
 [ -e {done} ] && exit 0
+export BADEXP_CPUS=${{SLURM_CPUS_PER_TASK:-{cpus}}}
 {setup}
 {command}
 code=$?
@@ -53,6 +54,7 @@ class JobRequest:
         text = _SCRIPT.format(
             name=self.name,
             done=shlex.quote(str(self.log.with_name(f"{self.log.name}.done"))),
+            cpus=self._cpus(params),
             setup="\n".join(params.setup),
             command=shlex.join(self.command),
         )
@@ -64,7 +66,6 @@ class JobRequest:
 
     def arguments(self, params: SlurmParams) -> list[str]:
         """The arguments of sbatch; options of `params` go before what the step asks for itself."""
-        cpus = self.cpus if params.cpus is None else params.cpus
         memory = self.memory_gib if params.memory_gib is None else params.memory_gib
         hours = self.hours if params.hours is None else params.hours
         gpus = self.gpus if params.gpus is None else params.gpus
@@ -76,7 +77,7 @@ class JobRequest:
             f"--chdir={self.folder}",
             "--nodes=1",
             "--ntasks=1",
-            f"--cpus-per-task={cpus}",
+            f"--cpus-per-task={self._cpus(params)}",
             f"--mem={memory}G" if memory else "--mem=0",
             f"--time={max(1, math.ceil(hours * 60))}",
         ]
@@ -86,6 +87,9 @@ class JobRequest:
         if gpus and params.gpu_option:
             words.append(params.gpu_option.format(gpus=gpus))
         return [*words, *params.extra, str(self.script)]
+
+    def _cpus(self, params: SlurmParams) -> int:
+        return self.cpus if params.cpus is None else params.cpus
 
 
 def tail(log: Path, lines: int = 15) -> str:

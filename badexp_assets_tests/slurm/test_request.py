@@ -1,5 +1,6 @@
 """What sbatch is asked, and the script of the job."""
 
+import dataclasses
 import subprocess
 
 import pytest
@@ -57,6 +58,13 @@ def test_the_script_runs_setup_and_command_and_not_again_once_it_has_ended(reque
     for _ in range(3):
         assert subprocess.run(["bash", request_.script], cwd=tmp_path, check=True).returncode == 0
     assert (tmp_path / "done_so_far").read_text() == "a  b\n" * 2  # one that failed, one that ended, none after it
+
+
+def test_the_step_is_told_how_many_cores_it_has(request_, tmp_path):
+    request = dataclasses.replace(request_, command=["sh", "-c", "echo $BADEXP_CPUS"])
+    request.write_script(SlurmParams(cpus=3))
+    words = ["bash", request.script]
+    assert subprocess.run(words, env={}, capture_output=True, text=True, check=True).stdout == "3\n"
 
 
 def test_a_folder_that_cannot_be_written_is_named(request_, tmp_path):

@@ -16,7 +16,7 @@ from badexp_assets.defs import jobs
 from badexp_assets.defs.run import Runner, environment
 from badexp_assets.errors import InputError
 from badexp_assets.review import VerdictStore, simulate_reviewers
-from badexp_assets.settings import VERDICTS, Home, Settings, load_settings, save_settings
+from badexp_assets.settings import VERDICTS, Home, Settings, default_tables, load_settings, save_settings
 from badexp_assets.show import load
 from badexp_assets.simulate import SurveyParams, write_survey
 from badexp_assets.summary import summary_lines
@@ -91,7 +91,9 @@ def _clear(home: Home, survey: Path) -> None:
     stored = load_settings(home.root).archive if home.settings_file.exists() else None
     if stored is not None and stored != survey / "images":
         raise InputError(f"{home.root} holds the survey {stored}; give the demonstration a home of its own with --home")
-    for folder in (survey, home.tables, home.models, home.verdicts.parent, home.export):
+    if home.tables != default_tables(home.root) and home.tables.is_dir():
+        raise InputError(f"{home.tables} holds tables; the demonstration removes none that lie outside of its home")
+    for folder in (survey, home.root / "tables", home.models, home.verdicts.parent, home.export):
         if folder.exists():
             shutil.rmtree(folder)
 

@@ -13,6 +13,18 @@ class StorageError(InputError):
     """A file of the home can't be written: disk full, no permission. What was there before is untouched."""
 
 
+class PassingError(StorageError):
+    """Storage behind a URL does not answer, is overloaded, or has changed meanwhile: trying again may help."""
+
+
+class ChangedFileError(PassingError):
+    """A file behind a URL is not in the state any more in which it was opened."""
+
+
+class DamagedTableError(InputError):
+    """A stored table is missing, or is no Parquet file."""
+
+
 class UnreadableImageError(BadExpError):
     """An exposure or one of its CCDs can't be read. The message starts with the file (and the extension)."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from badexp_assets.errors import InputError
+from badexp_assets.storage import Place, Url, as_place, is_url
 
 P = TypeVar("P")
 
@@ -23,6 +24,7 @@ ENVIRONMENT = {
     "backbone": "BADEXP_BACKBONE",
     "camera": "BADEXP_CAMERA",
     "taxonomy": "BADEXP_TAXONOMY",
+    "tables": "BADEXP_TABLES",
 }
 VERDICTS = "BADEXP_VERDICTS"  # not in ENVIRONMENT, whose values are written into the home: a URL may hold a password
 DEFAULT_HOME = "var"
@@ -57,14 +59,17 @@ SECTIONS = {  # and the class that each gives the options of
 
 @dataclass(frozen=True)
 class Home:
-    """Folders of a home: everything that the platform stores lies below `root`."""
+    """Folders of a home: everything that the platform stores lies below `root`, but for `tables` where these are given.
+
+    tables: those of the assets, `<root>/tables` by default; perhaps behind a URL.
+    """
 
     root: Path
+    tables: Place = None  # type: ignore[assignment]  # is set below
 
-    @property
-    def tables(self) -> Path:
-        """Tables of the assets."""
-        return self.root / "tables"
+    def __post_init__(self) -> None:
+        if self.tables is None:
+            object.__setattr__(self, "tables", default_tables(self.root))
 
     @property
     def models(self) -> Path:
@@ -140,9 +145,14 @@ class Home:
         """Options that hold in this home."""
         return self.root / "settings.toml"
 
-    def table(self, asset: str, night: str | None = None) -> Path:
+    def table(self, asset: str, night: str | None = None) -> Place:
         """Parquet file of an asset, or of an asset's night."""
         return self.tables / asset / f"{night}.parquet" if night else self.tables / f"{asset}.parquet"
+
+    def journal(self, night: str) -> Path:
+        """Where a pass over `night` keeps what is finished: on a disk, beside the tables where these lie on one."""
+        folder = self.root / "journals" if isinstance(self.tables, Url) else self.tables / "night_exposures"
+        return folder / f".{night}.journal"
 
     def has_nights(self, asset: str) -> bool:
         """Whether a night of the asset is stored."""
@@ -150,7 +160,14 @@ class Home:
 
     def nights(self, asset: str) -> list[str]:
         """Stored nights of the asset, in order."""
-        return sorted(path.stem for path in (self.tables / asset).glob("[0-9]*.parquet"))
+        from badexp_assets.tables.reading import stored_nights
+
+        return [path.stem for path in stored_nights(self.tables / asset)]
+
+
+def default_tables(root: Path) -> Place:
+    """Where the tables of the home `root` lie unless something else is said."""
+    return root / "tables"
 
 
 @dataclass(frozen=True)
@@ -161,12 +178,17 @@ class Settings:
     """
 
     home: Home
-    archive: Path | None
+    archive: Place | None
     labels: tuple[str, ...] = ()
     backbone: str = DEFAULT_BACKBONE
     camera: str = DEFAULT_CAMERA
     taxonomy: Path | None = None
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def tables(self) -> Place | None:
+        """Where the tables lie, if not in the home."""
+        return None if self.home.tables == default_tables(self.home.root) else self.home.tables
 
     @property
     def verdicts(self) -> str:
@@ -190,7 +212,7 @@ class Settings:
         except (TypeError, ValueError) as error:  # text where a number belongs
             raise InputError(f"{self.home.settings_file} [{section}]: {error}") from error
 
-    def archive_folder(self) -> Path:
+    def archive_folder(self) -> Place:
         """The root of the archive. Raises InputError where none is given."""
         if self.archive is None:
             raise InputError("no archive given: set BADEXP_ARCHIVE or --archive to the root of the CP image tree")
@@ -199,9 +221,15 @@ class Settings:
     def check_options(self) -> None:
         """Raise InputError for an option that is unknown or out of range, before hours of work need it.
 
-        Label sources must be there (those behind URLs are asked when they are read), the taxonomy without errors.
+        Label sources must be there (those behind URLs are asked when they are read), the taxonomy without errors;
+        tables behind a URL are asked for.
         """
         from badexp_assets.labels import check_sources, load_taxonomy
+        from badexp_assets.storage.remote import check_atomic
+
+        if isinstance(self.home.tables, Url):
+            check_atomic(self.home.tables)
+            self.home.tables.is_dir()  # a server that does not answer, or refuses, says so
 
         check_sources(self.labels)
         load_taxonomy(self.taxonomy)
@@ -217,12 +245,14 @@ def load_settings(
     labels: str | Path | Sequence[str | Path] | None = None,
     **given: str | Path | None,
 ) -> Settings:
-    """Return the settings that hold: those given here (archive, labels, backbone, camera, taxonomy), then those of the
-    environment, then those of the home's file.
+    """Return the settings that hold: those given here (archive, tables, labels, backbone, camera, taxonomy), then those
+    of the environment, then those of the home's file.
 
     `labels` is one source or several; the environment's BADEXP_LABELS separates several by commas, for paths have
     blanks and URLs colons. Raises InputError for a settings file that is not TOML or has unknown names.
     """
+    if is_url(str(home or os.environ.get("BADEXP_HOME") or "")):
+        raise InputError("home: a folder is needed; tables alone can lie behind a URL (--tables, BADEXP_TABLES)")
     root = Path(home or os.environ.get("BADEXP_HOME") or DEFAULT_HOME).expanduser().absolute()
     place = Home(root)
     stored = _read(place.settings_file)
@@ -233,8 +263,8 @@ def load_settings(
         named = [source for source in os.environ.get(ENVIRONMENT["labels"], "").split(",") if source.strip()]
         labels = named or _stored_sources(stored.get("labels", ()), place.settings_file)
     return Settings(
-        home=place,
-        archive=_path(value["archive"]),
+        home=Home(root, as_place(value["tables"]) if value["tables"] else default_tables(root)),
+        archive=as_place(value["archive"]) if value["archive"] else None,
         labels=_sources(labels),
         backbone=str(value["backbone"] or DEFAULT_BACKBONE),
         camera=str(value["camera"] or DEFAULT_CAMERA),

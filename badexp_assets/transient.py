@@ -9,7 +9,7 @@ import sys
 import urllib.error
 from collections.abc import Iterator
 
-from badexp_assets.errors import BadExpError
+from badexp_assets.errors import BadExpError, PassingError
 
 _ERRNOS = {
     errno.EAGAIN,
@@ -29,7 +29,13 @@ _ERRNOS = {
 }
 """of an OSError; no such file, no permission, a full disk or a read-only one are for people"""
 
-_DATABASE_ERRORS = {"sqlite3": ("OperationalError",), "sqlalchemy.exc": ("OperationalError", "InterfaceError")}
+_OF_LIBRARIES = {
+    "sqlite3": ("OperationalError",),
+    "sqlalchemy.exc": ("OperationalError", "InterfaceError"),
+    "botocore.exceptions": ("HTTPClientError", "ConnectionError", "IncompleteReadError"),
+    "botocore.parsers": ("ResponseParserError",),
+    "aiohttp.client_exceptions": ("ClientConnectionError", "ClientPayloadError"),
+}
 """by module, which is looked into only where something has imported it; a server that restarts, a locked SQLite file"""
 
 
@@ -50,17 +56,17 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_hiccup(error: BaseException) -> bool:
+    if isinstance(error, PassingError):  # whatever it was made of, which does not come along from another process
+        return True
     if isinstance(error, urllib.error.HTTPError):
         return error.code == 429 or error.code >= 500
     if isinstance(error, TimeoutError | ConnectionError | socket.gaierror | http.client.RemoteDisconnected):
         return True
     if isinstance(error, urllib.error.URLError):
         return isinstance(error.reason, OSError) and _is_hiccup(error.reason)
-    if isinstance(error, OSError):
-        return error.errno in _ERRNOS
-    return any(
-        isinstance(error, getattr(sys.modules[module], name))
-        for module, names in _DATABASE_ERRORS.items()
+    return (isinstance(error, OSError) and error.errno in _ERRNOS) or any(
+        isinstance(error, getattr(sys.modules[module], name, ()))
+        for module, names in _OF_LIBRARIES.items()
         if module in sys.modules
         for name in names
     )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 from badexp_assets.arrivals.decide import counted
 from badexp_assets.arrivals.params import ArrivalParams
 from badexp_assets.arrivals.scored import possible_scores, scored_files
 from badexp_assets.checks import CheckResult
 from badexp_assets.settings import Home
+from badexp_assets.storage import Place
 from badexp_assets.survey.archive import list_night_files, list_nights
 
 
-def check_newest_night(home: Home, archive: Path, last: str, params: ArrivalParams) -> CheckResult:
+def check_newest_night(home: Home, archive: Place, last: str, params: ArrivalParams) -> CheckResult:
     """The tables of the newest night of `archive`, up to the night `last`, are those of its written files.
 
     Scores count whose model is fitted in `home`. Raises InputError for an archive that can't be read.

@@ -9,11 +9,11 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from badexp_assets.arrivals.params import ArrivalParams
 from badexp_assets.arrivals.state import NightState, State
-from badexp_assets.survey.tree import FoundFile, list_folder, night_folders
+from badexp_assets.storage import Place, Url
+from badexp_assets.survey.tree import FoundFile, folder_time, list_folder, night_folders
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Look:
 
 
 def take_look(
-    archive: Path,
+    archive: Place,
     state: State,
     params: ArrivalParams,
     now: float,
@@ -69,7 +69,7 @@ def take_look(
     ends = clock() + params.scan_seconds
     hidden: dict[str, str] = {}
     folders: dict[str, list[str]] = {}
-    root = os.path.realpath(archive)
+    root = str(archive) if isinstance(archive, Url) else os.path.realpath(archive)
 
     def refuse(error: OSError) -> None:
         folder = os.path.relpath(error.filename or root, root)
@@ -83,7 +83,7 @@ def take_look(
 
 
 def _listings(
-    archive: Path,
+    archive: Place,
     folders: dict[str, list[str]],
     state: State,
     params: ArrivalParams,
@@ -133,7 +133,7 @@ def _rotated(order: list[str], start: str) -> list[str]:
     return order[place:] + order[:place]
 
 
-def _list(archive: Path, night: str, tops: list[str]) -> Listing:
+def _list(archive: Place, night: str, tops: list[str]) -> Listing:
     files: list[FoundFile] = []
     times: dict[str, int] = {}
     try:
@@ -146,13 +146,13 @@ def _list(archive: Path, night: str, tops: list[str]) -> Listing:
     return Listing(night, tuple(files), tuple(sorted(times)), _signature(times))
 
 
-def _signature_now(archive: Path, tops: list[str], known: NightState) -> str:
+def _signature_now(archive: Place, tops: list[str], known: NightState) -> str:
     """Signature of the night's folders as they are now, with those below them that were there; "" for one that went."""
     folders = set(tops)
     if folders != set(known.folders):
         folders.update(f for f in known.folders if f.startswith(tuple(os.path.join(top, "") for top in tops)))
     try:
-        return _signature({f: os.stat(f"{archive}/{f}").st_mtime_ns for f in folders})
+        return _signature({f: folder_time(archive, f) for f in folders})
     except OSError:
         return ""
 

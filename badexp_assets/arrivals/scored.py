@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from badexp_assets.errors import InputError
+from badexp_assets.errors import DamagedTableError
 from badexp_assets.settings import Home
 from badexp_assets.tables import read_metadata
 
@@ -35,7 +35,7 @@ def files_of(home: Home, asset: str, night: str) -> str | None:
     path = home.table(asset, night)
     try:
         return read_metadata(path).get(FINGERPRINT) if path.exists() else None
-    except InputError:
+    except DamagedTableError:
         return None
 
 

@@ -47,12 +47,12 @@ def export_answers(home: Path | None, file: Path) -> None:
 
 @review.command()
 @HOME
-@click.option("--archive", type=click.Path(path_type=Path), help="Root of the CP tree [BADEXP_ARCHIVE, the home's].")
+@click.option("--archive", help="Root of the CP tree: a folder or URL [BADEXP_ARCHIVE, the home's].")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Interface to listen on.")
 @click.option("--port", "-p", default=8765, show_default=True)
 @click.option("--name", "names", multiple=True, help="Host name by which browsers reach it; needed with --host.")
 @click.option("--proxy", is_flag=True, help="Requests come through a TLS proxy on this machine.")
-def serve(home: Path | None, archive: Path | None, host: str, port: int, names: tuple[str, ...], proxy: bool) -> None:
+def serve(home: Path | None, archive: str | None, host: str, port: int, names: tuple[str, ...], proxy: bool) -> None:
     """Serve the review in the browser; see docs/review.md."""
     from badexp_assets.review.app import serve as serve_app
 

@@ -10,11 +10,13 @@ import click
 from badexp_assets.commands.options import CAMERA, HOME, TAXONOMY
 from badexp_assets.errors import InputError
 from badexp_assets.settings import load_settings, save_settings
+from badexp_assets.storage import Place
 
 
 @click.command()
 @HOME
-@click.option("--archive", type=click.Path(path_type=Path), help="Root of the CP image tree [BADEXP_ARCHIVE].")
+@click.option("--archive", help="Root of the CP image tree: a folder or URL [BADEXP_ARCHIVE].")
+@click.option("--tables", help="Where tables are stored: a folder or URL [BADEXP_TABLES, <home>/tables].")
 @click.option("--labels", multiple=True, help="Label files: a file, folder or URL; can be repeated [BADEXP_LABELS].")
 @TAXONOMY
 @click.option("--backbone", help="Pretrained network [BADEXP_BACKBONE, efficientnet_lite0].")
@@ -56,7 +58,7 @@ def demo(home: Path | None, seed: int, nights: int, exposures: int) -> None:
         click.echo(line)
 
 
-def _folder(path: Path | None, name: str, variable: str) -> Path:
+def _folder(path: Place | None, name: str, variable: str) -> Place:
     if path is None:
         raise InputError(f"no {name} given: use --{name} or set {variable}")
     if not path.is_dir():

@@ -1,7 +1,6 @@
 """Materialisations of `cp_images`: which files a night had, each state of them once."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -10,6 +9,7 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from badexp_assets.defs.describe import row_count
 from badexp_assets.night import PASS_TABLES
+from badexp_assets.storage import Place
 
 CP_IMAGES = dg.AssetKey("cp_images")
 NIGHT_REPORT = "night_report"
@@ -18,7 +18,7 @@ FILES_TAG = "badexp/files"
 
 
 def arrival(
-    instance: dg.DagsterInstance, archive: Path, night: str, fingerprint: str, n_exposures: int, why: str = ""
+    instance: dg.DagsterInstance, archive: Place, night: str, fingerprint: str, n_exposures: int, why: str = ""
 ) -> dg.AssetMaterialization | None:
     """The event that says that `night` has these files; None when the last one of the night says so already.
 
@@ -29,7 +29,7 @@ def arrival(
         found = record.asset_materialization
         if found is not None and (found.tags or {}).get(DATA_VERSION_TAG) == fingerprint:
             return None
-    metadata: dict[str, Any] = row_count(n_exposures) | {"archive": dg.MetadataValue.path(archive)}
+    metadata: dict[str, Any] = row_count(n_exposures) | {"archive": dg.MetadataValue.path(str(archive))}
     if why:
         metadata["why"] = dg.MetadataValue.text(why)
     return dg.AssetMaterialization(CP_IMAGES, partition=night, metadata=metadata, tags={DATA_VERSION_TAG: fingerprint})

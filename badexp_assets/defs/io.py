@@ -1,7 +1,6 @@
 """How tables and models are stored: a Parquet file per asset, or per asset and night; a folder per model version."""
 
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -14,7 +13,9 @@ from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.defs.scored import INPUTS, STORED
 from badexp_assets.errors import InputError
 from badexp_assets.models import load_current, promote_model, store_model
+from badexp_assets.storage import Place
 from badexp_assets.tables import SCHEMAS, empty_table, read_table, write_table
+from badexp_assets.tables.reading import stored_nights
 
 
 class NightTables(Mapping[str, pd.DataFrame]):
@@ -23,7 +24,7 @@ class NightTables(Mapping[str, pd.DataFrame]):
     Iterates over those of `nights` that are stored; asking for one that is not raises InputError.
     """
 
-    def __init__(self, asset: str, folder: Path, nights: Collection[str]) -> None:
+    def __init__(self, asset: str, folder: Place, nights: Collection[str]) -> None:
         self._asset = asset
         self._folder = folder
         self._nights = set(nights)
@@ -32,7 +33,7 @@ class NightTables(Mapping[str, pd.DataFrame]):
         return read_table(self._folder / f"{night}.parquet")
 
     def __iter__(self) -> Iterator[str]:
-        stored = {path.stem for path in self._folder.glob("[0-9]*.parquet")}
+        stored = {path.stem for path in stored_nights(self._folder)}
         return iter(sorted(stored & self._nights))
 
     def __len__(self) -> int:
@@ -55,7 +56,7 @@ class NightTables(Mapping[str, pd.DataFrame]):
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):
-    """Stores tables under `<home>/tables`, checked against the schema of their asset, each written atomically.
+    """Stores tables in the home's place for them, checked against the schema of their asset, each written atomically.
 
     A nightly table carries the fingerprint of the files that the night was read from.
 
@@ -75,7 +76,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
                 raise InputError(f"asset {asset}: one table returned; a table for each night is needed")
             path = home.table(asset)
             write_table(obj, path, SCHEMAS[asset], metadata)
-            context.add_output_metadata({"dagster/row_count": len(obj), "path": dg.MetadataValue.path(path)})
+            context.add_output_metadata({"dagster/row_count": len(obj), "path": dg.MetadataValue.path(str(path))})
             return
         nights = set(context.asset_partition_keys)
         if set(obj) != nights:
@@ -86,7 +87,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
                 made_of = {INPUTS: table.attrs[INPUTS]} if INPUTS in table.attrs else {}
                 made_of[FINGERPRINT] = files_of(home, "night_exposures", night)
                 write_table(table, path, SCHEMAS[asset], metadata | made_of)
-            rows = row_count(len(table)) | {"path": dg.MetadataValue.path(path)}
+            rows = row_count(len(table)) | {"path": dg.MetadataValue.path(str(path))}
             context.step_context.add_asset_metadata(rows, asset_key=context.asset_key, partition_key=night)
 
     @io_method

@@ -12,6 +12,7 @@ class SurveyResource(dg.ConfigurableResource):
 
     home: str | None = None
     archive: str | None = None
+    tables: str | None = None
     labels: list[str] | None = None
     backbone: str | None = None
     camera_name: str | None = None
@@ -22,6 +23,7 @@ class SurveyResource(dg.ConfigurableResource):
         return load_settings(
             self.home,
             archive=self.archive,
+            tables=self.tables,
             labels=self.labels,
             backbone=self.backbone,
             camera=self.camera_name,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from badexp_assets.errors import InputError
+from badexp_assets.errors import DamagedTableError
 from badexp_assets.settings import Home
 from badexp_assets.tables import read_metadata, read_table
 
@@ -52,7 +52,7 @@ class StoredScores:
                 if not path.exists() or read_metadata(path).get(INPUTS) != self._inputs[night]:
                     return None
                 tables.append(read_table(path))
-            except InputError:  # damaged: scored again
+            except DamagedTableError:  # scored again
                 return None
         for table in tables:
             table.attrs.update({INPUTS: self._inputs[night], STORED: True})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +12,7 @@ import pandas as pd
 
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.night.features import measure_features
+from badexp_assets.storage import Place
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.exposure import CcdImage, Exposure, open_exposure
 
@@ -34,7 +34,7 @@ class CcdReader:
     stays open for the next one, so ask exposure by exposure.
     """
 
-    def __init__(self, archive: Path, exposures: pd.DataFrame, camera: Camera, recipe: Recipe) -> None:
+    def __init__(self, archive: Place, exposures: pd.DataFrame, camera: Camera, recipe: Recipe) -> None:
         self._archive, self._camera, self.recipe = archive, camera, recipe
         masks = exposures["ood"] if "ood" in exposures else [None] * len(exposures)
         self.paths = {int(e): str(p) for e, p in zip(exposures["expnum"], exposures["path"], strict=True)}

@@ -11,6 +11,7 @@ from badexp_assets.injection.chain import Chain
 from badexp_assets.injection.outcome import Outcome, Verdict
 from badexp_assets.injection.plan import InjectionPlan
 from badexp_assets.injection.scratch import ScratchArchive
+from badexp_assets.storage import Place
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Measured:
 
 
 def measure_completeness(
-    plan: InjectionPlan, archive: Path, chain: Chain, work: Path, progress: Callable[[int, int], None]
+    plan: InjectionPlan, archive: Place, chain: Chain, work: Path, progress: Callable[[int, int], None]
 ) -> Measured:
     """Send the exposures of `plan` through `chain`, each as it is and with every anomaly at every severity.
 
@@ -40,9 +41,9 @@ def measure_completeness(
     for number, row in enumerate(plan.exposures.to_dict("records")):
         night, expnum = str(row["night"]), int(row["expnum"])
         ood = archive / row["ood"] if isinstance(row["ood"], str) else None
-        scratch = ScratchArchive(work / "archive", night, archive / row["ooi"], ood)
         mine: list[Outcome] = []
         try:
+            scratch = ScratchArchive(work / "archive", night, archive / row["ooi"], ood)
             for done, some in enumerate(_of_exposure(plan, chain, scratch, night, expnum), start=1):
                 mine += some
                 progress(number * each + done, plan.n_read)

@@ -8,7 +8,9 @@ import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from badexp_assets.errors import InputError
+from badexp_assets.errors import ChangedFileError, InputError, UnreadableImageError
+from badexp_assets.storage import Place, Url
+from badexp_assets.storage.remote import fetch
 from badexp_assets.survey.nights import parse_night
 
 
@@ -38,20 +40,24 @@ def scratch_folder(place: Path) -> Iterator[Path]:
 
 
 class ScratchArchive:
-    """An archive of one night and one exposure, as `run_pass` reads it, in the folder `root`."""
+    """An archive of one night and one exposure, as `run_pass` reads it, in the folder `root`.
 
-    def __init__(self, root: Path, night: str, ooi: Path, ood: Path | None) -> None:
-        self.root, self._source = root, ooi
+    Files behind URLs are copied there as a whole. Raises UnreadableImageError for one that can't be.
+    """
+
+    def __init__(self, root: Path, night: str, ooi: Place, ood: Place | None) -> None:
+        self.root = root
         self._folder = root / f"CP{parse_night(night).replace('-', '')}"
         shutil.rmtree(root, ignore_errors=True)
         self._folder.mkdir(parents=True)
         self._ooi: Path | None = None
+        self._source = self._copied(ooi)
         if ood is not None:
-            (self._folder / ood.name).symlink_to(ood.resolve())
+            (self._folder / ood.name).symlink_to(self._copied(ood))
 
     def show_original(self) -> None:
         """Put the exposure there as it is in the archive."""
-        self._place(self._source.name).symlink_to(self._source.resolve())
+        self._place(self._source.name).symlink_to(self._source)
 
     def inject(self, category: str, severity: float, seed: int, read: Collection[int]) -> frozenset[int]:
         """Put it there with an anomaly, in place of what was there; return the CCDNUMs that were hit.
@@ -63,6 +69,16 @@ class ScratchArchive:
 
         out = self._place(self._source.name.removesuffix(".gz"))
         return frozenset(inject_into(self._source, out, category, severity, seed, read))
+
+    def _copied(self, place: Place) -> Path:
+        if not isinstance(place, Url):
+            return place.resolve()
+        copy = self.root / place.name
+        try:
+            fetch(place, copy)
+        except (FileNotFoundError, ChangedFileError) as error:
+            raise UnreadableImageError(f"{place}: can't be copied ({error})") from error
+        return copy
 
     def _place(self, name: str) -> Path:
         """Remove what is there, and return where the next file goes."""

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from badexp_assets.errors import BadExpError, InputError
+from badexp_assets.storage import is_url, shown
 
 # what file systems tell of a file's state, by the names that they give it
 _STATE = (
@@ -33,20 +34,10 @@ class RemoteFile:
     state: str | None = None
 
 
-def is_url(source: str) -> bool:
-    """Whether a label source is a URL of fsspec (`s3://...`, `zip::/a/file.zip`), not a path."""
-    return "://" in source or "::" in source
-
-
 def normal_source(source: str | Path) -> str:
     """A label source as it is kept: a URL as it stands, a path (or its `file://` URL) made absolute."""
     text = str(source).strip().removeprefix("file://")
     return text if is_url(text) else str(Path(text).expanduser().absolute())
-
-
-def shown(source: str) -> str:
-    """The source as it may be printed and stored: without a password, and without a query, which may be a signature."""
-    return re.sub(r"(https?://[^\s?]*)\?[^\s]*", r"\1", re.sub(r"(://[^/@:]*):[^/@]*@", r"\1@", source))
 
 
 def full_name(source: str, name: str) -> str:

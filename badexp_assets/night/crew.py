@@ -23,6 +23,7 @@ from badexp_assets.night.journal import Journal
 from badexp_assets.night.machine import NightMachine
 from badexp_assets.night.pixels import PixelReader
 from badexp_assets.night.processes import context, end_with_parent
+from badexp_assets.storage import Place
 from badexp_assets.survey.cameras import Camera
 
 _PATIENCE = 10.0  # seconds that a process is given to end
@@ -72,7 +73,7 @@ class Crew:
     """
 
     def __init__(
-        self, shares: Sequence[Share], archive: Path, camera: Camera, labelled: Mapping[int, set[int]]
+        self, shares: Sequence[Share], archive: Place, camera: Camera, labelled: Mapping[int, set[int]]
     ) -> None:
         self._given = (archive, camera, labelled)
         self._shares = list(shares)
@@ -209,7 +210,7 @@ def _end(code: int) -> str:
 
 
 def _work(
-    connection: Connection, share: Share, archive: Path, camera: Camera, labelled: Mapping[int, set[int]]
+    connection: Connection, share: Share, archive: Place, camera: Camera, labelled: Mapping[int, set[int]]
 ) -> None:
     """Read what is assigned until there is no more; the main function of a process.
 

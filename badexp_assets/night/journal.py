@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from badexp_assets.errors import StorageError
+from badexp_assets.errors import InputError, StorageError
 from badexp_assets.night.tables import PASS_TABLES
+from badexp_assets.storage import Place, Url
 from badexp_assets.tables.parquet import atomic_path
 
 _SUFFIX = ".arrows"
@@ -73,19 +74,20 @@ class Journal:
             return False
 
 
-def journal_folder(table: Path) -> Path:
-    """Folder of the journal of the night whose `night_exposures` is `table`."""
+def journal_folder(table: Place) -> Path:
+    """Folder of the journal of the night whose `night_exposures` is `table`, beside it; behind a URL there is none."""
+    if isinstance(table, Url):
+        raise InputError(f"{table}: a journal can't lie behind a URL; a folder must be given for it")
     return table.with_name(f".{table.stem}.journal")
 
 
 @contextlib.contextmanager
-def open_journal(table: Path) -> Iterator[Journal]:
-    """Give the journal of the night whose `night_exposures` is `table`, and hold it: it waits for another process.
+def open_journal(folder: Path) -> Iterator[Journal]:
+    """Give the journal in `folder`, and hold it: it waits for another process.
 
     The lock goes with the process, however that ends; where the file system has no locks, it goes without.
     An error leaves the journal there for the next try.
     """
-    folder = journal_folder(table)
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +14,7 @@ from badexp_assets.night.mosaic import MosaicPlan
 from badexp_assets.night.params import PassParams
 from badexp_assets.night.previews import Tile, bin_ccd
 from badexp_assets.night.stamps import Stamp, offer_stamps
+from badexp_assets.storage import Place
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.exposure import CcdImage, CcdInfo, Exposure, open_exposure
 
@@ -30,8 +30,8 @@ class CcdTask:
     """A wanted CCD: where it is, and whether it was drawn. `slot`: its place in the preview; None: no preview."""
 
     expnum: int
-    ooi: Path
-    ood: Path | None
+    ooi: Place
+    ood: Place | None
     ccd: CcdInfo
     drawn: bool
     slot: tuple[int, int] | None

@@ -17,6 +17,7 @@ from badexp_assets.night.params import PassParams
 from badexp_assets.night.readers import Readers
 from badexp_assets.night.reading import OpenedExposure, plan_reading
 from badexp_assets.night.tables import rows_to_arrow
+from badexp_assets.storage import Place
 from badexp_assets.survey.cameras import Camera
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class PixelReader:
 
     def __init__(
         self,
-        archive: Path,
+        archive: Place,
         camera: Camera,
         labelled: Mapping[int, set[int]],
         embedder: Embedder,

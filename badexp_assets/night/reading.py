@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from badexp_assets.errors import UnreadableImageError
 from badexp_assets.night.measure import CcdTask
 from badexp_assets.night.params import PassParams
 from badexp_assets.night.previews import FocalPlane
+from badexp_assets.storage import Place, as_it_is
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.draw import draw_ccds
 from badexp_assets.survey.exposure import open_exposure
@@ -45,7 +45,7 @@ def choose_ccds(
 
 
 def plan_reading(
-    archive: Path,
+    archive: Place,
     ready: Iterable[Mapping[str, Any]],
     camera: Camera,
     labelled: Mapping[int, set[int]],
@@ -53,7 +53,8 @@ def plan_reading(
 ) -> Iterator[OpenedExposure | CcdTask]:
     """Yield every exposure of `ready` (rows of `list_exposures`), each followed by its wanted CCDs, by CCDNUM.
 
-    Only headers are read here. An exposure that can't be opened is yielded with its reason; nothing is raised for it.
+    Only headers are read here; files behind URLs are read in the state in which they are now. An exposure that can't be
+    opened is yielded with its reason; nothing is raised for it.
     """
     for row in ready:
         expnum = int(row["expnum"])
@@ -62,6 +63,8 @@ def plan_reading(
         try:
             with open_exposure(ooi, camera=camera) as exposure:
                 ccds, problems = exposure.ccds, exposure.problems
+                ooi = exposure.path
+            ood = as_it_is(ood) if ood is not None else None
         except UnreadableImageError as error:
             yield OpenedExposure(row, reason=str(error))
             continue

@@ -10,6 +10,7 @@ from badexp_assets.night.params import PassParams
 from badexp_assets.night.pixels import PixelReader
 from badexp_assets.night.summary import PassSummary
 from badexp_assets.night.work import NightReader
+from badexp_assets.storage import Place, as_place
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.tree import Settling
 
@@ -19,16 +20,17 @@ if TYPE_CHECKING:
 
 
 def run_pass(
-    archive: Path,
+    archive: Place,
     night: str,
     camera: Camera,
     labelled: Mapping[int, set[int]],
     embedder: Embedder,
     entropy: EntropyParams,
     params: PassParams,
-    out: Mapping[str, Path],
+    out: Mapping[str, Place],
     progress: Callable[[int, int], None] | None = None,
     settling: Settling | None = None,
+    journal: Path | None = None,
 ) -> PassSummary:
     """Read every wanted CCD of `night` once and write the tables of the night, named in `out`.
 
@@ -38,16 +40,17 @@ def run_pass(
 
     Nothing is computed twice. When all tables are there, made from the same files with the same options, labels and
     code, nothing is read; when that holds for some exposures, the others alone are. Every exposure is stored when it is
-    finished, beside `night_exposures`, so a pass that was killed or failed goes on where it was; the tables are the
+    finished, in the folder `journal` (beside `night_exposures` unless given), so a pass that was killed or failed goes on where it was; the tables are the
     same as if nothing had happened. Of two processes that read a night at once, one waits for the other.
 
     A CCD that can't be read costs that CCD; an exposure without one that can is `failed`. A night without files gives
     empty tables. On an error no table changes. Raises InputError for a missing archive or a path that can't be written,
     ModelError when the backbone loses an image.
     """
-    archive = Path(archive)
+    archive = as_place(archive)
+    journals = None if journal is None else lambda night: journal
     pixels = PixelReader(archive, camera, labelled, embedder, entropy, params)
-    nights = NightReader(archive, camera, labelled, pixels.made_by, entropy, params, settling)
+    nights = NightReader(archive, camera, labelled, pixels.made_by, entropy, params, settling, journals)
     report = progress or _quiet
     with nights.open(night, out) as work:
         if work.journal is not None:

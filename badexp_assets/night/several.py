@@ -13,6 +13,7 @@ from badexp_assets.night.machine import MachineShare
 from badexp_assets.night.run import run_pass
 from badexp_assets.night.summary import PassSummary
 from badexp_assets.night.work import NightReader, NightWork
+from badexp_assets.storage import Place, as_place
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.tree import Settling
 
@@ -20,40 +21,42 @@ Progress = Callable[[str, int, int], None]
 
 
 def run_nights(
-    archive: Path,
+    archive: Place,
     nights: Collection[str],
     camera: Camera,
     labelled: Mapping[int, set[int]],
     shares: Sequence[MachineShare],
-    places: Callable[[str], Mapping[str, Path]],
+    places: Callable[[str], Mapping[str, Place]],
     progress: Progress | None = None,
     settling: Settling | None = None,
     tell: Callable[[str], None] | None = None,
+    journals: Callable[[str], Path] | None = None,
 ) -> Generator[PassSummary]:
     """Do for each of `nights` what `run_pass` does, and yield what became of it; in the order of the nights.
 
     One share (see `share_machine`) works in this process. For several there is a process each, and this one lists and
     assembles: the exposures of all nights go to whichever process is free, so that all of them work to the end, be the
     nights few or many. Tables are the same to the byte. places: the tables of a night, as `run_pass` takes them;
-    progress is called with (night, exposures done, exposures found), tell with what a person should know.
+    journals: its journal, likewise; progress is called with (night, exposures done, exposures found), tell with what a person should know.
 
     A process that dies, or fails, costs the exposure that it was at; everything else is read by the others. The night
     of that exposure gets no new tables, but what was read of it is kept for the next attempt, and after the last night
     LostProcessError names it. An error of the only share is raised as it is, and so is that of all shares when
     none can start. Closing the iterator ends all processes.
     """
-    archive, report = Path(archive), progress or _quiet
+    archive, report = as_place(archive), progress or _quiet
     order = sorted(set(nights))  # the same for all: two jobs that wait for each other's nights would wait for ever
     if len(shares) > 1:
         with Crew(shares, archive, camera, labelled) as crew:
             params, entropy = shares[0].params, shares[0].entropy
-            reader = NightReader(archive, camera, labelled, crew.made_by(), entropy, params, settling)
+            reader = NightReader(archive, camera, labelled, crew.made_by(), entropy, params, settling, journals)
             yield from _Nights(crew, reader, order, places, report, tell or _say_nothing).run()
         return
     machine = shares[0].build()
     for night in order:
         out = places(night)
-        yield run_pass(archive, night, camera, labelled, *machine, out, _of_night(report, night), settling)
+        journal = journals(night) if journals else None
+        yield run_pass(archive, night, camera, labelled, *machine, out, _of_night(report, night), settling, journal)
 
 
 @dataclass
@@ -74,7 +77,7 @@ class _Nights:
         crew: Crew,
         reader: NightReader,
         nights: Sequence[str],
-        places: Callable[[str], Mapping[str, Path]],
+        places: Callable[[str], Mapping[str, Place]],
         report: Progress,
         tell: Callable[[str], None],
     ) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from badexp_assets.night.tables import PASS_TABLES, stored_metadata
+from badexp_assets.storage import Place
+from badexp_assets.tables import open_table
 
 
-def stored_keys(out: Mapping[str, Path]) -> set[str]:
+def stored_keys(out: Mapping[str, Place]) -> set[str]:
     """Return the keys of the exposures that all tables hold.
 
     Each table names its own: when a process was killed while it moved new tables to their places, old and new ones lie
@@ -25,7 +26,7 @@ def stored_keys(out: Mapping[str, Path]) -> set[str]:
 class StoredExposures:
     """Rows by exposure, asked for in ascending order of expnum; one row group of each table is in memory at a time."""
 
-    def __init__(self, out: Mapping[str, Path]) -> None:
+    def __init__(self, out: Mapping[str, Place]) -> None:
         self._tables = {name: _SortedRows(out[name]) for name in PASS_TABLES}
 
     def take(self, expnum: int) -> dict[str, pa.Table]:
@@ -42,8 +43,9 @@ class StoredExposures:
 class _SortedRows:
     """A Parquet file whose rows are sorted by expnum."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = pq.ParquetFile(path)
+    def __init__(self, path: Place) -> None:
+        self._stack = contextlib.ExitStack()
+        self._file = self._stack.enter_context(open_table(path))
         self._groups = iter(range(self._file.num_row_groups))
         self._rest = self._file.schema_arrow.empty_table()
 
@@ -59,4 +61,4 @@ class _SortedRows:
             self._rest = self._file.read_row_group(group)
 
     def close(self) -> None:
-        self._file.close()
+        self._stack.close()

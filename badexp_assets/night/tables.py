@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from badexp_assets.errors import InputError
+from badexp_assets.errors import DamagedTableError, InputError
+from badexp_assets.storage import Place
 from badexp_assets.tables import SCHEMAS, TableWriter, read_metadata, to_arrow
 
 # rows kept in memory before they are written: few where a row is large
@@ -52,7 +52,7 @@ class PassTables:
     so a night whose move was cut off never looks complete.
     """
 
-    def __init__(self, out: Mapping[str, Path], metadata: Mapping[str, Any]) -> None:
+    def __init__(self, out: Mapping[str, Place], metadata: Mapping[str, Any]) -> None:
         self._stack = contextlib.ExitStack()
         self._out, self._metadata = out, metadata
         self._writers: dict[str, TableWriter] = {}
@@ -91,17 +91,17 @@ class PassTables:
             pieces.clear()
 
 
-def check_paths(out: Mapping[str, Path]) -> None:
+def check_paths(out: Mapping[str, Place]) -> None:
     """Raise InputError unless `out` names a path for each of PASS_TABLES."""
     missing = [name for name in PASS_TABLES if name not in out]
     if missing:
         raise InputError(f"run_pass: out names no path for {', '.join(missing)}; it needs {', '.join(PASS_TABLES)}")
 
 
-def stored_metadata(out: Mapping[str, Path]) -> list[dict[str, Any]]:
+def stored_metadata(out: Mapping[str, Place]) -> list[dict[str, Any]]:
     """Return the metadata of each of PASS_TABLES; an empty list when one is missing or damaged."""
     try:
         found = [read_metadata(out[name]) for name in PASS_TABLES if out[name].exists()]
-    except InputError:
+    except DamagedTableError:
         return []
     return found if len(found) == len(PASS_TABLES) else []

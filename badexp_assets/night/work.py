@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import pyarrow.parquet as pq
 
 from badexp_assets.night.identity import MadeBy, describe_pass, exposure_key, labels_digest
 from badexp_assets.night.journal import Journal, journal_folder, open_journal
@@ -18,10 +16,12 @@ from badexp_assets.night.rows import exposure_row
 from badexp_assets.night.stored import StoredExposures, stored_keys
 from badexp_assets.night.summary import PassSummary
 from badexp_assets.night.tables import PASS_TABLES, PassTables, check_paths, rows_to_arrow, stored_metadata
+from badexp_assets.storage import Place
 from badexp_assets.survey.archive import NightFiles, list_exposures, list_night_files
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.tree import Settling
 from badexp_assets.tables import read_table
+from badexp_assets.tables.reading import count_rows
 
 if TYPE_CHECKING:
     from badexp_assets.entropy import EntropyParams
@@ -38,26 +38,30 @@ class Todo(NamedTuple):
 
 @dataclass(frozen=True)
 class NightReader:
-    """What nights are read with, but for the devices; `made_by`: what these give. See `run_pass`."""
+    """What nights are read with, but for the devices; `made_by`: what these give. See `run_pass`.
 
-    archive: Path
+    `journals`: the folder of a night's journal; beside its `night_exposures` unless given.
+    """
+
+    archive: Place
     camera: Camera
     labelled: Mapping[int, set[int]]
     made_by: MadeBy
     entropy: EntropyParams
     params: PassParams
     settling: Settling | None = None
+    journals: Callable[[str], Path] | None = None
 
     @contextlib.contextmanager
-    def open(self, night: str, out: Mapping[str, Path]) -> Iterator[NightWork]:
+    def open(self, night: str, out: Mapping[str, Place]) -> Iterator[NightWork]:
         """Give the work of `night`, and hold its journal (it waits for another process), unless nothing is to do."""
         started = time.monotonic()
         check_paths(out)
         files = list_night_files(self.archive, night, self.settling)
         description = describe_pass(files.night, self.camera, self.made_by, self.entropy, self.params)
         metadata = description | {"fingerprint": files.fingerprint}
-        place = Path(out["night_exposures"])
-        if self._reusable(out, metadata) and not journal_folder(place).exists():
+        place = self.journals(files.night) if self.journals else journal_folder(out["night_exposures"])
+        if self._reusable(out, metadata) and not place.exists():
             yield NightWork(self, files, out, started)
             return
         with open_journal(place) as journal:
@@ -69,7 +73,7 @@ class NightReader:
                 work.plan(journal, description, metadata)
                 yield work
 
-    def _reusable(self, out: Mapping[str, Path], metadata: Mapping[str, Any]) -> bool:
+    def _reusable(self, out: Mapping[str, Place], metadata: Mapping[str, Any]) -> bool:
         """Whether all tables carry `metadata` and the labels are the same."""
         stored = stored_metadata(out)
         if not stored or any(other != stored[0] for other in stored):
@@ -88,7 +92,7 @@ class NightWork:
     Made by `NightReader.open`.
     """
 
-    def __init__(self, reader: NightReader, files: NightFiles, out: Mapping[str, Path], started: float) -> None:
+    def __init__(self, reader: NightReader, files: NightFiles, out: Mapping[str, Place], started: float) -> None:
         self._reader, self._files, self._out, self._started = reader, files, out, started
         self.night = files.night
         self.journal: Journal | None = None
@@ -140,7 +144,7 @@ class NightWork:
             n_ccds_read=int(stored["n_ccds_read"].sum()),
             n_ccds_failed=int(stored["n_ccds_failed"].sum()),
             n_other_files=len(self._files.others),
-            rows={name: pq.read_metadata(self._out[name]).num_rows for name in PASS_TABLES},
+            rows={name: count_rows(self._out[name]) for name in PASS_TABLES},
             reused=reused,
             n_taken_over=self.n_taken_over,
             n_resumed=self.n_resumed,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.plan.checks import need_number
+from badexp_assets.storage import Place, as_place
 from badexp_assets.survey.archive import ExposureFiles, group_files
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.exposure import open_exposure
@@ -57,7 +58,7 @@ class Archive:
         return self.exposures * self.exposure_bytes * share
 
 
-def scan_archive(archive: Path, camera: Camera, n_draw: int) -> Archive:
+def scan_archive(archive: Place, camera: Camera, n_draw: int) -> Archive:
     """Return the size of the CP tree `archive`: names and sizes of all files, headers of a few.
 
     Of each exposure `n_draw` CCDs are read, or all that it has. Raises InputError for a tree without a readable image.
@@ -65,15 +66,15 @@ def scan_archive(archive: Path, camera: Camera, n_draw: int) -> Archive:
     n_exposures, size = 0, 0
     nights: set[str] = set()
     sample: list[ExposureFiles] = []
-    for night, folder in night_folders(Path(archive), _refuse):
-        found, _ = list_folder(Path(archive), folder)
+    for night, folder in night_folders(as_place(archive), _refuse):
+        found, _ = list_folder(as_place(archive), folder)
         sizes = {file.path: max(0, file.size) for file in found}
         exposures = group_files(night, found).exposures
         n_exposures += len(exposures)
         size += sum(sizes[path] for e in exposures for path in (e.ooi, e.ood) if path is not None)
         nights |= {night} if exposures else set()
         sample += exposures[:1]
-    shapes = _shapes(Path(archive), sample, camera)
+    shapes = _shapes(as_place(archive), sample, camera)
     if not shapes:
         raise InputError(f"archive {archive}: none of {len(sample)} exposures looked at can be opened")
     n_ccds = round(statistics.median(n for n, _ in shapes))
@@ -87,7 +88,7 @@ def scan_archive(archive: Path, camera: Camera, n_draw: int) -> Archive:
     )
 
 
-def _shapes(archive: Path, sample: list[ExposureFiles], camera: Camera) -> list[tuple[int, float]]:
+def _shapes(archive: Place, sample: list[ExposureFiles], camera: Camera) -> list[tuple[int, float]]:
     """CCDs and 10^6 pixels of a CCD, of a few exposures spread over the sample."""
     found = []
     for files in sample[:: max(1, len(sample) // _OPENED)]:

@@ -6,16 +6,17 @@ import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from badexp_assets.errors import InputError, UnreadableImageError
+from badexp_assets.storage import Place, Url, as_place
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.cp_files import PRODUCTS, parse_cp_name
 from badexp_assets.survey.headers import FileHeader, read_file_header
 from badexp_assets.survey.nights import parse_night
+from badexp_assets.survey.remote_fits import fetch_headers
 from badexp_assets.survey.tree import FoundFile, Settling, divide, list_folder, night_folders
 from badexp_assets.survey.versions import process_key, version_key
 
@@ -76,12 +77,12 @@ class NightFiles:
         return _digest(f.fingerprint for f in self.exposures)
 
 
-def list_nights(archive: Path) -> list[str]:
+def list_nights(archive: Place) -> list[str]:
     """Return the nights (`YYYY-MM-DD`, sorted) that have a folder `CP<YYYYMMDD>` at any depth of `archive`.
 
     Raises InputError for an archive that is missing or can't be read.
     """
-    return sorted({night for night, _ in night_folders(Path(archive), _refuse)})
+    return sorted({night for night, _ in night_folders(as_place(archive), _refuse)})
 
 
 def select_nights(nights: Sequence[str], wanted: str | None) -> list[str]:
@@ -103,13 +104,13 @@ def select_nights(nights: Sequence[str], wanted: str | None) -> list[str]:
     return chosen
 
 
-def list_night_files(archive: Path, night: str, settling: Settling | None = None) -> NightFiles:
+def list_night_files(archive: Place, night: str, settling: Settling | None = None) -> NightFiles:
     """Return the files of `night` by names and sizes alone; none for a night without a folder.
 
     Files that are still being written are left out: hidden ones, `.part`, and with `settling` those that were changed
     lately. Raises InputError as `list_nights` does.
     """
-    archive, night = Path(archive), parse_night(night)
+    archive, night = as_place(archive), parse_night(night)
     files: list[FoundFile] = []
     for found, folder in night_folders(archive, _refuse):
         if found == night:
@@ -149,7 +150,7 @@ def group_files(night: str, files: Iterable[FoundFile]) -> NightFiles:
     return NightFiles(night, tuple(sorted(exposures, key=lambda e: e.ooi)), tuple(sorted(others)))
 
 
-def list_exposures(archive: Path, night: str, camera: Camera, files: NightFiles | None = None) -> pd.DataFrame:
+def list_exposures(archive: Place, night: str, camera: Camera, files: NightFiles | None = None) -> pd.DataFrame:
     """Return one row per exposure (EXPNUM) of `night`, by expnum; an empty table for a night without files.
 
     `files`: those of the night, where they have been listed already.
@@ -161,10 +162,13 @@ def list_exposures(archive: Path, night: str, camera: Camera, files: NightFiles 
     exposure. Where EXPNUM is not known, expnum is a negative number made from the file's name, so that the row still
     counts.
     """
-    archive = Path(archive)
+    archive = as_place(archive)
+    files = files or list_night_files(archive, night)
+    if isinstance(archive, Url):
+        fetch_headers(archive / path for exposure in files.exposures for path in (exposure.ooi, exposure.ood) if path)
     newest: dict[int, tuple[Any, dict[str, Any]]] = {}
     count: dict[int, int] = {}
-    for exposure in (files or list_night_files(archive, night)).exposures:
+    for exposure in files.exposures:
         row = _row(archive, night, exposure, camera)
         rank = (version_key(row["plver"]), process_key(row["plprocid"]), exposure.ooi)
         expnum = row["expnum"]
@@ -180,7 +184,7 @@ def surrogate_expnum(relative: str) -> int:
     return -1 - int.from_bytes(hashlib.blake2b(relative.encode(), digest_size=6).digest(), "big")
 
 
-def _row(archive: Path, night: str, files: ExposureFiles, camera: Camera) -> dict[str, Any]:
+def _row(archive: Place, night: str, files: ExposureFiles, camera: Camera) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(_DTYPES) | {
         "expnum": surrogate_expnum(files.ooi),
         "night": night,

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from badexp_assets.errors import UnreadableImageError
+from badexp_assets.storage import Place, as_place
 from badexp_assets.survey.cameras import Camera, load_camera
-from badexp_assets.survey.fits_guard import check_headers
-from badexp_assets.survey.headers import ExposureHeader, is_image, number_card, one_line, parse_header, text_card
+from badexp_assets.survey.fits_file import FitsFile, is_image
+from badexp_assets.survey.headers import ExposureHeader, number_card, parse_header, text_card
 from badexp_assets.survey.masks import BLEED, GOOD, SATURATED, mask_codes
-
-if TYPE_CHECKING:
-    import fitsio
-
-
-_CFITSIO = (
-    threading.RLock()
-)  # its errors and open files are the process's: a night opens one file while it reads another
-
-MAX_PIXELS = 2**26
-"""pixels of a CCD; a damaged header that promises more must not cost all memory"""
-
 
 MAX_ADU = 1e30
 """a pixel beyond this is damage, and has no value; sums and squares of such pixels would overflow"""
@@ -85,25 +72,24 @@ class Exposure:
     extensions that are no CCD of the camera, or a second one of the same CCD, in words.
     """
 
-    def __init__(self, ooi: Path, ood: Path | None, camera: Camera) -> None:
-        self.path = Path(ooi)
-        self.mask_path = Path(ood) if ood is not None else None
+    def __init__(self, ooi: Place, ood: Place | None, camera: Camera) -> None:
+        self.mask_path = ood
         self.problems: list[str] = []
         self._camera = camera
-        self._masks: fitsio.FITS | None = None
+        self._masks: FitsFile | None = None
         self._mask_extensions: dict[int, int] = {}
         self._mask_problem: str | None = None
-        with _CFITSIO:
-            self._fits = _open(self.path)
-            try:
-                self.header: ExposureHeader = parse_header(_read_header(self._fits, self.path, 0), camera)
-                self._extensions = _ccd_extensions(self._fits, self.path, camera, self.problems)
-            except BaseException:
-                self._fits.close()
-                raise
-            self._mask_plver = self.header.plver
-            if self.mask_path is not None:
-                self._open_masks(self.mask_path)
+        self._fits = FitsFile(ooi)
+        self.path = self._fits.where
+        try:
+            self.header: ExposureHeader = parse_header(self._fits.header(0), camera)
+            self._extensions = _ccd_extensions(self._fits, camera, self.problems)
+        except BaseException:
+            self._fits.close()
+            raise
+        self._mask_plver = self.header.plver
+        if ood is not None:
+            self._open_masks(ood)
 
     @property
     def ccds(self) -> list[CcdInfo]:
@@ -122,14 +108,12 @@ class Exposure:
         if ccd is None or ccdnum not in self._extensions:
             raise UnreadableImageError(f"{self.path}[{name}]: no such CCD in the file")
         extension = self._extensions[ccdnum]
-        with _CFITSIO:
-            header = _read_header(self._fits, self.path, extension)
-            pixels = _read_pixels(self._fits, f"{self.path}[{name}]", extension)
+        header = self._fits.header(extension)
+        pixels = self._fits.pixels(extension, f"{self.path}[{name}]")
         with np.errstate(over="ignore"):  # beyond float32: infinite
             image = np.ascontiguousarray(pixels, dtype=np.float32)
         image[np.abs(image) > MAX_ADU] = np.nan
-        with _CFITSIO:
-            mask, problem = self._read_mask(ccdnum, name, image.shape)
+        mask, problem = self._read_mask(ccdnum, name, image.shape)
         return CcdImage(
             ccdnum=ccdnum,
             ccdname=name,
@@ -145,10 +129,9 @@ class Exposure:
 
     def close(self) -> None:
         """Close the files."""
-        with _CFITSIO:
-            self._fits.close()
-            if self._masks is not None:
-                self._masks.close()
+        self._fits.close()
+        if self._masks is not None:
+            self._masks.close()
 
     def __enter__(self) -> Exposure:
         return self
@@ -158,11 +141,12 @@ class Exposure:
     ) -> None:
         self.close()
 
-    def _open_masks(self, path: Path) -> None:
+    def _open_masks(self, ood: Place) -> None:
         try:
-            self._masks = _open(path)
-            self._mask_plver = text_card(_read_header(self._masks, path, 0), "PLVER") or self.header.plver
-            self._mask_extensions = _ccd_extensions(self._masks, path, self._camera, [])
+            self._masks = FitsFile(ood)
+            self.mask_path = self._masks.where
+            self._mask_plver = text_card(self._masks.header(0), "PLVER") or self.header.plver
+            self._mask_extensions = _ccd_extensions(self._masks, self._camera, [])
         except UnreadableImageError as error:
             self._mask_problem = str(error)
 
@@ -175,7 +159,7 @@ class Exposure:
         if ccdnum not in self._mask_extensions:
             return None, f"{where}: no such CCD in the file"
         try:
-            mask = _read_pixels(self._masks, where, self._mask_extensions[ccdnum])
+            mask = self._masks.pixels(self._mask_extensions[ccdnum], where)
         except UnreadableImageError as error:
             return None, str(error)
         if mask.shape != shape:
@@ -185,61 +169,27 @@ class Exposure:
         return mask_codes(mask, self._mask_plver), None
 
 
-def open_exposure(ooi: Path, ood: Path | None = None, camera: Camera | None = None) -> Exposure:
+def open_exposure(ooi: Place, ood: Place | None = None, camera: Camera | None = None) -> Exposure:
     """Open an exposure's image file and, where given, its mask file; use it in a `with` block.
 
     CCDs are found by EXTNAME, then DETPOS, then CCDNUM. camera: DECam by default. A mask file that can't be opened
-    costs the masks only. Raises UnreadableImageError for an image file that can't be opened or has no CCD of the
-    camera.
+    costs the masks only. Of files behind URLs, headers and the CCDs that are read are fetched. Raises
+    UnreadableImageError for an image file that can't be opened or has no CCD of the camera, and PassingError or
+    InputError when a server does not answer or refuses.
     """
-    return Exposure(Path(ooi), ood, camera or load_camera())
+    return Exposure(as_place(ooi), as_place(ood) if ood is not None else None, camera or load_camera())
 
 
-def _open(path: Path) -> fitsio.FITS:
-    import fitsio
-
-    check_headers(path)
-    try:
-        return fitsio.FITS(str(path))
-    except Exception as error:  # fitsio raises whatever the bytes lead it to
-        raise UnreadableImageError(f"{path}: can't be opened ({one_line(error)})") from error
-
-
-def _read_header(fits: fitsio.FITS, path: Path, extension: int) -> Mapping[str, Any]:
-    try:
-        return fits[extension].read_header()
-    except Exception as error:
-        raise UnreadableImageError(f"{path}[{extension}]: header can't be read ({one_line(error)})") from error
-
-
-def _read_pixels(fits: fitsio.FITS, where: str, extension: int) -> npt.NDArray[Any]:
-    try:
-        hdu = fits[extension]
-        dims = tuple(hdu.get_info()["dims"])
-        if len(dims) != 2 or not 0 < dims[0] * dims[1] <= MAX_PIXELS:
-            raise UnreadableImageError(
-                f"{where}: an image of {dims} px; two axes and 1 to {MAX_PIXELS} pixels are needed"
-            )
-        return hdu.read()
-    except UnreadableImageError:
-        raise
-    except Exception as error:
-        raise UnreadableImageError(f"{where}: can't be decompressed ({one_line(error)})") from error
-
-
-def _ccd_extensions(fits: fitsio.FITS, path: Path, camera: Camera, problems: list[str]) -> dict[int, int]:
+def _ccd_extensions(fits: FitsFile, camera: Camera, problems: list[str]) -> dict[int, int]:
     """Return the extension of every CCD, keyed by CCDNUM; what is no CCD goes to `problems`."""
     found: dict[int, int] = {}
     by_name = camera.by_name
-    try:
-        infos = [hdu.get_info() for hdu in fits]
-    except Exception as error:
-        raise UnreadableImageError(f"{path}: extensions can't be listed ({one_line(error)})") from error
-    for info in infos:
+    path = fits.where
+    for info in fits.infos():
         if not is_image(info):
             continue
         extension, name = info["extnum"], str(info["extname"]).strip().upper()
-        ccdnum = by_name[name].ccdnum if name in by_name else _identify(fits, path, extension, camera)
+        ccdnum = by_name[name].ccdnum if name in by_name else _identify(fits, extension, camera)
         if ccdnum is None:
             problems.append(f"{path}[{extension}]: EXTNAME {name!r} is no CCD of {camera.instrument}")
         elif ccdnum in found:
@@ -251,9 +201,9 @@ def _ccd_extensions(fits: fitsio.FITS, path: Path, camera: Camera, problems: lis
     return found
 
 
-def _identify(fits: fitsio.FITS, path: Path, extension: int, camera: Camera) -> int | None:
+def _identify(fits: FitsFile, extension: int, camera: Camera) -> int | None:
     """Return the CCDNUM of an extension whose EXTNAME does not tell, by DETPOS, then CCDNUM."""
-    header = _read_header(fits, path, extension)
+    header = fits.header(extension)
     ccd = camera.by_name.get((text_card(header, "DETPOS") or "").upper())
     number = number_card(header, "CCDNUM")
     if ccd is not None:

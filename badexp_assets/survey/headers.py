@@ -7,17 +7,16 @@ Traps: EXPNUM or AIRMASS as a string, `'NaN'`, missing RA and DEC, a PLPROCID of
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from badexp_assets.errors import InputError, UnreadableImageError
+from badexp_assets.storage import Place
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.fits_guard import check_headers
+from badexp_assets.survey.fits_file import FitsFile, is_image
 from badexp_assets.survey.nights import night_of, parse_night
 from badexp_assets.survey.sky_position import sky_position
 
@@ -113,34 +112,24 @@ class FileHeader:
     note: str | None
 
 
-def read_file_header(path: Path, camera: Camera) -> FileHeader:
+def read_file_header(path: Place, camera: Camera) -> FileHeader:
     """Read the primary header of `path` and count its image extensions; no pixel is read.
 
     A file that ends before its last extension does has a note: CCDs after that extension are lost, and can't be
     counted. Raises UnreadableImageError for a file that is no FITS file, is empty, or has no image.
     """
-    import fitsio
-
-    check_headers(path)
-    try:
-        with fitsio.FITS(str(path)) as fits:
-            header = parse_header(fits[0].read_header(), camera)
-            infos = [hdu.get_info() for hdu in fits]
-    except Exception as error:  # fitsio raises whatever the bytes lead it to, UnicodeDecodeError among them
-        raise UnreadableImageError(f"{path}: header can't be read ({one_line(error)})") from error
+    with FitsFile(path) as fits:
+        header = parse_header(fits.header(0), camera)
+        infos = fits.infos()
+        size = fits.size
     n_ccds = sum(is_image(info) for info in infos)
     if not n_ccds:
         raise UnreadableImageError(f"{path}: has no image extension")
-    end, size = infos[-1]["data_end"], os.path.getsize(path)
+    end = infos[-1]["data_end"]
     note = None
     if size < end and path.suffix != ".gz":
         note = f"the file is truncated: {size} bytes, and its last readable extension alone ends at {end}"
     return FileHeader(header, n_ccds, note)
-
-
-def is_image(info: Mapping[str, Any]) -> bool:
-    """Whether a HDU (fitsio's `get_info`) is an image; extensions count even when empty, the primary with pixels."""
-    return info["hdutype"] == 0 and (info["extnum"] > 0 or info["ndims"] > 0)
 
 
 def text_card(header: Mapping[str, Any], key: str) -> str | None:
@@ -166,21 +155,6 @@ def integer_card(header: Mapping[str, Any], key: str) -> int | None:
     """Return a card as int, None when it is missing or is not one. Text that is a whole number counts."""
     number = number_card(header, key)
     return int(number) if number is not None and number == int(number) and abs(number) < 2**53 else None
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error's message on one line, at most 200 characters.
-
-    Of CFITSIO's only the status: below it stand messages of earlier errors too, so it would depend on what was read
-    before.
-    """
-    if isinstance(error, UnicodeDecodeError):  # a position in that stack
-        return "bytes that are no text"
-    status = re.search(r"FITSIO status = \d+: .*", str(error))
-    if status:
-        return status[0].strip()[:200]
-    text = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    return (text or type(error).__name__)[:200]
 
 
 def _night(dtcaldat: str | None, mjd_obs: float | None, camera: Camera) -> str | None:

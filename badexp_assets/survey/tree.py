@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from badexp_assets.errors import InputError
+from badexp_assets.storage import Place, Url
+from badexp_assets.survey import remote_tree
 from badexp_assets.survey.nights import night_from_folder
 
 FITS_BLOCK = 2880  # bytes; every FITS file that is whole is a multiple of it
@@ -19,20 +20,23 @@ _GONE = -1
 
 class FoundFile(NamedTuple):
     """A FITS file: path relative to the archive, size in bytes (-1: gone since, or a dangling link), time of its last
-    change in ns since 1970 by the clock of its file server, and whether this process may read it.
+    change in ns since 1970 by the clock of its file server, and whether this process may read it. `state`: what an
+    object store calls the state of its content.
     """
 
     path: str
     size: int
     mtime_ns: int
     readable: bool = True
+    state: str = ""
 
     @property
     def stamp(self) -> str:
         """Text that changes when the file is written again, renamed, or its permission changes."""
         if self.size == _GONE:
             return f"{self.path}|gone"
-        return f"{self.path}|{self.size}|{self.mtime_ns}{'' if self.readable else '|unreadable'}"
+        state = f"|{self.state}" if self.state else ""
+        return f"{self.path}|{self.size}|{self.mtime_ns}{state}{'' if self.readable else '|unreadable'}"
 
     @property
     def whole(self) -> bool:
@@ -64,13 +68,16 @@ class Settling:
         return 0 <= age < self.needed(file)
 
 
-def night_folders(archive: Path, refuse: Callable[[OSError], None]) -> Iterator[tuple[str, str]]:
+def night_folders(archive: Place, refuse: Callable[[OSError], None]) -> Iterator[tuple[str, str]]:
     """Yield (night, folder relative to `archive`) of every folder `CP<YYYYMMDD>`, in the order of their paths.
 
     At any depth, not inside each other and not in hidden folders. Links are followed, each folder is entered once.
     `refuse` is called for a folder that can't be listed. Raises InputError for an archive that is missing or can't be
     listed.
     """
+    if isinstance(archive, Url):
+        yield from remote_tree.night_folders(archive)
+        return
     if not archive.is_dir():
         raise InputError(f"archive {archive}: {'not a folder' if archive.exists() else 'no such folder'}")
     real = os.path.realpath(archive)
@@ -110,13 +117,18 @@ def _walk(
             yield from _walk(root, path, place, seen, refuse)
 
 
-def list_folder(archive: Path, folder: str) -> tuple[list[FoundFile], dict[str, int]]:
+def list_folder(archive: Place, folder: str) -> tuple[list[FoundFile], dict[str, int]]:
     """Return the FITS files in `folder` (relative to `archive`) and below it, by path; then it and the folders below
     it, each with the time of its last change in ns as it was before the folder was listed.
 
-    Hidden files and folders, and files with other endings (`.part`), are left out: they are being written. Raises
-    OSError for a folder that can't be listed.
+    Hidden files and folders, and files with other endings (`.part`), are left out: they are being written. Folders
+    behind URLs have no time; theirs is 0. Raises OSError for a folder that can't be listed.
     """
+    if isinstance(archive, Url):
+        found = (file for file in remote_tree.list_files(archive, folder) if file.path.endswith(_SUFFIXES))
+        return sorted(FoundFile(f.path, f.found.size, f.found.mtime_ns, state=f.found.state) for f in found), {
+            folder: 0
+        }
     files: list[FoundFile] = []
     times: dict[str, int] = {}
     todo = [folder]
@@ -124,7 +136,7 @@ def list_folder(archive: Path, folder: str) -> tuple[list[FoundFile], dict[str, 
         here = todo.pop()
         top = f"{here}/" if here else ""
         place = os.path.join(archive, here)
-        times[here] = os.stat(place).st_mtime_ns
+        times[here] = folder_time(archive, here)
         with os.scandir(place) as entries:
             for entry in entries:
                 name = entry.name
@@ -135,6 +147,11 @@ def list_folder(archive: Path, folder: str) -> tuple[list[FoundFile], dict[str, 
                 elif entry.is_dir(follow_symlinks=False):
                     todo.append(top + name)
     return sorted(files), times
+
+
+def folder_time(archive: Place, folder: str) -> int:
+    """Time of the last change of a folder in ns; 0 for one behind a URL, which has none. Raises OSError."""
+    return 0 if isinstance(archive, Url) else os.stat(os.path.join(archive, folder)).st_mtime_ns
 
 
 def divide(files: Iterable[FoundFile], settling: Settling, now: float) -> tuple[list[FoundFile], list[FoundFile]]:

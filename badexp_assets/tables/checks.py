@@ -2,47 +2,54 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from badexp_assets.checks import CheckResult
+from badexp_assets.errors import DamagedTableError
+from badexp_assets.storage import Place
 from badexp_assets.tables.parquet import arrow_type
+from badexp_assets.tables.reading import open_table
 from badexp_assets.tables.schemas import TableSchema
 
 
-def check_stored_table(path: Path, schema: TableSchema) -> CheckResult:
+def check_stored_table(path: Place, schema: TableSchema) -> CheckResult:
     """Compare the Parquet file `path` with `schema`: columns, types, nulls where none are allowed, a unique key.
 
     rows: column, expected, found. Further columns are allowed. One column (or the key) is in memory at a time.
     """
-    faults: list[tuple[str, str, str]] = []
     try:
-        file = pq.ParquetFile(path)
-        stored = file.schema_arrow
-        for column in schema.columns:
-            if column.name not in stored.names:
-                faults.append((column.name, column.type, "no such column"))
-                continue
-            found = stored.field(column.name).type
-            if not _same(found, column.type):
-                faults.append((column.name, column.type, str(found)))
-            nulls = 0 if column.nullable else file.read([column.name]).column(0).null_count
-            if nulls:
-                faults.append((column.name, "no null", f"{nulls} null(s)"))
-        if schema.key and set(schema.key) <= set(stored.names):
-            doubled = int(file.read(list(schema.key)).to_pandas().duplicated().sum())
-            if doubled:
-                faults.append((", ".join(schema.key), "each once", f"{doubled} row(s) again"))
-        n_rows = file.metadata.num_rows
-    except (pa.ArrowInvalid, OSError) as error:
-        return CheckResult(False, f"{path}: not a readable Parquet file ({error})")
+        with open_table(path) as file:
+            n_rows = file.metadata.num_rows
+            faults = _faults(file, schema)
+    except DamagedTableError as error:
+        return CheckResult(False, str(error))
     rows = pd.DataFrame(faults, columns=["column", "expected", "found"])
     words = "; ".join(f"{name}: {found}, {expected} expected" for name, expected, found in faults)
     description = f"{path}: {words}" if faults else f"{n_rows} rows, {len(schema.columns)} columns as in the schema"
     return CheckResult(not faults, description, {"rows": n_rows, "faults": len(faults)}, rows)
+
+
+def _faults(file: pq.ParquetFile, schema: TableSchema) -> list[tuple[str, str, str]]:
+    """Return (column, expected, found) of what differs."""
+    faults: list[tuple[str, str, str]] = []
+    stored = file.schema_arrow
+    for column in schema.columns:
+        if column.name not in stored.names:
+            faults.append((column.name, column.type, "no such column"))
+            continue
+        found = stored.field(column.name).type
+        if not _same(found, column.type):
+            faults.append((column.name, column.type, str(found)))
+        nulls = 0 if column.nullable else file.read([column.name]).column(0).null_count
+        if nulls:
+            faults.append((column.name, "no null", f"{nulls} null(s)"))
+    if schema.key and set(schema.key) <= set(stored.names):
+        doubled = int(file.read(list(schema.key)).to_pandas().duplicated().sum())
+        if doubled:
+            faults.append((", ".join(schema.key), "each once", f"{doubled} row(s) again"))
+    return faults
 
 
 def _same(found: pa.DataType, expected: str) -> bool:

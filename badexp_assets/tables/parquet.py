@@ -1,4 +1,7 @@
-"""Atomic Parquet files: written beside their place, synced, then moved onto it. A killed writer leaves the old file."""
+"""Atomic Parquet files: written beside their place, synced, then moved onto it. A killed writer leaves the old file.
+
+Behind a URL: written to a temporary file of this machine, then put there whole.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,9 +24,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from badexp_assets.errors import InputError, StorageError
+from badexp_assets.storage import Place, Url
+from badexp_assets.storage.remote import put
 from badexp_assets.tables.schemas import TableSchema
 
-_METADATA_KEY = b"badexp"
+METADATA_KEY = b"badexp"
+"""in the metadata of a Parquet file: what `write_table` was given, as JSON"""
 _SCALARS = {
     "int8": pa.int8(),
     "int16": pa.int16(),
@@ -44,12 +50,18 @@ _STALE = 2 * 86400.0  # seconds; a run lasts a day at most (max_runtime_seconds 
 
 
 @contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Place) -> Iterator[Path]:
     """Give a temporary path beside `path`; sync and move it onto `path` when the block ends, remove it when it fails.
+
+    For a URL the path is in the folder of temporary files (TMPDIR), and is put there when the block ends.
 
     An OSError (disk full, no permission) is raised again as one line that names `path`. What killed processes left
     beside `path` is removed once it is two days old; until then it is a hidden file that no reader looks at.
     """
+    if isinstance(path, Url):
+        with _path_to_put(path) as local:
+            yield local
+        return
     path = Path(path)
     temporary: Path | None = None
     try:
@@ -72,7 +84,22 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def _not_written(path: Path, error: OSError) -> StorageError:
+@contextlib.contextmanager
+def _path_to_put(url: Url) -> Iterator[Path]:
+    try:
+        with tempfile.TemporaryDirectory(prefix="badexp-put-") as folder:
+            local = Path(folder) / url.name
+            yield local
+            put(url, local)
+    except StorageError:
+        raise
+    except OSError as error:
+        if error.filename and not str(error.filename).startswith(folder):
+            raise  # something else went wrong in the block
+        raise _not_written(url, error) from error
+
+
+def _not_written(path: Place, error: OSError) -> StorageError:
     return StorageError(f"{path}: could not be written ({error.strerror or error}); the previous file is untouched")
 
 
@@ -197,8 +224,8 @@ class TableWriter:
     Use as a context manager. Without any piece the file holds an empty table of the schema.
     """
 
-    def __init__(self, path: Path, schema: TableSchema, metadata: Mapping[str, Any] | None = None) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Place, schema: TableSchema, metadata: Mapping[str, Any] | None = None) -> None:
+        self.path = path
         self.schema = schema
         self.n_rows = 0
         self._metadata = dict(metadata or {})
@@ -241,38 +268,12 @@ class TableWriter:
 
 
 def write_table(
-    table: pd.DataFrame | pa.Table, path: Path, schema: TableSchema, metadata: Mapping[str, Any] | None = None
+    table: pd.DataFrame | pa.Table, path: Place, schema: TableSchema, metadata: Mapping[str, Any] | None = None
 ) -> None:
     """Write a whole table atomically. `metadata` (JSON-able) is stored in the file and read by `read_metadata`."""
     with TableWriter(path, schema, metadata) as writer:
         writer.write(table)
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read a table; list columns come back as numpy arrays. Raises InputError when it is missing or damaged."""
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: no such table; has its asset been materialised?")
-    try:
-        return pq.ParquetFile(path).read(columns=list(columns) if columns is not None else None).to_pandas()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """Metadata given to `write_table`; an empty dict when there was none."""
-    try:
-        found = pq.read_schema(path).metadata or {}
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
-    return json.loads(found.get(_METADATA_KEY, b"{}"))
-
-
-def scan_nights(folder: Path, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield (night, table) for every `<night>.parquet` in `folder`, by night; nothing where there is no folder."""
-    for path in sorted(Path(folder).glob("[0-9]*.parquet")):
-        yield path.stem, read_table(path, columns)
-
-
 def _encode(metadata: Mapping[str, Any]) -> dict[bytes, bytes]:
-    return {_METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()}
+    return {METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()}

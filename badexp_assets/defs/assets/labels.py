@@ -10,7 +10,7 @@ from badexp_assets.defs.checks import check_params, warning
 from badexp_assets.defs.describe import counts, picture, preview, table_asset
 from badexp_assets.defs.failures import asset
 from badexp_assets.defs.resources import SurveyResource
-from badexp_assets.errors import InputError
+from badexp_assets.errors import DamagedTableError
 from badexp_assets.tables import read_table
 
 GROUP = "labels"
@@ -175,7 +175,7 @@ def _stored_categories(survey: SurveyResource) -> pd.Series | None:
     path = survey.settings().home.table("bad_ccd_labels")
     try:
         return read_table(path, ["category"])["category"] if path.exists() else None
-    except InputError:
+    except DamagedTableError:
         return None
 
 

@@ -108,6 +108,7 @@ def night_pass(
         places=lambda night: {name: settings.home.table(name, night) for name in PASS_TABLES},
         progress=lambda night, done, total: progress.report(context, f"night {night}", done, total),
         settling=arrivals.settling if config.only_written_files else None,
+        journals=settings.home.journal,
         tell=context.log.warning,
     )
     summaries = {}
@@ -120,7 +121,7 @@ def night_pass(
                 context.log_event(seen)
             context.log.info(f"night {night}: {summary}")
             for name in PASS_TABLES:
-                path = dg.MetadataValue.path(settings.home.table(name, night))
+                path = dg.MetadataValue.path(str(settings.home.table(name, night)))
                 context.add_asset_metadata(row_count(summary.rows[name]) | {"path": path}, name, night)
     exposures = pd.concat([read_table(settings.home.table("night_exposures", night)) for night in summaries])
     for name in PASS_TABLES:

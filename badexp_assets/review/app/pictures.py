@@ -12,6 +12,7 @@ from badexp_assets.review.app.archive_paths import inside_archive
 from badexp_assets.review.app.picture_cache import PictureCache
 from badexp_assets.review.app.tables import HomeTables
 from badexp_assets.settings import Settings
+from badexp_assets.storage import stamp
 from badexp_assets.survey.cameras import Camera
 
 if TYPE_CHECKING:
@@ -122,15 +123,14 @@ class Pictures:
             with open_exposure(ooi, ood, self._camera) as exposure:
                 return make(exposure.read(ccdnum))
 
-        stats = [(p.stat().st_mtime_ns, p.stat().st_size) for p in (ooi, ood) if p is not None]
+        stats = [stamp(p) for p in (ooi, ood) if p is not None]
         return self._kept(f"{kind} {ooi} {ccdnum} {stats}", read)
 
     def _kept(self, key: str, make: Callable[[], bytes]) -> bytes:
         return self._cache.get(f"{_MADE_AS} {key}", make)
 
     def _version(self, asset: str, night: str) -> str:
-        path = self._tables.home.table(asset, night)
-        return str(path.stat().st_mtime_ns) if path.exists() else ""
+        return stamp(self._tables.home.table(asset, night)) or ""
 
 
 def _smaller(png: bytes) -> bytes:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections import ChainMap, OrderedDict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from badexp_assets.settings import Home
-from badexp_assets.tables.parquet import read_table
+from badexp_assets.storage import Place, stamp, stamps
+from badexp_assets.tables import read_table
+from badexp_assets.tables.reading import column_names, read_rows
 
 _KEPT = 96  # tables in memory; those of a night have some ten thousand rows
 
@@ -22,14 +22,14 @@ class HomeTables:
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        self._tables: OrderedDict[tuple[Path, tuple[str, ...] | None], tuple[int, pd.DataFrame]] = OrderedDict()
-        self._nights: dict[Path, tuple[int, dict[int, str]]] = {}
+        self._tables: OrderedDict[tuple[Place, tuple[str, ...] | None], tuple[str, pd.DataFrame]] = OrderedDict()
+        self._nights: dict[Place, tuple[str, dict[int, str]]] = {}
         self._lock = threading.Lock()
 
     def read(self, asset: str, night: str | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame | None:
         """Return a table (not to be changed) with those of `columns` that it has; None where there is none."""
         path = self.home.table(asset, night)
-        written = _written(path)
+        written = stamp(path)
         if written is None:
             return None
         key = (path, tuple(columns) if columns is not None else None)
@@ -37,7 +37,7 @@ class HomeTables:
             if key in self._tables and self._tables[key][0] == written:
                 self._tables.move_to_end(key)
                 return self._tables[key][1]
-        chosen = [c for c in pq.read_schema(path).names if c in columns] if columns is not None else None
+        chosen = [c for c in column_names(path) if c in columns] if columns is not None else None
         table = read_table(path, chosen)
         with self._lock:
             self._tables[key] = (written, table)
@@ -57,8 +57,8 @@ class HomeTables:
         path = self.home.table(asset)
         if not path.exists():
             return pd.DataFrame()
-        there = [name for name in pq.read_schema(path).names if name in columns]
-        return pq.read_table(path, columns=there, filters=[("expnum", "=", expnum)]).to_pandas()
+        there = [name for name in column_names(path) if name in columns]
+        return read_rows(path, there, expnum=expnum).to_pandas()
 
     def row(
         self, asset: str, expnum: int, night: str | None = None, columns: Sequence[str] | None = None
@@ -72,22 +72,22 @@ class HomeTables:
         path = self.home.table(asset, night)
         if not path.exists():
             return None
-        rows = pq.read_table(path, columns=[column], filters=[(name, "=", n) for name, n in keys.items()])
+        rows = read_rows(path, [column], **keys)
         return rows.column(column)[0].as_py() if rows.num_rows else None
 
     def night_of(self, expnum: int) -> str | None:
         """Return the night in whose tables an exposure is; None for an exposure that no night knows."""
-        return self._nights_in(self.home.table("review_candidates")).get(expnum) or self.nights().get(expnum)
+        candidates = self.home.table("review_candidates")
+        written = stamp(candidates)
+        known = self._nights_in(candidates, written) if written is not None else {}
+        return known.get(expnum) or self.nights().get(expnum)
 
     def nights(self) -> ChainMap[int, str]:
         """Return the night of every exposure that is in the table of one."""
-        files = sorted((self.home.tables / "night_exposures").glob("[0-9]*.parquet"))
-        return ChainMap(*(self._nights_in(path) for path in files))
+        written = stamps(self.home.tables / "night_exposures", "[0-9]*.parquet")
+        return ChainMap(*(self._nights_in(path, written[path]) for path in sorted(written, key=str)))
 
-    def _nights_in(self, path: Path) -> dict[int, str]:
-        written = _written(path)
-        if written is None:
-            return {}
+    def _nights_in(self, path: Place, written: str) -> dict[int, str]:
         with self._lock:
             known = self._nights.get(path)
         if known is None or known[0] != written:
@@ -102,10 +102,3 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows as plain Python values that JSON takes, missing ones as None."""
     columns = [[None if pd.isna(value) else value for value in table[name].tolist()] for name in table]
     return [dict(zip(table.columns, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def _written(path: Path) -> int | None:
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return None

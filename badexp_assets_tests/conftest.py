@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from badexp_assets.storage import Place, Url
 from badexp_assets_tests.deployments.postgres import Postgres
+from badexp_assets_tests.object_store import ObjectStore
 
 _REPOSITORY = Path(__file__).parents[1]
 
@@ -35,6 +37,7 @@ def _no_survey_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         "BADEXP_BACKBONE",
         "BADEXP_CAMERA",
         "BADEXP_TAXONOMY",
+        "BADEXP_TABLES",
         "BADEXP_AUTOMATION",
         "BADEXP_CPUS",
         "BADEXP_EXECUTOR",
@@ -44,6 +47,52 @@ def _no_survey_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         "DAGSTER_HOME",
     ):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def running_store() -> Iterator[ObjectStore]:
+    """A server that speaks S3, of the session; see `object_store`."""
+    with pytest.MonkeyPatch.context() as patch, ObjectStore() as server:
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def object_store(running_store: ObjectStore) -> Iterator[ObjectStore]:
+    """The server without faults and with its counters at zero."""
+    running_store.requests.clear()
+    yield running_store
+    running_store.fail = running_store.before = None
+
+
+@pytest.fixture
+def bucket(object_store: ObjectStore) -> Url:
+    """An empty bucket of the test's own."""
+    return object_store.new_bucket()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables_on_s3(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With BADEXP_TEST_TABLES=s3 the tables of every home lie on S3 unless the test says where."""
+    if os.environ.get("BADEXP_TEST_TABLES") != "s3":
+        yield
+        return
+    top = request.getfixturevalue("running_store").new_bucket()
+
+    def tables(root: Path) -> Place:
+        return top / str(root).strip("/") / "tables"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("badexp_assets.settings.default_tables", tables)
+        yield
+
+
+@pytest.fixture
+def tables_in_folder() -> None:
+    """For tests that look at files of tables, or whose processes know nothing of the above."""
+    if os.environ.get("BADEXP_TEST_TABLES") == "s3":
+        pytest.skip("about tables in folders")
 
 
 @pytest.fixture(scope="session")

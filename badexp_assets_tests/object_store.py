@@ -6,9 +6,15 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from badexp_assets.storage import Url
+
+_numbers = count()
+_ENVIRONMENT = {"AWS_MAX_ATTEMPTS": "2", "AWS_EC2_METADATA_DISABLED": "true"}
 _KEY = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
 _SLOW_DOWN = b'<?xml version="1.0"?><Error><Code>%s</Code><Message>Please reduce your request rate.</Message></Error>'
 
@@ -56,7 +62,21 @@ class ObjectStore:
 
     @property
     def environment(self) -> dict[str, str]:
-        return _KEY | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._server.server_port}"}
+        return _KEY | _ENVIRONMENT | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._server.server_port}"}
+
+    def new_bucket(self) -> Url:
+        """Make a bucket and return its URL."""
+        name = f"bucket-{next(_numbers)}"
+        self.client().create_bucket(Bucket=name)
+        return Url("s3", name)
+
+    def upload(self, folder: Path, url: Url) -> None:
+        """Put all files below a folder below a URL."""
+        bucket, _, top = url.path.partition("/")
+        client = self.client()
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                client.upload_file(str(path), bucket, f"{top}/{path.relative_to(folder)}".lstrip("/"))
 
     def client(self) -> Any:
         """A boto client of the server, beside ours."""

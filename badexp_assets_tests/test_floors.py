@@ -29,6 +29,7 @@ ROOMS = [
     "injection",
     "simulate",
     "slurm",
+    "storage",
     "tables",
 ]
 HEAVY = [

@@ -192,14 +192,6 @@ def check_atomic(url: Url) -> None:
         raise InputError(f"{url}: {url.protocol}:// can't hold tables; allowed: {', '.join(ATOMIC)}, or a folder")
 
 
-def remove_below(url: Url) -> None:
-    """Remove all files below a folder."""
-    with told(url, writing=True):
-        files = _system(url).find(url.path)
-        if files:
-            _system(url).rm(files)
-
-
 def _system(url: Url) -> Any:
     """The file system of fsspec, one for the process: it is made for many threads, and listings are never kept."""
     import fsspec

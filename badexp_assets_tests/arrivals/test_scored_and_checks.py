@@ -17,6 +17,7 @@ from badexp_assets.settings import Home
 from badexp_assets.survey import list_night_files
 from badexp_assets.survey.tree import FoundFile, Settling
 from badexp_assets.tables import SCHEMAS, empty_table, write_table
+from badexp_assets_tests.homes import remove, write_bytes
 
 NIGHT, NEXT = "2018-05-17", "2018-05-18"
 SCORES = ["night_entropy_scores"]
@@ -53,7 +54,7 @@ def test_a_night_is_scored_when_all_its_tables_are_of_the_same_files(home):
     assert not is_scored(home, NIGHT, "abd", SCORES)
     store(home, "night_entropy_scores", NIGHT)  # of a version that did not write it down
     assert scored_files(home, NIGHT, SCORES) == "abc"
-    home.table("night_exposures", NIGHT).write_bytes(b"damaged")
+    write_bytes(home.table("night_exposures", NIGHT), b"damaged")
     assert scored_files(home, NIGHT, SCORES) is None
 
 
@@ -76,7 +77,7 @@ def test_the_newest_night_passes_only_when_it_is_scored_as_it_is(home, tree):
     tree.write(NEXT, 1, time.time())
     assert check().passed  # what is still being written is not missing
     assert "1 file still being written" in check().description
-    home.table("entropy_reference").unlink()
+    remove(home.table("entropy_reference"))
     assert "nothing is fitted" in check().description
 
 

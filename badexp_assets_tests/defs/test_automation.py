@@ -19,6 +19,7 @@ from badexp_assets.night import PASS_TABLES
 from badexp_assets.settings import Home
 from badexp_assets.survey import list_night_files
 from badexp_assets.tables import SCHEMAS, empty_table, write_table
+from badexp_assets_tests.homes import remove
 
 NIGHT, NEXT = "2018-05-17", "2018-05-18"
 OLD = 1_600_000_000
@@ -170,7 +171,7 @@ def test_a_night_outside_the_partitions_is_a_problem_and_never_a_request(platfor
 
 
 def test_a_home_without_an_archive_or_without_models_says_so(platform, tmp_path):
-    platform.home.table("entropy_reference").unlink()
+    remove(platform.home.table("entropy_reference"))
     assert "nothing is fitted" in platform.tick().skip_message
     platform.archive = ""
     assert "no archive given" in platform.tick().skip_message
@@ -221,7 +222,7 @@ def test_a_night_that_was_read_and_not_scored_is_missed(platform):
     platform.write(NIGHT)
     platform.tick(), platform.tick()
     platform.scored(NIGHT)
-    platform.home.table("night_entropy_scores", NIGHT).unlink()
+    remove(platform.home.table("night_entropy_scores", NIGHT))
     assert [r.partition_key for r in platform.schedule("missed_nights", 12, 30)] == [NIGHT]
 
 

@@ -1,6 +1,5 @@
 """Completeness by injection on a home in which everything has run, by the command line."""
 
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +12,8 @@ from badexp_assets.injection import InjectionParams, plan_injection
 from badexp_assets.settings import Home
 from badexp_assets.show import load
 from badexp_assets.tables import SCHEMAS, read_table, write_table
+from badexp_assets.tables.reading import stored_nights
+from badexp_assets_tests.homes import copy_home, remove
 
 OPTIONS = '\n[injection]\nn_exposures = 2\nseverities = [0.5]\ncategories = ["out_of_focus", "bad_ccd"]\n'
 
@@ -21,7 +22,7 @@ OPTIONS = '\n[injection]\nn_exposures = 2\nseverities = [0.5]\ncategories = ["ou
 def home(finished_home, tmp_path_factory) -> Home:
     """A copy of the finished home, with a small injection asked for."""
     root = tmp_path_factory.mktemp("injected") / "home"
-    shutil.copytree(finished_home, root)
+    copy_home(Home(finished_home), root)
     text = (root / "settings.toml").read_text()
     (root / "settings.toml").write_text(text + OPTIONS)
     return Home(root)
@@ -68,13 +69,12 @@ def test_the_same_seed_finds_the_same(home, injected):
 
 def test_nights_that_another_model_or_none_has_scored_are_named_and_nothing_is_injected(home, injected, tmp_path: Path):
     root = tmp_path / "home"
-    shutil.copytree(home.root, root)
-    scored = sorted((root / "tables" / "night_predictions").glob("*.parquet"))
+    scored = stored_nights(copy_home(home, root).tables / "night_predictions")
     for path in scored:
         write_table(read_table(path).assign(model="another"), path, SCHEMAS["night_predictions"])
     result = invoke(Home(root))
     assert isinstance(result.exception, InputError)
     assert "made by model another, the current one is" in str(result.exception)
     for path in scored:
-        path.unlink()
+        remove(path)
     assert "is not stored; score the night" in str(invoke(Home(root)).exception)

@@ -11,6 +11,7 @@ from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
 from badexp_assets.settings import Home
 from badexp_assets.tables import read_metadata, read_table
+from badexp_assets_tests.homes import read_bytes
 
 
 def errors_table(night: str, n: int = 2) -> pd.DataFrame:
@@ -40,13 +41,15 @@ def classification_report(night_reconstruction_errors: NightTables) -> pd.DataFr
     return pd.DataFrame(numbers | papers | support)
 
 
-@pytest.fixture
-def home(tmp_path) -> Home:
-    return Home(tmp_path)
+@pytest.fixture(params=["folder", "object store"])
+def home(tmp_path, request) -> Home:
+    if request.param == "folder":
+        return Home(tmp_path)
+    return Home(tmp_path, request.getfixturevalue("bucket") / "tables")
 
 
 def materialise(home: Home, assets: list, night: str | None = None, **tags: str) -> dg.ExecuteInProcessResult:
-    survey = SurveyResource(home=str(home.root))
+    survey = SurveyResource(home=str(home.root), tables=str(home.tables))
     definitions = dg.Definitions(
         [night_reconstruction_errors, classification_report],
         resources={"io_manager": ParquetIOManager(survey=survey), "survey": survey},
@@ -66,7 +69,7 @@ def test_one_night_is_one_file_with_the_run_in_its_metadata(home):
 def test_several_nights_of_one_run_are_a_file_each(home):
     ends = {"dagster/asset_partition_range_start": "2018-03-04", "dagster/asset_partition_range_end": "2018-03-06"}
     result = materialise(home, [night_reconstruction_errors], **ends)
-    found = sorted(path.stem for path in (home.tables / "night_reconstruction_errors").iterdir())
+    found = home.nights("night_reconstruction_errors")
     assert found == ["2018-03-04", "2018-03-05", "2018-03-06"]
     counts = {
         event.partition: event.step_materialization_data.materialization.metadata["dagster/partition_row_count"].value
@@ -97,16 +100,17 @@ def test_a_night_that_is_not_stored_is_named_when_it_is_asked_for(home):
 def test_a_writer_that_dies_leaves_the_stored_night_whole(home, monkeypatch):
     materialise(home, [night_reconstruction_errors], "2018-03-04")
     path = home.table("night_reconstruction_errors", "2018-03-04")
-    before = path.read_bytes()
+    before = read_bytes(path)
 
     def die(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("badexp_assets.tables.parquet.os.replace", die)
+    monkeypatch.setattr("badexp_assets.tables.parquet.put", die)
     with pytest.raises(InputError, match=r"2018-03-04\.parquet: could not be written \(No space left on device\)"):
         materialise(home, [night_reconstruction_errors], "2018-03-04")
-    assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]
+    assert read_bytes(path) == before
+    assert list((home.tables / "night_reconstruction_errors").glob("*")) == [path]
 
 
 def test_a_reader_gets_only_the_columns_that_it_asks_for(home):
@@ -126,7 +130,7 @@ def test_a_reader_gets_only_the_columns_that_it_asks_for(home):
         seen["every"] = list(label_files)
         return dg.MaterializeResult()
 
-    survey = SurveyResource(home=str(home.root))
+    survey = SurveyResource(home=str(home.root), tables=str(home.tables))
     resources = {"io_manager": ParquetIOManager(survey=survey), "survey": survey}
     assert dg.materialize([label_files, some, every], resources=resources).success
     assert set(seen["some"]) == {"bytes", "file"}

@@ -1,7 +1,5 @@
 """Label files behind a URL and a taxonomy of the users, through Dagster on a home in which the whole graph has run."""
 
-import shutil
-
 import dagster as dg
 import fsspec
 import pytest
@@ -12,9 +10,10 @@ from badexp_assets.defs.run import Runner, environment
 from badexp_assets.errors import InputError
 from badexp_assets.labels import load_taxonomy
 from badexp_assets.models import load_current
-from badexp_assets.settings import load_settings
+from badexp_assets.settings import Home, load_settings
 from badexp_assets.show import load
 from badexp_assets.tables import read_metadata
+from badexp_assets_tests.homes import copy_home
 
 TAXONOMY = """extends = "packaged"
 categories = ["tracking_lost"]
@@ -39,7 +38,7 @@ def bucket(simulated_survey):
 
 @pytest.fixture
 def settings(finished_home, tmp_path, bucket):
-    shutil.copytree(finished_home, tmp_path / "home")
+    copy_home(Home(finished_home), tmp_path / "home")
     (tmp_path / "mine.toml").write_text(TAXONOMY)
     return load_settings(tmp_path / "home", labels=MEMORY, taxonomy=tmp_path / "mine.toml")
 

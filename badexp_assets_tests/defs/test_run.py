@@ -1,7 +1,6 @@
 """The whole graph over a simulated survey, by the command line."""
 
 import json
-import shutil
 
 import pandas as pd
 import pytest
@@ -11,8 +10,10 @@ from badexp_assets.cli import badexp
 from badexp_assets.models import current_version, list_models, load_current
 from badexp_assets.settings import Home
 from badexp_assets.show import load
+from badexp_assets.storage import stamps
 from badexp_assets.summary import summary_lines
 from badexp_assets.tables import SCHEMAS, read_table
+from badexp_assets_tests.homes import copy_home
 
 NIGHTS = 3
 EXPOSURES = 48
@@ -71,35 +72,37 @@ def test_labels_agree_with_the_truth_of_the_simulation(home, simulated_survey):
 
 
 def test_a_second_run_reads_no_pixels_again(home, tmp_path):
-    again = Home(tmp_path / "home")
-    shutil.copytree(home.root, again.root)
-    before = {path: path.stat().st_mtime_ns for path in (again.tables / "night_embeddings").iterdir()}
+    again = copy_home(home, tmp_path / "home")
+    before = stamps(again.tables / "night_embeddings", "*.parquet")
     result = CliRunner().invoke(badexp, ["run", "--home", str(again.root), "--nights", "2018-03-10"])
     assert result.exit_code == 0, result.output
     assert len(before) == NIGHTS
-    assert {path: path.stat().st_mtime_ns for path in (again.tables / "night_embeddings").iterdir()} == before
+    assert stamps(again.tables / "night_embeddings", "*.parquet") == before
 
 
 SCORES = ("night_predictions", "night_exposure_predictions", "night_entropy_scores", "night_reconstruction_errors")
 
 
+def stored_scores(home: Home) -> dict:
+    return {path: written for asset in SCORES for path, written in stamps(home.tables / asset, "*.parquet").items()}
+
+
 def test_a_second_run_scores_nothing_again_and_a_changed_option_does(home, tmp_path):
-    again = Home(tmp_path / "home")
-    shutil.copytree(home.root, again.root)
+    again = copy_home(home, tmp_path / "home")
     words = ["run", "--home", str(again.root)]
-    files = {path: path.stat().st_mtime_ns for asset in SCORES for path in (again.tables / asset).iterdir()}
+    files = stored_scores(again)
     result = CliRunner().invoke(badexp, words)
     assert result.exit_code == 0, result.output
     assert "3 of 3 nights are as they were and were not scored again" in result.output
-    assert {path: path.stat().st_mtime_ns for path in files} == files
+    assert stored_scores(again) == files
 
     with again.settings_file.open("a") as file:
         file.write("\n[decision]\ngoal = 'probability'\nprobability = 0.7\n")
     result = CliRunner().invoke(badexp, [*words, "--nights", "2018-03-10"])
     assert result.exit_code == 0, result.output
-    changed = {path for path, before in files.items() if path.stat().st_mtime_ns != before}
-    assert {path.parent.name for path in changed} == {"night_predictions", "night_exposure_predictions"}
-    for path in (path for path in changed if path.parent.name == "night_predictions"):
+    changed = {path for path, written in stored_scores(again).items() if files[path] != written}
+    assert {str(path).split("/")[-2] for path in changed} == {"night_predictions", "night_exposure_predictions"}
+    for path in (path for path in changed if "/night_predictions/" in str(path)):
         pd.testing.assert_frame_equal(read_table(path), read_table(home.table("night_predictions", path.stem)))
 
 
@@ -135,8 +138,7 @@ def test_the_first_classifier_is_promoted_and_scores_all_nights(home):
 
 
 def test_a_worse_classifier_is_stored_and_nights_are_scored_with_the_one_in_use(home, tmp_path):
-    again = Home(tmp_path / "home")
-    shutil.copytree(home.root, again.root)
+    again = copy_home(home, tmp_path / "home")
     before = current_version(again.models / "fitted_classifier")
     worse = '\n[classifier]\nkind = "paper"\n\n[pipeline]\nn_components = 1\nn_neighbors = 1\n'
     with again.settings_file.open("a") as file:

@@ -9,6 +9,7 @@ from badexp_assets.defs.scored import INPUTS, STORED, StoredScores
 from badexp_assets.settings import Home
 from badexp_assets.tables import SCHEMAS, read_table, write_table
 from badexp_assets_tests.defs.test_io import errors_table
+from badexp_assets_tests.homes import read_bytes, remove, write_bytes
 
 NIGHT, SCORES, SOURCE = "2018-03-04", "night_reconstruction_errors", "night_stamps"
 
@@ -62,14 +63,14 @@ def test_scores_that_are_damaged_or_missing_or_without_a_note_are_made_again(hom
     path = home.table(SCORES, NIGHT)
     write_table(errors_table(NIGHT), path, SCHEMAS[SCORES])
     assert find(home) is None
-    path.write_bytes(path.read_bytes()[:50])
+    write_bytes(path, read_bytes(path)[:50])
     assert find(home) is None
-    path.unlink()
+    remove(path)
     assert find(home) is None
 
 
 def test_a_source_that_changes_while_the_night_is_scored_makes_the_scores_old(home):
-    home.table(SCORES, NIGHT).unlink()
+    remove(home.table(SCORES, NIGHT))
     stored = StoredScores(home, [SCORES], [SOURCE], "m", Options())
     assert stored.find(NIGHT) is None
     write_source(home, "b")

@@ -15,6 +15,7 @@ from badexp_assets.settings import Home
 from badexp_assets.show import render
 from badexp_assets.survey import load_camera
 from badexp_assets.tables import SCHEMAS, write_table
+from badexp_assets_tests.homes import remove
 
 NIGHTS = ("2018-05-15", "2018-05-16", "2018-05-17")
 NIGHT = NIGHTS[-1]
@@ -107,7 +108,7 @@ def test_the_worst_are_those_called_bad_then_those_that_another_method_finds(hom
 
 def test_a_night_in_which_nothing_stands_out_has_no_worst_exposures(home):
     for name in ("night_exposure_predictions", "night_entropy_scores", "night_reconstruction_errors"):
-        home.table(name, NIGHT).unlink()
+        remove(home.table(name, NIGHT))
     found = summary(home)
     assert found.worst.empty
     assert "none stands out" in write_night_report(home.night_report(NIGHT), home.night_report(NIGHT, "md"), found, {})
@@ -129,8 +130,8 @@ def test_what_a_person_should_know_first_is_at_the_head(home):
     found = summary(home, NIGHTS[0]).findings
     assert len(found) == 1  # the model has no record of its training
     assert found[0].startswith("Drift: not compared")
-    home.table("night_entropy_scores", NIGHT).unlink()
-    (home.table("night_reconstruction_errors", NIGHT)).unlink()
+    remove(home.table("night_entropy_scores", NIGHT))
+    remove(home.table("night_reconstruction_errors", NIGHT))
     store(home, "night_reconstruction_errors", NIGHT, {"fingerprint": "old"}, expnum=[303])
     store(home, "night_predictions", NIGHT, expnum=[303, 304], ccdnum=1, model="m1")
     found = "\n".join(summary(home).findings)
@@ -159,8 +160,8 @@ def test_page_and_text_say_the_same_and_text_of_files_is_escaped(home):
 
 
 def test_a_night_without_exposures_is_a_report_too(home):
-    for path in home.tables.glob(f"*/{NIGHT}.parquet"):
-        path.unlink()
+    for asset in (asset for asset in SCHEMAS if NIGHT in home.nights(asset)):
+        remove(home.table(asset, NIGHT))
     store(home, "night_exposures", NIGHT, expnum=[])
     found = summary(home)
     assert found.findings == ["The archive has no exposure of this night."]

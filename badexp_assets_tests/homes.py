@@ -1,0 +1,47 @@
+"""Homes and their tables, wherever these lie: copied, damaged, removed."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from badexp_assets.settings import Home
+from badexp_assets.storage import Place, Url
+from badexp_assets.storage.remote import _system, fetch, list_below, put
+
+
+def copy_home(home: Home, root: Path) -> Home:
+    """Copy a home with its tables to `root`, where each has its usual place."""
+    shutil.copytree(home.root, root)
+    again = Home(root)
+    if isinstance(home.tables, Url):
+        for file in list_below(home.tables):
+            write_bytes(again.tables / file.path, read_bytes(home.tables / file.path))
+    return again
+
+
+def read_bytes(place: Place) -> bytes:
+    """The content of a file."""
+    if not isinstance(place, Url):
+        return place.read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        fetch(place, Path(folder) / "file")
+        return (Path(folder) / "file").read_bytes()
+
+
+def write_bytes(place: Place, content: bytes) -> None:
+    """Give a file other content."""
+    if not isinstance(place, Url):
+        place.write_bytes(content)
+        return
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        put(place, Path(file.name))
+
+
+def remove(place: Place) -> None:
+    """Remove a file."""
+    if isinstance(place, Url):
+        _system(place).rm_file(place.path)
+    else:
+        place.unlink()

@@ -94,7 +94,8 @@ def as_place(given: str | Path | Url) -> Place:
         raise InputError(f"{shown(text)}: not a URL of one folder as s3://bucket/prefix")
     host = match["rest"].partition("/")[0]
     if "@" in host:
-        raise InputError(f"{shown(text)}: holds a user or a key; these come from the environment (AWS_PROFILE, ...)")
+        bare = f"{match['protocol']}://{host.rpartition('@')[2]}"
+        raise InputError(f"{bare}: holds a user or a key; these come from the environment (AWS_PROFILE, ...)")
     if not host:
         raise InputError(f"{text}: no bucket; s3://bucket/prefix is needed")
     return Url(match["protocol"], re.sub("/+", "/", match["rest"]).rstrip("/"))

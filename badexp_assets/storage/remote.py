@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from dataclasses import dataclass
@@ -182,7 +183,8 @@ def put(url: Url, path: Path) -> None:
             system.put_file(str(path), url.path)
             return
         if path.stat().st_size >= 2 * _PART:
-            _abort_stale(system, url)
+            with contextlib.suppress(PermissionError):  # a rule of the bucket may do it
+                _abort_stale(system, url)
         system.put_file(str(path), url.path, chunksize=_PART, max_concurrency=2)
 
 

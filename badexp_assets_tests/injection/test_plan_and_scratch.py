@@ -108,3 +108,14 @@ def test_the_archive_of_one_exposure_forgets_the_one_before_and_never_writes_to_
     second.show_original()
     assert [path.name for path in (tmp_path / "s" / "CP20180310").iterdir()] == ["b_ooi.fits.fz"]
     assert {path.name: path.read_bytes() for path in source.iterdir()} == before
+
+
+def test_files_behind_urls_are_copied_for_as_long_as_they_are_needed(tmp_path: Path, bucket, object_store) -> None:
+    (tmp_path / "a_ooi.fits.fz").write_bytes(b"image")
+    object_store.upload(tmp_path, bucket)
+    scratch = ScratchArchive(tmp_path / "s", "2018-03-10", bucket / "a_ooi.fits.fz", None)
+    scratch.show_original()
+    assert (tmp_path / "s" / "CP20180310" / "a_ooi.fits.fz").read_bytes() == b"image"
+    with pytest.raises(UnreadableImageError, match=r"s3://bucket-\d+/none.fits.fz: can't be copied"):
+        ScratchArchive(tmp_path / "s", "2018-03-10", bucket / "none.fits.fz", None)
+    assert not (tmp_path / "s" / "a_ooi.fits.fz").exists()

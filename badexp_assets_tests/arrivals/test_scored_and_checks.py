@@ -26,6 +26,7 @@ SCORES = ["night_entropy_scores"]
 @pytest.fixture
 def home(tmp_path) -> Home:
     place = Home(tmp_path / "home")
+    place.root.mkdir()
     store(place, "entropy_reference", None)
     return place
 

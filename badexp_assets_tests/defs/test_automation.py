@@ -92,6 +92,7 @@ class Platform:
 @pytest.fixture
 def platform(tmp_path) -> Iterator[Platform]:
     home = Home(tmp_path / "home")
+    home.root.mkdir()
     write_table(
         empty_table(SCHEMAS["entropy_reference"]), home.table("entropy_reference"), SCHEMAS["entropy_reference"]
     )

@@ -13,7 +13,7 @@ from badexp_assets.models import load_current
 from badexp_assets.settings import Home, load_settings
 from badexp_assets.show import load
 from badexp_assets.tables import read_metadata
-from badexp_assets_tests.homes import copy_home
+from badexp_assets_tests.homes import copy_home, read_bytes
 
 TAXONOMY = """extends = "packaged"
 categories = ["tracking_lost"]
@@ -81,11 +81,11 @@ def test_a_source_that_can_not_be_read_fails_the_run_and_its_labels_stay(setting
     with environment(settings):
         run = runner(settings, monkeypatch)
         run.execute(jobs.READ_LABELS)
-        stored = settings.home.table("bad_ccd_labels").read_bytes()
+        stored = read_bytes(settings.home.table("bad_ccd_labels"))
         bucket.rm("/survey", recursive=True)
         with pytest.raises(InputError, match=f"{MEMORY}: can't be read"):
             run.execute(jobs.READ_LABELS)
-        assert settings.home.table("bad_ccd_labels").read_bytes() == stored
+        assert read_bytes(settings.home.table("bad_ccd_labels")) == stored
         run.execute(jobs.PUBLISH_REJECTS)  # on the state of the source that the labels were made from
 
 

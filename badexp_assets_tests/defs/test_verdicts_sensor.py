@@ -6,6 +6,7 @@ from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.defs.verdicts_sensor import verdicts_sensor
 from badexp_assets.review import VerdictStore
+from badexp_assets.settings import Home
 from badexp_assets.tables import read_table
 
 
@@ -46,7 +47,7 @@ def test_two_answers_end_in_the_reject_list_and_its_files(tmp_path, monkeypatch)
     with dg.DagsterInstance.ephemeral() as instance:
         result = build_definitions().resolve_job_def("publish_rejects").execute_in_process(instance=instance)
     assert result.success
-    assert read_table(tmp_path / "tables" / "reviewed_reject_list.parquet")["expnum"].tolist() == [7]
-    assert read_table(tmp_path / "tables" / "review_agreement.parquet")["n"].tolist() == [1] * 4
+    assert read_table(Home(tmp_path).table("reviewed_reject_list"))["expnum"].tolist() == [7]
+    assert read_table(Home(tmp_path).table("review_agreement"))["n"].tolist() == [1] * 4
     assert "\n7  3  unknown reason (2 of 2 reviewers)\n" in (tmp_path / "export" / "bad_expid.txt").read_text()
     assert len(pd.read_csv(tmp_path / "export" / "reject_list.csv")) == 1

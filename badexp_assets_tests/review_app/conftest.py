@@ -27,6 +27,7 @@ from badexp_assets.settings import Settings, load_settings
 from badexp_assets.survey import load_camera
 from badexp_assets.tables import SCHEMAS, write_table
 from badexp_assets_tests.browser import chromium
+from badexp_assets_tests.homes import copy_home
 
 REPOSITORY = Path(__file__).parents[2]
 NIGHTS = ("2018-05-17", "2018-05-18")
@@ -134,6 +135,7 @@ def _template(tmp_path_factory) -> Path:
     mask[:60] = 3
     ooi = tiny_cp.write_cp(root / "archive", FIRST, masks={"S4": mask})
     paths = tuple(str(p.relative_to(root / "archive")) for p in (ooi, ooi.with_name(ooi.name.replace("ooi", "ood"))))
+    (root / "home").mkdir()
     home = load_settings(root / "home").home
     ccds = sorted(tiny_cp.CCDS.values())
     expnums = list(range(FIRST, FIRST + N))
@@ -147,7 +149,8 @@ def _template(tmp_path_factory) -> Path:
 @pytest.fixture
 def settings(_template, tmp_path) -> Settings:
     """A home of one's own, with its archive beside it."""
-    shutil.copytree(_template, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(_template / "archive", tmp_path / "archive")
+    copy_home(load_settings(_template / "home").home, tmp_path / "home")
     (tmp_path / "home" / "settings.toml").write_text(f'archive = "{tmp_path / "archive"}"\n')
     return load_settings(tmp_path / "home")
 

@@ -16,6 +16,7 @@ from badexp_assets.review import Reviewers, VerdictStore
 from badexp_assets.review.app import make_app
 from badexp_assets.review.app.throttle import SECONDS, TRIES, Throttle
 from badexp_assets.tables import SCHEMAS, read_table, write_table
+from badexp_assets_tests.homes import remove
 
 FIRST, N, OTHER = 1001, 34, 2001
 HOST = "http://127.0.0.1"
@@ -337,7 +338,7 @@ def test_every_picture_is_there_and_is_not_sent_again_unless_it_has_changed(ann)
 
 
 def test_a_home_without_candidates_says_so(settings, app, ann):
-    settings.home.table("review_candidates").unlink()
+    remove(settings.home.table("review_candidates"))
     response = ann.get("/api/candidates")
     assert response.status_code == 422
     assert "no candidates in this home yet" in response.json()["error"]
@@ -345,9 +346,11 @@ def test_a_home_without_candidates_says_so(settings, app, ann):
 
 
 def test_an_exposure_of_which_little_is_known_is_shown_with_what_there_is(settings, ann):
-    for path in settings.home.tables.rglob("*.parquet"):
-        if path.parent.name != "night_exposures" and path.stem != "review_candidates":
-            path.unlink()
+    home = settings.home
+    for asset in set(SCHEMAS) - {"night_exposures", "review_candidates"}:
+        for path in (home.table(asset), *(home.table(asset, night) for night in home.nights(asset))):
+            if path.exists():
+                remove(path)
     facts = ann.get(f"/api/exposure/{FIRST}").json()
     assert (facts["rank"], facts["model"], facts["survey"], facts["explanations"]) == (1, None, None, [])
     assert not facts["has_mosaic"]

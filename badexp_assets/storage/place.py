@@ -57,7 +57,7 @@ class Url:
         return replace(self, pinned=found)
 
     def exists(self) -> bool:
-        """Whether there is a file or folder."""
+        """Whether there is a file; of folders, `is_dir` tells."""
         from badexp_assets.storage.remote import look
 
         return look(self) is not None

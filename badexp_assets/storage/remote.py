@@ -67,10 +67,11 @@ def stamps(folder: Place, pattern: str) -> dict[Place, str]:
 
 
 def look(url: Url) -> Found | None:
-    """Return the state of a file as it is now; None where there is neither a file nor a folder."""
+    """Return the state of a file as it is now; None where there is no file."""
     with told(url):
         try:
-            return _found(_system(url).info(url.path))
+            info = _system(url).info(url.path)
+            return None if info["type"] == "directory" else _found(info)
         except FileNotFoundError as error:
             _raise_without_bucket(url, error)
             return None

@@ -1,7 +1,7 @@
 """Headers of files behind URLs that were walked on this machine, so that no process walks them again.
 
 They lie compressed in the folder of temporary files (TMPDIR), by URL and state: some 100 KB for a file of 60 CCDs. What
-is missing or damaged there is fetched again.
+is missing or damaged there, or is another user's, is fetched again.
 """
 
 from __future__ import annotations
@@ -30,13 +30,16 @@ _kept = count()
 def kept_headers(url: Url) -> list[Hdu] | None:
     """Return what `keep_headers` kept for this state of a file; None where there is nothing."""
     try:
-        stored = zlib.decompress(_place(url).read_bytes())
+        place = _place(url)
+        if place.parent.stat().st_uid != os.getuid():
+            return None
+        stored = zlib.decompress(place.read_bytes())
         spans, _, headers = stored.partition(b"\n")
-        found, place = [], 0
+        found, done = [], 0
         for start, data, end in json.loads(spans):
-            found.append(Hdu(start, data, end, headers[place : place + data - start]))
-            place += data - start
-        return found if place == len(headers) else None
+            found.append(Hdu(start, data, end, headers[done : done + data - start]))
+            done += data - start
+        return found if done == len(headers) else None
     except (OSError, zlib.error, ValueError):
         return None
 

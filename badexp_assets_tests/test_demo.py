@@ -12,6 +12,7 @@ from badexp_assets.errors import InputError
 from badexp_assets.settings import Home
 from badexp_assets.show import load
 from badexp_assets.simulate import SurveyParams
+from badexp_assets_tests.homes import copy_home
 
 TINY = SurveyParams(nights=2, exposures=16, n_ccds=4, ccd_rows=192, ccd_columns=128, seed=3)
 QUICK = {
@@ -47,7 +48,7 @@ def test_a_home_with_another_survey_is_not_overwritten(tmp_path):
 @pytest.mark.slow
 def test_verdicts_of_people_become_rejects_and_then_labels(finished_home, tmp_path):
     home = Home(tmp_path / "home")
-    shutil.copytree(finished_home, home.root)
+    copy_home(Home(finished_home), home.root)
     shutil.rmtree(home.dagster)
     known = set(load(home, "bad_ccd_labels")["expnum"])
     fresh = [int(e) for e in load(home, "night_exposures")["expnum"] if e not in known][:2]

@@ -40,8 +40,9 @@ def run_pass(
 
     Nothing is computed twice. When all tables are there, made from the same files with the same options, labels and
     code, nothing is read; when that holds for some exposures, the others alone are. Every exposure is stored when it is
-    finished, in the folder `journal` (beside `night_exposures` unless given), so a pass that was killed or failed goes on where it was; the tables are the
-    same as if nothing had happened. Of two processes that read a night at once, one waits for the other.
+    finished, in the folder `journal` (beside `night_exposures` unless given), so a pass that was killed or failed goes
+    on where it was; the tables are the same as if nothing had happened. Of two processes that read a night at once, one
+    waits for the other.
 
     A CCD that can't be read costs that CCD; an exposure without one that can is `failed`. A night without files gives
     empty tables. On an error no table changes. Raises InputError for a missing archive or a path that can't be written,

@@ -37,7 +37,8 @@ def run_nights(
     One share (see `share_machine`) works in this process. For several there is a process each, and this one lists and
     assembles: the exposures of all nights go to whichever process is free, so that all of them work to the end, be the
     nights few or many. Tables are the same to the byte. places: the tables of a night, as `run_pass` takes them;
-    journals: its journal, likewise; progress is called with (night, exposures done, exposures found), tell with what a person should know.
+    journals: its journal, likewise; progress is called with (night, exposures done, exposures found), tell with what a
+    person should know.
 
     A process that dies, or fails, costs the exposure that it was at; everything else is read by the others. The night
     of that exposure gets no new tables, but what was read of it is kept for the next attempt, and after the last night

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
-from pathlib import Path
 
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.plan.checks import need_number

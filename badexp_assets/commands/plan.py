@@ -11,6 +11,7 @@ import click
 from badexp_assets.commands.options import HOME
 from badexp_assets.errors import InputError
 from badexp_assets.settings import Settings, load_settings
+from badexp_assets.storage import Url
 
 if TYPE_CHECKING:
     from badexp_assets.plan import Archive, Machine, Rates
@@ -20,7 +21,7 @@ FILE = click.Path(path_type=Path)
 
 @click.command()
 @HOME
-@click.option("--archive", type=FILE, help="Size of this CP tree [BADEXP_ARCHIVE]; or the next three options.")
+@click.option("--archive", help="Size of this CP tree [BADEXP_ARCHIVE]; or the next three options.")
 @click.option("--exposures", type=int, help="Exposures.")
 @click.option("--nights", type=int, help="Nights that they are of.")
 @click.option("--file-size", type=float, help="Image and mask files of an exposure, MB.")
@@ -42,7 +43,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--figure", type=FILE, help="Draw hours against nodes to this .png.")
 def plan(
     home: Path | None,
-    archive: Path | None,
+    archive: str | None,
     rates_file: Path | None,
     save_rates: Path | None,
     images_per_gpu_hour: float | None,
@@ -114,6 +115,8 @@ def _measured(settings: Settings, on_archive: bool) -> Rates:
 
     with tempfile.TemporaryDirectory(prefix="badexp-plan-") as folder:
         archive = settings.archive if on_archive else None
+        if isinstance(archive, Url):  # of which exposures would have to be copied
+            raise InputError(f"{archive}: reading can be measured on an archive in a folder only")
         return measure_rates(settings, Path(folder), archive, say=lambda what: click.echo(f"  {what}", err=True))
 
 

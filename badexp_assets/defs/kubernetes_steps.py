@@ -6,7 +6,7 @@ start.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import kubernetes
@@ -72,7 +72,7 @@ class JobStepHandler(StepHandler):
         step_key = self._jobs._get_step_key(step_handler_context)
         job = self._job(job_name, namespace)
         ending = ending_of(job, self._client.get_pods_in_job(job_name, namespace) if job else ())
-        if ending is None and job.status.succeeded:
+        if ending is None and job and job.status.succeeded:
             if job_name not in self._silent:  # its last events may be on their way
                 self._silent.add(job_name)
                 return CheckStepHealthResult.healthy()
@@ -95,7 +95,7 @@ class JobStepHandler(StepHandler):
         for job in self._client.batch_api.list_namespaced_job(namespace, label_selector=labels).items:
             self._client.delete_job(job.metadata.name, namespace)
 
-    def _job(self, name: str, namespace: str) -> kubernetes.client.V1Job | None:
+    def _job(self, name: str, namespace: str | None) -> kubernetes.client.V1Job | None:
         try:
             return self._client.batch_api.read_namespaced_job(name, namespace)
         except kubernetes.client.ApiException as error:
@@ -103,7 +103,7 @@ class JobStepHandler(StepHandler):
                 return None
             raise
 
-    def _debug_info(self, job_name: str, namespace: str) -> list[str]:
+    def _debug_info(self, job_name: str, namespace: str | None) -> list[str]:
         """Status, warnings and last lines of the job's pods, for the run's log; a pod that can't be asked has none."""
         found = []
         for pod in self._client.get_pod_names_in_job(job_name, namespace):
@@ -154,13 +154,14 @@ class JobStepExecutor(StepDelegatingExecutor):
 
 @dg.executor(
     name="kubernetes",
-    config_schema=k8s_job_executor.config_schema,
+    config_schema=cast(Any, k8s_job_executor.config_schema),
     requirements=multiple_process_executor_requirements(),
 )
 def kubernetes_executor(init_context: dg.InitExecutorContext) -> JobStepExecutor:
     """Every step a Kubernetes Job; takes the configuration of Dagster's k8s_job_executor."""
     given = {"step_k8s_config": STEP} | dict(init_context.executor_config)
-    plain = k8s_job_executor.executor_creation_fn(init_context._replace(executor_config=given))
+    make: Any = k8s_job_executor.executor_creation_fn
+    plain = make(init_context._replace(executor_config=given))
     return JobStepExecutor(
         JobStepHandler(plain._step_handler),
         retries=plain.retries,

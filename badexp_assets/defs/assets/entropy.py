@@ -71,9 +71,9 @@ def night_entropy_scores(
     table = pd.concat(scores.values())
     worst = table.sort_values("z_source", ascending=False)
     pictures: dict[str, dg.MetadataValue] = {}
-    for score in ("z_source", "z_background"):
-        scored = table[table[score].notna()]
-        for row in scored.sort_values(score, ascending=False).head(_PICTURES).itertuples():
+    for column in ("z_source", "z_background"):
+        scored = table[table[column].notna()]
+        for row in scored.sort_values(column, ascending=False).head(_PICTURES).itertuples():
             measured = night_orientations[str(row.night)]
             title = f"{row.expnum} {row.filter}: z of sources {row.z_source:.1f}, of background {row.z_background:.1f}"
             own = measured[measured["expnum"] == row.expnum]

@@ -13,44 +13,18 @@ from badexp_assets.entropy import EntropyParams
 from badexp_assets.night import PASS_TABLES, PassParams, run_pass
 from badexp_assets.survey import list_nights, load_camera
 from badexp_assets.tables import read_table
+from badexp_assets_tests.night.stand_in import MeanEmbedder
 
 NIGHT = "2018-05-17"
 CAMERA = load_camera()
 
 
-class Sky:
-    """Stands where the backbone would: the vector is (sky, noise)."""
-
-    backbone_id, recipe_id, dim, batch_size = "sky", "none-1", 2, 3
-
-    class Recipe:
-        rows = columns = 1
-
-        @staticmethod
-        def prepare(image, mask, sky, noise):
-            return np.array([sky, noise], np.float32)
-
-    recipe = Recipe()
-
-    def __init__(self):
-        self.waiting = []
-
-    def for_mosaics(self, aspect):
-        return type(self)()
-
-    def add_prepared(self, key, prepared):
-        self.waiting.append((key, prepared))
-        return []
-
-    def flush(self):
-        done, self.waiting = self.waiting, []
-        return done
-
-
 def run(archive: Path, out: Path, night: str = NIGHT, progress=None):
     places = {name: out / f"{name}-{night}.parquet" for name in PASS_TABLES}
     params = PassParams(preview_height=64, stamps_per_exposure=2)
-    summary = run_pass(archive, night, CAMERA, {}, Sky(), EntropyParams(gradient_points=50), params, places, progress)
+    summary = run_pass(
+        archive, night, CAMERA, {}, MeanEmbedder(), EntropyParams(gradient_points=50), params, places, progress
+    )
     found = {name: read_table(path) for name, path in places.items()}
     exposures, ccds = found["night_exposures"], found["night_ccds"]
     assert summary.n_scored + summary.n_failed + summary.n_excluded == summary.n_found == len(exposures)

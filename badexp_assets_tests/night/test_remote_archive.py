@@ -1,7 +1,7 @@
 """A night in an archive behind a URL: what it costs, and what becomes of it when the server has its moods."""
 
 import tempfile
-from dataclasses import dataclass
+from multiprocessing import forkserver
 
 import numpy as np
 import pandas as pd
@@ -19,39 +19,11 @@ from badexp_assets.survey import list_exposures, list_nights, load_camera, open_
 from badexp_assets.survey.fits_guard import walk_headers
 from badexp_assets.tables import read_table
 from badexp_assets.transient import may_pass
+from badexp_assets_tests.night.stand_in import MeanEmbedder, MeanRecipe
 
 NIGHT = "2018-05-17"
 CAMERA = load_camera()
 ENTROPY = EntropyParams(gradient_points=50)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    rows: int = 1
-    columns: int = 1
-
-    def prepare(self, image, mask, sky, noise):
-        return np.array([sky, noise, np.nanmean(image)], np.float32)
-
-
-class Embedder:
-    """Stands where the backbone would."""
-
-    backbone_id, recipe_id, dim, batch_size, recipe = "mean", "none-1", 3, 4, Recipe()
-
-    def __init__(self):
-        self.waiting = []
-
-    def for_mosaics(self, aspect):
-        return type(self)()
-
-    def add_prepared(self, key, prepared):
-        self.waiting.append((key, prepared))
-        return []
-
-    def flush(self):
-        done, self.waiting = self.waiting, []
-        return done
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +45,7 @@ def read(archive, out, night=NIGHT, journal=None, workers=0):
     """Run the pass and return its summary and its tables; `out` is a folder or a URL."""
     places = {name: out / f"{name}.parquet" for name in PASS_TABLES}
     params = PassParams(n_draw=20, preview_height=64, stamps_per_exposure=2, workers=workers)
-    summary = run_pass(archive, night, CAMERA, {}, Embedder(), ENTROPY, params, places, journal=journal)
+    summary = run_pass(archive, night, CAMERA, {}, MeanEmbedder(), ENTROPY, params, places, journal=journal)
     return summary, {name: read_table(place) for name, place in places.items()}
 
 
@@ -154,7 +126,16 @@ def test_a_file_replaced_while_its_night_is_read_costs_its_exposure(archive, tin
     assert lost["status_reason"].str.contains("was written again while it was read").all()
 
 
+@pytest.fixture
+def _new_processes():
+    """The server that processes are forked from keeps the environment of its own start."""
+    forkserver._forkserver._stop()
+    yield
+    forkserver._forkserver._stop()
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_new_processes")
 def test_reading_processes_read_the_state_that_was_opened(bucket, tiny_cp, tmp_path, object_store):
     """They get URLs in one state, and notice when the file was replaced since."""
     large = {name: tiny_cp.tiny_image(1, (1400, 1000)) for name in ("S4", "N12")}
@@ -164,7 +145,7 @@ def test_reading_processes_read_the_state_that_was_opened(bucket, tiny_cp, tmp_p
     with open_exposure(bucket / ooi.relative_to(tmp_path).as_posix()) as exposure:
         tasks = [CcdTask(100, exposure.path, None, ccd, True, None) for ccd in exposure.ccds]
         expected = [float(np.nanmean(exposure.read(ccd.ccdnum).image)) for ccd in exposure.ccds]
-    measure = Measure(CAMERA, Recipe(), MosaicPlan(CAMERA, 64, 64), ENTROPY, PassParams())
+    measure = Measure(CAMERA, MeanRecipe(), MosaicPlan(CAMERA, 64, 64), ENTROPY, PassParams())
     with Readers(measure, 1) as readers:
         found = [float(ccd.prepared[2]) for ccd in readers.run(tasks[:2])]
         assert found == pytest.approx(expected[:2])

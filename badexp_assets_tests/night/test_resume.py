@@ -18,6 +18,7 @@ from badexp_assets.night.tables import BUFFER_ROWS
 from badexp_assets.settings import load_settings
 from badexp_assets.simulate import SurveyParams, write_survey
 from badexp_assets.survey import draw_ccds, load_camera
+from badexp_assets_tests.night.stand_in import MeanEmbedder
 
 NIGHT = "2018-05-17"
 KILLS = 20
@@ -27,38 +28,17 @@ OPTIONS = {
 }
 
 
-class Seen:
-    """An embedder that stands where the backbone would and lists what it is given."""
-
-    backbone_id, recipe_id, dim, batch_size = "sky", "none-1", 2, 3
-
-    class Recipe:
-        rows = columns = 1
-
-        @staticmethod
-        def prepare(image, mask, sky, noise):
-            import numpy as np
-
-            return np.array([sky, noise], np.float32)
-
-    recipe = Recipe()
+class Seen(MeanEmbedder):
+    """Lists what it is given, and fails at one of it."""
 
     def __init__(self, fails_at=None):
-        self.keys, self.waiting, self.fails_at = [], [], fails_at
-
-    def for_mosaics(self, aspect):
-        return type(self)()
+        super().__init__()
+        self.fails_at = fails_at
 
     def add_prepared(self, key, prepared):
-        if len(self.keys) == self.fails_at:
+        if self.seen == self.fails_at:
             raise RuntimeError("no more")
-        self.keys.append(key)
-        self.waiting.append((key, prepared))
-        return []
-
-    def flush(self):
-        done, self.waiting = self.waiting, []
-        return done
+        return super().add_prepared(key, prepared)
 
 
 def paths(out: Path) -> dict[str, Path]:

@@ -14,44 +14,12 @@ from badexp_assets.night.tables import BUFFER_ROWS
 from badexp_assets.settings import load_settings
 from badexp_assets.survey import draw_ccds, load_camera
 from badexp_assets.tables import SCHEMAS, read_metadata, read_table
+from badexp_assets_tests.night.stand_in import MeanEmbedder
 
 NIGHT = "2018-05-17"
 CAMERA = load_camera()
 ENTROPY = EntropyParams(gradient_points=200)
 PARAMS = PassParams(n_draw=20, stamps_per_exposure=3, preview_height=128)
-
-
-class MeanRecipe:
-    """Makes (sky, noise, mean) of an image."""
-
-    rows = columns = 1
-
-    def prepare(self, image, mask, sky, noise):
-        return np.array([sky, noise, np.nanmean(image)], np.float32)
-
-
-class MeanEmbedder:
-    """Stands where the backbone would: the vector is what the recipe makes, three images at a time."""
-
-    backbone_id, recipe_id, dim, batch_size = "mean", "none-1", 3, 3
-
-    def __init__(self, loses: int = 0, recipe=None) -> None:
-        self.waiting, self.seen, self.loses = [], 0, loses
-        self.recipe = recipe or MeanRecipe()
-
-    def for_mosaics(self, aspect):
-        found = type(self)()
-        found.recipe_id = f"mosaic-{self.recipe_id}"
-        return found
-
-    def add_prepared(self, key, prepared):
-        self.seen += 1
-        self.waiting.append((key, prepared))
-        return self.flush() if len(self.waiting) == 3 else []
-
-    def flush(self):
-        done, self.waiting = self.waiting[self.loses :], []
-        return done
 
 
 def paths(folder: Path) -> dict[str, Path]:

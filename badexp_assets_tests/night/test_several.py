@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 
@@ -19,30 +18,18 @@ from badexp_assets.night.journal import journal_folder
 from badexp_assets.settings import load_settings
 from badexp_assets.survey import list_nights, load_camera
 from badexp_assets.transient import may_pass
+from badexp_assets_tests.night.stand_in import MeanEmbedder
 
 NIGHTS = ["2018-05-17", "2018-05-18", "2018-05-19"]
 PARAMS = PassParams(n_draw=2, preview_height=64, stamps_per_exposure=2, workers=0)
 
 
-class Embedder:
-    """Stands where the backbone would, notes which process was given what, and fails as it is told."""
-
-    recipe_id, dim, batch_size = "none-1", 2, 3
-
-    class Recipe:
-        rows = columns = 1
-
-        @staticmethod
-        def prepare(image, mask, sky, noise):
-            return np.array([sky, noise], np.float32)
-
-    recipe = Recipe()
+class Embedder(MeanEmbedder):
+    """Notes which process was given what, and fails as it is told."""
 
     def __init__(self, share):
-        self.share, self.backbone_id, self.waiting = share, share.backbone, []
-
-    def for_mosaics(self, aspect):
-        return type(self)(replace(self.share, log=None, at=None))
+        super().__init__()
+        self.share, self.backbone_id = share, share.backbone
 
     def add_prepared(self, key, prepared):
         if self.share.log is not None:
@@ -57,12 +44,7 @@ class Embedder:
                 self.share.does
             ]
         time.sleep(self.share.pause)
-        self.waiting.append((key, prepared))
-        return []
-
-    def flush(self):
-        done, self.waiting = self.waiting, []
-        return done
+        return super().add_prepared(key, prepared)
 
 
 @dataclass(frozen=True)

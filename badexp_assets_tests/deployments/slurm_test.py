@@ -31,7 +31,6 @@ cpus = 1
 memory_gib = 1
 gpu_option = "--licenses=gpu:{gpus}"
 """
-AWAY = 20.0  # seconds without slurmctld, then without PostgreSQL
 
 
 @dataclass
@@ -60,8 +59,8 @@ class Report:
 class Trouble:
     """What happens to a cluster; each method says what it did, or nothing when there was no victim."""
 
-    def __init__(self, slurm: OneMachineSlurm, postgres: Postgres) -> None:
-        self.slurm, self.postgres = slurm, postgres
+    def __init__(self, slurm: OneMachineSlurm, postgres: Postgres, away: float) -> None:
+        self.slurm, self.postgres, self.away = slurm, postgres, away
 
     def job_is_cancelled(self) -> str:
         """By its owner, or by an operator."""
@@ -85,16 +84,16 @@ class Trouble:
     def controller_is_away(self) -> str:
         """A restart of slurmctld."""
         self.slurm.stop_controller()
-        time.sleep(AWAY)
+        time.sleep(self.away)
         self.slurm.start_controller()
-        return f"{AWAY:.0f} s without slurmctld"
+        return f"{self.away:.0f} s without slurmctld"
 
     def database_is_away(self) -> str:
         """A crash of PostgreSQL."""
         self.postgres.kill()
-        time.sleep(AWAY)
+        time.sleep(self.away)
         self.postgres.start()
-        return f"{AWAY:.0f} s without PostgreSQL"
+        return f"{self.away:.0f} s without PostgreSQL"
 
     def _running(self) -> str:
         found = self.slurm.client("squeue", "--noheader", "--states=RUNNING", "--format=%i").stdout.split()
@@ -109,9 +108,13 @@ def slurm_test(
     seconds: float,
     seed: int = 0,
     gpus: int = 2,
+    away: float = 0.0,
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Backfill `n_nights`, some empty, in runs of `nights_per_run`; wait at most `seconds` until all is at rest."""
+    """Backfill `n_nights`, some empty, in runs of `nights_per_run`; wait at most `seconds` until all is at rest.
+
+    With `trouble`, slurmctld and PostgreSQL are away for `away` seconds, one after the other.
+    """
     report = Report(n_nights)
     archive, nights = tiny_archive(folder / "survey", n_nights, seed)
     expected = undisturbed(folder / "undisturbed", archive, nights)
@@ -131,7 +134,7 @@ def slurm_test(
         backfills = [services.launch_backfill(NIGHT_ASSETS, part) for part in parts]
         instance = stack.enter_context(dg.DagsterInstance.from_config(str(home.dagster)))
         if trouble:
-            _make_trouble(Trouble(slurm, postgres), report, say)
+            _make_trouble(Trouble(slurm, postgres, away), report, say)
         while not _at_rest(instance, backfills, nights) and time.monotonic() - started < seconds:
             time.sleep(1)
         report.seconds = time.monotonic() - started
@@ -201,12 +204,13 @@ def asked_for_jobs(slurm: OneMachineSlurm) -> int:
 @click.option("--nights", default=40, show_default=True)
 @click.option("--nights-per-run", default=5, show_default=True)
 @click.option("--trouble", is_flag=True, help="Kill and cancel jobs, restart slurmctld and PostgreSQL on the way.")
+@click.option("--away", default=60.0, show_default=True, help="Seconds without slurmctld, then without PostgreSQL.")
 @click.option("--limit", default=1800.0, show_default=True, help="Seconds after which it counts as stuck.")
 @click.option("--seed", default=0, show_default=True)
-def main(folder: Path, nights: int, nights_per_run: int, trouble: bool, limit: float, seed: int) -> None:
+def main(folder: Path, nights: int, nights_per_run: int, trouble: bool, away: float, limit: float, seed: int) -> None:
     """Run the test in the new FOLDER; exit code 1 when anything is not as it should be."""
     folder.mkdir(parents=True)
-    report = slurm_test(folder, nights, nights_per_run, trouble, limit, seed, say=click.echo)
+    report = slurm_test(folder, nights, nights_per_run, trouble, limit, seed, away=away, say=click.echo)
     for line in report.lines():
         click.echo(line)
     raise SystemExit(1 if report.problems else 0)

@@ -5,6 +5,7 @@ No lock and no queue is shared: a process that dies leaves nothing locked, and c
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import pickle
 import signal
@@ -84,6 +85,8 @@ class Crew:
         self.losses: list[Exception] = []
 
     def __enter__(self) -> Crew:
+        # an interpreter that is interrupted while nobody is in here waits, as it ends, for processes that work on
+        atexit.register(self._end_all)
         processes = context()
         for number, share in enumerate(self._shares):
             here, there = processes.Pipe()
@@ -96,6 +99,10 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end_all()
+        atexit.unregister(self._end_all)
+
+    def _end_all(self) -> None:
         for member in self._members:
             if not member.dismissed:
                 member.process.terminate()

@@ -20,7 +20,7 @@ from badexp_assets.labels import (
 )
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.nights import night_of, nights_of
-from badexp_assets.tables.parquet import read_table, to_arrow, write_table
+from badexp_assets.tables import read_table, to_arrow, write_table
 from badexp_assets.tables.schemas import SCHEMAS
 
 CAMERA = load_camera()

@@ -208,15 +208,18 @@ if __name__ == "__main__":
     shares = [t.replace(t.Share(at=31, does="waits"), device="cpu")] * 2
     for summary in t.go(Path({archive!r}), Path({out!r}), shares):
         print(summary.night, flush=True)
+        t.time.sleep({pause})
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_no_process_outlives_a_job_that_was_killed_or_interrupted(archive, tmp_path, how):
+@pytest.mark.parametrize(
+    ("how", "pause"), [(signal.SIGKILL, 0), (signal.SIGINT, 0), (signal.SIGINT, 60)], ids=["killed", "in it", "between"]
+)
+def test_no_process_outlives_a_job_that_was_killed_or_interrupted(archive, tmp_path, how, pause):
     script = tmp_path / "parent.py"
     path = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
-    script.write_text(_PARENT.format(path=path, archive=str(archive), out=str(tmp_path / "out")))
+    script.write_text(_PARENT.format(path=path, archive=str(archive), out=str(tmp_path / "out"), pause=pause))
     with subprocess.Popen(
         [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as parent:

@@ -15,7 +15,7 @@ from badexp_assets.review import (
     read_verdict_file,
     tidy_verdicts,
 )
-from badexp_assets.tables.parquet import read_table
+from badexp_assets.tables import read_table
 
 
 def own():

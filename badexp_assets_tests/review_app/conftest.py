@@ -174,6 +174,7 @@ class Server:
     def start(self) -> None:
         words = ["review", "serve", "--home", str(self.settings.home.root), "--port", str(self.port)]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("BADEXP_")}
+        clean["BADEXP_TABLES"] = str(self.settings.home.tables)
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "badexp_assets.cli", *words],

@@ -84,6 +84,25 @@ def test_thirty_candidates_are_reviewed_with_the_keyboard_alone(open_page, serve
     assert f"30 mine · 30 answered · {N} candidates" in tab.inner_text("#progress")
 
 
+def test_keys_that_come_before_the_next_candidate_answer_nothing_and_arrows_count_from_it(open_page, server):
+    tab, held = open_page("ann"), []
+
+    def hold(route):
+        route.continue_() if route.request.url.endswith(f"/{FIRST}") else held.append(route)
+
+    tab.route("**/api/exposure/*", hold)
+    to_first(tab)
+    tab.keyboard.press("f")
+    tab.wait_for_selector("body.loading")
+    tab.keyboard.press("u")  # meant for the next one, which is not here
+    tab.keyboard.press("ArrowLeft")
+    tab.wait_for_selector("body:not(.loading)")
+    wait_shown(tab, FIRST)
+    answers = stored(server, 1)
+    assert answers[["expnum", "verdict"]].values.tolist() == [[FIRST, "fine"]]
+    assert held
+
+
 def test_two_reviewers_at_once_are_blind_to_each_other_until_they_have_answered(open_page, server):
     ann, bob = open_page("ann"), open_page("bob")
     for tab, key in ((ann, "f"), (bob, "u")):

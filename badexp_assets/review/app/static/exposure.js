@@ -15,6 +15,7 @@ const $ = id => document.getElementById(id);
 let list = null; // of all candidates, once they are here
 let rows = []; // those that the filters of the grid leave
 let facts = null; // of the exposure that is shown
+let wanted = null; // the exposure that is shown, or on its way
 let turn = 0;
 let pressed = 0; // when the key was pressed that asked for what is shown
 const loaded = new Map();
@@ -43,6 +44,7 @@ async function picture(expnum) {
 
 async function show(expnum, {push = true} = {}) {
   const mine = ++turn;
+  wanted = expnum;
   const started = pressed || performance.now();
   document.body.classList.add("loading");
   let page;
@@ -52,7 +54,8 @@ async function show(expnum, {push = true} = {}) {
     if (error.status === 401) location.assign(`/login?next=/exposure/${expnum}`);
     if (mine !== turn) return;
     toast(el("b", {class: "error"}, "Not shown: "), error.message);
-    if (!(error.status >= 400 && error.status < 500)) setTimeout(() => mine === turn && show(expnum, {push}), RETRY);
+    if (error.status >= 400 && error.status < 500) wanted = facts?.expnum ?? null;
+    else setTimeout(() => mine === turn && show(expnum, {push}), RETRY);
     return;
   } finally {
     if (mine === turn) document.body.classList.remove("loading");
@@ -73,8 +76,8 @@ async function show(expnum, {push = true} = {}) {
   setTimeout(prefetch, 0);
 }
 
-const place = () => rows.findIndex(row => row.expnum === facts?.expnum);
-const isOpen = row => row.mine === null && row.expnum !== facts?.expnum;
+const place = () => rows.findIndex(row => row.expnum === wanted);
+const isOpen = row => row.mine === null && row.expnum !== wanted;
 
 function nextOpen() {
   const at = place();
@@ -110,6 +113,7 @@ function showTarget() {
 
 function answer(verdict, category = null) {
   if (!facts) return;
+  if (facts.expnum !== wanted) return toast("The next one is not here yet: nothing was answered.");
   const comment = $("comment").value.trim() || null;
   const ccds = plane.selected.size ? [...plane.selected] : [null];
   const shown = {view: "exposure", rank: facts.rank, category: facts.category, n_bad: facts.n_bad, n_scored: facts.n_scored, ...facts.scores};

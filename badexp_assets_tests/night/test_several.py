@@ -200,11 +200,12 @@ def test_leaving_early_ends_every_process_and_lets_go_of_the_nights(archive, tmp
 
 
 _PARENT = """
-import sys
+import signal, sys
 from pathlib import Path
 sys.path[:0] = {path!r}
 import test_several as t
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background of a shell ignores it
     shares = [t.replace(t.Share(at=31, does="waits"), device="cpu")] * 2
     for summary in t.go(Path({archive!r}), Path({out!r}), shares):
         print(summary.night, flush=True)

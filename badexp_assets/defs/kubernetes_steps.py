@@ -11,10 +11,8 @@ from typing import Any, cast
 import dagster as dg
 import kubernetes
 from dagster._core.definitions.executor_definition import multiple_process_executor_requirements
-from dagster._core.execution.plan.objects import StepRetryData
 from dagster._core.executor.step_delegating import (
     CheckStepHealthResult,
-    StepDelegatingExecutor,
     StepHandler,
     StepHandlerContext,
 )
@@ -24,6 +22,7 @@ from dagster_k8s.executor import K8sStepHandler
 
 from badexp_assets import processors
 from badexp_assets.defs.pod_endings import Ending, ending_of
+from badexp_assets.defs.repeating import RepeatingExecutor
 
 _REQUESTED = {"resource_field_ref": {"resource": "requests.cpu", "divisor": "1"}}
 
@@ -119,7 +118,7 @@ def _has_started(context: StepHandlerContext, step_key: str) -> bool:
     return bool(context.instance.get_run_step_stats(context.dagster_run.run_id, step_keys=[step_key]))
 
 
-class JobStepExecutor(StepDelegatingExecutor):
+class JobStepExecutor(RepeatingExecutor):
     """Starts a step once more where its handler says that this helps, whatever retry policy the step has."""
 
     def __init__(self, handler: JobStepHandler, **options: Any) -> None:
@@ -139,17 +138,12 @@ class JobStepExecutor(StepDelegatingExecutor):
                 self._handler.delete_steps_of(run, plan_context.instance)
             raise
 
-    def log_failure_or_retry_event_after_error(
-        self, step_context: Any, err_info: Any, known_state: Any
-    ) -> dg.DagsterEvent:
-        """Called when a step is found unhealthy."""
-        step_key = step_context.step.key
-        repeats = known_state.get_retry_state().get_attempt_count(step_key)
-        if step_key in self._handler.again and repeats < MOST_REPEATS:
-            self._handler.again.discard(step_key)
-            data = StepRetryData(error=err_info, seconds_to_wait=WAIT_SECONDS)
-            return dg.DagsterEvent.step_retry_event(step_context, data)
-        return super().log_failure_or_retry_event_after_error(step_context, err_info, known_state)
+    def seconds_to_repeat(self, step: str, attempts: int) -> float | None:
+        """As the handler says, three times."""
+        if step not in self._handler.again or attempts >= MOST_REPEATS:
+            return None
+        self._handler.again.discard(step)
+        return WAIT_SECONDS
 
 
 @dg.executor(

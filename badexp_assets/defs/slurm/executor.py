@@ -6,12 +6,12 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.executor_definition import multiple_process_executor_requirements
 from dagster._core.events import DagsterEvent
-from dagster._core.execution.plan.objects import StepRetryData
 from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.step_delegating import StepDelegatingExecutor
 
 from badexp_assets.defs.failures import RETRIES
 from badexp_assets.defs.needs import Needs
+from badexp_assets.defs.repeating import RepeatingExecutor
 from badexp_assets.defs.slurm.attempts import Attempts
 from badexp_assets.defs.slurm.handler import SlurmStepHandler
 from badexp_assets.defs.slurm.outages import through_outages
@@ -23,7 +23,7 @@ _SECONDS_BETWEEN_LOOKS = 0.5  # at the events of the run
 _LOOKS_IN_A_POLL = 2.5  # at the answer of Slurm, which is kept for poll_seconds
 
 
-class SlurmExecutor(StepDelegatingExecutor):
+class SlurmExecutor(RepeatingExecutor):
     """Places heavy steps in Slurm and light ones beside the run; repeats those whose job was lost."""
 
     def __init__(self, handler: SlurmStepHandler, poll_seconds: float) -> None:
@@ -41,15 +41,11 @@ class SlurmExecutor(StepDelegatingExecutor):
         self._handler.clean_up(plan_context)
         yield from super().execute(plan_context, execution_plan)
 
-    def log_failure_or_retry_event_after_error(
-        self, step_context: Any, err_info: Any, known_state: Any
-    ) -> DagsterEvent:
-        """A step that did not end by itself is tried again where that may help, as often as after a hiccup."""
-        attempts = known_state.get_retry_state().get_attempt_count(step_context.step.key)
-        if attempts < RETRIES.max_retries and self._handler.may_be_repeated(step_context.step.key):
-            delay = RETRIES.calculate_delay(attempts + 1)
-            return DagsterEvent.step_retry_event(step_context, StepRetryData(error=err_info, seconds_to_wait=delay))
-        return super().log_failure_or_retry_event_after_error(step_context, err_info, known_state)
+    def seconds_to_repeat(self, step: str, attempts: int) -> float | None:
+        """Where the handler says that it may end otherwise, as often as after a hiccup."""
+        if attempts >= RETRIES.max_retries or not self._handler.may_be_repeated(step):
+            return None
+        return RETRIES.calculate_delay(attempts + 1)
 
     def _pop_events(self, *args: Any, **named: Any) -> Sequence[DagsterEvent]:
         """New events of the run, waited for while the database is away: the jobs go on without it."""

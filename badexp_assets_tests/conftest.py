@@ -3,15 +3,17 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
 
-from badexp_assets.storage import Place, Url
+from badexp_assets.io.place import Place, Url
 from badexp_assets_tests.deployments.postgres import Postgres
 from badexp_assets_tests.object_store import ObjectStore
+from badexp_assets_tests.repository import REPOSITORY
 
-_REPOSITORY = Path(__file__).parents[1]
+pytest_plugins = ["badexp_assets_tests.planted_fixtures"]
 
 # the same examples every time; `--hypothesis-profile default` looks for new ones
 settings.register_profile("repeatable", derandomize=True)
@@ -21,7 +23,7 @@ settings.load_profile("repeatable")
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real label files, image cutouts and tables; tests that need them skip where they are absent."""
-    folder = Path(os.environ.get("BADEXP_SHARED_DATA", _REPOSITORY.parent / "shared" / "data"))
+    folder = Path(os.environ.get("BADEXP_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"real survey data are not at {folder} (set BADEXP_SHARED_DATA)")
     return folder
@@ -84,7 +86,7 @@ def _tables_on_s3(request: pytest.FixtureRequest) -> Iterator[None]:
         return top / str(root).strip("/") / "tables"
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("badexp_assets.settings.default_tables", tables)
+        patch.setattr("badexp_assets.config.settings.default_tables", tables)
         yield
 
 
@@ -98,7 +100,8 @@ def tables_in_folder() -> None:
 @pytest.fixture(scope="session")
 def simulated_survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small simulated survey of three nights: images/, labels/ and truth."""
-    from badexp_assets.simulate import SurveyParams, write_survey
+    from badexp_assets.simulate.params import SurveyParams
+    from badexp_assets.simulate.survey import write_survey
 
     out = tmp_path_factory.mktemp("survey") / "survey"
     write_survey(out, SurveyParams(nights=3, exposures=16, n_ccds=6, ccd_rows=192, ccd_columns=128, seed=5))
@@ -137,3 +140,19 @@ def database(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> dict[str, s
     for name, value in postgres.environment.items():
         monkeypatch.setenv(name, value)
     return postgres.environment
+
+
+@pytest.fixture(scope="session")
+def tiny_cp() -> ModuleType:
+    """The module that writes tiny CP files."""
+    from badexp_assets_tests.survey import tiny_cp
+
+    return tiny_cp
+
+
+@pytest.fixture(scope="session")
+def mutations() -> ModuleType:
+    """The module that damages files."""
+    from badexp_assets_tests.survey import mutations
+
+    return mutations

@@ -4,9 +4,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from badexp_assets.settings import Home
-from badexp_assets.storage import Place, Url
-from badexp_assets.storage.remote import _system, fetch, list_below, put
+from badexp_assets.config.settings import Home
+from badexp_assets.io.place import Place, Url
+from badexp_assets.io.remote_files import _system, fetch, list_below, put
 
 
 def copy_home(home: Home, root: Path) -> Home:

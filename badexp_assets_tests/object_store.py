@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from badexp_assets.storage import Url
+from badexp_assets.io.place import Url
 
 _numbers = count()
 _ENVIRONMENT = {"AWS_MAX_ATTEMPTS": "2", "AWS_EC2_METADATA_DISABLED": "true"}

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from badexp_assets.autoencoder.params import SCALINGS, AutoencoderParams
+from badexp_assets.config.autoencoder import SCALINGS, AutoencoderParams
 from badexp_assets.errors import InputError
 
 HIDDEN = (128, 64, 32, 32, 64, 128)

@@ -9,9 +9,9 @@ import tempfile
 from pathlib import Path
 
 from badexp_assets.autoencoder.model import HIDDEN, StampAutoencoder, build_network
-from badexp_assets.autoencoder.params import SCALINGS
+from badexp_assets.config.autoencoder import SCALINGS
 from badexp_assets.errors import ModelError, StorageError
-from badexp_assets.tables.parquet import folder_to_move, sync, sync_folder
+from badexp_assets.io.parquet import folder_to_move, sync, sync_folder
 
 WEIGHTS = "weights.safetensors"
 CARD = "model_card.json"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from badexp_assets.classify.checks import GOOD, refuse_non_finite
+from badexp_assets.classify.input_checks import GOOD, refuse_non_finite
 from badexp_assets.errors import ModelError
 
 

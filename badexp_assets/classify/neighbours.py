@@ -13,8 +13,8 @@ import numpy as np
 from numba import njit
 
 from badexp_assets.classify.pipeline import METRICS
+from badexp_assets.config.cpu_count import processors
 from badexp_assets.errors import InputError
-from badexp_assets.processors import processors
 
 _MANHATTAN, _EUCLIDEAN, _CHEBYSHEV, _COSINE = range(len(METRICS))
 _TILE = 4096  # training rows whose distances lie side by side in the cache

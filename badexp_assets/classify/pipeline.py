@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from badexp_assets.classify.checks import check_training
 from badexp_assets.classify.classifier import Classifier
+from badexp_assets.classify.input_checks import check_training
 from badexp_assets.errors import InputError
 
 SCALERS = ("minmax", "standard", "maxabs", "robust", "power", "quantile")
@@ -100,14 +100,14 @@ class FittedPipeline(Classifier):
 
         The same version there already is left as it is. Raises ModelError when `folder` holds anything else.
         """
-        from badexp_assets.classify.storage import save_pipeline
+        from badexp_assets.classify.pipeline_storage import save_pipeline
 
         save_pipeline(self, Path(folder))
 
     @classmethod
     def load(cls, folder: Path) -> FittedPipeline:
         """Read a model that `save` wrote. Raises ModelError when it is missing, damaged or holds foreign types."""
-        from badexp_assets.classify.storage import load_pipeline
+        from badexp_assets.classify.pipeline_storage import load_pipeline
 
         return load_pipeline(Path(folder))
 

@@ -7,13 +7,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from badexp_assets.classify.calibration import expit, shift_prior
-from badexp_assets.classify.checks import GOOD
 from badexp_assets.classify.classifier import Classifier
-from badexp_assets.classify.decision import VERDICT_TYPES, VoteRule, check_decidable, decide_exposures
-from badexp_assets.classify.mosaic import STATISTIC, Mosaics
-from badexp_assets.classify.params import DecisionParams
+from badexp_assets.classify.input_checks import GOOD
+from badexp_assets.classify.mosaic_view import STATISTIC, Mosaics
 from badexp_assets.classify.pooling import ccd_log_odds, pool_statistics
 from badexp_assets.classify.two_step import TwoStepClassifier
+from badexp_assets.classify.vote import VERDICT_TYPES, VoteRule, check_decidable, decide_exposures
+from badexp_assets.config.classifier import DecisionParams
 from badexp_assets.survey.cameras import Camera
 
 _TYPES = VERDICT_TYPES | {

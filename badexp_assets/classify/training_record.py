@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from badexp_assets.classify.checks import GOOD
+from badexp_assets.classify.input_checks import GOOD
 from badexp_assets.errors import ModelError
-from badexp_assets.tables.parquet import atomic_path
+from badexp_assets.io.parquet import atomic_path
 
 Array = npt.NDArray[np.floating]
 FILE = "training_record.npz"

@@ -12,13 +12,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from badexp_assets.classify.calibration import Calibration, expit, logit, shift_prior
-from badexp_assets.classify.checks import GOOD
 from badexp_assets.classify.classifier import Classifier
 from badexp_assets.classify.features import FeatureScaler
-from badexp_assets.classify.mosaic import MosaicView
+from badexp_assets.classify.input_checks import GOOD
+from badexp_assets.classify.mosaic_view import MosaicView
 from badexp_assets.classify.novelty import Novelty
 from badexp_assets.classify.pooling import Pool
-from badexp_assets.classify.space import Space
+from badexp_assets.classify.principal_components import Space
 from badexp_assets.errors import InputError
 
 Array = npt.NDArray[np.floating]

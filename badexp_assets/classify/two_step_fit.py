@@ -13,23 +13,17 @@ import numpy.typing as npt
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from badexp_assets.classify.calibration import (
-    calibration_error,
-    expit,
-    fit_calibration,
-    fit_temperature,
-    shift_prior,
-)
-from badexp_assets.classify.checks import GOOD, check_training, refuse_non_finite
+from badexp_assets.classify.calibration import calibration_error, expit, fit_calibration, fit_temperature, shift_prior
 from badexp_assets.classify.features import NAMES, FeatureScaler
-from badexp_assets.classify.mosaic import Mosaics
-from badexp_assets.classify.mosaic_fit import fit_mosaic_view
+from badexp_assets.classify.head_selection import Choice, choose_head
+from badexp_assets.classify.input_checks import GOOD, check_training, refuse_non_finite
+from badexp_assets.classify.mosaic_view import Mosaics
+from badexp_assets.classify.mosaic_view_fit import fit_mosaic_view
 from badexp_assets.classify.novelty import Novelty
-from badexp_assets.classify.params import ClassifierParams
 from badexp_assets.classify.pooling import fit_pool, pool_statistics
-from badexp_assets.classify.selection import Choice, choose_head
-from badexp_assets.classify.space import Space
+from badexp_assets.classify.principal_components import Space
 from badexp_assets.classify.two_step import TwoStepClassifier, with_context
+from badexp_assets.config.classifier import ClassifierParams
 from badexp_assets.errors import InputError
 
 Array = npt.NDArray[np.floating]

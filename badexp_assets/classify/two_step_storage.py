@@ -8,11 +8,11 @@ from typing import Any
 
 from badexp_assets.classify.calibration import Calibration
 from badexp_assets.classify.features import FeatureScaler
-from badexp_assets.classify.mosaic import MosaicHead, MosaicView
+from badexp_assets.classify.mosaic_view import MosaicHead, MosaicView
 from badexp_assets.classify.novelty import Novelty
+from badexp_assets.classify.pipeline_storage import load_folder, save_folder
 from badexp_assets.classify.pooling import STATISTICS, Pool
-from badexp_assets.classify.space import Space
-from badexp_assets.classify.storage import load_folder, save_folder
+from badexp_assets.classify.principal_components import Space
 from badexp_assets.classify.two_step import TwoStepClassifier
 from badexp_assets.errors import ModelError
 

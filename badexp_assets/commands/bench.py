@@ -1,10 +1,14 @@
-"""`badexp bench`: ours beside a baseline."""
+"""`badexp bench`: runs the benchmarks of a checkout, which are not part of the installed package."""
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import click
+
+from badexp_assets.errors import InputError
 
 
 @click.command()
@@ -19,7 +23,9 @@ def bench(names: tuple[str, ...], quick: bool, device: str, seed: int, repeats: 
     import json
     import tempfile
 
-    from badexp_assets.bench import BenchOptions, run_benchmarks
+    _make_benchmarks_importable()
+    from benchmarks.measure import BenchOptions
+    from benchmarks.registry import run_benchmarks
 
     with tempfile.TemporaryDirectory(prefix="badexp-bench-") as folder:
         options = BenchOptions(Path(folder), quick=quick, device=device, seed=seed, repeats=repeats)
@@ -29,3 +35,12 @@ def bench(names: tuple[str, ...], quick: bool, device: str, seed: int, repeats: 
             if out is not None:
                 with out.open("a", encoding="utf-8") as handle:
                     handle.write(line + "\n")
+
+
+def _make_benchmarks_importable() -> None:
+    """Let this process and its children import `benchmarks/` of the checkout that this module is in."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / "benchmarks" / "registry.py").is_file():
+        raise InputError(f"bench: {checkout} has no benchmarks/; run it from a clone of the repository")
+    sys.path.insert(0, str(checkout))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(checkout), os.environ.get("PYTHONPATH"))))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from badexp_assets.commands.options import HOME
-from badexp_assets.settings import load_settings
+from badexp_assets.config.settings import load_settings
 
 
 @click.command("entropy-trial")
@@ -24,18 +24,18 @@ def entropy_trial(home: Path | None, out: Path | None, bands: str, workers: int,
 
     By the options of the home's [entropy] section. Writes the rates to OUT (.csv) when it is given.
     """
-    from badexp_assets import entropy_trial as trial
-    from badexp_assets.entropy import EntropyParams
-    from badexp_assets.terminal import TerminalProgress
+    from badexp_assets.commands.terminal_progress import TerminalProgress
+    from badexp_assets.config.entropy import EntropyParams
+    from badexp_assets.evaluation import entropy_trial
 
     options = load_settings(home).parameters("entropy", EntropyParams)
-    params = trial.TrialParams(**given, bands=tuple(bands.split(",")), entropy=options)
+    params = entropy_trial.TrialParams(**given, bands=tuple(bands.split(",")), entropy=options)
     progress = TerminalProgress()
-    truth, orientations = trial.measure_surveys(
+    truth, orientations = entropy_trial.measure_surveys(
         params, workers, lambda done, total: progress.report(None, "exposures", done, total)
     )
-    rates = trial.found_rates(truth, orientations, params)
+    rates = entropy_trial.found_rates(truth, orientations, params)
     if out is not None:
         rates.to_csv(out, index=False)
-    for line in trial.rate_lines(rates):
+    for line in entropy_trial.rate_lines(rates):
         click.echo(line)

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from badexp_assets.commands.options import HOME
+from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError
-from badexp_assets.settings import load_settings
 
 
 @click.command("export")
@@ -20,9 +20,9 @@ def export_rejects(home: Path | None, out: Path, append_to: Path | None) -> None
 
     With --append-to, what that list holds stays byte for byte, and only what is new is added behind it.
     """
-    from badexp_assets.export import write_rejects
+    from badexp_assets.export.reject_list_file import write_rejects
+    from badexp_assets.io.parquet_reading import read_table
     from badexp_assets.survey.cameras import load_camera
-    from badexp_assets.tables import read_table
 
     settings = load_settings(home)
     table = settings.home.table("reviewed_reject_list")

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from badexp_assets.commands.options import CAMERA, HOME, TAXONOMY
+from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError
-from badexp_assets.settings import load_settings
 
 
 @click.command("labels")
@@ -25,8 +25,11 @@ def audit(sources: tuple[str, ...], home: Path | None, form: str, **given: Any) 
 
     A source is a file, a folder, or a URL.
     """
-    from badexp_assets.labels import audit_labels, find_label_files, load_taxonomy, render_audit
-    from badexp_assets.review import read_verdict_file
+    from badexp_assets.labels.audit import audit_labels
+    from badexp_assets.labels.audit_text import render_audit
+    from badexp_assets.labels.label_files import find_label_files
+    from badexp_assets.labels.taxonomy_file import load_taxonomy
+    from badexp_assets.review.spreadsheets import read_verdict_file
     from badexp_assets.survey.cameras import load_camera
 
     settings = load_settings(home, labels=sources, **given)

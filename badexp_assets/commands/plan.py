@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from badexp_assets.commands.options import HOME
+from badexp_assets.config.settings import Settings, load_settings
 from badexp_assets.errors import InputError
-from badexp_assets.settings import Settings, load_settings
-from badexp_assets.storage import Url
+from badexp_assets.io.place import Url
 
 if TYPE_CHECKING:
-    from badexp_assets.plan import Archive, Machine, Rates
+    from badexp_assets.orchestration.plan.archive import Archive
+    from badexp_assets.orchestration.plan.machine import Machine
+    from badexp_assets.orchestration.plan.rates import Rates
 
 FILE = click.Path(path_type=Path)
 
@@ -58,7 +60,10 @@ def plan(
     """
     import json
 
-    from badexp_assets.plan import draw_hours, make_plan, plan_lines, read_rates, write_rates
+    from badexp_assets.orchestration.plan.estimate import make_plan
+    from badexp_assets.orchestration.plan.figure import draw_hours
+    from badexp_assets.orchestration.plan.plan_text import plan_lines
+    from badexp_assets.orchestration.plan.rates import read_rates, write_rates
 
     settings = load_settings(home, archive=archive)
     size = _archive(settings, given)
@@ -81,9 +86,9 @@ def plan(
 
 
 def _archive(settings: Settings, given: dict[str, Any]) -> Archive:
-    from badexp_assets.night import PassParams
-    from badexp_assets.plan import Archive, scan_archive
-    from badexp_assets.survey import load_camera
+    from badexp_assets.config.night_pass import PassParams
+    from badexp_assets.orchestration.plan.archive import Archive, scan_archive
+    from badexp_assets.survey.cameras import load_camera
 
     n_draw = given["ccds_per_exposure"] or settings.parameters("night_pass", PassParams).n_draw
     needed = {name: given[name] for name in ("exposures", "nights", "file_size")}
@@ -111,7 +116,7 @@ def _archive(settings: Settings, given: dict[str, Any]) -> Archive:
 def _measured(settings: Settings, on_archive: bool) -> Rates:
     import tempfile
 
-    from badexp_assets.plan import measure_rates
+    from badexp_assets.orchestration.plan.measure import measure_rates
 
     with tempfile.TemporaryDirectory(prefix="badexp-plan-") as folder:
         archive = settings.archive if on_archive else None
@@ -123,8 +128,8 @@ def _measured(settings: Settings, on_archive: bool) -> Rates:
 def _machine(rates: Rates, given: dict[str, Any]) -> Machine:
     import psutil
 
-    from badexp_assets.plan import Machine
-    from badexp_assets.processors import processors
+    from badexp_assets.config.cpu_count import processors
+    from badexp_assets.orchestration.plan.machine import Machine
 
     gpus = given["gpus_per_node"]
     return Machine(

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from badexp_assets.commands.options import HOME
+from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError
-from badexp_assets.settings import load_settings
 
 
 @click.command()
@@ -23,9 +23,9 @@ def prune(home: Path | None, keep_days: float) -> None:
 
     import dagster as dg
 
-    from badexp_assets.defs.failures import one_line_errors
-    from badexp_assets.defs.pruning import prune as prune_instance
-    from badexp_assets.defs.run import environment
+    from badexp_assets.commands.graph_run import environment
+    from badexp_assets.orchestration.failures import one_line_errors
+    from badexp_assets.orchestration.pruning import prune as prune_instance
 
     if keep_days < 1:
         raise InputError(f"--keep-days {keep_days:g}: at least 1 is needed")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from badexp_assets.commands.options import HOME
-from badexp_assets.settings import load_settings
+from badexp_assets.config.settings import load_settings
 
 
 @click.command()
@@ -17,10 +17,10 @@ def search(home: Path | None) -> None:
 
     An interrupted search goes on. The result is the asset pipeline_search.
     """
+    from badexp_assets.commands.asset_text import load
+    from badexp_assets.commands.graph_run import Runner, environment
+    from badexp_assets.commands.terminal_progress import TerminalProgress
     from badexp_assets.defs import jobs
-    from badexp_assets.defs.run import Runner, environment
-    from badexp_assets.show import load
-    from badexp_assets.terminal import TerminalProgress
 
     settings = load_settings(home)
     with environment(settings):
@@ -43,11 +43,11 @@ def completeness(home: Path | None) -> None:
 
     By the options of its [injection] section. The result is the asset injection_completeness.
     """
+    from badexp_assets.commands.asset_text import load
+    from badexp_assets.commands.graph_run import Runner, environment
+    from badexp_assets.commands.terminal_progress import TerminalProgress
     from badexp_assets.defs import jobs
-    from badexp_assets.defs.run import Runner, environment
-    from badexp_assets.injection.table import completeness_lines
-    from badexp_assets.show import load
-    from badexp_assets.terminal import TerminalProgress
+    from badexp_assets.evaluation.completeness.table import completeness_lines
 
     settings = load_settings(home)
     with environment(settings):

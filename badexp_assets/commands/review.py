@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from badexp_assets.commands.options import HOME
-from badexp_assets.settings import load_settings
+from badexp_assets.config.settings import load_settings
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 
@@ -22,8 +22,9 @@ def review() -> None:
 @FILE
 def import_answers(home: Path | None, file: Path) -> None:
     """Add the answers in FILE (CSV or XLSX) to the verdict store."""
-    from badexp_assets.labels import load_taxonomy
-    from badexp_assets.review import VerdictStore, read_verdict_file
+    from badexp_assets.labels.taxonomy_file import load_taxonomy
+    from badexp_assets.review.spreadsheets import read_verdict_file
+    from badexp_assets.review.store import VerdictStore
 
     settings = load_settings(home)
     found = read_verdict_file(file, load_taxonomy(settings.taxonomy))
@@ -38,7 +39,8 @@ def import_answers(home: Path | None, file: Path) -> None:
 @FILE
 def export_answers(home: Path | None, file: Path) -> None:
     """Write all answers of the verdict store to FILE (.csv, .parquet or .json)."""
-    from badexp_assets.review import VerdictStore, export_verdicts
+    from badexp_assets.review.spreadsheets import export_verdicts
+    from badexp_assets.review.store import VerdictStore
 
     table = VerdictStore(load_settings(home).verdicts).read()
     export_verdicts(table, file)
@@ -54,7 +56,7 @@ def export_answers(home: Path | None, file: Path) -> None:
 @click.option("--proxy", is_flag=True, help="Requests come through a TLS proxy on this machine.")
 def serve(home: Path | None, archive: str | None, host: str, port: int, names: tuple[str, ...], proxy: bool) -> None:
     """Serve the review in the browser; see docs/review.md."""
-    from badexp_assets.review.app import serve as serve_app
+    from badexp_assets.review.app.server import serve as serve_app
 
     serve_app(load_settings(home, archive=archive), host, port, names, proxy, click.echo)
 
@@ -69,7 +71,7 @@ def reviewers() -> None:
 @click.argument("name")
 def add_reviewer(home: Path | None, name: str) -> None:
     """Make the reviewer NAME and print the token, this once. For one that is there: a new token in place of the old."""
-    from badexp_assets.review import Reviewers
+    from badexp_assets.review.accounts import Reviewers
 
     click.echo(Reviewers(load_settings(home).verdicts).add(name))
 
@@ -78,7 +80,7 @@ def add_reviewer(home: Path | None, name: str) -> None:
 @HOME
 def list_reviewers(home: Path | None) -> None:
     """Print who has a token, and since when."""
-    from badexp_assets.review import Reviewers
+    from badexp_assets.review.accounts import Reviewers
 
     table = Reviewers(load_settings(home).verdicts).table()
     click.echo(
@@ -91,7 +93,7 @@ def list_reviewers(home: Path | None) -> None:
 @click.argument("name")
 def remove_reviewer(home: Path | None, name: str) -> None:
     """End the token and the sessions of NAME. Answers stay."""
-    from badexp_assets.review import Reviewers
+    from badexp_assets.review.accounts import Reviewers
 
     Reviewers(load_settings(home).verdicts).remove(name)
     click.echo(f"{name}: no longer a reviewer; the answers stay")

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from badexp_assets.commands.options import CAMERA, HOME, TAXONOMY
+from badexp_assets.config.settings import load_settings, save_settings
 from badexp_assets.errors import InputError
-from badexp_assets.settings import load_settings, save_settings
-from badexp_assets.storage import Place
+from badexp_assets.io.place import Place
 
 
 @click.command()
@@ -24,10 +24,10 @@ from badexp_assets.storage import Place
 @click.option("--nights", help="A night (YYYY-MM-DD), or first..last; all nights of the archive when left out.")
 def run(home: Path | None, labels: tuple[str, ...], nights: str | None, **given: Any) -> None:
     """Materialise the whole graph over an archive: labels, nights, models, scores, candidates, reject list."""
-    from badexp_assets.defs.run import Runner, environment
-    from badexp_assets.summary import summary_lines
+    from badexp_assets.commands.graph_run import Runner, environment
+    from badexp_assets.commands.run_summary import summary_lines
+    from badexp_assets.commands.terminal_progress import TerminalProgress
     from badexp_assets.survey.archive import list_nights, select_nights
-    from badexp_assets.terminal import TerminalProgress
 
     settings = load_settings(home, labels=labels, **given)
     archive = _folder(settings.archive, "archive", "BADEXP_ARCHIVE")
@@ -50,8 +50,8 @@ def run(home: Path | None, labels: tuple[str, ...], nights: str | None, **given:
 @click.option("--exposures", default=22, show_default=True, help="Exposures a night.")
 def demo(home: Path | None, seed: int, nights: int, exposures: int) -> None:
     """Simulate a survey, run the whole graph on it, and say where the results are."""
-    from badexp_assets.demo import demonstrate
-    from badexp_assets.simulate import SurveyParams
+    from badexp_assets.commands.demonstration import demonstrate
+    from badexp_assets.simulate.params import SurveyParams
 
     params = SurveyParams(nights=nights, exposures=exposures, bad_fraction=0.4, labelled_fraction=0.7, seed=seed)
     for line in demonstrate(load_settings(home).home, params, click.echo):

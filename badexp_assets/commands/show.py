@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from badexp_assets.commands.options import HOME
-from badexp_assets.settings import load_settings
+from badexp_assets.config.settings import load_settings
 
 
 @click.command()
@@ -17,6 +17,6 @@ from badexp_assets.settings import load_settings
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 def show(home: Path | None, asset: str, night: str | None, form: str) -> None:
     """Print the table of ASSET (for a model: its card, for a file: its text)."""
-    from badexp_assets.show import render
+    from badexp_assets.commands.asset_text import render
 
     click.echo(render(load_settings(home).home, asset, night, form))

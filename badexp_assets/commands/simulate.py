@@ -41,22 +41,22 @@ def simulate(
     **survey: Any,
 ) -> None:
     """Write a synthetic CP survey with label files and truth to the folder OUT."""
-    from badexp_assets import simulate as simulator
-    from badexp_assets.terminal import TerminalProgress
+    from badexp_assets import simulate
+    from badexp_assets.commands.terminal_progress import TerminalProgress
 
     if contact_sheet:
-        simulator.contact_sheet(out, seed=survey["seed"])
+        simulate.contact_sheet(out, seed=survey["seed"])
         click.echo(f"{out}: every kind of anomaly at three severities")
     elif inject_into is not None:
         if category is None:
-            raise InputError(f"--inject-into needs --category, one of: {', '.join(simulator.ANOMALIES)}")
-        simulator.inject_into(inject_into, out, category, severity, survey["seed"])
+            raise InputError(f"--inject-into needs --category, one of: {', '.join(simulate.ANOMALIES)}")
+        simulate.inject_into(inject_into, out, category, severity, survey["seed"])
         click.echo(f"{out}: {inject_into.name} with {category} of severity {severity:g}")
     else:
         progress = TerminalProgress()
-        summary = simulator.write_survey(
+        summary = simulate.write_survey(
             out,
-            simulator.SurveyParams(**survey, bands=tuple(bands.split(","))),
+            simulate.SurveyParams(**survey, bands=tuple(bands.split(","))),
             progress=lambda done, total: progress.report(None, "exposures", done, total),
             workers=workers,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from badexp_assets.commands.options import HOME
-from badexp_assets.settings import load_settings
+from badexp_assets.config.settings import load_settings
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -17,7 +17,7 @@ from badexp_assets.settings import load_settings
 @click.argument("dagster_options", nargs=-1, type=click.UNPROCESSED)
 def ui(home: Path | None, dagster_options: tuple[str, ...]) -> None:
     """Start the Dagster UI (`dagster dev`) on a home; further options go to it, for example `-p 3001`."""
-    from badexp_assets.defs.run import environment, workspace_file
+    from badexp_assets.commands.graph_run import environment, workspace_file
 
     quiet = ["-W", "ignore:Function `dev_command` is superseded"]  # by `dg dev`, which needs a checkout
     with environment(load_settings(home)) as variables:

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from badexp_assets.commands.options import HOME
+from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import BadExpError, InputError
-from badexp_assets.settings import load_settings
 
 
 @click.group()
@@ -22,7 +22,7 @@ def weights() -> None:
 @click.option("--source", help="Hugging Face ID or ID@REVISION, folder, .safetensors or .pth file [the publisher's].")
 def weights_fetch(home: Path | None, name: str, source: str | None) -> None:
     """Store the weights of the backbone NAME in the home; every later run there uses exactly these."""
-    from badexp_assets.vision import WeightStore
+    from badexp_assets.vision.weights import WeightStore
 
     click.echo(WeightStore(load_settings(home).home.weights).fetch(name, source))
 
@@ -32,7 +32,7 @@ def weights_fetch(home: Path | None, name: str, source: str | None) -> None:
 @click.argument("names", nargs=-1)
 def weights_verify(home: Path | None, names: tuple[str, ...]) -> None:
     """Check the stored weights NAMES (all when none is given): files, tensors, and what the network returns."""
-    from badexp_assets.vision import WeightStore
+    from badexp_assets.vision.weights import WeightStore
 
     store = WeightStore(load_settings(home).home.weights)
     failed = []

@@ -5,18 +5,18 @@ from typing import Any
 
 import dagster as dg
 
-from badexp_assets.defs.alerting import ALERTS
+from badexp_assets.defs.alert_sensors import ALERTS
+from badexp_assets.defs.arrival_sensor import arrivals_sensor
 from badexp_assets.defs.assets import ALL_ASSETS
 from badexp_assets.defs.automation import automation_is_on
 from badexp_assets.defs.checks import ALL_CHECKS
-from badexp_assets.defs.executors import executor_of_steps
-from badexp_assets.defs.io import ModelIOManager, ParquetIOManager
+from badexp_assets.defs.io_managers import ModelIOManager, ParquetIOManager
 from badexp_assets.defs.jobs import ALL_JOBS
-from badexp_assets.defs.lost_runs import repeat_lost_runs
+from badexp_assets.defs.lost_runs_sensor import repeat_lost_runs
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.defs.schedules import schedules
-from badexp_assets.defs.sensors import arrivals_sensor
 from badexp_assets.defs.verdicts_sensor import verdicts_sensor
+from badexp_assets.orchestration.executors import executor_of_steps
 
 
 def build_definitions(overrides: Mapping[str, Any] | None = None, tick_seconds: int = 30) -> dg.Definitions:
@@ -40,5 +40,5 @@ def build_definitions(overrides: Mapping[str, Any] | None = None, tick_seconds: 
         sensors=[arrivals_sensor(running, tick_seconds), verdicts_sensor(running), *ALERTS, repeat_lost_runs],
         schedules=schedules(running),
         resources=resources | dict(overrides or {}),
-        executor=executor_of_steps(),
+        executor=executor_of_steps(ALL_ASSETS),
     )

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from badexp_assets import classify
-from badexp_assets.defs.io import NightTables
+from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
 
 

@@ -3,16 +3,19 @@
 import dagster as dg
 import pandas as pd
 
-from badexp_assets import arrivals, training
-from badexp_assets.arrivals import ArrivalParams
-from badexp_assets.checks import CheckParams, CheckResult
-from badexp_assets.defs.arrived import CP_IMAGES, NIGHT_REPORT, first_and_last
-from badexp_assets.defs.describe import preview
-from badexp_assets.defs.failures import asset_check
+from badexp_assets import training
+from badexp_assets.config.arrivals import ArrivalParams
+from badexp_assets.defs.archive_events import CP_IMAGES, NIGHT_REPORT, first_and_last
+from badexp_assets.defs.asset_metadata import preview
 from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
-from badexp_assets.tables import SCHEMAS, empty_table, read_table, scan_nights
-from badexp_assets.tables.checks import check_stored_table
+from badexp_assets.io.check_result import CheckParams, CheckResult
+from badexp_assets.io.parquet import empty_table
+from badexp_assets.io.parquet_reading import read_table, scan_nights
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.io.table_checks import check_stored_table
+from badexp_assets.orchestration.failures import asset_check
+from badexp_assets.survey import arrivals
 
 MAX_ROWS = 100  # of those at fault; metadata live in the event log
 CHECKED_TABLES = (

@@ -2,8 +2,10 @@
 
 import dagster as dg
 
-from badexp_assets.labels import LabelFiles, Taxonomy, find_label_files, load_taxonomy
-from badexp_assets.settings import Settings, load_settings
+from badexp_assets.config.settings import Settings, load_settings
+from badexp_assets.labels.label_files import LabelFiles, find_label_files
+from badexp_assets.labels.taxonomy import Taxonomy
+from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.survey.cameras import Camera, load_camera
 
 

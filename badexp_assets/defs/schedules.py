@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from badexp_assets.arrivals import is_scored, possible_scores
-from badexp_assets.defs.arrived import arrived_nights, request, unfinished_nights
+from badexp_assets.defs.archive_events import arrived_nights, request, unfinished_nights
 from badexp_assets.defs.jobs import CLOSE_NIGHT, NEW_NIGHT
 from badexp_assets.defs.partitions import TIMEZONE
 from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.survey.arrivals.table_sources import is_scored, possible_scores
 
 _LAST_CALL = (23, 50)  # hour and minute, local, from which on candidates do not wait for nights any longer
 _DAY_TAG = "badexp/day"

@@ -7,7 +7,7 @@ import dagster as dg
 from badexp_assets.defs.jobs import PUBLISH_REJECTS
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import BadExpError
-from badexp_assets.review import VerdictStore
+from badexp_assets.review.store import VerdictStore
 
 _INTERVAL = 60  # s
 

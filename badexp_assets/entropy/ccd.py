@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from badexp_assets.config.entropy import EntropyParams
 from badexp_assets.entropy.background import fit_background
 from badexp_assets.entropy.clipping import clip_sources
 from badexp_assets.entropy.divergence import orientation_histogram
 from badexp_assets.entropy.gradients import draw_gradient_points
 from badexp_assets.entropy.halves import half_histograms
-from badexp_assets.entropy.params import EntropyParams
 from badexp_assets.entropy.sources import find_sources
 from badexp_assets.errors import InputError
 

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from badexp_assets.entropy.params import EntropyParams
+from badexp_assets.config.entropy import EntropyParams
 from badexp_assets.errors import InputError
 
 _FLAT = 1e-12  # a gradient below this share of the pixel values is rounding error of a constant image

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from badexp_assets.config.entropy import EntropyParams
 from badexp_assets.entropy.divergence import orientation_histogram
-from badexp_assets.entropy.params import EntropyParams
 
 _CELL = 64  # px; at least three windows
 

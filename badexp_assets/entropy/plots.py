@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from badexp_assets.config.entropy import EntropyParams
 from badexp_assets.entropy.divergence import bin_centres, preferred_direction
-from badexp_assets.entropy.params import EntropyParams
 from badexp_assets.entropy.reference import KINDS, exposure_histograms
 from badexp_assets.errors import InputError
-from badexp_assets.figures import CYCLE, GREY, new_figure, to_png
-from badexp_assets.survey.cameras import Camera
+from badexp_assets.io.figures import CYCLE, GREY, new_figure, to_png
+
+if TYPE_CHECKING:
+    from badexp_assets.survey.cameras import Camera
 
 _COLOURS = {"source": CYCLE[0], "background": CYCLE[1]}
 _COUNTS = {"source": "source_counts", "background": "gradient_counts"}

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from badexp_assets.config.entropy import EntropyParams
 from badexp_assets.entropy.divergence import kl_divergence
 from badexp_assets.entropy.halves import shared_divergence
-from badexp_assets.entropy.params import EntropyParams
 from badexp_assets.errors import InputError
 
 KINDS = ("source", "background")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from badexp_assets.export.words import checked_rejects, words_of
+from badexp_assets.export.category_words import checked_rejects, words_of
+from badexp_assets.io.parquet import atomic_path
 from badexp_assets.survey.cameras import Camera, load_camera
-from badexp_assets.tables.parquet import atomic_path
 
 _FLAGS = {"saturated": 1, "clouds_transparency": 2}
 _OTHER_FLAG = 3

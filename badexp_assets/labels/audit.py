@@ -10,12 +10,12 @@ from typing import Any, Protocol
 import pandas as pd
 
 from badexp_assets.errors import BadExpError
-from badexp_assets.labels.files import KINDS, LabelFiles, read_decals, read_delve, read_des
+from badexp_assets.labels.label_files import KINDS, LabelFiles, read_decals, read_delve, read_des
+from badexp_assets.labels.luo2025_rules import PAPER_EXPOSURES, paper_comparison
 from badexp_assets.labels.merge import merge_labels
-from badexp_assets.labels.paper import PAPER_EXPOSURES, paper_comparison
 from badexp_assets.labels.survey_ccds import read_survey
 from badexp_assets.labels.taxonomy import Taxonomy
-from badexp_assets.labels.text import label_lines
+from badexp_assets.labels.text_lines import label_lines
 from badexp_assets.survey.cameras import Camera
 
 _COUNTS = ("lines", "label", "ignored", "unmatched")
@@ -83,7 +83,8 @@ def audit_labels(
 ) -> Audit:
     """Read all label files and tell what became of every line.
 
-    `read_verdicts` reads a verdict file (`badexp_assets.review.read_verdict_file`); without it they are only listed.
+    `read_verdicts` reads a verdict file (as `review.spreadsheets.read_verdict_file` does); without it they are only
+    listed.
     """
     tables = {
         "bad_expid": read_decals(files, camera, taxonomy),

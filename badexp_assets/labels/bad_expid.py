@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from badexp_assets.labels.columns import read_header
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
-from badexp_assets.labels.text import MAX_LINE, label_lines, line_fault, plain, quote
+from badexp_assets.labels.text_columns import read_header
+from badexp_assets.labels.text_lines import MAX_LINE, label_lines, line_fault, plain, quote
 from badexp_assets.survey.cameras import Camera, camera_names, load_camera
 
 MAX_EXPNUM = 2**31 - 1  # the exclude tables hold expnum as int32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from badexp_assets.checks import CheckParams, CheckResult
+from badexp_assets.io.check_result import CheckParams, CheckResult
 
 _ALL = "all together"
 

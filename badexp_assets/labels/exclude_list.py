@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from badexp_assets.labels.bad_expid import MAX_EXPNUM, read_expnum
-from badexp_assets.labels.columns import Layout, layout_by_count, read_header
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
-from badexp_assets.labels.text import label_lines, line_fault, plain, quote
+from badexp_assets.labels.text_columns import Layout, layout_by_count, read_header
+from badexp_assets.labels.text_lines import label_lines, line_fault, plain, quote
 from badexp_assets.survey.cameras import Camera, load_camera
 
 COLUMNS = ["expnum", "ccdnum", "reason", "category", "line", "status", "status_reason", "night"]

@@ -10,10 +10,10 @@ import pandas as pd
 
 from badexp_assets.errors import LabelFileError
 from badexp_assets.labels.bad_expid import MAX_EXPNUM
-from badexp_assets.labels.fits import read_columns
+from badexp_assets.labels.fits_table_chunks import read_columns
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
-from badexp_assets.labels.text import label_lines, line_fault, plain
+from badexp_assets.labels.text_lines import label_lines, line_fault, plain
 from badexp_assets.survey.cameras import Camera, load_camera
 
 _NEEDED = ("expnum", "ccdnum", "reason")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from badexp_assets.figures import CYCLE, GREY, new_figure, to_png
-from badexp_assets.labels.summary import TOTAL, TOTAL_TRAINED
+from badexp_assets.io.figures import CYCLE, GREY, new_figure, to_png
+from badexp_assets.labels.label_counts import TOTAL, TOTAL_TRAINED
 from badexp_assets.labels.taxonomy import Taxonomy
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.exposure_ccds import ExposureCcds, find_ccds
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.tables.schemas import SCHEMAS
 
 _TEXTS = ["category", "source", "reason", "plver", "file", "night"]
 _CELLS = 2**22  # of the grid of exposures and CCDs, and lines for them, that are resolved at once

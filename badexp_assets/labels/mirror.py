@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from badexp_assets.errors import InputError, StorageError
-from badexp_assets.labels.remote import RemoteFile, RemoteSource, shown
-from badexp_assets.tables.parquet import atomic_path, sync
+from badexp_assets.io.parquet import atomic_path, sync
+from badexp_assets.labels.remote_sources import RemoteFile, RemoteSource, shown
 
 _MANIFEST = "manifest.json"
 _INCOMING = "incoming"

@@ -11,14 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from badexp_assets.errors import BadExpError
-from badexp_assets.labels.fits import categorical, find_table
+from badexp_assets.io.parquet import empty_table
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.labels.fits_table_chunks import categorical, find_table
 from badexp_assets.labels.survey_columns import COUNTS, OPTIONAL, REQUIRED, Columns, survey_columns
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.tables.parquet import empty_table
-from badexp_assets.tables.schemas import SCHEMAS
 
 if TYPE_CHECKING:
-    from badexp_assets.labels.files import LabelFiles
+    from badexp_assets.labels.label_files import LabelFiles
 
 _CCDNUM_BITS = 10
 _GROUP = 32  # chunks

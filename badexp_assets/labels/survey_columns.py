@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from badexp_assets.labels.bad_expid import MAX_EXPNUM
-from badexp_assets.labels.fits import categorical
+from badexp_assets.labels.fits_table_chunks import categorical
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.nights import nights_of
 

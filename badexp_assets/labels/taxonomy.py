@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass, field
 
-from badexp_assets.labels.text import quote
+from badexp_assets.labels.text_lines import quote
 
 SOURCES = ("decals", "des", "delve", "review")
 GOOD = "good"

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from badexp_assets.arrivals.scored import MODELS, files_of
-from badexp_assets.checks import CheckParams
-from badexp_assets.models import current_version
-from badexp_assets.review.scores import join_scores
-from badexp_assets.settings import Home
-from badexp_assets.summary import STATUSES
+from badexp_assets.config.settings import Home
+from badexp_assets.io.check_result import CheckParams
+from badexp_assets.io.models import current_version
+from badexp_assets.io.parquet import empty_table
+from badexp_assets.io.parquet_reading import read_metadata, read_table
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.pixels.night_outcome import STATUSES
+from badexp_assets.review.method_scores import join_scores
+from badexp_assets.survey.arrivals.table_sources import MODELS, files_of
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.tables import SCHEMAS, empty_table, read_metadata, read_table
 
 if TYPE_CHECKING:
-    from badexp_assets.checks import CheckResult
+    from badexp_assets.io.check_result import CheckResult
 
 ALL = "all"
 _SCORES = tuple(MODELS)
@@ -173,6 +175,7 @@ def _versions(home: Home, night: str, exposures: pd.DataFrame, scores: dict[str,
 
 def _drift(home: Home, night: str, predictions: pd.DataFrame, limits: CheckParams) -> CheckResult | None:
     from badexp_assets import classify
+    from badexp_assets.evaluation import classification
 
     models = sorted(set(predictions["model"]))
     if not models:
@@ -180,8 +183,10 @@ def _drift(home: Home, night: str, predictions: pd.DataFrame, limits: CheckParam
     record = classify.TrainingRecord.load(home.models / "fitted_classifier" / models[-1])
     nights = {}
     if record is not None:
-        nights[night] = classify.night_drift(record, predictions, _stored(home, "night_embeddings", night), limits)
-    return classify.check_drift(nights, record, limits)
+        nights[night] = classification.night_drift(
+            record, predictions, _stored(home, "night_embeddings", night), limits
+        )
+    return classification.check_drift(nights, record, limits)
 
 
 def _findings(home: Home, summary: NightSummary, scores: dict[str, pd.DataFrame]) -> list[str]:

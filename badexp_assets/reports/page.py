@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from badexp_assets.tables.parquet import atomic_path
+from badexp_assets.io.parquet import atomic_path
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.taxonomy import UNKNOWN
-from badexp_assets.review.holding import KEY, category_of_most, holding_answers
+from badexp_assets.review.latest_verdicts import KEY, category_of_most, holding_answers
 from badexp_assets.review.verdicts import VERDICTS
-from badexp_assets.tables.schemas import SCHEMAS
 
 EVERYONE = "everyone"
 ALL = "all"

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from badexp_assets.errors import InputError
+from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.taxonomy import GOOD, UNKNOWN, Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
-from badexp_assets.review.scores import join_scores
-from badexp_assets.tables.schemas import SCHEMAS
+from badexp_assets.review.method_scores import join_scores
 
 _SCORES = {
     "z_source": "entropy of sources",

@@ -10,11 +10,11 @@ from typing import Any, cast
 import pandas as pd
 
 from badexp_assets.errors import InputError
-from badexp_assets.review.holding import KEY, category_of_most, holding_answers
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.review.latest_verdicts import KEY, category_of_most, holding_answers
 from badexp_assets.review.reliability import Reliability, estimate_reliability
 from badexp_assets.review.verdicts import VERDICTS
-from badexp_assets.survey.versions import version_key
-from badexp_assets.tables.schemas import SCHEMAS
+from badexp_assets.survey.cp_versions import version_key
 
 RULES = {
     "any": "one reviewer says bad",

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from badexp_assets.config.review import ORDERS, ReviewParams
 from badexp_assets.errors import InputError
-from badexp_assets.review.holding import holding_answers
-from badexp_assets.review.params import ORDERS, ReviewParams
+from badexp_assets.review.latest_verdicts import holding_answers
 
 _COUNTS = ["n_bad", "n_fine", "n_unsure"]
 

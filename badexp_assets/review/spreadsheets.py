@@ -11,15 +11,15 @@ from pathlib import Path
 import pandas as pd
 
 from badexp_assets.errors import InputError, LabelFileError
+from badexp_assets.io.parquet import atomic_path, write_table
+from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.bad_expid import read_expnum
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
-from badexp_assets.labels.text import read_bytes, read_label_text
+from badexp_assets.labels.text_lines import read_bytes, read_label_text
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.review.verdicts import COLUMNS, tidy_verdicts
 from badexp_assets.survey.cameras import load_camera
-from badexp_assets.tables.parquet import atomic_path, write_table
-from badexp_assets.tables.schemas import SCHEMAS
 
 _ANSWERS = {
     "bad": ("true", "yes", "y", "1", "1.0", "bad", "reject"),

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from badexp_assets.errors import InputError
+from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.bad_expid import MAX_EXPNUM
-from badexp_assets.tables.schemas import SCHEMAS
 
 VERDICTS = ("bad", "fine", "unsure")
 COLUMNS = SCHEMAS["review_verdicts"].column_names

@@ -16,8 +16,8 @@ from badexp_assets.errors import InputError
 from badexp_assets.simulate.anomalies_detector import DETECTORS, glare
 from badexp_assets.simulate.anomalies_light import LIGHTS, Light, in_units, relight
 from badexp_assets.simulate.anomalies_optics import KERNELS, Kernel, convolve, widened_fwhm
-from badexp_assets.simulate.kinds import KINDS, draw_kind, path_kind, psf_kind
-from badexp_assets.simulate.pixels import CcdPixels, Plane
+from badexp_assets.simulate.anomaly_kinds import KINDS, draw_kind, path_kind, psf_kind
+from badexp_assets.simulate.ccd_pixels import CcdPixels, Plane
 
 ANOMALIES = (
     "saturated",

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from badexp_assets.simulate.anomalies_light import waves
-from badexp_assets.simulate.kinds import draw_kind
-from badexp_assets.simulate.pixels import CcdPixels
+from badexp_assets.simulate.anomaly_kinds import draw_kind
+from badexp_assets.simulate.ccd_pixels import CcdPixels
 
 SATURATED, BLEED = 3, 4
 Rng = np.random.Generator

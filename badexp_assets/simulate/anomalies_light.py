@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from badexp_assets.simulate.kinds import draw_kind
-from badexp_assets.simulate.pixels import CcdPixels, Plane
+from badexp_assets.simulate.anomaly_kinds import draw_kind
+from badexp_assets.simulate.ccd_pixels import CcdPixels, Plane
 
 
 @dataclass(frozen=True)

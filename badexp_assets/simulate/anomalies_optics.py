@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from badexp_assets.simulate.kinds import path_kind, psf_kind
-from badexp_assets.simulate.pixels import CcdPixels, Plane
+from badexp_assets.simulate.anomaly_kinds import path_kind, psf_kind
+from badexp_assets.simulate.ccd_pixels import CcdPixels, Plane
 
 Kernel = NDArray[np.float64]
 MAX_HALF_PX = 40.0  # half size of the largest kernel

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from badexp_assets.io.parquet import atomic_path
 from badexp_assets.simulate.exposure import SimulatedCcd
 from badexp_assets.simulate.headers import Cards, ccd_cards, primary_cards, sky_statistics
-from badexp_assets.simulate.plan import ExposurePlan
-from badexp_assets.tables.parquet import atomic_path
+from badexp_assets.simulate.survey_plan import ExposurePlan
 
 PRODUCTS = ("ooi", "ood", "oow")
 

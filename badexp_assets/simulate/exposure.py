@@ -13,9 +13,9 @@ from badexp_assets.simulate.anomalies import SPANNING, affected_ccds, inject, li
 from badexp_assets.simulate.anomalies_detector import DETECTORS
 from badexp_assets.simulate.anomalies_light import LIGHTS, Light
 from badexp_assets.simulate.anomalies_optics import KERNELS, widened_fwhm
+from badexp_assets.simulate.ccd_pixels import CcdPixels, Plane
 from badexp_assets.simulate.geometry import CcdFrame
-from badexp_assets.simulate.pixels import CcdPixels, Plane
-from badexp_assets.simulate.plan import ExposurePlan
+from badexp_assets.simulate.survey_plan import ExposurePlan
 
 
 @dataclass(frozen=True)

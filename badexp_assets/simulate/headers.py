@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from badexp_assets.simulate.exposure import SimulatedCcd
-from badexp_assets.simulate.plan import PLVER, ExposurePlan
+from badexp_assets.simulate.survey_plan import PLVER, ExposurePlan
 
 Cards = list[dict[str, Any]]
 

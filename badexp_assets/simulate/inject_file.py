@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from badexp_assets.errors import InputError, UnreadableImageError
+from badexp_assets.io.parquet import atomic_path
 from badexp_assets.simulate.anomalies import SPANNING, affected_ccds, check, inject, light_of, shortened
+from badexp_assets.simulate.ccd_pixels import CcdPixels, Plane
 from badexp_assets.simulate.headers import MM_X, MM_Y
-from badexp_assets.simulate.pixels import CcdPixels, Plane
 from badexp_assets.survey.cameras import load_camera
-from badexp_assets.tables.parquet import atomic_path
 
 
 def inject_into(

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from badexp_assets.io.parquet import atomic_path
 from badexp_assets.simulate.cp_writer import WrittenCcd
-from badexp_assets.simulate.plan import ExposurePlan
+from badexp_assets.simulate.survey_plan import ExposurePlan
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.tables.parquet import atomic_path
 
 Written = list[tuple[ExposurePlan, list[WrittenCcd]]]
 

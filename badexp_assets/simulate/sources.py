@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from badexp_assets.simulate.pixels import CcdPixels
-from badexp_assets.simulate.plan import ExposurePlan
+from badexp_assets.simulate.ccd_pixels import CcdPixels
 from badexp_assets.simulate.scene import N_PER_CCD
+from badexp_assets.simulate.survey_plan import ExposurePlan
 
 Mask = NDArray[np.uint8]
 BAD, SATURATED, BLEED, COSMIC, STREAK = 1, 3, 4, 5, 8

@@ -11,16 +11,16 @@ from pathlib import Path
 import pandas as pd
 
 from badexp_assets.errors import InputError
+from badexp_assets.io.parquet import atomic_path
+from badexp_assets.simulate.ccd_pixels import Plane
 from badexp_assets.simulate.cp_writer import WrittenCcd, write_exposure
 from badexp_assets.simulate.exposure import simulate_exposure
 from badexp_assets.simulate.geometry import choose_ccds, frame_of
 from badexp_assets.simulate.label_files import Written, bad_expid_name, write_label_files
 from badexp_assets.simulate.params import SurveyParams, SurveySummary
-from badexp_assets.simulate.pixels import Plane
-from badexp_assets.simulate.plan import ExposurePlan, plan_survey
 from badexp_assets.simulate.survey_ccds import write_survey_ccds
+from badexp_assets.simulate.survey_plan import ExposurePlan, plan_survey
 from badexp_assets.survey.cameras import load_camera
-from badexp_assets.tables.parquet import atomic_path
 
 IMAGES, LABELS = "images", "labels"
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from badexp_assets.labels.ccd_cuts import CCD_CUTS
+from badexp_assets.io.parquet import atomic_path
 from badexp_assets.simulate.cp_writer import WrittenCcd
 from badexp_assets.simulate.headers import PROCESSED, plproc_id
 from badexp_assets.simulate.label_files import Written
-from badexp_assets.simulate.plan import PLVER, ExposurePlan
-from badexp_assets.tables.parquet import atomic_path
+from badexp_assets.simulate.survey_plan import PLVER, ExposurePlan
+from badexp_assets.survey.ccd_cuts import CCD_CUTS
 
 SURVEY_CCDS = "survey-ccds-simulated.fits.gz"
 SURVEY_COLUMNS = [  # those of ccds-annotated of DR10

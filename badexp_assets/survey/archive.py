@@ -11,14 +11,14 @@ from typing import Any
 import pandas as pd
 
 from badexp_assets.errors import InputError, UnreadableImageError
-from badexp_assets.storage import Place, Url, as_place
+from badexp_assets.io.place import Place, Url, as_place
+from badexp_assets.survey.archive_tree import FoundFile, Settling, divide, list_folder, night_folders
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.cp_files import PRODUCTS, parse_cp_name
+from badexp_assets.survey.cp_versions import process_key, version_key
 from badexp_assets.survey.headers import FileHeader, read_file_header
 from badexp_assets.survey.nights import parse_night
 from badexp_assets.survey.remote_fits import fetch_headers
-from badexp_assets.survey.tree import FoundFile, Settling, divide, list_folder, night_folders
-from badexp_assets.survey.versions import process_key, version_key
 
 _DTYPES = {
     "expnum": "int64",

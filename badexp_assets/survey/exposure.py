@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from badexp_assets.errors import UnreadableImageError
-from badexp_assets.storage import Place, as_place
+from badexp_assets.io.place import Place, as_place
 from badexp_assets.survey.cameras import Camera, load_camera
 from badexp_assets.survey.fits_file import FitsFile, is_image
 from badexp_assets.survey.headers import ExposureHeader, number_card, parse_header, text_card

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from badexp_assets.errors import ChangedFileError, UnreadableImageError
-from badexp_assets.storage import Place, Url
-from badexp_assets.survey.fits_guard import check_headers
+from badexp_assets.io.place import Place, Url
+from badexp_assets.survey.fits_validation import check_headers
 from badexp_assets.survey.remote_fits import RemoteFits
 
 if TYPE_CHECKING:

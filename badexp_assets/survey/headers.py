@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from badexp_assets.errors import InputError, UnreadableImageError
-from badexp_assets.storage import Place
+from badexp_assets.io.place import Place
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.fits_file import FitsFile, is_image
 from badexp_assets.survey.nights import night_of, parse_night

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from badexp_assets.survey.versions import version_key
+from badexp_assets.survey.cp_versions import version_key
 
 GOOD, BAD, NO_VALUE, SATURATED, BLEED, COSMIC_RAY, LOW_WEIGHT, TRANSIENT, STREAK = range(9)
 FIRST_VERSION_WITH_CODES = "V3.5.0"

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import IO
 
 from badexp_assets.errors import ChangedFileError, UnreadableImageError
-from badexp_assets.storage import Url
-from badexp_assets.storage.remote import pin, read_range
-from badexp_assets.survey.fits_guard import BLOCK, Hdu, walk_headers
-from badexp_assets.survey.header_store import keep_headers, kept_headers
+from badexp_assets.io.place import Url
+from badexp_assets.io.remote_files import pin, read_range
+from badexp_assets.survey.fits_validation import BLOCK, Hdu, walk_headers
+from badexp_assets.survey.remote_header_cache import keep_headers, kept_headers
 
 WHOLE = 2**20
 """bytes; a file up to this size is fetched as a whole, by one request instead of one for every header"""

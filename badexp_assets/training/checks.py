@@ -6,9 +6,9 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from badexp_assets.checks import CheckParams, CheckResult
+from badexp_assets.io.check_result import CheckParams, CheckResult
 from badexp_assets.labels.taxonomy import GOOD
-from badexp_assets.training.labelled import KEY, NO_SUCH_CCD, NOT_READ, trained_labels
+from badexp_assets.training.labelled_images import KEY, NO_SUCH_CCD, NOT_READ, trained_labels
 
 
 def check_sides(table: pd.DataFrame) -> CheckResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from badexp_assets.figures import CYCLE, GREY, new_figure, to_png
+from badexp_assets.io.figures import CYCLE, GREY, new_figure, to_png
 
 _TITLES = {"bad": "labelled bad images", "good": "good candidates", "both": "training set"}
 

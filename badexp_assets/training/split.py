@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
 
 import pandas as pd
 
-
-def priority(seed: int, number: int, purpose: str) -> int:
-    """A number that orders exposures at random, the same on every machine and whatever other exposures there are."""
-    digest = hashlib.blake2b(f"{seed}:{purpose}:{number}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big")
+from badexp_assets.survey.seeded_sampling import priority
 
 
 def strata(table: pd.DataFrame, group: pd.Series) -> pd.Series:

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from badexp_assets.config.training import TrainingParams
 from badexp_assets.errors import InputError
+from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.taxonomy import GOOD, Taxonomy
-from badexp_assets.tables.schemas import SCHEMAS
-from badexp_assets.training import funnel as steps
-from badexp_assets.training.funnel import Funnel
-from badexp_assets.training.good import choose_good, draw_per_exposure
-from badexp_assets.training.labelled import KEY, images_read, one_row_each, trained_labels, without_image
-from badexp_assets.training.params import TrainingParams
-from badexp_assets.training.split import priority, split_groups, strata
+from badexp_assets.survey.seeded_sampling import priority
+from badexp_assets.training import selection_counts as steps
+from badexp_assets.training.good_candidates import choose_good, draw_per_exposure
+from badexp_assets.training.labelled_images import KEY, images_read, one_row_each, trained_labels, without_image
+from badexp_assets.training.selection_counts import Funnel
+from badexp_assets.training.split import split_groups, strata
 
 _CCDS_A_ROW = 1 << 15  # ccdnum is int16: makes one number of (expnum, ccdnum)
 

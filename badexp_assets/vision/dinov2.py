@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from badexp_assets.errors import ModelError
-from badexp_assets.vision.hub import hub_folder
+from badexp_assets.vision.hugging_face_hub import hub_folder
 from badexp_assets.vision.state_dicts import SAFETENSORS, load_strictly, read_tensors
 
 _HEADS = {384: 6, 768: 12, 1024: 16}

@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 
 from badexp_assets.errors import ModelError
-from badexp_assets.tables.parquet import atomic_path, folder_to_move, sync_folder
+from badexp_assets.io.parquet import atomic_path, folder_to_move, sync_folder
 from badexp_assets.vision.backbones import Backbone, backbone_spec, lite_weights, load_backbone
-from badexp_assets.vision.hub import hub_folder
+from badexp_assets.vision.hugging_face_hub import hub_folder
 from badexp_assets.vision.state_dicts import SAFETENSORS
 
 _PLANTED_SIZE = (168, 84)  # px; fits patches of 14, and EfficientNet takes any size

@@ -8,16 +8,14 @@ import pandas as pd
 import pytest
 import torch
 
-from badexp_assets.autoencoder import (
-    AutoencoderParams,
-    StampAutoencoder,
-    plot_loss,
-    plot_reconstructions,
-    score_reconstruction,
-    train_autoencoder,
-)
+from badexp_assets.autoencoder.model import StampAutoencoder, train_autoencoder
+from badexp_assets.autoencoder.plots import plot_loss, plot_reconstructions
+from badexp_assets.autoencoder.scores import score_reconstruction
+from badexp_assets.config.autoencoder import AutoencoderParams
 from badexp_assets.errors import InputError, ModelError
-from badexp_assets.tables import SCHEMAS, read_table, write_table
+from badexp_assets.io.parquet import write_table
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.io.schemas import SCHEMAS
 
 PARAMS = AutoencoderParams(epochs=12, batch_size=64, threads=1)
 

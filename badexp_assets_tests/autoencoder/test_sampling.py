@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from badexp_assets.autoencoder import sample_stamps
-from badexp_assets.autoencoder.sampling import stamp_priority
+from badexp_assets.autoencoder.sampling import sample_stamps, stamp_priority
 from badexp_assets.errors import InputError
-from badexp_assets.tables import SCHEMAS, write_table
+from badexp_assets.io.parquet import write_table
+from badexp_assets.io.schemas import SCHEMAS
 
 
 def night_table(first, n, pixels=16):

@@ -1,7 +1,9 @@
 """How the planted survey is fitted and judged."""
 
-from badexp_assets.classify import ClassifierParams, DecisionParams, VoteRule, fit_two_step
-from badexp_assets.classify.evaluation.judge import HeldOut, judge
+from badexp_assets.classify.two_step_fit import fit_two_step
+from badexp_assets.classify.vote import VoteRule
+from badexp_assets.config.classifier import ClassifierParams, DecisionParams
+from badexp_assets.evaluation.classification.holdout import HeldOut, judge
 from badexp_assets.survey.cameras import load_camera
 
 CAMERA = load_camera("decam")

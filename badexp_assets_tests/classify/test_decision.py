@@ -2,15 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from badexp_assets.classify import (
-    VoteRule,
-    decide_exposures,
-    exposure_metrics,
-    exposures_without_votes,
-    wilson_interval,
-)
+from badexp_assets.classify.vote import VoteRule, decide_exposures, exposures_without_votes
 from badexp_assets.errors import InputError
-from badexp_assets.tables import SCHEMAS, to_arrow
+from badexp_assets.evaluation.classification.exposure_metrics import exposure_metrics, wilson_interval
+from badexp_assets.io.parquet import to_arrow
+from badexp_assets.io.schemas import SCHEMAS
 
 EXPOSURES = pd.DataFrame({"expnum": [1, 2, 3], "night": "2018-05-17", "filter": ["g", "r", "z"]})
 

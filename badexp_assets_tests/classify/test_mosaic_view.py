@@ -7,13 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from badexp_assets.classify import DecisionParams, Mosaics, TwoStepClassifier, VoteRule, decide_pooled, fit_two_step
-from badexp_assets.classify.evaluation.views import view_table
-from badexp_assets.classify.pooled_decision import exposure_views
+from badexp_assets.classify.mosaic_view import Mosaics
+from badexp_assets.classify.pooled_decision import decide_pooled, exposure_views
+from badexp_assets.classify.two_step import TwoStepClassifier
+from badexp_assets.classify.two_step_fit import fit_two_step
+from badexp_assets.classify.vote import VoteRule
+from badexp_assets.config.classifier import DecisionParams
 from badexp_assets.errors import InputError, ModelError
-from badexp_assets.tables import SCHEMAS, to_arrow
-from badexp_assets_tests.classify.planted import part_of, planted_survey
+from badexp_assets.evaluation.classification.view_gains import view_table
+from badexp_assets.io.parquet import to_arrow
+from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets_tests.classify.planted_models import CAMERA, QUICK, said
+from badexp_assets_tests.planted_classifiers import part_of, planted_survey
 
 DIM = 20
 

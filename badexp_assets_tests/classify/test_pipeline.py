@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
-from badexp_assets.classify import FittedPipeline, PipelineParams, fit_pipeline, predict_night
+from badexp_assets.classify.pipeline import FittedPipeline, PipelineParams, fit_pipeline
+from badexp_assets.classify.predictions import predict_night
 from badexp_assets.errors import InputError, ModelError
-from badexp_assets.tables import SCHEMAS, to_arrow
+from badexp_assets.io.parquet import to_arrow
+from badexp_assets.io.schemas import SCHEMAS
 
 CENTRES = {"clouds_transparency": -4.0, "good": 0.0, "psf": 4.0}
 

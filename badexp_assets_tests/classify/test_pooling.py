@@ -2,12 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from badexp_assets.classify import DecisionParams, VoteRule, decide_pooled
-from badexp_assets.classify.pooled_decision import called_bad
+from badexp_assets.classify.pooled_decision import called_bad, decide_pooled
 from badexp_assets.classify.pooling import ccd_log_odds, fit_pool, pool_statistics
+from badexp_assets.classify.vote import VoteRule
+from badexp_assets.config.classifier import DecisionParams
 from badexp_assets.errors import InputError
+from badexp_assets.io.parquet import to_arrow
+from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.survey.cameras import load_camera
-from badexp_assets.tables import SCHEMAS, to_arrow
 from badexp_assets_tests.classify.test_two_step import fit, planted
 
 NIGHT = "2018-05-17"

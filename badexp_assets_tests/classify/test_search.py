@@ -8,18 +8,13 @@ import pytest
 from sklearn.metrics import f1_score
 
 from badexp_assets.classify.pipeline import METRICS, SCALERS, PipelineParams, fit_pipeline
-from badexp_assets.classify.search import (
-    FoldScorer,
-    SearchParams,
-    SearchResult,
-    best_parameters,
-    macro_f1,
-    rows_fingerprint,
-    score_figure,
-    search_pipeline,
-)
+from badexp_assets.classify.search.figures import score_figure
+from badexp_assets.classify.search.folds import FoldScorer, macro_f1
+from badexp_assets.classify.search.study import SearchResult, best_parameters, rows_fingerprint, search_pipeline
+from badexp_assets.config.search import SearchParams
 from badexp_assets.errors import InputError, StorageError
-from badexp_assets.tables import SCHEMAS, to_arrow
+from badexp_assets.io.parquet import to_arrow
+from badexp_assets.io.schemas import SCHEMAS
 
 NAMES = np.array(["clouds_transparency", "good", "psf"])
 SPACE = """

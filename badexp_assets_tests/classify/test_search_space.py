@@ -5,7 +5,8 @@ import pytest
 from optuna.trial import FixedTrial
 
 from badexp_assets.classify.pipeline import METRICS, SCALERS, PipelineParams
-from badexp_assets.classify.search import SearchParams, load_space
+from badexp_assets.classify.search.space import load_space
+from badexp_assets.config.search import SearchParams
 from badexp_assets.errors import InputError
 
 

@@ -6,13 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from badexp_assets.classify import Classifier, ClassifierParams, TwoStepClassifier, fit_two_step
 from badexp_assets.classify.calibration import expit, logit
+from badexp_assets.classify.classifier import Classifier
 from badexp_assets.classify.features import NAMES
 from badexp_assets.classify.heads import CosineNeighbours, ShrunkDiscriminant
-from badexp_assets.classify.two_step import with_context
+from badexp_assets.classify.two_step import TwoStepClassifier, with_context
+from badexp_assets.classify.two_step_fit import fit_two_step
+from badexp_assets.config.classifier import ClassifierParams
 from badexp_assets.errors import InputError, ModelError
-from badexp_assets.models import load_current, promote_model, store_model
+from badexp_assets.io.models import load_current, promote_model, store_model
 
 DIM = 12
 CENTRES = {"good": 0, "noise": 1, "psf": 2}

@@ -9,11 +9,12 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from badexp_assets.defs.alerting import VERDICTS, alert_bad_nights, alert_failed_runs
-from badexp_assets.defs.recovery import IN_THIS_PROCESS
+from badexp_assets.config.settings import Home
+from badexp_assets.defs.alert_sensors import VERDICTS, alert_bad_nights, alert_failed_runs
 from badexp_assets.defs.resources import SurveyResource
-from badexp_assets.settings import Home
-from badexp_assets.tables import SCHEMAS, write_table
+from badexp_assets.io.parquet import write_table
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.orchestration.recovery import IN_THIS_PROCESS
 
 TODAY = dt.datetime.now(dt.UTC).date()
 RECENT = [str(TODAY - dt.timedelta(days=days)) for days in (3, 2, 1)]

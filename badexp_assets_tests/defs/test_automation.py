@@ -10,15 +10,16 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from badexp_assets.defs.arrived import CP_IMAGES, arrival, arrived_nights
+from badexp_assets.config.settings import Home
+from badexp_assets.defs.archive_events import CP_IMAGES, arrival, arrived_nights
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.partitions import TIMEZONE
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
-from badexp_assets.night import PASS_TABLES
-from badexp_assets.settings import Home
-from badexp_assets.survey import list_night_files
-from badexp_assets.tables import SCHEMAS, empty_table, write_table
+from badexp_assets.io.parquet import empty_table, write_table
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.pixels.table_writers import PASS_TABLES
+from badexp_assets.survey.archive import list_night_files
 from badexp_assets_tests.homes import remove
 
 NIGHT, NEXT = "2018-05-17", "2018-05-18"

@@ -7,13 +7,15 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from badexp_assets.config.settings import Home
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.checks import CHECKED_TABLES
-from badexp_assets.defs.io import ParquetIOManager
+from badexp_assets.defs.io_managers import ParquetIOManager
 from badexp_assets.defs.resources import SurveyResource
-from badexp_assets.settings import Home
-from badexp_assets.storage import stamp
-from badexp_assets.tables import SCHEMAS, empty_table, read_table, write_table
+from badexp_assets.io.parquet import empty_table, write_table
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.io.remote_files import stamp
+from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets_tests.homes import copy_home, remove, write_bytes
 
 LABELS = ["label_files", "decals_bad_exposures", "des_bad_ccds", "delve_bad_ccds", "survey_ccds", "bad_ccd_labels"]

@@ -7,12 +7,14 @@ import pytest
 from click.testing import CliRunner
 
 from badexp_assets.cli import badexp
+from badexp_assets.commands.asset_text import load
+from badexp_assets.config.injection import InjectionParams
+from badexp_assets.config.settings import Home
 from badexp_assets.errors import InputError
-from badexp_assets.injection import InjectionParams, plan_injection
-from badexp_assets.settings import Home
-from badexp_assets.show import load
-from badexp_assets.tables import SCHEMAS, read_table, write_table
-from badexp_assets.tables.reading import stored_nights
+from badexp_assets.evaluation.completeness.injection_plan import plan_injection
+from badexp_assets.io.parquet import write_table
+from badexp_assets.io.parquet_reading import read_table, stored_nights
+from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets_tests.homes import copy_home, remove
 
 OPTIONS = '\n[injection]\nn_exposures = 2\nseverities = [0.5]\ncategories = ["out_of_focus", "bad_ccd"]\n'

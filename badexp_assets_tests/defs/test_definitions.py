@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from badexp_assets.commands.graph_run import workspace_file
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.partitions import NIGHTS
-from badexp_assets.defs.run import workspace_file
+from badexp_assets_tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 GRAPH = Path(__file__).with_name("asset_graph.txt")
 HEAVY = ("torch", "sklearn", "matplotlib", "transformers", "hdbscan", "optuna", "skops", "galsim")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from badexp_assets.defs.describe import MAX_PICTURE_BYTES, picture, preview
+from badexp_assets.defs.asset_metadata import MAX_PICTURE_BYTES, picture, preview
 
 
 def test_a_picture_that_is_too_large_for_the_event_log_is_made_smaller():

@@ -4,13 +4,13 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from badexp_assets.defs.io import NightTables, ParquetIOManager
-from badexp_assets.defs.job_size import backfill_policy
+from badexp_assets.config.settings import Home
+from badexp_assets.defs.io_managers import NightTables, ParquetIOManager
 from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
-from badexp_assets.settings import Home
-from badexp_assets.tables import read_metadata, read_table
+from badexp_assets.io.parquet_reading import read_metadata, read_table
+from badexp_assets.orchestration.job_size import backfill_policy
 from badexp_assets_tests.homes import read_bytes
 
 
@@ -105,8 +105,8 @@ def test_a_writer_that_dies_leaves_the_stored_night_whole(home, monkeypatch):
     def die(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("badexp_assets.tables.parquet.os.replace", die)
-    monkeypatch.setattr("badexp_assets.tables.parquet.put", die)
+    monkeypatch.setattr("badexp_assets.io.parquet.os.replace", die)
+    monkeypatch.setattr("badexp_assets.io.parquet.put", die)
     with pytest.raises(InputError, match=r"2018-03-04\.parquet: could not be written \(No space left on device\)"):
         materialise(home, [night_reconstruction_errors], "2018-03-04")
     assert read_bytes(path) == before

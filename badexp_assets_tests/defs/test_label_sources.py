@@ -4,15 +4,15 @@ import dagster as dg
 import fsspec
 import pytest
 
+from badexp_assets.commands.asset_text import load
+from badexp_assets.commands.graph_run import Runner, environment
+from badexp_assets.config.settings import Home, load_settings
 from badexp_assets.defs import jobs
 from badexp_assets.defs.resources import Progress
-from badexp_assets.defs.run import Runner, environment
 from badexp_assets.errors import InputError
-from badexp_assets.labels import load_taxonomy
-from badexp_assets.models import load_current
-from badexp_assets.settings import Home, load_settings
-from badexp_assets.show import load
-from badexp_assets.tables import read_metadata
+from badexp_assets.io.models import load_current
+from badexp_assets.io.parquet_reading import read_metadata
+from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets_tests.homes import copy_home, read_bytes
 
 TAXONOMY = """extends = "packaged"

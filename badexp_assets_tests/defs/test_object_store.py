@@ -5,10 +5,10 @@ import pytest
 from click.testing import CliRunner
 
 from badexp_assets.cli import badexp
+from badexp_assets.commands.asset_text import load
+from badexp_assets.config.settings import Home, load_settings
 from badexp_assets.errors import InputError, PassingError
-from badexp_assets.settings import Home, load_settings
-from badexp_assets.show import load
-from badexp_assets.tables import SCHEMAS
+from badexp_assets.io.schemas import SCHEMAS
 
 ON_REQUEST = {"pipeline_search", "injection_completeness"}
 OF_THE_PLACE = ["fingerprint"]  # of names, sizes, times and states of files

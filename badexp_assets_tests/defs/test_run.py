@@ -7,12 +7,13 @@ import pytest
 from click.testing import CliRunner
 
 from badexp_assets.cli import badexp
-from badexp_assets.models import current_version, list_models, load_current
-from badexp_assets.settings import Home
-from badexp_assets.show import load
-from badexp_assets.storage import stamps
-from badexp_assets.summary import summary_lines
-from badexp_assets.tables import SCHEMAS, read_table
+from badexp_assets.commands.asset_text import load
+from badexp_assets.commands.run_summary import summary_lines
+from badexp_assets.config.settings import Home
+from badexp_assets.io.models import current_version, list_models, load_current
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.io.remote_files import stamps
+from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets_tests.homes import copy_home
 
 NIGHTS = 3

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import pandas as pd
 import pytest
 
-from badexp_assets.defs.scored import INPUTS, STORED, StoredScores
-from badexp_assets.settings import Home
-from badexp_assets.tables import SCHEMAS, read_table, write_table
+from badexp_assets.config.settings import Home
+from badexp_assets.defs.stored_scores import INPUTS, STORED, StoredScores
+from badexp_assets.io.parquet import write_table
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets_tests.defs.test_io import errors_table
 from badexp_assets_tests.homes import read_bytes, remove, write_bytes
 

@@ -5,12 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from badexp_assets.commands.asset_text import render
+from badexp_assets.config.settings import Home, load_settings
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.errors import InputError
-from badexp_assets.models import load_current
-from badexp_assets.settings import Home, load_settings
-from badexp_assets.show import render
-from badexp_assets.tables import SCHEMAS, read_table, write_table
+from badexp_assets.io.models import load_current
+from badexp_assets.io.parquet import write_table
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.io.schemas import SCHEMAS
 
 NIGHT = "2018-03-10"
 OPTIONS = """

@@ -17,14 +17,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from badexp_assets.commands.asset_text import load
+from badexp_assets.config.settings import Home
 from badexp_assets.defs.build import build_definitions
-from badexp_assets.settings import Home
-from badexp_assets.show import load
 from badexp_assets_tests.browser import chromium
+from badexp_assets_tests.repository import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
-REPOSITORY = Path(__file__).parents[2]
 NIGHT = "2018-03-11"
 NEWEST = "2018-03-12"  # the night that was materialised last
 SECONDS_TO_START = 60

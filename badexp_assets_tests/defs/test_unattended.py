@@ -15,17 +15,17 @@ import dagster as dg
 import psutil
 import pytest
 
-from badexp_assets.arrivals import is_scored, possible_scores
-from badexp_assets.defs.arrived import arrived_nights
+from badexp_assets.commands.graph_run import prepare_instance
+from badexp_assets.config.settings import Home
+from badexp_assets.defs.archive_events import arrived_nights
 from badexp_assets.defs.jobs import NEW_NIGHT
-from badexp_assets.defs.run import prepare_instance
-from badexp_assets.settings import Home
-from badexp_assets.survey import list_night_files
-from badexp_assets.tables import read_table
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.survey.archive import list_night_files
+from badexp_assets.survey.arrivals.table_sources import is_scored, possible_scores
+from badexp_assets_tests.repository import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
-REPOSITORY = Path(__file__).parents[2]
 NIGHT = "2018-03-12"
 SECONDS = 150  # that any one thing may take on a busy machine
 CODE = """

@@ -5,12 +5,13 @@ The release is called dagster, the namespace badexp. Keys that are not read here
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-FOLDER = Path(__file__).parents[2] / "deployments" / "kubernetes"
+from badexp_assets_tests.repository import REPOSITORY
+
+FOLDER = REPOSITORY / "deployments" / "kubernetes"
 VALUES = FOLDER / "values.yaml"
 
 Values = dict[str, Any]

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
-_REPOSITORY = Path(__file__).parents[2]
+from badexp_assets_tests.repository import REPOSITORY
 
 Manifest = dict[str, Any]
 Fate = Callable[[Manifest], "Manifest | None"]
@@ -164,7 +164,7 @@ class Cluster:
 
     def _environment(self, container: Manifest) -> dict[str, str]:
         programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        env = {"PATH": programs, "PYTHONPATH": str(_REPOSITORY), "HOME": os.environ.get("HOME", "/tmp")}
+        env = {"PATH": programs, "PYTHONPATH": str(REPOSITORY), "HOME": os.environ.get("HOME", "/tmp")}
         for source in container.get("envFrom", []):
             [reference] = source.values()
             env |= self.maps[reference["name"]]

@@ -18,8 +18,8 @@ import psutil
 import yaml
 
 from badexp_assets_tests.deployments.postgres import Postgres
+from badexp_assets_tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 DEPLOYMENT = REPOSITORY / "deployments" / "services"
 
 # What the deployment waits for, shortened so that a test need not wait: seconds

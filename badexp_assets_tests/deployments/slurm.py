@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
 from types import ModuleType
 
-DEPLOYMENT = Path(__file__).parents[2] / "deployments" / "slurm"
+from badexp_assets_tests.repository import REPOSITORY
+
+DEPLOYMENT = REPOSITORY / "deployments" / "slurm"
 
 
 def _load() -> ModuleType:

@@ -9,11 +9,17 @@ from pathlib import Path
 import pandas as pd
 
 from badexp_assets import entropy
-from badexp_assets.night import PASS_TABLES, build_machine, run_pass
-from badexp_assets.settings import Home, load_settings, save_settings
-from badexp_assets.simulate import SurveyParams, write_survey
+from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.settings import Home, load_settings, save_settings
+from badexp_assets.io.parquet import empty_table, write_table
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.pixels.device_shares import build_machine
+from badexp_assets.pixels.night_pass import run_pass
+from badexp_assets.pixels.table_writers import PASS_TABLES
+from badexp_assets.simulate.params import SurveyParams
+from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.cameras import load_camera
-from badexp_assets.tables import SCHEMAS, empty_table, read_table, write_table
 
 FIRST = date(2018, 3, 10)
 NIGHT_ASSETS = [*PASS_TABLES, "night_entropy_scores"]
@@ -54,7 +60,7 @@ def undisturbed(root: Path, archive: Path, nights: list[str]) -> Home:
     write_table(empty_table(SCHEMAS["bad_ccd_labels"]), home.table("bad_ccd_labels"), SCHEMAS["bad_ccd_labels"])
     for night in nights:
         run_pass(archive, night, camera, {}, *machine, {name: home.table(name, night) for name in PASS_TABLES})
-    params = settings.parameters("entropy", entropy.EntropyParams)
+    params = settings.parameters("entropy", EntropyParams)
     measured = {night: read_table(home.table("night_orientations", night)) for night in nights}
     reference = entropy.build_reference(pd.concat([table for table in measured.values() if len(table)]), params)
     write_table(reference, home.table("entropy_reference"), SCHEMAS["entropy_reference"])

@@ -13,9 +13,10 @@ import pytest
 import yaml
 from dagster._core.workspace.config_schema import process_workspace_config
 
-from badexp_assets.defs.launcher import WatchedRunLauncher
+from badexp_assets.orchestration.run_launcher import WatchedRunLauncher
+from badexp_assets_tests.repository import REPOSITORY
 
-DEPLOYMENTS = Path(__file__).parents[2] / "deployments"
+DEPLOYMENTS = REPOSITORY / "deployments"
 INSTANCES = sorted(DEPLOYMENTS.glob("*/dagster.yaml"))
 YAMLS = sorted(DEPLOYMENTS.rglob("*.yaml"))
 WORKSPACES = sorted(DEPLOYMENTS.glob("*/workspace.yaml"))

@@ -21,8 +21,8 @@ from dockerfile_parse import DockerfileParser
 
 from badexp_assets.cli import badexp
 from badexp_assets_tests.deployments import chart
+from badexp_assets_tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 MANIFESTS = sorted((chart.FOLDER / "manifests").glob("*.yaml"))
 DOCKERFILE = chart.FOLDER / "Dockerfile"
 OLDEST, NEWEST = "1.30", kubernetes_validate.latest_version()

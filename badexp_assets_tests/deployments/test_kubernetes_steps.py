@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -12,9 +11,10 @@ from dagster._core.definitions.reconstruct import ReconstructableJob, Reconstruc
 from dagster._core.launcher import LaunchRunContext
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
-from badexp_assets.defs import kubernetes_steps
 from badexp_assets.defs.pools import PIXELS
+from badexp_assets.orchestration.kubernetes import executor
 from badexp_assets_tests.deployments.cluster import Cluster, container_status
+from badexp_assets_tests.repository import REPOSITORY
 
 FAILED = {"failed": 1, "conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]}
 EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
@@ -22,7 +22,6 @@ MONITORED = {
     "run_monitoring": {"enabled": True, "max_resume_run_attempts": 3},
     "telemetry": {"enabled": False},
 }
-REPOSITORY = Path(__file__).parents[2]
 
 
 def pod(phase: str, state: dict) -> dict:
@@ -37,8 +36,8 @@ def cluster(tmp_path) -> Iterator[Cluster]:
 
 @pytest.fixture
 def instance(cluster, tmp_path, monkeypatch) -> Iterator[dg.DagsterInstance]:
-    monkeypatch.setattr(kubernetes_steps, "CHECK_SECONDS", 1)
-    monkeypatch.setattr(kubernetes_steps, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(executor, "CHECK_SECONDS", 1)
+    monkeypatch.setattr(executor, "WAIT_SECONDS", 0)
     monkeypatch.setenv("DAGSTER_STEP_DELEGATING_EXECUTOR_SLEEP_SECONDS", "0.2")
     launcher = {
         "module": "dagster_k8s",

@@ -11,12 +11,12 @@ import pytest
 from dagster._core.events import EngineEventData
 from dagster._core.launcher import WorkerStatus
 
-from badexp_assets.defs.launcher import HOST_TAG, WatchedRunLauncher, is_alive
+from badexp_assets.orchestration.run_launcher import HOST_TAG, WatchedRunLauncher, is_alive
 
 
 @pytest.fixture
 def instance(tmp_path):
-    overrides = {"run_launcher": {"module": "badexp_assets.defs.launcher", "class": "WatchedRunLauncher"}}
+    overrides = {"run_launcher": {"module": "badexp_assets.orchestration.run_launcher", "class": "WatchedRunLauncher"}}
     with dg.DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as found:
         assert isinstance(found.run_launcher, WatchedRunLauncher)
         yield found

@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from badexp_assets.review import VerdictStore
+from badexp_assets.review.store import VerdictStore
 from badexp_assets_tests.deployments.kill_test import kill_test
 from badexp_assets_tests.deployments.services import Services
 

@@ -8,9 +8,10 @@ import sys
 
 import pytest
 
-from badexp_assets.defs.slurm.executor import slurm_executor
-from badexp_assets.settings import load_settings
-from badexp_assets.slurm import SlurmParams
+from badexp_assets.config.settings import load_settings
+from badexp_assets.config.slurm import SlurmParams
+from badexp_assets.defs.assets import ALL_ASSETS
+from badexp_assets.orchestration.slurm.executor import slurm_executor
 from badexp_assets_tests.deployments.services import DEPLOYMENT as SERVICES
 from badexp_assets_tests.deployments.slurm import DEPLOYMENT, missing_programs
 
@@ -25,7 +26,7 @@ def test_the_template_of_a_site_is_accepted_and_names_steps_that_are_jobs(tmp_pa
     assert params.of_step("night_pass").constraint == "gpu"
     assert params.of_step("fitted_pipeline").constraint == "cpu"
     monkeypatch.setenv("BADEXP_HOME", str(tmp_path))
-    slurm_executor.executor_creation_fn(None)  # refuses steps that are none
+    slurm_executor(ALL_ASSETS).executor_creation_fn(None)  # refuses steps that are none
 
 
 def test_the_environment_has_what_the_services_need_and_names_an_instance_file_that_is_there():

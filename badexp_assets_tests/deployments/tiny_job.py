@@ -6,9 +6,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from badexp_assets.defs.kubernetes_steps import kubernetes_executor
-from badexp_assets.defs.needs import heavy
 from badexp_assets.defs.pools import PIXELS
+from badexp_assets.orchestration.kubernetes.executor import kubernetes_executor
+from badexp_assets.orchestration.step_resources import heavy
 
 
 @dg.op(pool=PIXELS)

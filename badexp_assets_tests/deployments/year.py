@@ -20,12 +20,12 @@ import sqlalchemy as db
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import TickData, TickStatus
 
+from badexp_assets.commands.graph_run import Runner, environment
+from badexp_assets.config.settings import load_settings
 from badexp_assets.defs import jobs
-from badexp_assets.defs.assets import night as night_module
-from badexp_assets.defs.pruning import prune
+from badexp_assets.defs import night as night_module
 from badexp_assets.defs.resources import Progress
-from badexp_assets.defs.run import Runner, environment
-from badexp_assets.settings import load_settings
+from badexp_assets.orchestration.pruning import prune
 from badexp_assets_tests.deployments.postgres import Postgres
 from badexp_assets_tests.deployments.services import DEPLOYMENT
 from badexp_assets_tests.deployments.survey import NIGHT_ASSETS, tiny_archive, undisturbed, without_nights

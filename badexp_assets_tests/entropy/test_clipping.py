@@ -3,8 +3,10 @@ import math
 import numpy as np
 import pytest
 
-from badexp_assets.entropy import EntropyParams, kl_divergence, measure_ccd
+from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.entropy.ccd import measure_ccd
 from badexp_assets.entropy.clipping import clip_sources
+from badexp_assets.entropy.divergence import kl_divergence
 from badexp_assets.errors import InputError
 
 NOISE = 5.0

@@ -6,19 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from badexp_assets.entropy import (
-    EntropyParams,
-    build_reference,
+from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.entropy.divergence import (
+    bin_centres,
     kl_divergence,
     kl_null,
     orientation_histogram,
-    plot_exposure,
-    plot_orientations,
     preferred_angle,
     preferred_direction,
     z_against_null,
 )
-from badexp_assets.entropy.divergence import bin_centres
+from badexp_assets.entropy.plots import plot_exposure, plot_orientations
+from badexp_assets.entropy.reference import build_reference
 from badexp_assets.errors import InputError
 from badexp_assets.survey.cameras import load_camera
 

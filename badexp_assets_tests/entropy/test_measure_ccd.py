@@ -8,15 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from badexp_assets.entropy import (
-    EntropyParams,
-    build_reference,
-    kl_divergence,
-    measure_ccd,
-    preferred_angle,
-    score_exposures,
-    z_against_null,
-)
+from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.entropy.ccd import measure_ccd
+from badexp_assets.entropy.divergence import kl_divergence, preferred_angle, z_against_null
+from badexp_assets.entropy.reference import build_reference
+from badexp_assets.entropy.scores import score_exposures
 from badexp_assets.errors import InputError
 
 PARAMS = EntropyParams()

@@ -4,16 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from badexp_assets.entropy import (
-    EntropyParams,
-    build_reference,
-    kl_divergence,
-    kl_null,
-    score_exposures,
-    shared_divergence,
-)
+from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.entropy.divergence import kl_divergence, kl_null
+from badexp_assets.entropy.halves import shared_divergence
+from badexp_assets.entropy.reference import build_reference
+from badexp_assets.entropy.scores import score_exposures
 from badexp_assets.errors import InputError
-from badexp_assets.tables import SCHEMAS, read_table, write_table
+from badexp_assets.io.parquet import write_table
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.io.schemas import SCHEMAS
 
 PARAMS = EntropyParams(gradient_points=2000)
 BINS = 18

@@ -9,15 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from badexp_assets.errors import InputError
-from badexp_assets.export import (
-    Appended,
-    append_bad_expid,
-    read_as_legacypipe,
-    write_bad_expid,
-    write_exclude_table,
-    write_rejects,
-)
-from badexp_assets.labels import load_taxonomy, read_bad_expid, read_exclude_table
+from badexp_assets.export.append_bad_expid import Appended, append_bad_expid, read_as_legacypipe
+from badexp_assets.export.bad_expid import write_bad_expid
+from badexp_assets.export.exclude_table import write_exclude_table
+from badexp_assets.export.reject_list_file import write_rejects
+from badexp_assets.labels.bad_expid import read_bad_expid
+from badexp_assets.labels.exclude_table import read_exclude_table
+from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.survey.cameras import load_camera
 
 TAXONOMY = load_taxonomy()

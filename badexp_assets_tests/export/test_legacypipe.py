@@ -1,10 +1,10 @@
 import pandas as pd
 import pytest
 
-from badexp_assets.export import compare_with_legacypipe
-from badexp_assets.labels import CCD_CUTS, names_of_cuts
-from badexp_assets.tables.parquet import to_arrow
-from badexp_assets.tables.schemas import SCHEMAS
+from badexp_assets.export.legacypipe_comparison import compare_with_legacypipe
+from badexp_assets.io.parquet import to_arrow
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.survey.ccd_cuts import CCD_CUTS, names_of_cuts
 
 SEEING, PLVER, DEPTH = (1 << CCD_CUTS[name] for name in ("seeing_bad", "plver", "depth_cut"))
 

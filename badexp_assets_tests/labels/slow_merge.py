@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.merge import MergedLabels
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.tables.schemas import SCHEMAS
 
 _COLUMNS = ["expnum", "ccdnum", "category", "source", "reason", "plver", "file", "line", "night"]
 _KEY = ["expnum", "ccdnum"]

@@ -8,7 +8,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from badexp_assets.errors import InputError, LabelFileError
-from badexp_assets.labels import find_label_files, read_bad_expid, read_delve, read_exclude_list, read_exclude_table
+from badexp_assets.labels.bad_expid import read_bad_expid
+from badexp_assets.labels.exclude_list import read_exclude_list
+from badexp_assets.labels.exclude_table import read_exclude_table
+from badexp_assets.labels.label_files import find_label_files, read_delve
 
 REAL = [
     "346343 expfactor=0.208  seeing=1.400",

@@ -6,8 +6,11 @@ from astropy.table import Table
 from click.testing import CliRunner
 
 from badexp_assets.cli import badexp
-from badexp_assets.labels import audit_labels, find_label_files, load_taxonomy, render_audit
-from badexp_assets.review import read_verdict_file
+from badexp_assets.labels.audit import audit_labels
+from badexp_assets.labels.audit_text import render_audit
+from badexp_assets.labels.label_files import find_label_files
+from badexp_assets.labels.taxonomy_file import load_taxonomy
+from badexp_assets.review.spreadsheets import read_verdict_file
 from badexp_assets.survey.cameras import load_camera
 
 CAMERA, TAXONOMY = load_camera(), load_taxonomy()

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from badexp_assets.errors import InputError, LabelFileError
-from badexp_assets.labels import read_bad_expid
+from badexp_assets.labels.bad_expid import read_bad_expid
 from badexp_assets.survey.cameras import load_camera
 
 

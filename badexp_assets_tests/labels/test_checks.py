@@ -1,11 +1,14 @@
 import pandas as pd
 import pytest
 
-from badexp_assets.checks import CheckParams
 from badexp_assets.errors import InputError
-from badexp_assets.labels import check_lines, check_loss, count_labels, load_taxonomy, merge_labels, read_decals
+from badexp_assets.io.check_result import CheckParams
+from badexp_assets.labels.checks import check_lines, check_loss
 from badexp_assets.labels.figures import sources_figure
-from badexp_assets.labels.files import find_label_files, read_delve, read_des
+from badexp_assets.labels.label_counts import count_labels
+from badexp_assets.labels.label_files import find_label_files, read_decals, read_delve, read_des
+from badexp_assets.labels.merge import merge_labels
+from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.survey.cameras import load_camera
 
 TAXONOMY = load_taxonomy()

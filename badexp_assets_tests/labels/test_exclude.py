@@ -6,7 +6,8 @@ import pytest
 from astropy.table import Table
 
 from badexp_assets.errors import LabelFileError
-from badexp_assets.labels import read_exclude_list, read_exclude_table
+from badexp_assets.labels.exclude_list import read_exclude_list
+from badexp_assets.labels.exclude_table import read_exclude_table
 
 HEAD = "#date     expnum ccd id ccdnum\n"
 

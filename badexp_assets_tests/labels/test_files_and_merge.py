@@ -7,21 +7,15 @@ from astropy.io import fits
 from astropy.table import Table
 
 from badexp_assets.errors import InputError, LabelFileError
-from badexp_assets.labels import (
-    find_label_files,
-    list_label_files,
-    load_taxonomy,
-    merge_labels,
-    read_decals,
-    read_delve,
-    read_des,
-    read_survey,
-    read_survey_ccds,
-)
+from badexp_assets.io.parquet import to_arrow, write_table
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.labels.label_files import find_label_files, list_label_files, read_decals, read_delve, read_des
+from badexp_assets.labels.merge import merge_labels
+from badexp_assets.labels.survey_ccds import read_survey, read_survey_ccds
+from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.nights import night_of, nights_of
-from badexp_assets.tables import read_table, to_arrow, write_table
-from badexp_assets.tables.schemas import SCHEMAS
 
 CAMERA = load_camera()
 TAXONOMY = load_taxonomy()

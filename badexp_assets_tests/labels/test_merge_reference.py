@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from badexp_assets.labels import load_taxonomy, merge, merge_labels
+from badexp_assets.labels import merge
 from badexp_assets.labels.exposure_ccds import find_ccds
+from badexp_assets.labels.merge import merge_labels
+from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.labels.slow_merge import slow_merge_labels
 

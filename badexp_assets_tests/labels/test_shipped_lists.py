@@ -5,8 +5,10 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from badexp_assets.labels import find_label_files, read_bad_expid, read_decals, read_delve, read_exclude_list
-from badexp_assets.labels.paper import PAPER_EXPOSURES, paper_comparison
+from badexp_assets.labels.bad_expid import read_bad_expid
+from badexp_assets.labels.exclude_list import read_exclude_list
+from badexp_assets.labels.label_files import find_label_files, read_decals, read_delve
+from badexp_assets.labels.luo2025_rules import PAPER_EXPOSURES, paper_comparison
 
 CCD_ROW = re.compile(rb"^[ \t]*(\d{8})[ \t]+(\d+)[ \t]+(\S+)[ \t]+(\S+)[ \t]+(\d+)[ \t]*$", re.MULTILINE)
 PROBLEM_ROW = re.compile(rb"^[ \t]*(\d{8})[ \t]+(\d+)[ \t]+(\S.*?)[ \t]*$", re.MULTILINE)

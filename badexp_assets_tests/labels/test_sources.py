@@ -16,8 +16,8 @@ import fsspec
 import pytest
 
 from badexp_assets.errors import InputError, StorageError
-from badexp_assets.labels import check_sources, find_label_files, list_label_files, read_decals, read_delve, shown
-from badexp_assets.labels.remote import normal_source
+from badexp_assets.labels.label_files import check_sources, find_label_files, list_label_files, read_decals, read_delve
+from badexp_assets.labels.remote_sources import normal_source, shown
 
 BAD_EXPID = b"100 1\n101-N4 out of focus\n"
 NOISE = b"20141029 100 nan nan 33\n"
@@ -248,7 +248,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import fsspec
-from badexp_assets.labels import find_label_files, remote
+from badexp_assets.labels import find_label_files, remote_sources
 store = fsspec.filesystem("memory")
 store.pipe("/labels/a_bad_expid.txt", b"1 1\\n")
 store.pipe("/labels/b_bad_expid.txt", b"2 1\\n")
@@ -259,7 +259,7 @@ def fetch(self, file, path):
         os.kill(os.getpid(), signal.SIGKILL)
     path.write_bytes(b"1 1\\n")
 
-remote.RemoteSource.fetch = fetch
+remote_sources.RemoteSource.fetch = fetch
 find_label_files("memory://labels", Path(sys.argv[1]))
 """
 

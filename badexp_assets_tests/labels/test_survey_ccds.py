@@ -12,11 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from badexp_assets.errors import BadExpError, InputError, LabelFileError
-from badexp_assets.labels import find_label_files, read_survey, read_survey_ccds
-from badexp_assets.labels import fits as label_fits
-from badexp_assets.labels.fits import find_table, read_columns
+from badexp_assets.io.parquet import to_arrow, write_table
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.labels import fits_table_chunks as label_fits
+from badexp_assets.labels.fits_table_chunks import find_table, read_columns
+from badexp_assets.labels.label_files import find_label_files
+from badexp_assets.labels.survey_ccds import read_survey, read_survey_ccds
 from badexp_assets.survey.cameras import load_camera
-from badexp_assets.tables import SCHEMAS, read_table, to_arrow, write_table
 
 CAMERA = load_camera()
 MJD = 56960.2  # 2014-10-30, in the night of 2014-10-29

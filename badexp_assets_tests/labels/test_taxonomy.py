@@ -1,10 +1,10 @@
 import re
-from pathlib import Path
 
 import pytest
 
 from badexp_assets.errors import InputError
-from badexp_assets.labels import load_taxonomy
+from badexp_assets.labels.taxonomy_file import load_taxonomy
+from badexp_assets_tests.repository import REPOSITORY
 
 HEAD = """precedence = ["review", "decals", "delve", "des"]
 categories = ["psf"]
@@ -147,7 +147,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 
 def test_the_example_of_the_documentation_is_a_taxonomy(tmp_path):
-    text = (Path(__file__).parents[2] / "docs" / "labels.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "docs" / "labels.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
     taxonomy = load(tmp_path, example)
     assert taxonomy.classify("decals", "teff = 0.2", 3).category == "nonoptimal_exposure"

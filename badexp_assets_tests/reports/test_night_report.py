@@ -7,14 +7,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from badexp_assets.checks import CheckParams
+from badexp_assets.commands.asset_text import render
+from badexp_assets.config.settings import Home
 from badexp_assets.errors import InputError
-from badexp_assets.reports import headline, night_trends, summarise_night, write_night_report
+from badexp_assets.io.check_result import CheckParams
+from badexp_assets.io.parquet import write_table
+from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.reports.night_figures import trends_figure
-from badexp_assets.settings import Home
-from badexp_assets.show import render
-from badexp_assets.survey import load_camera
-from badexp_assets.tables import SCHEMAS, write_table
+from badexp_assets.reports.night_page import headline, write_night_report
+from badexp_assets.reports.night_summary import night_trends, summarise_night
+from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.homes import remove
 
 NIGHTS = ("2018-05-15", "2018-05-16", "2018-05-17")

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from badexp_assets.reports import small_previews, write_candidates_page, write_clusters_page
-from badexp_assets.reports.focal_plane import colour_of, votes_svg
-from badexp_assets.survey import load_camera
+from badexp_assets.pixels.focal_plane_svg import colour_of, votes_svg
+from badexp_assets.reports.candidates_page import write_candidates_page
+from badexp_assets.reports.clusters_page import write_clusters_page
+from badexp_assets.reports.previews import small_previews
+from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.browser import chromium
 
 NIGHT = "2018-03-10"

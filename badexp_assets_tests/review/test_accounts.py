@@ -3,8 +3,7 @@ import sqlite3
 import pytest
 
 from badexp_assets.errors import InputError
-from badexp_assets.review import Reviewers
-from badexp_assets.review.accounts import SESSION_HOURS
+from badexp_assets.review.accounts import SESSION_HOURS, Reviewers
 
 
 class Clock:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from badexp_assets.review import agreement, cohen_kappa, fleiss_kappa
-from badexp_assets.tables.parquet import to_arrow
-from badexp_assets.tables.schemas import SCHEMAS
+from badexp_assets.io.parquet import to_arrow
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.review.agreement import agreement, cohen_kappa, fleiss_kappa
 
 WORDS = ("bad", "fine", "unsure")
 # Fleiss 1971 as in the textbooks: 10 subjects, 14 raters, 5 categories

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from badexp_assets.errors import InputError
-from badexp_assets.review import CandidateParams, rank_candidates
-from badexp_assets.tables.parquet import to_arrow
-from badexp_assets.tables.schemas import SCHEMAS
+from badexp_assets.io.parquet import to_arrow
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.review.candidates import CandidateParams, rank_candidates
 
 N = 60
 

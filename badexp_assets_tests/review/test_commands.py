@@ -1,7 +1,7 @@
 from click.testing import CliRunner
 
 from badexp_assets.cli import badexp
-from badexp_assets.review import Reviewers
+from badexp_assets.review.accounts import Reviewers
 
 
 def run(home, *words):

@@ -5,18 +5,14 @@ import pandas as pd
 import pytest
 
 from badexp_assets.errors import InputError
-from badexp_assets.review import (
-    ConsensusRule,
-    consensus,
-    estimate_reliability,
-    holding_answers,
-    judge,
-    read_exempt,
-    simulate_reviewers,
-)
+from badexp_assets.io.parquet import to_arrow
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.review.consensus import ConsensusRule, consensus, judge
+from badexp_assets.review.exempt_exposures import read_exempt
+from badexp_assets.review.latest_verdicts import holding_answers
+from badexp_assets.review.reliability import estimate_reliability
+from badexp_assets.review.simulated_reviewers import simulate_reviewers
 from badexp_assets.survey.cameras import load_camera
-from badexp_assets.tables.parquet import to_arrow
-from badexp_assets.tables.schemas import SCHEMAS
 
 
 def table(*rows):

@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from badexp_assets.errors import InputError, StorageError
-from badexp_assets.review import Reviewers, VerdictStore
+from badexp_assets.review.accounts import Reviewers
+from badexp_assets.review.store import VerdictStore
 
 pytestmark = pytest.mark.slow
 

@@ -1,8 +1,9 @@
 import pandas as pd
 import pytest
 
+from badexp_assets.config.review import ReviewParams
 from badexp_assets.errors import InputError
-from badexp_assets.review import ReviewParams, assign, visible_answers
+from badexp_assets.review.queue import assign, visible_answers
 
 CANDIDATES = pd.DataFrame(
     {

@@ -4,18 +4,12 @@ import pandas as pd
 import pytest
 
 from badexp_assets.errors import InputError, LabelFileError
-from badexp_assets.review import (
-    ConsensusRule,
-    VerdictStore,
-    agreement,
-    collect_verdicts,
-    consensus,
-    export_verdicts,
-    judge,
-    read_verdict_file,
-    tidy_verdicts,
-)
-from badexp_assets.tables import read_table
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.review.agreement import agreement
+from badexp_assets.review.consensus import ConsensusRule, consensus, judge
+from badexp_assets.review.spreadsheets import collect_verdicts, export_verdicts, read_verdict_file
+from badexp_assets.review.store import VerdictStore
+from badexp_assets.review.verdicts import tidy_verdicts
 
 
 def own():

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from badexp_assets.errors import InputError
-from badexp_assets.review import VerdictStore
+from badexp_assets.io.parquet import to_arrow
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.review.store import VerdictStore
 from badexp_assets.review.verdicts import tidy_answer, tidy_verdicts
-from badexp_assets.tables.parquet import to_arrow
-from badexp_assets.tables.schemas import SCHEMAS
 
 
 def answers(**more):

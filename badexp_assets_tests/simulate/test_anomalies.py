@@ -6,13 +6,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from badexp_assets.errors import InputError
-from badexp_assets.simulate import ANOMALIES, CcdPixels, Plane, affected_ccds, inject, kind_of, optical_kernel
-from badexp_assets.simulate.anomalies import SPANNING, WHOLE_EXPOSURE, light_of
+from badexp_assets.simulate.anomalies import (
+    ANOMALIES,
+    SPANNING,
+    WHOLE_EXPOSURE,
+    affected_ccds,
+    inject,
+    kind_of,
+    light_of,
+    optical_kernel,
+)
 from badexp_assets.simulate.anomalies_detector import fringes, glare
 from badexp_assets.simulate.anomalies_light import in_units
 from badexp_assets.simulate.anomalies_optics import widened_fwhm
+from badexp_assets.simulate.anomaly_kinds import KINDS
+from badexp_assets.simulate.ccd_pixels import CcdPixels, Plane
 from badexp_assets.simulate.geometry import choose_ccds, frame_of
-from badexp_assets.simulate.kinds import KINDS
 from badexp_assets.survey.cameras import load_camera
 
 SKY, GAIN, NOISE = 300.0, 4.0, 6.0

@@ -7,7 +7,10 @@ import pytest
 from astropy.io import fits
 
 from badexp_assets.errors import InputError, UnreadableImageError
-from badexp_assets.simulate import ANOMALIES, SurveyParams, inject_into, write_survey
+from badexp_assets.simulate.anomalies import ANOMALIES
+from badexp_assets.simulate.inject_file import inject_into
+from badexp_assets.simulate.params import SurveyParams
+from badexp_assets.simulate.survey import write_survey
 
 _CUTOUT = "cutouts/case4/images/decam/CP/V4.8.2/CP20170315/c4d_170316_062107_ooi_z_ls9.N2.fits"
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from badexp_assets.simulate import CcdPixels, contact_sheet
-from badexp_assets.simulate.pictures import mosaic
+from badexp_assets.simulate.ccd_pixels import CcdPixels
+from badexp_assets.simulate.contact_sheet import contact_sheet, mosaic
 
 
 def test_a_mosaic_puts_ccds_in_their_places() -> None:

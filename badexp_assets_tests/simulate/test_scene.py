@@ -3,7 +3,7 @@ import pytest
 
 from badexp_assets.simulate import scene
 from badexp_assets.simulate.anomalies import optical_kernel
-from badexp_assets.simulate.pixels import Plane
+from badexp_assets.simulate.ccd_pixels import Plane
 
 
 @pytest.mark.parametrize("place", [(40.0, 40.0), (40.5, 39.5), (30.0, 45.5)])

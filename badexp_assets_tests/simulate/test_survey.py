@@ -10,12 +10,14 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from badexp_assets.errors import InputError
-from badexp_assets.simulate import ANOMALIES, SurveyParams, write_survey
+from badexp_assets.simulate.anomalies import ANOMALIES
+from badexp_assets.simulate.ccd_pixels import Plane
 from badexp_assets.simulate.exposure import amplifiers_of, simulate_exposure
 from badexp_assets.simulate.geometry import choose_ccds, frame_of
-from badexp_assets.simulate.pixels import Plane
-from badexp_assets.simulate.plan import plan_survey
+from badexp_assets.simulate.params import SurveyParams
+from badexp_assets.simulate.survey import write_survey
 from badexp_assets.simulate.survey_ccds import read_cuts
+from badexp_assets.simulate.survey_plan import plan_survey
 from badexp_assets.survey.cameras import load_camera
 
 PARAMS = SurveyParams(

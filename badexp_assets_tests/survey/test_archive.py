@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from badexp_assets.errors import InputError
-from badexp_assets.survey import list_exposures, list_night_files, list_nights, load_camera, parse_header
-from badexp_assets.tables import SCHEMAS
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.survey.archive import list_exposures, list_night_files, list_nights
+from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.headers import parse_header
 
 NIGHT = "2018-05-17"
 

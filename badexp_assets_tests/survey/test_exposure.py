@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from badexp_assets.errors import UnreadableImageError
-from badexp_assets.survey import list_exposures, list_nights, load_camera, open_exposure
+from badexp_assets.survey.archive import list_exposures, list_nights
+from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.exposure import open_exposure
 
 
 def test_ccds_come_out_with_pixels_mask_and_calibration(tiny_cp, tmp_path):

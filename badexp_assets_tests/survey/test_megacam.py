@@ -3,13 +3,21 @@
 import numpy as np
 import pytest
 
-from badexp_assets.entropy import EntropyParams, build_reference, score_exposures
+from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_pass import PassParams
+from badexp_assets.entropy.reference import build_reference
+from badexp_assets.entropy.scores import score_exposures
 from badexp_assets.errors import InputError
-from badexp_assets.night import PASS_TABLES, PassParams, run_pass
-from badexp_assets.simulate import SurveyParams, write_survey
-from badexp_assets.survey import list_exposures, list_nights, load_camera
-from badexp_assets.tables import read_table
-from badexp_assets.vision import Embedder, load_backbone, load_recipe
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.pixels.night_pass import run_pass
+from badexp_assets.pixels.table_writers import PASS_TABLES
+from badexp_assets.simulate.params import SurveyParams
+from badexp_assets.simulate.survey import write_survey
+from badexp_assets.survey.archive import list_exposures, list_nights
+from badexp_assets.survey.cameras import load_camera
+from badexp_assets.vision.backbones import load_backbone
+from badexp_assets.vision.embedder import Embedder
+from badexp_assets.vision.recipes import load_recipe
 
 CAMERA = load_camera("megacam")
 

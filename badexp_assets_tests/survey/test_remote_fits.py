@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from badexp_assets.errors import InputError, PassingError, UnreadableImageError
-from badexp_assets.storage import Url, as_place
-from badexp_assets.survey import list_exposures, list_nights, load_camera, open_exposure
-from badexp_assets.survey.archive import list_night_files
-from badexp_assets.survey.fits_guard import walk_headers
+from badexp_assets.io.place import Url, as_place
+from badexp_assets.survey.archive import list_exposures, list_night_files, list_nights
+from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.exposure import open_exposure
+from badexp_assets.survey.fits_validation import walk_headers
 
 NIGHT = "2018-05-17"
 CAMERA = load_camera()

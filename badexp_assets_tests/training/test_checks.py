@@ -1,11 +1,10 @@
 import pandas as pd
 import pytest
 
-from badexp_assets.checks import CheckParams
-from badexp_assets.labels import load_taxonomy
-from badexp_assets.training import (
-    TrainingParams,
-    build_training_set,
+from badexp_assets.config.training import TrainingParams
+from badexp_assets.io.check_result import CheckParams
+from badexp_assets.labels.taxonomy_file import load_taxonomy
+from badexp_assets.training.checks import (
     check_accounting,
     check_category_sizes,
     check_good_share,
@@ -13,7 +12,8 @@ from badexp_assets.training import (
     check_sides,
 )
 from badexp_assets.training.figures import balance_figure, funnel_figure
-from badexp_assets.training.labelled import NO_SUCH_CCD, NOT_READ
+from badexp_assets.training.labelled_images import NO_SUCH_CCD, NOT_READ
+from badexp_assets.training.training_set import build_training_set
 
 PSF = ["psf"]
 

@@ -6,17 +6,10 @@ import pandas as pd
 import pytest
 from astropy.coordinates import SkyCoord
 
+from badexp_assets.config.settings import Home, Settings
+from badexp_assets.config.training import TrainingParams
 from badexp_assets.errors import InputError
-from badexp_assets.settings import Home, Settings
-from badexp_assets.training import TrainingParams
-from badexp_assets.training.dust import (
-    ANNOTATED,
-    HEADER,
-    SURVEY,
-    UNKNOWN,
-    exposure_ebv,
-    sfd_ebv,
-)
+from badexp_assets.training.extinction import ANNOTATED, HEADER, SURVEY, UNKNOWN, exposure_ebv, sfd_ebv
 
 SIZE = 256  # px; 4096 in the files of SFD
 NORTH, SOUTH = "SFD_dust_4096_ngp.fits", "SFD_dust_4096_sgp.fits"

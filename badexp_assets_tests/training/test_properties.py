@@ -5,11 +5,12 @@ import pandas as pd
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from badexp_assets.config.training import TrainingParams
 from badexp_assets.errors import InputError
-from badexp_assets.labels import load_taxonomy
-from badexp_assets.training import TrainingParams, build_training_set
-from badexp_assets.training.labelled import trained_labels
+from badexp_assets.labels.taxonomy_file import load_taxonomy
+from badexp_assets.training.labelled_images import trained_labels
 from badexp_assets.training.split import strata
+from badexp_assets.training.training_set import build_training_set
 
 TAXONOMY = load_taxonomy()
 CATEGORIES = ["clouds_transparency", "ghost_scatter", "psf", "bad_ccd", "noise", "fringing"]

@@ -2,11 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from badexp_assets.config.training import TrainingParams
 from badexp_assets.errors import InputError
-from badexp_assets.labels import load_taxonomy
-from badexp_assets.tables.parquet import to_arrow
-from badexp_assets.tables.schemas import SCHEMAS
-from badexp_assets.training import TrainingParams, build_training_set, split_groups, with_siblings
+from badexp_assets.io.parquet import to_arrow
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.labels.taxonomy_file import load_taxonomy
+from badexp_assets.training.split import split_groups
+from badexp_assets.training.training_set import build_training_set
+from badexp_assets.training.training_vectors import with_siblings
 
 TAXONOMY = load_taxonomy()
 CCDS = range(1, 11)
@@ -171,10 +174,10 @@ def test_without_any_dust_value_there_is_a_warning_and_no_cut():
 def test_the_dust_step_counts_where_each_value_is_from(monkeypatch):
     exposures = survey()[1]
     first = sum(BAD.values()) + 1
-    monkeypatch.setattr("badexp_assets.training.dust.check_sfd_maps", lambda folder: None)
-    monkeypatch.setattr("badexp_assets.training.params.check_sfd_maps", lambda folder: None)
+    monkeypatch.setattr("badexp_assets.training.extinction.check_sfd_maps", lambda folder: None)
+    monkeypatch.setattr("badexp_assets.config.training.check_sfd_maps", lambda folder: None)
     monkeypatch.setattr(
-        "badexp_assets.training.dust.sfd_ebv", lambda folder, ra, dec: np.where(ra > 0, ra / 100, np.nan)
+        "badexp_assets.training.extinction.sfd_ebv", lambda folder, ra, dec: np.where(ra > 0, ra / 100, np.nan)
     )
     table = ccd_table(exposures[exposures["expnum"] < first + 20]).assign(ra=np.nan, dec=np.nan)
     table.loc[table["expnum"] < first + 10, "ebv"] = 0.01

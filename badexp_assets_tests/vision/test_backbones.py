@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from badexp_assets.errors import InputError, ModelError
-from badexp_assets.vision import BACKBONES, Backbone, load_backbone
+from badexp_assets.vision.backbones import BACKBONES, Backbone, load_backbone
 from badexp_assets.vision.state_dicts import read_state_dict
 
 

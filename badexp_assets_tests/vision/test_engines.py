@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from badexp_assets.errors import InputError
-from badexp_assets.vision import load_backbone
-from badexp_assets.vision.backbones import lite_weights
+from badexp_assets.vision.backbones import lite_weights, load_backbone
 from badexp_assets.vision.efficientnet import EfficientNetLite0
 from badexp_assets.vision.engines import TorchEngine, choose_precision, find_devices
 from badexp_assets.vision.state_dicts import read_state_dict

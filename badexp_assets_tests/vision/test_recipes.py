@@ -3,15 +3,17 @@ import pickle
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from badexp_assets.errors import InputError, ModelError
-from badexp_assets.vision import Backbone, Embedder, Recipe, load_backbone, load_recipe
+from badexp_assets.vision.backbones import Backbone, load_backbone
+from badexp_assets.vision.embedder import Embedder
 from badexp_assets.vision.engines import TorchEngine
+from badexp_assets.vision.recipes import Recipe, load_recipe
+from badexp_assets_tests.repository import REPOSITORY
 
 SKY, NOISE = 200.0, 10.0
 
@@ -224,6 +226,6 @@ def test_importing_the_rooms_loads_no_heavy_library() -> None:
         "import sys, badexp_assets.vision, badexp_assets.classify;"
         "print([m for m in ('torch', 'sklearn', 'matplotlib', 'transformers', 'hdbscan') if m in sys.modules])"
     )
-    root = Path(__file__).parents[2]
+    root = REPOSITORY
     found = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -11,10 +11,10 @@ import torch
 from click.testing import CliRunner
 
 from badexp_assets.cli import badexp
+from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError, ModelError
-from badexp_assets.settings import load_settings
-from badexp_assets.vision import WeightStore, load_backbone
-from badexp_assets.vision.backbones import lite_weights
+from badexp_assets.vision.backbones import lite_weights, load_backbone
+from badexp_assets.vision.weights import WeightStore
 from badexp_assets_tests.vision.official import cls_token, random_state
 
 NAME, REPOSITORY = "dinov2_vitb14_reg", "someone/tiny-dinov2"
@@ -24,7 +24,7 @@ COMMITS = ("a" * 40, "b" * 40)
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Folders in the hub's format, of two commits with different weights."""
-    from badexp_assets.bench.embedding import random_dinov2, save_network
+    from benchmarks.embedding import random_dinov2, save_network
 
     folders = []
     for seed, commit in enumerate(COMMITS):
@@ -252,7 +252,7 @@ def test_weights_of_another_network_leave_what_was_stored(
 
 
 def test_the_command_line_fetches_and_verifies_and_the_night_pass_uses_it(files: list[Path], tmp_path: Path) -> None:
-    from badexp_assets.night.machine import build_machine
+    from badexp_assets.pixels.device_shares import build_machine
 
     home = ["--home", str(tmp_path / "home")]
     run = CliRunner().invoke

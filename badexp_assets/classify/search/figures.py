@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from badexp_assets.figures import CYCLE, GREY, new_figure, to_png
+from badexp_assets.io.figures import CYCLE, GREY, new_figure, to_png
 
 _PANELS = ("scaler", "metric", "n_components", "variance_threshold", "n_neighbors")
 _COLOURS = (GREY, *CYCLE)

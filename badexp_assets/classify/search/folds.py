@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from badexp_assets.classify.checks import check_training
+from badexp_assets.classify.input_checks import check_training
 from badexp_assets.classify.neighbours import Neighbours, vote_shares
 from badexp_assets.classify.pipeline import PipelineParams, make_pca, make_scaler
+from badexp_assets.config.cpu_count import processors
 from badexp_assets.errors import InputError
-from badexp_assets.processors import processors
 
 _COLUMNS = ("expnum", "category", "fold", "weight")
 

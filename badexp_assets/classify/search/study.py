@@ -16,8 +16,8 @@ import pandas as pd
 
 from badexp_assets.classify.pipeline import PipelineParams
 from badexp_assets.classify.search.folds import FoldScorer, FoldScores
-from badexp_assets.classify.search.params import SearchParams
 from badexp_assets.classify.search.space import SearchSpace, load_space
+from badexp_assets.config.search import SearchParams
 from badexp_assets.errors import InputError, StorageError
 
 if TYPE_CHECKING:

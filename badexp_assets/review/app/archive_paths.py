@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from badexp_assets.errors import UnreadableImageError
-from badexp_assets.storage import Place, Url
-from badexp_assets.storage.remote import pin
+from badexp_assets.io.place import Place, Url
+from badexp_assets.io.remote_files import pin
 
 
 def inside_archive(archive: Place | None, relative: str) -> Place:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from badexp_assets.config.review import ReviewParams
 from badexp_assets.errors import InputError
-from badexp_assets.review.app.tables import HomeTables, records
-from badexp_assets.review.params import ReviewParams
+from badexp_assets.review.app.home_tables import HomeTables, records
 from badexp_assets.review.queue import assign
 from badexp_assets.review.store import VerdictStore
 

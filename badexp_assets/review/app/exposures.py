@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from badexp_assets.labels.ccd_cuts import names_of_cuts
-from badexp_assets.review.app.plane import ccds_of, plane
-from badexp_assets.review.app.tables import HomeTables, records
+from badexp_assets.review.app.ccd_overlay import ccds_of, plane
+from badexp_assets.review.app.home_tables import HomeTables, records
 from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.ccd_cuts import names_of_cuts
 
 _CCD = ("expnum", "ccdnum", "status", "status_reason", "fwhm", "sky", "noise", "n_sources")
 _VOTE = ("expnum", "ccdnum", "category", "probability", "p_bad", "model")

@@ -11,12 +11,12 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from badexp_assets.config.settings import Settings
 from badexp_assets.errors import BadExpError, InputError, StorageError, UnreadableImageError
 from badexp_assets.review.app.answers import UnknownExposureError
-from badexp_assets.review.app.desk import desk_of, open_desk
+from badexp_assets.review.app.app_state import desk_of, open_desk
 from badexp_assets.review.app.routes import ROUTES
 from badexp_assets.review.app.security import Guard
-from badexp_assets.settings import Settings
 
 LOCAL = ("127.0.0.1", "localhost")
 _STATUS: tuple[tuple[type[BadExpError], int], ...] = (  # the first that fits

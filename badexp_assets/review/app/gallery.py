@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from badexp_assets.review.app.categories import Category
-from badexp_assets.review.app.tables import HomeTables, records
+from badexp_assets.review.app.home_tables import HomeTables, records
 from badexp_assets.survey.cameras import Camera
 
 PER_CATEGORY = 6

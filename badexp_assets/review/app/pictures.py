@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from badexp_assets.config.settings import Settings
 from badexp_assets.errors import InputError, UnreadableImageError
+from badexp_assets.io.remote_files import stamp
 from badexp_assets.review.app.archive_paths import inside_archive
+from badexp_assets.review.app.home_tables import HomeTables
 from badexp_assets.review.app.picture_cache import PictureCache
-from badexp_assets.review.app.tables import HomeTables
-from badexp_assets.settings import Settings
-from badexp_assets.storage import stamp
 from badexp_assets.survey.cameras import Camera
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class Pictures:
             return None
 
         def make() -> bytes:
-            from badexp_assets.entropy import EntropyParams, plot_exposure
+            from badexp_assets.config.entropy import EntropyParams
+            from badexp_assets.entropy.plots import plot_exposure
 
             with self._drawing:
                 params = self._settings.parameters("entropy", EntropyParams)
@@ -81,7 +82,7 @@ class Pictures:
 
     def small_ccd(self, expnum: int, ccdnum: int, night: str) -> tuple[bytes, str]:
         """A CCD as a thumbnail, as reports show it."""
-        from badexp_assets.explain.pictures import ccd_picture
+        from badexp_assets.pixels.ccd_picture import ccd_picture
 
         def make(ccd: CcdImage) -> bytes:
             stream = io.BytesIO()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from badexp_assets.config.settings import Settings
 from badexp_assets.errors import InputError
 from badexp_assets.review.accounts import Reviewers
 from badexp_assets.review.app.factory import LOCAL, make_app
-from badexp_assets.settings import Settings
 
 _TIME_TO_FINISH = 5  # s that requests get when the server is stopped
 

@@ -12,9 +12,9 @@ from starlette.routing import Route
 
 from badexp_assets.errors import InputError
 from badexp_assets.review.app.answers import MAX_ANSWERS, read_answers
-from badexp_assets.review.app.bodies import read_json
-from badexp_assets.review.app.desk import Desk, desk_of, session_of
-from badexp_assets.review.app.visible import latest_answers
+from badexp_assets.review.app.app_state import Desk, desk_of, session_of
+from badexp_assets.review.app.blinding import latest_answers
+from badexp_assets.review.app.request_body import read_json
 
 _MAX_BODY = 1_000_000  # bytes
 _LATEST = 100

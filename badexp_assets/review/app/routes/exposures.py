@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from badexp_assets.review.app.desk import desk_of, session_of
-from badexp_assets.review.app.visible import answers_on
+from badexp_assets.review.app.app_state import desk_of, session_of
+from badexp_assets.review.app.blinding import answers_on
 
 
 def candidates(request: Request) -> Response:

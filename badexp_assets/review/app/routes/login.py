@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from badexp_assets.review.accounts import SESSION_HOURS
-from badexp_assets.review.app.bodies import read_body
-from badexp_assets.review.app.desk import desk_of, session_of
+from badexp_assets.review.app.app_state import desk_of, session_of
+from badexp_assets.review.app.request_body import read_body
 from badexp_assets.review.app.security import COOKIE, safe_next
 
 _MAX_FORM = 2000  # bytes

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from badexp_assets.review.app.desk import desk_of
-from badexp_assets.review.params import ORDERS
+from badexp_assets.config.review import ORDERS
+from badexp_assets.review.app.app_state import desk_of
 
 
 def grid(request: Request) -> Response:

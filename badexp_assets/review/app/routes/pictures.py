@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from badexp_assets.review.app.desk import desk_of
+from badexp_assets.review.app.app_state import desk_of
 
 _HEADERS = {"cache-control": "private, max-age=3600"}
 

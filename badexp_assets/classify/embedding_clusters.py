@@ -1,0 +1,180 @@
+"""The map of embeddings: HDBSCAN clusters of random CCD images and a t-SNE picture for people to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from badexp_assets.errors import InputError
+
+UNLABELLED = "unlabelled"
+
+
+@dataclass(frozen=True)
+class ClusterParams:
+    """Parameters of the map. The paper clusters `n_images` = 10,000 random images, clusters of 10 or more.
+
+    `n_components`: PCA components for clusters and picture. `perplexity`: of t-SNE; lowered for few images.
+    `n_images_3d`: of the images, drawn at random, that get 3-D coordinates too, which take far longer; 0: none.
+    `max_previews`: exposures that the page shows on a click, at most.
+    """
+
+    n_images: int = 10_000
+    min_cluster_size: int = 10
+    n_components: int = 30
+    perplexity: float = 30.0
+    n_images_3d: int = 5000
+    max_previews: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        least_of = {"n_images": 1, "min_cluster_size": 2, "n_components": 2, "n_images_3d": 0, "max_previews": 0}
+        for name, least in (least_of | {"seed": 0}).items():
+            if getattr(self, name) < least:
+                raise InputError(f"{name}: {getattr(self, name)} found; at least {least} allowed")
+        if not 1 < self.perplexity < float("inf"):
+            raise InputError(f"perplexity: {self.perplexity} found; above 1 allowed")
+
+
+def cluster_embeddings(
+    nights: Iterable[tuple[str, pd.DataFrame]],
+    labels: pd.DataFrame | None = None,
+    params: ClusterParams | None = None,
+) -> pd.DataFrame:
+    """Return the `embedding_clusters` table of at most `n_images` random CCD images of `nights`, by (expnum, ccdnum).
+
+    `nights`: (night, night_embeddings table) pairs, read one after the other; about 2 `n_images` vectors are held at
+    once. `labels`: expnum, ccdnum, category; images without one are `unlabelled`. The choice depends on the seed and
+    the set of images, not on their order. Coordinates are arbitrary up to turns and scale; those in 3-D are NaN for
+    images that were not drawn for them. Fewer images than
+    `min_cluster_size` are all in no cluster (-1); fewer than 5 have principal components as coordinates.
+    Raises InputError for missing columns, repeated images, mixed backbones or recipes, or non-finite vectors.
+    """
+    params = params or ClusterParams()
+    if labels is not None:
+        _check("labels", labels, ("expnum", "ccdnum", "category"))
+    table = _draw(nights, params)
+    result = table[["expnum", "ccdnum", "night"]].copy()
+    vectors = np.stack(table["embedding"].to_list()).astype(np.float64) if len(table) else np.empty((0, 2))
+    if not np.isfinite(vectors).all():
+        n_bad = int((~np.isfinite(vectors).all(axis=1)).sum())
+        raise InputError(f"embeddings: {n_bad} of {len(vectors)} have non-finite values; embed them again")
+    components = _components(vectors, params)
+    result["cluster"] = _clusters(components, params)
+    result[["tsne_x", "tsne_y"]] = _coordinates(components, params, 2)
+    drawn = np.argsort(_priority(result, params.seed), kind="stable")[: params.n_images_3d]
+    places = np.full((len(result), 3), np.nan)
+    places[drawn] = _coordinates(components[drawn], params, 3)
+    result[["tsne3_x", "tsne3_y", "tsne3_z"]] = places
+    if labels is None:
+        result["category"] = UNLABELLED
+    else:
+        names = labels[["expnum", "ccdnum", "category"]]
+        joined = result[["expnum", "ccdnum"]].merge(names, how="left", on=["expnum", "ccdnum"], validate="m:1")
+        result["category"] = joined["category"].fillna(UNLABELLED).to_numpy(dtype=object)
+    types = {"expnum": "int64", "ccdnum": "int16", "cluster": "int32", "night": "str", "category": "str"}
+    return result.astype(types | {c: "float32" for c in result.columns if c.startswith("tsne")})
+
+
+def cluster_figure(table: pd.DataFrame, title: str = "CCD embeddings, t-SNE") -> bytes:
+    """Return a PNG (at most 100 kB) of the map, a colour per category; images in no cluster are drawn small."""
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    from badexp_assets.io.figures import to_png
+
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    axes = figure.add_subplot()
+    names = sorted(set(table["category"]) - {UNLABELLED})
+    colours = colormaps["tab20"]
+    for i, name in enumerate([UNLABELLED, *names]):
+        rows = table[table["category"] == name]
+        if len(rows):
+            sizes = np.where(rows["cluster"] < 0, 3, 10)
+            colour = "0.75" if name == UNLABELLED else colours((i - 1) % 20)
+            axes.scatter(rows["tsne_x"], rows["tsne_y"], s=sizes, color=colour, label=f"{name} ({len(rows)})", lw=0)
+    n_clusters = table.loc[table["cluster"] >= 0, "cluster"].nunique()
+    axes.set_title(f"{title}: {len(table)} images, {n_clusters} clusters", fontsize=10)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if len(table):
+        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=2)
+    return to_png(figure)
+
+
+def _components(vectors: np.ndarray, params: ClusterParams) -> np.ndarray:
+    """Return principal components, scaled so that the first has unit variance; zeros when all vectors are the same."""
+    from sklearn.decomposition import PCA
+
+    if len(vectors) < 2 or (vectors == vectors[:1]).all():
+        return np.zeros((len(vectors), 2))
+    n_components = min(params.n_components, *vectors.shape)
+    components = PCA(n_components=n_components, random_state=params.seed).fit_transform(vectors)
+    if components.shape[1] < 2:
+        components = np.pad(components, ((0, 0), (0, 1)))
+    return components / components[:, 0].std()
+
+
+def _clusters(components: np.ndarray, params: ClusterParams) -> np.ndarray:
+    if len(components) < params.min_cluster_size:
+        return np.full(len(components), -1)
+    from hdbscan import HDBSCAN
+
+    model = HDBSCAN(min_cluster_size=params.min_cluster_size, core_dist_n_jobs=1)
+    return np.asarray(model.fit_predict(components))
+
+
+def _coordinates(components: np.ndarray, params: ClusterParams, n: int) -> np.ndarray:
+    """Return (images, n) t-SNE coordinates."""
+    if len(components) < 5 or not components.any():
+        return np.pad(components[:, :n], ((0, 0), (0, max(0, n - components.shape[1]))))
+    if components.shape[1] < n:
+        components = np.pad(components, ((0, 0), (0, n - components.shape[1])))
+    from sklearn.manifold import TSNE
+
+    perplexity = min(params.perplexity, (len(components) - 1) / 3)
+    model = TSNE(n_components=n, perplexity=perplexity, init="pca", random_state=params.seed)
+    return model.fit_transform(components)
+
+
+def _draw(nights: Iterable[tuple[str, pd.DataFrame]], params: ClusterParams) -> pd.DataFrame:
+    """Return the `n_images` rows of lowest priority, a hash of (seed, expnum, ccdnum)."""
+    columns = ["expnum", "ccdnum", "night", "embedding"]
+    kept = pd.DataFrame({c: [] for c in columns})
+    kinds: dict[str, set[str]] = {"backbone": set(), "recipe": set()}
+    for night, table in nights:
+        _check(f"embeddings of {night}", table, ("expnum", "ccdnum", "embedding"))
+        for column, found in kinds.items():
+            found.update(table[column] if column in table.columns else ())
+            if len(found) > 1:
+                raise InputError(
+                    f"embeddings: {column} {' and '.join(sorted(found))} found; vectors of one {column} can be compared"
+                )
+        if not len(table):
+            continue
+        rows = table[["expnum", "ccdnum", "embedding"]].assign(night=night)
+        kept = pd.concat([kept, rows], ignore_index=True) if len(kept) else rows.reset_index(drop=True)
+        if len(kept) > params.n_images:
+            lowest = np.argsort(_priority(kept, params.seed), kind="stable")[: params.n_images]
+            kept = kept.iloc[lowest].reset_index(drop=True)
+    _check("embeddings", kept, columns)
+    return kept.sort_values(["expnum", "ccdnum"]).reset_index(drop=True)
+
+
+def _priority(table: pd.DataFrame, seed: int) -> np.ndarray:
+    """Return a uint64 per row that depends on nothing but (seed, expnum, ccdnum)."""
+    priority = np.full(len(table), seed, np.uint64)
+    for column in ("expnum", "ccdnum"):
+        priority = pd.util.hash_array(priority ^ pd.util.hash_array(table[column].to_numpy("int64")))
+    return priority
+
+
+def _check(name: str, table: pd.DataFrame, columns: Iterable[str]) -> None:
+    missing = [c for c in columns if c not in table.columns]
+    if missing:
+        raise InputError(f"{name}: column(s) {', '.join(missing)} missing; found {', '.join(map(str, table.columns))}")
+    if table[["expnum", "ccdnum"]].duplicated().any():
+        raise InputError(f"{name}: a CCD image occurs twice; one row per (expnum, ccdnum) of one recipe allowed")

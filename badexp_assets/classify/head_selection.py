@@ -1,0 +1,144 @@
+"""Which head, on how many components: asked of the folds, which keep exposures together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from badexp_assets.classify.features import FeatureScaler
+from badexp_assets.classify.heads import head_names, make_head
+from badexp_assets.classify.input_checks import GOOD
+from badexp_assets.classify.novelty import Novelty
+from badexp_assets.classify.principal_components import Space
+from badexp_assets.classify.two_step import bad_log_odds, with_context
+from badexp_assets.config.classifier import ClassifierParams
+
+Array = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The chosen heads (`name:components`) and what they said of the rows when these were held out.
+
+    log_odds: (n,) of bad, of all rows; kinds: (rows labelled bad, kinds) probabilities; codes: their true column;
+    known: rows of `kinds` whose kind was in training too; distances: (n,) of the novelty.
+    """
+
+    bad: str
+    kind: str
+    log_odds: Array
+    kinds: Array
+    codes: npt.NDArray[np.int64]
+    known: npt.NDArray[np.bool_]
+    distances: Array
+    scores: list[dict[str, Any]]
+    seed: int
+
+    @property
+    def n_bad(self) -> int:
+        """Components that the first step sees."""
+        return int(self.bad.split(":")[1])
+
+    @property
+    def n_kind(self) -> int:
+        """Components that the second step sees."""
+        return int(self.kind.split(":")[1])
+
+    def new(self, name: str) -> Any:
+        """Return an unfitted head of that name."""
+        return make_head(name.split(":")[0], self.seed)
+
+
+def choose_head(
+    vectors: Array,
+    names: npt.NDArray[Any],
+    labelled: npt.NDArray[np.bool_],
+    folds: npt.NDArray[np.int64],
+    expnums: npt.NDArray[np.int64],
+    features: pd.DataFrame,
+    params: ClassifierParams,
+) -> Choice:
+    """Fit every candidate on the other folds and compare; see `fit_two_step`.
+
+    Average precision and macro-F1 of a candidate are their means over folds, beside their standard deviation.
+    """
+    tried = _tried(params)
+    bad = labelled & (names != GOOD)
+    kinds = np.unique(names[bad].astype(str))
+    codes = np.searchsorted(kinds, names[bad].astype(str))
+    log_odds = {name: np.zeros(len(names)) for name in tried}
+    shares = {name: np.zeros((int(bad.sum()), len(kinds))) for name in tried}
+    distances = {k: np.zeros(len(names)) for k in params.n_components}
+    known = np.ones(int(bad.sum()), bool)
+    for fold in np.unique(folds[labelled]):
+        held, fit = folds == fold, labelled & (folds != fold)
+        scaler = FeatureScaler.fit(features[fit], names[fit])
+        space = Space.fit(vectors[fit], max(params.n_components), params.seed)
+        z, named = space.transform(vectors), scaler.transform(features, len(vectors))
+        y = names[fit].astype(str)
+        fit_bad, held_bad = fit & bad, held & bad
+        several = len(set(names[fit_bad])) > 1
+        known[held[bad]] = np.isin(names[held_bad], names[fit_bad])
+        for k in params.n_components:
+            x = np.hstack([z[:, :k], named])
+            context = with_context(x[bad], expnums[bad], np.ones(int(bad.sum())))
+            distances[k][held] = Novelty.fit(x[fit], y).distance(x[held])
+            for name in (n for n in tried if n.endswith(f":{k}")):
+                head = make_head(name.split(":")[0], params.seed).fit(x[fit], y)
+                log_odds[name][held] = bad_log_odds(head, x[held])
+                if several and held_bad.any():
+                    head = make_head(name.split(":")[0], params.seed).fit(context[fit[bad]], names[fit_bad].astype(str))
+                    columns = np.searchsorted(kinds, head.classes_)
+                    shares[name][np.ix_(held[bad], columns)] = head.predict_proba(context[held[bad]])
+    scores: list[dict[str, Any]] = [
+        {"head": n} | _scores(log_odds[n], shares[n], names, labelled, bad, folds, codes) for n in tried
+    ]
+    first: str = max(scores, key=lambda s: s["bad_average_precision"])["head"]
+    second: str = max(scores, key=lambda s: s["kind_macro_f1"])["head"]
+    return Choice(
+        first,
+        second,
+        log_odds[first],
+        shares[second],
+        codes,
+        known & (shares[second].sum(axis=1) > 0),
+        distances[int(first.split(":")[1])],
+        scores,
+        params.seed,
+    )
+
+
+def _tried(params: ClassifierParams) -> list[str]:
+    middle = sorted(params.n_components)[len(params.n_components) // 2]
+    names = head_names(params.candidates)
+    return [f"{n}:{k}" for n in names for k in (params.n_components if n == "discriminant" else (middle,))]
+
+
+def _scores(
+    log_odds: Array,
+    shares: Array,
+    names: npt.NDArray[Any],
+    labelled: npt.NDArray[np.bool_],
+    bad: npt.NDArray[np.bool_],
+    folds: npt.NDArray[np.int64],
+    codes: npt.NDArray[np.int64],
+) -> dict[str, float]:
+    from sklearn.metrics import average_precision_score, f1_score
+
+    precision, f1 = [], []
+    for fold in np.unique(folds[labelled]):
+        held = labelled & (folds == fold)
+        if (names[held] == GOOD).any() and (names[held] != GOOD).any():
+            precision.append(average_precision_score(names[held] != GOOD, log_odds[held]))
+        rows = held[bad]
+        if rows.any():
+            f1.append(f1_score(codes[rows], shares[rows].argmax(axis=1), average="macro", zero_division=0))
+    found = {}
+    for what, values in (("bad_average_precision", precision), ("kind_macro_f1", f1)):
+        found[what] = round(float(np.mean(values)), 5) if values else 0.0
+        found[f"{what}_sd"] = round(float(np.std(values)), 5) if values else 0.0
+    return found

@@ -1,0 +1,10 @@
+from .figures import score_figure as score_figure
+from .folds import FoldScorer as FoldScorer
+from .folds import FoldScores as FoldScores
+from .folds import macro_f1 as macro_f1
+from .space import SearchSpace as SearchSpace
+from .space import load_space as load_space
+from .study import SearchResult as SearchResult
+from .study import best_parameters as best_parameters
+from .study import rows_fingerprint as rows_fingerprint
+from .study import search_pipeline as search_pipeline

@@ -1,0 +1,134 @@
+"""The exposure decision: votes of the CCDs that were drawn for it (ViT + kNN paper: 10 of 20)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from badexp_assets.classify.input_checks import GOOD
+from badexp_assets.errors import InputError
+
+VERDICT_TYPES = {  # columns of `night_exposure_predictions`, whatever decides
+    "expnum": "int64",
+    "night": "str",
+    "filter": "str",
+    "n_scored": "int16",
+    "n_bad": "int16",
+    "is_bad": "bool",
+    "category": "str",
+    "p_bad": "float32",
+    "rule": "str",
+    "model": "str",
+}
+
+
+@dataclass(frozen=True)
+class VoteRule:
+    """A CCD votes bad when its category is not good with at least `min_probability`; an exposure is bad when
+    `min_bad` of `n_draw` CCDs do, or the same share (rounded up) of those that were scored.
+    """
+
+    min_probability: float = 0.9
+    n_draw: int = 20
+    min_bad: int = 10
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_probability <= 1:
+            raise InputError(f"min_probability: {self.min_probability} found; 0 to 1 allowed")
+        if self.n_draw < 1:
+            raise InputError(f"n_draw: {self.n_draw} found; at least 1 allowed")
+        if not 1 <= self.min_bad <= self.n_draw:
+            raise InputError(f"min_bad: {self.min_bad} found; 1 to n_draw ({self.n_draw}) allowed")
+
+    def needed(self, n_scored: int) -> int:
+        """Return how many of `n_scored` CCDs must vote bad: ceil(min_bad / n_draw * n_scored)."""
+        return -(-self.min_bad * n_scored // self.n_draw)
+
+    def votes_bad(self, predictions: pd.DataFrame) -> pd.Series:
+        """Return which rows of `predictions` vote bad."""
+        # half a float32 step: 0.9 stored as float32 must still be at least 0.9
+        sure = predictions["probability"].astype(float) >= self.min_probability - 6e-8
+        return (predictions["category"] != GOOD) & sure
+
+    def in_words(self, n_scored: int) -> str:
+        """Return the rule as it holds for an exposure with `n_scored` CCDs."""
+        return (
+            f"bad when {self.needed(n_scored)} of {n_scored} CCDs vote bad ({self.min_bad} of {self.n_draw}); "
+            f"a CCD does when its category is not good with a probability of at least {self.min_probability:g}"
+        )
+
+
+def decide_exposures(predictions: pd.DataFrame, exposures: pd.DataFrame, rule: VoteRule) -> pd.DataFrame:
+    """Return a row of `night_exposure_predictions` per exposure of which a drawn CCD was classified, by expnum.
+
+    `predictions`: rows of night_predictions; only those with `drawn` vote. `exposures`: expnum, night, filter.
+    Category: that of most bad votes (among equals the one of the higher summed probability, then alphabetical), good
+    when there are none; it is given also where the bad votes are too few. An exposure without a vote has no row: see
+    `exposures_without_votes`. Raises InputError for an exposure that `exposures` lacks, a repeated CCD, missing
+    probabilities, or several models in one exposure.
+    """
+    check_decidable(predictions, exposures)
+    drawn = predictions[predictions["drawn"].astype(bool)]
+    bad = rule.votes_bad(drawn)
+    about = exposures.set_index("expnum")
+    rows = []
+    for expnum, group in drawn.groupby("expnum", sort=True):
+        votes = group[bad.loc[group.index]]
+        n_scored, n_bad = len(group), len(votes)
+        models = sorted(set(group["model"]))
+        if len(models) > 1:
+            raise InputError(f"predictions: exposure {expnum} has CCDs of models {', '.join(models)}; one is allowed")
+        rows.append(
+            {
+                "expnum": int(str(expnum)),
+                "night": about.at[expnum, "night"],
+                "filter": about.at[expnum, "filter"],
+                "n_scored": n_scored,
+                "n_bad": n_bad,
+                "is_bad": n_bad >= rule.needed(n_scored),
+                "category": _most_voted(votes),
+                "p_bad": float(group["p_bad"].astype(float).mean()),
+                "rule": rule.in_words(n_scored),
+                "model": models[0],
+            }
+        )
+    return pd.DataFrame(rows, columns=list(VERDICT_TYPES)).astype(VERDICT_TYPES)
+
+
+def exposures_without_votes(predictions: pd.DataFrame, exposures: pd.DataFrame) -> list[int]:
+    """Return the expnums of `exposures`, sorted, of which no drawn CCD was classified: they get no verdict."""
+    voted = set(predictions.loc[predictions["drawn"].astype(bool), "expnum"])
+    return sorted(int(e) for e in exposures["expnum"] if e not in voted)
+
+
+def _most_voted(votes: pd.DataFrame) -> str:
+    if votes.empty:
+        return GOOD
+    ranking = votes.assign(probability=votes["probability"].astype(float)).groupby("category")["probability"]
+    table = ranking.agg(["size", "sum"]).reset_index()
+    return str(table.sort_values(["size", "sum", "category"], ascending=[False, False, True])["category"].iloc[0])
+
+
+def check_decidable(predictions: pd.DataFrame, exposures: pd.DataFrame) -> None:
+    """Raise InputError unless CCD predictions and a table of exposures can be turned into verdicts."""
+    for name, table, columns in (
+        ("predictions", predictions, ("expnum", "ccdnum", "category", "probability", "p_bad", "drawn", "model")),
+        ("exposures", exposures, ("expnum", "night", "filter")),
+    ):
+        missing = [c for c in columns if c not in table.columns]
+        if missing:
+            raise InputError(
+                f"{name}: column(s) {', '.join(missing)} missing; found {', '.join(map(str, table.columns))}"
+            )
+    if exposures["expnum"].duplicated().any():
+        raise InputError(
+            f"exposures: {int(exposures['expnum'].duplicated().sum())} repeated expnum(s); one row each allowed"
+        )
+    if predictions[["expnum", "ccdnum"]].duplicated().any():
+        raise InputError("predictions: a CCD image occurs twice; one row per (expnum, ccdnum) allowed")
+    if predictions[["category", "probability", "p_bad"]].isna().any(axis=None):
+        raise InputError("predictions: category, probability or p_bad missing in some rows; none may be")
+    unknown = sorted(set(predictions["expnum"]) - set(exposures["expnum"]))
+    if unknown:
+        raise InputError(f"predictions: {len(unknown)} exposure(s) not in the table of exposures, e.g. {unknown[0]}")

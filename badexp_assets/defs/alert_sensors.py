@@ -1,0 +1,125 @@
+"""Sensors that send alerts about failed runs and bad nights. Off without [alerts] in the settings."""
+
+import datetime as dt
+import json
+import logging
+from collections.abc import Iterator
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets.config.alerts import AlertParams
+from badexp_assets.config.settings import Home
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.orchestration.alerts.bad_nights import bad_nights
+from badexp_assets.orchestration.alerts.message import Alert, bad_nights_alert, failed_run_alert
+from badexp_assets.orchestration.alerts.send import send
+from badexp_assets.orchestration.recovery import IN_THIS_PROCESS
+
+VERDICTS = "night_exposure_predictions"
+_WILL_RETRY = "dagster/will_retry"
+_AT_ONCE = 500  # materialisations that a tick looks at
+
+
+@dg.run_failure_sensor(
+    name="alert_failed_runs",
+    description="Tells of a failed run once nothing repeats it any more. Runs of the command line are not told: "
+    "somebody is looking at them.",
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def alert_failed_runs(context: dg.RunFailureSensorContext, survey: SurveyResource) -> dg.SkipReason | None:
+    """Send an alert for the run."""
+    params = _params(survey)
+    run = context.dagster_run
+    if not params.on or not params.failed_runs:
+        return dg.SkipReason("alerts are off: [alerts] of settings.toml")
+    if run.tags.get(_WILL_RETRY) == "true" or IN_THIS_PROCESS.items() <= run.tags.items():
+        return dg.SkipReason("the run will be repeated, or somebody is looking at it")
+    steps = [_words(event) for event in context.get_step_failure_events()]
+    error = "; ".join(steps) or context.failure_event.message or ""
+    _send(context.log, failed_run_alert(run.run_id, run.job_name, _nights(run), error, params.ui), params)
+    return None
+
+
+@dg.sensor(
+    name="alert_bad_nights",
+    description="Tells of recent nights of which many exposures are bad, all of a tick in one message, each once.",
+    minimum_interval_seconds=300,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def alert_bad_nights(context: dg.SensorEvaluationContext, survey: SurveyResource) -> dg.SensorResult:
+    """Look at the nights that were scored since the last tick; the first one only takes note of where it begins."""
+    params = _params(survey)
+    if not params.on or not params.min_bad_share:
+        return _result("alerts are off: [alerts] of settings.toml", context.cursor)
+    if context.cursor is None:
+        newest = context.instance.fetch_materializations(dg.AssetKey(VERDICTS), limit=1).records
+        cursor = _cursor(newest[0].storage_id if newest else 0, {})
+        return _result("nights that are scored from now on are looked at", cursor)
+    seen = json.loads(context.cursor)
+    told: dict[str, str] = seen["told"]
+    scored = context.instance.fetch_materializations(
+        dg.AssetRecordsFilter(dg.AssetKey(VERDICTS), after_storage_id=seen["after"]), limit=_AT_ONCE, ascending=True
+    ).records
+    if not scored:
+        return _result("no night was scored", context.cursor)
+    today = dt.datetime.now(dt.UTC).date()
+    nights = sorted({record.partition_key for record in scored if record.partition_key})
+    found = bad_nights(_verdicts(survey.settings().home, nights), params, today)
+    new = [night for night in found if told.get(night.night) != str(night)]
+    if new and not _send(context.log, bad_nights_alert(new, params.ui), params):
+        return _result(f"{len(new)} bad nights could not be told; the next tick tries again", context.cursor)
+    oldest = str(today - dt.timedelta(days=params.max_age_days))
+    kept = {night: words for night, words in told.items() if night >= oldest} | {n.night: str(n) for n in new}
+    cursor = _cursor(scored[-1].storage_id, kept)
+    return _result(f"{len(nights)} nights were scored, {len(new)} bad ones told", cursor)
+
+
+def _result(words: str, cursor: str | None) -> dg.SensorResult:
+    return dg.SensorResult(skip_reason=words, cursor=cursor)
+
+
+def _cursor(after: int, told: dict[str, str]) -> str:
+    """after: the event that was looked at last; told: what was said of a night, as long as it counts as recent."""
+    return json.dumps({"after": after, "told": told})
+
+
+def _params(survey: SurveyResource) -> AlertParams:
+    return survey.settings().parameters("alerts", AlertParams)
+
+
+def _send(log: logging.Logger, alert: Alert, params: AlertParams) -> bool:
+    """Send it, and log what could not be reached; whether all was reached."""
+    problems = send(alert, params)
+    for problem in problems:
+        log.error(problem)
+    return not problems
+
+
+def _verdicts(home: Home, nights: list[str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    for night in nights:
+        path = home.table(VERDICTS, night)
+        if path.exists():
+            yield night, read_table(path, ["is_bad", "category"])
+
+
+def _nights(run: dg.DagsterRun) -> list[str]:
+    """The night of a run, or the first and the last one."""
+    tags = run.tags
+    found = [
+        tags.get(f"dagster/{name}")
+        for name in ("partition", "asset_partition_range_start", "asset_partition_range_end")
+    ]
+    return sorted({night for night in found if night})
+
+
+def _words(event: dg.DagsterEvent) -> str:
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return f"{event.step_key}: {error.message.strip() if error else event.message}"
+
+
+ALERTS = [alert_failed_runs, alert_bad_nights]

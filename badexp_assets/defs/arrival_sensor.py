@@ -1,0 +1,69 @@
+"""Watches the tree of CP files, and asks for a run of every night in which something has arrived."""
+
+import time
+
+import dagster as dg
+
+from badexp_assets.config.arrivals import ArrivalParams
+from badexp_assets.defs.archive_events import arrival, first_and_last, repetition, request
+from badexp_assets.defs.jobs import NEW_NIGHT
+from badexp_assets.defs.partitions import NIGHTS
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.survey.arrivals.due_nights import decide
+from badexp_assets.survey.arrivals.scan import take_look
+from badexp_assets.survey.arrivals.state_file import StateStore
+from badexp_assets.survey.arrivals.summary_text import one_line
+from badexp_assets.survey.arrivals.table_sources import possible_scores, scored_files
+
+NO_MODELS = "nothing is fitted in this home, so nights are read and not scored: badexp run fits models"
+
+
+def arrivals_sensor(running: bool, tick_seconds: int) -> dg.SensorDefinition:
+    """Return the sensor; `running`: unless somebody has switched it in the UI; `tick_seconds` lie between two looks."""
+
+    @dg.sensor(
+        name="arrivals",
+        job=NEW_NIGHT,
+        minimum_interval_seconds=tick_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
+        description="Looks at the archive (BADEXP_ARCHIVE) and asks for new_night where files have arrived, were "
+        "written again or are gone, as soon as they are written. Options: [arrivals] in settings.toml.",
+    )
+    def arrivals(context: dg.SensorEvaluationContext, survey: SurveyResource) -> dg.SensorResult | dg.SkipReason:
+        settings = survey.settings()
+        if settings.archive is None:
+            return dg.SkipReason("no archive given: set BADEXP_ARCHIVE or archive in settings.toml")
+        params = settings.parameters("arrivals", ArrivalParams)
+        home, now = settings.home, time.time()
+        scores = possible_scores(home)
+        first, last = first_and_last(NIGHTS)
+        store = StateStore(home.arrivals)
+        state, said = store.load(context.cursor)
+        found = decide(
+            state,
+            take_look(settings.archive, state, params, now),
+            now,
+            params,
+            scored=lambda night: scored_files(home, night, scores),
+            possible=lambda night: first <= night <= last,
+        )
+        words = "; ".join(filter(None, [one_line(found), said, None if scores else NO_MODELS]))
+        if said or found.problems:
+            context.log.warning(words)
+        elif found.changes:
+            context.log.info(words)
+        events = [
+            arrival(context.instance, settings.archive, c.night, c.fingerprint, c.n_exposures, c.why)
+            for c in found.changes
+        ]
+        return dg.SensorResult(
+            run_requests=[
+                request(c.night, c.fingerprint, scores, c.why, repetition(context.instance, c.night, c.fingerprint))
+                for c in found.changes
+            ],
+            skip_reason=None if found.changes else dg.SkipReason(words),
+            asset_events=[event for event in events if event is not None],
+            cursor=store.save(found.state, context.cursor),
+        )
+
+    return arrivals

@@ -1,0 +1,45 @@
+"""The map of embeddings."""
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets import classify, reports
+from badexp_assets.defs.asset_metadata import picture, table_asset
+from badexp_assets.defs.io_managers import NightTables
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.orchestration.failures import asset
+
+PAGE = "embedding_clusters.html"
+
+
+@asset(
+    **table_asset(
+        "embedding_clusters",
+        "A map of the embeddings: HDBSCAN clusters and t-SNE coordinates in 2-D and 3-D of random CCD images, with "
+        f"their labels. <home>/reports/{PAGE} shows it.",
+        "models",
+        {"scikitlearn", "parquet"},
+    ),
+)
+def embedding_clusters(
+    survey: SurveyResource, bad_ccd_labels: pd.DataFrame, night_embeddings: NightTables, night_previews: NightTables
+) -> dg.Output[pd.DataFrame]:
+    """Cluster a random sample, and write its page."""
+    settings = survey.settings()
+    params = settings.parameters("clusters", classify.ClusterParams)
+    table = classify.cluster_embeddings(night_embeddings.items(), bad_ccd_labels, params)
+    page = settings.home.reports / PAGE
+    n_previews = reports.write_clusters_page(page, table, night_previews.of_nights, params.max_previews)
+    return dg.Output(
+        table,
+        metadata={
+            "page": dg.MetadataValue.path(page),
+            "previews beside the page": n_previews,
+            "clusters": int(table.loc[table["cluster"] >= 0, "cluster"].nunique()),
+            "CCDs in no cluster": int((table["cluster"] < 0).sum()),
+            **picture(classify.cluster_figure(table), "t-SNE map"),
+        },
+    )
+
+
+ASSETS = [embedding_clusters]

@@ -1,0 +1,95 @@
+"""The Entropy Method: a reference distribution, and the nights' divergence from it."""
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets import entropy
+from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.defs.asset_metadata import counts, picture, preview, table_asset
+from badexp_assets.defs.io_managers import NightTables
+from badexp_assets.defs.partitions import NIGHTS
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.defs.stored_scores import StoredScores
+from badexp_assets.orchestration.failures import asset
+from badexp_assets.orchestration.job_size import backfill_policy
+
+_PICTURES = 2  # of the highest scores of each kind
+
+
+def _params(survey: SurveyResource) -> EntropyParams:
+    return survey.settings().parameters("entropy", EntropyParams)
+
+
+@asset(
+    **table_asset(
+        "entropy_reference",
+        "The mean orientation distributions that nights are compared with, per band, of sources and of "
+        "background gradients.",
+        "models",
+        {"numpy", "parquet"},
+    ),
+)
+def entropy_reference(survey: SurveyResource, night_orientations: NightTables) -> dg.Output[pd.DataFrame]:
+    """Average over all stored nights."""
+    table = entropy.build_reference(night_orientations.concatenated(), _params(survey))
+    return dg.Output(
+        table,
+        metadata={
+            "exposures": preview(table[["filter", "kind", "n_exposures", "version"]]),
+            **picture(entropy.plot_reference(table), "reference distributions"),
+        },
+    )
+
+
+@asset(
+    **table_asset(
+        "night_entropy_scores",
+        "How far the orientations of sources and of background gradients are from the reference: KL divergence "
+        "in nats, and as z against what chance gives.",
+        "scores",
+        {"numpy", "parquet"},
+    ),
+    partitions_def=NIGHTS,
+    backfill_policy=backfill_policy(),
+)
+def night_entropy_scores(
+    context: dg.AssetExecutionContext,
+    survey: SurveyResource,
+    night_exposures: NightTables,
+    night_orientations: NightTables,
+    entropy_reference: pd.DataFrame,
+) -> dg.Output[dict[str, pd.DataFrame]]:
+    """Score the nights against the stored reference; nights that are as they were are taken as stored."""
+    params = _params(survey)
+    versions = sorted(entropy_reference["version"].unique())
+    sources = ("night_exposures", "night_orientations")
+    stored = StoredScores(survey.settings().home, ["night_entropy_scores"], sources, versions, params)
+
+    def score(night: str) -> list[pd.DataFrame]:
+        return [entropy.score_exposures(night_orientations[night], night_exposures[night], entropy_reference, params)]
+
+    scores = {night: stored.take_or_make(night, score)[0] for night in context.partition_keys}
+    table = pd.concat(scores.values())
+    worst = table.sort_values("z_source", ascending=False)
+    pictures: dict[str, dg.MetadataValue] = {}
+    for column in ("z_source", "z_background"):
+        scored = table[table[column].notna()]
+        for row in scored.sort_values(column, ascending=False).head(_PICTURES).itertuples():
+            measured = night_orientations[str(row.night)]
+            title = f"{row.expnum} {row.filter}: z of sources {row.z_source:.1f}, of background {row.z_background:.1f}"
+            own = measured[measured["expnum"] == row.expnum]
+            png = entropy.plot_exposure(own, entropy_reference, survey.camera(), params, title)
+            pictures |= picture(png, f"orientations of {row.expnum}")
+    return dg.Output(
+        scores,
+        metadata={
+            "reference": ", ".join(versions) or "none",
+            **stored.metadata(),
+            "without a score": counts(table["reason"].dropna()),
+            "highest z of sources": preview(worst[["expnum", "filter", "n_sources", "kl_source", "z_source"]], rows=10),
+            **pictures,
+        },
+    )
+
+
+ASSETS = [entropy_reference, night_entropy_scores]

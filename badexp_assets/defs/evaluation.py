@@ -1,0 +1,153 @@
+"""How good the classifier in use is on exposures that were not trained on."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from badexp_assets import classify, reports
+from badexp_assets.classify.pipeline import FittedPipeline
+from badexp_assets.config.classifier import ClassifierParams, ReportParams
+from badexp_assets.config.settings import Settings
+from badexp_assets.defs.asset_metadata import picture, preview, table_asset
+from badexp_assets.defs.ccd_features import ccd_features
+from badexp_assets.defs.held_out_exposures import Judge, held_out_exposures, mosaics_of
+from badexp_assets.defs.io_managers import NightTables
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.errors import InputError
+from badexp_assets.evaluation import classification
+from badexp_assets.evaluation.classification.holdout import HeldOut
+from badexp_assets.evaluation.classification.report import Evaluation, evaluate
+from badexp_assets.evaluation.classification.unseen_nights import Fit
+from badexp_assets.io import models
+from badexp_assets.orchestration.failures import asset
+from badexp_assets.orchestration.step_resources import heavy
+from badexp_assets.training.training_vectors import gather_vectors, with_siblings
+
+
+@asset(
+    op_tags=heavy(cpus=8, memory_gib=32, hours=2),
+    **table_asset(
+        "classification_report",
+        "Precision, recall and F1 per category on exposures that were not trained on, and on nights that were not, "
+        "beside the paper's pipeline on the same images and the paper's Table 3. A page with scores of exposures, "
+        "risk and coverage, precision at the survey's base rate and calibration is written too.",
+        "models",
+        {"scikitlearn", "parquet"},
+    ),
+)
+def classification_report(
+    survey: SurveyResource,
+    training_set: pd.DataFrame,
+    night_embeddings: NightTables,
+    night_ccds: NightTables,
+    night_exposures: NightTables,
+    night_orientations: NightTables,
+    night_mosaic_embeddings: NightTables,
+    fitted_pipeline: FittedPipeline,
+    fitted_classifier: classify.Classifier,
+) -> dg.Output[pd.DataFrame]:
+    """Judge the exposures of the test split, whole, by both, and write the page."""
+    settings = survey.settings()
+    params = settings.parameters("report", ReportParams)
+    tables = (night_embeddings, night_ccds, night_exposures, night_orientations, night_mosaic_embeddings)
+    held_out = held_out_exposures(survey, training_set, *tables)
+    if held_out is None:
+        raise InputError("training_set: no exposure is in the test split, so there is nothing to report on")
+    held_out, seen = _not_learnt_from(fitted_classifier, held_out, settings)
+    train = training_set[training_set["split"] == "train"]
+    refit, nights = _refit(survey, fitted_classifier, train, *tables)
+    rule = settings.parameters("vote", classify.VoteRule)
+    base_rate = settings.parameters("classifier", ClassifierParams).base_rate or params.base_rate
+    found = evaluate(
+        fitted_classifier,
+        fitted_pipeline,
+        held_out,
+        nights,
+        refit,
+        Judge(survey),
+        rule.min_probability,
+        base_rate,
+        params,
+    )
+    about = _about(found, fitted_classifier, fitted_pipeline, seen)
+    reports.write_classification_page(found, fitted_classifier.card, about, settings.home.report)
+    return dg.Output(
+        found.table,
+        metadata={
+            **about,
+            "page": dg.MetadataValue.path(settings.home.report),
+            "page in a browser": dg.MetadataValue.url(settings.home.report.as_uri()),
+            **{
+                f"scores with 95 % intervals over exposures{f', {name}' if name else ''}": preview(table)
+                for name, table in found.scores.items()
+            },
+            **{
+                f"what each view of an exposure adds{f', {name}' if name else ''}": preview(table)
+                for name, table in found.views.items()
+                if len(table)
+            },
+            "could not be measured": dg.MetadataValue.json(list(found.not_reached)),
+            "report": preview(found.table, rows=40),
+            **picture(
+                classification.confusion_figure(found.found.ccds["truth"], found.found.ccds["found"]),
+                "confusion matrix",
+            ),
+        },
+    )
+
+
+def _not_learnt_from(model: classify.Classifier, held_out: HeldOut, settings: Settings) -> tuple[HeldOut, int]:
+    """Leave out what the model has learnt from: one that was fitted on an earlier split may have seen some.
+
+    Returns how many exposures that were, too.
+    """
+    record = classify.TrainingRecord.load(models.current_folder(settings.home.models / "fitted_classifier"))
+    left = held_out.without(record.expnums) if record is not None else held_out
+    if not left.n_exposures:
+        raise InputError(
+            f"model {model.version} has learnt from all {held_out.n_exposures} test exposures; fit it again"
+        )
+    return left, held_out.n_exposures - left.n_exposures
+
+
+def _refit(
+    survey: SurveyResource,
+    model: classify.Classifier,
+    train: pd.DataFrame,
+    night_embeddings: NightTables,
+    night_ccds: NightTables,
+    night_exposures: NightTables,
+    night_orientations: NightTables,
+    night_mosaic_embeddings: NightTables,
+) -> tuple[Fit | None, pd.Series]:
+    """How to fit the two-step classifier again on a part of the training rows, and the nights of the rows."""
+    if not isinstance(model, classify.TwoStepClassifier):
+        return None, train["night"]
+    found = gather_vectors(with_siblings(train, night_ccds.concatenated()), night_embeddings.items())
+    nights = set(train["night"])
+    features = classify.align(ccd_features(survey, night_ccds, night_exposures, night_orientations, nights), found.rows)
+    mosaics = mosaics_of(night_mosaic_embeddings, train)
+    params = ClassifierParams(**model.card["params"])
+
+    def refit(keep: np.ndarray) -> classify.Classifier:
+        rows, some = found.rows[keep].reset_index(drop=True), features[keep].reset_index(drop=True)
+        return classify.fit_two_step(found.values[keep], rows, some, params, found.backbone, found.recipe, mosaics)
+
+    return refit, found.rows["night"]
+
+
+def _about(found: Evaluation, model: classify.Classifier, baseline: FittedPipeline, seen: int) -> dict[str, str | int]:
+    exposures = found.found.exposures
+    return {
+        "model": model.version,
+        "baseline": baseline.version,
+        "test CCDs": len(found.found.ccds),
+        "test exposures": f"{len(exposures)} of {exposures['night'].nunique()} nights, {exposures['bad'].sum()} bad",
+        "left out": f"{seen} exposures of the test split that this model has learnt from",
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+ASSETS = [classification_report]

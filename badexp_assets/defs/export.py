@@ -1,0 +1,109 @@
+"""The reject list as files that other pipelines read, and beside what legacypipe leaves out."""
+
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets import export
+from badexp_assets.config.export import ExportParams
+from badexp_assets.defs.asset_metadata import column_schema, file_asset, parts, preview, table_asset
+from badexp_assets.defs.io_managers import NightTables
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.orchestration.failures import asset
+
+GROUP = "export"
+BAD_EXPID = "bad_expid.txt"
+EXCLUDE = "exclude.fits"
+CSV = "reject_list.csv"
+
+
+@asset(
+    **file_asset(
+        "The reject list as legacypipe reads it: one line per exposure or CCD.",
+        GROUP,
+        parts(
+            ("EXPID", "text", "exposure number, or EXPNUM-CCDNAME for a single CCD"),
+            ("Flag", "text", "1 possibly saturated, 2 clouds, 3 other source; whole exposures only"),
+            ("comments", "text", "the category in words, the reviewers' answers, the CP version that was looked at"),
+        ),
+    )
+)
+def bad_expid_file(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -> dg.MaterializeResult:
+    """Write `export/bad_expid.txt` of the home, behind the lines of [export] base_list where one is given."""
+    settings = survey.settings()
+    base = settings.parameters("export", ExportParams).base_list or None
+    return _written(export.write_rejects(reviewed_reject_list, settings.home.export / BAD_EXPID, survey.camera(), base))
+
+
+@asset(
+    **file_asset(
+        "The reject list as a FITS table of EXPNUM, CCDNUM, REASON, ANALYST, as DES and DELVE publish theirs. "
+        "One row is a CCD image; a whole exposure has one for each CCD of the camera.",
+        GROUP,
+        parts(
+            ("EXPNUM", "int32", "exposure number"),
+            ("CCDNUM", "int16", "CCD number, 1-based"),
+            ("REASON", "30A", "the category in words"),
+            ("ANALYST", "30A", "who rejects it: `badexp_assets`, or `simulated` for simulated reviewers"),
+        ),
+    )
+)
+def exclude_table(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -> dg.MaterializeResult:
+    """Write `export/exclude.fits` of the home."""
+    path = survey.settings().home.export / EXCLUDE
+    return _written(export.write_rejects(reviewed_reject_list, path, survey.camera()))
+
+
+@asset(
+    **file_asset(
+        "The reject list as CSV, for spreadsheets and scripts. One row is an exposure or CCD that the "
+        "reviewers reject.",
+        GROUP,
+        column_schema("reviewed_reject_list"),
+    )
+)
+def reject_list_csv(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -> dg.MaterializeResult:
+    """Write `export/reject_list.csv` of the home."""
+    path = survey.settings().home.export / CSV
+    return _written(export.write_rejects(reviewed_reject_list, path, survey.camera()))
+
+
+@asset(
+    ins={"survey_ccds": dg.AssetIn(metadata={"columns": ["expnum", "ccdnum", "ccd_cuts"]})},
+    **table_asset(
+        "legacypipe_comparison",
+        "What we reject beside what legacypipe leaves out, by its cuts and lists: mutual, ours only, theirs only.",
+        GROUP,
+        {"pandas", "parquet"},
+    ),
+)
+def legacypipe_comparison(
+    reviewed_reject_list: pd.DataFrame,
+    survey_ccds: pd.DataFrame,
+    decals_bad_exposures: pd.DataFrame,
+    night_exposures: NightTables,
+    night_exposure_predictions: NightTables,
+) -> dg.Output[pd.DataFrame]:
+    """Compare."""
+    table = export.compare_with_legacypipe(
+        night_exposures.concatenated(),
+        night_exposure_predictions.concatenated(),
+        reviewed_reject_list,
+        survey_ccds,
+        decals_bad_exposures,
+    )
+    main = table[(table["category"] == export.ALL) & table["theirs"].isin([export.ANY_CUT, export.LIST])]
+    return dg.Output(
+        table, metadata={"all categories": preview(main, rows=50), "by category": preview(table, rows=200)}
+    )
+
+
+def _written(done: export.Written) -> dg.MaterializeResult:
+    held: dict[str, Any] = {"rows that were there": done.n_held} if done.n_held else {}
+    return dg.MaterializeResult(
+        metadata={"path": dg.MetadataValue.path(done.path), "dagster/row_count": done.n_rows, **held}
+    )
+
+
+ASSETS = [bad_expid_file, exclude_table, reject_list_csv, legacypipe_comparison]

@@ -1,0 +1,124 @@
+"""How tables and models are stored: a Parquet file per asset, or per asset and night; a folder per model version."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets.defs.asset_metadata import row_count
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.defs.stored_scores import INPUTS, STORED
+from badexp_assets.errors import InputError
+from badexp_assets.io.models import load_current, promote_model, store_model
+from badexp_assets.io.parquet import empty_table, write_table
+from badexp_assets.io.parquet_reading import read_table, stored_nights
+from badexp_assets.io.place import Place
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.orchestration.failures import io_method
+from badexp_assets.survey.arrivals.table_sources import FINGERPRINT, files_of
+
+
+class NightTables(Mapping[str, pd.DataFrame]):
+    """Tables of an asset by night, each read when asked for.
+
+    Iterates over those of `nights` that are stored; asking for one that is not raises InputError.
+    """
+
+    def __init__(self, asset: str, folder: Place, nights: Collection[str]) -> None:
+        self._asset = asset
+        self._folder = folder
+        self._nights = set(nights)
+
+    def __getitem__(self, night: str) -> pd.DataFrame:
+        return read_table(self._folder / f"{night}.parquet")
+
+    def __iter__(self) -> Iterator[str]:
+        stored = {path.stem for path in stored_nights(self._folder)}
+        return iter(sorted(stored & self._nights))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def concatenated(self) -> pd.DataFrame:
+        """All stored nights as one table; an empty one when none is stored."""
+        filled = [table for table in self.values() if len(table)]
+        return pd.concat(filled, ignore_index=True) if filled else empty_table(SCHEMAS[self._asset])
+
+    def of_nights(self, nights: Collection[str]) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Give (night, table) of those of `nights` that are stored, each read when asked for."""
+        return ((night, self[night]) for night in self if night in nights)
+
+    def of_exposures(self, nights: Collection[str], expnums: Collection[int]) -> pd.DataFrame:
+        """Rows of `expnums` in those of `nights` that are stored, read one after the other."""
+        of_night = (table[table["expnum"].isin(expnums)] for _, table in self.of_nights(nights))
+        filled = [rows for rows in of_night if len(rows)]
+        return pd.concat(filled, ignore_index=True) if filled else empty_table(SCHEMAS[self._asset])
+
+
+class ParquetIOManager(dg.ConfigurableIOManager):
+    """Stores tables in the home's place for them, checked against the schema of their asset, each written atomically.
+
+    A nightly table carries the fingerprint of the files that the night was read from.
+
+    An unpartitioned asset gives a table; a nightly asset gives {night: table}, and its readers get NightTables.
+    """
+
+    survey: dg.ResourceDependency[SurveyResource]
+
+    @io_method
+    def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame | Mapping[str, pd.DataFrame]) -> None:
+        """Write the table, or the tables of the nights."""
+        home = self.survey.settings().home
+        asset = context.asset_key.path[-1]
+        metadata = {"run_id": context.run_id, "code_version": context.version}
+        if isinstance(obj, pd.DataFrame):
+            if context.has_asset_partitions:
+                raise InputError(f"asset {asset}: one table returned; a table for each night is needed")
+            path = home.table(asset)
+            write_table(obj, path, SCHEMAS[asset], metadata)
+            context.add_output_metadata({"dagster/row_count": len(obj), "path": dg.MetadataValue.path(str(path))})
+            return
+        nights = set(context.asset_partition_keys)
+        if set(obj) != nights:
+            raise InputError(f"asset {asset}: tables of nights {sorted(obj)} returned, {sorted(nights)} were asked for")
+        for night, table in obj.items():
+            path = home.table(asset, night)
+            if not table.attrs.get(STORED):
+                made_of = {INPUTS: table.attrs[INPUTS]} if INPUTS in table.attrs else {}
+                made_of[FINGERPRINT] = files_of(home, "night_exposures", night)
+                write_table(table, path, SCHEMAS[asset], metadata | made_of)
+            rows = row_count(len(table)) | {"path": dg.MetadataValue.path(str(path))}
+            context.step_context.add_asset_metadata(rows, asset_key=context.asset_key, partition_key=night)
+
+    @io_method
+    def load_input(self, context: dg.InputContext) -> pd.DataFrame | NightTables:
+        """Read the table; for a nightly asset, give access to the nights that the reader depends on.
+
+        A reader that needs some columns of a large table says so: `dg.AssetIn(metadata={"columns": [...]})`.
+        """
+        home = self.survey.settings().home
+        asset = context.asset_key.path[-1]
+        if not context.has_asset_partitions:
+            return read_table(home.table(asset), (context.definition_metadata or {}).get("columns"))
+        return NightTables(asset, home.tables / asset, context.asset_partition_keys)
+
+
+class ModelIOManager(dg.ConfigurableIOManager):
+    """Stores fitted models under `<home>/models/<asset>/<version>`; readers get the current one."""
+
+    survey: dg.ResourceDependency[SurveyResource]
+
+    @io_method
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        """Save the model beside the earlier ones and make it the current one, unless the asset's check does."""
+        place = self.survey.settings().home.models / context.asset_key.path[-1]
+        folder = store_model(obj, place)
+        if not (context.definition_metadata or {}).get("promoted_by_check"):
+            promote_model(place, obj.version, "the latest")
+        context.add_output_metadata({"path": dg.MetadataValue.path(folder), "version": obj.version})
+
+    @io_method
+    def load_input(self, context: dg.InputContext) -> Any:
+        """Load the current model."""
+        return load_current(self.survey.settings().home.models / context.asset_key.path[-1])

@@ -1,0 +1,78 @@
+"""Runs that Dagster has given up although nothing was wrong with their steps, taken up again.
+
+`run_retries` repeats a run whose process died, but once only tries to: when the code server or the database is away in
+that second, as after a power cut, the run is never looked at again. Here it is, as a new run; nights that are done are
+skipped.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+
+import dagster as dg
+from dagster._core.events import RunFailureReason
+from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, RUN_FAILURE_REASON_TAG, WILL_RETRY_TAG
+
+from badexp_assets.orchestration.recovery import IN_THIS_PROCESS
+
+REPEATS_TAG = "badexp/repeats"
+"""tag of a run: the run that it takes up"""
+ATTEMPT_TAG = "badexp/attempt"
+"""tag of a run that takes up another: how many have been taken up before it, itself included"""
+
+_MOST_ATTEMPTS = 10
+_YOUNGEST = dt.timedelta(seconds=60)  # until then Dagster may still repeat the run itself
+_OLDEST = dt.timedelta(days=3)
+_AT_ONCE = 500
+_PARTITIONS = ("dagster/partition", "dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+
+
+@dg.sensor(
+    name="repeat_lost_runs",
+    description="Takes up runs that died and could not be repeated, for code server or database were away.",
+    target=dg.AssetSelection.all(),
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def repeat_lost_runs(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Request each lost run once."""
+    now = dt.datetime.now(dt.UTC)
+    failed = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - _OLDEST, updated_before=now - _YOUNGEST
+    )
+    lost = [run for run in context.instance.get_runs(failed, limit=_AT_ONCE) if is_lost(context.instance, run)]
+    for run in lost:
+        yield _request(context, run)
+    if not lost:
+        yield dg.SkipReason("no run is lost")
+
+
+def is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether the failed `run` lost its process, and Dagster neither repeats it nor has done so as often as it may."""
+    attempts = int(run.tags.get(ATTEMPT_TAG, 0))
+    if run.tags.get(RUN_FAILURE_REASON_TAG) == RunFailureReason.STEP_FAILURE.value or attempts >= _MOST_ATTEMPTS:
+        return False
+    if run.remote_job_origin is None or IN_THIS_PROCESS.items() <= run.tags.items():
+        return False
+    if AUTO_RETRY_RUN_ID_TAG in run.tags or WILL_RETRY_TAG not in run.tags:
+        return False
+    group = instance.get_run_group(run.run_id)
+    members = list(group[1]) if group else [run]
+    repeated = any(member.parent_run_id == run.run_id for member in members)
+    return not repeated and len(members) <= instance.run_retries_max_retries
+
+
+def _assets_of_job(context: dg.SensorEvaluationContext, job: str) -> AbstractSet[dg.AssetKey]:
+    assert context.repository_def is not None  # of a sensor that a daemon evaluates
+    return context.repository_def.get_job(job).asset_layer.selected_asset_keys
+
+
+def _request(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> dg.RunRequest:
+    assets = run.asset_selection or _assets_of_job(context, run.job_name)
+    kept = {name: run.tags[name] for name in _PARTITIONS[1:] if name in run.tags}
+    return dg.RunRequest(
+        run_key=f"lost/{run.run_id}",
+        asset_selection=sorted(assets),
+        partition_key=run.tags.get(_PARTITIONS[0]),
+        tags=kept | {REPEATS_TAG: run.run_id, ATTEMPT_TAG: str(int(run.tags.get(ATTEMPT_TAG, 0)) + 1)},
+    )

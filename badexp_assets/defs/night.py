@@ -1,0 +1,180 @@
+"""One pass over the pixels of a night."""
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator
+
+import dagster as dg
+import pandas as pd
+from pydantic import Field
+
+from badexp_assets.config.arrivals import ArrivalParams
+from badexp_assets.config.settings import Settings
+from badexp_assets.defs.archive_events import CP_IMAGES, arrival
+from badexp_assets.defs.asset_metadata import OWNERS, counts, parts, picture, preview, row_count, table_asset
+from badexp_assets.defs.partitions import NIGHTS
+from badexp_assets.defs.pools import PIXELS
+from badexp_assets.defs.resources import Progress, SurveyResource
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.orchestration.failures import multi_asset
+from badexp_assets.orchestration.job_size import backfill_policy, night_pass_needs
+from badexp_assets.pixels.device_shares import share_machine
+from badexp_assets.pixels.multi_device import run_nights
+from badexp_assets.pixels.table_writers import PASS_TABLES
+
+GROUP = "night"
+
+cp_images = dg.AssetSpec(
+    CP_IMAGES,
+    description="Exposures as the Community Pipeline delivers them (BADEXP_ARCHIVE): image, mask and weight map, one "
+    "FITS extension per CCD. Kept outside and never changed; a materialisation says that a night was found there with "
+    "files that have this fingerprint (its data version), and how many exposures it has. One row is an exposure.",
+    group_name=GROUP,
+    kinds={"file"},
+    owners=OWNERS,
+    metadata=parts(
+        ("ooi", "FITS", "calibrated image, ADU"),
+        ("ood", "FITS", "data-quality mask; may be missing"),
+        ("oow", "FITS", "weight map; not read"),
+    ),
+    partitions_def=NIGHTS,
+)
+
+_WHAT = {
+    "night_exposures": "Every exposure of the night and what became of it: scored + failed + excluded = all.",
+    "night_ccds": "Every CCD image that the pass wanted, with its sky, noise and masked share, or why it failed.",
+    "night_embeddings": "Vectors of the pretrained backbone for the CCDs drawn for the vote and for all labelled ones.",
+    "night_mosaic_embeddings": "Vectors of the same backbone for whole focal planes: all CCDs that were read, binned, "
+    "in their places and on one scale. An exposure without a readable CCD has none.",
+    "night_orientations": "Histograms of the orientations of sources and of background gradients, as counts.",
+    "night_stamps": "Source stamps for the autoencoder, a bounded number per exposure.",
+    "night_previews": "Pictures of the focal plane, all CCDs that were read on one scale.",
+}
+
+
+def _spec(name: str) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        name,
+        deps=[cp_images, "bad_ccd_labels"] if name == "night_exposures" else ["night_exposures"],
+        **table_asset(
+            name, _WHAT[name], GROUP, {"fitsio", "parquet"} | ({"pytorch"} if name.endswith("embeddings") else set())
+        ),
+        partitions_def=NIGHTS,
+    )
+
+
+class PassConfig(dg.Config):
+    """How a run reads its nights."""
+
+    only_written_files: bool = Field(
+        default=False, description="leave out files that are still being written, by [arrivals] in settings.toml"
+    )
+
+
+@multi_asset(
+    op_tags=night_pass_needs(),
+    specs=[_spec(name) for name in PASS_TABLES],
+    partitions_def=NIGHTS,
+    backfill_policy=backfill_policy(),
+    pool=PIXELS,
+    check_specs=[
+        dg.AssetCheckSpec(
+            "every_exposure_ends_somewhere",
+            asset="night_exposures",
+            description="scored + failed + excluded = exposures found in the archive, each with its reason.",
+            blocking=True,
+        ),
+        dg.AssetCheckSpec(
+            "nothing_failed",
+            asset="night_exposures",
+            description="No exposure and no CCD of the nights was unreadable.",
+        ),
+    ],
+)
+def night_pass(
+    context: dg.AssetExecutionContext,
+    config: PassConfig,
+    survey: SurveyResource,
+    progress: dg.ResourceParam[Progress],
+) -> Iterator:
+    """Decompress every wanted CCD of the nights once; write all that needs its pixels."""
+    settings = survey.settings()
+    archive = settings.archive_folder()
+    arrivals = settings.parameters("arrivals", ArrivalParams)
+    passes = run_nights(
+        archive,
+        context.partition_keys,
+        survey.camera(),
+        _labelled(settings),
+        share_machine(settings),
+        places=lambda night: {name: settings.home.table(name, night) for name in PASS_TABLES},
+        progress=lambda night, done, total: progress.report(context, f"night {night}", done, total),
+        settling=arrivals.settling if config.only_written_files else None,
+        journals=settings.home.journal,
+        tell=context.log.warning,
+    )
+    summaries = {}
+    with contextlib.closing(passes):
+        for summary in passes:
+            night = summary.night
+            summaries[night] = summary
+            seen = arrival(context.instance, archive, night, summary.fingerprint, summary.n_found)
+            if seen is not None:
+                context.log_event(seen)
+            context.log.info(f"night {night}: {summary}")
+            for name in PASS_TABLES:
+                path = dg.MetadataValue.path(str(settings.home.table(name, night)))
+                context.add_asset_metadata(row_count(summary.rows[name]) | {"path": path}, name, night)
+    exposures = pd.concat([read_table(settings.home.table("night_exposures", night)) for night in summaries])
+    for name in PASS_TABLES:
+        extra = {}
+        if name == "night_exposures":
+            extra = {"status": counts(exposures["status"]), "filters": counts(exposures["filter"])}
+        if name == "night_previews":
+            extra = _example(settings, next(iter(summaries)))
+        yield dg.MaterializeResult(asset_key=name, metadata=extra)
+    yield from _checks(exposures, summaries)
+
+
+def _labelled(settings: Settings) -> dict[int, set[int]]:
+    labels = read_table(settings.home.table("bad_ccd_labels"), ["expnum", "ccdnum"])
+    found: dict[int, set[int]] = defaultdict(set)
+    for expnum, ccdnum in zip(labels["expnum"].tolist(), labels["ccdnum"].tolist(), strict=True):
+        found[expnum].add(ccdnum)
+    return dict(found)
+
+
+def _example(settings: Settings, night: str) -> dict[str, dg.MetadataValue]:
+    previews = read_table(settings.home.table("night_previews", night))
+    return picture(previews["png"].iloc[0], "an exposure") if len(previews) else {}
+
+
+def _checks(exposures: pd.DataFrame, summaries: dict) -> Iterator[dg.AssetCheckResult]:
+    found = sum(summary.n_found for summary in summaries.values())
+    known = exposures["status"].isin(["scored", "failed", "excluded"])
+    silent = exposures[(exposures["status"] != "scored") & exposures["status_reason"].isna()]
+    yield dg.AssetCheckResult(
+        asset_key="night_exposures",
+        check_name="every_exposure_ends_somewhere",
+        passed=bool(len(exposures) == found and known.all() and silent.empty),
+        metadata={
+            "exposures found in the archive": found,
+            "rows": len(exposures),
+            "rows without a known status": int((~known).sum()),
+            "not scored without a reason": silent["expnum"].astype(int).tolist(),
+        },
+    )
+    failed = exposures[(exposures["status"] == "failed") | (exposures["n_ccds_failed"] > 0)]
+    yield dg.AssetCheckResult(
+        asset_key="night_exposures",
+        check_name="nothing_failed",
+        passed=failed.empty,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "nights": sorted(failed["night"].unique().tolist()),
+            "exposures": preview(failed[["expnum", "night", "path", "status", "status_reason", "n_ccds_failed"]]),
+        },
+    )
+
+
+ASSETS = [cp_images, night_pass]

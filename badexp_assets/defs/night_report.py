@@ -1,0 +1,68 @@
+"""What a person reads in the morning: a page per night."""
+
+import dagster as dg
+
+from badexp_assets import reports
+from badexp_assets.defs.archive_events import NIGHT_REPORT
+from badexp_assets.defs.asset_metadata import file_asset, parts, picture, row_count
+from badexp_assets.defs.checks import check_params
+from badexp_assets.defs.partitions import NIGHTS
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.orchestration.failures import asset
+from badexp_assets.orchestration.job_size import backfill_policy
+from badexp_assets.reports.night_figures import trends_figure
+
+
+@asset(
+    name=NIGHT_REPORT,
+    **file_asset(
+        "A page per night, <home>/reports/nights/<night>.html, and the same as text (.md): what became of its "
+        "exposures, the worst ones with pictures, what failed and why, drift, seeing and sky of the last nights, and "
+        "the models that scored it. One row is an exposure of the night.",
+        "review",
+        parts(
+            ("exposures", "table", "by band: scored + failed + excluded = all, and how many are called bad"),
+            ("worst", "table", "exposures to look at first, with what each method says"),
+            ("versions", "table", "of the pixels, the preprocessing, the models and the reference"),
+        ),
+        kind="html",
+    ),
+    deps=[
+        "night_exposures",
+        "night_ccds",
+        "night_embeddings",
+        "night_previews",
+        "night_predictions",
+        "night_exposure_predictions",
+        "night_entropy_scores",
+        "night_reconstruction_errors",
+        "review_candidates",
+    ],
+    partitions_def=NIGHTS,
+    backfill_policy=backfill_policy(),
+)
+def night_report(context: dg.AssetExecutionContext, survey: SurveyResource) -> dg.MaterializeResult:
+    """Write the pages of the nights from their stored tables."""
+    home, camera = survey.settings().home, survey.camera()
+    limits = check_params(survey)
+    for night in context.partition_keys:
+        summary = reports.summarise_night(home, night, camera, limits)
+        pictures = home.table("night_previews", night)
+        stored = [(night, read_table(pictures))] if pictures.exists() else []
+        previews = dict(reports.small_previews(stored, set(summary.worst["expnum"])))
+        page = home.night_report(night)
+        words = reports.write_night_report(page, home.night_report(night, "md"), summary, previews)
+        for finding in summary.findings:
+            context.log.warning(f"night {night}: {finding}")
+        metadata = row_count(int(summary.total["n"])) | {
+            "page": dg.MetadataValue.path(page),
+            "report": dg.MetadataValue.md(words),
+        }
+        context.add_asset_metadata(metadata, NIGHT_REPORT, night)
+    last = summary.trends
+    trends = trends_figure(last, sorted(set(last["filter"]))) if len(last) else None
+    return dg.MaterializeResult(metadata=picture(trends, "the last nights"))
+
+
+ASSETS = [night_report]

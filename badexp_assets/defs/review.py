@@ -1,0 +1,140 @@
+"""What people should look at, what they answered, and what follows from it."""
+
+import math
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets import review
+from badexp_assets.defs.asset_metadata import counts, preview, table_asset
+from badexp_assets.defs.io_managers import NightTables
+from badexp_assets.defs.labels import label_files
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.orchestration.failures import asset
+from badexp_assets.review.agreement import agreement
+
+GROUP = "review"
+
+
+@asset(
+    **table_asset(
+        "review_candidates",
+        "Exposures that a method flags and no label file names, best first: the classifier's vote, the "
+        "entropy scores, the autoencoder.",
+        GROUP,
+        {"pandas", "parquet"},
+    ),
+)
+def review_candidates(
+    survey: SurveyResource,
+    bad_ccd_labels: pd.DataFrame,
+    night_exposures: NightTables,
+    night_exposure_predictions: NightTables,
+    night_entropy_scores: NightTables,
+    night_reconstruction_errors: NightTables,
+) -> dg.Output[pd.DataFrame]:
+    """Rank what any method flags."""
+    params = survey.settings().parameters("candidates", review.CandidateParams)
+    ranked = review.rank_candidates(
+        night_exposures.concatenated(),
+        night_exposure_predictions.concatenated(),
+        night_entropy_scores.concatenated(),
+        night_reconstruction_errors.concatenated(),
+        bad_ccd_labels,
+        params,
+        survey.taxonomy(),
+    )
+    return dg.Output(
+        ranked.table,
+        metadata={
+            "counts": dg.MetadataValue.json(ranked.counts),
+            "categories": counts(ranked.table["category"]),
+            "first candidates": preview(ranked.table[["rank", "expnum", "night", "filter", "category", "why"]]),
+        },
+    )
+
+
+@asset(
+    deps=[label_files],
+    **table_asset(
+        "review_verdicts",
+        "Every answer of every reviewer, `fine` and `unsure` too, from the verdict store and from verdict "
+        "files beside the labels.",
+        GROUP,
+        {"sqlite", "parquet"},
+    ),
+)
+def review_verdicts(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
+    """Read the store and the files."""
+    store, files = survey.settings().verdicts, survey.label_files().verdicts
+    table = review.collect_verdicts(store, files, survey.taxonomy())
+    return dg.Output(
+        table,
+        metadata={
+            "answers": counts(table["verdict"]),
+            "reviewers": counts(table["reviewer"]),
+            "answers of simulated reviewers": int(table["simulated"].sum()),
+        },
+    )
+
+
+@asset(
+    **table_asset(
+        "review_outcomes",
+        "What becomes of everything that was looked at, by a stated rule: rejected, fine, withdrawn because a newer "
+        "reduction is fine, undecided, or exempt.",
+        GROUP,
+        {"pandas", "parquet"},
+    ),
+)
+def review_outcomes(survey: SurveyResource, review_verdicts: pd.DataFrame) -> dg.Output[pd.DataFrame]:
+    """Apply the rule of consensus."""
+    rule = survey.settings().parameters("consensus", review.ConsensusRule)
+    exempt = review.read_exempt(rule.exempt, survey.camera()) if rule.exempt else {}
+    table = review.judge(review_verdicts, rule, exempt)
+    answers = review.holding_answers(review_verdicts)
+    return dg.Output(
+        table,
+        metadata={
+            "rule": rule.words,
+            "outcomes": counts(table["outcome"]),
+            "ties": int(table["tie"].sum()),
+            "rejected by a single reviewer": int((table["single_reviewer"] & (table["outcome"] == "rejected")).sum()),
+            "exempt": len(exempt),
+            "reviewers": preview(review.estimate_reliability(answers).table().round(3)),
+        },
+    )
+
+
+@asset(
+    **table_asset(
+        "reviewed_reject_list",
+        "Exposures and CCDs that the reviewers reject, by a stated rule.",
+        GROUP,
+        {"pandas", "parquet"},
+    ),
+)
+def reviewed_reject_list(review_outcomes: pd.DataFrame) -> dg.Output[pd.DataFrame]:
+    """Take what is rejected."""
+    table = review.reject_list(review_outcomes)
+    return dg.Output(table, metadata={"categories": counts(table["category"]), "rejects": preview(table)})
+
+
+@asset(
+    **table_asset(
+        "review_agreement",
+        "How far the reviewers agree, pair by pair and all together, over all and by category.",
+        GROUP,
+        {"pandas", "parquet"},
+    ),
+)
+def review_agreement(review_verdicts: pd.DataFrame) -> dg.Output[pd.DataFrame]:
+    """Count agreements, and correct them for chance."""
+    table = agreement(review_verdicts)
+    everyone = table[(table["reviewer_a"] == review.EVERYONE) & (table["category"] == "all")]
+    kappa = everyone["kappa"].iloc[0] if len(everyone) else float("nan")
+    words = "nobody looked at the same" if math.isnan(kappa) else float(kappa)
+    return dg.Output(table, metadata={"Fleiss' kappa": words, "agreement": preview(table.round(3), rows=50)})
+
+
+ASSETS = [review_candidates, review_verdicts, review_outcomes, reviewed_reject_list, review_agreement]

@@ -1,0 +1,91 @@
+"""What the classifier says of the nights: of every CCD image, then of every exposure."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets import classify
+from badexp_assets.config.classifier import DecisionParams
+from badexp_assets.defs.asset_metadata import counts, table_asset
+from badexp_assets.defs.ccd_features import ccd_features
+from badexp_assets.defs.checks import check_params, warning
+from badexp_assets.defs.io_managers import NightTables
+from badexp_assets.defs.partitions import NIGHTS
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.defs.stored_scores import StoredScores
+from badexp_assets.evaluation import classification
+from badexp_assets.orchestration.failures import multi_asset
+from badexp_assets.orchestration.job_size import backfill_policy
+
+LIKE_TRAINING = "like_training"
+TABLES = ("night_predictions", "night_exposure_predictions")
+SOURCES = ("night_exposures", "night_ccds", "night_embeddings", "night_orientations", "night_mosaic_embeddings")
+
+
+@multi_asset(
+    outs={
+        name: dg.AssetOut(**table_asset(name, what, "scores", {"scikitlearn", "parquet"}))
+        for name, what in {
+            "night_predictions": "The classifier's word on every embedded CCD.",
+            "night_exposure_predictions": "What its CCDs say of an exposure together.",
+        }.items()
+    },
+    partitions_def=NIGHTS,
+    backfill_policy=backfill_policy(),
+    check_specs=[
+        dg.AssetCheckSpec(
+            LIKE_TRAINING,
+            asset="night_predictions",
+            description="Embeddings, scores and novelty of a night are like those of the nights that the classifier "
+            "learnt from.",
+        )
+    ],
+)
+def night_classification(
+    context: dg.AssetExecutionContext,
+    survey: SurveyResource,
+    night_exposures: NightTables,
+    night_ccds: NightTables,
+    night_embeddings: NightTables,
+    night_orientations: NightTables,
+    night_mosaic_embeddings: NightTables,
+    fitted_classifier: classify.Classifier,
+) -> Iterator:
+    """Classify the CCDs of the nights, then the exposures; nights that are as they were are taken as stored."""
+    model = fitted_classifier
+    settings = survey.settings()
+    rule = settings.parameters("vote", classify.VoteRule)
+    goal = settings.parameters("decision", DecisionParams)
+    camera = survey.camera()
+    limits = check_params(survey)
+    record = classify.TrainingRecord.load(settings.home.models / "fitted_classifier" / model.version)
+    stored = StoredScores(settings.home, TABLES, SOURCES, model.version, rule, goal, settings.camera)
+
+    def score(night: str) -> list[pd.DataFrame]:
+        features = ccd_features(survey, night_ccds, night_exposures, night_orientations, {night})
+        mosaics = classify.Mosaics.of_table(night_mosaic_embeddings[night])
+        said = classify.predict_night(model, night_embeddings[night], night_ccds[night], features)
+        decided = classify.decide_night(said, night_exposures[night], model, camera, goal, rule, mosaics)
+        return [said, decided]
+
+    predictions, decisions, drift = {}, {}, {}
+    for night in context.partition_keys:
+        predictions[night], decisions[night] = stored.take_or_make(night, score)
+        if record is not None:
+            drift[night] = classification.night_drift(record, predictions[night], night_embeddings[night], limits)
+    verdicts = pd.concat(decisions.values())
+    yield dg.Output(predictions, "night_predictions", metadata=stored.metadata() | {"model": model.version})
+    yield dg.Output(
+        decisions,
+        "night_exposure_predictions",
+        metadata={
+            "model": model.version,
+            "bad": int(verdicts["is_bad"].sum()),
+            "bad by category": counts(verdicts.loc[verdicts["is_bad"].astype(bool), "category"]),
+        },
+    )
+    yield warning("night_predictions", LIKE_TRAINING, classification.check_drift(drift, record, limits))
+
+
+ASSETS = [night_classification]

@@ -1,0 +1,129 @@
+"""The curated training set, and the labels that could not enter it."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets import review
+from badexp_assets.defs.asset_metadata import counts, picture, preview, table_asset
+from badexp_assets.defs.checks import check_params, shown, warning
+from badexp_assets.defs.io_managers import NightTables
+from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.orchestration.failures import multi_asset
+
+GROUP = "training"
+KINDS = {"pandas", "parquet"}
+SIDES, GOOD_SHARE, SIZES = "no_exposure_on_both_sides", "good_share_is_sensible", "every_category_has_enough_exposures"
+MISSING_SHARE = "few_labels_are_without_image"
+
+
+@multi_asset(
+    ins={"survey_ccds": dg.AssetIn(metadata={"columns": ["expnum", "ccd_cuts", "ebv", "ra", "dec"]})},
+    outs={
+        "labels_without_image": dg.AssetOut(
+            is_required=False,
+            **table_asset(
+                "labels_without_image",
+                "Labelled CCD images of trained categories that are not in the training set because the archive gave "
+                "no image of them, each with the reason.",
+                GROUP,
+                KINDS,
+            ),
+        ),
+        "training_set": dg.AssetOut(
+            is_required=False,
+            **table_asset(
+                "training_set",
+                "CCD images to train and test on: labelled bad ones that were embedded, and good candidates from "
+                "exposures that are in no list. Split and folds keep an exposure together.",
+                GROUP,
+                KINDS,
+            ),
+        ),
+    },
+    can_subset=True,
+    check_specs=[
+        dg.AssetCheckSpec(
+            SIDES,
+            asset="training_set",
+            description="No exposure has CCDs in the train and the test split, or in two folds.",
+            blocking=True,
+        ),
+        dg.AssetCheckSpec(GOOD_SHARE, asset="training_set", description="The share of good images is within limits."),
+        dg.AssetCheckSpec(
+            SIZES,
+            asset="training_set",
+            description="Every category has an exposure for the test split and for each fold.",
+        ),
+        dg.AssetCheckSpec(
+            MISSING_SHARE,
+            asset="labels_without_image",
+            description="The share of labelled CCD images without an image is within its limit.",
+        ),
+    ],
+)
+def training_tables(
+    context: dg.AssetExecutionContext,
+    survey: SurveyResource,
+    bad_ccd_labels: pd.DataFrame,
+    survey_ccds: pd.DataFrame,
+    decals_bad_exposures: pd.DataFrame,
+    des_bad_ccds: pd.DataFrame,
+    delve_bad_ccds: pd.DataFrame,
+    review_outcomes: pd.DataFrame,
+    night_exposures: NightTables,
+    night_ccds: NightTables,
+) -> Iterator:
+    """Choose, balance and split."""
+    from badexp_assets import training
+    from badexp_assets.config.training import TrainingParams
+    from badexp_assets.training import figures
+
+    params = survey.settings().parameters("training", TrainingParams)
+    lists = [decals_bad_exposures, des_bad_ccds, delve_bad_ccds]
+    built = training.build_training_set(
+        bad_ccd_labels,
+        night_exposures.concatenated(),
+        night_ccds.concatenated(),
+        survey_ccds,
+        survey.taxonomy(),
+        params,
+        listed=pd.concat([table["expnum"].dropna() for table in lists]).astype("int64"),
+        judged_fine=review.judged_fine(review_outcomes),
+    )
+    for text in built.warnings:
+        context.log.warning(text)
+    table, missing = built.table, built.missing
+    if dg.AssetKey("labels_without_image") in context.selected_asset_keys:
+        yield dg.Output(
+            missing,
+            "labels_without_image",
+            metadata={"reasons": counts(missing["reason"]), "categories": counts(missing["category"])},
+        )
+    if dg.AssetKey("training_set") in context.selected_asset_keys:
+        yield dg.Output(
+            table,
+            "training_set",
+            metadata={
+                "funnel": preview(built.funnel, rows=50),
+                "balance": preview(built.balance, rows=50),
+                "warnings": dg.MetadataValue.json(list(built.warnings)),
+                **picture(figures.balance_figure(built.balance), "balance of the categories"),
+                **picture(figures.funnel_figure(built.funnel), "funnel"),
+            },
+        )
+    limits = check_params(survey)
+    n_labels = int(bad_ccd_labels["category"].isin(survey.taxonomy().categories).sum())
+    wanted = {key.name for key in context.selected_asset_check_keys}
+    for check in (
+        shown("training_set", SIDES, training.check_sides(table)),
+        warning("training_set", GOOD_SHARE, training.check_good_share(table, limits)),
+        warning("training_set", SIZES, training.check_category_sizes(table, params.folds)),
+        warning("labels_without_image", MISSING_SHARE, training.check_missing_share(n_labels, missing, limits)),
+    ):
+        if check.check_name in wanted:
+            yield check
+
+
+ASSETS = [training_tables]

@@ -1,0 +1,9 @@
+from .category_table import PAPER_TABLE_3 as PAPER_TABLE_3
+from .category_table import classification_table as classification_table
+from .drift import check_drift as check_drift
+from .drift import night_drift as night_drift
+from .exposure_metrics import exposure_metrics as exposure_metrics
+from .exposure_metrics import wilson_interval as wilson_interval
+from .figures import confusion_figure as confusion_figure
+from .promotion import PromotionParams as PromotionParams
+from .promotion import decide_promotion as decide_promotion

@@ -1,0 +1,107 @@
+"""Pictures of the classification report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from badexp_assets.errors import InputError
+from badexp_assets.evaluation.classification.category_table import category_order
+from badexp_assets.io.figures import CYCLE, GREY, new_figure, to_png
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+OURS, PAPER = "classifier in use", "paper's pipeline"
+_COLOURS = {OURS: CYCLE[0], PAPER: CYCLE[1]}
+Curves = dict[str, pd.DataFrame]
+
+
+def confusion_figure(
+    y_true: Sequence[str] | pd.Series, y_predicted: Sequence[str] | pd.Series, title: str = "Test images, all"
+) -> bytes:
+    """Return a PNG (at most 100 kB) of the confusion matrix of two lists of categories.
+
+    Cells hold counts and are coloured by the share of the true category.
+    """
+    true = np.asarray(y_true, dtype=object).astype(str)
+    found = np.asarray(y_predicted, dtype=object).astype(str)
+    if len(true) != len(found) or not len(true):
+        raise InputError(f"y_true, y_predicted: {len(true)}, {len(found)} found; as many of each, at least 1")
+    names = sorted(set(true) | set(found), key=lambda c: (category_order(c), c))
+    index = {c: i for i, c in enumerate(names)}
+    counts = np.zeros((len(names), len(names)), int)
+    np.add.at(counts, ([index[c] for c in true], [index[c] for c in found]), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = 3.2 + 0.42 * len(names)
+    figure = new_figure(side, side - 0.6)
+    axes = figure.add_subplot()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for i, j in np.argwhere(counts > 0):
+        colour = "white" if shares[i, j] > 0.5 else "black"
+        axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=8)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title(title, fontsize=10)
+    return to_png(figure)
+
+
+def risk_figure(risk: Curves) -> bytes:
+    """Return a PNG of the error among kept answers against coverage: CCD images and exposures."""
+    figure = new_figure(8.4, 3.5)
+    axes = figure.subplots(1, 2)
+    titles = {"CCDs": "CCD images: category wrong", "exposures": "Exposures: verdict wrong"}
+    for ax, (what, title) in zip(axes, titles.items(), strict=True):
+        for name, curve in _pair(risk, what):
+            _band(ax, curve["coverage"], curve, "error", name)
+        ax.set(title=title, xlabel="share of answers kept, most confident first", xlim=(0, 1), ylim=(0, None))
+    axes[0].set_ylabel("error among the kept")
+    axes[0].legend(frameon=False, loc="upper left")
+    return to_png(figure)
+
+
+def precision_figure(precision: Curves, base_rate: float) -> bytes:
+    """Return a PNG of precision against recall at the survey's base rate: CCD images and exposures."""
+    figure = new_figure(8.4, 3.5)
+    axes = figure.subplots(1, 2)
+    for ax, what, title in zip(axes, ("CCDs", "exposures"), ("CCD images", "Exposures"), strict=True):
+        for name, curve in _pair(precision, what):
+            _band(ax, curve["recall"], curve, "precision", name)
+        ax.axhline(base_rate, color=GREY, linewidth=1, linestyle=":")
+        ax.set(title=title, xlabel="recall: share of the bad found", xlim=(0, 1), ylim=(0, 1.03))
+    axes[0].set_ylabel(f"precision, were {base_rate:.1%} bad")
+    axes[1].legend(frameon=False, loc="best")
+    return to_png(figure)
+
+
+def calibration_figure(calibration: dict[str, tuple[pd.DataFrame, tuple[float, float, float]]]) -> bytes:
+    """Return a PNG with a reliability diagram of each, over a bar for how many rows its bins hold."""
+    figure = new_figure(3.1 * max(len(calibration), 2), 4.0)
+    axes = figure.subplots(2, len(calibration), height_ratios=(4, 1), sharex="col", squeeze=False)
+    for (top, below), (what, (table, (error, low, high))) in zip(axes.T, calibration.items(), strict=True):
+        colour = _COLOURS[PAPER if PAPER in what else OURS]
+        top.plot([0, 1], [0, 1], color=GREY, linewidth=1)
+        there = table["low"].notna()
+        top.vlines(table["mean_p"][there], table["low"][there], table["high"][there], color=colour, linewidth=1.5)
+        top.plot(table["mean_p"], table["share_bad"], "o-", color=colour, markersize=4, linewidth=1)
+        top.set(title=f"{what}\nECE {error:.3f} ({low:.3f} to {high:.3f})", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        top.title.set_fontsize(9)
+        below.bar(table["mean_p"], table["n"], width=0.03, color=colour)
+        below.set(xlabel="said: P(bad)")
+    axes[0, 0].set_ylabel("found: share of bad")
+    axes[1, 0].set_ylabel("rows")
+    return to_png(figure)
+
+
+def _pair(curves: Curves, what: str) -> list[tuple[str, pd.DataFrame]]:
+    return [(name, curves[key]) for name, key in ((PAPER, f"{what}: {PAPER}"), (OURS, what)) if key in curves]
+
+
+def _band(ax: Axes, x: pd.Series, curve: pd.DataFrame, value: str, name: str) -> None:
+    ax.fill_between(x, curve["low"], curve["high"], color=_COLOURS[name], alpha=0.18, linewidth=0)
+    ax.plot(x, curve[value], color=_COLOURS[name], linewidth=1.8, label=name)

@@ -1,0 +1,133 @@
+"""Whether a new classifier may take the place of the current one: only if it is not worse on the same exposures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from badexp_assets.classify.classifier import Classifier
+from badexp_assets.classify.training_record import TrainingRecord
+from badexp_assets.errors import InputError, ModelError
+from badexp_assets.evaluation.classification.baseline_comparison import score_table
+from badexp_assets.evaluation.classification.holdout import HeldOut, Judgement
+from badexp_assets.io.check_result import CheckResult
+
+# None depends on the base rate that a model was fitted for, or on the rule of the verdict.
+SCORES = ("exposure average precision", "CCD average precision of bad")
+KIND_SCORE = "CCD macro-F1 of the kind of bad"
+
+
+@dataclass(frozen=True)
+class PromotionParams:
+    """Section [promotion]: when a newly fitted classifier replaces the current one.
+
+    It does not if one of its scores is lower by more than `max_loss`, or lower beyond chance (95 % interval of the
+    difference, over exposures). With fewer than `min_exposures` good or bad exposures that neither has learnt from
+    nothing can be compared, and it does.
+    """
+
+    max_loss: float = 0.02
+    min_exposures: int = 5
+    draws: int = 300
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.max_loss, bool) or not 0 <= self.max_loss <= 1:
+            raise InputError(f"promotion: max_loss is {self.max_loss!r}; a number from 0 to 1 is needed")
+        for name, least in (("min_exposures", 1), ("draws", 20), ("seed", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InputError(f"promotion: {name} is {value!r}; a whole number from {least} is needed")
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """Whether the new classifier becomes the current one, why in a sentence, and the scores that say so (or None)."""
+
+    promoted: bool
+    reason: str
+    scores: pd.DataFrame | None = None
+    numbers: dict[str, int | float] = field(default_factory=dict)
+
+    def check(self) -> CheckResult:
+        """Return it as a check. rows: score, new, current, difference with its interval, worse."""
+        return CheckResult(self.promoted, self.reason, self.numbers, self.scores)
+
+
+def decide_promotion(
+    new: Classifier,
+    current_version: str | None,
+    current: Callable[[], Classifier],
+    current_record: Callable[[], TrainingRecord | None],
+    held_out: HeldOut | None,
+    judge: Callable[[Classifier, HeldOut], Judgement],
+    params: PromotionParams,
+) -> Promotion:
+    """Compare `new` with the current classifier on the exposures of `held_out` that neither has learnt from.
+
+    `current` and `current_record` load it and what it learnt from (they may raise ModelError), if there is a
+    `current_version`.
+    `held_out`: exposures that `new` has not learnt from; None when it learnt from all. `judge`: how a classifier
+    decides. Where nothing can be compared the new one is promoted, and the reason says so.
+    """
+    if current_version is None:
+        return Promotion(True, f"{new.version} is the first model")
+    versus = f"{new.version} replaces {current_version}"
+    if current_version == new.version:
+        return Promotion(True, f"{new.version} is the current model already")
+    try:
+        old, record = current(), current_record()
+    except ModelError as error:
+        return Promotion(True, f"{versus}, which can't be used: {error}")
+    for what in ("backbone", "recipe"):
+        if old.card[what] != new.card[what]:
+            return Promotion(
+                True,
+                f"{versus} without a comparison: it takes vectors of {what} {new.card[what]}, the other one of "
+                f"{old.card[what]}",
+            )
+    if record is None:
+        return Promotion(True, f"{versus} without a comparison: what that one learnt from was not recorded")
+    left = held_out.without(record.expnums) if held_out is not None else None
+    n_bad, n_good = _sizes(left)
+    numbers: dict[str, int | float] = {"good exposures compared": n_good, "bad exposures compared": n_bad}
+    if left is None or min(n_bad, n_good) < params.min_exposures:
+        return Promotion(
+            True,
+            f"{versus} without a comparison: {n_good} good and {n_bad} bad exposures are left that neither has learnt "
+            f"from; {params.min_exposures} of each are needed",
+            numbers=numbers,
+        )
+    table = score_table(judge(new, left), judge(old, left), 0.5, params.draws, params.seed)
+    names = list(SCORES)
+    note = ""
+    if old.categories == new.categories:
+        names.append(KIND_SCORE)
+    else:
+        other = sorted(set(old.categories) ^ set(new.categories))
+        note = f"; only good against bad was compared, for the categories differ ({', '.join(other)})"
+    table = table[table["score"].isin(names)].rename(columns=lambda c: c.replace("classifier", "new"))
+    table = table.rename(columns=lambda c: c.replace("baseline", "current")).reset_index(drop=True)
+    lost = table["difference"] < -params.max_loss
+    table["worse"] = lost | (table["difference_high"] < 0)
+    for score, new_value, old_value in zip(table["score"], table["new"], table["current"], strict=True):
+        numbers |= {f"{score}, new": float(new_value), f"{score}, current": float(old_value)}
+    on = f"on {n_good} good and {n_bad} bad exposures that neither has learnt from"
+    if table["worse"].any():
+        what = "; ".join(
+            f"{r.score} {r.new:.3f} instead of {r.current:.3f}" for r in table[table["worse"]].itertuples()
+        )
+        reason = (
+            f"{new.version} is not promoted, {current_version} stays in use: {what}, {on}{note}. "
+            f"To use it all the same: badexp models promote {new.version}"
+        )
+        return Promotion(False, reason, table, numbers)
+    return Promotion(True, f"{versus}: not worse {on}{note}", table, numbers)
+
+
+def _sizes(held_out: HeldOut | None) -> tuple[int, int]:
+    bad = held_out.is_bad if held_out is not None else np.zeros(0, bool)
+    return int(bad.sum()), int((~bad).sum())

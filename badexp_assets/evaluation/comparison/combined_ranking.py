@@ -1,0 +1,147 @@
+"""One rank out of all scores, learned from exposures whose outcome is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from badexp_assets.config.comparison import ComparisonParams
+from badexp_assets.errors import InputError
+from badexp_assets.evaluation.comparison.top_rates import METHODS
+
+Array = npt.NDArray[np.floating]
+SCORES = ("p_bad", "z_source", "z_background", "z_mse")
+_MIN_OF_A_KIND = 5
+_PENALTIES = (0.003, 0.03, 0.3)
+_DRAWS = 300
+
+
+@dataclass(frozen=True)
+class Combined:
+    """`table`: a row per exposure of the scores, `p_combined` (held out where the outcome is known) and `rank` in its
+    band. `scores`: a row per method: average precision among known exposures, with low and high, and its difference to
+    the combined rank. `weights`: of the standardised scores, over all folds. `findings`: what a person should know.
+    """
+
+    table: pd.DataFrame
+    scores: pd.DataFrame
+    weights: dict[str, float]
+    findings: tuple[str, ...]
+
+
+def combine(scores: pd.DataFrame, outcomes: pd.DataFrame, params: ComparisonParams) -> Combined:
+    """Fit a logistic regression on the scores of exposures with a known outcome; rank all by it.
+
+    `scores`: expnum, night, filter, and those of SCORES that there are. P(bad) enters as log-odds, z scores as
+    sign(z) ln(1 + |z|), for their tails are long; beside each stands its surprise, -ln of the share of the band that is
+    at least as anomalous (their sum is Fisher's way to combine tests). A missing score counts as the median, with a
+    flag. Known exposures get the answer of a fit without their fold, the others that of all. Folds are of whole nights
+    when there are enough.
+    Raises InputError with fewer than five known bad or good exposures.
+    """
+    known = scores[["expnum"]].merge(outcomes, on="expnum", how="left")["bad"].astype("boolean")
+    has = known.notna().to_numpy(bool)
+    bad = known.fillna(False).to_numpy(bool)
+    n_bad, n_good = int((bad & has).sum()), int((~bad & has).sum())
+    if min(n_bad, n_good) < _MIN_OF_A_KIND:
+        raise InputError(
+            f"of the exposures that no classifier was trained on {n_bad} are known to be bad and {n_good} to be good; "
+            f"{_MIN_OF_A_KIND} of each are needed: review candidates, or give [comparison] truth"
+        )
+    names = [name for name in SCORES if name in scores and scores[name].notna().any()]
+    x, columns = _inputs(scores, names)
+    folds, findings = _folds(scores["night"].to_numpy(object)[has], bad[has], params)
+    held = np.zeros(len(folds))
+    for fold in np.unique(folds):
+        rest = folds != fold
+        held[~rest] = _fit(x[has][rest], bad[has][rest]).predict_proba(x[has][~rest])[:, 1]
+    model = _fit(x[has], bad[has])
+    p = model.predict_proba(x)[:, 1]
+    p[has] = held
+    table = scores.assign(p_combined=p, known_bad=known.to_numpy())
+    table["rank"] = table.groupby("filter")["p_combined"].rank(ascending=False, method="first").astype("int64")
+    weights = {name: round(float(w), 4) for name, w in zip(columns, model[-1].coef_[0], strict=True)}
+    return Combined(table, _scores(table[has], bad[has], params.seed), weights, tuple(findings))
+
+
+def _inputs(scores: pd.DataFrame, names: list[str]) -> tuple[Array, list[str]]:
+    parts, columns = [], []
+    for name in names:
+        value = scores[name].to_numpy(np.float64)
+        if name == "p_bad":
+            p = np.clip(value, 1e-3, 1 - 1e-3)
+            value = np.log(p / (1 - p))
+        else:
+            value = np.sign(value) * np.log1p(np.abs(value))
+        missing = ~np.isfinite(value)
+        in_band = scores.groupby("filter")[name]
+        surprise = -np.log((in_band.rank(ascending=False) / (in_band.transform("count") + 1)).to_numpy(np.float64))
+        for what, values in ((name, value), (f"{name} surprise", surprise)):
+            parts.append(np.where(missing, np.median(values[~missing]), values))
+            columns.append(what)
+        if missing.any():
+            parts.append(missing.astype(np.float64))
+            columns.append(f"{name} missing")
+    return np.stack(parts, axis=1), columns
+
+
+def _folds(nights: npt.NDArray[Any], bad: npt.NDArray[np.bool_], params: ComparisonParams) -> tuple[Any, list[str]]:
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    n_folds = min(params.folds, int(bad.sum()), int((~bad).sum()))
+    by_night = len(set(nights)) >= n_folds
+    kind = StratifiedGroupKFold if by_night else StratifiedKFold
+    split = kind(n_folds, shuffle=True, random_state=params.seed).split(bad, bad, nights if by_night else None)
+    folds = np.zeros(len(bad), int)
+    for number, (_, held) in enumerate(split):
+        folds[held] = number
+    mixed = all(bad[folds != f].any() and (~bad[folds != f]).any() for f in np.unique(folds))
+    if by_night and not mixed:  # nearly all bad exposures of one night
+        return _folds(np.arange(1).repeat(len(bad)), bad, params)
+    return folds, [] if by_night else [f"{len(set(nights))} nights: folds are of exposures, not of nights"]
+
+
+def _fit(x: Array, bad: npt.NDArray[np.bool_]) -> Any:
+    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    inner = min(3, int(bad.sum()), int((~bad).sum()))
+    model = LogisticRegressionCV(
+        Cs=list(_PENALTIES), cv=inner, scoring="neg_log_loss", max_iter=500, use_legacy_attributes=False, l1_ratios=(0,)
+    )
+    return make_pipeline(StandardScaler(), model).fit(x, bad)
+
+
+def _scores(table: pd.DataFrame, bad: npt.NDArray[np.bool_], seed: int) -> pd.DataFrame:
+    """Average precision of each method; an exposure without a score comes last. Bootstrap over exposures."""
+    from badexp_assets.evaluation.classification.ranking import Ranking
+    from badexp_assets.evaluation.classification.resampling import Resamples, interval
+
+    methods = {m: c for m, c in METHODS.items() if c in table and table[c].notna().any()}
+    rankings = {m: Ranking(bad, table[c].rank().fillna(0).to_numpy(np.float64)) for m, c in methods.items()}
+    expnums = table["expnum"].to_numpy(np.int64)
+    weights = [np.ones(len(bad)), *Resamples(expnums, _DRAWS, seed).weights(expnums)]
+    values = {m: np.array([ranking.average_precision(w) for w in weights]) for m, ranking in rankings.items()}
+    rows = []
+    for method, value in values.items():
+        gain = values["combined"] - value
+        (low, high), (gain_low, gain_high) = interval(value[1:]), interval(gain[1:])
+        rows.append(
+            {
+                "method": method,
+                "average_precision": float(value[0]),
+                "low": float(low),
+                "high": float(high),
+                "combined_is_better_by": float(gain[0]),
+                "gain_low": float(gain_low),
+                "gain_high": float(gain_high),
+                "n": len(bad),
+                "n_bad": int(bad.sum()),
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,120 @@
+"""Simulated exposures of known kinds and their orientation histograms; no pixel is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import repeat
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.entropy.ccd import measure_ccd
+from badexp_assets.evaluation.entropy_trial.params import TrialParams
+from badexp_assets.simulate.anomalies import kind_of
+from badexp_assets.simulate.ccd_pixels import Plane
+from badexp_assets.simulate.exposure import simulate_exposure
+from badexp_assets.simulate.geometry import choose_ccds, frame_of
+from badexp_assets.simulate.params import SurveyParams
+from badexp_assets.simulate.survey_plan import FEW_SOURCES, HARD_NEGATIVES, ExposurePlan, as_hard_negative, plan_survey
+
+GOOD = "good"
+# what each score ought to find: the simulator's category and kinds
+ANOMALIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
+    "source": {
+        "trail": ("telescope_moving", ("drift", "hook")),
+        "jump": ("telescope_moving", ("jump",)),
+        "astigmatic": ("psf", ("astigmatic",)),
+    },
+    "background": {
+        "stripes": ("noise", ("stripes",)),
+        "herringbone": ("noise", ("herringbone",)),
+        "ring": ("ghost_scatter", ("ring",)),
+        "fringes": ("wonky", ("fringes",)),
+    },
+}
+_NEXT_EXPNUM = 100_000  # far beyond the survey's own numbers
+_NEXT_BAND = 100_000_000  # far beyond all of a band's
+_A_NIGHT = 100
+
+
+def measure_surveys(
+    params: TrialParams, workers: int = 1, progress: Callable[[int, int], None] | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Simulate the exposures of every band and measure them; return their truth and their orientations.
+
+    Truth: expnum, filter, kind (`good`, a hard negative, or an anomaly of ANOMALIES), is_bad, severity (0: good).
+    Orientations: expnum, ccdnum, filter, source_counts, gradient_counts, gradient_halves, as `night_orientations` has
+    them. The same for the same `params`, whatever `workers` (processes) is. `progress` is given exposures done and in
+    all.
+    """
+    planned = [item for k, band in enumerate(params.bands) for item in _planned(params, band, params.seed + k, k)]
+    truth = pd.DataFrame(
+        {
+            "expnum": [plan.expnum for _, _, plan in planned],
+            "filter": [plan.band for _, _, plan in planned],
+            "kind": [kind for _, kind, _ in planned],
+            "is_bad": [plan.category != GOOD for _, _, plan in planned],
+            "severity": [plan.severity for _, _, plan in planned],
+        }
+    )
+    rows: list[tuple[Any, ...]] = []
+    with ExitStack() as stack:
+        measured: Iterator[list[tuple[Any, ...]]] = map(_measured, planned, repeat(params))
+        if workers > 1:
+            pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))
+            measured = pool.map(_measured, planned, repeat(params), chunksize=4)
+        for done, found in enumerate(measured, 1):
+            rows += found
+            if progress is not None:
+                progress(done, len(planned))
+    columns = ["expnum", "ccdnum", "filter", "source_counts", "gradient_counts", "gradient_halves"]
+    return truth, pd.DataFrame(rows, columns=columns)
+
+
+def _planned(params: TrialParams, band: str, seed: int, place: int) -> Iterator[tuple[int, str, ExposurePlan]]:
+    """Seed, kind and plan of each exposure of a band's survey, good ones first."""
+    kinds = {kind: found for method in ANOMALIES.values() for kind, found in method.items()}
+    hard = (*HARD_NEGATIVES, FEW_SOURCES)
+    n = params.good + params.hard_negatives * len(hard) + params.anomalies * len(kinds)
+    survey = SurveyParams(
+        nights=-(-n // _A_NIGHT), exposures=_A_NIGHT, bad_fraction=0, hard_negative_fraction=0, seed=seed, bands=(band,)
+    )
+    # surveys number their exposures alike
+    plans = (replace(plan, expnum=plan.expnum + place * _NEXT_BAND) for plan in plan_survey(survey))
+    for _ in range(params.good):
+        yield seed, GOOD, next(plans)
+    for name in hard:
+        for _ in range(params.hard_negatives):
+            yield seed, name, as_hard_negative(next(plans), name)
+    rng = np.random.default_rng([seed, 7])
+    for kind, (category, among) in kinds.items():
+        for k in range(params.anomalies):
+            share = (k + rng.random()) / params.anomalies
+            severity = params.least_severity + (1 - params.least_severity) * share
+            plan = replace(next(plans), category=category, severity=float(severity))
+            while kind_of(category, seed, plan.expnum) not in among:
+                plan = replace(plan, expnum=plan.expnum + _NEXT_EXPNUM)
+            yield seed, kind, plan
+
+
+def _measured(item: tuple[int, str, ExposurePlan], params: TrialParams) -> list[tuple[Any, ...]]:
+    """Rows of an exposure, one per CCD."""
+    seed, _, plan = item
+    frames = [
+        frame_of(plan.camera, ccd, params.ccd_rows, params.ccd_columns)
+        for ccd in choose_ccds(plan.camera, plan.night, params.n_ccds)
+    ]
+    entropy: EntropyParams = params.entropy
+    rows = []
+    for ccd in simulate_exposure(plan, frames, seed, Plane()):
+        pixels, number = ccd.pixels, ccd.frame.ccd.ccdnum
+        found = measure_ccd(pixels.image, pixels.mask, entropy, (seed, plan.expnum, number), pixels.saturate)
+        counts = (found.source_counts, found.gradient_counts, found.gradient_halves.ravel())
+        rows.append((plan.expnum, number, plan.band, *counts))
+    return rows

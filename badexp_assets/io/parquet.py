@@ -1,0 +1,279 @@
+"""Atomic Parquet files: written beside their place, synced, then moved onto it. A killed writer leaves the old file.
+
+Behind a URL: written to a temporary file of this machine, then put there whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from badexp_assets.errors import InputError, StorageError
+from badexp_assets.io.place import Place, Url
+from badexp_assets.io.remote_files import put
+from badexp_assets.io.schemas.columns import TableSchema
+
+METADATA_KEY = b"badexp"
+"""in the metadata of a Parquet file: what `write_table` was given, as JSON"""
+_SCALARS = {
+    "int8": pa.int8(),
+    "int16": pa.int16(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float16": pa.float16(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "string": pa.string(),
+    "binary": pa.binary(),
+    "dictionary": pa.dictionary(pa.int32(), pa.string()),
+}
+_EMPTY = {name: name for name in _SCALARS} | {"string": "str", "binary": "object", "dictionary": "category"}
+_PIECE = 2**20  # rows that are converted and written at once
+_TEMPORARY = ".part"
+_STALE = 2 * 86400.0  # seconds; a run lasts a day at most (max_runtime_seconds of the instance)
+
+
+@contextlib.contextmanager
+def atomic_path(path: Place) -> Iterator[Path]:
+    """Give a temporary path beside `path`; sync and move it onto `path` when the block ends, remove it when it fails.
+
+    For a URL the path is in the folder of temporary files (TMPDIR), and is put there when the block ends.
+
+    An OSError (disk full, no permission) is raised again as one line that names `path`. What killed processes left
+    beside `path` is removed once it is two days old; until then it is a hidden file that no reader looks at.
+    """
+    if isinstance(path, Url):
+        with _path_to_put(path) as local:
+            yield local
+        return
+    path = Path(path)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(path)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_TEMPORARY)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        sync(temporary)
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+        sync(path.parent)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or (error.filename and temporary and error.filename != str(temporary)):
+            raise  # something else went wrong in the block
+        raise _not_written(path, error) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _path_to_put(url: Url) -> Iterator[Path]:
+    try:
+        with tempfile.TemporaryDirectory(prefix="badexp-put-") as folder:
+            local = Path(folder) / url.name
+            yield local
+            put(url, local)
+    except StorageError:
+        raise
+    except OSError as error:
+        if error.filename and not str(error.filename).startswith(folder):
+            raise  # something else went wrong in the block
+        raise _not_written(url, error) from error
+
+
+def _not_written(path: Place, error: OSError) -> StorageError:
+    return StorageError(f"{path}: could not be written ({error.strerror or error}); the previous file is untouched")
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove temporary files of `path` that no living writer can have; a younger one may be another process's."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{_TEMPORARY}"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _STALE:
+                left.unlink()
+
+
+@contextlib.contextmanager
+def folder_to_move(folder: Path) -> Iterator[Path]:
+    """Give a new hidden folder beside `folder`, to be filled, synced and moved onto it; else it is removed."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        temporary.chmod(0o755)
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the files of a folder, and the folder, to disk."""
+    for path in folder.iterdir():
+        sync(path)
+    sync(folder)
+
+
+def sync(path: Path) -> None:
+    """Flush a file or folder to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def arrow_type(name: str) -> pa.DataType:
+    """The Arrow type of a schema's type name; of `list<T>`, that of its values."""
+    return _SCALARS[name.removeprefix("list<").removesuffix(">")]
+
+
+def to_arrow(table: pd.DataFrame | pa.Table, schema: TableSchema) -> pa.Table:
+    """Return `table` with the columns and types of `schema`; further columns keep their own type and come last.
+
+    List columns may hold numpy arrays or a (rows, length) stack; an empty table gets length 0.
+    Raises InputError for a missing column, a null where none is allowed, or a value that does not fit its type.
+    """
+    names = list(table.column_names) if isinstance(table, pa.Table) else [str(c) for c in table.columns]
+    missing = [c.name for c in schema.columns if c.name not in names]
+    if missing:
+        raise InputError(
+            f"table {schema.name}: column(s) {', '.join(missing)} missing; found {', '.join(names) or 'none'}"
+        )
+    arrays: dict[str, pa.Array] = {}
+    for column in schema.columns:
+        values = table.column(column.name) if isinstance(table, pa.Table) else table[column.name]
+        try:
+            array = _array(values, column.type)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, TypeError, OverflowError) as error:
+            raise InputError(
+                f"table {schema.name}: column {column.name} does not hold {column.type}: {error}"
+            ) from error
+        if array.null_count and not column.nullable:
+            raise InputError(
+                f"table {schema.name}: column {column.name} has {array.null_count} null(s) and allows none"
+            )
+        arrays[column.name] = array
+    for name in names:
+        if name not in arrays:
+            if isinstance(table, pa.Table):
+                arrays[name] = table.column(name)
+            else:
+                arrays[name] = pa.Array.from_pandas(table[name])
+    return pa.table(arrays)
+
+
+def _array(values: Any, type_: str) -> pa.Array | pa.ChunkedArray:
+    match = re.fullmatch(r"list<(\w+)>", type_)
+    if match is None:
+        target = _SCALARS[type_]
+        if isinstance(values, pa.ChunkedArray):
+            return values.cast(target)
+        if pa.types.is_dictionary(target):
+            array = pa.Array.from_pandas(values)
+            coded = array if pa.types.is_dictionary(array.type) else array.cast(pa.string()).dictionary_encode()
+            return coded.cast(target)
+        if pa.types.is_integer(target) and pd.api.types.is_float_dtype(values.dtype):
+            values = values.astype("Int64")  # refuses fractions; NaN becomes null
+        return pa.Array.from_pandas(values, type=target)
+    inner = _SCALARS[match[1]]
+    if isinstance(values, pa.ChunkedArray):
+        if pa.types.is_fixed_size_list(values.type):
+            return values.cast(pa.list_(inner, values.type.list_size))
+        values = pd.Series(values.to_pylist())
+    lengths = {len(v) for v in values}
+    if len(lengths) > 1:
+        raise ValueError(f"lists of different lengths {sorted(lengths)}")
+    size = lengths.pop() if lengths else 0
+    flat = np.concatenate([np.asarray(v) for v in values]) if size else np.empty(0)
+    flat = flat.astype(inner.to_pandas_dtype(), copy=False)
+    if not size:
+        return (
+            pa.array([], type=pa.list_(inner, 0))
+            if not len(values)
+            else pa.FixedSizeListArray.from_arrays(pa.array(flat), 0)
+        )
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat, type=inner), size)
+
+
+def empty_table(schema: TableSchema) -> pd.DataFrame:
+    """A table of the schema without rows, with the types that `read_table` would give."""
+    columns = {column.name: pd.Series([], dtype=_EMPTY.get(column.type, "object")) for column in schema.columns}
+    return to_arrow(pd.DataFrame(columns), schema).to_pandas()
+
+
+class TableWriter:
+    """Write a table in pieces, in bounded memory; the file appears at `path` whole, on close, or not at all.
+
+    Use as a context manager. Without any piece the file holds an empty table of the schema.
+    """
+
+    def __init__(self, path: Place, schema: TableSchema, metadata: Mapping[str, Any] | None = None) -> None:
+        self.path = path
+        self.schema = schema
+        self.n_rows = 0
+        self._metadata = dict(metadata or {})
+        self._stack = contextlib.ExitStack()
+        self._temporary: Path | None = None
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> TableWriter:
+        self._temporary = self._stack.enter_context(atomic_path(self.path))
+        return self
+
+    def write(self, piece: pd.DataFrame | pa.Table) -> None:
+        """Append rows; every piece has the columns and list lengths of the first."""
+        for start in range(0, len(piece), _PIECE):
+            rows = piece.slice(start, _PIECE) if isinstance(piece, pa.Table) else piece.iloc[start : start + _PIECE]
+            try:
+                self._append(to_arrow(rows, self.schema))
+            except OSError as error:  # named here: the block may write several tables
+                raise _not_written(self.path, error) from error
+
+    def _append(self, table: pa.Table) -> None:
+        if self._writer is None:
+            table = table.replace_schema_metadata(_encode(self._metadata))
+            self._writer = pq.ParquetWriter(self._temporary, table.schema, compression="zstd")
+        self._writer.write_table(table.cast(self._writer.schema))
+        self.n_rows += table.num_rows
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None and self._writer is None:
+                self._append(to_arrow(empty_table(self.schema), self.schema))
+            if self._writer is not None:
+                self._writer.close()
+        except BaseException as inner:
+            self._stack.__exit__(type(inner), inner, inner.__traceback__)
+            raise
+        self._stack.__exit__(kind, error, trace)
+
+
+def write_table(
+    table: pd.DataFrame | pa.Table, path: Place, schema: TableSchema, metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Write a whole table atomically. `metadata` (JSON-able) is stored in the file and read by `read_metadata`."""
+    with TableWriter(path, schema, metadata) as writer:
+        writer.write(table)
+
+
+def _encode(metadata: Mapping[str, Any]) -> dict[bytes, bytes]:
+    return {METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()}

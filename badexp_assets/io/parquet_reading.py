@@ -1,0 +1,118 @@
+"""Reading Parquet files, from folders and from behind URLs; there, only footers and the wanted columns are fetched."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from badexp_assets.errors import ChangedFileError, DamagedTableError
+from badexp_assets.io.parquet import METADATA_KEY
+from badexp_assets.io.place import Place, Url
+from badexp_assets.io.ranged_file import RangedFile
+
+T = TypeVar("T")
+_ATTEMPTS = 5  # to read a file behind a URL that is written again meanwhile
+
+
+@contextlib.contextmanager
+def open_table(path: Place) -> Iterator[pq.ParquetFile]:
+    """Give an open Parquet file; behind a URL, one state of it.
+
+    Raises DamagedTableError when it is missing or damaged, in the block too, and ChangedFileError when a file behind a
+    URL is written again while it is read.
+    """
+    try:
+        source: Any = pa.PythonFile(RangedFile(path), mode="r") if isinstance(path, Url) else path
+        with pq.ParquetFile(source, pre_buffer=isinstance(path, Url)) as file:
+            yield file
+    except FileNotFoundError as error:
+        raise DamagedTableError(f"{path}: no such table; has its asset been materialised?") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DamagedTableError(f"{path}: not a readable Parquet file ({error})") from error
+
+
+def read_table(path: Place, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a table; list columns come back as numpy arrays. Raises DamagedTableError when it is missing or damaged."""
+    wanted = list(columns) if columns is not None else None
+    return _read(path, lambda file: file.read(columns=wanted).to_pandas())
+
+
+def read_metadata(path: Place) -> dict[str, Any]:
+    """Metadata given to `write_table`; an empty dict when there was none."""
+    found = _read(path, lambda file: file.schema_arrow.metadata or {})
+    return json.loads(found.get(METADATA_KEY, b"{}"))
+
+
+def count_rows(path: Place) -> int:
+    """Number of rows of a table."""
+    return _read(path, lambda file: file.metadata.num_rows)
+
+
+def column_names(path: Place) -> list[str]:
+    """Columns that a stored table has."""
+    return _read(path, lambda file: file.schema_arrow.names)
+
+
+def read_rows(path: Place, columns: Sequence[str], **equal: int) -> pa.Table:
+    """Return `columns` of the rows whose columns have these values, a row group in memory at a time.
+
+    Of other row groups than those that may have such rows, nothing is read.
+    """
+
+    def chosen(file: pq.ParquetFile) -> pa.Table:
+        schema = pa.schema([file.schema_arrow.field(name) for name in columns])
+        pieces = [schema.empty_table()]
+        for group in range(file.num_row_groups):
+            if not _may_have(file.metadata.row_group(group), equal):
+                continue
+            keys = file.read_row_group(group, columns=list(equal))
+            rows = pa.array([True] * len(keys))
+            for name, value in equal.items():
+                rows = pc.and_(rows, pc.equal(keys[name], value))
+            if pc.any(rows).as_py():
+                pieces.append(file.read_row_group(group, columns=list(columns)).filter(rows).select(list(columns)))
+        return pa.concat_tables([piece.cast(schema) for piece in pieces])
+
+    return _read(path, chosen)
+
+
+def scan_nights(folder: Place, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield (night, table) for every `<night>.parquet` in `folder`, by night; nothing where there is no folder."""
+    for path in stored_nights(folder):
+        yield path.stem, read_table(path, columns)
+
+
+def stored_nights(folder: Place) -> list[Place]:
+    """Return the `<night>.parquet` in `folder`, by night; none where there is no folder."""
+    found: Iterator[Place] = folder.glob("[0-9]*.parquet")
+    return sorted(found, key=lambda path: path.stem)
+
+
+def _read(path: Place, read: Callable[[pq.ParquetFile], T]) -> T:
+    """What `read` gives of one state of the file: when it is written again meanwhile, it is read again."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            with open_table(path if isinstance(path, Url) else Path(path)) as file:
+                return read(file)
+        except ChangedFileError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError("not reached")
+
+
+def _may_have(group: Any, equal: dict[str, int]) -> bool:
+    """Whether a row group may have a row with these values, by its statistics."""
+    for place in range(group.num_columns):
+        column = group.column(place)
+        value, found = equal.get(column.path_in_schema), column.statistics
+        if value is not None and found is not None and found.has_min_max and not found.min <= value <= found.max:
+            return False
+    return True

@@ -1,0 +1,1 @@
+"""Where and how steps run: Slurm, Kubernetes, run launcher, recovery, pruning, alerts, resource planning."""

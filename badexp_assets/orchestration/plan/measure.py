@@ -1,0 +1,155 @@
+"""What an exposure costs on this machine: a night of a few exposures, read as the night pass reads it."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from badexp_assets.config.cpu_count import machine_name, processors
+from badexp_assets.config.settings import Settings
+from badexp_assets.errors import InputError
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.orchestration.plan.peak_memory import TreePeak
+from badexp_assets.orchestration.plan.rates import Rates
+from badexp_assets.orchestration.plan.startup import JOB, start_seconds
+from badexp_assets.pixels.device_shares import NightMachine, build_machine
+from badexp_assets.pixels.night_pass import run_pass
+from badexp_assets.pixels.table_writers import PASS_TABLES
+from badexp_assets.simulate.params import SurveyParams
+from badexp_assets.simulate.survey import write_survey
+from badexp_assets.survey.archive import list_night_files, list_nights
+from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.exposure import open_exposure
+
+FULL_SIZE = (4094, 2046)
+_PER_IMAGE = ("night_ccds", "night_embeddings", "night_orientations")
+_NETWORK_SECONDS = 3.0
+_DATABASE = """
+import sys, dagster as dg
+with dg.DagsterInstance.local_temp(sys.argv[1]) as instance:
+    for night in range(int(sys.argv[2])):
+        for table in range(14):  # planned and materialised, for each of seven tables
+            event = dg.AssetMaterialization(f"table_{table % 7}", partition=str(night))
+            instance.report_runless_asset_event(event)
+"""
+
+
+def measure_rates(
+    settings: Settings,
+    folder: Path,
+    archive: Path | None = None,
+    n_exposures: int = 2,
+    shape: tuple[int, int] = FULL_SIZE,
+    repeats: int = 2,
+    say: Callable[[str], None] = lambda what: None,
+) -> Rates:
+    """Return the rates of this machine, with the network and options of `settings`; `folder` is an empty place.
+
+    Read are `n_exposures` of the first night of `archive`, or, without one, simulated ones of 20 CCDs of `shape` px. It
+    takes about two minutes. Raises InputError for an archive without a readable night, and what `build_machine` raises.
+    """
+    if archive is None:
+        say(f"simulating {n_exposures} exposures of 20 CCDs of {shape[0]} x {shape[1]} px")
+        rows, columns = shape
+        survey = SurveyParams(settings.camera, rows, columns, n_ccds=20, nights=1, exposures=n_exposures)
+        archive = write_survey(folder / "survey", survey, workers=processors()).archive
+    else:
+        archive = _sample(archive, folder / "sample", n_exposures)
+    say("starting a job")
+    machine = build_machine(settings)
+    recipe, device = machine.embedder.recipe, str(machine.embedder.backbone.device)
+    startup = start_seconds(JOB, str(settings.home.root), device, str(recipe.rows), str(recipe.columns))
+    say("reading the night")
+    alone = machine._replace(params=replace(machine.params, workers=0))
+    passes = [_read(archive, folder / "out", settings.camera, alone) for _ in range(repeats + 1)][1:]
+    with TreePeak() as memory:
+        in_earnest = _read(archive, folder / "out", settings.camera, machine)
+    tables = {name: read_table(folder / "out" / f"{name}.parquet", ["expnum"]) for name in PASS_TABLES}
+    bytes_ = {name: _stored(folder / "out" / f"{name}.parquet") for name in PASS_TABLES}
+    n_images, exposures = len(tables["night_ccds"]), len(tables["night_exposures"])
+    n_network = len(tables["night_embeddings"]) + len(tables["night_mosaic_embeddings"])
+    if not n_network:
+        raise InputError(f"archive {archive}: none of {exposures} exposures could be read")
+    say("the network alone")
+    wall, cpu = _network_seconds(machine)
+    total_cpu = statistics.median(seconds for _, seconds in passes)
+    reading = max(0.0, total_cpu - n_network * cpu) / n_images
+    on_gpu = device.startswith("cuda")
+    cores = processors()
+    ideal = max(n_network * wall, total_cpu / cores) if on_gpu else total_cpu / cores
+    walls = [seconds for seconds, _ in (*passes, in_earnest)]
+    database_nights = 10
+    empty = start_seconds(_DATABASE, str(folder), "0")
+    database = (start_seconds(_DATABASE, str(folder), str(database_nights)) - empty) / database_nights
+    return Rates(
+        source=f"{machine_name()}, {cores} cores, {device}, {machine.embedder.backbone_id}, {recipe.id}",
+        device="gpu" if on_gpu else "core",
+        images_per_hour=3600 / (wall if on_gpu else cpu),
+        core_seconds_per_image=reading,
+        megapixels=_megapixels(archive, settings.camera),
+        startup_seconds=startup,
+        database_seconds_per_night=max(0.0, database),
+        image_bytes={name: bytes_[name] / n_images for name in _PER_IMAGE},
+        exposure_bytes={name: bytes_[name] / exposures for name in PASS_TABLES if name not in _PER_IMAGE},
+        process_gib=memory.mib / 1024,
+        efficiency=min(1.0, ideal / in_earnest[0]),
+        uncertainty=float(np.clip((max(walls) - min(walls)) / statistics.median(walls), 0.1, 0.9)),
+    )
+
+
+def _read(archive: Path, out: Path, camera: str, machine: NightMachine) -> tuple[float, float]:
+    """Seconds by the clock and of this process's cores to read the first night."""
+    places = {name: out / f"{name}.parquet" for name in PASS_TABLES}
+    for path in places.values():
+        path.unlink(missing_ok=True)
+    night = list_nights(archive)[0]
+    started, busy = time.perf_counter(), time.process_time()
+    run_pass(archive, night, load_camera(camera), {}, *machine, places)
+    return time.perf_counter() - started, time.process_time() - busy
+
+
+def _stored(path: Path) -> int:
+    """Bytes of the rows of a table, without what a file has once."""
+    found = pq.read_metadata(path)
+    groups = [found.row_group(number) for number in range(found.num_row_groups)]
+    return sum(group.column(i).total_compressed_size for group in groups for i in range(group.num_columns))
+
+
+def _network_seconds(machine: NightMachine) -> tuple[float, float]:
+    """Seconds by the clock and of this process's cores for an image through the network, in whole batches."""
+    import torch
+
+    recipe, n = machine.embedder.recipe, machine.embedder.batch_size
+    images = torch.randn(n, 3, recipe.rows, recipe.columns, generator=torch.Generator().manual_seed(0))
+    machine.embedder.backbone.embed(images)
+    done, started, busy = 0, time.perf_counter(), time.process_time()
+    while time.perf_counter() - started < _NETWORK_SECONDS:
+        machine.embedder.backbone.embed(images)
+        done += n
+    return (time.perf_counter() - started) / done, (time.process_time() - busy) / done
+
+
+def _sample(archive: Path, folder: Path, n: int) -> Path:
+    """An archive of links to the first `n` exposures of the first night that has some."""
+    for night in list_nights(archive):
+        found = list_night_files(archive, night).exposures[:n]
+        if found:
+            place = folder / f"CP{night.replace('-', '')}"
+            place.mkdir(parents=True)
+            for path in (path for files in found for path in (files.ooi, files.ood, files.oow) if path is not None):
+                os.symlink((archive / path).absolute(), place / Path(path).name)
+            return folder
+    raise InputError(f"archive {archive}: no night with an exposure")
+
+
+def _megapixels(archive: Path, camera: str) -> float:
+    files = list_night_files(archive, list_nights(archive)[0]).exposures
+    with open_exposure(archive / files[0].ooi, camera=load_camera(camera)) as exposure:
+        return exposure.read(exposure.ccds[0].ccdnum).image.size / 1e6

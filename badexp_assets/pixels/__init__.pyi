@@ -1,0 +1,14 @@
+from .ccd_picture import read_thumbnails as read_thumbnails
+from .ccd_reader import CcdReader as CcdReader
+from .ccd_statistics import CcdFeatures as CcdFeatures
+from .ccd_statistics import measure_features as measure_features
+from .ccd_statistics import sky_and_noise as sky_and_noise
+from .device_shares import MachineShare as MachineShare
+from .device_shares import NightMachine as NightMachine
+from .device_shares import build_machine as build_machine
+from .device_shares import share_machine as share_machine
+from .multi_device import run_nights as run_nights
+from .night_outcome import PassSummary as PassSummary
+from .night_pass import run_pass as run_pass
+from .previews import FocalPlane as FocalPlane
+from .table_writers import PASS_TABLES as PASS_TABLES

@@ -1,0 +1,183 @@
+"""Pictures of an exposure's focal plane: all CCDs that were read, binned, on one sky level and one scale.
+
+North is up and East is left, as on the sky.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from badexp_assets.pixels.ccd_statistics import sky_and_noise
+from badexp_assets.pixels.focal_plane_grid import Extent, PlaneGrid, bin_as_on_the_sky
+from badexp_assets.survey.cameras import Camera, Ccd
+from badexp_assets.survey.exposure import CcdImage
+from badexp_assets.survey.masks import BAD, NO_VALUE
+
+# Few grey levels keep the file small, for noise does not compress; 64 show no steps.
+_LEVELS = 64
+_STEP = 4  # between grey levels; Pillow finds a colour of a palette by its six highest bits
+_BACKGROUND, _ABSENT, _UNREAD, _FAILED, _OUTLINE, _HATCH, _TEXT = (
+    (0, 0, 0),
+    (18, 18, 24),
+    (30, 32, 44),
+    (60, 26, 26),
+    (70, 74, 92),
+    (190, 60, 50),
+    (255, 200, 60),
+)
+_DARKEST, _BRIGHTEST = -6.0, 60.0
+"""ends of the grey scale, in standard deviations of the binned sky"""
+_SOFTENING = 4.0
+_MIN_FONT, _MAX_FONT = 8, 14
+_MAX_ASPECT = 2.0
+_MOSTLY = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A CCD in the picture: float32 means of its pixels, as on the sky (North up, East left), and whether most of
+    them are saturated. NaN where no pixel has a value.
+    """
+
+    pixels: npt.NDArray[np.float32]
+    saturated: bool
+
+
+def bin_ccd(ccd: CcdImage, slot: tuple[int, int]) -> Tile:
+    """Return the tile of a CCD for a place of `slot` (rows, columns) px.
+
+    Pixels without a value stay out; saturated ones stay in, for they show.
+    """
+    return Tile(bin_as_on_the_sky(ccd, slot, (BAD, NO_VALUE)), bool(np.mean(ccd.saturated) > _MOSTLY))
+
+
+class FocalPlane:
+    """A focal-plane picture being built, CCD by CCD; it holds binned tiles only.
+
+    height: of the picture, px. present: CCDNUMs in the exposure's file; the picture shows the smallest part of the
+    focal plane that holds them, so a few CCDs are drawn larger than a full set; `size` is its (width, height), at
+    most twice as wide as `height`, and `slot` the (rows, columns) of a CCD's place in it. Each CCD fills its place,
+    whatever its size in pixels, so cut-outs and small simulated CCDs do too.
+    """
+
+    def __init__(self, camera: Camera, height: int, present: Collection[int]) -> None:
+        extent = Extent.around(camera, [ccd for ccd in camera.ccds if ccd.ccdnum in present] or camera.ccds)
+        self._ccds = [
+            c for c in camera.ccds if extent.right < c.y_mm < extent.left and extent.top < c.x_mm < extent.bottom
+        ]
+        self._present = frozenset(present)
+        scale = min(height / extent.height, _MAX_ASPECT * height / extent.width)
+        self._grid = PlaneGrid.over(camera, extent, scale, scale)
+        self.size = (max(1, round(extent.width * scale)), max(1, round(extent.height * scale)))
+        self.slot = self._grid.slot
+        self._tiles: dict[int, npt.NDArray[np.float32]] = {}
+        self._failed: set[int] = set()
+        self._saturated: set[int] = set()
+
+    @property
+    def boxes(self) -> dict[int, tuple[int, int, int, int]]:
+        """Place of every CCD of that part of the plane in the picture, by CCDNUM: left, top, width, height, px."""
+        return {c.ccdnum: (*self._box(c)[:2], self.slot[1], self.slot[0]) for c in self._ccds}
+
+    def add(self, ccdnum: int, tile: Tile) -> None:
+        """Add a CCD that was read, as `bin_ccd` gives it for this picture's `slot`."""
+        self._tiles[ccdnum] = tile.pixels
+        if tile.saturated:
+            self._saturated.add(ccdnum)
+
+    def fail(self, ccdnum: int) -> None:
+        """Mark a CCD that could not be read."""
+        self._failed.add(ccdnum)
+
+    def render(self, labelled: Collection[int] = ()) -> bytes:
+        """Return the picture as PNG.
+
+        CCDs that were not read are blue-grey, those not in the file nearly black, failed ones hatched in red.
+        `labelled` ones (CCDNUMs) have a yellow frame, and their names where there is room.
+        """
+        picture = Image.new("RGB", self.size, _BACKGROUND)
+        draw = ImageDraw.Draw(picture)
+        grey = self._grey_scale()
+        names = []
+        for ccd in self._ccds:
+            box = self._box(ccd)
+            if ccd.ccdnum in self._tiles:
+                picture.paste(self._tile_picture(self._tiles[ccd.ccdnum], grey), box[:2])
+            elif ccd.ccdnum in self._failed:
+                draw.rectangle(box, fill=_FAILED)
+                _hatch(draw, box)
+            else:
+                draw.rectangle(box, fill=_UNREAD if ccd.ccdnum in self._present else _ABSENT)
+            if ccd.ccdnum in labelled:
+                draw.rectangle(box, outline=_TEXT)
+                names.append((box, ccd.ccdname))
+            elif ccd.ccdnum in self._failed:
+                draw.rectangle(box, outline=_HATCH)
+        self._write_names(draw, names)
+        stream = io.BytesIO()
+        few = picture.quantize(palette=_palette(), dither=Image.Dither.NONE)
+        few.save(stream, "PNG", compress_level=4)  # 9 takes three times as long and saves 2 %
+        return stream.getvalue()
+
+    def _grey_scale(self) -> tuple[float, float]:
+        """Common sky and scatter of all tiles, so that steps between CCDs stay visible. Saturated only if alone."""
+        tiles = [t.ravel() for n, t in self._tiles.items() if n not in self._saturated] or [
+            t.ravel() for t in self._tiles.values()
+        ]
+        values = np.concatenate([*tiles, np.empty(0, np.float32)])
+        values = values[np.isfinite(values)]
+        if not values.size:
+            return 0.0, 1.0
+        sky, noise = sky_and_noise(values[None, :], np.zeros((1, values.size), bool))
+        return sky, noise or 1.0
+
+    def _tile_picture(self, tile: npt.NDArray[np.float32], grey: tuple[float, float]) -> Image.Image:
+        return Image.fromarray(grey_levels(tile, *grey)).resize((self.slot[1], self.slot[0]), Image.Resampling.NEAREST)
+
+    def _box(self, ccd: Ccd) -> tuple[int, int, int, int]:
+        down, across = self.slot
+        top, left = self._grid.corner(ccd)
+        return left, top, left + across - 1, top + down - 1
+
+    def _write_names(self, draw: ImageDraw.ImageDraw, names: list[tuple[tuple[int, int, int, int], str]]) -> None:
+        size = min(_MAX_FONT, self.slot[0] // 3)
+        if size < _MIN_FONT:
+            return  # not legible
+        font = ImageFont.load_default(size)
+        for box, name in names:
+            draw.text((box[0] + 3, box[1] + 1), name, fill=_TEXT, font=font, stroke_width=1, stroke_fill=_BACKGROUND)
+
+
+def grey_levels(tile: npt.NDArray[np.float32], sky: float, noise: float) -> npt.NDArray[np.uint8]:
+    """Return the (rows, columns, 3) uint8 colours of a tile with this sky and scatter; dark red where it is NaN."""
+    low, high = np.arcsinh(_DARKEST / _SOFTENING), np.arcsinh(_BRIGHTEST / _SOFTENING)
+    stretched = (np.arcsinh((tile - sky) / noise / _SOFTENING) - low) / (high - low)
+    levels = np.round(np.clip(np.nan_to_num(stretched, nan=0.0), 0, 1) * (_LEVELS - 1)) * _STEP
+    rgb = np.repeat(levels.astype(np.uint8)[:, :, None], 3, axis=2)
+    rgb[~np.isfinite(tile)] = _FAILED
+    return rgb
+
+
+def _palette() -> Image.Image:
+    """The colours that pictures consist of."""
+    greys = [(level, level, level) for level in range(0, _STEP * _LEVELS, _STEP)]
+    picture = Image.new("P", (1, 1))
+    colours = (_BACKGROUND, _ABSENT, _UNREAD, _FAILED, _OUTLINE, _HATCH, _TEXT)
+    picture.putpalette([value for colour in (*greys, *colours) for value in colour])
+    return picture
+
+
+def _hatch(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], step: int = 7) -> None:
+    left, top, right, bottom = box
+    height = bottom - top
+    for start in range(left - height, right, step):
+        first = max(start, left)
+        last = min(start + height, right)
+        if first < last:
+            draw.line([(first, bottom - (first - start)), (last, bottom - (last - start))], fill=_HATCH)

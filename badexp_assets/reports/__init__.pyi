@@ -1,0 +1,10 @@
+from .candidates_page import write_candidates_page as write_candidates_page
+from .classification_page import write_classification_page as write_classification_page
+from .clusters_page import write_clusters_page as write_clusters_page
+from .night_page import headline as headline
+from .night_page import night_markdown as night_markdown
+from .night_page import write_night_report as write_night_report
+from .night_summary import NightSummary as NightSummary
+from .night_summary import night_trends as night_trends
+from .night_summary import summarise_night as summarise_night
+from .previews import small_previews as small_previews

@@ -1,0 +1,112 @@
+"""The page of review candidates: what was seen in them, and what they look like."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from badexp_assets.pixels.ccd_picture import HEAT_TOP
+from badexp_assets.pixels.focal_plane_svg import colour_of, votes_svg
+from badexp_assets.reports.page import data_uri, write_page
+from badexp_assets.survey.cameras import Camera
+
+_SCORES = {  # column of review_candidates, name, and format
+    "p_bad": ("P(bad) of the exposure", "{:.2f}"),
+    "z_source": ("entropy of sources, z", "{:.1f}"),
+    "z_background": ("entropy of the background, z", "{:.1f}"),
+    "z_mse": ("autoencoder error, z", "{:.1f}"),
+}
+
+
+def write_candidates_page(
+    path: Path,
+    candidates: pd.DataFrame,
+    explanations: pd.DataFrame,
+    votes: pd.DataFrame,
+    previews: Mapping[int, bytes],
+    thumbnails: Mapping[tuple[int, int], bytes],
+    camera: Camera,
+    n_candidates: int,
+) -> None:
+    """Write the page of the `candidates` (review_candidates, best first) as one HTML file with all its pictures.
+
+    `explanations`: candidate_explanations; `votes`: night_predictions of these exposures; `previews` by expnum,
+    `thumbnails` by (expnum, ccdnum): pictures of those that have one; `n_candidates`: how many there are in all.
+    """
+    by_exposure = dict(tuple(explanations.groupby("expnum")))
+    votes_of = dict(tuple(votes.groupby("expnum")))
+    names = {ccd.ccdnum: ccd.ccdname for ccd in camera.ccds}
+    cards = (
+        _card(
+            row,
+            by_exposure.get(row["expnum"], explanations.iloc[:0]),
+            votes_of.get(row["expnum"]),
+            previews.get(int(row["expnum"])),
+            thumbnails,
+            camera,
+            names,
+        )
+        for row in candidates.sort_values("rank").to_dict("records")
+    )
+    values = {"cards": cards, "n_shown": len(candidates), "n_candidates": n_candidates, "colour_of": colour_of}
+    values |= {"heat_top": f"{HEAT_TOP:g}"}
+    write_page("candidates.html.j2", path, values)
+
+
+def _card(
+    row: dict[Any, Any],
+    explained: pd.DataFrame,
+    votes: pd.DataFrame | None,
+    preview: bytes | None,
+    thumbnails: Mapping[tuple[int, int], bytes],
+    camera: Camera,
+    names: Mapping[int, str],
+) -> dict[str, Any]:
+    scores = [
+        (name, form.format(row[column]))
+        for column, (name, form) in _SCORES.items()
+        if column in row and row[column] is not None and not pd.isna(row[column])
+    ]
+    plane = None
+    if votes is not None and len(votes):
+        by_ccd = zip(votes["ccdnum"], votes["p_bad"], votes["category"], strict=True)
+        plane = votes_svg(camera, {int(n): (float(p), str(c)) for n, p, c in by_ccd})
+    ccds = [_ccd(r, thumbnails, names) for r in explained.sort_values("place").to_dict("records")]
+    return {
+        "rank": int(row["rank"]),
+        "expnum": int(row["expnum"]),
+        "night": row["night"],
+        "filter": row["filter"],
+        "category": row["category"],
+        "why": row["why"],
+        "scores": scores,
+        "preview": data_uri(preview),
+        "votes": plane,
+        "ccds": ccds,
+    }
+
+
+def _ccd(row: dict[Any, Any], thumbnails: Mapping[tuple[int, int], bytes], names: Mapping[int, str]) -> dict[str, Any]:
+    found = json.loads(row["examples"])
+    return {
+        "name": names.get(int(row["ccdnum"]), f"CCD {int(row['ccdnum'])}"),
+        "category": row["category"] if isinstance(row["category"], str) else None,
+        "p_bad": None if pd.isna(row["p_bad"]) else float(row["p_bad"]),
+        "anomaly": None if math.isnan(row["anomaly"]) else float(row["anomaly"]),
+        "place": (row["anomaly_x"], row["anomaly_y"]),
+        "map": data_uri(row["map_png"]) if isinstance(row["map_png"], bytes) else None,
+        "reason": row["reason"] if isinstance(row["reason"], str) else None,
+        "examples": [
+            e
+            | {
+                "name": names.get(e["ccdnum"], e["ccdnum"]),
+                "picture": data_uri(thumbnails.get((e["expnum"], e["ccdnum"]))),
+            }
+            for e in found
+        ],
+    }

@@ -1,0 +1,108 @@
+"""The classification report as one HTML file that needs nothing else: no script, no request, pictures within."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from badexp_assets.evaluation.classification import figures
+from badexp_assets.evaluation.classification.report import ALL, HELD, NEW, Evaluation
+from badexp_assets.reports.page import data_uri, write_page
+
+SUBSETS = {
+    ALL: "All test exposures",
+    HELD: "Held-out nights: test exposures of nights without a training exposure",
+    NEW: "New nights: every test exposure by a fit that left its night out; the paper's pipeline as it is",
+}
+_AVERAGES = ("accuracy", "macro avg", "weighted avg")
+
+
+def write_classification_page(evaluation: Evaluation, card: dict[str, Any], about: dict[str, Any], path: Path) -> None:
+    """Write the page to `path`, atomically.
+
+    `card`: the classifier's model card; `about`: lines at its head (name to value). Raises StorageError when it can't
+    be written.
+    """
+    ccds = evaluation.found.ccds
+    pictures = {
+        "confusion": figures.confusion_figure(ccds["truth"], ccds["found"], "CCD images of the test split"),
+        "risk": figures.risk_figure(evaluation.risk),
+        "precision": figures.precision_figure(evaluation.precision, evaluation.base_rate),
+        "calibration": figures.calibration_figure(evaluation.calibration),
+    }
+    values = {
+        "about": about,
+        "version": evaluation.found.version,
+        "base_rate": evaluation.base_rate,
+        "scores": [(SUBSETS[name], _size(evaluation, name), table) for name, table in evaluation.scores.items()],
+        "views": [(SUBSETS[name], table) for name, table in evaluation.views.items() if len(table)],
+        "view": card.get("mosaic"),
+        "categories": _categories(evaluation.table),
+        "calibration": evaluation.calibration,
+        "worst": _worst(evaluation),
+        "not_reached": evaluation.not_reached,
+        "card": _card(card),
+        "pictures": {name: data_uri(png) for name, png in pictures.items()},
+        "number": number,
+        "with_interval": with_interval,
+    }
+    write_page("classification.html.j2", path, values)
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """Return a number as text; a dash for what is missing."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "–"
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+
+
+def with_interval(row: Any, name: str) -> str:
+    """Return `name` of a score's row as `value (low to high)`."""
+    value, low, high = (getattr(row, f"{name}{end}") for end in ("", "_low", "_high"))
+    return number(value) if not math.isfinite(low) else f"{number(value)} ({number(low)} to {number(high)})"
+
+
+def _size(evaluation: Evaluation, name: str) -> str:
+    table = evaluation.table
+    subset = table[(table["subset"] == (name or "all")) & (table["category"] == "accuracy")]
+    return f"{int(subset['support'].iloc[0])} labelled CCD images"
+
+
+def _categories(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Tables per category: past the cut (as the paper counts), all, then the other subsets."""
+    titles = {
+        "past_cut": "Past the probability cut, as the paper's Table 3 counts",
+        "all": "All test images",
+        HELD: SUBSETS[HELD],
+        NEW: SUBSETS[NEW],
+    }
+    parts = [(title, table[table["subset"] == name]) for name, title in titles.items()]
+    return [
+        (title, part.assign(average=part["category"].isin(_AVERAGES), in_paper=bool(part["paper_f1"].notna().any())))
+        for title, part in parts
+        if len(part)
+    ]
+
+
+def _worst(evaluation: Evaluation, n: int = 15) -> pd.DataFrame:
+    """Exposures whose verdict is wrong, the surest first."""
+    table = evaluation.found.exposures
+    wrong = table[table["bad"] != table["is_bad"]].copy()
+    wrong["sure"] = wrong["p_bad"].where(wrong["is_bad"], 1 - wrong["p_bad"])
+    truth = evaluation.found.ccds.groupby("expnum")["truth"].agg(lambda c: ", ".join(sorted(set(c))))
+    wrong["truth"] = truth.reindex(wrong.index)
+    return wrong.sort_values("sure", ascending=False).head(n).rename_axis("expnum").reset_index()
+
+
+def _card(card: dict[str, Any]) -> list[tuple[str, str]]:
+    """The model card as name and text; long lists are cut."""
+    lines = []
+    for name, value in sorted(card.items()):
+        if name in ("selection", "findings"):
+            continue
+        text = ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+        lines.append((name.replace("_", " "), text if len(text) < 600 else text[:600] + " …"))
+    return [*lines, *(("finding", text) for text in card.get("findings", []))]

@@ -1,0 +1,81 @@
+"""The explanations of the review candidates, a row per CCD."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from badexp_assets.errors import UnreadableImageError
+from badexp_assets.pixels.ccd_picture import map_picture
+
+if TYPE_CHECKING:
+    from badexp_assets.pixels.ccd_reader import CcdReader
+    from badexp_assets.reports.explanations.nearest_examples import Example
+    from badexp_assets.reports.explanations.patch_distance import PatchReference
+    from badexp_assets.vision.backbones import Backbone
+
+Key = tuple[int, int]
+NO_EXAMPLES = "no classifier, so no examples"
+
+
+def explain_candidates(
+    ccds: pd.DataFrame,
+    examples: Mapping[Key, Sequence[Example]] | None,
+    reference: PatchReference,
+    reader: CcdReader,
+    backbone: Backbone,
+    model: str | None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> pd.DataFrame:
+    """Return the `candidate_explanations` table, a row per row of `ccds` (see `worst_ccds`), in order.
+
+    `examples` by (expnum, ccdnum), None without a classifier, of version `model`. The worst CCD of each exposure is
+    read again for its map; one that can't be read keeps its row, with the reason. One image is in memory at a time.
+    """
+    rows: list[dict[str, Any]] = []
+    n_maps = int((ccds["place"] == 1).sum())
+    done = 0
+    for ccd in ccds.to_dict("records"):
+        key = (int(ccd["expnum"]), int(ccd["ccdnum"]))
+        row: dict[str, Any] = {str(name): value for name, value in ccd.items()}
+        row |= {"anomaly": np.nan, "anomaly_x": None, "anomaly_y": None, "map_png": None, "model": model}
+        row["examples"] = json.dumps([e._asdict() for e in (examples or {}).get(key, ())])
+        reasons = [NO_EXAMPLES] if examples is None else []
+        if ccd["place"] == 1:
+            try:
+                row |= _map(reader, reference, backbone, key)
+            except UnreadableImageError as error:
+                reasons.append(f"no map: {error}")
+            done += 1
+            progress(done, n_maps)
+        row["reason"] = "; ".join(reasons) or None
+        rows.append(row | {"reference": reference.version})
+    columns = [*ccds.columns, "examples", "anomaly", "anomaly_x", "anomaly_y", "map_png", "reason", "model"]
+    table = pd.DataFrame(rows, columns=[*columns, "reference"])
+    return table.astype({"anomaly": "float32", "anomaly_x": "Int32", "anomaly_y": "Int32"})
+
+
+def pictured_examples(table: pd.DataFrame) -> set[Key]:
+    """Return (expnum, ccdnum) of the examples of the worst CCDs in `candidate_explanations`: those a page pictures."""
+    worst = table.loc[table["place"] == 1, "examples"]
+    return {(e["expnum"], e["ccdnum"]) for text in worst for e in json.loads(text)}
+
+
+def _map(reader: CcdReader, reference: PatchReference, backbone: Backbone, key: Key) -> dict[str, Any]:
+    import torch
+
+    read = reader.read(*key)
+    patches = backbone.patches(torch.from_numpy(read.prepared[None]))[0].numpy()
+    score = reference.score(patches)
+    row, column = np.unravel_index(score.argmax(), score.shape)
+    rows, columns = read.image.image.shape
+    return {
+        "anomaly": float(score.max()),
+        "anomaly_x": int((column + 0.5) / score.shape[1] * columns),
+        "anomaly_y": int((row + 0.5) / score.shape[0] * rows),
+        "map_png": map_picture(read.image, score),
+    }

@@ -1,0 +1,96 @@
+"""What the handlers of requests share."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from anyio import CapacityLimiter
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from badexp_assets.config.review import ReviewParams
+from badexp_assets.config.settings import Settings
+from badexp_assets.labels.taxonomy import Taxonomy
+from badexp_assets.labels.taxonomy_file import load_taxonomy
+from badexp_assets.review.accounts import Reviewers, Session
+from badexp_assets.review.app.candidates import Candidates
+from badexp_assets.review.app.categories import Category, describe_categories
+from badexp_assets.review.app.exposures import Exposures
+from badexp_assets.review.app.gallery import Gallery
+from badexp_assets.review.app.home_tables import HomeTables
+from badexp_assets.review.app.login_throttle import Throttle
+from badexp_assets.review.app.picture_cache import PictureCache
+from badexp_assets.review.app.pictures import Pictures
+from badexp_assets.review.database import Database
+from badexp_assets.review.store import VerdictStore
+from badexp_assets.survey.cameras import load_camera
+
+MB = 10**6
+_AT_ONCE = 2  # CCDs decoded at a time: each takes some 200 MB
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A home under review: its tables, pictures and answers. Made by `open_desk`."""
+
+    store: VerdictStore
+    reviewers: Reviewers
+    taxonomy: Taxonomy
+    categories: tuple[Category, ...]
+    candidates: Candidates
+    exposures: Exposures
+    pictures: Pictures
+    gallery: Gallery
+    throttle: Throttle
+    templates: Environment
+    drawing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_AT_ONCE))
+    """threads that decode CCDs and draw, apart from those of other requests, which must not wait for them"""
+    writing: threading.Lock = field(default_factory=threading.Lock)
+    """held by who writes an answer: waiting here is fair, and waiting for SQLite's own lock is polling"""
+
+    def page(self, template: str, request: Request, status: int = 200, **values: Any) -> HTMLResponse:
+        """Return the page that a template makes of values; text in them is escaped."""
+        session: Session | None = getattr(request.state, "session", None)
+        values |= {"session": session, "categories": self.categories}
+        values["category_data"] = [asdict(category) for category in self.categories]
+        html = self.templates.get_template(template).render(values)
+        return HTMLResponse(html, status)
+
+
+def open_desk(settings: Settings) -> Desk:
+    """Return the desk of a home. Raises InputError for options that do not hold."""
+    params = settings.parameters("review", ReviewParams)
+    camera, taxonomy = load_camera(settings.camera), load_taxonomy(settings.taxonomy)
+    tables, database = HomeTables(settings.home), Database(settings.verdicts, keep_open=True)
+    store, exposures = VerdictStore(database), Exposures(tables, camera)
+    cache = PictureCache(settings.home.pictures, params.pictures_mb * MB)
+    categories = describe_categories(taxonomy)
+    return Desk(
+        store=store,
+        reviewers=Reviewers(database),
+        taxonomy=taxonomy,
+        categories=categories,
+        candidates=Candidates(tables, store, params),
+        exposures=exposures,
+        pictures=Pictures(tables, settings, camera, cache),
+        gallery=Gallery(tables, categories, camera),
+        throttle=Throttle(),
+        templates=Environment(
+            loader=PackageLoader("badexp_assets.review.app", "templates"), autoescape=True, undefined=StrictUndefined
+        ),
+    )
+
+
+def desk_of(request: Request) -> Desk:
+    """Return the desk of the app that a request came to."""
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+def session_of(request: Request) -> Session:
+    """Return the session that the guard has found."""
+    session: Session = request.state.session
+    return session

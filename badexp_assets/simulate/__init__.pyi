@@ -1,0 +1,12 @@
+from .anomalies import ANOMALIES as ANOMALIES
+from .anomalies import affected_ccds as affected_ccds
+from .anomalies import inject as inject
+from .anomalies import kind_of as kind_of
+from .anomalies import optical_kernel as optical_kernel
+from .ccd_pixels import CcdPixels as CcdPixels
+from .ccd_pixels import Plane as Plane
+from .contact_sheet import contact_sheet as contact_sheet
+from .inject_file import inject_into as inject_into
+from .params import SurveyParams as SurveyParams
+from .params import SurveySummary as SurveySummary
+from .survey import write_survey as write_survey

@@ -1,0 +1,171 @@
+"""Folders of nights and the FITS files in them, by names and stats alone, and which of these files are written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from badexp_assets.errors import InputError
+from badexp_assets.io.place import Place, Url
+from badexp_assets.survey import remote_archive_tree
+from badexp_assets.survey.nights import night_from_folder
+
+FITS_BLOCK = 2880  # bytes; every FITS file that is whole is a multiple of it
+_SUFFIXES = (".fits", ".fits.fz", ".fits.gz")
+_EFFECTIVE = os.access in os.supports_effective_ids
+_GONE = -1
+
+
+class FoundFile(NamedTuple):
+    """A FITS file: path relative to the archive, size in bytes (-1: gone since, or a dangling link), time of its last
+    change in ns since 1970 by the clock of its file server, and whether this process may read it. `state`: what an
+    object store calls the state of its content.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    readable: bool = True
+    state: str = ""
+
+    @property
+    def stamp(self) -> str:
+        """Text that changes when the file is written again, renamed, or its permission changes."""
+        if self.size == _GONE:
+            return f"{self.path}|gone"
+        state = f"|{self.state}" if self.state else ""
+        return f"{self.path}|{self.size}|{self.mtime_ns}{state}{'' if self.readable else '|unreadable'}"
+
+    @property
+    def whole(self) -> bool:
+        """Whether its size is one that a FITS file has: full blocks, and not none. Of `.gz` this can't be told."""
+        return self.size > 0 and (self.size % FITS_BLOCK == 0 or self.path.endswith(".gz"))
+
+
+@dataclass(frozen=True)
+class Settling:
+    """How long a file must have been left alone before it counts as written, s.
+
+    `settle_seconds` for one of a size that a FITS file can have, `incomplete_seconds` for any other: after that it is
+    taken as it is, for it may be all that there will ever be.
+    """
+
+    settle_seconds: float
+    incomplete_seconds: float
+
+    def needed(self, file: FoundFile) -> float:
+        """Seconds that `file` must have been left alone."""
+        return self.settle_seconds if file.whole else self.incomplete_seconds
+
+    def being_written(self, file: FoundFile, now: float) -> bool:
+        """Whether `file` was changed so lately, at time `now` (s since 1970).
+
+        A time in the future says that two clocks differ, and nothing of the file: False.
+        """
+        age = now - file.mtime_ns / 1e9
+        return 0 <= age < self.needed(file)
+
+
+def night_folders(archive: Place, refuse: Callable[[OSError], None]) -> Iterator[tuple[str, str]]:
+    """Yield (night, folder relative to `archive`) of every folder `CP<YYYYMMDD>`, in the order of their paths.
+
+    At any depth, not inside each other and not in hidden folders. Links are followed, each folder is entered once.
+    `refuse` is called for a folder that can't be listed. Raises InputError for an archive that is missing or can't be
+    listed.
+    """
+    if isinstance(archive, Url):
+        yield from remote_archive_tree.night_folders(archive)
+        return
+    if not archive.is_dir():
+        raise InputError(f"archive {archive}: {'not a folder' if archive.exists() else 'no such folder'}")
+    real = os.path.realpath(archive)
+    try:
+        os.scandir(real).close()
+    except OSError as error:
+        raise InputError(f"archive: {archive} can't be read ({error.strerror})") from error
+    night = night_from_folder(archive.name)
+    if night is not None:
+        yield night, ""
+    else:
+        yield from _walk(real, "", real, {real}, refuse)
+
+
+def _walk(
+    root: str, folder: str, real: str, seen: set[str], refuse: Callable[[OSError], None]
+) -> Iterator[tuple[str, str]]:
+    try:
+        with os.scandir(os.path.join(root, folder)) as entries:
+            below = sorted(
+                ((e.name, e.is_symlink()) for e in entries if not e.name.startswith(".") and e.is_dir()),
+            )
+    except OSError as error:
+        refuse(error)
+        return
+    for name, linked in below:
+        path = os.path.join(folder, name)
+        # only links can lead to a folder twice, so only they cost a look at the disk
+        place = os.path.realpath(os.path.join(root, path)) if linked else os.path.join(real, name)
+        if place in seen:
+            continue
+        seen.add(place)
+        night = night_from_folder(name)
+        if night is not None:
+            yield night, path
+        else:
+            yield from _walk(root, path, place, seen, refuse)
+
+
+def list_folder(archive: Place, folder: str) -> tuple[list[FoundFile], dict[str, int]]:
+    """Return the FITS files in `folder` (relative to `archive`) and below it, by path; then it and the folders below
+    it, each with the time of its last change in ns as it was before the folder was listed.
+
+    Hidden files and folders, and files with other endings (`.part`), are left out: they are being written. Folders
+    behind URLs have no time; theirs is 0. Raises OSError for a folder that can't be listed.
+    """
+    if isinstance(archive, Url):
+        found = (file for file in remote_archive_tree.list_files(archive, folder) if file.path.endswith(_SUFFIXES))
+        return sorted(FoundFile(f.path, f.found.size, f.found.mtime_ns, state=f.found.state) for f in found), {
+            folder: 0
+        }
+    files: list[FoundFile] = []
+    times: dict[str, int] = {}
+    todo = [folder]
+    while todo:
+        here = todo.pop()
+        top = f"{here}/" if here else ""
+        place = os.path.join(archive, here)
+        times[here] = folder_time(archive, here)
+        with os.scandir(place) as entries:
+            for entry in entries:
+                name = entry.name
+                if name.startswith("."):
+                    continue
+                if name.endswith(_SUFFIXES) and not entry.is_dir():
+                    files.append(_found(entry, top + name))
+                elif entry.is_dir(follow_symlinks=False):
+                    todo.append(top + name)
+    return sorted(files), times
+
+
+def folder_time(archive: Place, folder: str) -> int:
+    """Time of the last change of a folder in ns; 0 for one behind a URL, which has none. Raises OSError."""
+    return 0 if isinstance(archive, Url) else os.stat(os.path.join(archive, folder)).st_mtime_ns
+
+
+def divide(files: Iterable[FoundFile], settling: Settling, now: float) -> tuple[list[FoundFile], list[FoundFile]]:
+    """Return those of `files` that are written, and those that are being written, at time `now` (s since 1970)."""
+    written: list[FoundFile] = []
+    writing: list[FoundFile] = []
+    for file in files:
+        (writing if settling.being_written(file, now) else written).append(file)
+    return written, writing
+
+
+def _found(entry: os.DirEntry[str], path: str) -> FoundFile:
+    try:
+        found = entry.stat()
+    except OSError:  # gone since it was listed, or a dangling link: reading it will say so
+        return FoundFile(path, _GONE, 0)
+    return FoundFile(path, found.st_size, found.st_mtime_ns, os.access(entry.path, os.R_OK, effective_ids=_EFFECTIVE))

@@ -1,0 +1,17 @@
+from .archive_state import NightState as NightState
+from .archive_state import State as State
+from .due_nights import Change as Change
+from .due_nights import Decision as Decision
+from .due_nights import decide as decide
+from .scan import Listing as Listing
+from .scan import Look as Look
+from .scan import take_look as take_look
+from .state_file import StateStore as StateStore
+from .summary_text import one_line as one_line
+from .table_sources import FINGERPRINT as FINGERPRINT
+from .table_sources import files_of as files_of
+from .table_sources import is_scored as is_scored
+from .table_sources import possible_scores as possible_scores
+from .table_sources import scored_files as scored_files
+from .unattended_checks import check_newest_night as check_newest_night
+from .unattended_checks import check_room as check_room

@@ -1,0 +1,9 @@
+from .backbones import BACKBONES as BACKBONES
+from .backbones import Backbone as Backbone
+from .backbones import load_backbone as load_backbone
+from .embedder import Embedder as Embedder
+from .recipes import RECIPES as RECIPES
+from .recipes import Recipe as Recipe
+from .recipes import load_recipe as load_recipe
+from .weights import WeightsRecord as WeightsRecord
+from .weights import WeightStore as WeightStore

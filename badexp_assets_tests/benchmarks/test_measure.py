@@ -1,0 +1,108 @@
+"""The benchmarks' own instruments."""
+
+import time
+
+import numpy as np
+import pytest
+
+from badexp_assets.errors import BadExpError, InputError
+from benchmarks.measure import BenchOptions, compare, compare_in_processes, in_process
+from benchmarks.registry import BENCHMARKS, run_benchmarks
+
+
+def allocate(mib: int) -> int:
+    return int(np.ones(mib * 2**20, dtype=np.uint8).sum() // 2**20)
+
+
+def leave() -> None:
+    import os
+
+    os._exit(3)
+
+
+def refuse() -> None:
+    raise InputError("the file is not there")
+
+
+def test_the_first_variant_is_the_baseline_and_ratios_are_of_rates() -> None:
+    calls: list[str] = []
+
+    def slow() -> None:
+        calls.append("slow")
+        time.sleep(0.02)
+
+    def fast() -> None:
+        calls.append("fast")
+        time.sleep(0.005)
+
+    records = list(compare("b", "c", 10, "images", {"slow": slow, "fast": fast}, repeats=2, warm_up=False))
+    assert calls == ["slow", "fast"] * 2
+    assert records[0].ratio == 1
+    assert records[1].ratio == pytest.approx(records[1].rate / records[0].rate)
+    assert records[1].ratio > 1
+
+
+def test_peak_memory_is_that_of_the_child_alone() -> None:
+    held = np.ones(600 * 2**20, dtype=np.uint8)
+    small, _, small_peak = in_process(allocate, 1)
+    large, seconds, large_peak = in_process(allocate, 300)
+    assert (small, large) == (1, 300)
+    assert seconds > 0
+    assert small_peak < 600 <= held.nbytes / 2**20
+    assert 250 < large_peak - small_peak < 400
+
+
+def hold_in_child(mib: int) -> float:
+    from badexp_assets.orchestration.plan.peak_memory import TreePeak
+
+    with TreePeak() as memory:
+        in_process(hold, mib)
+    return memory.mib
+
+
+def hold(mib: int) -> None:
+    held = np.ones(mib * 2**20, dtype=np.uint8)
+    time.sleep(0.5)
+    del held
+
+
+def test_peak_memory_of_a_tree_counts_its_children() -> None:
+    small, large = hold_in_child(1), hold_in_child(300)
+    assert 250 < large - small < 400
+
+
+def test_variants_in_processes_are_compared_with_their_own_peaks() -> None:
+    variants = {"large": (allocate, (200,)), "small": (allocate, (1,))}
+    large, small = compare_in_processes("b", "c", 4, "images", variants, repeats=2)
+    assert (large.variant, large.ratio, len(large.seconds)) == ("large", 1, 2)
+    assert large.peak_mib is not None
+    assert small.peak_mib is not None
+    assert 150 < large.peak_mib - small.peak_mib < 300
+
+
+def test_an_error_of_the_child_is_raised_here() -> None:
+    with pytest.raises(InputError, match="the file is not there"):
+        in_process(refuse)
+
+
+def test_a_child_that_dies_is_named() -> None:
+    with pytest.raises(BadExpError, match="leave died with code 3"):
+        in_process(leave)
+
+
+def test_an_unknown_benchmark_is_refused_with_the_known_ones(tmp_path) -> None:
+    with pytest.raises(InputError, match="'nothing' is not known; known: "):
+        list(run_benchmarks(["nothing"], BenchOptions(tmp_path)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_runs_on_small_data_and_names_a_baseline(name: str, tmp_path) -> None:
+    machine, *records = run_benchmarks([name], BenchOptions(tmp_path, quick=True, repeats=1))
+    assert machine["quick"] is True
+    assert {"machine", "cores", "versions", "device"} <= set(machine)
+    assert records
+    for record in records:
+        assert record["benchmark"] == name
+        assert record["rate"] > 0
+    assert any(record.get("ratio") == 1 for record in records)

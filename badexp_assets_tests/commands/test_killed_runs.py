@@ -1,0 +1,40 @@
+"""Runs that are killed, and the run that goes on after them."""
+
+import os
+import random
+import shutil
+import signal
+import time
+
+import pandas as pd
+import pytest
+
+from badexp_assets.commands.asset_text import load
+from badexp_assets.config.settings import Home
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets_tests.commands.homes import start, whole_tables
+
+
+@pytest.mark.slow
+def test_killed_runs_leave_whole_tables_and_the_next_run_ends_as_if_nothing_had_been(
+    tmp_path, simulated_survey, finished_home
+):
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(finished_home / "settings.toml", home)
+    words = ["run", "--home", home, "--archive", simulated_survey / "images", "--labels", simulated_survey / "labels"]
+    rng = random.Random(2)
+    for line_before_death in ("reading night 2018-03-11", "scoring night 2018-03-10"):
+        process = start(words)
+        assert process.stdout is not None
+        assert any(line.startswith(line_before_death) for line in process.stdout), "it ended before it was killed"
+        time.sleep(rng.uniform(0.0, 1.0))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert whole_tables(home)
+    process = start(words)
+    _, error = process.communicate(timeout=600)
+    assert (process.returncode, error) == (0, "")
+    for asset in set(SCHEMAS) - {"pipeline_search", "injection_completeness"}:  # on request only
+        found, undisturbed = load(Home(home), asset), load(Home(finished_home), asset)
+        pd.testing.assert_frame_equal(found, undisturbed, rtol=1e-5, atol=1e-6, check_like=True)

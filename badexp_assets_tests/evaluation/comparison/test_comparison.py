@@ -1,0 +1,124 @@
+"""Outcomes, true-positive rates, overlap and the combined rank, with planted truths."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from badexp_assets.config.comparison import ComparisonParams
+from badexp_assets.errors import InputError
+from badexp_assets.evaluation.comparison.combined_ranking import combine
+from badexp_assets.evaluation.comparison.figures import rates_figure
+from badexp_assets.evaluation.comparison.known_outcomes import known_outcomes, read_truth
+from badexp_assets.evaluation.comparison.top_rates import found_by, true_positive_rates
+
+
+def survey(n=400, seed=0):
+    """Half of the bad exposures show in the sources, half in P(bad); a fifth has no source score."""
+    rng = np.random.default_rng(seed)
+    bad = np.arange(n) % 8 == 0
+    trail, cloud = bad & (np.arange(n) % 16 == 0), bad & (np.arange(n) % 16 == 8)
+    scores = pd.DataFrame(
+        {
+            "expnum": np.arange(1, n + 1),
+            "night": [f"2020-01-{1 + i % 10:02d}" for i in range(n)],
+            "filter": np.where(np.arange(n) % 2 < 2, "r", "g"),
+            "p_bad": np.clip(0.1 + 0.6 * cloud + rng.normal(0, 0.15, n), 0, 1),
+            "z_source": rng.normal(0, 1, n) + 6 * trail,
+            "z_background": rng.normal(0, 1, n),
+            "z_mse": rng.normal(0, 1, n),
+        }
+    )
+    scores.loc[scores.index % 5 == 1, "z_source"] = np.nan
+    outcomes = pd.DataFrame({"expnum": scores["expnum"], "bad": bad, "prominent": trail, "source": "truth file"})
+    return scores, outcomes.astype({"prominent": "boolean"})
+
+
+def test_rates_count_every_exposure_of_the_top_once_and_know_what_is_unknown():
+    scores = pd.DataFrame({"expnum": range(100), "filter": "r", "z_source": np.arange(100.0)[::-1]})
+    outcomes = pd.DataFrame(
+        {"expnum": [0, 1, 2, 3], "bad": [True, True, False, True], "prominent": [True, False, False, None]}
+    )
+    rates = true_positive_rates(scores, outcomes, ComparisonParams(top_fraction=0.1, bins=5))
+    assert rates["n"].tolist() == [2, 2, 2, 2, 2]
+    assert rates[["n_bad", "n_fine", "n_unknown"]].to_numpy().tolist() == [[2, 0, 0], [1, 1, 0], *[[0, 0, 2]] * 3]
+    assert rates["rate"][:2].tolist() == [1.0, 0.5]
+    assert rates["rate_prominent"][:2].tolist() == [0.5, 0.0]
+    assert rates["rate"][2:].isna().all()
+    assert (rates["low"][:2] < rates["rate"][:2]).all()
+    assert rates_figure(rates).startswith(b"\x89PNG")
+
+
+def test_what_only_one_method_finds_is_counted():
+    scores, outcomes = survey()
+    found = found_by(scores, outcomes, ComparisonParams(top_fraction=0.15)).set_index("method")
+    assert found.loc["entropy of sources", ["n_prominent", "n_prominent_found"]].tolist() == [25, 20]  # 5: no score
+    assert found.loc["entropy of sources", "n_only"] > 10
+    assert found.loc["classifier", "n_only"] > 10
+    assert (found["n_bad"] == 50).all()
+
+
+def test_the_combined_rank_finds_what_each_method_alone_misses():
+    scores, outcomes = survey()
+    found = combine(scores, outcomes, ComparisonParams())
+    table = found.scores.set_index("method")
+    alone = table["average_precision"].drop("combined")
+    assert table.loc["combined", "average_precision"] > alone.max() + 0.05
+    assert (table["combined_is_better_by"].drop("combined") > 0.05).all()
+    assert sorted(found.table["rank"]) == list(range(1, 401))
+    assert found.weights["z_source surprise"] > 2 * abs(found.weights["z_background surprise"])
+    assert "z_source missing" in found.weights
+
+
+def test_known_exposures_are_ranked_by_a_fit_that_has_not_seen_them():
+    scores, outcomes = survey()
+    scores["z_mse"] = np.random.default_rng(9).normal(size=len(scores))
+    honest = combine(scores, outcomes, ComparisonParams()).table.set_index("expnum")["p_combined"]
+    turned = outcomes.copy()
+    turned.loc[0, "bad"] = ~turned.loc[0, "bad"]  # its own outcome must not matter for its own answer
+    other = combine(scores, turned, ComparisonParams(folds=2)).table.set_index("expnum")["p_combined"]
+    assert honest.loc[1] == pytest.approx(other.loc[1], abs=0.2)
+    unknown = combine(scores, outcomes.iloc[:200], ComparisonParams()).table
+    assert unknown["known_bad"].isna().sum() == 200
+    assert unknown["p_combined"].between(0, 1).all()
+
+
+def test_too_few_known_outcomes_are_said_with_what_to_do():
+    scores, outcomes = survey(40)
+    with pytest.raises(InputError, match=r"5 are known to be bad and 0 to be good.*\[comparison\] truth"):
+        combine(scores, outcomes[outcomes["bad"]], ComparisonParams())
+
+
+def test_verdicts_go_before_lists_and_unsure_ones_stay_unknown():
+    answers = [(1, None, "bad"), (1, None, "bad"), (2, None, "fine"), (3, None, "unsure"), (4, 7, "bad")]
+    answers += [(5, None, "bad"), (5, None, "fine"), (6, None, "fine")]
+    verdicts = pd.DataFrame(answers, columns=["expnum", "ccdnum", "verdict"])
+    rejects = pd.DataFrame({"expnum": [1, 4], "ccdnum": [None, 7], "n_bad": 2, "n_fine": 0, "n_unsure": 0})
+    found = known_outcomes(verdicts, rejects, {6, 8}).set_index("expnum")
+    assert found["bad"].to_dict() == {1: True, 2: False, 6: False, 8: True}
+    assert found.loc[1, "prominent"]
+    assert found.loc[8, "source"] == "label lists"
+    assert found["prominent"].isna().to_dict() == {1: False, 2: False, 6: False, 8: True}
+
+
+def test_a_truth_file_is_read_with_its_severities_and_complaints_name_it(tmp_path):
+    path = tmp_path / "truth.csv"
+    path.write_text("expnum,bad,severity\n1,True,0.9\n2,false,0\n3,1,0.1\n4,yes,\n")
+    found = read_truth(path, 0.4)
+    assert found["bad"].tolist() == [True, False, True, True]
+    assert found["prominent"].tolist() == [True, False, False, pd.NA]
+    for text, complaint in (
+        ("expnum\n1\n", "no column bad"),
+        ("expnum,bad\n1,True\n1,True\n", "names exposure 1 twice"),
+        ("expnum,bad\n1,perhaps\n", "bad is 'perhaps'"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=complaint):
+            read_truth(path, 0.4)
+    with pytest.raises(InputError, match="can't be read"):
+        read_truth(tmp_path / "none.csv", 0.4)
+
+
+@pytest.mark.parametrize(("name", "value"), [("top_fraction", 0.0), ("bins", 0), ("folds", 1)])
+def test_options_out_of_range_are_named(name, value):
+    with pytest.raises(InputError, match=f"comparison.{name}"):
+        ComparisonParams(**{name: value})

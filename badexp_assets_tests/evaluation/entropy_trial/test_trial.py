@@ -1,0 +1,100 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from badexp_assets.cli import badexp
+from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.errors import InputError
+from badexp_assets.evaluation.entropy_trial.params import TrialParams
+from badexp_assets.evaluation.entropy_trial.rates import found_rates
+from badexp_assets.evaluation.entropy_trial.surveys import measure_surveys
+from badexp_assets.evaluation.entropy_trial.text import rate_lines
+from badexp_assets.simulate.survey_plan import HARD_NEGATIVES
+
+SMALL = TrialParams(
+    good=6,
+    hard_negatives=1,
+    anomalies=1,
+    bands=("g", "r"),
+    n_ccds=1,
+    ccd_rows=192,
+    ccd_columns=160,
+    entropy=EntropyParams(gradient_points=300),
+)
+
+
+def survey(n_good=200, n_bad=8, seed=0):
+    """Truth and orientations of one CCD per exposure: trails have an angle, good exposures have none."""
+    rng = np.random.default_rng(seed)
+    rows, truth = [], []
+    for expnum in range(n_good + n_bad):
+        bad = expnum >= n_good
+        p = np.ones(18) + (np.eye(18)[4] * 6 if bad else 0)
+        n = 10 if expnum < 5 else 200
+        counts = rng.multinomial(n, p / p.sum())
+        flat = [1 / 18] * 18
+        halves = rng.multinomial(2300, flat, size=2).ravel()
+        rows.append((expnum, 1, "r", counts, rng.multinomial(10_000, flat), halves))
+        truth.append((expnum, "r", "trail" if bad else "few_sources" if expnum < 5 else "good", bad, float(bad)))
+    return (
+        pd.DataFrame(truth, columns=["expnum", "filter", "kind", "is_bad", "severity"]),
+        pd.DataFrame(
+            rows, columns=["expnum", "ccdnum", "filter", "source_counts", "gradient_counts", "gradient_halves"]
+        ),
+    )
+
+
+def test_planted_trails_are_found_by_the_score_of_sources_and_by_chance_only_by_that_of_the_background():
+    rates = found_rates(*survey(), TrialParams(bands=("r",))).set_index(["score", "kind"])
+    assert rates.loc[("z_source", "trail"), ["n", "n_found", "rate"]].tolist() == [8, 8, 1.0]
+    assert rates.loc[("z_background", "trail"), "rate"] < 0.5
+    assert rates.loc[("z_source", "trail"), "low"] == pytest.approx(0.676, abs=0.001)  # Wilson, 8 of 8
+
+
+def test_an_exposure_without_a_score_is_never_found_and_the_top_is_as_large_as_stated():
+    truth, orientations = survey(n_bad=4)
+    rates = found_rates(truth, orientations, TrialParams(bands=("r",))).set_index(["score", "kind"])
+    assert rates.loc[("z_source", "few_sources"), ["n", "n_scored", "n_found"]].tolist() == [5, 0, 0]
+    assert rates.loc["z_source", "n_found"].sum() == round(0.05 * 204)
+
+
+def test_each_anomaly_is_in_one_mixture_of_the_stated_share():
+    truth, orientations = survey(n_good=100, n_bad=7)  # mixtures of at most 2
+    rates = found_rates(truth, orientations, TrialParams(bands=("r",))).set_index(["score", "kind"])
+    assert rates.loc[("z_source", "trail"), "n"] == 7
+    assert rates.loc[("z_source", "trail"), "n_found"] == 7
+
+
+def test_simulated_surveys_have_every_kind():
+    truth, orientations = measure_surveys(SMALL)
+    assert truth["kind"].value_counts().to_dict() == {"good": 12} | dict.fromkeys(
+        (*HARD_NEGATIVES, "few_sources", "trail", "jump", "astigmatic", "stripes", "herringbone", "ring", "fringes"), 2
+    )
+    assert truth["expnum"].is_unique
+    assert (truth.loc[truth["is_bad"], "severity"] >= 0.4).all()
+    assert len(orientations) == len(truth)
+    lines = list(rate_lines(found_rates(truth, orientations, SMALL)))
+    assert sum("fringes" in line for line in lines) == 1
+
+
+@pytest.mark.slow
+def test_the_number_of_processes_changes_nothing():
+    few = replace(SMALL, good=3, hard_negatives=0, bands=("r",))
+    alone, together = (measure_surveys(few, workers)[1] for workers in (1, 2))
+    for column in ("source_counts", "gradient_counts", "gradient_halves"):
+        np.testing.assert_array_equal(np.stack(alone[column]), np.stack(together[column]))
+
+
+def test_options_out_of_range_are_refused_by_name():
+    with pytest.raises(InputError, match=r"trial\.anomalies: 0"):
+        TrialParams(anomalies=0)
+    with pytest.raises(InputError, match=r"trial\.top_fraction"):
+        TrialParams(top_fraction=1.0)
+
+
+def test_the_command_takes_its_options():
+    result = CliRunner().invoke(badexp, ["entropy-trial", "--good", "0"])
+    assert isinstance(result.exception, InputError)

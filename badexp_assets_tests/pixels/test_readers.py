@@ -1,0 +1,200 @@
+"""Reading in a thread or in processes: the same results in order, bounded, and a process that dies costs one CCD."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+import pytest
+
+from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_pass import PassParams
+from badexp_assets.errors import InputError
+from badexp_assets.pixels.ccd_readers import Readers
+from badexp_assets.pixels.measure_ccd import CcdTask, Measure, MeasuredCcd
+from badexp_assets.pixels.mosaic import MosaicPlan
+from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.exposure import CcdInfo
+from badexp_assets_tests.repository import REPOSITORY
+
+CCDS = [CcdInfo(28, "S4", 1), CcdInfo(32, "N1", 2), CcdInfo(35, "N4", 3), CcdInfo(43, "N12", 4)]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Gives the mean, but for an image of `rows` rows; with that one it does what it is told."""
+
+    does: str = "nothing"
+    rows: int = 60
+
+    def prepare(self, image, mask, sky, noise):
+        if image.shape[0] == self.rows:
+            if self.does == "dies":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if self.does == "refuses":
+                raise InputError("image: not to my taste")
+            if self.does == "breaks":
+                raise ZeroDivisionError("a bug")
+        return np.array([sky, noise, np.nanmean(image)], np.float32)
+
+
+@pytest.fixture
+def exposure(tiny_cp, tmp_path):
+    """An exposure whose third CCD has 60 rows."""
+    return tiny_cp.write_cp(tmp_path, 11, images={"N4": tiny_cp.tiny_image(1, (60, 90))})
+
+
+def measure(does="nothing"):
+    return Measure(
+        load_camera(), Recipe(does), MosaicPlan(load_camera(), 64, 64), EntropyParams(gradient_points=100), PassParams()
+    )
+
+
+def tasks(ooi, expnum=11):
+    return [CcdTask(expnum, ooi, None, ccd, True, (20, 40)) for ccd in CCDS]
+
+
+@pytest.mark.slow
+def test_processes_give_what_a_thread_gives_in_the_same_order(exposure):
+    items = [*tasks(exposure), "a word", *tasks(exposure, 12), "the end"]
+    found = {}
+    for workers in (0, 2):
+        with Readers(measure(), workers) as readers:
+            found[workers] = list(readers.run(iter(items)))
+    for one, two, item in zip(found[0], found[2], items, strict=True):
+        if isinstance(item, str):
+            assert one == two == item
+            continue
+        assert isinstance(two, MeasuredCcd)
+        assert one.task == two.task == item
+        assert one.reason is two.reason is None
+        assert one.features == two.features
+        assert np.array_equal(one.prepared, two.prepared)
+        assert np.array_equal(one.orientations.gradient_counts, two.orientations.gradient_counts)
+        assert np.array_equal(one.tile.pixels, two.tile.pixels, equal_nan=True)
+        assert [s[:4] for s in one.stamps] == [s[:4] for s in two.stamps]
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_costs_the_ccd_it_dies_of_and_no_other(exposure):
+    with Readers(measure("dies"), 2) as readers:
+        found = list(readers.run(tasks(exposure) + tasks(exposure, 12)))
+    reasons = {(ccd.task.expnum, ccd.task.ccd.ccdname): ccd.reason for ccd in found}
+    assert len(reasons) == 8
+    lost = {key for key, reason in reasons.items() if reason is not None}
+    assert lost == {(11, "N4"), (12, "N4")}
+    assert reasons[11, "N4"] == f"{exposure}[N4]: the process that read it died of it"
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_an_image_that_is_refused_is_a_reason_and_a_bug_is_an_error_with_file_and_ccd(exposure, workers):
+    with Readers(measure("refuses"), workers) as readers:
+        reasons = [ccd.reason for ccd in readers.run(tasks(exposure))]
+    assert reasons == [None, None, f"{exposure}[N4]: image: not to my taste", None]
+    with Readers(measure("breaks"), workers) as readers:
+        items = readers.run(tasks(exposure))
+        assert next(items).reason is next(items).reason is None
+        with pytest.raises(ZeroDivisionError) as caught:
+            next(items)
+    assert f"while measuring {exposure}[N4]" in caught.value.__notes__
+
+
+def test_reading_stays_within_its_depth_and_leaving_early_ends_it(exposure):
+    given = []
+
+    def plan():
+        for item in tasks(exposure) * 20:
+            given.append(item)
+            yield item
+
+    with Readers(measure(), 0) as readers:
+        items = readers.run(plan())
+        for n in range(1, 6):
+            next(items)
+            assert len(given) <= n + 2
+    assert len(given) < 10
+
+
+def test_as_many_ccds_are_measured_ahead_as_asked_for_and_no_more(exposure):
+    measured = []
+
+    class Counted(Measure):
+        def __call__(self, task):
+            found = super().__call__(task)
+            measured.append(task)
+            return found
+
+    with Readers(
+        Counted(
+            load_camera(), Recipe(), MosaicPlan(load_camera(), 64, 64), EntropyParams(gradient_points=100), PassParams()
+        ),
+        0,
+        6,
+    ) as readers:
+        items = readers.run(iter(tasks(exposure) * 20))
+        next(items)
+        deadline = time.monotonic() + 30
+        while len(measured) < 7 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.05)
+        assert len(measured) == 7
+
+
+def test_items_without_ccds_do_not_pile_up(exposure):
+    given = []
+
+    def plan():
+        for i in range(100):
+            given.append(i)
+            yield i
+
+    with Readers(measure(), 0) as readers:
+        items = readers.run(plan())
+        assert next(items) == 0
+        assert len(given) < 10
+
+
+def test_a_file_that_vanishes_in_the_middle_costs_the_ccds_that_were_not_read(exposure):
+    run = measure()
+    first, second = tasks(exposure)[:2], tasks(exposure)[2:]
+    other = exposure.rename(exposure.with_name("elsewhere.fits.fz"))
+    assert "can't be opened" in run(first[0]).reason
+    other.rename(exposure)
+    assert run(first[1]).reason is None
+    exposure.unlink()
+    assert run(second[0]).reason is None  # it is still open
+    run.close()
+    assert "can't be opened" in run(second[1]).reason
+
+
+_PARENT = """
+import sys, time
+from pathlib import Path
+sys.path[:0] = {path!r}
+import test_readers as t
+if __name__ == "__main__":
+    with t.Readers(t.measure(), 2) as readers:
+        list(readers.run(t.tasks(Path({ooi!r}))))
+        print("ready", flush=True)
+        time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+def test_no_process_outlives_a_parent_that_was_killed(exposure, tmp_path):
+    from pathlib import Path
+
+    script = tmp_path / "parent.py"
+    path = [str(Path(__file__).parent), str(REPOSITORY)]
+    script.write_text(_PARENT.format(path=path, ooi=str(exposure)))
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout.readline() == "ready\n"
+        family = psutil.Process(parent.pid).children(recursive=True)
+        assert len(family) >= 3  # the fork server and two readers
+        parent.kill()
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert [process.pid for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []

@@ -1,0 +1,314 @@
+"""Reviewing in a real browser against the real server."""
+
+import signal
+import time
+
+import pytest
+
+from badexp_assets.config.review import ReviewParams
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.review.queue import assign
+from badexp_assets.review.store import VerdictStore
+
+pytestmark = pytest.mark.slow
+
+FIRST, N, OTHER = 1001, 34, 2001
+SHOWN = "body[data-shown='{}']"
+
+
+def stored(server, n, reviewer=None):
+    """Answers of the store once there are `n`."""
+    store, deadline = VerdictStore(server.settings.verdicts), time.monotonic() + 15
+    while len(found := store.read(reviewer)) != n and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(found) == n
+    return found
+
+
+def wait_shown(tab, expnum):
+    tab.wait_for_selector(SHOWN.format(expnum))
+
+
+def until(tab, condition):
+    """Wait for a condition in JavaScript; Playwright's own way to wait needs what the page's CSP forbids."""
+    deadline = time.monotonic() + 15
+    while not tab.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+        tab.wait_for_timeout(50)
+
+
+def to_first(tab):
+    """From the grid to the first candidate, by keyboard."""
+    tab.keyboard.press("r")
+    wait_shown(tab, FIRST)
+
+
+def test_thirty_candidates_are_reviewed_with_the_keyboard_alone(open_page, server):
+    tab = open_page("ann")
+    to_first(tab)
+    expected = []
+    for n in range(30):
+        wait_shown(tab, FIRST + n)
+        kind = n % 5
+        if kind == 0:
+            tab.keyboard.press("f")
+            expected.append((None, "fine", None, None))
+        elif kind == 1:
+            tab.keyboard.press("b")
+            tab.keyboard.press("Enter")
+            expected.append((None, "bad", "psf", None))
+        elif kind == 2:
+            tab.keyboard.press("b")
+            tab.keyboard.press("5")
+            expected.append((None, "bad", "ghost_scatter", None))
+        elif kind == 3:
+            tab.keyboard.press("u")
+            expected.append((None, "unsure", None, None))
+        else:  # the worst CCD, with words
+            tab.keyboard.press("j")
+            tab.keyboard.press("Space")
+            tab.keyboard.press("c")
+            tab.keyboard.type("b f u? half of it")
+            tab.keyboard.press("Enter")
+            tab.keyboard.press("b")
+            tab.keyboard.press("7")
+            expected.append((28, "bad", "bad_ccd", "b f u? half of it"))
+    wait_shown(tab, FIRST + 30)
+    found = stored(server, 30)
+    assert found["expnum"].tolist() == list(range(FIRST, FIRST + 30))
+    rows = found[["ccdnum", "verdict", "category", "comment"]].astype(object)
+    assert list(rows.where(rows.notna(), None).itertuples(index=False, name=None)) == expected
+    assert set(found["reviewer"]) == {"ann"}
+    assert set(found["plver"]) == {"V5.6S"}
+    assert set(found["model"]) == {"m1"}
+    assert found["shown"].str.contains('"p_bad": 0.8').all()
+    assert f"30 mine · 30 answered · {N} candidates" in tab.inner_text("#progress")
+
+
+def test_keys_that_come_before_the_next_candidate_answer_nothing_and_arrows_count_from_it(open_page, server):
+    tab, held = open_page("ann"), []
+
+    def hold(route):
+        route.continue_() if route.request.url.endswith(f"/{FIRST}") else held.append(route)
+
+    tab.route("**/api/exposure/*", hold)
+    to_first(tab)
+    tab.keyboard.press("f")
+    tab.wait_for_selector("body.loading")
+    tab.keyboard.press("u")  # meant for the next one, which is not here
+    tab.keyboard.press("ArrowLeft")
+    tab.wait_for_selector("body:not(.loading)")
+    wait_shown(tab, FIRST)
+    answers = stored(server, 1)
+    assert answers[["expnum", "verdict"]].values.tolist() == [[FIRST, "fine"]]
+    assert held
+
+
+def test_two_reviewers_at_once_are_blind_to_each_other_until_they_have_answered(open_page, server):
+    ann, bob = open_page("ann"), open_page("bob")
+    for tab, key in ((ann, "f"), (bob, "u")):
+        to_first(tab)
+        assert "Answers of others" not in tab.inner_text("#facts")
+        tab.keyboard.press(key)
+        wait_shown(tab, FIRST + 1)
+    stored(server, 2)
+    bob.keyboard.press("c")
+    bob.keyboard.type("<b>not</b> shown before")
+    bob.keyboard.press("Escape")
+    bob.keyboard.press("f")
+    stored(server, 3)
+    ann.reload()
+    wait_shown(ann, FIRST + 1)
+    assert "not</b> shown" not in ann.content()
+    ann.keyboard.press("b")
+    ann.keyboard.press("-")
+    stored(server, 4)
+    ann.keyboard.press("ArrowLeft")
+    wait_shown(ann, FIRST + 1)
+    ann.wait_for_selector(".others li")
+    assert "bob" in ann.inner_text(".others")
+    assert "<b>not</b> shown before" in ann.inner_text(".others")
+    assert ann.query_selector(".others q b") is None
+
+
+def test_answers_are_taken_back_the_last_one_by_key_and_earlier_ones_from_the_list(open_page, server):
+    tab = open_page("ann")
+    to_first(tab)
+    for n in range(3):
+        tab.keyboard.press("f")
+        wait_shown(tab, FIRST + n + 1)
+    stored(server, 3)
+    tab.keyboard.press("z")
+    wait_shown(tab, FIRST + 2)
+    assert stored(server, 2)["expnum"].tolist() == [FIRST, FIRST + 1]
+    tab.keyboard.press("y")
+    tab.wait_for_selector(".history li")
+    tab.click(f".history li:has-text('{FIRST}') >> text=take back")
+    assert stored(server, 1)["expnum"].tolist() == [FIRST + 1]
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("b")
+    tab.keyboard.press("3")
+    assert stored(server, 2)["verdict"].tolist() == ["fine", "bad"]
+
+
+def test_several_ccds_get_one_answer_and_one_undo(open_page, server):
+    tab = open_page("ann")
+    to_first(tab)
+    tab.keyboard.press("v")
+    tab.keyboard.press("w")
+    assert "for S4" in tab.inner_text("#target")
+    tab.click("[data-ccdnum='35']", modifiers=["Shift"])
+    tab.keyboard.press("b")
+    tab.keyboard.press("7")
+    wait_shown(tab, FIRST + 1)
+    assert sorted(stored(server, 2)["ccdnum"]) == [28, 35]
+    tab.keyboard.press("z")
+    stored(server, 0)
+
+
+def test_a_ccd_opens_in_full_resolution_blinks_with_its_mask_and_is_answered_from_there(open_page, server):
+    tab = open_page("ann")
+    to_first(tab)
+    tab.keyboard.press("Enter")
+    until(tab, "document.querySelector('.stage img')?.naturalWidth === 120")
+    assert "S4" in tab.inner_text(".zoom .tools b")
+    tab.keyboard.press("m")
+    until(tab, "document.querySelector('.stage .mask').naturalWidth === 120")
+    assert tab.is_visible(".stage .mask")
+    tab.keyboard.press("m")
+    assert not tab.is_visible(".stage .mask")
+    tab.keyboard.press("t")
+    until(tab, "document.querySelector('.zoom .words').textContent.includes('deep')")
+    tab.keyboard.press("]")
+    until(tab, "document.querySelector('.zoom .tools b').textContent.startsWith('N1 ')")
+    tab.keyboard.press("Space")
+    tab.keyboard.press("b")
+    tab.keyboard.press("Enter")
+    wait_shown(tab, FIRST + 1)
+    assert not tab.is_visible("dialog.zoom")
+    assert stored(server, 1)["ccdnum"].tolist() == [32]
+
+
+def test_many_are_answered_from_the_grid_and_filters_leave_what_they_say(open_page, server):
+    tab = open_page("ann")
+    for _ in range(2):
+        tab.keyboard.press("Shift+ArrowRight")
+    assert "3 selected" in tab.inner_text("#bar")
+    tab.keyboard.press("b")
+    tab.keyboard.press("Enter")
+    found = stored(server, 3)
+    assert found["expnum"].tolist() == [FIRST, FIRST + 1, FIRST + 2]
+    assert set(found["model"]) == {"m1"}
+    tab.select_option("[name=state]", "mine")
+    assert f"3 of {N}" in tab.inner_text("#count")
+    tab.select_option("[name=state]", "open")
+    tab.select_option("[name=filter]", "g")
+    shown = set(tab.eval_on_selector_all(".cell", "cells => cells.map(c => Number(c.dataset.expnum))"))
+    assert shown <= {e for e in range(FIRST + 3, FIRST + N) if e % 2 == 0}
+    tab.keyboard.press("z")
+    stored(server, 0)
+    tab.reload()
+    tab.wait_for_selector(".cell")
+    tab.keyboard.press("Enter")  # the filters hold on the page of an exposure too
+    wait_shown(tab, FIRST + 1)
+    tab.keyboard.press("f")
+    wait_shown(tab, FIRST + 3)
+    tab.keyboard.press("z")
+    wait_shown(tab, FIRST + 1)
+    stored(server, 0)
+
+
+def test_nothing_is_lost_when_the_server_goes_and_comes_back(open_page, server):
+    tab = open_page("ann")
+    to_first(tab)
+    fetched = "performance.getEntriesByType('resource').some(e => e.responseEnd && e.name.endsWith('{}'))"
+    for expnum in (FIRST + 1, FIRST + 2):  # what comes next is fetched ahead
+        until(tab, fetched.format(f"/picture/{expnum}/mosaic"))
+        until(tab, fetched.format(f"/api/exposure/{expnum}"))
+    server.kill(signal.SIGKILL)
+    for n in range(2):
+        tab.keyboard.press("f")
+        wait_shown(tab, FIRST + n + 1)
+    tab.wait_for_selector("#outbox.trouble")
+    assert "2 not stored yet" in tab.inner_text("#outbox")
+    server.start()
+    assert stored(server, 2)["expnum"].tolist() == [FIRST, FIRST + 1]
+    until(tab, "document.getElementById('outbox').textContent === ''")
+
+
+def test_a_candidate_that_could_not_be_fetched_comes_when_the_server_is_back(open_page, server):
+    tab = open_page("ann")
+    tab.select_option("[name=state]", "none")
+    tab.goto(f"/exposure/{OTHER}")
+    wait_shown(tab, OTHER)
+    tab.evaluate("performance.clearMeasures()")
+    server.kill(signal.SIGKILL)
+    tab.evaluate(f"history.pushState({{expnum: {FIRST + 20}}}, '', '/exposure/{FIRST + 20}')")
+    tab.evaluate("history.back()")
+    wait_shown(tab, OTHER)
+    tab.evaluate("history.forward()")
+    tab.wait_for_selector(".toast:has-text('no connection')")
+    server.start()
+    wait_shown(tab, FIRST + 20)
+
+
+def test_a_shared_link_leads_to_its_exposure_after_the_login(browser, server):
+    context = browser.new_context(base_url=server.url)
+    tab = context.new_page()
+    tab.goto(f"/exposure/{OTHER}")
+    assert tab.url.endswith(f"/login?next=/exposure/{OTHER}")
+    tab.fill("#token", "wrong")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector(".error")
+    assert tab.context.cookies() == []
+    token = server.token("ann")
+    tab.fill("#token", token)
+    tab.keyboard.press("Enter")
+    wait_shown(tab, OTHER)
+    assert "no candidate" in tab.inner_text("#facts")
+    assert token not in tab.url
+    assert "badexp_session" not in tab.evaluate("document.cookie")
+    assert token not in server.log.read_text()
+    context.close()
+
+
+def test_a_phone_needs_no_sideways_scrolling_and_reaches_every_button(open_page):
+    tab = open_page("ann", viewport={"width": 375, "height": 700}, has_touch=True, is_mobile=True)
+    for path in ("/", "/gallery", "/tutorial", f"/exposure/{FIRST}"):
+        tab.goto(path)
+        tab.wait_for_load_state("networkidle")
+        buttons_are_reachable(tab)
+    tab.tap("[data-ccdnum='28']")
+    until(tab, "document.querySelector('.stage img').naturalWidth === 120")
+    buttons_are_reachable(tab)
+    tab.tap("text=Close")
+    tab.tap("footer [data-verdict=bad]")
+    buttons_are_reachable(tab)
+    tab.tap(".menu .suggested")
+    wait_shown(tab, FIRST + 1)
+    tab.tap("#undo")
+    wait_shown(tab, FIRST)
+
+
+def buttons_are_reachable(tab):
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 375
+    buttons = tab.locator("button:visible, select:visible, input:visible, nav a:visible")
+    assert buttons.count() > 2
+    for button in buttons.all():
+        box = button.bounding_box()
+        assert box["x"] >= 0, button.inner_text()
+        assert box["x"] + box["width"] <= 375, button.inner_text()
+        assert button.inner_text().strip() or button.get_attribute("aria-label") or button.get_attribute("name")
+
+
+def test_the_order_on_the_page_is_that_of_the_queue(open_page, server):
+    tab = open_page("ann")
+    tab.select_option("[name=order]", "night")
+    until(tab, "document.querySelector('.cell')?.dataset.expnum === '1002'")
+    candidates = read_table(server.settings.home.table("review_candidates"))
+    answers = VerdictStore(server.settings.verdicts).read()
+    expected = assign(candidates, answers, "ann", ReviewParams(), "night")["expnum"].tolist()
+    tab.keyboard.press("r")
+    for expnum in expected[:4]:
+        wait_shown(tab, expnum)
+        tab.keyboard.press("ArrowRight")

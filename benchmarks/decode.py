@@ -1,0 +1,57 @@
+"""Decompressing the CCDs of an exposure (RICE_1, row tiles, quantised with q = 4), image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from badexp_assets.simulate.params import SurveyParams
+from badexp_assets.simulate.survey import write_survey
+from badexp_assets.survey.exposure import open_exposure
+from benchmarks.measure import BenchOptions, Record, compare
+
+
+def bench_decode(options: BenchOptions) -> Iterator[Record]:
+    """Yield MPix/s of image pixels with astropy (the baseline), fitsio, and what the platform uses.
+
+    The last also finds the CCDs, checks headers and pixels, and, as `with mask`, reads the mask too.
+    """
+    rows, columns, n_ccds = (192, 128, 2) if options.quick else (4094, 2046, 4)
+    params = SurveyParams(
+        nights=1, exposures=1, n_ccds=n_ccds, ccd_rows=rows, ccd_columns=columns, bad_fraction=0, seed=options.seed
+    )
+    archive = write_survey(options.folder / "survey", params).archive
+    ooi = next(archive.rglob("*_ooi_*"))
+    ood = ooi.with_name(ooi.name.replace("_ooi_", "_ood_"))
+    variants = {
+        "astropy": lambda: _astropy(ooi),
+        "fitsio": lambda: _fitsio(ooi),
+        "open_exposure": lambda: _ours(ooi, None),
+        "open_exposure with mask": lambda: _ours(ooi, ood),
+    }
+    case = f"{n_ccds} CCDs of {rows} x {columns}"
+    yield from compare("decode", case, n_ccds * rows * columns / 1e6, "MPix", variants, options.repeats)
+
+
+def _astropy(ooi: Path) -> None:
+    from astropy.io import fits
+
+    with fits.open(ooi) as file:
+        for hdu in file[1:]:
+            np.ascontiguousarray(hdu.data, dtype=np.float32)
+
+
+def _fitsio(ooi: Path) -> None:
+    import fitsio
+
+    with fitsio.FITS(str(ooi)) as file:
+        for hdu in file[1:]:
+            np.ascontiguousarray(hdu.read(), dtype=np.float32)
+
+
+def _ours(ooi: Path, ood: Path | None) -> None:
+    with open_exposure(ooi, ood) as exposure:
+        for ccd in exposure.ccds:
+            exposure.read(ccd.ccdnum)

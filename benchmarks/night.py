@@ -1,0 +1,118 @@
+"""A whole night: from compressed files to tables, and the memory that it takes."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from badexp_assets.orchestration.plan.peak_memory import TreePeak
+from badexp_assets.simulate.params import SurveyParams
+from badexp_assets.simulate.survey import write_survey
+from badexp_assets.survey.archive import list_exposures, list_nights
+from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.exposure import open_exposure
+from badexp_assets.survey.seeded_sampling import draw_ccds
+from benchmarks.measure import BenchOptions, Record, in_process
+
+if TYPE_CHECKING:
+    from badexp_assets.config.night_pass import PassParams
+    from badexp_assets.vision.backbones import Backbone
+
+_N_DRAW = 61  # all of them
+
+
+def bench_night(options: BenchOptions) -> Iterator[Record]:
+    """Yield exposures/s and peak memory (the process, its children, interpreter and imports included) of a night.
+
+    The baseline is a plain script: astropy, one image at a time, raw counts as float32, embeddings only. The night pass
+    also measures orientations and writes stamps, previews and tables; with `workers`, reading runs in processes.
+    """
+    sizes = [(192, 128, 3, 2)] if options.quick else [(512, 256, 16, 12), (4094, 2046, 61, 1)]
+    for rows, columns, n_ccds, exposures in sizes:
+        case = f"{exposures} exposures of {n_ccds} CCDs of {rows} x {columns}"
+        folder = options.folder / f"{rows}x{columns}"
+        params = SurveyParams(
+            nights=1, exposures=exposures, n_ccds=n_ccds, ccd_rows=rows, ccd_columns=columns, seed=options.seed
+        )
+        archive = write_survey(folder / "survey", params).archive
+        variants: dict[str, tuple[Callable[..., None], int]] = {
+            "plain script, embeddings only": (_plain, 0),
+            "night pass": (_night, 0),
+        }
+        if not options.quick:
+            variants["night pass, workers = 2"] = (_night, 2)
+        rates: dict[str, float] = {}
+        for name, (run, workers) in variants.items():
+            (seconds, peak), _, _ = in_process(_timed, run, archive, folder, workers, options.device, options.repeats)
+            rates[name] = exposures / statistics.median(seconds)
+            ratio = rates[name] / next(iter(rates.values()))
+            note = f"{3600 * rates[name]:.0f} exposures/hour"
+            yield Record(
+                "night", case, name, exposures, "exposures", tuple(seconds), rates[name], ratio, peak, note=note
+            )
+        shutil.rmtree(folder)
+
+
+def _timed(
+    run: Callable[..., None], archive: Path, folder: Path, workers: int, device: str, repeats: int
+) -> tuple[list[float], float]:
+    """Return the seconds of each of `repeats` runs after a first one, and the peak memory of all in MiB."""
+    from badexp_assets.vision.backbones import load_backbone
+
+    backbone = load_backbone("efficientnet_lite0", device=device)
+    seconds = []
+    with TreePeak() as memory:
+        for _ in range(repeats + 1):
+            started = time.perf_counter()
+            run(archive, folder / "out", workers, backbone)
+            seconds.append(time.perf_counter() - started)
+            shutil.rmtree(folder / "out", ignore_errors=True)
+    return seconds[1:], memory.mib
+
+
+def _plain(archive: Path, out: Path, workers: int, backbone: Backbone) -> None:
+    import torch
+    from astropy.io import fits
+
+    from badexp_assets.vision.recipes import load_recipe
+
+    recipe = load_recipe("paper", backbone, 512, 256)
+    vectors, camera = [], load_camera()
+    for row in list_exposures(archive, list_nights(archive)[0], camera).to_dict("records"):
+        with open_exposure(archive / row["ooi"], camera=camera) as exposure:
+            extensions = {ccd.ccdnum: ccd.extension for ccd in exposure.ccds}
+        with fits.open(archive / row["ooi"]) as file:
+            for ccdnum in draw_ccds(row["expnum"], extensions, _N_DRAW):
+                image = np.ascontiguousarray(file[extensions[ccdnum]].data, dtype=np.float32)
+                prepared = torch.from_numpy(recipe.prepare(image))[None]
+                vectors.append(backbone.embed(prepared)[0].numpy())
+    out.mkdir(parents=True)
+    np.save(out / "embeddings.npy", np.stack(vectors))
+
+
+def _night(archive: Path, out: Path, workers: int, backbone: Backbone) -> None:
+    from badexp_assets.config.night_pass import PassParams
+
+    read_night(archive, out, replace(PassParams(), n_draw=_N_DRAW, workers=workers), backbone)
+
+
+def read_night(archive: Path, out: Path, params: PassParams, backbone: Backbone) -> None:
+    """Read the first night of `archive` into tables in the folder `out`, whatever is there already."""
+    from badexp_assets.config.entropy import EntropyParams
+    from badexp_assets.pixels.night_pass import run_pass
+    from badexp_assets.pixels.table_writers import PASS_TABLES
+    from badexp_assets.vision.embedder import Embedder
+    from badexp_assets.vision.recipes import load_recipe
+
+    shutil.rmtree(out, ignore_errors=True)
+    recipe = load_recipe(params.recipe, backbone, params.rows, params.columns)
+    embedder = Embedder(backbone, recipe, params.batch_size)
+    places = {name: out / f"{name}.parquet" for name in PASS_TABLES}
+    run_pass(archive, list_nights(archive)[0], load_camera(), {}, embedder, EntropyParams(), params, places)

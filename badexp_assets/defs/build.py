@@ -5,18 +5,19 @@ from typing import Any
 
 import dagster as dg
 
-from badexp_assets.defs.alert_sensors import ALERTS
-from badexp_assets.defs.arrival_sensor import arrivals_sensor
-from badexp_assets.defs.assets import ALL_ASSETS
 from badexp_assets.defs.automation import automation_is_on
 from badexp_assets.defs.checks import ALL_CHECKS
 from badexp_assets.defs.io_managers import ModelIOManager, ParquetIOManager
 from badexp_assets.defs.jobs import ALL_JOBS
-from badexp_assets.defs.lost_runs_sensor import repeat_lost_runs
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.defs.schedules import schedules
-from badexp_assets.defs.verdicts_sensor import verdicts_sensor
+from badexp_assets.defs.sensors.alerts import ALERTS
+from badexp_assets.defs.sensors.arrivals import arrivals_sensor
+from badexp_assets.defs.sensors.lost_runs import repeat_lost_runs
+from badexp_assets.defs.sensors.verdicts import verdicts_sensor
 from badexp_assets.orchestration.executors import executor_of_steps
+
+ALL_ASSETS = dg.load_assets_from_package_name("badexp_assets.defs.assets", include_specs=True)
 
 
 def build_definitions(overrides: Mapping[str, Any] | None = None, tick_seconds: int = 30) -> dg.Definitions:

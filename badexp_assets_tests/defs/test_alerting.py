@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from badexp_assets.config.settings import Home
-from badexp_assets.defs.alert_sensors import VERDICTS, alert_bad_nights, alert_failed_runs
 from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.defs.sensors.alerts import VERDICTS, alert_bad_nights, alert_failed_runs
 from badexp_assets.io.parquet import write_table
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.orchestration.recovery import IN_THIS_PROCESS

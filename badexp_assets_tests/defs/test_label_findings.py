@@ -2,8 +2,8 @@
 
 import dagster as dg
 
+from badexp_assets.defs.assets.labels import decals_bad_exposures, delve_bad_ccds, label_files
 from badexp_assets.defs.io_managers import ParquetIOManager
-from badexp_assets.defs.labels import decals_bad_exposures, delve_bad_ccds, label_files
 from badexp_assets.defs.resources import SurveyResource
 
 

@@ -17,9 +17,9 @@ from dagster._core.test_utils import create_run_for_test
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.load_target import InProcessCodeLocationOrigin
 
-from badexp_assets.defs import lost_runs_sensor
 from badexp_assets.defs.build import build_definitions
-from badexp_assets.defs.lost_runs_sensor import ATTEMPT_TAG, REPEATS_TAG, is_lost, repeat_lost_runs
+from badexp_assets.defs.sensors import lost_runs
+from badexp_assets.defs.sensors.lost_runs import ATTEMPT_TAG, REPEATS_TAG, is_lost, repeat_lost_runs
 from badexp_assets.orchestration.recovery import IN_THIS_PROCESS
 
 GIVEN_UP = {WILL_RETRY_TAG: "false", RUN_FAILURE_REASON_TAG: RunFailureReason.RUN_EXCEPTION.value}
@@ -96,7 +96,7 @@ def look(instance: dg.DagsterInstance) -> list:
 @pytest.fixture
 def a_minute_ago(monkeypatch) -> None:
     """What has just failed counts as old enough."""
-    monkeypatch.setattr(lost_runs_sensor, "_YOUNGEST", dt.timedelta(seconds=-5))
+    monkeypatch.setattr(lost_runs, "_YOUNGEST", dt.timedelta(seconds=-5))
 
 
 def test_dagster_has_a_minute_to_repeat_a_run_itself(instance):
@@ -106,7 +106,7 @@ def test_dagster_has_a_minute_to_repeat_a_run_itself(instance):
 
 def test_a_run_of_long_ago_is_left_alone(instance, a_minute_ago, monkeypatch):
     failed(instance, GIVEN_UP)
-    monkeypatch.setattr(lost_runs_sensor, "_OLDEST", dt.timedelta(seconds=-5))
+    monkeypatch.setattr(lost_runs, "_OLDEST", dt.timedelta(seconds=-5))
     assert isinstance(look(instance)[0], dg.SkipReason)
 
 

@@ -5,7 +5,7 @@ import pytest
 from badexp_assets.config.settings import Home
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.resources import SurveyResource
-from badexp_assets.defs.verdicts_sensor import verdicts_sensor
+from badexp_assets.defs.sensors.verdicts import verdicts_sensor
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.review.store import VerdictStore
 

@@ -11,7 +11,7 @@ from dagster._core.definitions.reconstruct import ReconstructableJob, Reconstruc
 from dagster._core.launcher import LaunchRunContext
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
-from badexp_assets.defs.pools import PIXELS
+from badexp_assets.defs.partitions import PIXELS
 from badexp_assets.orchestration.kubernetes import executor
 from badexp_assets_tests.deployments.cluster import Cluster, container_status
 from badexp_assets_tests.repository import REPOSITORY

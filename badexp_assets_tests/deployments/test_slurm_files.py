@@ -10,7 +10,7 @@ import pytest
 
 from badexp_assets.config.settings import load_settings
 from badexp_assets.config.slurm import SlurmParams
-from badexp_assets.defs.assets import ALL_ASSETS
+from badexp_assets.defs.build import ALL_ASSETS
 from badexp_assets.orchestration.slurm.executor import slurm_executor
 from badexp_assets_tests.deployments.services import DEPLOYMENT as SERVICES
 from badexp_assets_tests.deployments.slurm import DEPLOYMENT, missing_programs

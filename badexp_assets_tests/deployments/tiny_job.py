@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from badexp_assets.defs.pools import PIXELS
+from badexp_assets.defs.partitions import PIXELS
 from badexp_assets.orchestration.kubernetes.executor import kubernetes_executor
 from badexp_assets.orchestration.step_resources import heavy
 

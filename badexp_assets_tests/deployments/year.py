@@ -23,7 +23,7 @@ from dagster._core.scheduler.instigation import TickData, TickStatus
 from badexp_assets.commands.graph_run import Runner, environment
 from badexp_assets.config.settings import load_settings
 from badexp_assets.defs import jobs
-from badexp_assets.defs import night as night_module
+from badexp_assets.defs.assets import night as night_module
 from badexp_assets.defs.resources import Progress
 from badexp_assets.orchestration.pruning import prune
 from badexp_assets_tests.deployments.postgres import Postgres

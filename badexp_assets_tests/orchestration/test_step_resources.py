@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from dagster_k8s.job import get_user_defined_k8s_config
 
-from badexp_assets.defs.assets import ALL_ASSETS
+from badexp_assets.defs.build import ALL_ASSETS
 from badexp_assets.errors import InputError
 from badexp_assets.orchestration.executors import VARIABLE, executor_of_steps
 from badexp_assets.orchestration.job_size import GPUS, HOURS, NIGHTS, backfill_policy, night_pass_needs, nights_per_job

@@ -2,8 +2,7 @@
 
 import pytest
 
-from badexp_assets.defs.assets import ALL_ASSETS
-from badexp_assets.defs.build import build_definitions
+from badexp_assets.defs.build import ALL_ASSETS, build_definitions
 from badexp_assets.errors import InputError
 from badexp_assets.orchestration.slurm.executor import slurm_executor
 from badexp_assets.orchestration.slurm.job_name import JobName

@@ -7,8 +7,8 @@ import pandas as pd
 
 from badexp_assets import review
 from badexp_assets.defs.asset_metadata import counts, preview, table_asset
+from badexp_assets.defs.assets.labels import label_files
 from badexp_assets.defs.io_managers import NightTables
-from badexp_assets.defs.labels import label_files
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.orchestration.failures import asset
 from badexp_assets.review.agreement import agreement
@@ -135,6 +135,3 @@ def review_agreement(review_verdicts: pd.DataFrame) -> dg.Output[pd.DataFrame]:
     kappa = everyone["kappa"].iloc[0] if len(everyone) else float("nan")
     words = "nobody looked at the same" if math.isnan(kappa) else float(kappa)
     return dg.Output(table, metadata={"Fleiss' kappa": words, "agreement": preview(table.round(3), rows=50)})
-
-
-ASSETS = [review_candidates, review_verdicts, review_outcomes, reviewed_reject_list, review_agreement]

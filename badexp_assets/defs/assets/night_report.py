@@ -63,6 +63,3 @@ def night_report(context: dg.AssetExecutionContext, survey: SurveyResource) -> d
     last = summary.trends
     trends = trends_figure(last, sorted(set(last["filter"]))) if len(last) else None
     return dg.MaterializeResult(metadata=picture(trends, "the last nights"))
-
-
-ASSETS = [night_report]

@@ -40,6 +40,3 @@ def embedding_clusters(
             **picture(classify.cluster_figure(table), "t-SNE map"),
         },
     )
-
-
-ASSETS = [embedding_clusters]

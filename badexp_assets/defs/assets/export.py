@@ -104,6 +104,3 @@ def _written(done: export.Written) -> dg.MaterializeResult:
     return dg.MaterializeResult(
         metadata={"path": dg.MetadataValue.path(done.path), "dagster/row_count": done.n_rows, **held}
     )
-
-
-ASSETS = [bad_expid_file, exclude_table, reject_list_csv, legacypipe_comparison]

@@ -124,6 +124,3 @@ def training_tables(
     ):
         if check.check_name in wanted:
             yield check
-
-
-ASSETS = [training_tables]

@@ -211,6 +211,3 @@ def _parameters(settings: Settings, train: Vectors) -> classify.PipelineParams:
         return settings.parameters("pipeline", classify.PipelineParams)
     table = read_table(settings.home.table("pipeline_search"))
     return search.best_parameters(table, search.rows_fingerprint(train.values, train.rows), options.seed)
-
-
-ASSETS = [pipeline_search, fitted_pipeline, fitted_classifier]

@@ -86,6 +86,3 @@ def night_classification(
         },
     )
     yield warning("night_predictions", LIKE_TRAINING, classification.check_drift(drift, record, limits))
-
-
-ASSETS = [night_classification]

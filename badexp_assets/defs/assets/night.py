@@ -12,8 +12,7 @@ from badexp_assets.config.arrivals import ArrivalParams
 from badexp_assets.config.settings import Settings
 from badexp_assets.defs.archive_events import CP_IMAGES, arrival
 from badexp_assets.defs.asset_metadata import OWNERS, counts, parts, picture, preview, row_count, table_asset
-from badexp_assets.defs.partitions import NIGHTS
-from badexp_assets.defs.pools import PIXELS
+from badexp_assets.defs.partitions import NIGHTS, PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.orchestration.failures import multi_asset
@@ -175,6 +174,3 @@ def _checks(exposures: pd.DataFrame, summaries: dict) -> Iterator[dg.AssetCheckR
             "exposures": preview(failed[["expnum", "night", "path", "status", "status_reason", "n_ccds_failed"]]),
         },
     )
-
-
-ASSETS = [cp_images, night_pass]

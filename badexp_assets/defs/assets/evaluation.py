@@ -148,6 +148,3 @@ def _about(found: Evaluation, model: classify.Classifier, baseline: FittedPipeli
         "left out": f"{seen} exposures of the test split that this model has learnt from",
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
-
-
-ASSETS = [classification_report]

@@ -74,6 +74,3 @@ def compared_methods(
         "combined_ranking",
         metadata={"weights": dg.MetadataValue.json(found.weights), "findings": list(found.findings)},
     )
-
-
-ASSETS = [compared_methods]

@@ -10,7 +10,7 @@ from badexp_assets.config.classifier import DecisionParams
 from badexp_assets.config.injection import InjectionParams
 from badexp_assets.defs.asset_metadata import picture, preview, table_asset
 from badexp_assets.defs.io_managers import NightTables
-from badexp_assets.defs.pools import PIXELS
+from badexp_assets.defs.partitions import PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.evaluation import completeness
 from badexp_assets.evaluation.completeness.entropy_cuts import EntropyCuts
@@ -96,6 +96,3 @@ def injection_completeness(
             **picture(completeness.completeness_figure(table), "completeness"),
         },
     )
-
-
-ASSETS = [injection_completeness]

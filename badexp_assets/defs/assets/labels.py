@@ -177,6 +177,3 @@ def _stored_categories(survey: SurveyResource) -> pd.Series | None:
         return read_table(path, ["category"])["category"] if path.exists() else None
     except DamagedTableError:
         return None
-
-
-ASSETS = [label_files, decals_bad_exposures, des_bad_ccds, delve_bad_ccds, survey_ccds, bad_ccd_labels]

@@ -90,6 +90,3 @@ def night_entropy_scores(
             **pictures,
         },
     )
-
-
-ASSETS = [entropy_reference, night_entropy_scores]

@@ -9,8 +9,7 @@ from badexp_assets import autoencoder
 from badexp_assets.config.autoencoder import AutoencoderParams
 from badexp_assets.defs.asset_metadata import counts, model_asset, picture, preview, table_asset
 from badexp_assets.defs.io_managers import NightTables
-from badexp_assets.defs.partitions import NIGHTS
-from badexp_assets.defs.pools import GPU
+from badexp_assets.defs.partitions import GPU, NIGHTS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.defs.stored_scores import StoredScores
 from badexp_assets.orchestration.failures import asset
@@ -89,6 +88,3 @@ def night_reconstruction_errors(
     worst = pd.concat(scores.values()).sort_values("mean_mse", ascending=False)
     metadata = {"model": model.version, "worst": preview(worst, rows=10)} | stored.metadata()
     return dg.Output(scores, metadata=metadata)
-
-
-ASSETS = [stamp_autoencoder, night_reconstruction_errors]

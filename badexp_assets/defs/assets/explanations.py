@@ -12,7 +12,7 @@ from badexp_assets.config.explanations import ExplanationParams
 from badexp_assets.config.settings import Settings
 from badexp_assets.defs.asset_metadata import model_asset, preview, table_asset
 from badexp_assets.defs.io_managers import NightTables
-from badexp_assets.defs.pools import PIXELS
+from badexp_assets.defs.partitions import PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.io.models import load_current
 from badexp_assets.io.parquet_reading import read_table
@@ -193,6 +193,3 @@ def _classifier(settings: Settings) -> classify.Classifier | None:
 def _training_set(settings: Settings) -> pd.DataFrame | None:
     path = settings.home.table("training_set")
     return read_table(path) if path.exists() else None
-
-
-ASSETS = [patch_reference, candidate_explanations]

@@ -1,7 +1,4 @@
-"""Synthetic exposures in the real formats, and anomalies to inject into any CCD image.
-
-Names are loaded when first used, so that importing this package stays cheap.
-"""
+"""Synthetic surveys in the formats of real ones, and anomalies that can be injected into any CCD image."""
 
 import lazy_loader
 

@@ -8,5 +8,5 @@ from .ccd_pixels import Plane as Plane
 from .contact_sheet import contact_sheet as contact_sheet
 from .inject_file import inject_into as inject_into
 from .params import SurveyParams as SurveyParams
-from .params import SurveySummary as SurveySummary
+from .survey import SurveySummary as SurveySummary
 from .survey import write_survey as write_survey

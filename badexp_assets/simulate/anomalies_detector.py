@@ -1,35 +1,32 @@
-"""Anomalies of the detectors and of what the pipeline made of them: saturated, bad_ccd, noise, wonky.
+"""Anomalies of the detectors and of their calibration: saturated, bad_ccd, noise, wonky.
 
-They act on the finished image. `exposure` is the random generator of the exposure (the same for all its CCDs, so that
-patterns span them), `own` that of the CCD. x (columns,) and y (rows,) are focal-plane coordinates in units of the
-plane's radius.
+They act on the finished image. `rng` is the exposure's random generator, with the same state for each of its CCDs, so
+that patterns continue across them; `ccd_rng` belongs to the CCD alone. x (columns,) and y (rows,) are focal-plane
+coordinates in units of the plane's radius.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from badexp_assets.simulate.anomalies_light import waves
+from badexp_assets.simulate.anomalies_light import Axis, Rng, waves
 from badexp_assets.simulate.anomaly_kinds import draw_kind
 from badexp_assets.simulate.ccd_pixels import CcdPixels
 
 SATURATED, BLEED = 3, 4
-Rng = np.random.Generator
-Axis = NDArray[Any]
 
 
-def glare(exposure: Rng, severity: float, x: Axis, y: Axis) -> NDArray[np.float64]:
-    """Light on blown CCDs as a share of the saturation level, (rows, columns): above 1 it saturates.
+def glare(rng: Rng, severity: float, x: Axis, y: Axis) -> NDArray[np.float64]:
+    """Return the light on saturated CCDs in units of the saturation level, (rows, columns).
 
-    Either the glare of a star too bright for the camera, or a sky so bright that parts of the field saturate.
+    Either the glare of a very bright star, or a sky so bright that parts of the field saturate.
     """
-    star = exposure.random() < 0.65
-    angle, distance = exposure.uniform(0, 2 * np.pi), exposure.uniform(0.0, 0.6)
-    slope, texture = exposure.uniform(0.2, 0.6), exposure.spawn(1)[0]
+    star = rng.random() < 0.65
+    angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.0, 0.6)
+    slope, texture = rng.uniform(0.2, 0.6), rng.spawn(1)[0]
     xx, yy = x[None, :] - distance * np.cos(angle), y[:, None] - distance * np.sin(angle)
     if star:
         radius = 0.02 + 0.55 * severity**1.3
@@ -45,16 +42,16 @@ def glare(exposure: Rng, severity: float, x: Axis, y: Axis) -> NDArray[np.float6
     return np.asarray(level * gradient * (1.0 + 0.08 * waves(texture, x, y, 4, 0.2, 0.8)))
 
 
-def saturated(exposure: Rng, own: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> CcdPixels:
-    """Blown CCDs: full pixels with code 3 in the mask, and bleeding columns with code 4."""
-    light = glare(exposure, severity, x, y) * max(ccd.saturate - ccd.sky, 1.0)
-    image = ccd.image + light + np.sqrt(light / ccd.gain) * own.standard_normal(light.shape)
+def saturated(rng: Rng, ccd_rng: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> CcdPixels:
+    """Saturation: pixels at the full well have code 3 in the mask, bleed trails code 4."""
+    light = glare(rng, severity, x, y) * max(ccd.saturate - ccd.sky, 1.0)
+    image = ccd.image + light + np.sqrt(light / ccd.gain) * ccd_rng.standard_normal(light.shape)
     mask = np.zeros(image.shape, np.uint8) if ccd.mask is None else ccd.mask.copy()
     full = image >= ccd.saturate
     rows = image.shape[0]
-    # charge above the full well runs along the columns, about as far again as the column is full
-    excess = np.where(full, np.clip(light / ccd.saturate, 0, 3.0), 0.0).sum(axis=0) * own.uniform(0.5, 1.5, x.size)
-    excess *= own.random(x.size) < 0.35 + 0.65 * severity
+    # charge above the full well bleeds along the column, over a length that grows with the excess
+    excess = np.where(full, np.clip(light / ccd.saturate, 0, 3.0), 0.0).sum(axis=0) * ccd_rng.uniform(0.5, 1.5, x.size)
+    excess *= ccd_rng.random(x.size) < 0.35 + 0.65 * severity
     columns = np.flatnonzero(excess >= 1.0)
     for column in columns:
         hit = np.flatnonzero(full[:, column])
@@ -62,36 +59,36 @@ def saturated(exposure: Rng, own: Rng, severity: float, ccd: CcdPixels, x: Axis,
         trail = np.zeros(rows, bool)
         trail[low:high] = True
         trail &= ~full[:, column]
-        image[trail, column] = ccd.saturate * own.uniform(0.7, 0.99)
+        image[trail, column] = ccd.saturate * ccd_rng.uniform(0.7, 0.99)
         mask[trail, column] = BLEED
     mask[full] = SATURATED
-    level = ccd.saturate * (1.0 + 0.004 * own.standard_normal(image.shape))
+    level = ccd.saturate * (1.0 + 0.004 * ccd_rng.standard_normal(image.shape))
     return ccd.with_image(np.where(full, level, image), mask)
 
 
-def bad_ccd(exposure: Rng, own: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> CcdPixels:
-    """A CCD that fails: a dead or drooping amplifier, a glowing corner, hot and cold columns, or smeared charge."""
-    kind = own.choice(4, p=[0.4, 0.2, 0.25, 0.15])
+def bad_ccd(rng: Rng, ccd_rng: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> CcdPixels:
+    """A failing CCD: a dead or weak amplifier, a glowing corner, hot and cold columns, or smeared charge."""
+    kind = ccd_rng.choice(4, p=[0.4, 0.2, 0.25, 0.15])
     rows, columns = ccd.image.shape
     image = ccd.image.astype(np.float64)
     mask = np.zeros(image.shape, np.uint8) if ccd.mask is None else ccd.mask.copy()
-    half = slice(0, columns // 2) if own.random() < 0.5 else slice(columns // 2, columns)
-    corner = np.asarray(own.integers(0, 2, 2))
-    sign = own.choice([-1.0, 1.0])
+    half = slice(0, columns // 2) if ccd_rng.random() < 0.5 else slice(columns // 2, columns)
+    corner = np.asarray(ccd_rng.integers(0, 2, 2))
+    sign = ccd_rng.choice([-1.0, 1.0])
     if kind == 0:
         faint = min(1.0, 0.3 * ccd.sigma / max(ccd.sky, 1.0))
-        share = faint ** (1.0 - severity)  # from 0.3 sigma below the sky to no light at all
-        droop = np.linspace(1.0, own.uniform(0.7, 1.0), rows)[:, None]
-        flat = 0.05 * ccd.sky + own.normal(0, ccd.read_noise / ccd.gain, image[:, half].shape)
+        share = faint ** (1.0 - severity)  # of the light that is lost: 0.3 sigma of the sky to all
+        droop = np.linspace(1.0, ccd_rng.uniform(0.7, 1.0), rows)[:, None]
+        flat = 0.05 * ccd.sky + ccd_rng.normal(0, ccd.read_noise / ccd.gain, image[:, half].shape)
         image[:, half] = (1 - share * droop) * image[:, half] + share * droop * flat
     elif kind == 1:
         r = np.hypot(np.linspace(0, 2, rows)[:, None] - 2 * corner[0], np.linspace(0, 1, columns) - corner[1])
         glow = 400.0**severity * 0.4 * ccd.sigma * np.exp(-r / 0.3)
-        image += glow + np.sqrt(glow / ccd.gain) * own.standard_normal(image.shape)
+        image += glow + np.sqrt(glow / ccd.gain) * ccd_rng.standard_normal(image.shape)
     elif kind == 2:
-        order = own.permutation(columns)
-        height = np.asarray(own.normal(0, 1, columns)) * 3.0 * ccd.sigma
-        start = own.integers(0, max(1, rows // 2), columns)
+        order = ccd_rng.permutation(columns)
+        height = np.asarray(ccd_rng.normal(0, 1, columns)) * 3.0 * ccd.sigma
+        start = ccd_rng.integers(0, max(1, rows // 2), columns)
         n = max(1, round(0.55 * severity**1.3 * columns))
         for column in order[:n]:
             image[start[column] :, column] += height[column] * (1 + 4 * severity)
@@ -105,35 +102,35 @@ def bad_ccd(exposure: Rng, own: Rng, severity: float, ccd: CcdPixels, x: Axis, y
     return ccd.with_image(image, mask)
 
 
-def noise(exposure: Rng, own: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> CcdPixels:
-    """Electronic noise: stripes, a herringbone, jumps of the base line from row to row, or a noisy amplifier.
+def noise(rng: Rng, ccd_rng: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> CcdPixels:
+    """Electronic noise: stripes, a herringbone, jumps of the bias level from row to row, or a noisy amplifier.
 
-    The two amplifiers read towards the middle, so that patterns are mirrored there.
+    The CCD has two amplifiers with opposite readout directions, so patterns are mirrored at its middle.
     """
-    kind = draw_kind(exposure, "noise")
-    period, slant = exposure.uniform(5, 18), exposure.uniform(-0.8, 0.8)
-    beat = exposure.uniform(0.05, 0.3)
+    kind = draw_kind(rng, "noise")
+    period, slant = rng.uniform(5, 18), rng.uniform(-0.8, 0.8)
+    beat = rng.uniform(0.05, 0.3)
     rows, columns = ccd.image.shape
     amplitude = ccd.sigma * 0.25 * 32.0**severity
     column = np.arange(columns)
     column = np.minimum(column, columns - 1 - column)[None, :].astype(np.float64)
     row = np.arange(rows)[:, None].astype(np.float64)
-    phase = own.uniform(0, 2 * np.pi)
-    both = own.random() < 0.6
+    phase = ccd_rng.uniform(0, 2 * np.pi)
+    both = ccd_rng.random() < 0.6
     if kind == "stripes":
-        wander = np.cumsum(own.normal(0, 0.08, rows))[:, None]
+        wander = np.cumsum(ccd_rng.normal(0, 0.08, rows))[:, None]
         pattern = np.sin(2 * np.pi * (row / period + 0.15 * slant * column / period) + wander + phase)
     elif kind == "herringbone":
-        wander = np.cumsum(own.normal(0, 0.05, rows))[:, None]
+        wander = np.cumsum(ccd_rng.normal(0, 0.05, rows))[:, None]
         carrier = 2 * np.pi * column / period
         pattern = np.sin(carrier + 2 * np.pi * slant * row / period + wander + phase) + np.sin(
             carrier * (1 + beat) - 2 * np.pi * slant * row / period - wander
         )
     elif kind == "base_line":
-        jump = np.asarray(own.normal(0, 1, rows)) * (own.random(rows) < 0.15 + 0.5 * severity)
+        jump = np.asarray(ccd_rng.normal(0, 1, rows)) * (ccd_rng.random(rows) < 0.15 + 0.5 * severity)
         pattern = 1.6 * jump[:, None] * np.ones((1, columns))
     else:
-        pattern = own.normal(0, 1.0, (rows, columns))
+        pattern = ccd_rng.normal(0, 1.0, (rows, columns))
     pattern = np.broadcast_to(pattern, (rows, columns)).copy()
     if not both:
         pattern[:, columns // 2 :] *= 0.0 if kind == "amplifier" else 0.15
@@ -141,9 +138,9 @@ def noise(exposure: Rng, own: Rng, severity: float, ccd: CcdPixels, x: Axis, y: 
 
 
 def fringes(ccdnum: int, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Interference of the night sky's lines in a thinned CCD, (rows, columns), between -1 and 1.
+    """Return the fringes of night-sky lines in a thinned CCD, (rows, columns), between -1 and 1.
 
-    Fringes follow the thickness of the silicon, here a tilted bowl with ripples: the same in every exposure of the CCD.
+    Fringes follow the thickness of the silicon, here a tilted bowl with ripples; a CCD has the same in every exposure.
     """
     silicon = np.random.default_rng([4095, ccdnum])
     rows, columns = shape
@@ -155,17 +152,17 @@ def fringes(ccdnum: int, shape: tuple[int, int]) -> NDArray[np.float64]:
     return np.asarray(np.cos(2 * np.pi * thickness * max(columns, 200) / spacing))
 
 
-def wonky(exposure: Rng, own: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> CcdPixels:
-    """What a failed calibration leaves: a step between amplifiers, levels that differ from CCD to CCD, glowing edges,
-    a sky model that follows waves over the field, or fringes that were not taken out.
+def wonky(rng: Rng, ccd_rng: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> CcdPixels:
+    """Residuals of a failed calibration: a step between amplifiers, levels that differ from CCD to CCD, glowing
+    edges, a wavy sky model, or fringes that were not removed.
     """
-    kind = draw_kind(exposure, "wonky")
-    field = waves(exposure, x, y, 5, 0.4, 2.5)
+    kind = draw_kind(rng, "wonky")
+    field = waves(rng, x, y, 5, 0.4, 2.5)
     rows, columns = ccd.image.shape
     amplitude = 0.3 * 30.0**severity * ccd.sigma
     left = np.arange(columns)[None, :] < columns // 2
-    step, level = own.choice([-1.0, 1.0]) * own.uniform(0.6, 1.4), own.normal(0, 1)
-    tilt = np.asarray(own.uniform(-1, 1, 2))
+    step, level = ccd_rng.choice([-1.0, 1.0]) * ccd_rng.uniform(0.6, 1.4), ccd_rng.normal(0, 1)
+    tilt = np.asarray(ccd_rng.uniform(-1, 1, 2))
     u, v = np.linspace(-1, 1, columns)[None, :], np.linspace(-1, 1, rows)[:, None]
     edge = np.exp(-(1 - np.abs(u)) / 0.06) + np.exp(-(1 - np.abs(v)) / 0.06)
     if kind == "step":

@@ -1,7 +1,7 @@
-"""Anomalies of the point-spread function: psf, telescope_moving, out_of_focus. Each is a kernel.
+"""Anomalies of the point-spread function: psf, telescope_moving, out_of_focus. Each is a convolution kernel.
 
-The simulator convolves its sources with the kernel before noise is added. On a finished image the image less its sky
-is convolved, and the noise that the convolution took away is added again.
+The simulator convolves its sources with the kernel before it adds noise. For a finished image `convolve` convolves the
+sky-subtracted image and adds the noise that the convolution smoothed away.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from badexp_assets.simulate.anomaly_kinds import path_kind, psf_kind
-from badexp_assets.simulate.ccd_pixels import CcdPixels, Plane
+from badexp_assets.simulate.ccd_pixels import CcdPixels
 
 Kernel = NDArray[np.float64]
 MAX_HALF_PX = 40.0  # half size of the largest kernel
 
 
 def psf_kernel(rng: np.random.Generator, severity: float, fwhm_px: float, u: float, v: float, samples: int) -> Kernel:
-    """Broad and elongated: an elliptical Moffat profile (beta 3), stronger to one side of the field, as bad seeing with
-    astigmatism or a sagging mirror gives. Returns (n, n), sum 1, `samples` grid points per px.
+    """Return the kernel of a broad, elongated PSF: an elliptical Moffat profile (beta 3), (n, n), sum 1.
+
+    Its width changes across the field, as with bad seeing and astigmatism or a sagging mirror. `u`, `v`: position of
+    the CCD in units of the plane's radius; `samples`: grid points per px.
     """
     _, angle, elongation = psf_kind(rng)
     field = 0.25 * rng.uniform(-1, 1, 2)
@@ -37,9 +39,9 @@ def psf_kernel(rng: np.random.Generator, severity: float, fwhm_px: float, u: flo
 def moving_kernel(
     rng: np.random.Generator, severity: float, fwhm_px: float, u: float, v: float, samples: int
 ) -> Kernel:
-    """The path of the telescope: a straight drift, a drift with a hook, or a jump that doubles every source.
+    """Return the telescope's path as a kernel, the same for all CCDs: (n, n), sum 1; arguments as for `psf_kernel`.
 
-    The same for all CCDs. Returns (n, n), sum 1, `samples` grid points per px.
+    The path is a straight drift, a drift with a hook, or a jump that doubles every source.
     """
     kind, angle = path_kind(rng)
     share = rng.uniform(0.25, 0.5)
@@ -68,21 +70,19 @@ def moving_kernel(
 
 
 def focus_kernel(rng: np.random.Generator, severity: float, fwhm_px: float, u: float, v: float, samples: int) -> Kernel:
-    """The pupil out of focus: a disc with the hole of the prime-focus cage and its four vanes.
+    """Return the image of the defocused pupil as a kernel, (n, n), sum 1; arguments as for `psf_kernel`.
 
-    The focal surface is tilted, so that size changes across the field, and vignetting shifts the hole outwards.
-    Returns (n, n), sum 1, `samples` grid points per px.
+    A disc with the shadow of the prime-focus cage and its four vanes. The focal surface is tilted, so the size changes
+    across the field, and vignetting shifts the shadow of the cage outwards.
     """
     tilt = 0.18 * rng.uniform(-1, 1, 2)
     turn = rng.uniform(0, np.pi / 2)
     hole = rng.uniform(0.38, 0.5)
     radius = min(MAX_HALF_PX - 3, fwhm_px * (0.35 + 3.0 * severity) * float(1.0 + tilt[0] * u + tilt[1] * v))
     x, y = _grid(radius + 2.0, samples)
-    edge = 0.5
-    outer = 1 / (1 + np.exp(np.clip((np.hypot(x, y) - radius) / (edge * 0.5), -50, 50)))
-    inner = 1 / (
-        1 + np.exp(np.clip((np.hypot(x - 0.1 * radius * u, y - 0.1 * radius * v) - hole * radius) / 0.25, -50, 50))
-    )
+    from_hole = np.hypot(x - 0.1 * radius * u, y - 0.1 * radius * v)
+    outer = 1 / (1 + np.exp(np.clip((np.hypot(x, y) - radius) / 0.25, -50, 50)))
+    inner = 1 / (1 + np.exp(np.clip((from_hole - hole * radius) / 0.25, -50, 50)))
     xr, yr = x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)
     vane = np.exp(-((np.minimum(np.abs(xr), np.abs(yr)) / max(0.04 * radius, 0.3)) ** 2))
     return _normal(np.clip(outer - inner, 0, None) * (1 - 0.5 * vane))
@@ -96,14 +96,14 @@ KERNELS: dict[str, Callable[[np.random.Generator, float, float, float, float, in
 
 
 def widened_fwhm(fwhm_px: float, kernel: Kernel, samples: int = 1) -> float:
-    """Return the FWHM (px) that a Gaussian of `fwhm_px` has after `kernel`: second moments add."""
+    """Return the FWHM (px) of a Gaussian of `fwhm_px` after convolution with `kernel`: second moments add."""
     y, x = (np.indices(kernel.shape) - kernel.shape[0] // 2) / samples
     moment = float(((x**2 + y**2) * kernel).sum() / 2 - ((x * kernel).sum() ** 2 + (y * kernel).sum() ** 2) / 2)
     return float(np.sqrt(fwhm_px**2 + 8 * np.log(2) * max(moment, 0.0)))
 
 
-def convolve(ccd: CcdPixels, kernel: Kernel, plane: Plane, rng: np.random.Generator) -> CcdPixels:
-    """Return `ccd` with its sky-subtracted image convolved and its noise restored. Non-finite pixels stay."""
+def convolve(ccd: CcdPixels, kernel: Kernel, rng: np.random.Generator) -> CcdPixels:
+    """Return `ccd` with its sky-subtracted image convolved and its noise restored; keeps non-finite pixels."""
     from scipy.signal import fftconvolve
 
     good = np.isfinite(ccd.image)

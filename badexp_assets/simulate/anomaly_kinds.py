@@ -1,10 +1,10 @@
-"""The kinds that a category of anomaly comes in, and how often."""
+"""The kinds of each category of anomaly, and how often they occur."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# shares of the exposures of a category; psf is `astigmatic` from an elongation of 0.5 (of 0.2 to 1) on
+# share of the category's exposures; a PSF is `astigmatic` if its elongation, 0.2 to 1, is at least 0.5
 KINDS: dict[str, dict[str, float]] = {
     "psf": {"astigmatic": 0.625, "broad": 0.375},
     "telescope_moving": {"drift": 0.45, "hook": 0.25, "jump": 0.3},

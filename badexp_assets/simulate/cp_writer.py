@@ -1,4 +1,4 @@
-"""Write a synthetic exposure as the three files that the Community Pipeline makes of it: image, mask, weight."""
+"""Writes a synthetic exposure as the three files of the Community Pipeline: image, data-quality mask, weight map."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from badexp_assets.io.parquet import atomic_path
+from badexp_assets.simulate.ccd_pixels import CcdFrame
 from badexp_assets.simulate.exposure import SimulatedCcd
 from badexp_assets.simulate.headers import Cards, ccd_cards, primary_cards, sky_statistics
 from badexp_assets.simulate.survey_plan import ExposurePlan
@@ -20,24 +21,27 @@ PRODUCTS = ("ooi", "ood", "oow")
 
 @dataclass(frozen=True)
 class WrittenCcd:
-    """What label files and the truth need of a CCD that was written; sky and noise in ADU, FWHM in px."""
+    """Values of a written CCD for the label files and the truth: sky and its noise in ADU, FWHM in px, exptime in s."""
 
-    ccdnum: int
-    ccdname: str
+    frame: CcdFrame
     affected: bool
     sky: float
     sigma: float
     fwhm_px: float
     zero_point: float
     exptime: float
-    crpix: tuple[float, float]
-    shape: tuple[int, int]
+
+    @property
+    def ccdnum(self) -> int:
+        """CCD number."""
+        return self.frame.ccd.ccdnum
 
 
 def write_exposure(plan: ExposurePlan, ccds: Iterable[SimulatedCcd], archive: Path, seed: int) -> list[WrittenCcd]:
-    """Write the ooi, ood and oow files of an exposure below `archive`, each whole or not at all; CCDs one at a time.
+    """Write the ooi, ood and oow files of an exposure below `archive` atomically, one CCD at a time.
 
-    RICE_1, row tiles; floats are quantised with q = 4 and a dither that is fixed by EXPNUM, so that bytes repeat.
+    Compression is RICE_1 with row tiles; floats are quantised with q = 4 and a dither seed that depends on EXPNUM, so
+    the same pixels give the same bytes.
     """
     written: list[WrittenCcd] = []
     folder = archive / plan.folder
@@ -49,30 +53,17 @@ def write_exposure(plan: ExposurePlan, ccds: Iterable[SimulatedCcd], archive: Pa
             if not files:
                 for product, path in paths.items():
                     files[product] = stack.enter_context(_create(path))
-                    cards = primary_cards(plan, product, ccd.pixels.exptime, seed)
-                    files[product].write_image(None, header=cards)
+                    files[product].write_image(None, header=primary_cards(plan, product, ccd.pixels.exptime, seed))
             assert ccd.pixels.mask is not None
             for product, pixels, method in (
                 ("ooi", ccd.pixels.image, "SUBTRACTIVE_DITHER_1"),
                 ("ood", ccd.pixels.mask.astype(np.int32), None),
-                ("oow", ccd.weight, "SUBTRACTIVE_DITHER_2"),  # keeps the zeros of masked pixels
+                ("oow", ccd.weight, "SUBTRACTIVE_DITHER_2"),  # keeps the zeros of masked pixels exact
             ):
                 _write_ccd(files[product], pixels, ccd, ccd_cards(plan, ccd, product), method, dither)
             sky, sigma = sky_statistics(ccd.pixels.image)
-            written.append(
-                WrittenCcd(
-                    ccdnum=ccd.frame.ccd.ccdnum,
-                    ccdname=ccd.frame.ccd.ccdname,
-                    affected=ccd.affected,
-                    sky=sky,
-                    sigma=sigma,
-                    fwhm_px=ccd.pixels.fwhm_px,
-                    zero_point=ccd.zero_point,
-                    exptime=ccd.pixels.exptime,
-                    crpix=ccd.frame.crpix,
-                    shape=ccd.frame.shape,
-                )
-            )
+            fwhm, exptime = ccd.pixels.fwhm_px, ccd.pixels.exptime
+            written.append(WrittenCcd(ccd.frame, ccd.affected, sky, sigma, fwhm, ccd.zero_point, exptime))
     return written
 
 

@@ -1,4 +1,4 @@
-"""FITS headers of a synthetic exposure, with the cards and the quirks of the Community Pipeline's."""
+"""FITS headers of a synthetic exposure, with the cards and the quirks of Community Pipeline headers."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PROCESSED = "2019-07-22T16:23:50"  # PROCDATE of every simulated file
 
 
 def plproc_id(seed: int) -> str:
-    """Return PLPROCID, seven hexadecimal digits as text; of some seeds they are all decimal digits."""
+    """Return PLPROCID, seven hexadecimal digits as text; for some seeds all of them are decimal digits."""
     return f"{(0x5250000 + 7919 * seed) & 0xFFFFFFF:07x}"
 
 
 def sexagesimal(degrees: float, hours: bool = False) -> str:
-    """Write an angle as `[-]DD:MM:SS.S`, or as `HH:MM:SS.SS` when `hours`."""
+    """Return an angle (deg) as `[-]DD:MM:SS.S` or, with `hours`, as `HH:MM:SS.SS`."""
     value = abs(degrees) / (15 if hours else 1)
     places = 2 if hours else 1
     total = round(value * 3600, places)
@@ -33,7 +33,7 @@ def sexagesimal(degrees: float, hours: bool = False) -> str:
 
 
 def primary_cards(plan: ExposurePlan, product: str, exptime: float, seed: int) -> Cards:
-    """Cards of the primary header of one product (ooi, ood, oow); `exptime` as the anomaly left it, s."""
+    """Return the primary header's cards of a product (ooi, ood, oow); `exptime` (s): after the anomaly shortened it."""
     started = plan.start.isoformat(timespec="seconds") + ".640012"
     cards: list[tuple[str, Any, str]] = [
         ("OBJECT", f"DECaLS_{plan.expnum % 60000}_{plan.band}", "Name of the object observed"),
@@ -62,8 +62,12 @@ def primary_cards(plan: ExposurePlan, product: str, exptime: float, seed: int) -
         ("TELDEC", sexagesimal(plan.dec), "[DD:MM:SS] Telescope DEC"),
         ("HA", "00:39:30.160", "[HH:MM:SS] Telescope hour angle"),
         ("ZD", round(float(np.degrees(np.arccos(1 / plan.airmass))), 2), "[deg] Telescope zenith distance"),
-        ("AIRMASS", f"{plan.airmass:.2f}" if "airmass" in plan.traps else plan.airmass, "Airmass"),
-        ("DIMMSEE", "NaN" if "dimmsee" in plan.traps else round(plan.seeing_px * 0.2, 3), "[arcsec] DIMM Seeing"),
+        ("AIRMASS", f"{plan.airmass:.2f}" if "airmass" in plan.header_quirks else plan.airmass, "Airmass"),
+        (
+            "DIMMSEE",
+            "NaN" if "dimmsee" in plan.header_quirks else round(plan.seeing_px * 0.2, 3),
+            "[arcsec] DIMM Seeing",
+        ),
         ("DTCALDAT", plan.night, "local date of the evening"),
         ("DTNSANAM", plan.file_name(product), ""),
         ("DTINSTRU", plan.camera.name, ""),
@@ -74,7 +78,7 @@ def primary_cards(plan: ExposurePlan, product: str, exptime: float, seed: int) -
         ("PLVER", PLVER, "Community Pipeline version"),
         ("PLPROCID", plproc_id(seed), "Processing ID"),
         ("PROCDATE", PROCESSED, "Processing date"),
-        ("WCSCAL", "Failed" if "wcscal" in plan.traps else "Successful", "WCS calibration"),
+        ("WCSCAL", "Failed" if "wcscal" in plan.header_quirks else "Successful", "WCS calibration"),
         ("SCAMPFLG", 0, "SCAMP flag"),
         ("SKYSUB", True, "Sky pattern subtracted"),
         ("MAGZERO", round(plan.zero_point + 2.5 * np.log10(plan.exptime), 3), "[mag] Magnitude zero point"),
@@ -82,7 +86,7 @@ def primary_cards(plan: ExposurePlan, product: str, exptime: float, seed: int) -
         ("SIMULATD", True, "Synthetic exposure made by badexp simulate"),
         ("SIMSEED", seed, "Seed of the synthetic survey"),
     ]
-    if "radec" not in plan.traps:
+    if "radec" not in plan.header_quirks:
         cards[22:22] = [
             ("RA", sexagesimal(plan.ra, hours=True), "[h] RA exposure center"),
             ("DEC", sexagesimal(plan.dec), "[deg] DEC exposure center"),
@@ -91,7 +95,7 @@ def primary_cards(plan: ExposurePlan, product: str, exptime: float, seed: int) -
 
 
 def ccd_cards(plan: ExposurePlan, ccd: SimulatedCcd, product: str) -> Cards:
-    """Cards of one CCD's extension. Columns run South and rows East, about CRVAL at the focal plane's centre."""
+    """Return the cards of a CCD's extension. CRVAL is the focal plane's centre; columns run South, rows East."""
     crpix1, crpix2 = ccd.frame.crpix
     scale = plan.camera.pixel_scale / 3600
     pixels, amplifiers = ccd.pixels, ccd.amplifiers
@@ -99,12 +103,14 @@ def ccd_cards(plan: ExposurePlan, ccd: SimulatedCcd, product: str) -> Cards:
         ("INHERIT", True, "Inherits global header"),
         ("DETPOS", ccd.frame.ccd.ccdname, "detector position ID"),
         ("CCDNUM", ccd.frame.ccd.ccdnum, "CCD number"),
-        ("GAINA", amplifiers.gain[0], "[electrons/ADU] Gain for amp A"),
-        ("RDNOISEA", amplifiers.read_noise[0], "[electrons] Read noise for amp A"),
-        ("SATURATA", amplifiers.saturate[0], "[ADU] Saturation for amp A"),
-        ("GAINB", amplifiers.gain[1], "[electrons/ADU] Gain for amp B"),
-        ("RDNOISEB", amplifiers.read_noise[1], "[electrons] Read noise for amp B"),
-        ("SATURATB", amplifiers.saturate[1], "[ADU] Saturation for amp B"),
+    ]
+    for i, amp in enumerate("AB"):
+        cards += [
+            (f"GAIN{amp}", amplifiers.gain[i], f"[electrons/ADU] Gain for amp {amp}"),
+            (f"RDNOISE{amp}", amplifiers.read_noise[i], f"[electrons] Read noise for amp {amp}"),
+            (f"SATURAT{amp}", amplifiers.saturate[i], f"[ADU] Saturation for amp {amp}"),
+        ]
+    cards += [
         ("SATURATE", pixels.saturate, "[ADU] Saturation"),
         ("CTYPE1", "RA---TPV", "WCS projection type for this axis"),
         ("CTYPE2", "DEC--TPV", "WCS projection type for this axis"),
@@ -121,13 +127,11 @@ def ccd_cards(plan: ExposurePlan, ccd: SimulatedCcd, product: str) -> Cards:
     ]
     for axis in (1, 2):
         cards += [(f"PV{axis}_{k}", 1.0 if k == 1 else 0.0, "Projection distortion parameter") for k in range(11)]
-    cards += [
-        (MM_X, ccd.frame.dx_mm, "[mm] column step in the focal plane"),
-        (MM_Y, ccd.frame.dy_mm, "[mm] row step in the focal plane"),
-    ]
+    cards.append((MM_X, ccd.frame.dx_mm, "[mm] column step in the focal plane"))
+    cards.append((MM_Y, ccd.frame.dy_mm, "[mm] row step in the focal plane"))
     if product == "ooi":
         sky, sigma = sky_statistics(pixels.image)
-        mask = pixels.mask if pixels.mask is not None else np.zeros(1, np.uint8)
+        mask = np.asarray(pixels.mask)
         cards += [
             ("NSATPIX", int((mask == 3).sum()), "Number of saturated pixels"),
             ("NBLEED", int((mask == 4).sum()), "Number of bleed trail pixels."),
@@ -143,7 +147,7 @@ def ccd_cards(plan: ExposurePlan, ccd: SimulatedCcd, product: str) -> Cards:
 
 
 def sky_statistics(image: Any) -> tuple[float, float]:
-    """Median and robust standard deviation (1.4826 MAD) of every seventh pixel, ADU, rounded as a header has them."""
+    """Return median and 1.4826 MAD (ADU) of every seventh pixel, rounded as in CP headers."""
     sample = image.ravel()[::7]
     middle = float(np.median(sample))
     return round(middle, 4), round(1.4826 * float(np.median(np.abs(sample - middle))), 6)

@@ -1,4 +1,4 @@
-"""Put an anomaly into the CCD images of an existing file, a real one too."""
+"""Adds an anomaly to the CCD images of an existing file, simulated or real."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ import numpy as np
 
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.parquet import atomic_path
-from badexp_assets.simulate.anomalies import SPANNING, affected_ccds, check, inject, light_of, shortened
+from badexp_assets.simulate.anomalies import (
+    EXTENDED_LIGHT,
+    affected_ccds,
+    check_anomaly,
+    inject,
+    light_change,
+    shortened_exptime,
+)
 from badexp_assets.simulate.ccd_pixels import CcdPixels, Plane
 from badexp_assets.simulate.headers import MM_X, MM_Y
 from badexp_assets.survey.cameras import load_camera
@@ -20,23 +27,22 @@ from badexp_assets.survey.cameras import load_camera
 def inject_into(
     path: Path, out: Path, category: str, severity: float, seed: int, only: Collection[int] | None = None
 ) -> list[int]:
-    """Write the CP image file `path` with an anomaly to `out`; return the CCDNUMs that were hit.
+    """Write the CP image file `path` with an anomaly to `out`; return the CCDNUMs of the affected CCDs.
 
-    `path` has one extension per CCD, RICE-compressed (.fits.fz) or not, as has `out`. All headers and CCDs stay, in
-    their order; SIMCAT, SIMSEV, SIMISEED and HISTORY say what was injected, EXPTIME and FWHM follow the anomaly.
-    Patterns are spread over the inner focal plane when the file has 8 CCDs or more, over its CCDs when it has fewer.
-    Where the CCD lies is read from CRPIX, so cutouts are in place too. CCDs that are not in `only` (CCDNUMs; None: all
-    are) are copied byte by byte, hit or not: cheap, where nobody is going to read them. The mask of
-    the exposure (ood) is not changed. Raises InputError when `out` is `path`, when `path` is not there, or for a
-    category or severity that is not allowed; UnreadableImageError, naming file and extension, for an image that can't
-    be read.
+    `path` has one extension per CCD, RICE-compressed (.fits.fz) or not; `out` has the same layout. Headers and the
+    order of the CCDs are kept. SIMCAT, SIMSEV, SIMISEED and HISTORY say what was injected; EXPTIME and FWHM follow the
+    anomaly. The pattern is scaled to the inner focal plane if the file has 8 CCDs or more, else to the extent of its
+    CCDs. Positions are computed from CRPIX, so cutouts are in place too. CCDs whose CCDNUM is not in `only` (None: all)
+    are copied byte by byte even if affected, which is fast where nothing reads them. The mask file (ood) of the
+    exposure is not changed. Raises InputError if `out` is `path`, if `path` does not exist, or for an unknown category
+    or severity; UnreadableImageError, naming file and extension, for an image that can't be read.
     """
     from astropy.io import fits
 
     path, out = Path(path), Path(out)
-    check(category, severity)
+    check_anomaly(category, severity)
     if out.resolve() == path.resolve():
-        raise InputError(f"{out}: is the file to read; give another place to write to")
+        raise InputError(f"{out}: is the input file; give another output file")
     if not path.exists():
         raise InputError(f"{path}: no such file")
     try:
@@ -46,76 +52,67 @@ def inject_into(
     with source:
         try:
             places = [i for i, hdu in enumerate(source) if _is_image(hdu)]
-        except Exception as error:  # astropy raises many kinds for damaged headers
+        except Exception as error:  # astropy raises many types for damaged headers
             raise UnreadableImageError(f"{path}: {type(error).__name__}: {error}") from error
         if not places:
             raise UnreadableImageError(f"{path}: no CCD image in it")
-        primary = source[0].header
-        geometry = [_ccd(path, source[i], primary, i, pixels=False) for i in places]
-        plane = Plane() if len(places) >= 8 else Plane.around(geometry)
-        hit = affected_ccds(category, severity, seed, geometry, plane)
-        untouched = {i for i, ccd in zip(places, geometry, strict=True) if only is not None and ccd.ccdnum not in only}
+        ccds = {i: _ccd(path, source[i], source[0].header, i, pixels=False) for i in places}
+        plane = Plane() if len(ccds) >= 8 else Plane.around(ccds.values())
+        affected = affected_ccds(category, severity, seed, list(ccds.values()), plane)
+        changed = {i for i in places if ccds[i].ccdnum in affected or category in EXTENDED_LIGHT}
+        copied = {i for i in places if i > 0 and only is not None and ccds[i].ccdnum not in only}
         factor = 1.0
         if category == "nonoptimal_exposure":
-            factor = light_of(category, severity, seed, geometry[0], plane).exposure_factor
+            factor = light_change(category, severity, seed, ccds[places[0]], plane).exposure_factor
         with atomic_path(out) as temporary:
-            _rewrite(source, places, untouched - {0}, path, temporary, (category, severity, seed), plane, hit, factor)
-    return hit
+            for i, hdu in enumerate(source):  # HDU by HDU, so only one CCD is in memory
+                if i in copied:
+                    with temporary.open("ab") as target:
+                        target.write(_bytes(path, hdu))
+                    continue
+                image, header = None, hdu.header.copy()
+                if i in places:
+                    ccd = _ccd(path, hdu, source[0].header, i)
+                    if i in changed:
+                        ccd = inject(ccd, category, severity, seed, plane)
+                        if "FWHM" in header:
+                            header["FWHM"] = round(ccd.fwhm_px, 6)
+                    image = ccd.image
+                if i == 0:
+                    header["SIMCAT"] = (category, "anomaly injected by badexp simulate")
+                    header["SIMSEV"] = (severity, "its severity, 0 to 1")
+                    header["SIMISEED"] = (seed, "its seed")
+                if i in changed or (i == 0 and i not in places):
+                    header.add_history(f"badexp simulate: injected {category}, severity {severity:g}, seed {seed}")
+                if factor != 1 and isinstance(header.get("EXPTIME"), int | float):
+                    header["EXPTIME"] = shortened_exptime(header["EXPTIME"], factor)
+                _append(temporary, hdu, image, header, 1 + _dither(source[0].header))
+                del hdu.data  # astropy would keep every CCD in memory
+    return affected
 
 
-def _rewrite(
-    source: Any,
-    places: list[int],
-    untouched: set[int],
-    path: Path,
-    out: Path,
-    what: tuple[str, float, int],
-    plane: Plane,
-    hit: list[int],
-    exposure_factor: float,
-) -> None:
-    """Append HDU after HDU, so that one CCD is in memory at a time."""
+def _append(out: Path, hdu: Any, image: Any, header: Any, dither: int) -> None:
+    """Append `hdu` with a new header and, unless `image` is None, new pixels to the FITS file `out`."""
     from astropy.io import fits
 
-    category, severity, seed = what
-    text = f"badexp simulate: injected {category}, severity {severity:g}, seed {seed}"
-    for i, hdu in enumerate(source):
-        if i in untouched:
-            with out.open("ab") as target:
-                target.write(_bytes(path, hdu))
-            continue
-        header = hdu.header.copy()
-        if i in places:
-            ccd = _ccd(path, hdu, source[0].header, i)
-            if ccd.ccdnum in hit or category in SPANNING:
-                ccd = inject(ccd, category, severity, seed, plane)
-                if "FWHM" in header:
-                    header["FWHM"] = round(ccd.fwhm_px, 6)
-                header.add_history(text)
-        if i == 0:
-            header["SIMCAT"] = (category, "anomaly injected by badexp simulate")
-            header["SIMSEV"] = (severity, "its severity, 0 to 1")
-            header["SIMISEED"] = (seed, "its seed")
-            if i not in places:
-                header.add_history(text)
-        if exposure_factor != 1 and isinstance(header.get("EXPTIME"), int | float):
-            header["EXPTIME"] = shortened(header["EXPTIME"], exposure_factor)
-        if i in places:
-            new = _block(hdu, ccd.image, header, 1 + _dither(source[0].header))
-        else:
-            new = hdu.copy()
-            new.header = header
-        if i == 0:
-            new.writeto(out, overwrite=True, output_verify="silentfix+ignore")
-        else:
-            with fits.open(out, mode="append", memmap=False) as target:
-                target.append(new)
-                target.flush(output_verify="silentfix+ignore")
-        del hdu.data  # astropy would keep every CCD
+    if image is None:
+        new = hdu.copy()
+        new.header = header
+    elif isinstance(hdu, fits.CompImageHDU):
+        compression = {"compression_type": "RICE_1", "tile_shape": (1, image.shape[1]), "dither_seed": dither}
+        new = fits.CompImageHDU(image, header, name=hdu.name, quantize_level=4.0, quantize_method=1, **compression)
+    else:
+        new = (fits.PrimaryHDU if isinstance(hdu, fits.PrimaryHDU) else fits.ImageHDU)(image, header)
+    if isinstance(new, fits.PrimaryHDU):
+        new.writeto(out, overwrite=True, output_verify="silentfix+ignore")
+        return
+    with fits.open(out, mode="append", memmap=False) as target:
+        target.append(new)
+        target.flush(output_verify="silentfix+ignore")
 
 
 def _bytes(path: Path, hdu: Any) -> bytes:
-    """Header and data of an HDU as they lie in the file."""
+    """Return header and data of an HDU as stored in the file."""
     place = hdu.fileinfo()
     with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
         file.seek(place["hdrLoc"])
@@ -127,32 +124,15 @@ def _dither(primary: Any) -> int:
     return int(text) % 10000 if text.isdigit() else 0
 
 
-def _block(hdu: Any, image: Any, header: Any, dither: int) -> Any:
-    from astropy.io import fits
-
-    if isinstance(hdu, fits.CompImageHDU):
-        return fits.CompImageHDU(
-            image,
-            header,
-            name=hdu.name,
-            compression_type="RICE_1",
-            tile_shape=(1, image.shape[1]),
-            quantize_level=4.0,
-            quantize_method=1,
-            dither_seed=dither,
-        )
-    return (fits.PrimaryHDU if isinstance(hdu, fits.PrimaryHDU) else fits.ImageHDU)(image, header)
-
-
 def _is_image(hdu: Any) -> bool:
     return bool(getattr(hdu, "is_image", False)) and len(hdu.shape or ()) == 2
 
 
 def _ccd(path: Path, hdu: Any, primary: Any, index: int, pixels: bool = True) -> CcdPixels:
-    header = hdu.header
+    """Return a CCD from its HDU and the primary header; without `pixels` the image is all 0."""
 
     def number(name: str, default: float) -> float:
-        for cards in (header, primary):
+        for cards in (hdu.header, primary):
             try:
                 value = float(cards[name])
             except (KeyError, TypeError, ValueError):
@@ -164,7 +144,7 @@ def _ccd(path: Path, hdu: Any, primary: Any, index: int, pixels: bool = True) ->
     if pixels:
         try:
             image = np.asarray(hdu.data, dtype=np.float32)
-        except Exception as error:  # astropy raises many kinds for damaged tiles
+        except Exception as error:  # astropy raises many types for damaged tiles
             raise UnreadableImageError(f"{path}[{hdu.name or index}]: {type(error).__name__}: {error}") from error
     else:
         image = np.broadcast_to(np.float32(0), tuple(int(n) for n in hdu.shape))
@@ -180,7 +160,7 @@ def _ccd(path: Path, hdu: Any, primary: Any, index: int, pixels: bool = True) ->
         fwhm_px=max(number("FWHM", 4.0), 1.0),
         expnum=int(number("EXPNUM", 0)),
         ccdnum=int(number("CCDNUM", index)),
-        band=str(primary.get("FILTER", "r")).split()[0] if str(primary.get("FILTER", "r")).strip() else "r",
+        band=(str(primary.get("FILTER", "r")).split() or ["r"])[0],
         x0_mm=(1.0 - number("CRPIX1", 0.0)) * dx,
         y0_mm=(1.0 - number("CRPIX2", 0.0)) * dy,
         dx_mm=dx,

@@ -1,6 +1,6 @@
-"""Label files of a synthetic survey in the real formats, with the words that occur in the real ones.
+"""Label files of a synthetic survey, in the formats and with the wording of the real ones.
 
-| category | where |
+| category | file |
 |---|---|
 | saturated, clouds_transparency, psf, nonoptimal_exposure, telescope_moving, out_of_focus | bad_expid file |
 | clouds_transparency, telescope_moving (every other), nobjects, ghost_scatter and wonky of all CCDs | problem-y01.txt |
@@ -44,7 +44,7 @@ _SLOT_HEADER = "#date     expnum ccd id ccdnum"
 
 @dataclass
 class _Lines:
-    """Lines of the files, and (expnum, ccdnum) that they name."""
+    """Lines of each file, and the CCDs that they name: {expnum: CCDNUMs}."""
 
     decals: list[str] = field(default_factory=list)
     problem: list[str] = field(default_factory=list)
@@ -52,18 +52,18 @@ class _Lines:
     noise: list[str] = field(default_factory=list)
     streak: list[str] = field(default_factory=list)
     exclude: list[tuple[int, int, str, str]] = field(default_factory=list)
-    named: dict[int, set[int]] = field(default_factory=dict)
+    labelled: dict[int, set[int]] = field(default_factory=dict)
 
 
 def bad_expid_name(camera: Camera) -> str:
-    """Name of the bad_expid file of a camera's survey."""
+    """Return the name of the bad_expid file of a camera's survey."""
     return f"{camera.name}-bad_expid.simulated.txt"
 
 
 def write_label_files(written: Written, folder: Path) -> dict[int, set[int]]:
-    """Write the lists below `folder`; return {expnum: CCDNUMs that a line for its anomaly names} of labelled exposures.
+    """Write the label files below `folder`; return {expnum: CCDNUMs that are labelled} of the labelled exposures.
 
-    A line for a whole exposure names all its CCDs, also those which the anomaly left alone.
+    A line for a whole exposure labels all of its CCDs, including those that the anomaly does not affect.
     """
     lines = _Lines()
     counts: dict[str, int] = {}
@@ -76,20 +76,21 @@ def write_label_files(written: Written, folder: Path) -> dict[int, set[int]]:
     _write(folder / bad_expid_name(written[0][0].camera), _decals_text(lines.decals))
     problem = ["#Nite           Exposure        Problem", *lines.problem]
     if lines.problem:
-        problem.append("#" + lines.problem[0])  # commented out: must stay out
+        problem.append("#" + lines.problem[0])  # a line that is commented out, which readers must skip
     _write(folder / "y01" / "problem-y01.txt", problem)
     _write(folder / "y01" / "ghost-scatter-y01.txt", [_SLOT_HEADER, *lines.ghost, *lines.ghost[:1]])
     _write(folder / "y01" / "noise-y01.txt", [_SLOT_HEADER, "# Backplane 4", *lines.noise])
     _write(folder / "y01" / "streak-y01.txt", [_SLOT_HEADER, "# Airplane", *lines.streak])
     _write_exclude(folder / EXCLUDE, lines.exclude)
-    return lines.named
+    return lines.labelled
 
 
 def _label(lines: _Lines, plan: ExposurePlan, ccds: list[WrittenCcd], count: int) -> None:
-    hit = [ccd for ccd in ccds if ccd.affected]
-    category, everywhere = plan.category, len(hit) == len(ccds)
+    """Add the lines for one exposure; `count`: number of labelled exposures of its category before it."""
+    affected = [ccd for ccd in ccds if ccd.affected]
+    category, everywhere = plan.category, len(affected) == len(ccds)
     nite = plan.night.replace("-", "")
-    named = {ccd.ccdnum for ccd in ccds}
+    labelled = {ccd.ccdnum for ccd in ccds}
     problems = {
         "nobjects": "NObjects",
         "ghost_scatter": "Ghosting" if everywhere else "",
@@ -101,35 +102,39 @@ def _label(lines: _Lines, plan: ExposurePlan, ccds: list[WrittenCcd], count: int
         trailing = " " if count % 3 == 0 else ""
         lines.problem.append(f"{nite}        {plan.expnum}          {problems[category]}{trailing}")
     elif category in ("ghost_scatter", "noise"):
-        rows = [_slot_row(plan, ccd, with_name=category == "ghost_scatter" and i % 2 == 0) for i, ccd in enumerate(hit)]
+        rows = [
+            _slot_row(plan, ccd, with_name=category == "ghost_scatter" and i % 2 == 0) for i, ccd in enumerate(affected)
+        ]
         (lines.ghost if category == "ghost_scatter" else lines.noise).extend(rows)
-        named = {ccd.ccdnum for ccd in hit}
+        labelled = {ccd.ccdnum for ccd in affected}
     elif category in ("bad_ccd", "wonky"):
         reason = "Bad CCD" if category == "bad_ccd" else "Wonky"
-        lines.exclude += [(plan.expnum, ccd.ccdnum, reason, "simulated") for ccd in hit]
+        lines.exclude += [(plan.expnum, ccd.ccdnum, reason, "simulated") for ccd in affected]
         if category == "bad_ccd" and count % 2:
-            lines.decals += [f"{plan.expnum}-{ccd.ccdname} bad {ccd.ccdname} amp" for ccd in hit[:2]]
-        named = {ccd.ccdnum for ccd in hit}
+            lines.decals += [
+                f"{plan.expnum}-{name} bad {name} amp" for name in (ccd.frame.ccd.ccdname for ccd in affected[:2])
+            ]
+        labelled = {ccd.ccdnum for ccd in affected}
     else:
         shapes = _DECALS_LINES[category]
         factor = min(0.95, 0.05 + 0.85 * (1 - plan.severity))
-        seeing = hit[0].fwhm_px * plan.camera.pixel_scale
+        seeing = affected[0].fwhm_px * plan.camera.pixel_scale
         text = shapes[count % len(shapes)].format(e=plan.expnum, f=factor, s=seeing, b=plan.band)
         lines.decals.append(text)
         if category == "saturated" and count == 1:
-            # whole and per CCD, as in the real file
-            lines.decals.append(f"{plan.expnum}-{hit[0].ccdname}")
-    lines.named[plan.expnum] = named
+            # both as a whole and as a single CCD, as in the real file
+            lines.decals.append(f"{plan.expnum}-{affected[0].frame.ccd.ccdname}")
+    lines.labelled[plan.expnum] = labelled
 
 
 def _slot_row(plan: ExposurePlan, ccd: WrittenCcd, with_name: bool = False) -> str:
-    # `ccd` is a focal-plane slot, not CCDNUM; it is mostly nan, as in most rows of the real files
-    name = ccd.ccdname if with_name else "nan"
+    # the column `ccd` is a focal-plane slot, not CCDNUM; it is nan, as in most rows of the real files
+    name = ccd.frame.ccd.ccdname if with_name else "nan"
     return f"{plan.night.replace('-', '')}  {plan.expnum} nan {name:>3}  {ccd.ccdnum:2d}"
 
 
 def _decals_text(labels: list[str]) -> list[str]:
-    # exposures of other surveys, which are not in this archive, open the real file too
+    # the real file, too, begins with exposures that are not in this archive
     head = [
         "#EXPID\tFlag\tcomments",
         "#Flags: 1=possibly saturated; 2=clouds; 3=other source",

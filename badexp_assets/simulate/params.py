@@ -1,10 +1,9 @@
-"""What a synthetic survey is made of."""
+"""Options of a synthetic survey."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 from badexp_assets.errors import InputError
 from badexp_assets.survey.cameras import load_camera
@@ -14,12 +13,12 @@ BANDS = ("g", "r", "i", "z")
 
 @dataclass(frozen=True)
 class SurveyParams:
-    """Options of `write_survey`; the defaults are the demo.
+    """Options of `write_survey`; the defaults are those of `make demo`.
 
-    `ccd_rows` x `ccd_columns` px at the camera's real pixel scale (4094 x 2046 is the real DECam CCD); `exposures` is
-    per night; `bad_fraction`, `hard_negative_fraction` are shares of all exposures; `labelled_fraction` is the share of
-    the bad exposures that label files name, the others are there to be discovered; nights follow `first_night`.
-    Raises InputError for a value that is not allowed.
+    `ccd_rows` x `ccd_columns`: size of a CCD image, px, at the camera's real pixel scale (a real DECam CCD has 4094 x
+    2046); `nights`: number of consecutive nights from `first_night` (YYYY-MM-DD) on; `exposures`: number per night;
+    `bad_fraction`, `hard_negative_fraction`: shares of all exposures; `labelled_fraction`: share of the bad exposures
+    that label files name. Raises InputError for a value that is not allowed.
     """
 
     camera: str = "decam"
@@ -69,20 +68,3 @@ class SurveyParams:
                 f"bands: found {', '.join(self.bands) or 'none'}, allowed are some of {', '.join(known) or 'none'} "
                 f"for camera {camera.name}"
             )
-
-
-@dataclass(frozen=True)
-class SurveySummary:
-    """What `write_survey` wrote: folders, counts, and exposures per category."""
-
-    out: Path
-    archive: Path
-    labels: Path
-    nights: tuple[str, ...]
-    n_exposures: int
-    n_bad: int
-    n_hard_negative: int
-    n_labelled: int
-    n_ccd_images: int
-    n_bytes: int
-    categories: dict[str, int]

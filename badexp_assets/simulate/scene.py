@@ -1,10 +1,12 @@
-"""Point-spread functions and templates of sources, drawn with GalSim and stamped with numpy.
+"""Point-spread functions and source templates, made with GalSim and added to images with numpy.
 
-Templates are drawn `SAMPLES` times finer than pixels; adding neighbours gives the source at each subpixel phase.
+Templates have `SAMPLES` grid points per pixel along each axis; summing neighbouring points gives the source at each
+subpixel phase.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
@@ -18,11 +20,21 @@ N_PER_CCD = 16  # galaxy templates used on a CCD
 PIXEL_SCALE = 0.263
 
 
+@dataclass(frozen=True)
+class Catalogue:
+    """Sources of a CCD: template (0: star), centre (px, may lie outside the CCD), flux (ADU); arrays (n,)."""
+
+    template: NDArray[np.int64]
+    row: NDArray[np.float64]
+    column: NDArray[np.float64]
+    flux: NDArray[np.float64]
+
+
 @cache
 def galaxy_bank(n: int) -> Array:
-    """Return (N_GALAXIES, n, n // 2 + 1) complex64: Fourier transforms of galaxies before the PSF, flux 1.
+    """Return the Fourier transforms of galaxies without PSF, flux 1: (N_GALAXIES, n, n // 2 + 1) complex64.
 
-    Sizes, ellipticities and profiles vary; orientations are spread evenly over [0, pi), so that none is preferred.
+    Sizes, ellipticities and profiles vary; orientations are spread evenly over [0, pi), so none is preferred.
     """
     import galsim
 
@@ -36,25 +48,22 @@ def galaxy_bank(n: int) -> Array:
         )
         # the narrow Gaussian keeps the image band-limited; the PSF is far wider
         galaxy = galsim.Convolve(profile.shear(shape), galsim.Gaussian(fwhm=0.15))
-        drawn = galaxy.drawImage(
-            nx=n, ny=n, scale=PIXEL_SCALE / SAMPLES, method="no_pixel", dtype=np.float64, use_true_center=False
-        ).array
-        images[i] = drawn / drawn.sum()
+        images[i] = _draw(galaxy, n)
     return _transform(images)
 
 
 def draw_psf(n: int, fwhm_px: float, beta: float, shear: tuple[float, float]) -> Array:
-    """Return the PSF, (n, n) on the fine grid, flux 1: seeing (Moffat of `beta`, 0: Kolmogorov) through the optics."""
+    """Return the PSF of seeing and optics, (n, n) on the fine grid, flux 1.
+
+    `fwhm_px`: its FWHM, px; `beta`: of the Moffat profile of the seeing (0: Kolmogorov); `shear`: (g1, g2).
+    """
     psf = _round_psf(fwhm_px * PIXEL_SCALE, beta).shear(g1=shear[0], g2=shear[1])
-    drawn = psf.drawImage(
-        nx=n, ny=n, scale=PIXEL_SCALE / SAMPLES, method="no_pixel", dtype=np.float64, use_true_center=False
-    ).array
-    return (drawn / drawn.sum()).astype(np.float32)
+    return _draw(psf, n).astype(np.float32)
 
 
 @lru_cache(maxsize=4)
 def _round_psf(fwhm: float, beta: float) -> Any:
-    """GalSim profile of seeing and optics whose FWHM is `fwhm` arcsec; kept for the other CCDs of the exposure."""
+    """Return a GalSim profile of FWHM `fwhm` arcsec; cached, because all CCDs of an exposure need the same one."""
     import galsim
 
     optics = 0.4
@@ -65,14 +74,15 @@ def _round_psf(fwhm: float, beta: float) -> Any:
 
 
 def template_side(kernel_side: int | None) -> int:
-    """Side of the fine grid for sources that are convolved with a kernel of `kernel_side` fine points, or with none."""
+    """Return the side of the fine grid for a kernel of `kernel_side` grid points (None: no kernel)."""
     return 96 if kernel_side is None else (144 if kernel_side <= 60 else 256)
 
 
-def source_templates(psf: Array, kernel: NDArray[np.float64] | None, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Return templates and their FWHM-independent peak: (1 + N_PER_CCD, SAMPLES, SAMPLES, m, m) and (1 + N_PER_CCD,).
+def source_templates(psf: Array, kernel: NDArray[np.float64] | None, rng: np.random.Generator) -> Array:
+    """Return templates of flux 1, (1 + N_PER_CCD, SAMPLES, SAMPLES, m, m).
 
-    The first is a star, the others are galaxies drawn from the bank; axes 1 and 2 are the row and column phase.
+    The axes are source, row phase, column phase, row, column. The first source is a star, the others are galaxies
+    chosen from the bank. `kernel`: see `optical_kernel`.
     """
     n = psf.shape[0]
     chosen = rng.choice(N_GALAXIES, N_PER_CCD, replace=False)
@@ -93,33 +103,33 @@ def source_templates(psf: Array, kernel: NDArray[np.float64] | None, rng: np.ran
         for j in range(SAMPLES):
             part = fine[:, i : i + SAMPLES * m, j : j + SAMPLES * m]
             phases[:, i, j] = part.reshape(len(fine), m, SAMPLES, m, SAMPLES).sum(axis=(2, 4))
-    return phases, phases.max(axis=(1, 2, 3, 4))
+    return phases
 
 
-def stamp_sources(
-    image: Array,
-    templates: Array,
-    kind: NDArray[np.int64],
-    row: NDArray[np.float64],
-    column: NDArray[np.float64],
-    flux: NDArray[np.float64],
-) -> None:
-    """Add sources to `image` in place: template `kind`, centre (`row`, `column`) in px, also outside, `flux` in ADU."""
+def add_sources(image: Array, templates: Array, catalogue: Catalogue) -> None:
+    """Add the sources of a catalogue to `image` (rows, columns), ADU, in place; `templates`: see `source_templates`."""
     rows, columns = image.shape
     m = templates.shape[-1]
-    # a source's centre is at fine point m + 1 of its template; phase i leaves out the first i points, and the centre of
-    # pixel p is at fine point i + SAMPLES p + (SAMPLES - 1)/2. Rounding moves a source by at most 1/4 px.
+    # A source's centre is at grid point m + 1 of its template. Phase i skips the first i points, so the centre of pixel
+    # p is at grid point i + SAMPLES p + (SAMPLES - 1)/2. Rounding moves a source by at most 1/4 px.
     shift = SAMPLES * (m + 1) / 2 - (SAMPLES - 1) / 2
-    fine_row = np.rint(row * SAMPLES - shift).astype(np.int64)
-    fine_column = np.rint(column * SAMPLES - shift).astype(np.int64)
+    fine_row = np.rint(catalogue.row * SAMPLES - shift).astype(np.int64)
+    fine_column = np.rint(catalogue.column * SAMPLES - shift).astype(np.int64)
     phase_row, phase_column = -fine_row % SAMPLES, -fine_column % SAMPLES
     top, left = (fine_row + phase_row) // SAMPLES, (fine_column + phase_column) // SAMPLES
     low_r, high_r = np.maximum(top, 0), np.minimum(top + m, rows)
     low_c, high_c = np.maximum(left, 0), np.minimum(left + m, columns)
     for i in np.flatnonzero((low_r < high_r) & (low_c < high_c)):
-        t = templates[kind[i], phase_row[i], phase_column[i]]
+        t = templates[catalogue.template[i], phase_row[i], phase_column[i]]
         r0, r1, c0, c1 = low_r[i], high_r[i], low_c[i], high_c[i]
-        image[r0:r1, c0:c1] += np.float32(flux[i]) * t[r0 - top[i] : r1 - top[i], c0 - left[i] : c1 - left[i]]
+        image[r0:r1, c0:c1] += np.float32(catalogue.flux[i]) * t[r0 - top[i] : r1 - top[i], c0 - left[i] : c1 - left[i]]
+
+
+def _draw(profile: Any, n: int) -> NDArray[np.float64]:
+    """Return a GalSim profile on the fine grid, (n, n), flux 1."""
+    grid = {"nx": n, "ny": n, "scale": PIXEL_SCALE / SAMPLES, "use_true_center": False}
+    drawn = profile.drawImage(method="no_pixel", dtype=np.float64, **grid).array
+    return drawn / drawn.sum()
 
 
 def _transform(images: Array) -> Array:

@@ -1,38 +1,27 @@
-"""Stars and galaxies of a CCD, their saturation and bleed trails, and what else hits pixels: cosmic rays, trails."""
+"""Stars and galaxies of a CCD, saturation and bleed trails, cosmic rays, bad columns and satellite trails."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from badexp_assets.simulate.ccd_pixels import CcdPixels
-from badexp_assets.simulate.scene import N_PER_CCD
+from badexp_assets.simulate.scene import N_PER_CCD, Catalogue
 from badexp_assets.simulate.survey_plan import ExposurePlan
 
 Mask = NDArray[np.uint8]
 BAD, SATURATED, BLEED, COSMIC, STREAK = 1, 3, 4, 5, 8
-# sources on 512 x 256 px down to one magnitude below the 5 sigma limit; slopes of log N per mag
+# number of sources on 512 x 256 px down to one magnitude below the 5 sigma limit; slopes of log N per mag
 _SOURCES, _SOURCE_AREA = 270.0, 512 * 256
-_STAR_SLOPE, _GALAXY_SLOPE, _FAINTER, _BRIGHTEST = 0.22, 0.33, 1.0, 9.0
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """Sources of a CCD: template (0 a star), centre (px, may lie outside the CCD), flux (ADU)."""
-
-    template: NDArray[np.int64]
-    row: NDArray[np.float64]
-    column: NDArray[np.float64]
-    flux: NDArray[np.float64]
+_STAR_SLOPE, _GALAXY_SLOPE, _BELOW_LIMIT, _BRIGHTEST = 0.22, 0.33, 1.0, 9.0
 
 
 def draw_catalogue(plan: ExposurePlan, shape: tuple[int, int], sigma: float, rng: np.random.Generator) -> Catalogue:
-    """Draw the sources of a CCD; numbers follow a power law in flux, down to 1 mag below the limit of detection.
+    """Return random sources of a CCD; counts follow a power law in flux, down to 1 mag below the detection limit.
 
-    `sigma` is the noise of the sky (ADU); the limit is that of the seeing without the anomaly.
+    `sigma`: noise of the sky, ADU. The detection limit is for the seeing without the anomaly.
     """
     margin = 20
     rows, columns = shape
@@ -42,9 +31,8 @@ def draw_catalogue(plan: ExposurePlan, shape: tuple[int, int], sigma: float, rng
     noise_area = 4 * np.pi * (plan.seeing_px / 2.3548) ** 2
     limit = 5 * sigma * np.sqrt(noise_area)
     slope = np.where(star, _STAR_SLOPE, _GALAXY_SLOPE)
-    brighter = -np.log10(1 - rng.random(n)) / slope - _FAINTER  # magnitudes brighter than the limit
-    zero = plan.zero_point + 2.5 * np.log10(plan.exptime)
-    limit_mag = zero - 2.5 * np.log10(limit)
+    brighter = -np.log10(1 - rng.random(n)) / slope - _BELOW_LIMIT  # than the detection limit, mag
+    limit_mag = plan.zero_point + 2.5 * np.log10(plan.exptime) - 2.5 * np.log10(limit)
     brighter = np.minimum(brighter, limit_mag - _BRIGHTEST)
     return Catalogue(
         template=np.where(star, 0, rng.integers(1, N_PER_CCD + 1, n)),
@@ -55,7 +43,7 @@ def draw_catalogue(plan: ExposurePlan, shape: tuple[int, int], sigma: float, rng
 
 
 def add_aureoles(image: Any, catalogue: Catalogue, fwhm_px: float, sigma: float) -> None:
-    """Add the wings of bright stars (1.5 % of the light, falling as r^-2.6) to `image` in place."""
+    """Add the wings of bright stars (1.5 % of the light, falling as r^-2.6) to `image` in place; `sigma` in ADU."""
     rows, columns = image.shape
     core = 3.0 * fwhm_px
     norm = 0.015 * 0.3 / (np.pi * core**2)
@@ -71,7 +59,10 @@ def add_aureoles(image: Any, catalogue: Catalogue, fwhm_px: float, sigma: float)
 
 
 def saturate(image: Any, mask: Mask, full_well: float) -> None:
-    """Clip `image` at `full_well` in place; charge above runs along columns. Codes 3 (saturated), 4 (bleed trail)."""
+    """Clip `image` at `full_well` (ADU) in place and let the excess charge bleed along columns.
+
+    Sets code 3 (saturated) and 4 (bleed trail) in `mask`.
+    """
     full = image >= full_well
     if not full.any():
         return
@@ -91,7 +82,7 @@ def saturate(image: Any, mask: Mask, full_well: float) -> None:
 
 
 def add_cosmic_rays(image: Any, mask: Mask, exptime: float, rng: np.random.Generator) -> None:
-    """Add tracks of cosmic rays in place, about 100 on a real CCD in 100 s; code 5."""
+    """Add cosmic-ray tracks in place, about 100 on a DECam CCD in 100 s; code 5."""
     rows, columns = image.shape
     for _ in range(int(rng.poisson(1.2e-5 * rows * columns * exptime / 100))):
         row, column, angle = rng.uniform(0, rows), rng.uniform(0, columns), rng.uniform(0, 2 * np.pi)
@@ -104,7 +95,7 @@ def add_cosmic_rays(image: Any, mask: Mask, exptime: float, rng: np.random.Gener
 
 
 def add_bad_columns(image: Any, mask: Mask, ccdnum: int) -> None:
-    """Blank the columns that are bad on this CCD in every exposure, in place; code 1."""
+    """Dim the columns that are bad on this CCD in every exposure, in place; code 1."""
     rng = np.random.default_rng([2046, ccdnum])
     rows, columns = image.shape
     for _ in range(int(rng.poisson(1.2))):
@@ -114,13 +105,16 @@ def add_bad_columns(image: Any, mask: Mask, ccdnum: int) -> None:
 
 
 def satellite_light(ccd: CcdPixels, plan: ExposurePlan, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return the light of a satellite's trail across the focal plane, (rows, columns), ADU; `rng` is the exposure's."""
+    """Return the light of a satellite trail, (rows, columns), ADU.
+
+    `rng` must have the same state for all CCDs of the exposure, so that the trail continues across them.
+    """
     angle, offset = rng.uniform(0, np.pi), rng.uniform(-45, 45)
     level = rng.uniform(4, 40) * ccd.sigma
     second = rng.random() < 0.25
     x, y = ccd.x_mm[None, :], ccd.y_mm[:, None]
     normal_x, normal_y = -np.sin(angle), np.cos(angle)
-    # distance in px: a trail is as wide as the PSF, whatever the size of the CCD
+    # distance in px, because a trail is as wide as the PSF whatever the step in mm
     step = np.hypot(ccd.dx_mm * normal_x, ccd.dy_mm * normal_y)
     distance = (x * normal_x + y * normal_y - offset) / step
     width = plan.seeing_px / 2.3548 * 1.15

@@ -1,4 +1,4 @@
-"""The plan of a survey: each exposure's field, weather and anomaly, drawn before any pixel."""
+"""The plan of a synthetic survey: field, weather and anomaly of every exposure, chosen before pixels are simulated."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.survey.cameras import Camera, load_camera
 
 HARD_NEGATIVES = ("satellite", "thin_cirrus", "bright_star", "crowded_field")
-FEW_SOURCES = "few_sources"  # a hard negative too, which surveys have none of
+FEW_SOURCES = "few_sources"  # another hard negative, for trials only; `plan_survey` does not use it
 PLVER = "V5.6S"
 TAG = "sim1"
 _MJD_EPOCH = datetime(1858, 11, 17)
-# sky level (lowest, highest, ADU) and zero point (mag of 1 ADU/s) as in real exposures
+# range of the sky level (ADU) and zero point (mag of 1 ADU/s), as in real exposures
 _SKY = {"g": (100.0, 360.0), "r": (170.0, 430.0), "i": (500.0, 1300.0), "z": (1600.0, 3600.0)}
 _ZERO_POINT = {"g": 25.15, "r": 25.25, "i": 25.15, "z": 24.82}
 _FIRST_EXPNUM = 725000
-_DUSK = 19.7  # local mean solar time at which a night begins, h
+_DUSK = 19.7  # local mean solar time at which observing starts, h
 
 
 @dataclass(frozen=True)
 class ExposurePlan:
-    """One exposure. `category` is `good` or an anomaly of `severity`; `hard_negative` empty, one of HARD_NEGATIVES,
-    or FEW_SOURCES.
+    """One exposure: when, where and through which sky it was taken, and what is wrong with it.
 
-    Times in UTC and MJD (d), angles in degrees, `sky_adu` in ADU, `seeing_px` FWHM in px, `shear` the PSF's
-    ellipticity, `field_density` relative to an average field, `traps` the quirks of real headers that its header has.
+    `category`: `good`, or one of ANOMALIES with its `severity`. `hard_negative`: "", one of HARD_NEGATIVES, or
+    FEW_SOURCES. `labelled`: a label file names it. Times are UTC, angles in degrees, `exptime` in s, `seeing_px` FWHM
+    in px, `moffat_beta` 0 for a Kolmogorov PSF, `shear` ellipticity of the PSF, `ebv` in mag, `field_density` number of
+    sources relative to an average field, `star_share` share of stars among them. `header_quirks`: which irregularities
+    of real headers its header has.
     """
 
     expnum: int
@@ -52,7 +54,7 @@ class ExposurePlan:
     severity: float = 0.0
     hard_negative: str = ""
     labelled: bool = False
-    traps: frozenset[str] = frozenset()
+    header_quirks: frozenset[str] = frozenset()
     camera: Camera = field(default_factory=load_camera)
 
     @property
@@ -62,16 +64,16 @@ class ExposurePlan:
 
     @property
     def folder(self) -> str:
-        """Folder of its files, relative to the archive."""
+        """Folder of the exposure's files, relative to the archive."""
         return f"{self.camera.name}/CP/{PLVER}/CP{self.night.replace('-', '')}"
 
     def file_name(self, product: str) -> str:
-        """Name of its file of `product` (ooi, ood, oow)."""
+        """Return the name of the exposure's file of a product (ooi, ood, oow)."""
         return f"{self.camera.file_prefix}_{self.start:%y%m%d_%H%M%S}_{product}_{self.band}_{TAG}.fits.fz"
 
 
 def as_hard_negative(plan: ExposurePlan, name: str) -> ExposurePlan:
-    """Return a good exposure as a hard negative; `name` is one of HARD_NEGATIVES, or FEW_SOURCES."""
+    """Return a good exposure changed to the hard negative `name`, one of HARD_NEGATIVES or FEW_SOURCES."""
     if name == "crowded_field":
         return replace(plan, hard_negative=name, field_density=4.0 * plan.field_density, star_share=0.85)
     if name == FEW_SOURCES:  # as behind dust
@@ -80,26 +82,20 @@ def as_hard_negative(plan: ExposurePlan, name: str) -> ExposurePlan:
 
 
 def plan_survey(params: SurveyParams) -> list[ExposurePlan]:
-    """Return the exposures of the survey by EXPNUM; the same for the same `params`."""
+    """Return the exposures of the survey, ordered by EXPNUM; the same `params` give the same plan."""
     rng = np.random.default_rng([params.seed, 1])
-    first = date.fromisoformat(params.first_night)
+    return [_exposure(params, i, rng, *condition) for i, condition in enumerate(_conditions(params, rng))]
+
+
+def _conditions(params: SurveyParams, rng: np.random.Generator) -> list[tuple[str, float, str, bool]]:
+    """Return (category, severity, hard negative, labelled) of each exposure, in random order."""
     n = params.nights * params.exposures
-    fates = _fates(params, n, rng)
-    plans = []
-    for i in range(n):
-        night = first + timedelta(days=i // params.exposures)
-        plans.append(_exposure(params, i, night, rng, *fates[i]))
-    return plans
-
-
-def _fates(params: SurveyParams, n: int, rng: np.random.Generator) -> list[tuple[str, float, str, bool]]:
-    """Category, severity, hard negative and whether a label file names it, for each exposure, in random order."""
     n_bad = round(params.bad_fraction * n)
     n_hard = min(n - n_bad, round(params.hard_negative_fraction * n))
-    fates: list[tuple[str, float, str, bool]] = []
+    conditions: list[tuple[str, float, str, bool]] = []
     for k, category in enumerate(ANOMALIES):
         count = n_bad // len(ANOMALIES) + (k < n_bad % len(ANOMALIES))
-        # evenly spread severities, so that each category has faint and obvious cases
+        # severities are spread evenly, so each category has faint and obvious cases
         severity = 0.08 + 0.92 * (np.arange(count) + rng.uniform(0, 1, count)) / max(count, 1)
         n_labelled = round(params.labelled_fraction * count)
         if params.labelled_fraction > 0 and count >= 4:
@@ -107,16 +103,17 @@ def _fates(params: SurveyParams, n: int, rng: np.random.Generator) -> list[tuple
         if params.labelled_fraction < 1 and count >= 2:
             n_labelled = min(n_labelled, count - 1)
         labelled = rng.permutation(count) < n_labelled
-        fates += [(category, float(round(s, 4)), "", bool(flag)) for s, flag in zip(severity, labelled, strict=True)]
-    fates += [("good", 0.0, HARD_NEGATIVES[k % len(HARD_NEGATIVES)], False) for k in range(n_hard)]
-    fates += [("good", 0.0, "", False)] * (n - len(fates))
-    return [fates[i] for i in rng.permutation(n)]
+        conditions += [
+            (category, float(round(s, 4)), "", bool(flag)) for s, flag in zip(severity, labelled, strict=True)
+        ]
+    conditions += [("good", 0.0, HARD_NEGATIVES[k % len(HARD_NEGATIVES)], False) for k in range(n_hard)]
+    conditions += [("good", 0.0, "", False)] * (n - len(conditions))
+    return [conditions[i] for i in rng.permutation(n)]
 
 
 def _exposure(
     params: SurveyParams,
     index: int,
-    night: date,
     rng: np.random.Generator,
     category: str,
     severity: float,
@@ -124,20 +121,23 @@ def _exposure(
     labelled: bool,
 ) -> ExposurePlan:
     band = params.bands[int(rng.integers(len(params.bands)))]
-    place = index % params.exposures
+    night = date.fromisoformat(params.first_night) + timedelta(days=index // params.exposures)
     step = min(150.0, 9.0 * 3600 / params.exposures)
     camera = load_camera(params.camera)
     evening = timedelta(minutes=5 * round((_DUSK - camera.longitude / 15) * 12))  # UTC, after 0h of the night's date
-    start = datetime(night.year, night.month, night.day) + evening + timedelta(seconds=round(place * step))
+    start = (
+        datetime(night.year, night.month, night.day)
+        + evening
+        + timedelta(seconds=round(index % params.exposures * step))
+    )
     start += timedelta(seconds=int(rng.integers(0, 20)) if step > 25 else 0)
     airmass = round(float(1.0 + rng.gamma(2.0, 0.12)), 2)
     low, high = _SKY[band]
     sky = float(low * (high / low) ** rng.beta(1.3, 1.6))
     seeing = float(np.clip(rng.lognormal(np.log(4.1), 0.13), 2.8, 6.0) * airmass**0.4)
     angle, ellipticity = rng.uniform(0, 2 * np.pi), rng.rayleigh(0.012)
-    traps = {
-        name for name, p in (("wcscal", 0.6), ("dimmsee", 0.64), ("airmass", 0.15), ("radec", 0.1)) if rng.random() < p
-    }
+    quirks = {"wcscal": 0.6, "dimmsee": 0.64, "airmass": 0.15, "radec": 0.1}
+    quirks_here = frozenset(name for name, share in quirks.items() if rng.random() < share)
     return ExposurePlan(
         expnum=_FIRST_EXPNUM + 17 * (params.seed % 1000) + index + 3 * (index // params.exposures),
         night=night.isoformat(),
@@ -159,6 +159,6 @@ def _exposure(
         severity=severity,
         hard_negative=hard_negative,
         labelled=labelled,
-        traps=frozenset(traps),
+        header_quirks=quirks_here,
         camera=camera,
     )

@@ -8,20 +8,19 @@ from hypothesis import strategies as st
 from badexp_assets.errors import InputError
 from badexp_assets.simulate.anomalies import (
     ANOMALIES,
-    SPANNING,
+    EXTENDED_LIGHT,
     WHOLE_EXPOSURE,
     affected_ccds,
     inject,
     kind_of,
-    light_of,
+    light_change,
     optical_kernel,
 )
 from badexp_assets.simulate.anomalies_detector import fringes, glare
-from badexp_assets.simulate.anomalies_light import in_units
+from badexp_assets.simulate.anomalies_light import plane_coordinates
 from badexp_assets.simulate.anomalies_optics import widened_fwhm
 from badexp_assets.simulate.anomaly_kinds import KINDS
-from badexp_assets.simulate.ccd_pixels import CcdPixels, Plane
-from badexp_assets.simulate.geometry import choose_ccds, frame_of
+from badexp_assets.simulate.ccd_pixels import CcdPixels, Plane, choose_ccds, frame_of
 from badexp_assets.survey.cameras import load_camera
 
 SKY, GAIN, NOISE = 300.0, 4.0, 6.0
@@ -112,7 +111,7 @@ def test_a_moving_telescope_trails_all_ccds_alike() -> None:
 
 def test_clouds_dim_a_star_by_their_extinction() -> None:
     ccd = field_of_stars()
-    light = light_of("clouds_transparency", 0.5, 9, ccd, Plane())
+    light = light_change("clouds_transparency", 0.5, 9, ccd, Plane())
     after = inject(ccd, "clouds_transparency", 0.5, 9)
     sky_after = SKY * np.broadcast_to(light.sky_factor, ccd.image.shape)
     box = np.s_[42:55, 26:39]
@@ -135,8 +134,8 @@ def test_light_runs_on_from_one_ccd_to_the_next(category: str) -> None:
     left = CcdPixels(np.ones((80, 40), np.float32), expnum=3, ccdnum=1, x0_mm=0.0, dx_mm=0.6, dy_mm=0.7)
     right = replace(left, ccdnum=2, x0_mm=40 * 0.6)
     whole = replace(left, image=np.ones((80, 80), np.float32))
-    parts = [light_of(category, 0.8, 2, ccd, Plane()).sky_factor for ccd in (left, right)]
-    together = light_of(category, 0.8, 2, whole, Plane()).sky_factor
+    parts = [light_change(category, 0.8, 2, ccd, Plane()).sky_factor for ccd in (left, right)]
+    together = light_change(category, 0.8, 2, whole, Plane()).sky_factor
     assert together.std() > 0
     np.testing.assert_allclose(np.hstack(parts), together, rtol=1e-10)
 
@@ -162,7 +161,7 @@ def test_what_is_affected_depends_on_where_an_anomaly_acts(category: str, severi
         assert any(len(hit) < len(numbers) for hit in hits)
 
 
-@pytest.mark.parametrize("category", SPANNING)
+@pytest.mark.parametrize("category", EXTENDED_LIGHT)
 def test_light_that_spans_the_field_is_faint_on_ccds_that_do_not_count(category: str) -> None:
     ccds = camera_of()
     for seed in range(20):
@@ -178,7 +177,7 @@ def test_blown_pixels_carry_the_codes_of_the_mask() -> None:
     ccd = replace(field_of_stars(), expnum=1)
     plane = Plane(15.0, 28.0, 20.0)
     after = inject(ccd, "saturated", 1.0, 0, plane)
-    light = glare(np.random.default_rng([0, 1, 1, 0]), 1.0, *in_units(ccd, plane)) * (ccd.saturate - SKY)
+    light = glare(np.random.default_rng([0, 1, 1, 0]), 1.0, *plane_coordinates(ccd, plane)) * (ccd.saturate - SKY)
     sure = light > 1.05 * ccd.saturate
     assert sure.any()
     assert (after.mask[sure] == 3).all()

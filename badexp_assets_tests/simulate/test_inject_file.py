@@ -109,7 +109,7 @@ def test_a_short_exposure_says_so_in_its_header(exposure: Path, tmp_path: Path) 
 
 def test_the_source_file_is_never_overwritten(exposure: Path) -> None:
     before = exposure.read_bytes()
-    with pytest.raises(InputError, match="is the file to read"):
+    with pytest.raises(InputError, match="is the input file"):
         inject_into(exposure, exposure.parent / "." / exposure.name, "psf", 0.5, 0)
     assert exposure.read_bytes() == before
 

@@ -9,25 +9,25 @@ from badexp_assets.simulate.ccd_pixels import Plane
 @pytest.mark.parametrize("place", [(40.0, 40.0), (40.5, 39.5), (30.0, 45.5)])
 @pytest.mark.parametrize("kind", [0, 5])
 def test_a_source_lands_where_it_belongs_with_its_flux(place: tuple[float, float], kind: int) -> None:
-    templates, peaks = scene.source_templates(scene.draw_psf(96, 4.0, 3.5, (0.0, 0.0)), None, np.random.default_rng(0))
+    templates = scene.source_templates(scene.draw_psf(96, 4.0, 3.5, (0.0, 0.0)), None, np.random.default_rng(0))
     image = np.zeros((81, 81), np.float32)
-    scene.stamp_sources(image, templates, np.array([kind]), np.array([place[0]]), np.array([place[1]]), np.array([1e4]))
+    scene.add_sources(image, templates, scene.Catalogue(*(np.array([v]) for v in (kind, *place, 1e4))))
     rows, columns = np.indices(image.shape)
     assert image.sum() == pytest.approx(1e4, rel=0.03)
     assert (image * rows).sum() / image.sum() == pytest.approx(place[0], abs=0.27)
     assert (image * columns).sum() / image.sum() == pytest.approx(place[1], abs=0.27)
-    assert peaks[kind] == pytest.approx(image.max() / 1e4, rel=0.25)
+    assert templates[kind].max() == pytest.approx(image.max() / 1e4, rel=0.25)
 
 
 def test_stamping_by_slices_agrees_with_stamping_on_a_larger_image() -> None:
     rng = np.random.default_rng(1)
-    templates, _ = scene.source_templates(scene.draw_psf(96, 4.0, 0.0, (0.02, 0.0)), None, rng)
+    templates = scene.source_templates(scene.draw_psf(96, 4.0, 0.0, (0.02, 0.0)), None, rng)
     n, margin = 60, 60
     kind, flux = rng.integers(0, 17, n), rng.uniform(1, 100, n)
     row, column = rng.uniform(-20, 84, n), rng.uniform(-20, 60, n)
     small, large = np.zeros((64, 40), np.float32), np.zeros((64 + 2 * margin, 40 + 2 * margin), np.float32)
-    scene.stamp_sources(small, templates, kind, row, column, flux)
-    scene.stamp_sources(large, templates, kind, row + margin, column + margin, flux)
+    scene.add_sources(small, templates, scene.Catalogue(kind, row, column, flux))
+    scene.add_sources(large, templates, scene.Catalogue(kind, row + margin, column + margin, flux))
     np.testing.assert_allclose(small, large[margin:-margin, margin:-margin], rtol=1e-5, atol=1e-5)
 
 

@@ -11,14 +11,13 @@ from astropy.wcs import WCS
 
 from badexp_assets.errors import InputError
 from badexp_assets.simulate.anomalies import ANOMALIES
-from badexp_assets.simulate.ccd_pixels import Plane
+from badexp_assets.simulate.ccd_pixels import Plane, choose_ccds, frame_of
 from badexp_assets.simulate.exposure import amplifiers_of, simulate_exposure
-from badexp_assets.simulate.geometry import choose_ccds, frame_of
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
-from badexp_assets.simulate.survey_ccds import read_cuts
 from badexp_assets.simulate.survey_plan import plan_survey
 from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.ccd_cuts import CCD_CUTS
 
 PARAMS = SurveyParams(
     ccd_rows=64, ccd_columns=48, n_ccds=4, nights=2, exposures=23, bad_fraction=0.96, hard_negative_fraction=0.04
@@ -139,7 +138,7 @@ def test_survey_ccds_has_every_ccd_and_says_what_was_cut(survey: Path) -> None:
     files = {name.strip() for name in table["image_filename"]}
     assert all((survey / "images" / name).exists() for name in files)
     in_list = {e for e, f in named_exposures(survey).items() if "decam-bad_expid.simulated.txt" in f}
-    marked = set(table["expnum"][read_cuts(table["ccd_cuts"], "badexp_file")].tolist())
+    marked = set(table["expnum"][(table["ccd_cuts"] >> CCD_CUTS["badexp_file"]) & 1 == 1].tolist())
     assert marked <= in_list
     assert marked >= set(exposures.loc[(exposures["category"] == "saturated") & exposures["in_labels"], "expnum"])
     assert set(np.unique(table["ebv"][~table["annotated"]])) <= {0.0}

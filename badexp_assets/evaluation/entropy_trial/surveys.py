@@ -17,9 +17,8 @@ from badexp_assets.config.entropy import EntropyParams
 from badexp_assets.entropy.ccd import measure_ccd
 from badexp_assets.evaluation.entropy_trial.params import TrialParams
 from badexp_assets.simulate.anomalies import kind_of
-from badexp_assets.simulate.ccd_pixels import Plane
+from badexp_assets.simulate.ccd_pixels import Plane, simulated_frames
 from badexp_assets.simulate.exposure import simulate_exposure
-from badexp_assets.simulate.geometry import choose_ccds, frame_of
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey_plan import FEW_SOURCES, HARD_NEGATIVES, ExposurePlan, as_hard_negative, plan_survey
 
@@ -106,10 +105,7 @@ def _planned(params: TrialParams, band: str, seed: int, place: int) -> Iterator[
 def _measured(item: tuple[int, str, ExposurePlan], params: TrialParams) -> list[tuple[Any, ...]]:
     """Rows of an exposure, one per CCD."""
     seed, _, plan = item
-    frames = [
-        frame_of(plan.camera, ccd, params.ccd_rows, params.ccd_columns)
-        for ccd in choose_ccds(plan.camera, plan.night, params.n_ccds)
-    ]
+    frames = simulated_frames(plan.camera, plan.night, params.n_ccds, params.ccd_rows, params.ccd_columns)
     entropy: EntropyParams = params.entropy
     rows = []
     for ccd in simulate_exposure(plan, frames, seed, Plane()):

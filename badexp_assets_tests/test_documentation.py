@@ -2,9 +2,11 @@
 
 import ast
 import importlib.util
+import pkgutil
 import re
 import shlex
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -152,6 +154,20 @@ def test_the_index_lists_every_page_of_the_documentation_once():
     links = [target.partition("#")[0] for target in LINK.findall(INDEX.read_text(encoding="utf-8"))]
     listed = [str((INDEX.parent / link).resolve().relative_to(REPOSITORY)) for link in links if link.endswith(".md")]
     assert sorted(listed) == sorted(set(PAGES) - {"docs/README.md"})
+
+
+@pytest.mark.parametrize("page", ["docs/configuration.md", "docs/operations.md", "docs/review.md"])
+def test_the_settings_shown_are_the_defaults(page):
+    shown = 0
+    for block in re.findall(r"^```toml\n(.*?)^```$", text_of(page), re.MULTILINE | re.DOTALL):
+        sections = tomllib.loads(block)
+        for section, name in re.findall(r"^\[(\w+)\] *# (badexp_assets[\w.]+)", block, re.MULTILINE):
+            defaults = pkgutil.resolve_name(name)()
+            for key, value in sections[section].items():
+                default = getattr(defaults, key)
+                assert (list(default) if isinstance(default, tuple) else default) == value, f"[{section}] {key}"
+                shown += 1
+    assert shown
 
 
 def test_a_wrong_command_is_noticed():

@@ -11,7 +11,6 @@ HEAVY = [
     "torch",
     "sklearn",
     "matplotlib",
-    "transformers",
     "galsim",
     "numba",
     "hdbscan",

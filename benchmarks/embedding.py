@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from badexp_assets.errors import InputError
 from badexp_assets.vision.backbones import BACKBONES, lite_weights, load_backbone
+from badexp_assets.vision.dinov2 import DinoV2, hugging_face_names
 from badexp_assets.vision.efficientnet import EfficientNetLite0
 from badexp_assets.vision.engines import find_devices
-from badexp_assets.vision.state_dicts import SAFETENSORS, read_state_dict
+from badexp_assets.vision.weight_files import SAFETENSORS, read_tensors
 from benchmarks.measure import BenchOptions, Record, compare
 
 PAPER_IMAGES_PER_HOUR = 8647
@@ -29,7 +28,7 @@ def embedding(options: BenchOptions) -> Iterator[Record]:
     device = find_devices(options.device)[0]
     size, count = ((64, 32), 2) if options.quick else ((512, 256), 16)
     plain = EfficientNetLite0()
-    plain.load_state_dict(read_state_dict(lite_weights()))
+    plain.load_state_dict(read_tensors(lite_weights()))
     yield from _case(options, device, "efficientnet_lite0", None, plain, size, count)
     size, count = ((28, 14), 2) if options.quick else ((518, 518), 4)
     yield from _dinov2_case(options, device, "dinov2_vits14_reg", size, count)
@@ -71,7 +70,7 @@ def _dinov2_case(
     network = random_dinov2(name, options.seed, small=options.quick)
     weights = options.folder / name / SAFETENSORS
     save_network(network, weights)
-    yield from _case(options, device, name, weights, _Cls(network), size, count)
+    yield from _case(options, device, name, weights, network, size, count)
 
 
 def _paper_case(options: BenchOptions, device: torch.device) -> Iterator[Record]:
@@ -82,31 +81,20 @@ def _paper_case(options: BenchOptions, device: torch.device) -> Iterator[Record]
         yield replace(record, note=f"{record.note}; {hourly}; limit of bfloat16 products alone: {limit:.0f}")
 
 
-def random_dinov2(name: str, seed: int, small: bool = False) -> Any:
-    """Return transformers' network of the backbone `name` with random weights; `small`: two narrow layers."""
-    from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
-
+def random_dinov2(name: str, seed: int, small: bool = False) -> DinoV2:
+    """Return the network of the backbone `name` with random weights; `small`: two narrow layers."""
     dim = 48 if small else BACKBONES[name].dim
     torch.manual_seed(seed)
-    network = Dinov2WithRegistersModel(
-        Dinov2WithRegistersConfig(
-            hidden_size=dim,
-            num_hidden_layers=2 if small else _LAYERS[name],
-            num_attention_heads=dim // (16 if small else 64),
-            image_size=518,
-            patch_size=14,
-            num_register_tokens=4,
-        )
-    )
+    network = DinoV2(dim, 2 if small else _LAYERS[name], 4 * dim)
     return network.eval().requires_grad_(False)
 
 
-def save_network(network: nn.Module, path: Path) -> None:
-    """Write the tensors of a network as `.safetensors`."""
+def save_network(network: DinoV2, path: Path) -> None:
+    """Write the tensors of a network as `.safetensors`, under the names of Hugging Face."""
     from safetensors.torch import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(dict(network.state_dict()), path)
+    save_file(hugging_face_names(network.state_dict()), path)
 
 
 def dinov2_operations(name: str, rows: int, columns: int) -> float:
@@ -128,15 +116,6 @@ def _matrix_rate(device: torch.device, side: int = 8192) -> float:
     end.record()
     torch.cuda.synchronize(device)
     return 10 * 2 * side**3 / (start.elapsed_time(end) / 1000)
-
-
-class _Cls(nn.Module):
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = copy.deepcopy(network)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.network(pixel_values=x).last_hidden_state[:, 0]
 
 
 def _one_by_one(model: nn.Module, images: Tensor, device: torch.device) -> Tensor:

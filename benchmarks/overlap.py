@@ -11,7 +11,7 @@ from badexp_assets.config.night_pass import PassParams
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.vision.backbones import load_backbone
-from badexp_assets.vision.state_dicts import SAFETENSORS
+from badexp_assets.vision.weight_files import SAFETENSORS
 from benchmarks.embedding import random_dinov2, save_network
 from benchmarks.measure import BenchOptions, Record, compare
 from benchmarks.night import read_night

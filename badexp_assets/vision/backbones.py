@@ -1,27 +1,24 @@
-"""Pretrained backbones by name: a CCD image goes in, a vector comes out."""
+"""Pretrained backbones by name. They turn a CCD image into a vector."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from badexp_assets.errors import InputError, ModelError
+from badexp_assets.vision.dinov2 import DinoV2, load_dinov2
 from badexp_assets.vision.efficientnet import EfficientNetLite0
 from badexp_assets.vision.engines import Engine, choose_precision, find_devices, make_engine, make_patch_engine
-from badexp_assets.vision.state_dicts import load_strictly, read_tensors, weights_hash
-
-if TYPE_CHECKING:
-    from badexp_assets.vision.dinov2 import ClsToken
+from badexp_assets.vision.weight_files import load_strictly, read_tensors, weights_hash
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What is known of a backbone before its weights are read."""
+    """Description of a backbone that does not depend on its weights."""
 
     family: str
     dim: int
@@ -33,9 +30,9 @@ class Spec:
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
-# The Lite networks were trained on (pixel - 127) / 128 (tensorflow/tpu, efficientnet/lite). With it these weights call
-# scikit-learn's two sample photographs a palace and a daisy more surely than with ImageNet's usual constants; on
-# Matplotlib's portrait in uniform the usual constants do a little better, so three pictures alone do not settle it.
+# The Lite networks were trained on (pixel - 127) / 128 (tensorflow/tpu, efficientnet/lite). With these constants the
+# weights classify scikit-learn's two sample photographs (palace, daisy) with more certainty than with ImageNet's usual
+# ones, but Matplotlib's portrait with a little less.
 _LITE_MEAN = (127 / 255,) * 3
 _LITE_STD = (128 / 255,) * 3
 
@@ -55,13 +52,13 @@ BACKBONES: dict[str, Spec] = {
 class Backbone:
     """A network in evaluation mode.
 
-    `tensors` is a hash of its weights, whichever file they came from. `mean` and `std` are the normalisation (per
-    channel, of values in [0, 1]) that its training used; `patch` is what the sides of an image must be multiples of
+    `weights_hash` depends on its weights but not on the file they came from. `mean` and `std` are the normalisation
+    used in training (per channel, of values in [0, 1]). `patch` (px): the sides of an image must be multiples of it
     (DINOv2), or the total stride (EfficientNet). `engine` runs `model` on `device`.
     """
 
     name: str
-    tensors: str
+    weights_hash: str
     dim: int
     patch: int
     mean: tuple[float, float, float]
@@ -73,8 +70,8 @@ class Backbone:
 
     @property
     def id(self) -> str:
-        """Name and weights, and the precision when it is not float32: what must be equal for vectors to be compared."""
-        return f"{self.name}-{self.tensors}" + ("-bf16" if self.precision == "bfloat16" else "")
+        """Name, weights, and precision if it is not float32. Vectors can be compared only if their ids are equal."""
+        return f"{self.name}-{self.weights_hash}" + ("-bf16" if self.precision == "bfloat16" else "")
 
     def embed(self, images: Tensor) -> Tensor:
         """Return (B, dim) float32 vectors, on the CPU, of normalised images (B, 3, H, W) float32, on the CPU.
@@ -86,15 +83,16 @@ class Backbone:
         if not len(images):
             return torch.empty((0, self.dim))
         vectors = self.engine(images)
-        vectors[~torch.isfinite(images.flatten(1).sum(1))] = torch.nan  # ReLU6 would make numbers of them
+        vectors[~torch.isfinite(images.flatten(1).sum(1))] = torch.nan  # ReLU6 would turn them into numbers
         return vectors
 
     def patches(self, images: Tensor) -> Tensor:
-        """Return (B, dim, h, w) float32 features on the CPU of the patches of images as `embed` takes them.
+        """Return (B, dim, h, w) float32 features on the CPU of the patches of normalised images (see `embed`).
 
         DINOv2: the normalised patch tokens, h = H / patch. EfficientNet: the head's channels, whose mean over the
-        patches is the embedding, h = H / patch rounded up; what a patch sees is wider than itself. Meant for a few
-        images: PyTorch. An image with a non-finite pixel gives NaN. Raises what `embed` raises.
+        patches is the embedding, h = H / patch rounded up; their receptive field is larger than a patch. Runs in
+        PyTorch, because it is meant for a few images. An image with a non-finite pixel gives NaN. Raises what `embed`
+        raises.
         """
         images = self._checked(images)
         found = self._patch_engine(images)
@@ -124,25 +122,35 @@ def load_backbone(
 ) -> Backbone:
     """Return the backbone `name` (a key of BACKBONES).
 
-    `weights`: for DINOv2 a Hugging Face id (`id` or `id@revision`; the local cache goes first), a folder or
-    `.safetensors` file in that format, or an official PyTorch Hub `.pth` file; None is Meta's Hugging Face id. For
-    EfficientNet a `.pth` file; None is the file of the installed package. Sizes of a DINOv2 are taken from its weights.
-    `device`: the first of those that `find_devices` gives; `precision`: see `choose_precision`.
-    Raises InputError for an unknown name, device or precision, ModelError for weights that are missing, damaged or
-    others'.
+    `weights` of a DINOv2: a Hugging Face id (`id` or `id@revision`; the local cache is tried first), a folder with
+    `model.safetensors`, or a `.safetensors` or `.pth` file, under official or Hugging Face names; None is Meta's
+    Hugging Face id. The sizes of the network are taken from its weights. `weights` of EfficientNet: a `.pth` file; None
+    is the file of the installed package. `device`: if it names several (see `find_devices`), the first one is used;
+    `precision`: see `choose_precision`.
+    Raises InputError for an unknown name, device or precision, and ModelError for weights that are missing, damaged or
+    of another network.
     """
     spec = backbone_spec(name)
     first = find_devices(device)[0]
     precision = choose_precision(precision, spec.family, first)
-    model: EfficientNetLite0 | ClsToken
-    model = _efficientnet(weights) if spec.family == "efficientnet" else _dinov2(name, spec, weights)
-    model.eval().requires_grad_(False)
-    tensors = weights_hash(model.state_dict())
-    if isinstance(model, EfficientNetLite0):
+    model: EfficientNetLite0 | DinoV2
+    if spec.family == "efficientnet":
+        path = Path(weights) if weights is not None else lite_weights()
+        model = EfficientNetLite0()
+        load_strictly(model, read_tensors(path), path)
+        identity = weights_hash(model.state_dict())
         model.fold().channels_last()
+    else:
+        model = load_dinov2(spec.source if weights is None else weights)
+        others = {s.dim: n for n, s in BACKBONES.items() if s.family == "dinov2" and n != name}
+        if model.dim in others or model.patch != spec.patch:
+            what = f"of {others[model.dim]}" if model.dim in others else f"for patches of {model.patch} px"
+            raise ModelError(f"weights {weights}: they are {what}, not of {name}")
+        identity = model.weights_hash()
+    model.eval().requires_grad_(False)
     return Backbone(
         name=name,
-        tensors=tensors,
+        weights_hash=identity,
         dim=model.dim,
         patch=spec.patch,
         mean=spec.mean,
@@ -155,28 +163,10 @@ def load_backbone(
 
 
 def backbone_spec(name: str) -> Spec:
-    """Return what is known of the backbone `name`. Raises InputError for an unknown one."""
+    """Return the description of the backbone `name`. Raises InputError for an unknown one."""
     if name not in BACKBONES:
         raise InputError(f"backbone {name!r} is not known; known: {', '.join(BACKBONES)}")
     return BACKBONES[name]
-
-
-def _dinov2(name: str, spec: Spec, weights: str | Path | None) -> ClsToken:
-    from badexp_assets.vision.dinov2 import load_dinov2
-
-    others = {s.dim: n for n, s in BACKBONES.items() if s.family == "dinov2" and n != name}
-    model, patch = load_dinov2(weights if weights is not None else spec.source)
-    if model.dim in others or patch != spec.patch:
-        what = f"of {others[model.dim]}" if model.dim in others else f"for patches of {patch} px"
-        raise ModelError(f"weights {weights}: they are {what}, not of {name}")
-    return model
-
-
-def _efficientnet(weights: str | Path | None) -> EfficientNetLite0:
-    path = Path(weights) if weights is not None else lite_weights()
-    model = EfficientNetLite0()
-    load_strictly(model, read_tensors(path), path)
-    return model
 
 
 def lite_weights() -> Path:

@@ -15,8 +15,7 @@ import torch
 from badexp_assets.errors import ModelError
 from badexp_assets.io.parquet import atomic_path, folder_to_move, sync_folder
 from badexp_assets.vision.backbones import Backbone, backbone_spec, lite_weights, load_backbone
-from badexp_assets.vision.hugging_face_hub import hub_folder
-from badexp_assets.vision.state_dicts import SAFETENSORS
+from badexp_assets.vision.weight_files import find_weights
 
 _PLANTED_SIZE = (168, 84)  # px; fits patches of 14, and EfficientNet takes any size
 
@@ -63,7 +62,10 @@ class WeightStore:
         changes. Raises InputError for an unknown name, ModelError for weights that can't be had or are not those of it.
         """
         spec = backbone_spec(name)
-        path, commit = _resolve(spec.family, source or spec.source, given=source is not None)
+        if spec.family == "efficientnet":
+            path, commit = (Path(source) if source else lite_weights()), None
+        else:
+            path, commit = find_weights(source or spec.source, cached=False)
         if not path.is_file():
             raise ModelError(f"{path}: no such weights file")
         tensors = _try_out(name, path)
@@ -110,7 +112,7 @@ class WeightStore:
             return load_backbone(name, None, device, precision)
         path = self._checked_file(record)
         backbone = load_backbone(name, path, device, precision)
-        _check_tensors(backbone.tensors, record, path)
+        _check_tensors(backbone.weights_hash, record, path)
         return backbone
 
     def verify(self, name: str) -> WeightsRecord:
@@ -140,19 +142,6 @@ class WeightStore:
         return path
 
 
-def _resolve(family: str, source: str, given: bool) -> tuple[Path, str | None]:
-    """Return the file that `source` stands for, and the commit when it comes from the hub."""
-    if family == "efficientnet":
-        return (Path(source) if given else lite_weights()), None
-    path = Path(source)
-    if path.is_dir():
-        return path / SAFETENSORS, None
-    if path.is_file() or path.suffix in (".pth", ".pt", ".safetensors"):
-        return path, None
-    folder = hub_folder(source, cached=False)
-    return folder / SAFETENSORS, folder.name
-
-
 def _try_out(name: str, path: Path) -> str:
     """Return the tensor hash of the weights in `path` after a strict load and two equal, finite passes."""
     backbone = load_backbone(name, path, precision="float32")
@@ -162,7 +151,7 @@ def _try_out(name: str, path: Path) -> str:
         raise ModelError(f"{path}: the network returns non-finite values for noise; are the weights damaged?")
     if not torch.equal(first, second):
         raise ModelError(f"{path}: the network returns two different vectors for one image")
-    return backbone.tensors
+    return backbone.weights_hash
 
 
 def _check_tensors(found: str, record: WeightsRecord, path: Path) -> None:

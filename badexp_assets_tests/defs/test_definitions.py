@@ -14,7 +14,7 @@ from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets_tests.repository import REPOSITORY
 
 GRAPH = Path(__file__).with_name("asset_graph.txt")
-HEAVY = ("torch", "sklearn", "matplotlib", "transformers", "hdbscan", "optuna", "skops", "galsim")
+HEAVY = ("torch", "sklearn", "matplotlib", "hdbscan", "optuna", "skops", "galsim")
 
 
 @pytest.fixture(scope="module")

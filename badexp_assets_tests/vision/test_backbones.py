@@ -7,7 +7,8 @@ from safetensors.torch import save_file
 
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.vision.backbones import BACKBONES, Backbone, load_backbone
-from badexp_assets.vision.state_dicts import read_state_dict
+from badexp_assets.vision.dinov2 import hugging_face_names
+from badexp_assets.vision.weight_files import read_tensors
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +42,10 @@ def test_dinov2_returns_what_the_official_code_returns(tiny: Path, case: int) ->
 
 def test_dinov2_patch_tokens_agree_with_the_official_code(tiny: Path) -> None:
     expected = np.load(tiny.parent / "expected.npz")
-    network = load_backbone("dinov2_vits14_reg", tiny).model.network
+    network = load_backbone("dinov2_vits14_reg", tiny).model
     with torch.no_grad():
-        tokens = network(pixel_values=images(1, 294, 588, 102)).last_hidden_state
-    assert np.abs(tokens[:, 5:].mean(1).numpy() - expected["patch_mean_2"]).max() <= 1e-5
+        tokens = network.patches(images(1, 294, 588, 102))
+    assert np.abs(tokens.mean((2, 3)).numpy() - expected["patch_mean_2"]).max() <= 1e-5
 
 
 def test_patches_of_dinov2_are_the_patch_tokens_of_the_official_code_row_by_row(tiny: Path) -> None:
@@ -80,34 +81,69 @@ def test_patches_refuse_what_embed_refuses_and_mark_images_with_non_finite_pixel
 
 
 def published_name(name: str) -> str:
-    """The name in Meta's Hugging Face files of a tensor of the installed transformers."""
+    """The name in Meta's Hugging Face files of a tensor as transformers 5 names it."""
     for letter, word in (("q", "query"), ("k", "key"), ("v", "value")):
         name = name.replace(f".attention.{letter}_proj.", f".attention.attention.{word}.")
     return name.replace(".attention.o_proj.", ".attention.output.dense.")
 
 
-@pytest.mark.parametrize("names", ["installed", "published"])
+def hugging_face_state(tiny: Path, names: str) -> dict[str, torch.Tensor]:
+    state = hugging_face_names(read_tensors(tiny))
+    return {published_name(k) if names == "published" else k: v for k, v in state.items()}
+
+
+@pytest.mark.parametrize("names", ["transformers 5", "published"])
 def test_a_hugging_face_folder_gives_the_same_network_and_id_as_the_official_file(
     tiny: Path, tmp_path: Path, names: str
 ) -> None:
     official = load_backbone("dinov2_vitb14_reg", tiny)
-    state = official.model.network.state_dict()
-    save_file(
-        {published_name(k) if names == "published" else k: v for k, v in state.items()}, tmp_path / "model.safetensors"
-    )
+    save_file(hugging_face_state(tiny, names), tmp_path / "model.safetensors")
     folder = load_backbone("dinov2_vitb14_reg", tmp_path)
     assert folder.id == official.id
     assert torch.equal(folder.embed(images(1, 28, 42)), official.embed(images(1, 28, 42)))
 
 
+def test_hugging_face_names_are_those_of_the_published_files(tiny: Path) -> None:
+    projections = [f"attention.attention.{part}" for part in ("query", "key", "value")] + ["attention.output.dense"]
+    layer = {
+        f"encoder.layer.{{i}}.{name}.{kind}"
+        for name in ("norm1", "norm2", "mlp.fc1", "mlp.fc2", *projections)
+        for kind in ("weight", "bias")
+    } | {f"encoder.layer.{{i}}.layer_scale{j}.lambda1" for j in (1, 2)}
+    n_layers = len({name.split(".")[1] for name in read_tensors(tiny) if name.startswith("blocks.")})
+    assert set(hugging_face_state(tiny, "published")) == {
+        "embeddings.cls_token",
+        "embeddings.mask_token",
+        "embeddings.register_tokens",
+        "embeddings.position_embeddings",
+        "embeddings.patch_embeddings.projection.weight",
+        "embeddings.patch_embeddings.projection.bias",
+        "layernorm.weight",
+        "layernorm.bias",
+        *(name.format(i=i) for i in range(n_layers) for name in layer),
+    }
+
+
+def test_a_hugging_face_file_without_a_part_of_an_attention_matrix_is_refused(tiny: Path, tmp_path: Path) -> None:
+    state = hugging_face_state(tiny, "published")
+    del state["encoder.layer.1.attention.attention.key.bias"]
+    save_file(state, tmp_path / "model.safetensors")
+    with pytest.raises(ModelError, match=r"1 tensor\(s\) missing, e.g. blocks\.1\.attn\.qkv\.bias"):
+        load_backbone("dinov2_vitb14_reg", tmp_path)
+
+
+def test_the_id_of_a_dinov2_is_the_one_that_stored_embeddings_have(tiny: Path) -> None:
+    assert load_backbone("dinov2_vitb14_reg", tiny).id == "dinov2_vitb14_reg-b73d028ddd23"
+
+
 def test_an_official_file_with_a_tensor_missing_or_too_much_is_refused(tiny: Path, tmp_path: Path) -> None:
-    state = read_state_dict(tiny)
+    state = read_tensors(tiny)
     path = tmp_path / "weights.pth"
     torch.save({k: v for k, v in state.items() if k != "blocks.1.ls2.gamma"}, path)
-    with pytest.raises(ModelError, match=r"1 tensor\(s\) missing.*layer\.1\.layer_scale2"):
+    with pytest.raises(ModelError, match=r"1 tensor\(s\) missing, e.g. blocks\.1\.ls2\.gamma"):
         load_backbone("dinov2_vitb14_reg", path)
     torch.save(state | {"head.weight": torch.zeros(3)}, path)
-    with pytest.raises(ModelError, match=r"head\.weight is not one of"):
+    with pytest.raises(ModelError, match=r"1 tensor\(s\) not known, e.g. head\.weight"):
         load_backbone("dinov2_vitb14_reg", path)
     torch.save({k: v for k, v in state.items() if k != "register_tokens"}, path)
     with pytest.raises(ModelError, match="register_tokens"):
@@ -116,7 +152,7 @@ def test_an_official_file_with_a_tensor_missing_or_too_much_is_refused(tiny: Pat
 
 def test_weights_of_another_dinov2_are_refused_by_name(tiny: Path, tmp_path: Path) -> None:
     small = {}
-    for name, value in read_state_dict(tiny).items():
+    for name, value in read_tensors(tiny).items():
         shape = [n * 8 if n in (48, 144, 192) else n for n in value.shape]
         small[name] = torch.zeros(shape)
     torch.save(small, tmp_path / "small.pth")
@@ -145,7 +181,7 @@ def test_truncated_foreign_and_missing_weights_are_refused(lite_file: Path, tmp_
 
 
 def test_a_truncated_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no model\.safetensors"):
+    with pytest.raises(ModelError, match=r"model\.safetensors: no such weights file"):
         load_backbone("dinov2_vitb14_reg", tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{}")
     with pytest.raises(ModelError, match="truncated"):
@@ -157,7 +193,7 @@ def test_a_hugging_face_id_that_is_not_cached_and_not_reachable_says_what_to_do(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ModelError, match=r"neither in the local Hugging Face cache.*\.pth"):
+    with pytest.raises(ModelError, match=r"not in the local Hugging Face cache.*\.pth"):
         load_backbone("dinov2_vitb14_reg", "someone/some-model@abc123")
 
 
@@ -213,7 +249,7 @@ def test_dinov2_refuses_sizes_that_are_no_multiples_of_the_patch(tiny: Path) -> 
 
 
 def test_the_id_follows_the_weights(lite: Backbone, lite_file: Path, tmp_path: Path) -> None:
-    state = read_state_dict(lite_file)
+    state = read_tensors(lite_file)
     torch.save(state, tmp_path / "same.pth")
     assert load_backbone("efficientnet_lite0", tmp_path / "same.pth").id == lite.id
     state["_fc.bias"] = state["_fc.bias"] + 1

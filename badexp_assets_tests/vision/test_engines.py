@@ -11,7 +11,7 @@ from badexp_assets.errors import InputError
 from badexp_assets.vision.backbones import lite_weights, load_backbone
 from badexp_assets.vision.efficientnet import EfficientNetLite0
 from badexp_assets.vision.engines import TorchEngine, choose_precision, find_devices
-from badexp_assets.vision.state_dicts import read_state_dict
+from badexp_assets.vision.weight_files import read_tensors
 from badexp_assets_tests.vision.official import cls_token, random_state
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -27,7 +27,7 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def plain_lite() -> EfficientNetLite0:
     model = EfficientNetLite0()
-    model.load_state_dict(read_state_dict(lite_weights()))
+    model.load_state_dict(read_tensors(lite_weights()))
     return model.eval()
 
 
@@ -50,7 +50,7 @@ def without_or_with_openvino(request: pytest.FixtureRequest, monkeypatch: pytest
 @pytest.mark.parametrize("size", [(518, 518), (168, 84), (84, 168), (14, 14), (588, 294), (28, 700)])
 def test_dinov2_returns_what_its_equations_say_at_any_size(official: Path, size: tuple[int, int]) -> None:
     backbone = load_backbone("dinov2_vitb14_reg", official)
-    expected = cls_token(read_state_dict(official), images(2, *size))
+    expected = cls_token(read_tensors(official), images(2, *size))
     assert (backbone.embed(images(2, *size)) - expected).abs().max() <= 1e-5
 
 
@@ -58,7 +58,7 @@ def test_the_position_embeddings_of_one_size_are_not_used_for_another(official: 
     model = load_backbone("dinov2_vitb14_reg", official).model
     with torch.no_grad():
         for size in ((28, 56), (56, 28), (28, 56)):
-            assert (model(images(1, *size)) - cls_token(read_state_dict(official), images(1, *size))).abs().max() < 1e-5
+            assert (model(images(1, *size)) - cls_token(read_tensors(official), images(1, *size))).abs().max() < 1e-5
 
 
 @pytest.mark.usefixtures("without_or_with_openvino")

@@ -8,7 +8,7 @@ from badexp_assets.defs.ccd_features import ccd_features
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.evaluation.classification.holdout import HeldOut, Judgement, judge
-from badexp_assets.training.training_vectors import gather_vectors, with_siblings
+from badexp_assets.training.training_vectors import gather_vectors, with_other_ccds
 
 
 def held_out_exposures(
@@ -25,7 +25,7 @@ def held_out_exposures(
     if split.empty:
         return None
     ccds, exposures = night_ccds.concatenated(), night_exposures.concatenated()
-    found = gather_vectors(with_siblings(split, ccds), night_embeddings.items())
+    found = gather_vectors(with_other_ccds(split, ccds), night_embeddings.items())
     features = ccd_features(survey, night_ccds, night_exposures, night_orientations, set(split["night"]))
     drawn = found.rows[["expnum", "ccdnum"]].merge(ccds[["expnum", "ccdnum", "drawn"]], how="left")["drawn"]
     return HeldOut(

@@ -1,4 +1,4 @@
-"""Reject lists in the formats that their readers accept, and beside legacypipe's own cuts."""
+"""Writes reject lists in the formats of other pipelines, and compares them with legacypipe's own cuts."""
 
 import lazy_loader
 

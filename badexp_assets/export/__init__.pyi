@@ -1,6 +1,5 @@
-from .append_bad_expid import Appended as Appended
-from .append_bad_expid import append_bad_expid as append_bad_expid
-from .append_bad_expid import read_as_legacypipe as read_as_legacypipe
+from .bad_expid import append_bad_expid as append_bad_expid
+from .bad_expid import read_as_legacypipe as read_as_legacypipe
 from .bad_expid import write_bad_expid as write_bad_expid
 from .exclude_table import write_exclude_table as write_exclude_table
 from .legacypipe_comparison import ALL as ALL
@@ -8,5 +7,5 @@ from .legacypipe_comparison import ANY_CUT as ANY_CUT
 from .legacypipe_comparison import LIST as LIST
 from .legacypipe_comparison import compare_with_legacypipe as compare_with_legacypipe
 from .reject_list_file import FORMATS as FORMATS
-from .reject_list_file import Written as Written
+from .reject_list_file import WrittenFile as WrittenFile
 from .reject_list_file import write_rejects as write_rejects

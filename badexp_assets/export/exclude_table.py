@@ -1,4 +1,4 @@
-"""Writing the exclude table of the DES and DELVE teams."""
+"""Writes a reject list as an exclude table, the format of the DES and DELVE teams."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from badexp_assets.export.category_words import checked_rejects, words_of
+from badexp_assets.export.reject_rows import category_text, validated_rejects
 from badexp_assets.io.parquet import atomic_path
 from badexp_assets.survey.cameras import Camera, load_camera
 
@@ -15,16 +15,16 @@ from badexp_assets.survey.cameras import Camera, load_camera
 def write_exclude_table(
     table: pd.DataFrame, path: str | Path, camera: Camera | None = None, analyst: str = "badexp_assets"
 ) -> int:
-    """Write a reject list as FITS table EXPNUM (int32), CCDNUM (int16), REASON (30A), ANALYST (30A), atomically.
+    """Write a reject list as a FITS table EXPNUM (int32), CCDNUM (int16), REASON (30A), ANALYST (30A), atomically.
 
-    `table` as for `write_bad_expid`; a whole exposure becomes a row for each CCD of the camera, a CCD that is also on
-    the list by itself keeps its own reason. Rows that rest on simulated reviewers have the analyst "simulated".
-    Returns the number of rows written. Raises InputError for an exposure number or CCD that is none.
+    `table`: as for `write_bad_expid`. A whole exposure becomes one row per CCD of the camera; a CCD that is also listed
+    by itself keeps its own reason. ANALYST is "simulated" for verdicts of simulated reviewers. Returns the number of
+    rows. Raises InputError for an exposure number or CCD that does not exist.
     """
     from astropy.io import fits
 
     camera = camera or load_camera()
-    rows = checked_rejects(table, camera)
+    rows = validated_rejects(table, camera)
     simulated = (
         rows["simulated"].fillna(False).astype(bool) if "simulated" in rows else pd.Series(False, index=rows.index)
     )
@@ -32,7 +32,7 @@ def write_exclude_table(
         {
             "expnum": rows["expnum"],
             "ccdnum": rows["ccdnum"],
-            "reason": rows["category"].map(lambda c: words_of(str(c))),
+            "reason": rows["category"].map(lambda c: category_text(str(c))),
             "analyst": np.where(simulated, "simulated", analyst),
         }
     )

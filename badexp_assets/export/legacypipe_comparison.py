@@ -1,4 +1,7 @@
-"""What we reject beside what legacypipe leaves out: mutual, ours only, theirs only."""
+"""Compares our rejects with the images that legacypipe leaves out: in both, only in ours, only in theirs.
+
+Luo et al. 2025 (arXiv:2507.12784), sections 5.1 and 5.2, make the same comparison for their candidates.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ _HALF = 0.5
 
 
 @dataclass(frozen=True)
-class _Way:
-    """A way in which legacypipe leaves images out: exposures, single CCDs of others, and the exposures it knows."""
+class _Exclusion:
+    """What one cut or list excludes: whole exposures, single CCDs of other exposures; and the exposures it covers."""
 
     exposures: frozenset[int]
     ccds: frozenset[tuple[int, int]]
@@ -35,51 +38,52 @@ def compare_with_legacypipe(
     survey_ccds: pd.DataFrame,
     listed: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Return `legacypipe_comparison`: that of the ViT + kNN paper's sections 5.1 and 5.2, by cut and category.
+    """Return the `legacypipe_comparison` table: counts by level, ours, theirs and our category.
 
-    `exposures`: `night_exposures`; only scored ones are compared. `predictions`: `night_exposure_predictions`; ours,
-    `classifier`: those that are bad. `rejects`: `reviewed_reject_list`; ours, `reviewed`. `survey_ccds`: expnum,
-    ccdnum, ccd_cuts; theirs: each bit, and `any cut` of those that speak of the image (0 to 18). `listed`: expnum,
-    ccdnum (null: the whole exposure) of bad_expid lists; theirs, `bad_expid list`.
+    `exposures`: `night_exposures`, of which only processed ones are compared. Ours are `classifier` (bad exposures of
+    `predictions`, a `night_exposure_predictions` table) and `reviewed` (`rejects`, a `reviewed_reject_list`). Theirs
+    are each bit of ccd_cuts in `survey_ccds` (expnum, ccdnum, ccd_cuts), `any cut` of the bits about the image (0 to
+    18), and `bad_expid list` (`listed`: expnum, ccdnum of bad_expid lines, null for a whole exposure).
 
-    Level `exposure`: legacypipe leaves an exposure out when the bit is set on at least half of its CCDs, or the list
-    names it as a whole; exposures that no survey table knows are left out of the comparison with cuts (n_known).
-    Level `ccd`: single CCDs that reviewers reject, or legacypipe leaves out, of exposures that neither rejects as a
-    whole. n_theirs_only is counted once, in the rows of all categories.
+    Level `exposure`: an exposure counts as cut if the bit is set on at least half of its CCDs, and as listed if the
+    list names it as a whole. Exposures without a row in `survey_ccds` are not compared with cuts (n_known). Level
+    `ccd`: single CCDs that reviewers reject or legacypipe leaves out, of exposures that neither rejects as a whole.
+    n_theirs_only is null except in the rows of all categories.
     """
     scored = exposures.loc[exposures["status"] == "scored", "expnum"].astype("int64")
     survey = survey_ccds.dropna(subset=["ccd_cuts"])[["expnum", "ccdnum", "ccd_cuts"]].astype("int64")
-    ways = dict(_ways(survey[survey["expnum"].isin(scored)], listed[listed["expnum"].isin(scored)], frozenset(scored)))
+    survey, listed = survey[survey["expnum"].isin(scored)], listed[listed["expnum"].isin(scored)]
+    exclusions = dict(_exclusions(survey, listed, frozenset(scored)))
     rejects = rejects[rejects["expnum"].isin(scored)]
     whole, single = rejects[rejects["ccdnum"].isna()], rejects[rejects["ccdnum"].notna()]
     bad = predictions[predictions["is_bad"].astype(bool) & predictions["expnum"].isin(scored)]
     ours = {REVIEWED: _categories(whole, ["expnum"]), CLASSIFIER: _categories(bad, ["expnum"])}
     ours_ccds = _categories(single, ["expnum", "ccdnum"])
     rows: list[dict[str, Any]] = []
-    for theirs, way in ways.items():
+    for theirs, excluded in exclusions.items():
         for who, found in ours.items():
             label = {"level": "exposure", "ours": who, "theirs": theirs}
-            rows += [label | counts for counts in _counts(found, way.exposures, way.known)]
-    for theirs, way in ways.items():
-        stay = way.known - way.exposures - set(ours[REVIEWED])
-        named = frozenset(key for key in {*ours_ccds, *way.ccds} if key[0] in stay)
+            rows += [label | counts for counts in _counts(found, excluded.exposures, excluded.known)]
+    for theirs, excluded in exclusions.items():
+        stay = excluded.known - excluded.exposures - set(ours[REVIEWED])
+        named = frozenset(key for key in {*ours_ccds, *excluded.ccds} if key[0] in stay)
         label = {"level": "ccd", "ours": REVIEWED, "theirs": theirs}
-        rows += [label | counts for counts in _counts(ours_ccds, way.ccds, named)]
+        rows += [label | counts for counts in _counts(ours_ccds, excluded.ccds, named)]
     table = pd.DataFrame(rows, columns=SCHEMAS["legacypipe_comparison"].column_names)
     return table.astype({"n_known": "int64", "n_mutual": "int64", "n_ours_only": "int64", "n_theirs_only": "Int64"})
 
 
-def _ways(survey: pd.DataFrame, listed: pd.DataFrame, scored: frozenset[int]) -> Iterator[tuple[str, _Way]]:
+def _exclusions(survey: pd.DataFrame, listed: pd.DataFrame, scored: frozenset[int]) -> Iterator[tuple[str, _Exclusion]]:
     whole = listed["ccdnum"].isna()
     of_list = frozenset(listed.loc[whole, "expnum"].astype("int64").tolist())
-    yield LIST, _Way(of_list, frozenset(_pairs(listed[~whole])), scored)
+    yield LIST, _Exclusion(of_list, frozenset(_pairs(listed[~whole])), scored)
     known = frozenset(survey["expnum"].tolist())
     cuts = survey["ccd_cuts"].to_numpy(dtype=np.int64)
     for name, mask in {ANY_CUT: IMAGE_CUTS, **{name: 1 << bit for name, bit in CCD_CUTS.items()}}.items():
         cut = survey[(cuts & mask) != 0]
         share = cut["expnum"].value_counts() / survey["expnum"].value_counts()
         out = frozenset(share.index[share >= _HALF].tolist())
-        yield name, _Way(out, frozenset(_pairs(cut[~cut["expnum"].isin(out)])), known)
+        yield name, _Exclusion(out, frozenset(_pairs(cut[~cut["expnum"].isin(out)])), known)
 
 
 def _pairs(table: pd.DataFrame) -> list[tuple[int, int]]:

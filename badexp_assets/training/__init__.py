@@ -1,4 +1,4 @@
-"""Who is good, who is bad, balance, splits that do not leak, and the embeddings of the chosen CCDs."""
+"""Builds the training set: good and bad CCD images, balanced and split by exposure, and their embeddings."""
 
 import lazy_loader
 

@@ -2,13 +2,13 @@ from .checks import check_accounting as check_accounting
 from .checks import check_category_sizes as check_category_sizes
 from .checks import check_good_share as check_good_share
 from .checks import check_missing_share as check_missing_share
-from .checks import check_sides as check_sides
+from .checks import check_split_by_exposure as check_split_by_exposure
 from .labelled_images import images_read as images_read
-from .labelled_images import one_row_each as one_row_each
-from .labelled_images import without_image as without_image
+from .labelled_images import labels_without_image as labels_without_image
+from .labelled_images import one_row_per_exposure as one_row_per_exposure
 from .split import split_groups as split_groups
 from .training_set import TrainingSet as TrainingSet
 from .training_set import build_training_set as build_training_set
 from .training_vectors import Vectors as Vectors
 from .training_vectors import gather_vectors as gather_vectors
-from .training_vectors import with_siblings as with_siblings
+from .training_vectors import with_other_ccds as with_other_ccds

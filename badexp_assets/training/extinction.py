@@ -1,8 +1,8 @@
-"""E(B-V) of exposures: from the survey's annotated table, else from the SFD maps, each from the best position known.
+"""E(B-V) of exposures, from the survey's annotated CCD table or from the SFD dust maps.
 
-Every value is the colour excess of Schlegel, Finkbeiner & Davis (1998, ApJ 500, 525) as their maps give it. So is
-`ebv` of the Legacy Surveys' annotated table: the recalibration by 0.86 (Schlafly & Finkbeiner 2011), which sfdmap2
-applies unless told otherwise, is in its extinction coefficients and not in E(B-V).
+All values are E(B-V) of Schlegel, Finkbeiner & Davis (1998, ApJ 500, 525) as in their maps, without the recalibration
+by 0.86 of Schlafly & Finkbeiner (2011), which sfdmap2 applies by default. The column `ebv` of the Legacy Surveys'
+annotated tables is defined in the same way; there the recalibration is part of the extinction coefficients.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from badexp_assets.errors import InputError
 
 ANNOTATED, SURVEY, HEADER, UNKNOWN = "annotated", "SFD at survey position", "SFD at header position", "unknown"
 ORIGINS = (ANNOTATED, SURVEY, HEADER, UNKNOWN)
-_MAPS = {"SFD_dust_4096_ngp.fits": 1, "SFD_dust_4096_sgp.fits": -1}  # and the LAM_NSGP of each
+_MAPS = {"SFD_dust_4096_ngp.fits": 1, "SFD_dust_4096_sgp.fits": -1}  # file name: its LAM_NSGP
 _CARDS = ("LAM_NSGP", "LAM_SCAL", "CRPIX1", "CRPIX2")
 
 
 def check_sfd_maps(folder: str | Path) -> None:
-    """Raise InputError unless `folder` holds both SFD maps, whole and with the cards of their projection.
+    """Raise InputError unless `folder` has both SFD maps, complete and with the header cards of their projection.
 
-    Headers and sizes are read, no pixel.
+    Reads headers and file sizes, no pixels.
     """
     import fitsio
 
@@ -36,7 +36,7 @@ def check_sfd_maps(folder: str | Path) -> None:
         try:
             with fitsio.FITS(str(path)) as fits:
                 header, info = fits[0].read_header(), fits[0].get_info()
-        except Exception as error:  # fitsio raises whatever the bytes lead it to
+        except Exception as error:  # fitsio raises many types for damaged files
             message = str(error).strip() or type(error).__name__
             raise InputError(f"{where}: not a readable FITS file ({message.splitlines()[0]})") from error
         missing = [card for card in _CARDS if not isinstance(header.get(card), int | float)]
@@ -50,15 +50,15 @@ def check_sfd_maps(folder: str | Path) -> None:
 
 
 def sfd_ebv(folder: str | Path, ra: ArrayLike, dec: ArrayLike) -> np.ndarray:
-    """Return E(B-V), mag, float64 (n,), of the SFD maps in `folder` at ICRS positions `ra`, `dec` (n,), degrees.
+    """Return E(B-V) (mag, float64, (n,)) of the SFD maps in `folder` at ICRS positions `ra`, `dec` (degrees, (n,)).
 
-    Bilinear between map pixels, not recalibrated. NaN where a position is not one. Raises InputError as
+    Interpolated bilinearly between map pixels, not recalibrated; NaN for an invalid position. Raises InputError as
     `check_sfd_maps` does.
     """
     check_sfd_maps(folder)
     ra, dec = np.asarray(ra, dtype=np.float64), np.asarray(dec, dtype=np.float64)
     values = np.full(ra.shape, np.nan)
-    known = np.isfinite(ra) & (np.abs(dec) <= 90)  # sfdmap2 leaves what it can't place uninitialised
+    known = np.isfinite(ra) & (np.abs(dec) <= 90)  # sfdmap2 returns uninitialised values for others
     if known.any():
         from sfdmap2.sfdmap import SFDMap
 
@@ -67,11 +67,11 @@ def sfd_ebv(folder: str | Path, ra: ArrayLike, dec: ArrayLike) -> np.ndarray:
 
 
 def exposure_ebv(exposures: pd.DataFrame, survey: pd.DataFrame | None, sfd_maps: str | Path | None) -> pd.DataFrame:
-    """Return `ebv` (mag, NaN: unknown) and `origin` (one of ORIGINS) by expnum, for every row of `exposures`.
+    """Return `ebv` (mag; NaN: unknown) and `origin` (one of ORIGINS) of every exposure, indexed by expnum.
 
-    The first that is there holds: the mean `ebv` over the CCDs of the exposure in `survey`; with `sfd_maps`, the mean
-    of the maps over those CCDs' positions; with `sfd_maps`, the map at the position of the exposure's header. Columns
-    ra and dec (degrees) of `exposures` and `survey`, and ebv of `survey`, may be missing.
+    The first available value is used: the mean `ebv` of the exposure's CCDs in `survey`; with `sfd_maps`, the mean of
+    the maps at the positions of these CCDs; with `sfd_maps`, the map at the position in the exposure's header. The
+    columns ra and dec (degrees) of `exposures` and `survey`, and ebv of `survey`, may be missing.
     """
     expnums = pd.Index(exposures["expnum"].unique(), name="expnum")
     found = pd.DataFrame({"ebv": np.nan, "origin": UNKNOWN}, index=expnums)

@@ -1,4 +1,4 @@
-"""Pictures of the training set: how categories were balanced, and what each step left."""
+"""Figures of the training set: balance of the categories, and what remained after each selection step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TITLES = {"bad": "labelled bad images", "good": "good candidates", "both": "tra
 
 
 def balance_figure(balance: pd.DataFrame) -> bytes:
-    """Return a PNG (at most 100 kB) of a training set's `balance`: images there were, and those used, by category."""
+    """Return a PNG (at most 100 kB) of the `balance` of a TrainingSet: images available and used, by category."""
     figure = new_figure(8.0, 1.4 + 0.42 * len(balance))
     axes = figure.add_subplot()
     bars = (
@@ -18,9 +18,9 @@ def balance_figure(balance: pd.DataFrame) -> bytes:
         ("train_ccds", "used, train", CYCLE[0]),
         ("test_ccds", "used, test", CYCLE[1]),
     )
-    for i, (column, words, colour) in enumerate(bars):
+    for i, (column, label, colour) in enumerate(bars):
         places = [place + 0.27 * (i - 1) for place in range(len(balance))]
-        total = f"{words} ({balance[column].sum():,})"
+        total = f"{label} ({balance[column].sum():,})"
         axes.barh(places, balance[column], height=0.25, color=colour, label=total)
         for place, value, weight in zip(places, balance[column], balance["weight"], strict=True):
             extra = f"   weight {weight:.2f}" if column == "train_ccds" and weight != 1 else ""
@@ -38,17 +38,16 @@ def balance_figure(balance: pd.DataFrame) -> bytes:
 
 
 def funnel_figure(funnel: pd.DataFrame) -> bytes:
-    """Return a PNG (at most 100 kB) of a training set's `funnel`: exposures and CCD images after every step."""
+    """Return a PNG (at most 100 kB) of the `funnel` of a TrainingSet: exposures and CCD images after every step."""
     paths = [path for path in _TITLES if (funnel["path"] == path).any()]
     heights = [int((funnel["path"] == path).sum()) for path in paths]
     figure = new_figure(8.0, 1.2 + 0.36 * sum(heights) + 0.3 * len(paths))
     panels = figure.subplots(len(paths), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for axes, path in zip(panels, paths, strict=True):
         steps = funnel[funnel["path"] == path]
-        for column, shift, colour in (("ccds", -0.19, CYCLE[0]), ("exposures", 0.19, CYCLE[1])):
+        for column, label, shift in (("ccds", "CCD images", -0.19), ("exposures", "exposures", 0.19)):
             places = [place + shift for place in range(len(steps))]
-            words = {"ccds": "CCD images", "exposures": "exposures"}[column]
-            axes.barh(places, steps[column], height=0.36, color=colour, label=words)
+            axes.barh(places, steps[column], height=0.36, color=CYCLE[int(shift > 0)], label=label)
             for place, value in zip(places, steps[column], strict=True):
                 axes.text(max(value, 0.7), place, f" {value:,}", va="center", fontsize=7)
         axes.set_yticks(range(len(steps)), steps["step"], fontsize=8)
@@ -56,7 +55,7 @@ def funnel_figure(funnel: pd.DataFrame) -> bytes:
         axes.set_title(_TITLES[path], fontsize=9, loc="left")
     panels[-1].set_xscale("log")
     panels[-1].set_xlim(0.7, 4 * max(funnel["ccds"].max(), 1))
-    panels[-1].set_xlabel("left after the step")
+    panels[-1].set_xlabel("remaining after the step")
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper right", ncols=2, fontsize=8, frameon=False)
     return to_png(figure)

@@ -1,26 +1,44 @@
-"""Good candidates: exposures that no list names and that nothing else speaks against."""
+"""Selects good CCD images: exposures that no label list names and that pass the cuts on quality and extinction."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import pandas as pd
 
 from badexp_assets.config.training import TrainingParams
 from badexp_assets.survey.ccd_cuts import IMAGE_CUTS
 from badexp_assets.survey.seeded_sampling import draw_ccds, priority
-from badexp_assets.training import selection_counts as steps
 from badexp_assets.training.extinction import ORIGINS, UNKNOWN, exposure_ebv
-from badexp_assets.training.selection_counts import Funnel
+
+
+@dataclass
+class Funnel:
+    """Numbers of exposures and CCD images after each selection step, in order.
+
+    A step belongs to the path `bad`, `good` or `both`. The images after the last `bad` and the last `good` step
+    together are the training set; `both` splits them in train and test.
+    """
+
+    rows: list[tuple[str, str, int, int, str]] = field(default_factory=list)
+
+    def add(self, path: Literal["bad", "good", "both"], step: str, ccds: pd.DataFrame, note: str = "") -> None:
+        """Count the images `ccds` (a table with expnum, one row per CCD image) that remain after a step."""
+        self.rows.append((path, step, int(ccds["expnum"].nunique()), len(ccds), note))
+
+    def table(self) -> pd.DataFrame:
+        """Return the counts as columns path, step, exposures, ccds, note."""
+        return pd.DataFrame(self.rows, columns=["path", "step", "exposures", "ccds", "note"])
 
 
 @dataclass(frozen=True)
 class GoodImages:
-    """(expnum, ccdnum) of all good candidates that were read, of those drawn from them, and warnings."""
+    """(expnum, ccdnum) of all good candidates that were read and of the sample taken from them; and warnings."""
 
     candidates: pd.DataFrame
-    drawn: pd.DataFrame
+    sample: pd.DataFrame
     warnings: tuple[str, ...]
 
 
@@ -31,20 +49,19 @@ def choose_good(
     survey_ccds: pd.DataFrame | None,
     params: TrainingParams,
     funnel: Funnel,
-    judged_fine: Collection[int] = (),
+    reviewed_fine: Collection[int] = (),
 ) -> GoodImages:
-    """Return the good images; every cut is added to the funnel.
+    """Return the good images, and add every cut to the funnel.
 
-    `judged_fine`: exposures that a method flagged and reviewers call fine. Those that pass the cuts are drawn first:
-    they teach the classifier most, and there are few.
-
-    `read`: (expnum, ccdnum) of every CCD image that was read, so every count of CCDs is of images that can be used.
-    An exposure of which the survey table says nothing stays, and is counted in the note of the step.
+    `exposures`: `night_exposures`; `read`: (expnum, ccdnum) of every CCD image that was read; `listed`: exposures that
+    a label list names; `survey_ccds`: the survey's CCD table. An exposure without values in `survey_ccds` passes the
+    cut, and is counted in the note of the step. `reviewed_fine`: exposures that a method flagged and reviewers called
+    fine. Those that pass the cuts are sampled first, because they are few and the classifier learns most from them.
     """
     warnings: list[str] = []
 
     def keep(rows: pd.DataFrame, step: str, note: str = "") -> pd.DataFrame:
-        funnel.add(steps.GOOD, step, read[read["expnum"].isin(rows["expnum"])], note)
+        funnel.add("good", step, read[read["expnum"].isin(rows["expnum"])], note)
         return rows
 
     left = keep(exposures[exposures["expnum"].isin(read["expnum"])], "scored exposures with a CCD that was read")
@@ -54,7 +71,7 @@ def choose_good(
         survey = survey[survey["expnum"].isin(left["expnum"])]
     cuts = survey[["expnum", "ccd_cuts"]].dropna() if survey is not None else pd.DataFrame({"expnum": []})
     if cuts.empty:
-        warnings.append("no survey table gives ccd_cuts for these exposures: no cut on them")
+        warnings.append("no survey table has ccd_cuts of these exposures: they are not cut")
     else:
         cut = cuts.loc[(cuts["ccd_cuts"].astype("int64") & IMAGE_CUTS) != 0, "expnum"]
         unknown = int((~left["expnum"].isin(cuts["expnum"])).sum())
@@ -71,20 +88,21 @@ def choose_good(
         dusty = dust.index[dust["ebv"] >= params.max_ebv]
         left = keep(left[~left["expnum"].isin(dusty)], f"E(B-V) < {params.max_ebv} mag", note)
     candidates = read[read["expnum"].isin(left["expnum"])]
-    hard = set(judged_fine)
+    hard = set(reviewed_fine)
     order = sorted((int(e) for e in left["expnum"]), key=lambda e: (e not in hard, priority(params.seed, e, "good")))
     chosen = candidates[candidates["expnum"].isin(order[: params.good_exposures])]
-    drawn = draw_per_exposure(chosen, params.ccds_per_exposure, params.seed)
+    sample = sample_per_exposure(chosen, params.ccds_per_exposure, params.seed)
     asked = f"asked for {params.good_exposures} exposures of {params.ccds_per_exposure} CCDs"
     if hard:
-        asked += f"; {len(hard.intersection(drawn['expnum']))} exposures that reviewers call fine come first"
-    funnel.add(steps.GOOD, "drawn", drawn, asked)
-    return GoodImages(candidates, drawn, tuple(warnings))
+        asked += f"; {len(hard.intersection(sample['expnum']))} exposures that reviewers called fine come first"
+    funnel.add("good", "sampled", sample, asked)
+    return GoodImages(candidates, sample, tuple(warnings))
 
 
-def draw_per_exposure(ccds: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
-    """Return (expnum, ccdnum) of up to `n` CCDs of each exposure in `ccds`, drawn by `draw_ccds`."""
-    lists = ccds.groupby("expnum")["ccdnum"].agg(list)
-    drawn = [draw_ccds(e, found, n, seed) for e, found in zip(lists.index.tolist(), lists.tolist(), strict=True)]
-    pairs = [(e, c) for e, chosen in zip(lists.index.tolist(), drawn, strict=True) for c in chosen]
+def sample_per_exposure(ccds: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
+    """Return (expnum, ccdnum) of up to `n` CCDs of each exposure in `ccds`, sampled by `draw_ccds`."""
+    numbers = ccds.groupby("expnum")["ccdnum"].agg(list)
+    pairs = [
+        (e, c) for e, found in zip(numbers.index.tolist(), numbers, strict=True) for c in draw_ccds(e, found, n, seed)
+    ]
     return pd.DataFrame(pairs, columns=["expnum", "ccdnum"]).astype({"expnum": "int64", "ccdnum": "int16"})

@@ -1,4 +1,4 @@
-"""Which labelled CCD images were read from the archive, and why the others were not."""
+"""Labelled CCD images that were read from the archive, and the reasons why others were not."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import pandas as pd
 
 KEY = ["expnum", "ccdnum"]
 NOT_READ = "the exposure is not among the nights that were read"
-NO_SUCH_CCD = "the exposure's file has no such CCD, or the night pass did not want it"
+NO_SUCH_CCD = "the exposure's file has no such CCD, or the night pass did not select it"
 
 
-def one_row_each(exposures: pd.DataFrame) -> pd.DataFrame:
-    """Return `night_exposures` with every expnum once, by expnum: the scored row before others, then by night.
+def one_row_per_exposure(exposures: pd.DataFrame) -> pd.DataFrame:
+    """Return `night_exposures` with one row per expnum, ordered by expnum.
 
-    A file in the folder of another night gives its exposure a second, excluded row there.
+    An exposure has more rows if one of its files is in the folder of another night. A scored row is preferred, then
+    the earlier night.
     """
     order = pd.DataFrame({"expnum": exposures["expnum"], "other": exposures["status"] != "scored"})
     order["night"] = exposures["night"].astype(str)
@@ -24,9 +25,9 @@ def one_row_each(exposures: pd.DataFrame) -> pd.DataFrame:
 
 
 def images_read(exposures: pd.DataFrame, ccds: pd.DataFrame) -> pd.DataFrame:
-    """Return (expnum, ccdnum), sorted, of the images of scored exposures that the night pass read (status `read`).
+    """Return (expnum, ccdnum), sorted, of the CCD images of scored exposures that the night pass read.
 
-    Failed and excluded exposures (not usable CP products) have none.
+    Failed and excluded exposures have none.
     """
     scored = exposures.loc[exposures["status"] == "scored", "expnum"]
     read = ccds.loc[(ccds["status"] == "read") & ccds["expnum"].isin(scored), KEY].drop_duplicates()
@@ -34,42 +35,34 @@ def images_read(exposures: pd.DataFrame, ccds: pd.DataFrame) -> pd.DataFrame:
 
 
 def trained_labels(labels: pd.DataFrame, categories: Collection[str]) -> pd.DataFrame:
-    """Return the rows of `bad_ccd_labels` of the trained `categories`, each CCD image once, by (expnum, ccdnum)."""
+    """Return the `bad_ccd_labels` of the trained `categories`, one row per CCD image, by (expnum, ccdnum)."""
     trained = labels[labels["category"].isin(list(categories))].astype({"expnum": "int64", "ccdnum": "int16"})
     return trained.sort_values([*KEY, "source", "category"]).drop_duplicates(KEY).reset_index(drop=True)
 
 
-def without_image(
+def labels_without_image(
     labels: pd.DataFrame, exposures: pd.DataFrame, ccds: pd.DataFrame, categories: Collection[str]
 ) -> pd.DataFrame:
-    """Return the labelled CCD images of trained `categories` that were not read: the `labels_without_image` table.
+    """Return the `labels_without_image` table: labelled CCD images of trained `categories` that were not read.
 
-    `labels`, `exposures`, `ccds`: `bad_ccd_labels`, `night_exposures`, `night_ccds`. The reason is one of: the
-    exposure is not among the nights that were read; it failed or was excluded, and why; the CCD could not be read, and
-    why; its file has no such CCD.
+    `labels`, `exposures`, `ccds`: `bad_ccd_labels`, `night_exposures`, `night_ccds`. The column reason is NOT_READ or
+    NO_SUCH_CCD, or says why the exposure failed or was excluded, or why the CCD could not be read.
     """
-    exposures = one_row_each(exposures)
+    exposures = one_row_per_exposure(exposures)
     both = trained_labels(labels, categories).merge(images_read(exposures, ccds).assign(read=True), on=KEY, how="left")
     missing = both.loc[both["read"].isna(), [*KEY, "category", "source"]]
-    exposure = exposures[["expnum", "status", "status_reason"]].rename(
-        columns={"status": "e_status", "status_reason": "e_reason"}
-    )
+    exposure = exposures[["expnum", "status", "status_reason"]]
     ccd = ccds.loc[ccds["status"] != "read", [*KEY, "status", "status_reason"]].drop_duplicates(KEY)
-    found = missing.merge(exposure, on="expnum", how="left").merge(ccd, on=KEY, how="left")
-    detail = found["e_reason"].astype(object).where(found["e_reason"].notna(), "no reason given")
-    ccd_detail = found["status_reason"].astype(object).where(found["status_reason"].notna(), "no reason given")
+    found = missing.merge(exposure, on="expnum", how="left")
+    found = found.merge(ccd, on=KEY, how="left", suffixes=("", "_ccd")).astype(object)
+    detail, ccd_detail = (found[name].fillna("no reason given") for name in ("status_reason", "status_reason_ccd"))
     reason = np.select(
-        [
-            found["e_status"].isna().to_numpy(dtype=bool),
-            (found["e_status"] != "scored").to_numpy(dtype=bool, na_value=False),
-            found["status"].notna().to_numpy(dtype=bool),
-        ],
+        [found["status"].isna(), found["status"] != "scored", found["status_ccd"].notna()],
         [
             np.full(len(found), NOT_READ, dtype=object),
-            ("the exposure was " + found["e_status"].astype(object).astype(str) + ": " + detail).to_numpy(dtype=object),
-            ("the CCD could not be read: " + ccd_detail).to_numpy(dtype=object),
+            "the exposure was " + found["status"].astype(str) + ": " + detail,
+            "the CCD could not be read: " + ccd_detail,
         ],
         default=np.array(NO_SUCH_CCD, dtype=object),
     )
-    found = found[[*KEY, "category", "source"]].assign(reason=pd.Series(reason, dtype="str"))
-    return found.reset_index(drop=True)
+    return missing.reset_index(drop=True).assign(reason=pd.Series(reason, dtype="str"))

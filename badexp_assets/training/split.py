@@ -1,4 +1,4 @@
-"""Test split and folds: an exposure is on one side only, and every category is on both where it can be."""
+"""Splits the training set: all CCDs of an exposure are in one split and fold, and each category in both splits."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from badexp_assets.survey.seeded_sampling import priority
 
 
 def strata(table: pd.DataFrame, group: pd.Series) -> pd.Series:
-    """Return the category by group for which the group is dealt out: its rarest one, of all groups of `table`.
+    """Return the stratum of each group, indexed by group: the rarest category among the group's rows.
 
-    `group`: the group's number per row of `table` (with category). Rarest: in the fewest groups, then by name. So a
-    category that shares its exposures with a common one is still on both sides.
+    `group`: number of the group (usually the exposure) of each row of `table`, which has a column category. The rarest
+    category is that in the fewest groups, then the first by name. A category that shares its exposures with a common
+    one is therefore still in both splits.
     """
     pairs = pd.DataFrame({"group": group, "category": table["category"]}).drop_duplicates()
     pairs["n"] = pairs.groupby("category")["group"].transform("size")
@@ -24,12 +25,12 @@ def strata(table: pd.DataFrame, group: pd.Series) -> pd.Series:
 def split_groups(
     strata: pd.Series, test_fraction: float, folds: int, seed: int, held_out: Collection[int] = ()
 ) -> pd.DataFrame:
-    """Return split (`train`, `test`) and fold (-1 in the test split) per group, usually an exposure; columns group too.
+    """Return columns group, split (`train`, `test`) and fold (-1 in the test split), one row per group.
 
-    `strata`: category by the group's number (index). Of each category, `test_fraction` of the groups, rounded, go to
-    the test split: at least one when there are two or more, never all of them; the only group of a category goes to
-    training. Folds are dealt in turn, from the fold with fewest groups on, so a group of a category with fewer groups
-    than folds is missing in the others. With `held_out` these groups are the test split, nothing else.
+    `strata`: category of each group, indexed by the group's number. `test_fraction` of a category's groups, rounded, go
+    to the test split, but at least one of two or more and never all; the only group of a category goes to training.
+    The other groups are assigned to the folds in turn, starting with the fold that has the fewest groups. If `held_out`
+    is given, the test split is these groups and no others.
     """
     rows: list[tuple[int, str, int]] = []
     sizes = [0] * folds

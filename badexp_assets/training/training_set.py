@@ -1,4 +1,4 @@
-"""The training set: labelled bad images and drawn good ones, balanced, split by exposure; every step counted."""
+"""Builds the training set from labelled bad images and sampled good ones: balanced, split by exposure, counted."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from badexp_assets.errors import InputError
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.taxonomy import GOOD, Taxonomy
 from badexp_assets.survey.seeded_sampling import priority
-from badexp_assets.training import selection_counts as steps
-from badexp_assets.training.good_candidates import choose_good, draw_per_exposure
-from badexp_assets.training.labelled_images import KEY, images_read, one_row_each, trained_labels, without_image
-from badexp_assets.training.selection_counts import Funnel
+from badexp_assets.training.good_candidates import Funnel, choose_good, sample_per_exposure
+from badexp_assets.training.labelled_images import (
+    KEY,
+    images_read,
+    labels_without_image,
+    one_row_per_exposure,
+    trained_labels,
+)
 from badexp_assets.training.split import split_groups, strata
 
-_CCDS_A_ROW = 1 << 15  # ccdnum is int16: makes one number of (expnum, ccdnum)
-
-
-CANDIDATE, REVIEWED = "candidate", "review"
-"""source of a good image: nobody has said anything against it, or reviewers say that it is fine"""
+_KEY_FACTOR = 1 << 15  # expnum * _KEY_FACTOR + ccdnum (int16) is one number per CCD image
+_CANDIDATE, _REVIEWED = "candidate", "review"  # source of a good image: in no list; called fine by reviewers
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The table (`training_set` schema) and how it came about.
+    """The `training_set` table and the counts of its selection.
 
-    `funnel`: path, step, exposures, ccds, note. `missing`: the `labels_without_image` table. `balance`, a row per
-    category: available_exposures and available_ccds, before the cap, thinning and drawing; train_ccds and test_ccds,
-    of the table; weight.
+    `funnel`: path, step, exposures, ccds, note (see `Funnel`). `missing`: the `labels_without_image` table. `balance`,
+    one row per category: available_exposures and available_ccds (before the limit per exposure, thinning and sampling),
+    train_ccds, test_ccds, and mean weight.
     """
 
     table: pd.DataFrame
@@ -50,48 +51,48 @@ def build_training_set(
     taxonomy: Taxonomy,
     params: TrainingParams | None = None,
     listed: Iterable[int] | None = None,
-    judged_fine: Collection[int] = (),
+    reviewed_fine: Collection[int] = (),
 ) -> TrainingSet:
     """Build the training set from `bad_ccd_labels`, and from `night_exposures` and `night_ccds` of all nights.
 
-    Only CCD images that were read (status `read`), of scored exposures, are used; labelled ones that were not are
-    listed in `missing`. Bad: labels of the taxonomy's trained categories. Good: exposures that are in no list
-    (`listed`: exposure numbers on any line of any list, ignored and unmatched lines too; labelled exposures always
-    count), those of `judged_fine` (flagged, and called fine by reviewers) first, without a ccd_cuts bit and below
-    max_ebv where these are known (see `choose_good`, `exposure_ebv`). Large categories keep a share of their exposures,
-    chosen by a hash of the exposure number, at least one; weight is 1 / kept share of CCD images. Split and folds by
-    exposure: see `split_groups` and `strata`. The same input and seed give the same table, whatever the order of rows.
+    Only CCD images that were read, of scored exposures, are used; labelled images that were not read are listed in
+    `missing`. Bad images have a label of a trained category. Good images are of exposures without labels that are not
+    in `listed` (exposure numbers on any line of a list, including ignored and unmatched lines) and that pass the cuts
+    of `choose_good`; those in `reviewed_fine` come first. Large categories are thinned: a share of their exposures is
+    kept, chosen by a hash of the exposure number, and weight is 1 / share of CCD images kept, as in Luo et al. 2025
+    (arXiv:2507.12784). For split and folds see `split_groups` and `strata`. The same rows in any order and the same
+    seed give the same table.
 
-    Raises InputError when no labelled image, no good candidate, or (with hold_out_nights) no image of a side is there.
+    Raises InputError if there is no labelled image or no good candidate, or if hold_out_nights leave a split empty.
     """
     params = params or TrainingParams()
     funnel = Funnel()
-    exposures = one_row_each(exposures)
+    exposures = one_row_per_exposure(exposures)
     read = images_read(exposures, ccds)
-    missing = without_image(labels, exposures, ccds, taxonomy.categories)
+    missing = labels_without_image(labels, exposures, ccds, taxonomy.categories)
     available = _labelled(labels, read, taxonomy, len(missing), funnel)
     bad = _thinned(available, params, funnel)
     everywhere = {int(e) for e in labels["expnum"]}
     everywhere |= {int(e) for e in ([] if listed is None else listed) if not pd.isna(e)}
-    good = choose_good(exposures, read, everywhere, survey_ccds, params, funnel, judged_fine)
+    good = choose_good(exposures, read, everywhere, survey_ccds, params, funnel, reviewed_fine)
     if bad.empty:
         raise InputError(
             "training set: no labelled bad CCD image was read; add label files that name exposures of the archive, or "
             "materialise the nights of the labelled exposures"
         )
-    if good.drawn.empty:
-        cuts = "; ".join(f"{step}: {n} exposures" for path, step, n, *_ in funnel.rows if path == steps.GOOD)
+    if good.sample.empty:
+        cuts = "; ".join(f"{step}: {n} exposures" for path, step, n, *_ in funnel.rows if path == "good")
         raise InputError(
             "training set: no good candidate is left; materialise nights with exposures that are in no label list, or "
             f"relax the cuts ({cuts})"
         )
-    # a good exposure is in no list, so no CCD image is good and bad
-    source = np.where(good.drawn["expnum"].isin(list(judged_fine)), REVIEWED, CANDIDATE)
-    table = pd.concat([bad, good.drawn.assign(category=GOOD, source=source, weight=1.0)], ignore_index=True)
+    # exposures of good images have no label, so no CCD image is both good and bad
+    source = np.where(good.sample["expnum"].isin(list(reviewed_fine)), _REVIEWED, _CANDIDATE)
+    table = pd.concat([bad, good.sample.assign(category=GOOD, source=source, weight=1.0)], ignore_index=True)
     table = table.merge(exposures[["expnum", "night"]], on="expnum", how="left")
     table = _split(table, params).sort_values(KEY).reset_index(drop=True)
     for side, note in (("train", f"{params.folds} folds"), ("test", _share_note(params))):
-        funnel.add(steps.BOTH, side, table[table["split"] == side], note)
+        funnel.add("both", side, table[table["split"] == side], note)
     columns = SCHEMAS["training_set"].column_names
     table = table[columns].astype({"expnum": "int64", "ccdnum": "int16", "fold": "int8", "weight": "float32"})
     balance = _balance(pd.concat([available, good.candidates.assign(category=GOOD)]), table)
@@ -101,12 +102,12 @@ def build_training_set(
 def _labelled(
     labels: pd.DataFrame, read: pd.DataFrame, taxonomy: Taxonomy, n_missing: int, funnel: Funnel
 ) -> pd.DataFrame:
-    funnel.add(steps.BAD, "labelled CCD images", labels.drop_duplicates(KEY))
+    funnel.add("bad", "labelled CCD images", labels.drop_duplicates(KEY))
     trained = trained_labels(labels, taxonomy.categories)
-    funnel.add(steps.BAD, "of a trained category", trained, f"{len(taxonomy.categories)} categories")
+    funnel.add("bad", "of a trained category", trained, f"{len(taxonomy.categories)} categories")
     found = trained.merge(read, on=KEY)[["expnum", "ccdnum", "category", "source"]]
     funnel.add(
-        steps.BAD, "read from the archive", found, f"{n_missing} CCD images are not: badexp show labels_without_image"
+        "bad", "read from the archive", found, f"{n_missing} CCD images are not: badexp show labels_without_image"
     )
     return found
 
@@ -114,8 +115,8 @@ def _labelled(
 def _thinned(bad: pd.DataFrame, params: TrainingParams, funnel: Funnel) -> pd.DataFrame:
     if params.max_ccds_per_bad_exposure:
         n = params.max_ccds_per_bad_exposure
-        bad = bad.merge(draw_per_exposure(bad, n, params.seed), on=KEY)
-        funnel.add(steps.BAD, f"at most {n} CCDs of an exposure", bad, f"max_ccds_per_bad_exposure = {n}")
+        bad = bad.merge(sample_per_exposure(bad, n, params.seed), on=KEY)
+        funnel.add("bad", f"at most {n} CCDs of an exposure", bad, f"max_ccds_per_bad_exposure = {n}")
     bad = bad.assign(weight=1.0)
     for category, share in params.shares.items():
         rows = bad["category"] == category
@@ -128,14 +129,14 @@ def _thinned(bad: pd.DataFrame, params: TrainingParams, funnel: Funnel) -> pd.Da
         bad.loc[kept, "weight"] = weight
         bad = bad[~rows | kept].reset_index(drop=True)
         note = f"{int(kept.sum())} of {n_before} CCD images kept, weight {weight:.3g}"
-        funnel.add(steps.BAD, f"{category} thinned", bad, note)
+        funnel.add("bad", f"{category} thinned", bad, note)
     return bad
 
 
 def _split(table: pd.DataFrame, params: TrainingParams) -> pd.DataFrame:
     group = table["expnum"].astype("int64")
     if params.split_by == "row":
-        group = group * _CCDS_A_ROW + table["ccdnum"].astype("int64")
+        group = group * _KEY_FACTOR + table["ccdnum"].astype("int64")
     held_out: set[int] = set()
     if params.hold_out_nights:
         held_out = {int(g) for g in group[table["night"].isin(params.hold_out_nights)]}

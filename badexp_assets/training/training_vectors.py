@@ -1,4 +1,4 @@
-"""The embeddings of chosen CCDs, picked from the nights' tables."""
+"""Collects the embeddings of chosen CCD images from the tables of the nights."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 
 from badexp_assets.errors import InputError
-
-KEY = ["expnum", "ccdnum"]
+from badexp_assets.training.labelled_images import KEY
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """Rows that have an embedding, their `values` (n, dim) float32 in the same order, and the `missing` rows."""
+    """Rows with an embedding, `values` ((n, dim) float32) in the same order, and rows without one (`missing`)."""
 
     rows: pd.DataFrame
     values: np.ndarray
@@ -25,9 +24,10 @@ class Vectors:
 
 
 def gather_vectors(rows: pd.DataFrame, nights: Iterable[tuple[str, pd.DataFrame]]) -> Vectors:
-    """Pick the embeddings of `rows` (expnum, ccdnum, ...) from `nights` ((night, night_embeddings table), ...).
+    """Return the embeddings of `rows` (expnum, ccdnum, ...).
 
-    One night is in memory at a time. Raises InputError when nothing is found or nights differ in backbone or recipe.
+    `nights`: pairs of night and its `night_embeddings` table, of which one at a time is in memory. Raises InputError if
+    no embedding is found, or if nights differ in backbone or recipe.
     """
     wanted = pd.MultiIndex.from_frame(rows[KEY].astype("int64"))
     made_by: dict[tuple[str, str], str] = {}
@@ -60,14 +60,13 @@ def gather_vectors(rows: pd.DataFrame, nights: Iterable[tuple[str, pd.DataFrame]
     return Vectors(rows[there].reset_index(drop=True), values, rows[~there].reset_index(drop=True), backbone, recipe)
 
 
-def with_siblings(rows: pd.DataFrame, ccds: pd.DataFrame) -> pd.DataFrame:
-    """Return `rows` (of training_set) and, below them, the other CCDs of their exposures that were read.
+def with_other_ccds(rows: pd.DataFrame, ccds: pd.DataFrame) -> pd.DataFrame:
+    """Return `rows` (of `training_set`) and the other CCDs of their exposures that were read, by (expnum, ccdnum).
 
-    `ccds`: night_ccds of all nights. A sibling has night, split and fold of its exposure, and no category: nobody
-    called it good or bad. Order: by (expnum, ccdnum).
+    `ccds`: `night_ccds` of all nights. The other CCDs have night, split and fold of their exposure, and no category.
     """
     shared = [c for c in ("night", "split", "fold") if c in rows]
     read = ccds.loc[(ccds["status"] == "read") & ccds["expnum"].isin(rows["expnum"]), KEY].drop_duplicates()
-    siblings = read.merge(rows[KEY], on=KEY, how="left", indicator=True).query("_merge == 'left_only'")[KEY]
-    siblings = siblings.merge(rows.drop_duplicates("expnum")[["expnum", *shared]], on="expnum")
-    return pd.concat([rows, siblings], ignore_index=True).sort_values(KEY, kind="stable").reset_index(drop=True)
+    others = read.merge(rows[KEY], on=KEY, how="left", indicator=True).query("_merge == 'left_only'")[KEY]
+    others = others.merge(rows.drop_duplicates("expnum")[["expnum", *shared]], on="expnum")
+    return pd.concat([rows, others], ignore_index=True).sort_values(KEY, kind="stable").reset_index(drop=True)

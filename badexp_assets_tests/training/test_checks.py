@@ -9,7 +9,7 @@ from badexp_assets.training.checks import (
     check_category_sizes,
     check_good_share,
     check_missing_share,
-    check_sides,
+    check_split_by_exposure,
 )
 from badexp_assets.training.figures import balance_figure, funnel_figure
 from badexp_assets.training.labelled_images import NO_SUCH_CCD, NOT_READ
@@ -34,8 +34,8 @@ def a_set(**options):
 
 
 def test_a_split_of_rows_fails_and_names_the_exposures_and_a_split_of_exposures_passes():
-    assert check_sides(a_set().table).passed
-    found = check_sides(a_set(split_by="row").table)
+    assert check_split_by_exposure(a_set().table).passed
+    found = check_split_by_exposure(a_set(split_by="row").table)
     assert not found.passed
     assert found.numbers["on both sides"] == len(found.rows) > 0
     assert found.rows["split"].str.contains("test, train").any()
@@ -51,8 +51,8 @@ def test_labels_are_read_or_missing():
     ("read", "missing", "fault"),
     [
         ([(1, 1)], [(1, 2)], "neither read nor listed as missing"),
-        ([(1, 1), (1, 2), (2, 1)], [(1, 2)], "listed as missing, and it was read"),
-        ([(1, 1), (2, 1)], [(1, 2), (3, 1)], "listed as missing, and it has no label"),
+        ([(1, 1), (1, 2), (2, 1)], [(1, 2)], "listed as missing, but it was read"),
+        ([(1, 1), (2, 1)], [(1, 2), (3, 1)], "listed as missing, but it has no label"),
     ],
 )
 def test_labels_that_do_not_add_up_are_named(read, missing, fault):

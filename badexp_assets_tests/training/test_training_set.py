@@ -9,7 +9,7 @@ from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.training.split import split_groups
 from badexp_assets.training.training_set import build_training_set
-from badexp_assets.training.training_vectors import with_siblings
+from badexp_assets.training.training_vectors import with_other_ccds
 
 TAXONOMY = load_taxonomy()
 CCDS = range(1, 11)
@@ -108,7 +108,7 @@ def test_the_funnel_adds_up():
     steps = made.funnel.set_index("step")
     assert steps.loc["labelled CCD images", ["path", "ccds"]].tolist() == ["bad", 540]
     assert steps.loc["of a trained category", "ccds"] == 510
-    assert steps.loc["drawn", ["path", "exposures", "ccds"]].tolist() == ["good", 20, 100]
+    assert steps.loc["sampled", ["path", "exposures", "ccds"]].tolist() == ["good", 20, 100]
     assert steps.loc["train", "ccds"] + steps.loc["test", "ccds"] == len(made.table)
     assert steps.loc["train", "exposures"] + steps.loc["test", "exposures"] == made.table["expnum"].nunique()
 
@@ -142,7 +142,7 @@ def test_an_exposure_on_any_line_of_a_list_is_no_good_candidate():
 def test_exposures_that_reviewers_call_fine_come_first_and_are_told_from_candidates():
     first_good = sum(BAD.values()) + 1
     fine = {first_good + 3, first_good + 17, 1}  # exposure 1 is in a list: it does not become good
-    made = build(TrainingParams(good_exposures=5), judged_fine=fine)
+    made = build(TrainingParams(good_exposures=5), reviewed_fine=fine)
     good = made.table[made.table["category"] == "good"]
     assert fine - {1} <= set(good["expnum"])
     assert good["expnum"].nunique() == 5
@@ -309,7 +309,7 @@ def test_siblings_share_night_split_and_fold_and_have_no_category():
     ccds = pd.DataFrame(
         {"expnum": [7, 7, 7, 7, 8], "ccdnum": [1, 2, 3, 4, 1], "status": ["read"] * 3 + ["failed", "read"]}
     )
-    found = with_siblings(rows, ccds)
+    found = with_other_ccds(rows, ccds)
     assert found[["expnum", "ccdnum"]].to_numpy().tolist() == [[7, 1], [7, 2], [7, 3]]
     assert found["category"].isna().tolist() == [False, True, False]
     assert found["fold"].tolist() == [2, 2, 2]

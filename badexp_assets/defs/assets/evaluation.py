@@ -23,7 +23,7 @@ from badexp_assets.evaluation.classification.unseen_nights import Fit
 from badexp_assets.io import models
 from badexp_assets.orchestration.failures import asset
 from badexp_assets.orchestration.step_resources import heavy
-from badexp_assets.training.training_vectors import gather_vectors, with_siblings
+from badexp_assets.training.training_vectors import gather_vectors, with_other_ccds
 
 
 @asset(
@@ -125,7 +125,7 @@ def _refit(
     """How to fit the two-step classifier again on a part of the training rows, and the nights of the rows."""
     if not isinstance(model, classify.TwoStepClassifier):
         return None, train["night"]
-    found = gather_vectors(with_siblings(train, night_ccds.concatenated()), night_embeddings.items())
+    found = gather_vectors(with_other_ccds(train, night_ccds.concatenated()), night_embeddings.items())
     nights = set(train["night"])
     features = classify.align(ccd_features(survey, night_ccds, night_exposures, night_orientations, nights), found.rows)
     mosaics = mosaics_of(night_mosaic_embeddings, train)

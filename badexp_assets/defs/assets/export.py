@@ -99,8 +99,8 @@ def legacypipe_comparison(
     )
 
 
-def _written(done: export.Written) -> dg.MaterializeResult:
-    held: dict[str, Any] = {"rows that were there": done.n_held} if done.n_held else {}
+def _written(done: export.WrittenFile) -> dg.MaterializeResult:
+    held: dict[str, Any] = {"rows that were there": done.n_in_base} if done.n_in_base else {}
     return dg.MaterializeResult(
         metadata={"path": dg.MetadataValue.path(done.path), "dagster/row_count": done.n_rows, **held}
     )

@@ -24,7 +24,7 @@ from badexp_assets.io import models
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.orchestration.failures import asset
 from badexp_assets.orchestration.step_resources import heavy
-from badexp_assets.training.training_vectors import Vectors, gather_vectors, with_siblings
+from badexp_assets.training.training_vectors import Vectors, gather_vectors, with_other_ccds
 
 PROMOTED = "not_worse_than_the_current_one"
 
@@ -158,7 +158,7 @@ def fitted_classifier(
     params = settings.parameters("classifier", ClassifierParams)
     tables = (night_embeddings, night_ccds, night_exposures, night_orientations, night_mosaic_embeddings)
     train = training_set[training_set["split"] == "train"]
-    found = gather_vectors(with_siblings(train, night_ccds.concatenated()), night_embeddings.items())
+    found = gather_vectors(with_other_ccds(train, night_ccds.concatenated()), night_embeddings.items())
     aligned = classify.align(
         ccd_features(survey, night_ccds, night_exposures, night_orientations, set(train["night"])), found.rows
     )

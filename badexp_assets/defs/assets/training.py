@@ -90,7 +90,7 @@ def training_tables(
         survey.taxonomy(),
         params,
         listed=pd.concat([table["expnum"].dropna() for table in lists]).astype("int64"),
-        judged_fine=review.judged_fine(review_outcomes),
+        reviewed_fine=review.judged_fine(review_outcomes),
     )
     for text in built.warnings:
         context.log.warning(text)
@@ -117,7 +117,7 @@ def training_tables(
     n_labels = int(bad_ccd_labels["category"].isin(survey.taxonomy().categories).sum())
     wanted = {key.name for key in context.selected_asset_check_keys}
     for check in (
-        shown("training_set", SIDES, training.check_sides(table)),
+        shown("training_set", SIDES, training.check_split_by_exposure(table)),
         warning("training_set", GOOD_SHARE, training.check_good_share(table, limits)),
         warning("training_set", SIZES, training.check_category_sizes(table, params.folds)),
         warning("labels_without_image", MISSING_SHARE, training.check_missing_share(n_labels, missing, limits)),

@@ -13,12 +13,12 @@ class StorageError(InputError):
     """A file of the home can't be written: disk full, no permission. What was there before is untouched."""
 
 
-class PassingError(StorageError):
+class TransientError(StorageError):
     """Storage behind a URL does not answer, is overloaded, or has changed meanwhile: trying again may help."""
 
 
-class ChangedFileError(PassingError):
-    """A file behind a URL is not in the state any more in which it was opened."""
+class ChangedFileError(TransientError):
+    """A file behind a URL was written again, or removed, after it was opened."""
 
 
 class DamagedTableError(InputError):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from badexp_assets.config.settings import Home
 from badexp_assets.io.place import Place, Url
-from badexp_assets.io.remote_files import _system, fetch, list_below, put
 
 
 def copy_home(home: Home, root: Path) -> Home:
@@ -14,7 +13,7 @@ def copy_home(home: Home, root: Path) -> Home:
     shutil.copytree(home.root, root)
     again = Home(root)
     if isinstance(home.tables, Url):
-        for file in list_below(home.tables):
+        for file in home.tables.list_below():
             write_bytes(again.tables / file.path, read_bytes(home.tables / file.path))
     return again
 
@@ -24,7 +23,7 @@ def read_bytes(place: Place) -> bytes:
     if not isinstance(place, Url):
         return place.read_bytes()
     with tempfile.TemporaryDirectory() as folder:
-        fetch(place, Path(folder) / "file")
+        place.fetch(Path(folder) / "file")
         return (Path(folder) / "file").read_bytes()
 
 
@@ -36,12 +35,12 @@ def write_bytes(place: Place, content: bytes) -> None:
     with tempfile.NamedTemporaryFile() as file:
         file.write(content)
         file.flush()
-        put(place, Path(file.name))
+        place.put(Path(file.name))
 
 
 def remove(place: Place) -> None:
     """Remove a file."""
     if isinstance(place, Url):
-        _system(place).rm_file(place.path)
+        place.remove()
     else:
         place.unlink()

@@ -68,7 +68,7 @@ class ObjectStore:
         """Make a bucket and return its URL."""
         name = f"bucket-{next(_numbers)}"
         self.client().create_bucket(Bucket=name)
-        return Url("s3", name)
+        return Url(f"s3://{name}")
 
     def upload(self, folder: Path, url: Url) -> None:
         """Put all files below a folder below a URL."""

@@ -22,7 +22,7 @@ from badexp_assets.defs.stored_scores import NOT_AGAIN
 from badexp_assets.errors import BadExpError, InputError, StorageError
 from badexp_assets.io.models import list_models
 from badexp_assets.io.parquet import atomic_path
-from badexp_assets.labels.remote_sources import shown
+from badexp_assets.io.storage_errors import redact_credentials
 from badexp_assets.orchestration.failures import one_line_errors
 from badexp_assets.orchestration.recovery import IN_THIS_PROCESS, alone
 from badexp_assets.pixels.device_shares import build_machine
@@ -145,7 +145,7 @@ class Runner:
         return outcome
 
     def _run(self, outcome: Outcome) -> None:
-        self.say(f"labels: {', '.join(map(shown, self.settings.labels)) or 'none given'}")
+        self.say(f"labels: {', '.join(map(redact_credentials, self.settings.labels)) or 'none given'}")
         outcome.notes += self.execute(jobs.READ_LABELS)
         self._each_night(jobs.READ_NIGHT, "reading", outcome)
         self.say("references and models")

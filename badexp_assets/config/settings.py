@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from badexp_assets.errors import InputError
-from badexp_assets.io.place import Place, Url, as_place, is_url
+from badexp_assets.io.place import Place, Url, as_place, is_url, normalize_source
 
 P = TypeVar("P")
 
@@ -224,12 +224,11 @@ class Settings:
         Label sources must be there (those behind URLs are asked when they are read), the taxonomy without errors;
         tables behind a URL are asked for.
         """
-        from badexp_assets.io.remote_files import check_atomic
         from badexp_assets.labels.label_files import check_sources
         from badexp_assets.labels.taxonomy_file import load_taxonomy
 
         if isinstance(self.home.tables, Url):
-            check_atomic(self.home.tables)
+            self.home.tables.check_atomic()
             self.home.tables.is_dir()  # a server that does not answer, or refuses, says so
 
         check_sources(self.labels)
@@ -310,10 +309,8 @@ def _stored_sources(found: Any, file: Path) -> str | list[str]:
 
 
 def _sources(found: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
-    from badexp_assets.labels.remote_sources import normal_source
-
     several = [found] if isinstance(found, str | Path) else found
-    return tuple(dict.fromkeys(normal_source(source) for source in several))
+    return tuple(dict.fromkeys(normalize_source(source) for source in several))
 
 
 def _path(value: str | Path | None) -> Path | None:

@@ -25,7 +25,6 @@ import pyarrow.parquet as pq
 
 from badexp_assets.errors import InputError, StorageError
 from badexp_assets.io.place import Place, Url
-from badexp_assets.io.remote_files import put
 from badexp_assets.io.schemas.columns import TableSchema
 
 METADATA_KEY = b"badexp"
@@ -90,7 +89,7 @@ def _path_to_put(url: Url) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="badexp-put-") as folder:
             local = Path(folder) / url.name
             yield local
-            put(url, local)
+            url.put(local)
     except StorageError:
         raise
     except OSError as error:

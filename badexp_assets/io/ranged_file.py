@@ -1,4 +1,4 @@
-"""A remote file as Python reads files, by ranges of one state of it."""
+"""A file behind a URL as a Python file object that fetches only the ranges that are read."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ import io
 from typing import Any
 
 from badexp_assets.io.place import Url
-from badexp_assets.io.remote_files import pin, read_range
 
 _TAIL = 2**16  # bytes; what Arrow reads first of a Parquet file
 
 
 class RangedFile(io.RawIOBase):
-    """The file `url`, opened for reading in the state that it is in; only what is read is fetched.
+    """The current version of the file `url`, opened for reading; its last 64 KiB are fetched once and kept.
 
-    Its last 64 KiB are fetched once and kept: a small table is one request. Raises FileNotFoundError when there is no
-    file, and ChangedFileError when it is written again while it is read.
+    A small table is therefore one request. Raises FileNotFoundError when there is no file, and ChangedFileError when it
+    is written again while it is read.
     """
 
     def __init__(self, url: Url) -> None:
-        self._url = pin(url)
+        self._url = url.pin_version()
         assert self._url.pinned is not None
-        self._size = self._url.pinned.size
-        self._place = 0
+        self.size = self._url.pinned.size  # bytes
+        self._position = 0
         self._tail: bytes | None = None
 
     def readable(self) -> bool:
@@ -33,42 +32,26 @@ class RangedFile(io.RawIOBase):
         """True."""
         return True
 
-    def size(self) -> int:
-        """Bytes of the file."""
-        return self._size
-
-    def tell(self) -> int:
-        """Where the next read begins."""
-        return self._place
-
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place in the file."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
-        self._place = max(0, start + offset)
-        return self._place
+        """Set the position of the next read, in bytes, and return it from the beginning of the file."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` with what comes next."""
+        """Fill `buffer` with the next bytes and return how many."""
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     def read(self, size: int | None = -1) -> bytes:
         """Return up to `size` bytes; all that is left when it is negative."""
-        left = max(0, self._size - self._place)
-        n = left if size is None or size < 0 else min(size, left)
-        data = self._range(self._place, self._place + n)
-        self._place += n
-        return data
-
-    def readall(self) -> bytes:
-        """Return all that is left."""
-        return self.read()
-
-    def _range(self, start: int, end: int) -> bytes:
-        tail = max(0, self._size - _TAIL)
+        left = max(0, self.size - self._position)
+        start = self._position
+        self._position += left if size is None or size < 0 else min(size, left)
+        tail = max(0, self.size - _TAIL)
         if start < tail:
-            return read_range(self._url, start, end)
+            return self._url.read_range(start, self._position)
         if self._tail is None:
-            self._tail = read_range(self._url, tail, self._size)
-        return self._tail[start - tail : end - tail]
+            self._tail = self._url.read_range(tail, self.size)
+        return self._tail[start - tail : self._position - tail]

@@ -1,4 +1,4 @@
-"""Which errors may be gone when the same thing is tried again: a hiccup of a file server, a network or a database."""
+"""Which errors are transient: a short failure of a file server, a network or a database, worth trying again."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import http.client
 import socket
 import sys
 import urllib.error
-from collections.abc import Iterator
 
-from badexp_assets.errors import BadExpError, PassingError
+from badexp_assets.errors import BadExpError, TransientError
 
 _ERRNOS = {
     errno.EAGAIN,
@@ -27,7 +26,7 @@ _ERRNOS = {
     errno.ESTALE,
     errno.ETIMEDOUT,
 }
-"""of an OSError; no such file, no permission, a full disk or a read-only one are for people"""
+"""of an OSError; a missing file, a missing permission, a full or a read-only disk are for people to solve"""
 
 _OF_LIBRARIES = {
     "sqlite3": ("OperationalError",),
@@ -36,34 +35,30 @@ _OF_LIBRARIES = {
     "botocore.parsers": ("ResponseParserError",),
     "aiohttp.client_exceptions": ("ClientConnectionError", "ClientPayloadError"),
 }
-"""by module, which is looked into only where something has imported it; a server that restarts, a locked SQLite file"""
+"""class names by module; a module that nothing has imported is not imported here"""
 
 
-def may_pass(error: BaseException) -> bool:
-    """Whether to try again after `error`: whether it, or what it was made of, is a hiccup.
+def is_transient(error: BaseException) -> bool:
+    """Whether trying again after `error` may help.
 
-    An error that a user must fix (BadExpError) is one only when it was raised `from` a hiccup.
+    A BadExpError, which a user must fix, is transient only when it was raised `from` a transient error.
     """
-    return any(_is_hiccup(cause) for cause in _chain(error))
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it was raised from; only a BadExpError is a wrapper that is looked through."""
-    yield error
-    while isinstance(error, BadExpError) and error.__cause__ is not None:
+    while not _is_transient_itself(error):
+        if not isinstance(error, BadExpError) or error.__cause__ is None:
+            return False
         error = error.__cause__
-        yield error
+    return True
 
 
-def _is_hiccup(error: BaseException) -> bool:
-    if isinstance(error, PassingError):  # whatever it was made of, which does not come along from another process
+def _is_transient_itself(error: BaseException) -> bool:
+    if isinstance(error, TransientError):  # from another process it comes without its cause
         return True
     if isinstance(error, urllib.error.HTTPError):
         return error.code == 429 or error.code >= 500
     if isinstance(error, TimeoutError | ConnectionError | socket.gaierror | http.client.RemoteDisconnected):
         return True
     if isinstance(error, urllib.error.URLError):
-        return isinstance(error.reason, OSError) and _is_hiccup(error.reason)
+        return isinstance(error.reason, OSError) and _is_transient_itself(error.reason)
     return (isinstance(error, OSError) and error.errno in _ERRNOS) or any(
         isinstance(error, getattr(sys.modules[module], name, ()))
         for module, names in _OF_LIBRARIES.items()

@@ -17,7 +17,6 @@ from .label_files import read_des as read_des
 from .luo2025_rules import paper_comparison as paper_comparison
 from .merge import MergedLabels as MergedLabels
 from .merge import merge_labels as merge_labels
-from .remote_sources import shown as shown
 from .survey_ccds import read_survey as read_survey
 from .survey_ccds import read_survey_ccds as read_survey_ccds
 from .taxonomy import Taxonomy as Taxonomy

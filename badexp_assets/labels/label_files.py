@@ -12,12 +12,14 @@ from pathlib import Path
 import pandas as pd
 
 from badexp_assets.errors import BadExpError, InputError
+from badexp_assets.io.file_systems import check_protocol
+from badexp_assets.io.place import Url, is_url, normalize_source
 from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.io.storage_errors import redact_credentials
 from badexp_assets.labels.bad_expid import read_bad_expid
 from badexp_assets.labels.exclude_list import is_list_name, read_exclude_list
 from badexp_assets.labels.exclude_table import read_exclude_table
 from badexp_assets.labels.mirror import read_source
-from badexp_assets.labels.remote_sources import check_protocol, full_name, is_url, normal_source, shown
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.survey.cameras import Camera, load_camera
 
@@ -72,13 +74,13 @@ def find_label_files(
     `*verdicts*.csv|xlsx`. All are optional. A file that two sources hold is taken once. Raises InputError for a source
     that is not there or can't be read, and for a URL or a single file with no such name.
     """
-    places = [normal_source(s) for s in ([sources] if isinstance(sources, str | Path) else sources)]
+    places = [normalize_source(s) for s in ([sources] if isinstance(sources, str | Path) else sources)]
     places = list(dict.fromkeys(places))
     found: dict[str, dict[Path, str]] = {}
     unused: list[str] = []
     taken: set[Path] = set()
     for source in places:
-        called = partial(full_name, source) if len(places) > 1 else str
+        called = partial(_full_name, source) if len(places) > 1 else str
         files, others = read_source(source, mirrors, _kind_by_name, refresh) if is_url(source) else _local(Path(source))
         unused += map(called, others)
         for name, kind, path in files:
@@ -87,7 +89,7 @@ def find_label_files(
                 taken.add(path.resolve())
     names = {path: name for paths in found.values() for path, name in paths.items()}
     if len(set(names.values())) < len(names):  # two URLs that differ only in what is not shown
-        raise InputError(f"label sources {', '.join(map(shown, places))}: two files have the same name")
+        raise InputError(f"label sources {', '.join(map(redact_credentials, places))}: two files have the same name")
     by_kind = {kind: tuple(sorted(paths, key=names.__getitem__)) for kind, paths in found.items()}
     return LabelFiles(**by_kind, names=names, unused=tuple(unused))
 
@@ -104,6 +106,12 @@ def list_label_files(files: LabelFiles) -> pd.DataFrame:
             except OSError as error:
                 raise InputError(f"{path}: can't be read ({error.strerror or error})") from error
     return pd.DataFrame(rows, columns=SCHEMAS["label_files"].column_names)
+
+
+def _full_name(source: str, name: str) -> str:
+    """Return the name of a file when there are several sources: its whole path or URL, without a password."""
+    place = Url(source) if is_url(source) else Path(source)
+    return str(place if place.name == name else place / name)  # else the source is the file itself
 
 
 def _local(source: Path) -> tuple[list[tuple[str, str, Path]], list[str]]:

@@ -1,4 +1,4 @@
-"""Copies of remote label files in the home, for parsers that read local files."""
+"""Local copies, in the home, of label files behind URLs, for parsers that read local files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from badexp_assets.errors import InputError, StorageError
 from badexp_assets.io.parquet import atomic_path, sync
-from badexp_assets.labels.remote_sources import RemoteFile, RemoteSource, shown
+from badexp_assets.io.place import FileVersion, ListedFile, Url
 
 _MANIFEST = "manifest.json"
 _INCOMING = "incoming"
@@ -24,73 +24,76 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 class Mirror:
-    """Copies of the files of one remote source that are `wanted` by name, as of the last update, below `folder`.
+    """Copies of the label files of one URL, as of the last update, in a subfolder of `folder`.
 
-    A copy lies under a hash of its name and content and is never written again; `manifest.json`, replaced as a whole,
-    says which copies are current. So a reader sees one state of the source, and a killed update leaves the last state.
-    What an update drops stays on disk until the next change, for readers that are still at work.
+    A copy is stored under a hash of its name and content and is never overwritten; `manifest.json` lists the current
+    copies and is replaced as a whole. A reader therefore sees the files of one update, and a killed update changes
+    nothing. Copies that an update drops stay on disk until the next change, for readers that are still using them.
     """
 
-    def __init__(self, url: str, folder: Path) -> None:
-        self.url = url
-        self.folder = Path(folder) / hashlib.sha256(url.encode()).hexdigest()[:16]
+    def __init__(self, source: Url, folder: Path) -> None:
+        self.source = source
+        self.folder = Path(folder) / hashlib.sha256(source.address.encode()).hexdigest()[:16]
 
-    def update(self, source: RemoteSource, files: list[tuple[RemoteFile, str]], unused: list[str]) -> None:
-        """Fetch what is new or changed of `files` (each with its kind) and forget what is not among them.
+    def update(self, files: list[tuple[ListedFile, str]], unused: list[str]) -> None:
+        """Fetch the `files` (each with its kind) that are new or have changed, and drop all others.
 
-        A file counts as unchanged when its size and what its file system tells of its state are; where it tells
-        nothing, the file is fetched. Another update of this mirror is waited for. Raises InputError for a file that
-        can't be fetched, StorageError where it can't be written; the mirror is then as it was.
+        A file counts as unchanged when its version does; where the server gives no version, the file is fetched. Waits
+        for another update of this mirror. Raises InputError for a file that can't be fetched, StorageError for a copy
+        that can't be written; the mirror is then unchanged.
         """
-        with self._alone():
+        with self._locked():
             before = self._manifest() or {"files": {}, "previous": []}
             known = before["files"]
-            current = {
-                file.name: self._copy(source, file, known.get(file.name)) | {"kind": kind} for file, kind in files
-            }
+            current = {file.path: self._copy(file, known.get(file.path)) | {"kind": kind} for file, kind in files}
             if current == known and before.get("unused") == unused:
                 return
             paths = {entry["copy"] for entry in current.values()}
             dropped = sorted({entry["copy"] for entry in known.values()} - paths)
-            manifest = {"url": shown(self.url), "files": current, "unused": unused, "previous": dropped}
+            manifest = {"url": str(self.source), "files": current, "unused": unused, "previous": dropped}
             with atomic_path(self.folder / _MANIFEST) as path:
                 path.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
             for copy in set(before["previous"]) - paths - set(dropped):
                 shutil.rmtree((self.folder / copy).parent, ignore_errors=True)
 
     def read(self) -> tuple[list[tuple[str, str, Path]], list[str]]:
-        """(name, kind, copy) of the files, and the names of those that were not wanted, as of the last update.
+        """Return (name, kind, copy) of the label files, and the names of all other files, as of the last update.
 
-        Raises InputError when there has been none, or a copy is gone.
+        Raises InputError when there has been none, or a copy is missing.
         """
         manifest = self._manifest()
         if manifest is None:
-            raise InputError(f"{shown(self.url)}: not fetched yet; materialise label_files first")
+            raise InputError(f"{self.source}: not fetched yet; materialise label_files first")
         files = [(name, e["kind"], self.folder / e["copy"]) for name, e in manifest["files"].items()]
         for name, _, path in files:
             if not path.is_file():
-                raise InputError(f"{shown(self.url)}: {name}: the copy {path} is gone; materialise label_files again")
+                raise InputError(f"{self.source}: {name}: the copy {path} is gone; materialise label_files again")
         return files, manifest["unused"]
 
-    def _copy(self, source: RemoteSource, file: RemoteFile, known: dict[str, Any] | None) -> dict[str, Any]:
-        file = source.with_state(file)
-        if known and file.state is not None and known["state"] == file.state:
+    def _copy(self, file: ListedFile, known: dict[str, Any] | None) -> dict[str, Any]:
+        """Return the manifest's entry of a file, which is fetched unless its copy is known and of the same version."""
+        version: FileVersion | None = file.version if file.version.is_known else file.url.stat()
+        state = repr(tuple(version)) if version is not None and version.is_known else None
+        if known and state is not None and known["state"] == state:
             path = self.folder / known["copy"]
             if path.is_file() and path.stat().st_size == known["bytes"]:
                 return known
         with self._writing(), tempfile.TemporaryDirectory(dir=self.folder / _INCOMING) as incoming:
             fetched = Path(incoming) / "file"
-            source.fetch(file, fetched)
+            try:
+                file.url.fetch(fetched)
+            except FileNotFoundError as error:
+                raise InputError(f"{file.url}: was removed after it was listed; try again") from error
             with fetched.open("rb") as handle:
                 digest = hashlib.file_digest(handle, "sha256")
-            digest.update(file.name.encode())
-            copy = f"{digest.hexdigest()[:16]}/{PurePosixPath(file.name).name}"
-            place, size = self.folder / copy, fetched.stat().st_size
+            digest.update(file.path.encode())
+            copy = f"{digest.hexdigest()[:16]}/{PurePosixPath(file.path).name}"
+            path, size = self.folder / copy, fetched.stat().st_size
             sync(fetched)
-            place.parent.mkdir(exist_ok=True)
-            os.replace(fetched, place)
-            sync(place.parent)
-        return {"copy": copy, "bytes": size, "state": file.state}
+            path.parent.mkdir(exist_ok=True)
+            os.replace(fetched, path)
+            sync(path.parent)
+        return {"copy": copy, "bytes": size, "state": state}
 
     def _manifest(self) -> dict[str, Any] | None:
         try:
@@ -101,20 +104,21 @@ class Mirror:
             raise InputError(f"{self.folder / _MANIFEST}: can't be read ({error}); remove it") from error
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
+        """Run the block while no other process updates this mirror; the system frees the lock of a killed process."""
         with self._writing():
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = (self.folder / "lock").open("w")
-        with lock:  # it goes with the process, however that ends
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with self._writing():
-                shutil.rmtree(self.folder / _INCOMING, ignore_errors=True)  # of killed processes
+                shutil.rmtree(self.folder / _INCOMING, ignore_errors=True)  # left by killed processes
                 (self.folder / _INCOMING).mkdir()
             yield
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """Tell a full disk from a source that can't be read."""
+        """Raise a full disk or a folder that can't be written as StorageError, also where it ended a download."""
         try:
             yield
         except Exception as error:
@@ -125,26 +129,30 @@ class Mirror:
 
 
 def read_source(
-    url: str, mirrors: Path | None, kind_of: Callable[[str, str], str | None], refresh: bool
+    address: str, mirrors: Path | None, kind_of: Callable[[str, str], str | None], refresh: bool
 ) -> tuple[list[tuple[str, str, Path]], list[str]]:
-    """(name, kind, local copy) of the label files of a remote source, and the names of its other files.
+    """Return (name, kind, local copy) of the label files behind a URL, and the names of the other files there.
 
-    `kind_of` says by the name, and the source's name ("" for a file that is given itself), which kind of label file
-    it is, None for none. With `refresh` the source is asked first; without, the copies of the last update are given.
-    Raises InputError for a source that can't be read, or holds no label file: a mistyped prefix of an object store
-    looks just so.
+    `kind_of` gives the kind of label file from the file's name and the source's name ("" for a file that is given
+    itself), None for other files. With `refresh` the mirror is updated first; without, the copies of the last update
+    are returned. Raises InputError for a source that can't be read or holds no label file: on an object store, a
+    mistyped prefix is an empty folder.
     """
+    source = Url(address)
     if mirrors is None:
-        raise InputError(f"{shown(url)}: a folder for copies is needed to read it")
-    mirror = Mirror(url, mirrors)
+        raise InputError(f"{source}: a folder for copies is needed to read it")
+    mirror = Mirror(source, mirrors)
     if refresh:
-        source = RemoteSource(url)
-        single = source.is_file(kind_of(source.name, "") is not None)
-        files = [source.file()] if single else source.files()
-        kinds = {file.name: kind_of(file.name, "" if single else source.name) for file in files}
-        wanted = [(file, kind) for file in files if (kind := kinds[file.name])]
+        version = None if source.is_on_web_server and kind_of(source.name, "") is None else source.stat()
+        files = source.list_below() if version is None else [ListedFile(source.name, source, version)]
+        if not files:
+            raise InputError(f"{source}: can't be read (no such file or folder)")
+        kinds = {file.path: kind_of(file.path, source.name if version is None else "") for file in files}
+        wanted = [(file, kind) for file in files if (kind := kinds[file.path])]
         if not wanted:
-            there = f"{len(files)} files are there, the first: {files[0].name}" if files else "no file is there"
-            raise InputError(f"{shown(url)}: no file with the name of a label file ({there})")
-        mirror.update(source, wanted, [name for name, kind in kinds.items() if kind is None])
+            raise InputError(
+                f"{source}: no file with the name of a label file ({len(files)} files are there, the first: "
+                f"{files[0].path})"
+            )
+        mirror.update(wanted, [name for name, kind in kinds.items() if kind is None])
     return mirror.read()

@@ -16,7 +16,7 @@ import dagster as dg
 
 from badexp_assets.config.settings import Home
 from badexp_assets.errors import BadExpError, StorageError
-from badexp_assets.io.transient_errors import may_pass
+from badexp_assets.io.transient_errors import is_transient
 
 RETRIES = dg.RetryPolicy(max_retries=4, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 """how often, and after how many seconds (5, 15, 35, 75, each by chance up to as much more or less)"""
@@ -28,7 +28,7 @@ def repeating(attempts_before: int) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not may_pass(error) or attempts_before >= RETRIES.max_retries:
+        if not is_transient(error) or attempts_before >= RETRIES.max_retries:
             raise
         delay = RETRIES.calculate_delay(attempts_before + 1)
         raise dg.RetryRequested(RETRIES.max_retries, seconds_to_wait=delay) from error

@@ -8,8 +8,7 @@ from typing import Any
 
 from badexp_assets.config.night_pass import PassParams
 from badexp_assets.errors import UnreadableImageError
-from badexp_assets.io.place import Place
-from badexp_assets.io.remote_files import as_it_is
+from badexp_assets.io.place import Place, pin_if_exists
 from badexp_assets.pixels.measure_ccd import CcdTask
 from badexp_assets.pixels.previews import FocalPlane
 from badexp_assets.survey.cameras import Camera
@@ -65,7 +64,7 @@ def plan_reading(
             with open_exposure(ooi, camera=camera) as exposure:
                 ccds, problems = exposure.ccds, exposure.problems
                 ooi = exposure.path
-            ood = as_it_is(ood) if ood is not None else None
+            ood = pin_if_exists(ood) if ood is not None else None
         except UnreadableImageError as error:
             yield OpenedExposure(row, reason=str(error))
             continue

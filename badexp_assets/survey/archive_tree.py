@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from badexp_assets.errors import InputError
 from badexp_assets.io.place import Place, Url
-from badexp_assets.survey import remote_archive_tree
 from badexp_assets.survey.nights import night_from_folder
 
 FITS_BLOCK = 2880  # bytes; every FITS file that is whole is a multiple of it
@@ -76,7 +75,7 @@ def night_folders(archive: Place, refuse: Callable[[OSError], None]) -> Iterator
     listed.
     """
     if isinstance(archive, Url):
-        yield from remote_archive_tree.night_folders(archive)
+        yield from _night_folders_behind_url(archive)
         return
     if not archive.is_dir():
         raise InputError(f"archive {archive}: {'not a folder' if archive.exists() else 'no such folder'}")
@@ -117,6 +116,26 @@ def _walk(
             yield from _walk(root, path, place, seen, refuse)
 
 
+def _night_folders_behind_url(archive: Url) -> Iterator[tuple[str, str]]:
+    """Do what `night_folders` does, with one listing for every folder above the nights and none inside a night."""
+    night = night_from_folder(archive.name)
+    if night is not None:
+        yield night, ""
+        return
+    files, folders = archive.list_names()
+    if not files and not folders:
+        raise InputError(f"archive {archive}: no such folder")
+    todo = folders[::-1]
+    while todo:
+        path = todo.pop()
+        name = path.rpartition("/")[2]
+        night = night_from_folder(name)
+        if night is not None:
+            yield night, path
+        elif not name.startswith("."):
+            todo += [f"{path}/{below}" for below in reversed((archive / path).list_names()[1])]
+
+
 def list_folder(archive: Place, folder: str) -> tuple[list[FoundFile], dict[str, int]]:
     """Return the FITS files in `folder` (relative to `archive`) and below it, by path; then it and the folders below
     it, each with the time of its last change in ns as it was before the folder was listed.
@@ -125,10 +144,13 @@ def list_folder(archive: Place, folder: str) -> tuple[list[FoundFile], dict[str,
     behind URLs have no time; theirs is 0. Raises OSError for a folder that can't be listed.
     """
     if isinstance(archive, Url):
-        found = (file for file in remote_archive_tree.list_files(archive, folder) if file.path.endswith(_SUFFIXES))
-        return sorted(FoundFile(f.path, f.found.size, f.found.mtime_ns, state=f.found.state) for f in found), {
-            folder: 0
-        }
+        top = f"{folder}/" if folder else ""
+        found = (file for file in (archive / folder).list_below() if file.path.endswith(_SUFFIXES))
+        visible = (file for file in found if not any(part.startswith(".") for part in file.path.split("/")))
+        return sorted(
+            FoundFile(top + file.path, file.version.size, file.version.mtime_ns, state=file.version.etag)
+            for file in visible
+        ), {folder: 0}
     files: list[FoundFile] = []
     times: dict[str, int] = {}
     todo = [folder]

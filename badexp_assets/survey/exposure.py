@@ -174,7 +174,7 @@ def open_exposure(ooi: Place, ood: Place | None = None, camera: Camera | None = 
 
     CCDs are found by EXTNAME, then DETPOS, then CCDNUM. camera: DECam by default. A mask file that can't be opened
     costs the masks only. Of files behind URLs, headers and the CCDs that are read are fetched. Raises
-    UnreadableImageError for an image file that can't be opened or has no CCD of the camera, and PassingError or
+    UnreadableImageError for an image file that can't be opened or has no CCD of the camera, and TransientError or
     InputError when a server does not answer or refuses.
     """
     return Exposure(as_place(ooi), as_place(ood) if ood is not None else None, camera or load_camera())

@@ -33,7 +33,7 @@ class FitsFile:
     where: the file, as messages name it; behind a URL in the state in which it was opened. size in bytes. Of a file
     behind a URL only headers are fetched when it is opened, and of the pixels those that are asked for. Everything
     raises UnreadableImageError where the file is at fault, a file that was written again since it was opened included,
-    and PassingError or InputError where a server does not answer or refuses.
+    and TransientError or InputError where a server does not answer or refuses.
     """
 
     def __init__(self, place: Place) -> None:

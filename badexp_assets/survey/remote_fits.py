@@ -17,7 +17,6 @@ from typing import IO
 
 from badexp_assets.errors import ChangedFileError, UnreadableImageError
 from badexp_assets.io.place import Url
-from badexp_assets.io.remote_files import pin, read_range
 from badexp_assets.survey.fits_validation import BLOCK, Hdu, walk_headers
 from badexp_assets.survey.remote_header_cache import keep_headers, kept_headers
 
@@ -46,7 +45,7 @@ class RemoteFits:
     """
 
     def __init__(self, url: Url) -> None:
-        self.url = pin(url)
+        self.url = url.pin_version()
         assert self.url.pinned is not None
         self.size = self.url.pinned.size
         self._hdus = [] if self.size <= WHOLE or url.suffix == ".gz" else _headers(self.url)
@@ -55,7 +54,7 @@ class RemoteFits:
         try:
             self._file.truncate(self.size)
             pieces = [(hdu.start, hdu.header) for hdu in self._hdus]
-            for start, data in pieces or [(0, read_range(self.url, 0, self.size))]:
+            for start, data in pieces or [(0, self.url.read_range(0, self.size))]:
                 self._file.seek(start)
                 self._file.write(data)
             self._file.flush()
@@ -72,7 +71,7 @@ class RemoteFits:
     def fetched(self, extension: int) -> Iterator[tuple[Path, int]]:
         """Fetch an extension; give a local file with it, and its number in that file."""
         hdu = self._hdus[extension]
-        data = read_range(self.url, hdu.data, min(hdu.end, self.size))
+        data = self.url.read_range(hdu.data, min(hdu.end, self.size))
         with _unlinked() as file:
             file.write(b"" if extension == 0 else _PRIMARY)
             file.write(hdu.header)
@@ -127,7 +126,7 @@ class _Headers:
         if not 0 <= place <= len(self._data) - size:
             more = self._guess if self._place == self._header else _MORE
             self._start = self._place
-            self._data = read_range(self._url, self._place, min(self._place + more, self._size))
+            self._data = self._url.read_range(self._place, min(self._place + more, self._size))
             place = 0
         self._place += size
         return self._data[place : place + size]

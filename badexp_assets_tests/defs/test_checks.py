@@ -14,7 +14,7 @@ from badexp_assets.defs.io_managers import ParquetIOManager
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.io.parquet import empty_table, write_table
 from badexp_assets.io.parquet_reading import read_table
-from badexp_assets.io.remote_files import stamp
+from badexp_assets.io.place import change_token
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets_tests.homes import copy_home, remove, write_bytes
 
@@ -129,11 +129,11 @@ def test_a_split_that_leaks_fails_and_stops_what_needs_it(built):
 
 @pytest.mark.parametrize(("asset", "other"), [TRAINING, TRAINING[::-1]])
 def test_each_of_the_two_tables_is_made_alone_with_its_own_checks(built, asset, other):
-    before = stamp(built.table(other))
+    before = change_token(built.table(other))
     remove(built.table(asset))
     checks = run(built, [asset])
     assert built.table(asset).exists()
-    assert stamp(built.table(other)) == before
+    assert change_token(built.table(other)) == before
     assert {name.partition(".")[0] for name in checks} == {asset}
 
 

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from badexp_assets.cli import badexp
 from badexp_assets.commands.asset_text import load
 from badexp_assets.config.settings import Home, load_settings
-from badexp_assets.errors import InputError, PassingError
+from badexp_assets.errors import InputError, TransientError
 from badexp_assets.io.schemas import SCHEMAS
 
 ON_REQUEST = {"pipeline_search", "injection_completeness"}
@@ -58,7 +58,7 @@ def test_a_run_says_at_once_what_is_wrong_with_the_place_of_its_tables(
     assert isinstance(nowhere, InputError)
     assert str(nowhere) == "s3://no-such-bucket/tables: no such bucket"
     object_store.fail = lambda method, path: "503 SlowDown"
-    assert isinstance(error(bucket / "tables"), PassingError)
+    assert isinstance(error(bucket / "tables"), TransientError)
     object_store.fail = lambda method, path: "403 AccessDenied"
     assert "access denied" in str(error(bucket / "tables"))
     object_store.fail = None

@@ -12,7 +12,7 @@ from badexp_assets.commands.run_summary import summary_lines
 from badexp_assets.config.settings import Home
 from badexp_assets.io.models import current_version, list_models, load_current
 from badexp_assets.io.parquet_reading import read_table
-from badexp_assets.io.remote_files import stamps
+from badexp_assets.io.place import change_tokens
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets_tests.homes import copy_home
 
@@ -74,18 +74,20 @@ def test_labels_agree_with_the_truth_of_the_simulation(home, simulated_survey):
 
 def test_a_second_run_reads_no_pixels_again(home, tmp_path):
     again = copy_home(home, tmp_path / "home")
-    before = stamps(again.tables / "night_embeddings", "*.parquet")
+    before = change_tokens(again.tables / "night_embeddings", "*.parquet")
     result = CliRunner().invoke(badexp, ["run", "--home", str(again.root), "--nights", "2018-03-10"])
     assert result.exit_code == 0, result.output
     assert len(before) == NIGHTS
-    assert stamps(again.tables / "night_embeddings", "*.parquet") == before
+    assert change_tokens(again.tables / "night_embeddings", "*.parquet") == before
 
 
 SCORES = ("night_predictions", "night_exposure_predictions", "night_entropy_scores", "night_reconstruction_errors")
 
 
 def stored_scores(home: Home) -> dict:
-    return {path: written for asset in SCORES for path, written in stamps(home.tables / asset, "*.parquet").items()}
+    return {
+        path: written for asset in SCORES for path, written in change_tokens(home.tables / asset, "*.parquet").items()
+    }
 
 
 def test_a_second_run_scores_nothing_again_and_a_changed_option_does(home, tmp_path):

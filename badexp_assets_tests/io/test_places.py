@@ -49,9 +49,9 @@ def test_tables_and_archive_of_a_home_may_be_urls_and_are_kept_so(tmp_path, monk
     assert str(settings.home.table("night_ccds", "2018-03-10")) == "s3://bucket/tables/night_ccds/2018-03-10.parquet"
     save_settings(settings)
     again = load_settings(tmp_path)
-    assert (again.archive, again.tables) == (Url("s3", "bucket/cp"), Url("s3", "bucket/tables"))
+    assert (again.archive, again.tables) == (Url("s3://bucket/cp"), Url("s3://bucket/tables"))
     monkeypatch.setenv("BADEXP_TABLES", "s3://other/tables")
-    assert load_settings(tmp_path).tables == Url("s3", "other/tables")
+    assert load_settings(tmp_path).tables == Url("s3://other/tables")
 
 
 def test_the_journal_of_a_pass_lies_on_a_disk(tmp_path):
@@ -66,3 +66,18 @@ def test_a_home_is_no_url():
 def test_tables_behind_a_protocol_without_atomic_writes_are_refused(tmp_path):
     with pytest.raises(InputError, match="sftp://host/t: sftp:// can't hold tables; allowed: s3,"):
         load_settings(tmp_path, tables="sftp://host/t").check_options()
+
+
+def test_a_name_below_a_url_can_not_start_a_chain_of_urls():
+    with pytest.raises(InputError, match="`::` is not allowed"):
+        as_place("s3://bucket/cp") / "a.fits::file:///etc/passwd"
+
+
+def test_a_chained_url_is_joined_inside_of_its_outer_part():
+    assert str(Url("zip::/a/lists.zip") / "y02/noise.txt") == "zip://y02/noise.txt::/a/lists.zip"
+    assert str(Url("zip://lists::/a/lists.zip") / "noise.txt") == "zip://lists/noise.txt::/a/lists.zip"
+
+
+def test_passwords_and_signatures_are_in_no_text_of_a_url():
+    url = Url("https://me:secret@host/lists?signature=secret")
+    assert "secret" not in f"{url} {url!r} {url.name}"

@@ -12,14 +12,13 @@ import pandas as pd
 import pytest
 
 from badexp_assets.config.settings import load_settings
-from badexp_assets.errors import DamagedTableError, InputError, PassingError, StorageError
+from badexp_assets.errors import DamagedTableError, InputError, StorageError, TransientError
 from badexp_assets.io.parquet import TableWriter, write_table
 from badexp_assets.io.parquet_reading import read_metadata, read_rows, read_table, scan_nights
 from badexp_assets.io.place import Url
 from badexp_assets.io.ranged_file import RangedFile
-from badexp_assets.io.remote_files import put
 from badexp_assets.io.schemas import SCHEMAS
-from badexp_assets.io.transient_errors import may_pass
+from badexp_assets.io.transient_errors import is_transient
 
 SCHEMA = SCHEMAS["night_embeddings"]
 
@@ -52,7 +51,7 @@ def test_a_table_comes_back_with_its_metadata(bucket):
 
 def test_columns_cost_their_own_bytes_and_no_others(bucket, object_store):
     write_table(embeddings(20_000, 1), bucket / "t.parquet", SCHEMA)
-    size = RangedFile(bucket / "t.parquet").size()
+    size = RangedFile(bucket / "t.parquet").size
     assert size > 10 * 2**20
     object_store.requests.clear()
     assert len(read_table(bucket / "t.parquet", ["expnum", "ccdnum"])) == 20_000
@@ -107,16 +106,18 @@ def unfinished(object_store, bucket: Url) -> int:
 def test_a_server_that_fails_in_mid_upload_leaves_the_old_object_and_no_parts(bucket, object_store, tmp_path):
     url = bucket / "t"
     (tmp_path / "old").write_bytes(b"old")
-    put(url, tmp_path / "old")
+    url.put(tmp_path / "old")
     object_store.fail = lambda method, path: "500 InternalError" if "partNumber=3" in path else None
-    with pytest.raises(PassingError, match=r"could not be written now .*what was there before is untouched") as failed:
-        put(url, large(tmp_path))
-    assert may_pass(failed.value)
+    with pytest.raises(
+        TransientError, match=r"could not be written now .*what was there before is untouched"
+    ) as failed:
+        url.put(large(tmp_path))
+    assert is_transient(failed.value)
     assert RangedFile(url).read() == b"old"
     assert unfinished(object_store, bucket) == 0
     object_store.fail = None
-    put(url, tmp_path / "large")
-    assert RangedFile(url).size() == 80 * 2**20
+    url.put(tmp_path / "large")
+    assert RangedFile(url).size == 80 * 2**20
 
 
 def test_a_writer_killed_in_mid_upload_leaves_the_old_object_and_its_parts_are_removed_later(
@@ -124,7 +125,7 @@ def test_a_writer_killed_in_mid_upload_leaves_the_old_object_and_its_parts_are_r
 ):
     url = bucket / "t"
     (tmp_path / "old").write_bytes(b"old")
-    put(url, tmp_path / "old")
+    url.put(tmp_path / "old")
     reached = threading.Event()
 
     def wait(method, path):
@@ -134,8 +135,7 @@ def test_a_writer_killed_in_mid_upload_leaves_the_old_object_and_its_parts_are_r
 
     object_store.before = wait
     code = (
-        "import sys, pathlib\nfrom badexp_assets.io import as_place\n"
-        "from badexp_assets.io.remote_files import put\nput(as_place(sys.argv[1]), pathlib.Path(sys.argv[2]))"
+        "import sys, pathlib\nfrom badexp_assets.io.place import Url\nUrl(sys.argv[1]).put(pathlib.Path(sys.argv[2]))"
     )
     writer = subprocess.Popen([sys.executable, "-c", code, str(url), str(large(tmp_path))])
     assert reached.wait(60)
@@ -144,10 +144,10 @@ def test_a_writer_killed_in_mid_upload_leaves_the_old_object_and_its_parts_are_r
     object_store.before = None
     assert RangedFile(url).read() == b"old"
     assert unfinished(object_store, bucket) == 1
-    monkeypatch.setattr("badexp_assets.io.remote_files._STALE", -1)
-    put(url, tmp_path / "large")
+    monkeypatch.setattr("badexp_assets.io.file_systems._STALE", -1)
+    url.put(tmp_path / "large")
     assert unfinished(object_store, bucket) == 0
-    assert RangedFile(url).size() == 80 * 2**20
+    assert RangedFile(url).size == 80 * 2**20
 
 
 def test_a_reader_of_a_table_that_is_written_again_gets_one_state_of_it(bucket):
@@ -194,13 +194,13 @@ def test_a_table_that_is_missing_or_damaged_is_named(bucket, tmp_path):
     with pytest.raises(DamagedTableError, match=r"^s3://bucket-\d+/t\.parquet: no such table"):
         read_table(bucket / "t.parquet")
     (tmp_path / "x").write_bytes(b"PAR1 and no more")
-    put(bucket / "t.parquet", tmp_path / "x")
+    (bucket / "t.parquet").put(tmp_path / "x")
     with pytest.raises(DamagedTableError, match="not a readable Parquet file"):
         read_metadata(bucket / "t.parquet")
 
 
 def test_no_bucket_no_access_and_no_credentials_are_for_people(bucket, object_store, tmp_path, monkeypatch):
-    nowhere = Url("s3", "no-such-bucket/t.parquet")
+    nowhere = Url("s3://no-such-bucket/t.parquet")
     with pytest.raises(InputError, match=r"^s3://no-such-bucket/t\.parquet: no such bucket$"):
         nowhere.exists()
     with pytest.raises(StorageError, match=r"could not be written \(no such bucket\)"):
@@ -211,13 +211,13 @@ def test_no_bucket_no_access_and_no_credentials_are_for_people(bucket, object_st
     object_store.fail = lambda method, path: "403 AccessDenied"
     with pytest.raises(InputError, match="access denied") as refused:
         read_table(bucket / "t.parquet")
-    assert not may_pass(refused.value)
+    assert not is_transient(refused.value)
     object_store.fail = None
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     with pytest.raises(InputError, match=r"no credentials: .*; set AWS_ACCESS_KEY_ID and") as refused:
         read_table(bucket / "t.parquet")
-    assert not may_pass(refused.value)
+    assert not is_transient(refused.value)
 
 
 @pytest.mark.parametrize("status", ["503 SlowDown", "500 InternalError"])
@@ -225,14 +225,14 @@ def test_an_overloaded_server_may_pass_and_is_not_a_missing_table(bucket, object
     write_table(embeddings(3, 1), bucket / "t.parquet", SCHEMA)
     object_store.fail = lambda method, path: status
     for ask in (read_table, read_metadata, Url.exists):
-        with pytest.raises(PassingError) as failed:
+        with pytest.raises(TransientError) as failed:
             ask(bucket / "t.parquet")
-        assert may_pass(failed.value)
+        assert is_transient(failed.value)
     object_store.fail = None
     assert len(read_table(bucket / "t.parquet")) == 3
 
 
 def test_a_server_that_is_not_there_may_pass(bucket, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(PassingError, match="Could not connect"):
+    with pytest.raises(TransientError, match="Could not connect"):
         read_table(bucket / "t.parquet")

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy.exc
 
 from badexp_assets.errors import InputError, StorageError
-from badexp_assets.io.transient_errors import may_pass
+from badexp_assets.io.transient_errors import is_transient
 
 
 def made_of(error: Exception, cause: Exception) -> Exception:
@@ -32,7 +32,7 @@ def made_of(error: Exception, cause: Exception) -> Exception:
     ids=repr,
 )
 def test_a_hiccup_of_disk_network_or_database_may_pass(error):
-    assert may_pass(error)
+    assert is_transient(error)
 
 
 @pytest.mark.parametrize(
@@ -52,4 +52,4 @@ def test_a_hiccup_of_disk_network_or_database_may_pass(error):
     ids=repr,
 )
 def test_what_a_person_must_mend_does_not_pass_by_itself(error):
-    assert not may_pass(error)
+    assert not is_transient(error)

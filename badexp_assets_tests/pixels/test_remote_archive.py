@@ -9,10 +9,10 @@ import pytest
 
 from badexp_assets.config.entropy import EntropyParams
 from badexp_assets.config.night_pass import PassParams
-from badexp_assets.errors import PassingError
+from badexp_assets.errors import TransientError
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.place import Url
-from badexp_assets.io.transient_errors import may_pass
+from badexp_assets.io.transient_errors import is_transient
 from badexp_assets.pixels.ccd_readers import Readers
 from badexp_assets.pixels.measure_ccd import CcdTask, Measure
 from badexp_assets.pixels.mosaic import MosaicPlan
@@ -105,9 +105,9 @@ def test_a_server_that_goes_away_and_comes_back_costs_nothing_but_time(archive, 
         return "503 SlowDown" if list((tmp_path / "out").glob(".*.journal/*.arrows")) else None
 
     object_store.fail = away_after_the_first_exposure
-    with pytest.raises(PassingError) as failed:
+    with pytest.raises(TransientError) as failed:
         read(archive, tmp_path / "out")
-    assert may_pass(failed.value)
+    assert is_transient(failed.value)
     assert not list((tmp_path / "out").glob("*.parquet"))
     object_store.fail = None
     summary, tables = read(archive, tmp_path / "out")

@@ -15,7 +15,7 @@ from badexp_assets.config.entropy import EntropyParams
 from badexp_assets.config.night_pass import PassParams
 from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError, LostProcessError, ModelError
-from badexp_assets.io.transient_errors import may_pass
+from badexp_assets.io.transient_errors import is_transient
 from badexp_assets.pixels.device_shares import NightMachine, share_machine
 from badexp_assets.pixels.journal import journal_folder
 from badexp_assets.pixels.multi_device import run_nights
@@ -152,7 +152,7 @@ def test_a_process_that_dies_or_fails_costs_what_it_was_at_and_the_rest_is_kept(
     assert "; it was at 1 exposure of 2018-05-18" in told[0]
     if does == "fails":
         assert "in the process that read it" in raised.value.__cause__.__notes__[0]
-    assert not may_pass(raised.value)
+    assert not is_transient(raised.value)
     log = tmp_path / "log"
     summaries = list(go(archive, tmp_path / "out", [Share(log)] * 2))
     assert [s.night for s in summaries] == NIGHTS
@@ -173,7 +173,7 @@ def test_when_all_processes_are_gone_the_nights_that_were_not_read_are_named(arc
 def test_a_hiccup_in_a_process_is_one_here_so_that_the_step_is_repeated(archive, tmp_path):
     with pytest.raises(LostProcessError) as raised:
         list(go(archive, tmp_path / "out", [Share(at=22, does="hiccup")] * 2))
-    assert may_pass(raised.value)
+    assert is_transient(raised.value)
 
 
 def test_a_device_that_does_not_start_is_told_and_the_others_do_its_part(archive, tmp_path):

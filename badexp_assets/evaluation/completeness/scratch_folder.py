@@ -10,7 +10,6 @@ from pathlib import Path
 
 from badexp_assets.errors import ChangedFileError, InputError, UnreadableImageError
 from badexp_assets.io.place import Place, Url
-from badexp_assets.io.remote_files import fetch
 from badexp_assets.survey.nights import parse_night
 
 
@@ -75,7 +74,7 @@ class ScratchArchive:
             return place.resolve()
         copy = self.root / place.name
         try:
-            fetch(place, copy)
+            place.fetch(copy)
         except (FileNotFoundError, ChangedFileError) as error:
             raise UnreadableImageError(f"{place}: can't be copied ({error})") from error
         return copy

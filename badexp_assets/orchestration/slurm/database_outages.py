@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from badexp_assets.io.transient_errors import may_pass
+from badexp_assets.io.transient_errors import is_transient
 from badexp_assets.orchestration.failures import causes
 
 T = TypeVar("T")
@@ -20,6 +20,6 @@ def through_outages(call: Callable[[], T]) -> T:
         try:
             return call()
         except Exception as error:
-            if not any(map(may_pass, causes(error))) or time.monotonic() > deadline:
+            if not any(map(is_transient, causes(error))) or time.monotonic() > deadline:
                 raise
             time.sleep(_SECONDS_BETWEEN)

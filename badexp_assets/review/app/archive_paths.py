@@ -6,7 +6,6 @@ from pathlib import Path, PurePosixPath
 
 from badexp_assets.errors import UnreadableImageError
 from badexp_assets.io.place import Place, Url
-from badexp_assets.io.remote_files import pin
 
 
 def inside_archive(archive: Place | None, relative: str) -> Place:
@@ -35,9 +34,9 @@ def _below_folder(archive: Path, relative: str) -> Path:
 
 def _below_url(archive: Url, relative: str) -> Url:
     parts = PurePosixPath(relative).parts
-    if not parts or relative.startswith("/") or ".." in parts or not relative.isprintable():
+    if not parts or relative.startswith("/") or ".." in parts or "::" in relative or not relative.isprintable():
         raise UnreadableImageError(f"{relative}: not a file inside the archive; it is not read")
     try:
-        return pin(archive / relative)
+        return (archive / relative).pin_version()
     except FileNotFoundError as error:
         raise UnreadableImageError(f"{relative}: not in the archive") from error

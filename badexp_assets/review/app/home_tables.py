@@ -11,8 +11,7 @@ import pandas as pd
 
 from badexp_assets.config.settings import Home
 from badexp_assets.io.parquet_reading import column_names, read_rows, read_table
-from badexp_assets.io.place import Place
-from badexp_assets.io.remote_files import stamp, stamps
+from badexp_assets.io.place import Place, change_token, change_tokens
 
 _KEPT = 96  # tables in memory; those of a night have some ten thousand rows
 
@@ -29,7 +28,7 @@ class HomeTables:
     def read(self, asset: str, night: str | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame | None:
         """Return a table (not to be changed) with those of `columns` that it has; None where there is none."""
         path = self.home.table(asset, night)
-        written = stamp(path)
+        written = change_token(path)
         if written is None:
             return None
         key = (path, tuple(columns) if columns is not None else None)
@@ -78,13 +77,13 @@ class HomeTables:
     def night_of(self, expnum: int) -> str | None:
         """Return the night in whose tables an exposure is; None for an exposure that no night knows."""
         candidates = self.home.table("review_candidates")
-        written = stamp(candidates)
+        written = change_token(candidates)
         known = self._nights_in(candidates, written) if written is not None else {}
         return known.get(expnum) or self.nights().get(expnum)
 
     def nights(self) -> ChainMap[int, str]:
         """Return the night of every exposure that is in the table of one."""
-        written = stamps(self.home.tables / "night_exposures", "[0-9]*.parquet")
+        written = change_tokens(self.home.tables / "night_exposures", "[0-9]*.parquet")
         return ChainMap(*(self._nights_in(path, written[path]) for path in sorted(written, key=str)))
 
     def _nights_in(self, path: Place, written: str) -> dict[int, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from badexp_assets.config.settings import Settings
 from badexp_assets.errors import InputError, UnreadableImageError
-from badexp_assets.io.remote_files import stamp
+from badexp_assets.io.place import change_token
 from badexp_assets.review.app.archive_paths import inside_archive
 from badexp_assets.review.app.home_tables import HomeTables
 from badexp_assets.review.app.picture_cache import PictureCache
@@ -124,14 +124,14 @@ class Pictures:
             with open_exposure(ooi, ood, self._camera) as exposure:
                 return make(exposure.read(ccdnum))
 
-        stats = [stamp(p) for p in (ooi, ood) if p is not None]
+        stats = [change_token(p) for p in (ooi, ood) if p is not None]
         return self._kept(f"{kind} {ooi} {ccdnum} {stats}", read)
 
     def _kept(self, key: str, make: Callable[[], bytes]) -> bytes:
         return self._cache.get(f"{_MADE_AS} {key}", make)
 
     def _version(self, asset: str, night: str) -> str:
-        return stamp(self._tables.home.table(asset, night)) or ""
+        return change_token(self._tables.home.table(asset, night)) or ""
 
 
 def _smaller(png: bytes) -> bytes:

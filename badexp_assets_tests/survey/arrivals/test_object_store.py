@@ -3,7 +3,7 @@
 import pytest
 
 from badexp_assets.config.arrivals import ArrivalParams
-from badexp_assets.errors import PassingError
+from badexp_assets.errors import TransientError
 from badexp_assets.io.place import Url
 from badexp_assets.survey.archive import list_night_files
 from badexp_assets.survey.arrivals.due_nights import decide
@@ -79,7 +79,7 @@ def test_the_same_size_at_the_same_second_is_another_state(watch):
 
 def test_a_server_that_does_not_answer_is_not_an_empty_archive(watch, object_store):
     object_store.fail = lambda method, path: "503 SlowDown"
-    with pytest.raises(PassingError):
+    with pytest.raises(TransientError):
         watch.look()
     object_store.fail = None
     assert watch.look() == []

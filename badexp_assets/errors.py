@@ -1,20 +1,20 @@
-"""Named errors. Each message is one line that names the file or parameter, what was found and what is allowed."""
+"""The errors of badexp_assets. A message is one line: the file or parameter, what was found and what is allowed."""
 
 
 class BadExpError(Exception):
-    """Base of every error a user can cause or fix; the command line prints it as one line, without a traceback."""
+    """Base class of errors that a user can fix; commands print them as one line, without a traceback."""
 
 
 class InputError(BadExpError):
-    """An option, folder or file is missing, or is not what it should be."""
+    """An option, folder or file is missing or invalid."""
 
 
 class StorageError(InputError):
-    """A file of the home can't be written: disk full, no permission. What was there before is untouched."""
+    """A file can't be written (disk full, no permission). The previous file is unchanged."""
 
 
 class TransientError(StorageError):
-    """Storage behind a URL does not answer, is overloaded, or has changed meanwhile: trying again may help."""
+    """Storage behind a URL does not answer, is overloaded, or changed during reading: trying again may help."""
 
 
 class ChangedFileError(TransientError):
@@ -22,7 +22,7 @@ class ChangedFileError(TransientError):
 
 
 class DamagedTableError(InputError):
-    """A stored table is missing, or is no Parquet file."""
+    """A stored table is missing or is not a Parquet file."""
 
 
 class UnreadableImageError(BadExpError):
@@ -30,20 +30,20 @@ class UnreadableImageError(BadExpError):
 
 
 class LabelFileError(BadExpError):
-    """A label file as a whole can't be used (binary, missing columns). Single bad lines are findings, not errors."""
+    """A label file can't be used at all (binary, missing columns). Unusable lines of a file are not errors."""
 
 
 class LostProcessError(BadExpError):
-    """A process that worked for this one has died or failed. What it was at can be tried again."""
+    """A worker process died or failed. Its work can be tried again."""
 
 
 class ModelError(BadExpError):
-    """A stored model is missing, damaged, or does not fit the data it is given."""
+    """A stored model is missing, damaged, or does not fit the data."""
 
 
 class SlurmError(BadExpError):
-    """Slurm refuses what was asked. The message is Slurm's."""
+    """Slurm refuses a request. The message is Slurm's."""
 
 
 class SlurmBusyError(SlurmError):
-    """Slurm does not answer, or can't take a job now; later it may."""
+    """Slurm does not answer or can't accept a job now; trying again may help."""

@@ -25,8 +25,7 @@ def audit(sources: tuple[str, ...], home: Path | None, form: str, **given: Any) 
 
     A source is a file, a folder, or a URL.
     """
-    from badexp_assets.labels.audit import audit_labels
-    from badexp_assets.labels.audit_text import render_audit
+    from badexp_assets.labels.audit import audit_labels, format_audit
     from badexp_assets.labels.label_files import find_label_files
     from badexp_assets.labels.taxonomy_file import load_taxonomy
     from badexp_assets.review.spreadsheets import read_verdict_file
@@ -37,6 +36,6 @@ def audit(sources: tuple[str, ...], home: Path | None, form: str, **given: Any) 
         raise InputError("no label files given: name a file, a folder or a URL, or set BADEXP_LABELS")
     files = find_label_files(settings.labels, settings.home.labels)
     found = audit_labels(files, load_camera(settings.camera), load_taxonomy(settings.taxonomy), read_verdict_file)
-    click.echo(render_audit(found, form))
+    click.echo(format_audit(found, form))
     if not found.understood:
         sys.exit(1)

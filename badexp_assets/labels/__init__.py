@@ -1,4 +1,4 @@
-"""Parsers of label files, the taxonomy, and one table of labels with provenance."""
+"""Reads label files, maps their reasons to categories, and merges them into one table of labels."""
 
 import lazy_loader
 

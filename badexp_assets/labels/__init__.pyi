@@ -1,12 +1,13 @@
 from .audit import Audit as Audit
 from .audit import audit_labels as audit_labels
-from .audit_text import render_audit as render_audit
+from .audit import format_audit as format_audit
 from .bad_expid import read_bad_expid as read_bad_expid
-from .checks import check_lines as check_lines
-from .checks import check_loss as check_loss
+from .checks import check_every_line_understood as check_every_line_understood
+from .checks import check_no_labels_lost as check_no_labels_lost
 from .exclude_list import read_exclude_list as read_exclude_list
 from .exclude_table import read_exclude_table as read_exclude_table
 from .label_counts import count_labels as count_labels
+from .label_counts import label_counts_figure as label_counts_figure
 from .label_files import LabelFiles as LabelFiles
 from .label_files import check_sources as check_sources
 from .label_files import find_label_files as find_label_files
@@ -14,7 +15,7 @@ from .label_files import list_label_files as list_label_files
 from .label_files import read_decals as read_decals
 from .label_files import read_delve as read_delve
 from .label_files import read_des as read_des
-from .luo2025_rules import paper_comparison as paper_comparison
+from .luo2025_comparison import compare_with_luo2025 as compare_with_luo2025
 from .merge import MergedLabels as MergedLabels
 from .merge import merge_labels as merge_labels
 from .survey_ccds import read_survey as read_survey

@@ -1,8 +1,9 @@
-"""What label files hold and how far it is understood, for the people who keep them."""
+"""Audits label files: how each line was read, for the people who maintain the files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,12 +11,12 @@ from typing import Any, Protocol
 import pandas as pd
 
 from badexp_assets.errors import BadExpError
-from badexp_assets.labels.label_files import KINDS, LabelFiles, read_decals, read_delve, read_des
-from badexp_assets.labels.luo2025_rules import PAPER_EXPOSURES, paper_comparison
+from badexp_assets.labels.label_files import LabelFiles, read_decals, read_delve, read_des
+from badexp_assets.labels.luo2025_comparison import LUO2025_EXPOSURES, compare_with_luo2025
 from badexp_assets.labels.merge import merge_labels
 from badexp_assets.labels.survey_ccds import read_survey
 from badexp_assets.labels.taxonomy import Taxonomy
-from badexp_assets.labels.text_lines import label_lines
+from badexp_assets.labels.text_lines import numbered_lines
 from badexp_assets.survey.cameras import Camera
 
 _COUNTS = ("lines", "label", "ignored", "unmatched")
@@ -24,19 +25,15 @@ _TEXT_KINDS = ("bad_expid", "exclude_lists")
 
 @dataclass(frozen=True)
 class Audit:
-    """The findings; every table may be empty.
+    """Results of an audit; every table may be empty.
 
-    `files`: file, kind, lines, label, ignored, unmatched. Rows of a table are its lines; comments and blank lines do
-    not count; null where a kind of file has no such number.
-    `unused`: names of files that are no label file by their name.
-    `unmatched`: file, line, text, expected; line 0 stands for the file as a whole.
-    `ignored`: reason, lines, first (`file:line`).
-    `contradictions`: holds and against (category and source of the line that gave the label to a CCD image, and of
-    another that names it), exposures, ccds, and for each of the two a `file:line`.
-    `categories`: category, source, exposures, ccds after merging; a whole exposure has the CCDs of the survey tables,
-    else those that the camera had on its night.
-    `paper`: the bad_expid files against the paper's number of bad exposures, as `paper_comparison` gives it; empty when
-    they list fewer exposures than that, so are not the list the paper read.
+    `files`: file, kind, and numbers of lines, label, ignored, unmatched (comments and blank lines are not counted; null
+    if a kind of file has no such number). `unused`: names of files whose name is not that of a label file. `unmatched`:
+    file, line (0: the whole file), text, expected. `ignored`: reason, lines, first (`file:line`). `contradictions`:
+    holds and against (category and source of the line that gave a CCD image its label, and of a line with another
+    category), exposures, ccds, and a `file:line` for each. `categories`: category, source, exposures, ccds after
+    merging. `paper`: comparison of the bad_expid files with Luo et al. 2025 (see `compare_with_luo2025`); empty if they
+    list fewer exposures than Luo et al. use, because they are then not the same list. `taxonomy`: name and hash.
     """
 
     files: pd.DataFrame
@@ -50,11 +47,11 @@ class Audit:
 
     @property
     def understood(self) -> bool:
-        """Whether every line is."""
+        """Whether every line of every file is understood."""
         return self.unmatched.empty
 
     def as_dict(self) -> dict[str, Any]:
-        """All findings as plain values, for JSON; tables are lists of records."""
+        """Return all results as plain values for JSON; tables are lists of records."""
         tables = ("files", "unmatched", "ignored", "contradictions", "categories", "paper")
         found: dict[str, Any] = {"taxonomy": self.taxonomy, "unused": list(self.unused)}
         for name in tables:
@@ -64,15 +61,15 @@ class Audit:
 
 
 class VerdictRows(Protocol):
-    """What the audit asks of a verdict file that has been read."""
+    """Protocol of what `read_verdicts` returns for a verdict file."""
 
     @property
     def n_rows(self) -> int:
-        """Rows of the file."""
+        """Number of rows of the file."""
 
     @property
     def findings(self) -> list[str]:
-        """A line of words for every cell that is not understood."""
+        """One text for every cell that is not understood."""
 
 
 def audit_labels(
@@ -81,9 +78,9 @@ def audit_labels(
     taxonomy: Taxonomy,
     read_verdicts: Callable[[Path, Taxonomy], VerdictRows] | None = None,
 ) -> Audit:
-    """Read all label files and tell what became of every line.
+    """Read all label files and return how every line was read.
 
-    `read_verdicts` reads a verdict file (as `review.spreadsheets.read_verdict_file` does); without it they are only
+    `read_verdicts`: reader of verdict files (such as `review.spreadsheets.read_verdict_file`); without it they are only
     listed.
     """
     tables = {
@@ -96,23 +93,29 @@ def audit_labels(
     merged = merge_labels(
         tables["bad_expid"], tables["exclude_tables"], tables["exclude_lists"], None, survey, camera, taxonomy
     )
-    paper = paper_comparison(tables["bad_expid"], taxonomy)
-    counts, unmatched = _count(lines), _unmatched(lines, files)
+    paper = compare_with_luo2025(tables["bad_expid"], taxonomy)
+    counts, unmatched = _count_lines(lines), _unmatched(lines, files)
     for name, found in survey.attrs["counts"].items():
         counts[name] = {"lines": found["rows"], "ignored": found["rows"] - found["kept"], "unmatched": 0}
     for problem in survey.attrs["problems"]:
-        name = next(files.relative(path) for path in files.survey if problem.startswith(f"{path}:"))
+        name = next(files.names[path] for path in files.survey if problem.startswith(f"{path}:"))
         counts.setdefault(name, {})["unmatched"] = 1
         unmatched.append((name, 0, "", problem))
-    for path in files.verdicts if read_verdicts else ():
-        rows, findings = _verdicts(path, taxonomy, read_verdicts)
-        counts[files.relative(path)] = {"lines": rows, "unmatched": len(findings)}
-        unmatched += [(files.relative(path), 0, "", finding) for finding in findings]
-    empty = dict.fromkeys(_COUNTS, 0)  # of a label file without lines
+    if read_verdicts is not None:
+        for path in files.verdicts:
+            name = files.names[path]
+            try:
+                verdicts = read_verdicts(path, taxonomy)
+                n_rows, findings = verdicts.n_rows, verdicts.findings
+            except BadExpError as error:
+                n_rows, findings = 0, [str(error)]
+            counts[name] = {"lines": n_rows, "unmatched": len(findings)}
+            unmatched += [(name, 0, "", finding) for finding in findings]
+    empty = dict.fromkeys(_COUNTS, 0)  # for a label file without lines
     listed = [
         {"file": name, "kind": kind} | counts.get(name, empty if kind in tables else {})
-        for kind in KINDS
-        for name in files.listing()[kind]
+        for kind, names in files.listing().items()
+        for name in names
     ]
     return Audit(
         files=pd.DataFrame(listed, columns=["file", "kind", *_COUNTS]).astype(dict.fromkeys(_COUNTS, "Int64")),
@@ -121,20 +124,12 @@ def audit_labels(
         ignored=_ignored(lines),
         contradictions=_contradictions(merged.contradictions),
         categories=_categories(merged.table),
-        paper=paper if tables["bad_expid"]["expnum"].nunique() >= PAPER_EXPOSURES else paper.iloc[:0],
+        paper=paper if tables["bad_expid"]["expnum"].nunique() >= LUO2025_EXPOSURES else paper.iloc[:0],
         taxonomy=f"{taxonomy.name} (sha256 {taxonomy.sha256[:16]})",
     )
 
 
-def _verdicts(path: Path, taxonomy: Taxonomy, read: Any) -> tuple[int, list[str]]:
-    try:
-        found = read(path, taxonomy)
-    except BadExpError as error:
-        return 0, [str(error)]
-    return found.n_rows, found.findings
-
-
-def _count(lines: pd.DataFrame) -> dict[str, dict[str, int]]:
+def _count_lines(lines: pd.DataFrame) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
     for name, statuses in lines.groupby("file")["status"]:
         found = {status: int((statuses == status).sum()) for status in _COUNTS[1:]}
@@ -143,17 +138,16 @@ def _count(lines: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def _unmatched(lines: pd.DataFrame, files: LabelFiles) -> list[tuple[str, int, str, str]]:
-    """(file, line, text, what was expected) of every unmatched line; the text as it stands in the file."""
+    """Return (file, line, text, what was expected) of every unmatched line; the text as in the file if it is text."""
     paths = {name: path for path, name in files.names.items()}
     found = []
     for name, group in lines[lines["status"] == "unmatched"].groupby("file", sort=False):
         text: dict[int, str] = {}
         if group["kind"].iloc[0] in _TEXT_KINDS and group["line"].iloc[0] > 0:
-            text = dict(label_lines(paths[str(name)]))
-        for line, reason, expected in zip(group["line"], group["reason"], group["status_reason"], strict=True):
-            found.append(
-                (str(name), int(line), text.get(line, reason if isinstance(reason, str) else "").strip(), expected)
-            )
+            text = dict(numbered_lines(paths[str(name)]))
+        reasons = group["reason"].map(lambda reason: reason if isinstance(reason, str) else "")
+        for line, reason, expected in zip(group["line"], reasons, group["status_reason"], strict=True):
+            found.append((str(name), int(line), text.get(line, reason).strip(), expected))
     return found
 
 
@@ -170,18 +164,18 @@ def _contradictions(lines: pd.DataFrame) -> pd.DataFrame:
     if lines.empty:
         return pd.DataFrame(columns=columns)
     lines = lines.assign(place=lines["file"] + ":" + lines["line"].astype(str))
-    lines["says"] = lines["category"] + " (" + lines["source"] + ")"
+    lines["label"] = lines["category"] + " (" + lines["source"] + ")"
     holds = lines[lines["holds"].astype(bool)]
     pairs = holds.merge(lines[~lines["holds"].astype(bool)], on=["expnum", "ccdnum"], suffixes=("", "_other"))
     pairs = pairs[pairs["category"] != pairs["category_other"]]
-    pairs = pairs.drop_duplicates(["expnum", "ccdnum", "says", "says_other"])
-    groups = pairs.groupby(["says", "says_other"], as_index=False)
+    pairs = pairs.drop_duplicates(["expnum", "ccdnum", "label", "label_other"])
+    groups = pairs.groupby(["label", "label_other"], as_index=False)
     table = groups.agg(
         exposures=("expnum", "nunique"),
         ccds=("ccdnum", "size"),
         example=("place", "first"),
         example_against=("place_other", "first"),
-    ).rename(columns={"says": "holds", "says_other": "against"})
+    ).rename(columns={"label": "holds", "label_other": "against"})
     return table.sort_values(["ccds", "holds", "against"], ascending=[False, True, True])[columns].reset_index(
         drop=True
     )
@@ -190,3 +184,59 @@ def _contradictions(lines: pd.DataFrame) -> pd.DataFrame:
 def _categories(labels: pd.DataFrame) -> pd.DataFrame:
     groups = labels.groupby(["category", "source"], as_index=False)
     return groups.agg(exposures=("expnum", "nunique"), ccds=("ccdnum", "size"))
+
+
+def format_audit(audit: Audit, form: str) -> str:
+    """Return the audit as text in the format `json` or `table` (for people; empty sections are omitted)."""
+    if form == "json":
+        return json.dumps(audit.as_dict(), indent=1, allow_nan=False)
+    return "\n".join(_lines(audit))
+
+
+def _lines(audit: Audit) -> Iterator[str]:
+    files = audit.files
+    yield f"taxonomy: {audit.taxonomy}"
+    yield f"{len(files)} label files" + (", with the number of lines by status:" if len(files) else " found")
+    for kind, group in files.groupby("kind", sort=False):
+        yield f"\n{kind}"
+        yield _table(group.drop(columns="kind"))
+    if audit.unused:
+        yield f"\n{len(audit.unused)} files do not have the name of a label file and are not read:"
+        yield from (f"  {name}" for name in audit.unused)
+    if len(audit.ignored):
+        yield "\nignored lines, by reason:"
+        yield _table(audit.ignored)
+    if len(audit.contradictions):
+        yield "\ncontradictions: lines that name different categories for one CCD image"
+        yield _table(audit.contradictions)
+    if len(audit.categories):
+        yield "\nlabels after merging: exposures / CCD images by category and source"
+        yield _table(_by_source(audit.categories))
+    if len(audit.paper):
+        yield "\nbad_expid lists compared with the bad exposures of Luo et al. 2025 (arXiv:2507.12784, DR10.2):"
+        yield _table(audit.paper)
+    if audit.understood:
+        yield "\nevery line is understood"
+        return
+    yield f"\n{len(audit.unmatched)} lines are not understood:"
+    for name, line, text, expected in audit.unmatched.itertuples(index=False):
+        yield f"{name}:{line}: {text}\n    {expected}" if line else f"{name}: {expected}"
+
+
+def _by_source(categories: pd.DataFrame) -> pd.DataFrame:
+    cells = categories["exposures"].astype(str) + " / " + categories["ccds"].astype(str)
+    table = categories.assign(cell=cells).pivot(index="category", columns="source", values="cell")
+    return table.rename_axis(columns=None).reset_index()
+
+
+def _table(table: pd.DataFrame) -> str:
+    """Return a table as text: texts left, numbers right aligned, missing numbers as a dash."""
+    numbers = [name for name in table.columns if table[name].dtype.kind in "iu"]
+    cells = table.astype(object).where(table.notna(), "-").astype(str)
+    rows = [[str(name) for name in cells.columns], *cells.to_numpy().tolist()]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    right = [name in numbers for name in table.columns]
+    lines = (
+        "  ".join(f"{c:>{w}}" if r else f"{c:<{w}}" for c, w, r in zip(row, widths, right, strict=True)) for row in rows
+    )
+    return "\n".join(f"  {line.rstrip()}" for line in lines)

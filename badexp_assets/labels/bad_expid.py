@@ -1,4 +1,4 @@
-"""Reader of `decam-bad_expid.txt`, legacypipe's list of bad exposures and bad CCDs."""
+"""Reads `decam-bad_expid.txt`, legacypipe's list of bad exposures and bad CCDs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pandas as pd
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.labels.text_columns import read_header
-from badexp_assets.labels.text_lines import MAX_LINE, label_lines, line_fault, plain, quote
+from badexp_assets.labels.text_lines import MAX_LINE, line_problem, numbered_lines, quote, strip_invisible
 from badexp_assets.survey.cameras import Camera, camera_names, load_camera
 
-MAX_EXPNUM = 2**31 - 1  # the exclude tables hold expnum as int32
+MAX_EXPNUM = 2**31 - 1  # exclude tables store expnum as int32
 _COLUMNS = ["expnum", "ccdname", "flag", "comment", "category", "line", "status", "status_reason", "paper"]
-_DASHES = "‐‑‒–—―−﹘﹣－\x96\x97"  # the last two: of Windows, read as Latin-1
+_DASHES = "‐‑‒–—―−﹘﹣－\x96\x97"  # the last two: dashes of Windows code pages, read as Latin-1
 _PLAIN_DASHES = str.maketrans(dict.fromkeys(_DASHES, "-"))
 _NUMBER = re.compile("[0-9]+")
 _WORD = re.compile("([0-9]+)(?:([-,;:/])(.*))?", re.DOTALL)
@@ -37,18 +37,18 @@ class _Line:
 def read_bad_expid(path: str | Path, camera: Camera | None = None, taxonomy: Taxonomy | None = None) -> pd.DataFrame:
     """Read a bad_expid file: one row per line that is neither blank nor a comment (`#`), in the order of the file.
 
-    Columns: expnum (Int64; null when the line gives no valid one), ccdname (str, or None: the whole exposure), flag
-    (Int64: 1 saturated, 2 clouds, 3 other; null: none), comment (text after the flag, "" when there is none), category
-    (by the taxonomy; None unless status is `label`), line (from 1), status (`label`, `ignored`, `unmatched`),
-    status_reason (why ignored, or what was found and expected; None for a label), paper (bool: a rule of the ViT + kNN
-    paper gave the category).
+    Columns: expnum (Int64; null if the line has no valid one), ccdname (str; None: the whole exposure), flag (Int64:
+    1 saturated, 2 clouds, 3 other; null: none), comment (text after the flag, or ""), category (from the taxonomy; None
+    unless status is `label`), line (from 1), status (`label`, `ignored`, `unmatched`), status_reason (why the line is
+    ignored, or what was found and expected; None for a label), paper (bool: a rule of Luo et al. 2025,
+    arXiv:2507.12784, gave the category).
 
-    Without `camera` it follows from the file name (`mosaic-bad_expid.txt`), else DECam. With one, the lines of a file
-    named after another camera are all ignored, without expnum: its numbers are those of other exposures.
+    `camera`: by default that of the file name (`mosaic-bad_expid.txt`), else DECam. If a camera is given, all lines of
+    a file named after another one are ignored and have no expnum, because the other camera numbers its own exposures.
 
-    An unmatched line keeps its expnum where one can be read, so that the exposure does not pass as good.
-    `table.attrs["counts"]` has the numbers of lines, rows, comments (a header line too) and blank lines. Raises
-    LabelFileError for a binary file; no text makes it fail.
+    An unmatched line keeps its expnum if that can be read, so that the exposure is not taken for a good one.
+    `table.attrs["counts"]` has the numbers of lines, rows, comments (including header lines) and blank lines. Raises
+    LabelFileError for a binary file; any text file can be read.
     """
     named = camera_of(path)
     camera = camera or load_camera(named or "decam")
@@ -58,8 +58,8 @@ def read_bad_expid(path: str | Path, camera: Camera | None = None, taxonomy: Tax
     )
     rows: list[tuple[object, ...]] = []
     comments = blank = n = 0
-    for n, raw in label_lines(path):
-        text = plain(raw)
+    for n, raw in numbered_lines(path):
+        text = strip_invisible(raw)
         if not text:
             blank += 1
         elif text.startswith("#") or (text[0].isalpha() and read_header(text) is not None):
@@ -75,13 +75,13 @@ def read_bad_expid(path: str | Path, camera: Camera | None = None, taxonomy: Tax
 
 
 def camera_of(path: str | Path) -> str | None:
-    """Name of the known camera that a file's name starts with (`90prime-bad_expid.txt`), else None."""
+    """Return the name of the camera that a file's name starts with (`90prime-bad_expid.txt`), or None."""
     name = Path(path).name.lower()
     return next((c for c in camera_names() if re.match(rf"{re.escape(c)}(?![a-z0-9])", name)), None)
 
 
 def read_expnum(word: str) -> int | None:
-    """Exposure number in `word`; None when it is no number from 1 to MAX_EXPNUM."""
+    """Return the exposure number in `word`, or None if it is not a number from 1 to MAX_EXPNUM."""
     if _NUMBER.fullmatch(word) and len(word) <= 19 and 1 <= int(word) <= MAX_EXPNUM:
         return int(word)
     return None
@@ -103,7 +103,7 @@ def _parse(text: str, camera: Camera) -> _Line:
     parts = _WORD.fullmatch(word.translate(_PLAIN_DASHES))
     expnum = read_expnum(parts[1]) if parts else None
     ccdname = parts[3] if parts and parts[2] == "-" else None
-    problem = line_fault(text) or _word_problem(word, expnum, ccdname, comment, camera)
+    problem = line_problem(text) or _word_problem(word, expnum, ccdname, comment, camera)
     if problem is not None:
         return _Line(expnum, comment=comment, problem=problem)
     flag = _FLAG.fullmatch(comment)
@@ -116,7 +116,7 @@ def _parse(text: str, camera: Camera) -> _Line:
 
 
 def _word_problem(word: str, expnum: int | None, ccdname: str | None, comment: str, camera: Camera) -> str | None:
-    """What is wrong with the first word, or with what follows where that was meant to belong to it."""
+    """Return what is wrong with the first word of a line, or None. `comment`: the text after it."""
     dash = None if word.isascii() else next((c for c in word if c in _DASHES), None)
     if dash is not None and expnum is not None:
         name = unicodedata.name(dash, f"U+{ord(dash):04X}")
@@ -124,22 +124,18 @@ def _word_problem(word: str, expnum: int | None, ccdname: str | None, comment: s
     if expnum is None or (ccdname is None and not _NUMBER.fullmatch(word)):
         return f"{quote(word)} is not EXPNUM or EXPNUM-CCDNAME with an exposure number from 1 to {MAX_EXPNUM}"
     if ccdname == "" or _LOOSE_CCD.match(comment.translate(_PLAIN_DASHES)):
-        return f"a dash with blanks round it in {quote(f'{word} {comment}')}; EXPNUM-CCDNAME is expected"
+        return f"a dash between blanks in {quote(f'{word} {comment}')}; EXPNUM-CCDNAME is expected"
     if ccdname is not None and ccdname not in camera.by_name:
-        return _why_no_ccd(word, ccdname, camera)
+        return _ccdname_problem(word, ccdname, camera)
     return None
 
 
-def _why_no_ccd(word: str, name: str, camera: Camera) -> str:
+def _ccdname_problem(word: str, name: str, camera: Camera) -> str:
     if _NUMBER.fullmatch(name) and len(name) >= 4:
-        return f"{quote(word)} looks like a range of exposures; one EXPNUM a line is expected"
+        return f"{quote(word)} looks like a range of exposures; one EXPNUM per line is expected"
     if _NUMBER.fullmatch(name) and int(name) in camera.by_number:
         return f"{quote(word)} gives a CCD number; the name is expected: {camera.by_number[int(name)].ccdname}"
     meant = re.fullmatch("([a-zA-Z]+)0*([0-9]+)", name[:20])
     hint = f"{meant[1].upper()}{meant[2]}" if meant else ""
-    meaning = f"; {hint} is meant?" if hint in camera.by_name else f"; {_ccd_names(camera)} are expected"
-    return f"{quote(name)} is no CCD of {camera.name}{meaning}"
-
-
-def _ccd_names(camera: Camera) -> str:
-    return f"{camera.ccds[0].ccdname} to {camera.ccds[-1].ccdname}"
+    expected = f"{camera.ccds[0].ccdname} to {camera.ccds[-1].ccdname} are expected"
+    return f"{quote(name)} is no CCD of {camera.name}; " + (f"{hint} is meant?" if hint in camera.by_name else expected)

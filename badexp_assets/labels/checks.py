@@ -1,4 +1,4 @@
-"""Whether the label tables can be believed: lines that nobody understands, labels that vanished since the last run."""
+"""Checks of the label tables: lines that are not understood, and labels lost since the last run."""
 
 from __future__ import annotations
 
@@ -9,20 +9,13 @@ from badexp_assets.io.check_result import CheckParams, CheckResult
 _ALL = "all together"
 
 
-def check_lines(source: pd.DataFrame, name: str) -> CheckResult:
-    """Every line of the label source `name` is a label, or ignored for a reason.
+def check_every_line_understood(source: pd.DataFrame, name: str) -> CheckResult:
+    """Every line of the label table `name` is a label or ignored for a reason.
 
-    rows: file, line, text (as far as it could be split into exposure and reason) and expected.
+    rows: file, line, text (expnum, ccdnum and reason of the line, if they could be read) and expected.
     """
-    unmatched = source[source["status"] == "unmatched"]
-    rows = pd.DataFrame(
-        {
-            "file": unmatched["file"],
-            "line": unmatched["line"],
-            "text": _words(unmatched),
-            "expected": unmatched["status_reason"],
-        }
-    ).reset_index(drop=True)
+    unmatched = source[source["status"] == "unmatched"].reset_index(drop=True)
+    rows = unmatched[["file", "line"]].assign(text=_text(unmatched), expected=unmatched["status_reason"])
     numbers = {"lines": len(source), "unmatched": len(rows)}
     if rows.empty:
         return CheckResult(True, f"all {len(source)} lines are understood", numbers, rows)
@@ -32,11 +25,11 @@ def check_lines(source: pd.DataFrame, name: str) -> CheckResult:
     return CheckResult(False, f"{count} (badexp show {name}), the first: {where}: {first['expected']}", numbers, rows)
 
 
-def check_loss(before: pd.Series | None, now: pd.Series, params: CheckParams) -> CheckResult:
-    """No category vanished or lost more than `max_label_loss` of its labels since the last run; the total did not fall.
+def check_no_labels_lost(before: pd.Series | None, now: pd.Series, params: CheckParams) -> CheckResult:
+    """The total number of labels did not fall since the last run, and no category lost more than `max_label_loss`.
 
-    `before`, `now`: the category of every label; before None: this is the first run. rows: category, before, now,
-    lost (share) of the categories at fault.
+    `before`, `now`: the category of every label; `before` None: this is the first run. rows: category, before, now,
+    lost (share) of the categories that lost too many.
     """
     if before is None:
         return CheckResult(True, f"{len(now)} labels; the first run in this home, nothing to compare with")
@@ -50,10 +43,10 @@ def check_loss(before: pd.Series | None, now: pd.Series, params: CheckParams) ->
     numbers = {"labels before": len(before), "labels now": len(now)}
     if rows.empty:
         return CheckResult(True, f"{len(now)} labels, {len(before)} in the last run", numbers, rows)
-    words = ", ".join(f"{row.category} {row.before} to {row.now}" for row in rows.itertuples())
-    return CheckResult(False, f"labels lost since the last run: {words}", numbers, rows)
+    text = ", ".join(f"{row.category} {row.before} to {row.now}" for row in rows.itertuples())
+    return CheckResult(False, f"labels lost since the last run: {text}", numbers, rows)
 
 
-def _words(lines: pd.DataFrame) -> pd.Series:
+def _text(lines: pd.DataFrame) -> pd.Series:
     parts = [lines[name].astype("str").where(lines[name].notna(), "") for name in ("expnum", "ccdnum", "reason")]
     return (parts[0] + " " + parts[1] + " " + parts[2]).str.split().str.join(" ")

@@ -1,4 +1,4 @@
-"""Reader of exclude lists as text: the yearly folders of DELVE, and the lists of exposure and CCD of DES."""
+"""Reads exclude lists (text files): the yearly folders of DELVE, and lists of exposures and CCDs of DES."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from badexp_assets.labels.bad_expid import MAX_EXPNUM, read_expnum
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.labels.text_columns import Layout, layout_by_count, read_header
-from badexp_assets.labels.text_lines import label_lines, line_fault, plain, quote
+from badexp_assets.labels.text_lines import line_problem, numbered_lines, quote, strip_invisible
 from badexp_assets.survey.cameras import Camera, load_camera
 
 COLUMNS = ["expnum", "ccdnum", "reason", "category", "line", "status", "status_reason", "night"]
-# how files are named: a kind, then perhaps a year or DES's science verification, and more
+# file names start with a kind of problem; a year, or DES's science verification (sv), may follow
 _KINDS = (
     "problem|ghost|scatter|streak|noise|processing|corrupt|readout|blank|cross.?talk|dome|trail|focus|psf|satur|fring"
 )
@@ -30,27 +30,27 @@ _CCDNUM = re.compile(r"([0-9]{1,4})(?:\.0*)?")
 
 
 def read_exclude_list(path: str | Path, camera: Camera | None = None, taxonomy: Taxonomy | None = None) -> pd.DataFrame:
-    """Read a text file of an exclude folder: one row per line that is neither blank, nor a header, nor commented out.
+    """Read a text file of an exclude folder: one row per line that is not blank, a header or a comment.
 
-    The columns are those that the header line names, in any order (`#Nite Exposure Problem`, `#date expnum ccd id
-    ccdnum`, `#expnum ccdnum`); without one, those of a problem list in files named `problem*`, else by their number:
-    five as above, or two, exposure and CCD. A row without a reason of its own has the kind of file as its reason
-    (`ghost-scatter` of `ghost-scatter-y07.txt`).
+    A header line names the columns, in any order (`#Nite Exposure Problem`, `#date expnum ccd id ccdnum`, `#expnum
+    ccdnum`). Without a header, files named `problem*` have the columns of a problem list, and other rows have five
+    columns as above, or two, exposure and CCD. If a row has no reason, its reason is the kind of the file
+    (`ghost-scatter` for `ghost-scatter-y07.txt`).
 
     Columns: expnum (Int64), ccdnum (Int64; null: the whole exposure), reason, category (None unless status is `label`),
-    line (from 1), status (`label`, `ignored`, `unmatched`), status_reason (what was found and expected; for a label: a
-    contradiction in the line that does not change it), night (`YYYY-MM-DD`, the nite of the row).
-    `table.attrs["counts"]` has lines, rows, comments (headers too), commented rows and blanks.
+    line (from 1), status (`label`, `ignored`, `unmatched`), status_reason (why the line is ignored, or what was found
+    and expected; for a label: a contradiction within the line that does not matter), night (`YYYY-MM-DD`, from the
+    row's nite). `table.attrs["counts"]` has lines, rows, comments (including headers), commented_rows and blank.
 
-    Raises LabelFileError for a binary file; no text makes it fail.
+    Raises LabelFileError for a binary file; any text file can be read.
     """
     path = Path(path)
-    reader = _Rows(kind_of(path), camera or load_camera(), taxonomy or load_taxonomy())
+    kind, camera, taxonomy = kind_of(path), camera or load_camera(), taxonomy or load_taxonomy()
     layout: Layout | None = None
     rows, n = [], 0
     counts = dict.fromkeys(("lines", "rows", "comments", "commented_rows", "blank"), 0)
-    for n, raw in label_lines(path):
-        text = plain(raw)
+    for n, raw in numbered_lines(path):
+        text = strip_invisible(raw)
         header = None if text[:1].isdigit() else read_header(text)
         if not text:
             counts["blank"] += 1
@@ -60,7 +60,7 @@ def read_exclude_list(path: str | Path, camera: Camera | None = None, taxonomy: 
         elif text.startswith("#"):
             counts["commented_rows" if _COMMENTED_ROW.match(text) else "comments"] += 1
         else:
-            rows.append(reader.read(text, n, layout))
+            rows.append(_row(text, n, layout, kind, camera, taxonomy))
     table = pd.DataFrame(rows, columns=COLUMNS, dtype=object)
     table = table.astype({"expnum": "Int64", "ccdnum": "Int64", "line": "int64"})
     table.attrs["counts"] = counts | {"lines": n, "rows": len(table)}
@@ -68,66 +68,65 @@ def read_exclude_list(path: str | Path, camera: Camera | None = None, taxonomy: 
 
 
 def kind_of(path: Path) -> str:
-    """Kind that a list's file name says: the name without year and other endings, in lower case."""
+    """Return the kind of problem in a list's file name: the name in lower case without the year and other endings."""
     return _YEAR.sub("", path.stem.lower()) or path.stem.lower()
 
 
 def is_list_name(path: Path, *, in_year: bool) -> bool:
-    """Whether a text file is an exclude list by its name: in a year's folder a known kind or a year is enough."""
+    """Return whether a text file has the name of an exclude list: a known kind and a year, or one of them `in_year`.
+
+    `in_year`: the file is in the folder of a year.
+    """
     known, year = _KNOWN.match(path.name) is not None, _YEAR.search(path.stem) is not None
     return known or year if in_year else known and year
 
 
-class _Rows:
-    """Turns the rows of one file into tuples of COLUMNS."""
-
-    def __init__(self, kind: str, camera: Camera, taxonomy: Taxonomy) -> None:
-        self.kind, self.camera, self.taxonomy = kind, camera, taxonomy
-
-    def read(self, text: str, line: int, layout: Layout | None) -> tuple[object, ...]:
-        """Read one line, by the file's header where there was one."""
-        row = text.partition("#")[0].strip()
-        start = row[:1000].split()
-        layout = layout or layout_by_count(start, problems=self.kind.startswith("problem"))
-        # of a row that can't be used, exposure and night are kept where they can be read: it must not pass as good
-        words = dict(zip(layout.columns, row[:1000].split(",") if layout.separator else start, strict=False))
-        ccdnum = note = None
-        fault = line_fault(text)
-        if fault is None:
-            try:
-                words = layout.split(row)
-                ccdnum, note = (None, None) if layout.whole_exposures else self._ccd(words)
-            except ValueError as error:
-                fault = str(error)
-            fault = _wrong(words, layout) or fault
-        night, expnum = _night(words.get("nite", "")), _expnum(words.get("expnum", ""))
-        reason = self.kind if fault or "reason" not in words else words["reason"]
-        if fault:
-            return (expnum, None, reason, None, line, "unmatched", fault, night)
-        match = self.taxonomy.classify("delve", reason)
-        why = note if match.status == "label" else match.why
-        return (expnum, ccdnum, reason, match.category, line, match.status, why, night)
-
-    def _ccd(self, words: dict[str, str]) -> tuple[int, str | None]:
-        """Number of the CCD, and a note where its name contradicts it; ValueError when the row names none."""
-        named = self.camera.by_name.get(words.get("ccdname", ""))
-        if "ccdnum" not in words:
-            if named is None:
-                raise ValueError(f"{quote(words['ccdname'])} is no CCD of {self.camera.name}")
-            return named.ccdnum, None
-        number = _CCDNUM.fullmatch(words["ccdnum"])
-        ccdnum = int(number[1]) if number else None
-        if ccdnum is None or ccdnum not in self.camera.by_number:
-            raise ValueError(
-                f"ccdnum is {quote(words['ccdnum'])}; a CCD of {self.camera.name}, 1 to {len(self.camera.ccds)}, "
-                "is expected"
-            )
-        if named is not None and named.ccdnum != ccdnum:
-            return ccdnum, f"id {named.ccdname} is CCD {named.ccdnum}, ccdnum is {ccdnum}; ccdnum holds"
-        return ccdnum, None
+def _row(
+    text: str, line: int, layout: Layout | None, kind: str, camera: Camera, taxonomy: Taxonomy
+) -> tuple[object, ...]:
+    """Return the values of COLUMNS for a line; `layout`: the columns that the file's header names."""
+    row = text.partition("#")[0].strip()
+    start = row[:1000].split()
+    layout = layout or layout_by_count(start, problems=kind.startswith("problem"))
+    # an unusable row keeps exposure and night if they can be read, so that the exposure is not taken for a good one
+    words = dict(zip(layout.columns, row[:1000].split(",") if layout.separator else start, strict=False))
+    ccdnum = note = None
+    problem = line_problem(text)
+    if problem is None:
+        try:
+            words = layout.split(row)
+            ccdnum, note = (None, None) if layout.whole_exposures else _ccdnum(words, camera)
+        except ValueError as error:
+            problem = str(error)
+        problem = _key_problem(words, layout) or problem
+    night, expnum = _night(words.get("nite", "")), _expnum(words.get("expnum", ""))
+    if problem:
+        return (expnum, None, kind, None, line, "unmatched", problem, night)
+    reason = words.get("reason", kind)
+    match = taxonomy.classify("delve", reason)
+    why = note if match.status == "label" else match.why
+    return (expnum, ccdnum, reason, match.category, line, match.status, why, night)
 
 
-def _wrong(words: dict[str, str], layout: Layout) -> str | None:
+def _ccdnum(words: dict[str, str], camera: Camera) -> tuple[int, str | None]:
+    """Return a row's CCD number, and a note if the CCD name contradicts it; ValueError if the row names no CCD."""
+    named = camera.by_name.get(words.get("ccdname", ""))
+    if "ccdnum" not in words:
+        if named is None:
+            raise ValueError(f"{quote(words['ccdname'])} is no CCD of {camera.name}")
+        return named.ccdnum, None
+    number = _CCDNUM.fullmatch(words["ccdnum"])
+    if number is None or int(number[1]) not in camera.by_number:
+        found = quote(words["ccdnum"])
+        raise ValueError(f"ccdnum is {found}; a CCD of {camera.name}, 1 to {len(camera.ccds)}, is expected")
+    ccdnum = int(number[1])
+    if named is not None and named.ccdnum != ccdnum:
+        return ccdnum, f"id {named.ccdname} is CCD {named.ccdnum}, but ccdnum is {ccdnum}; ccdnum is used"
+    return ccdnum, None
+
+
+def _key_problem(words: dict[str, str], layout: Layout) -> str | None:
+    """Return what is wrong with the night or the exposure number of a row, or None."""
     nite, exposure = words.get("nite", ""), words.get("expnum", "")
     if "nite" in layout.columns and _night(nite) is None:
         return f"nite is {quote(nite)}; a date YYYYMMDD is expected"
@@ -136,7 +135,7 @@ def _wrong(words: dict[str, str], layout: Layout) -> str | None:
     return None
 
 
-@lru_cache(maxsize=10_000)  # few nights in many rows
+@lru_cache(maxsize=10_000)  # many rows have the same few nights
 def _night(word: str) -> str | None:
     match = _NITE.fullmatch(word)
     try:

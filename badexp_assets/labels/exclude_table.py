@@ -1,4 +1,4 @@
-"""Reader of exclude tables, FITS or CSV, as DES and DELVE publish them."""
+"""Reads exclude tables (FITS or CSV) of DES and DELVE."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from badexp_assets.labels.bad_expid import MAX_EXPNUM
 from badexp_assets.labels.fits_table_chunks import read_columns
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
-from badexp_assets.labels.text_lines import label_lines, line_fault, plain
+from badexp_assets.labels.text_lines import line_problem, numbered_lines, strip_invisible
 from badexp_assets.survey.cameras import Camera, load_camera
 
 _NEEDED = ("expnum", "ccdnum", "reason")
@@ -23,11 +23,11 @@ _ALL = (*_NEEDED, "analyst")
 def read_exclude_table(
     path: str | Path, camera: Camera | None = None, taxonomy: Taxonomy | None = None
 ) -> pd.DataFrame:
-    """Read an exclude table, FITS or CSV, with EXPNUM, CCDNUM, REASON and perhaps ANALYST (upper or lower case).
+    """Read an exclude table, FITS or CSV, with EXPNUM, CCDNUM, REASON and optionally ANALYST (upper or lower case).
 
-    Columns as `read_exclude_list` gives them (line: line of a CSV file, row of a FITS table, both from 1), and analyst.
-    A CSV line that does not fit its header is unmatched; blank lines and lines that start with `#` are left out.
-    Raises LabelFileError for a file that can't be read or misses a column.
+    Returns the columns of `read_exclude_list` (line: line of a CSV file, row of a FITS table, both from 1) and analyst.
+    A CSV line that does not fit the header is unmatched; blank lines and lines that start with `#` are skipped. Raises
+    LabelFileError for a file that can't be read or lacks a column.
     """
     path = Path(path)
     camera, taxonomy = camera or load_camera(), taxonomy or load_taxonomy()
@@ -35,20 +35,21 @@ def read_exclude_table(
         found = _csv(path)
     else:
         found = read_columns(path, _NEEDED, ("analyst",))
-        found = found.assign(line=np.arange(1, len(found) + 1), fault=None)
+        found = found.assign(line=np.arange(1, len(found) + 1), problem=None)
     expnum = pd.to_numeric(found["expnum"], errors="coerce").astype("float64")
     ccdnum = pd.to_numeric(found["ccdnum"], errors="coerce").astype("float64")
     reason = found["reason"].astype(object).where(found["reason"].notna(), "").astype(str).str.strip()
     good_expnum = expnum.between(1, MAX_EXPNUM) & (expnum % 1 == 0)
     good_ccdnum = ccdnum.isin(list(camera.by_number))
     unique = {text: taxonomy.classify("des", text) for text in reason.unique()}
-    status = reason.map({text: match.status for text, match in unique.items()}).astype(object)
-    category = reason.map({text: match.category for text, match in unique.items()}).astype(object)
-    why = reason.map({t: None if m.status == "label" else m.why for t, m in unique.items()}).astype(object)
+    matches = [unique[text] for text in reason]
+    status = pd.Series([match.status for match in matches], dtype=object)
+    category = pd.Series([match.category for match in matches], dtype=object)
+    why = pd.Series([None if match.status == "label" else match.why for match in matches], dtype=object)
     why = why.mask(~good_ccdnum, f"CCDNUM is not a number of a CCD of {camera.name}, 1 to {len(camera.ccds)}")
     why = why.mask(~good_expnum, f"EXPNUM is not a number from 1 to {MAX_EXPNUM}")
-    why = why.mask(found["fault"].notna(), found["fault"])
-    bad = ~(good_expnum & good_ccdnum) | found["fault"].notna()
+    why = why.mask(found["problem"].notna(), found["problem"])
+    bad = ~(good_expnum & good_ccdnum) | found["problem"].notna()
     table = pd.DataFrame(
         {
             "expnum": expnum.where(good_expnum).astype("Int64"),
@@ -69,8 +70,8 @@ def read_exclude_table(
 def _csv(path: Path) -> pd.DataFrame:
     header: list[str] | None = None
     rows = []
-    for n, raw in label_lines(path):
-        text = plain(raw)
+    for n, raw in numbered_lines(path):
+        text = strip_invisible(raw)
         if not text or (text.startswith("#") and (header is not None or "," not in text)):
             continue
         if header is None:
@@ -80,19 +81,19 @@ def _csv(path: Path) -> pd.DataFrame:
                 found = ", ".join(header)[:200]
                 raise LabelFileError(f"{path}: column(s) {', '.join(missing).upper()} missing; found {found}")
             continue
-        fault = line_fault(text)
-        cells = _cells(text if fault is None else text[:1000])
-        if fault is None and len(cells) != len(header):
-            fault = f"{len(cells)} columns; {len(header)} are expected: {','.join(header)}"
+        problem = line_problem(text)
+        cells = _cells(text if problem is None else text[:1000])
+        if problem is None and len(cells) != len(header):
+            problem = f"{len(cells)} columns; {len(header)} are expected: {','.join(header)}"
         values = dict(zip(header, cells, strict=False))
-        rows.append((*(values.get(name) for name in _ALL), n, fault))
+        rows.append((*(values.get(name) for name in _ALL), n, problem))
     if header is None:
         raise LabelFileError(f"{path}: column(s) {', '.join(_NEEDED).upper()} missing; the file has no header line")
-    return pd.DataFrame(rows, columns=[*_ALL, "line", "fault"], dtype=object)
+    return pd.DataFrame(rows, columns=[*_ALL, "line", "problem"], dtype=object)
 
 
 def _cells(line: str) -> list[str]:
     try:
         return [cell.strip() for cell in next(csv.reader([line], skipinitialspace=True))]
-    except csv.Error:  # e.g. a cell beyond csv's limit
+    except csv.Error:  # for example a cell above the size limit of csv
         return [cell.strip() for cell in line.split(",")]

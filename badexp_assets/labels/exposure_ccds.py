@@ -1,4 +1,4 @@
-"""Which CCD images a label of a whole exposure stands for."""
+"""The CCDs that a label of a whole exposure stands for."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from badexp_assets.survey.cameras import Camera
 
 _CCDNUM_BITS = 16
-_Keys = NDArray[np.int64]  # place of the exposure in `expnums` and CCD number, packed into one number
+_Keys = NDArray[np.int64]  # index of the exposure in `expnums` and CCD number, packed into one number
 
 
 @dataclass(frozen=True)
 class ExposureCcds:
-    """CCD numbers of exposures: those of `expnums[i]` (int64, ascending) are `ccdnums[start[i]:start[i + 1]]`."""
+    """CCD numbers of exposures: those of `expnums[i]` (int64, ascending) are `ccdnums[start[i]:start[i + 1]]`.
+
+    `counts`: how the CCDs of the exposures were found.
+    """
 
     expnums: NDArray[np.int64]
     start: NDArray[np.int64]
@@ -24,12 +27,12 @@ class ExposureCcds:
     counts: dict[str, int]
 
     def sizes(self, expnums: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Number of CCDs of each of `expnums` (n,), every one of which must be in `self.expnums`."""
+        """Return the number of CCDs of each of `expnums` (n,), all of which must be in `self.expnums`."""
         place = np.searchsorted(self.expnums, expnums)
         return self.start[place + 1] - self.start[place]
 
     def expand(self, expnums: NDArray[np.int64]) -> NDArray[np.int16]:
-        """CCD numbers of the first of `expnums`, of the second, and so on, in one array; see `sizes`."""
+        """Return the CCD numbers of all `expnums` (n,) in one array, exposure after exposure; see `sizes`."""
         sizes = self.sizes(expnums)
         within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         return self.ccdnums[np.repeat(self.start[np.searchsorted(self.expnums, expnums)], sizes) + within]
@@ -38,8 +41,8 @@ class ExposureCcds:
 def find_ccds(lines: pd.DataFrame, survey_ccds: pd.DataFrame | None, camera: Camera) -> ExposureCcds:
     """Return the CCDs of every exposure that a line names as a whole (ccdnum below 0).
 
-    They are those in `survey_ccds`; for an exposure that is not there, those alive on the night of the first of its
-    `lines` that gives one; when none does, those of the camera that were never dead. The counts say how many each.
+    They are its CCDs in `survey_ccds`. If an exposure is not there, they are the CCDs that were alive on its night (of
+    the first line with a night); without a night, the CCDs of the camera that were never dead.
     """
     whole = (lines["ccdnum"] < 0).to_numpy()
     expnums = np.unique(lines["expnum"].to_numpy()[whole])
@@ -75,7 +78,7 @@ def _surveyed(expnums: NDArray[np.int64], survey_ccds: pd.DataFrame | None) -> _
     there = np.flatnonzero(place >= 0)
     ccdnum = survey_ccds["ccdnum"].to_numpy(dtype="int64")[there]
     keys = np.sort((place[there] << _CCDNUM_BITS) | ccdnum)
-    return keys[np.diff(keys, prepend=-1) > 0]  # np.unique would hash them first
+    return keys[np.diff(keys, prepend=-1) > 0]  # faster than np.unique, which hashes
 
 
 def _product(places: NDArray[np.int64], ccdnums: list[int]) -> _Keys:

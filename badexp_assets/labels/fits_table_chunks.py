@@ -1,4 +1,4 @@
-"""Chosen columns of a FITS table in row chunks, whatever the case of their names, the HDU they are in, and gzip."""
+"""Reads chosen columns of a FITS table in chunks of rows; column names in any case, any HDU, also gzip files."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from badexp_assets.errors import InputError, LabelFileError
 
 _CHUNK_BYTES = 2**24
-_LONGEST_ROW = 2**22  # bytes; a longer one is a damaged header
-_BLOCK = 2880  # bytes; headers and data fill whole blocks
+_LONGEST_ROW = 2**22  # bytes; a header with a longer row is damaged
+_BLOCK = 2880  # bytes; size of a FITS block
 _GZIP = b"\x1f\x8b"
 _UNSIGNED = 2**63  # TZERO of an unsigned 64-bit column
 
 
 @dataclass(frozen=True)
 class _Field:
-    """A column: its name in the file, whether it is logical, and value = zero + scale * stored, null where `null`."""
+    """A column: name in the file, whether it is logical, value = zero + scale * stored, stored value for null."""
 
     name: str
     logical: bool
@@ -38,10 +38,10 @@ class _Field:
 
 @dataclass(frozen=True)
 class FitsTable:
-    """Where the wanted columns of a FITS table are; `chunks` reads them. Found by `find_table`.
+    """Position and layout of the wanted columns of a FITS table, from `find_table`; `chunks` reads them.
 
-    `fields`: by lower-case name, in the order they were asked for; `left_out`: a sentence for each optional column that
-    is there and can't be used (not one value a row).
+    `fields`: by lower-case name, in the requested order. `left_out`: a text for each optional column that is in the
+    table but can't be used because it does not have one value per row.
     """
 
     path: Path
@@ -52,11 +52,11 @@ class FitsTable:
     offset: int
 
     def chunks(self) -> Iterator[pd.DataFrame]:
-        """Yield the rows in order, in tables of some ten thousand rows, in bounded memory; at least one, maybe empty.
+        """Yield tables of some ten thousand rows in order, in bounded memory; the first one is empty.
 
-        Strings are categoricals of text without padding; logical columns are bool (undefined: False); numbers are
-        scaled as the file says and of native byte order, integers with undefined values (TNULL) float64 with NaN.
-        Raises LabelFileError for a file that ends early or whose gzip is damaged.
+        Strings are categoricals without padding; logical columns are bool (undefined: False); numbers are scaled and in
+        native byte order; integers with undefined values (TNULL) are float64 with NaN. Raises LabelFileError for a
+        truncated file or a damaged gzip file.
         """
         yield self._frame(np.empty(0, self.row))
         size, left = self.row.itemsize, self.n_rows
@@ -79,8 +79,8 @@ class FitsTable:
 def find_table(path: str | Path, required: Sequence[str], optional: Sequence[str] = ()) -> FitsTable:
     """Return the first binary table HDU that has all `required` columns (upper or lower case).
 
-    Reads headers only, of `.fits`, `.fits.gz` and `.kd.fits` (where tree HDUs follow the table). Raises InputError for
-    a missing file, LabelFileError for one that is not FITS or has no such table, naming the missing columns.
+    Reads only headers, of `.fits`, `.fits.gz` and `.kd.fits` files. Raises InputError for a missing file, and
+    LabelFileError for a file that is not FITS or has no such table, naming the missing columns.
     """
     path = Path(path)
     if not path.is_file():
@@ -95,7 +95,7 @@ def find_table(path: str | Path, required: Sequence[str], optional: Sequence[str
             best = best or list(names)
     except (InputError, LabelFileError):
         raise
-    except Exception as error:  # damaged headers make the library raise nearly anything
+    except Exception as error:  # astropy raises many types for damaged headers
         why = " ".join(str(error).split())[:160] or type(error).__name__
         raise LabelFileError(f"{path}: not a readable FITS table ({why})") from error
     missing = [name for name in needed if name not in best]
@@ -104,9 +104,9 @@ def find_table(path: str | Path, required: Sequence[str], optional: Sequence[str
 
 
 def read_columns(path: str | Path, required: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
-    """Return columns of the first table that has all `required` ones, in lower case; strings as objects.
+    """Return the columns, in lower case, of the first table with all `required` ones; strings as objects.
 
-    Optional columns that are not there are left out. Errors as of `find_table` and `FitsTable.chunks`.
+    Optional columns that are missing are omitted. Raises the errors of `find_table` and `FitsTable.chunks`.
     """
     table = find_table(path, required, optional)
     chunks = list(table.chunks())
@@ -118,7 +118,7 @@ def read_columns(path: str | Path, required: Sequence[str], optional: Sequence[s
 
 
 def categorical(codes: NDArray[np.integer], texts: Sequence[str]) -> pd.Categorical:
-    """Categorical of `texts[codes]`; equal texts become one category, code -1 is null."""
+    """Return the categorical of `texts[codes]`; equal texts become one category, code -1 is null."""
     place, unique = pd.factorize(np.array(texts, dtype=object))
     codes = np.where(codes < 0, -1, place[codes] if len(place) else -1)
     return pd.Categorical.from_codes(codes, pd.Index(unique, dtype="str"))
@@ -131,7 +131,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 class _Gzip(gzip.GzipFile):
-    """A gzip file whose damage is one named error."""
+    """A gzip file that raises LabelFileError if it is damaged."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -145,13 +145,13 @@ class _Gzip(gzip.GzipFile):
 
 
 def _table_hdus(path: Path) -> Iterator[tuple[Any, int]]:
-    """Yield (HDU without data, offset of its rows in the uncompressed file) of the binary tables, in order."""
+    """Yield (HDU without data, offset of its data in the uncompressed file) of the binary tables, in order."""
     from astropy.io import fits
 
     with warnings.catch_warnings(), _opened(path) as file:
-        warnings.simplefilter("ignore")  # what matters of them is checked here
+        warnings.simplefilter("ignore")  # the values used here are checked by find_table
         offset = 0
-        while True:  # forward only: astropy would unpack a gzip file to its end to learn its size
+        while True:  # header by header: astropy would unpack a whole gzip file to find its size
             file.seek(offset)
             try:
                 header = fits.Header.fromfile(file)
@@ -164,7 +164,7 @@ def _table_hdus(path: Path) -> Iterator[tuple[Any, int]]:
 
 
 def _data_bytes(header: Any) -> int:
-    """Size of an HDU's data without padding (FITS standard 4.0, equation 2)."""
+    """Return the size (bytes) of an HDU's data without padding (FITS standard 4.0, equation 2)."""
     axes = [int(header[f"NAXIS{i}"]) for i in range(1, int(header["NAXIS"]) + 1)]
     if header.get("GROUPS") is True and axes and axes[0] == 0:
         axes = axes[1:]
@@ -179,7 +179,7 @@ def _layout(
     path: Path, hdu: Any, offset: int, names: dict[str, str], required: list[str], optional: list[str]
 ) -> FitsTable:
     if hdu.header.get("ZTABLE"):
-        raise LabelFileError(f"{path}: its table is compressed by fpack; unpack it with funpack")
+        raise LabelFileError(f"{path}: the table is compressed by fpack; unpack it with funpack")
     row, n_rows = hdu.columns.dtype.newbyteorder(">"), hdu.header["NAXIS2"]
     if row.itemsize != hdu.header["NAXIS1"] or not 0 < row.itemsize <= _LONGEST_ROW or n_rows < 0:
         raise LabelFileError(
@@ -190,7 +190,7 @@ def _layout(
         column = hdu.columns[names[key]]
         type_ = row[names[key]]
         if type_.shape or type_.kind not in "iufSb" or not type_.itemsize:
-            problem = f"{path}: column {names[key]} of format {column.format} does not have one number or text a row"
+            problem = f"{path}: column {names[key]} of format {column.format} does not have one number or text per row"
             if key in required:
                 raise LabelFileError(problem)
             left_out.append(f"{problem}; it is left out")
@@ -226,7 +226,7 @@ def _values(stored: NDArray[Any], field: _Field) -> NDArray[Any] | pd.Categorica
 
 
 def _texts(stored: NDArray[np.bytes_]) -> pd.Categorical:
-    """Few different strings in many rows: each is decoded once."""
+    """Return fixed-width bytes as a categorical; each distinct string is decoded once."""
     stored = np.ascontiguousarray(stored)
     buffers = [None, pa.py_buffer(stored.view("uint8"))]
     coded = pa.FixedSizeBinaryArray.from_buffers(pa.binary(stored.dtype.itemsize), len(stored), buffers)

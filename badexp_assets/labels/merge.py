@@ -1,4 +1,4 @@
-"""One table of labels out of all sources: whole exposures expanded, duplicates and conflicts resolved and counted."""
+"""Merges the labels of all sources: expands whole exposures, resolves and counts duplicates and conflicts."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.survey.cameras import Camera
 
 _TEXTS = ["category", "source", "reason", "plver", "file", "night"]
-_CELLS = 2**22  # of the grid of exposures and CCDs, and lines for them, that are resolved at once
-MAX_CONTRADICTIONS = 1_000_000  # lines that are listed; all are counted
+_CELLS = 2**22  # cells of the grid of exposures and CCDs, or lines, that are resolved at once
+MAX_CONTRADICTIONS = 1_000_000  # lines that are listed; all of them are counted
 
 
 @dataclass(frozen=True)
 class MergedLabels:
-    """Labels, one row per CCD image (`bad_ccd_labels`); what was counted; and the lines that contradict each other.
+    """The `bad_ccd_labels` table (one row per CCD image, text columns categorical), counts, and contradictory lines.
 
-    `contradictions`: expnum, ccdnum, source, category, reason, file, line and holds (bool: this line gave the label) of
-    every line of a CCD image whose lines name different categories, up to MAX_CONTRADICTIONS lines of whole images
-    (`counts["contradicting_lines"]` counts all). Text columns of `table` are categorical.
+    `contradictions`: the lines of CCD images whose lines name different categories: expnum, ccdnum, source, category,
+    reason, file, line and holds (bool: this line gave the label). At most MAX_CONTRADICTIONS lines are listed;
+    `counts["contradicting_lines"]` is the number of all.
     """
 
     table: pd.DataFrame
@@ -42,17 +42,15 @@ def merge_labels(
     camera: Camera,
     taxonomy: Taxonomy,
 ) -> MergedLabels:
-    """Merge the label tables (and `reviewed_reject_list`) into one label per CCD image, by exposure and CCD.
+    """Merge the label tables and `reviewed` (a `reviewed_reject_list`) into one label per CCD image.
 
-    A line for a whole exposure stands for its CCDs in `survey_ccds` (of which only expnum and ccdnum are used); for an
-    exposure that is not there, for the CCDs alive on its night; when no source gives the night, for the CCDs of the
-    camera that were never dead.
+    `survey_ccds`: expnum, ccdnum of the survey's CCD images. A line for a whole exposure labels the CCDs that
+    `find_ccds` returns. If several lines name a CCD image, the label comes from the first one in this order: precedence
+    of the source in the taxonomy; lines that name the CCD, then lines for whole exposures; trained categories, then
+    extra ones; file and line. Reviewed rows whose category the taxonomy does not know are skipped and counted. plver is
+    that of the line.
 
-    Of several lines on one CCD image the one holds that comes first by: the taxonomy's precedence of sources; a line
-    that names the CCD before one for the whole exposure; a trained category before an extra one; file and line.
-    Reviewed rows whose category the taxonomy does not know are left out and counted. plver is that of the line.
-
-    Whole exposures are never written out as text: lines are resolved as integers, some exposures at a time.
+    Memory is bounded: lines are compared as integers, for a block of exposures at a time.
     """
     counts: dict[str, int] = {}
     parts = []
@@ -60,7 +58,7 @@ def merge_labels(
         counts[f"{name}_lines"] = len(table)
         for status in ("label", "ignored", "unmatched"):
             counts[f"{name}_{status}"] = int((table["status"] == status).sum())
-        parts.append(_tidy(table[table["status"] == "label"], name))
+        parts.append(_normalized(table[table["status"] == "label"], name))
     if reviewed is not None:
         known = reviewed["category"].isin(taxonomy.all_categories)
         counts |= {"review_lines": len(reviewed), "review_label": int(known.sum())}
@@ -68,14 +66,14 @@ def merge_labels(
         rejected = reviewed.assign(
             line=np.arange(1, len(reviewed) + 1), file="reviewed_reject_list", reason=reviewed["rule"]
         )
-        parts.append(_tidy(rejected[known.to_numpy(dtype=bool)], "review"))
-    lines = _joined(parts)
+        parts.append(_normalized(rejected[known.to_numpy(dtype=bool)], "review"))
+    lines = _concatenated(parts)
     ccds = find_ccds(lines, survey_ccds, camera)
     return _resolve(_by_precedence(lines, taxonomy), ccds, counts | ccds.counts)
 
 
-def _tidy(table: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Lines of a source: expnum, ccdnum (-1: the whole exposure), line, and the text columns as categoricals."""
+def _normalized(table: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Return expnum, ccdnum (-1: the whole exposure), line, and the text columns as categoricals."""
     ccdnum = pd.to_numeric(table["ccdnum"], errors="coerce").astype("float64")
     columns: dict[str, pd.Series] = {
         "expnum": table["expnum"].astype("int64"),
@@ -89,7 +87,7 @@ def _tidy(table: pd.DataFrame, source: str) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+def _concatenated(parts: list[pd.DataFrame]) -> pd.DataFrame:
     columns: dict[str, object] = {c: np.concatenate([part[c] for part in parts]) for c in ("expnum", "ccdnum", "line")}
     for name in _TEXTS:
         columns[name] = pd.api.types.union_categoricals([part[name] for part in parts], sort_categories=True)
@@ -97,7 +95,7 @@ def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _by_precedence(lines: pd.DataFrame, taxonomy: Taxonomy) -> pd.DataFrame:
-    """The lines in such an order that of several on one CCD image the first one holds."""
+    """Return the lines in the order of `merge_labels`: the first line of a CCD image gives its label."""
     rank = {source: i for i, source in enumerate(taxonomy.precedence)}
     keys = (
         lines["source"].cat.rename_categories(rank).astype("int8"),
@@ -111,9 +109,9 @@ def _by_precedence(lines: pd.DataFrame, taxonomy: Taxonomy) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _Images:
-    """CCD images with labels: the line that holds; how many lines there are; whether they disagree.
+    """Labelled CCD images: the line that gives the label, the number of lines, and whether their categories differ.
 
-    `against` has the lines of images that disagree: their image and line, by image, the one that holds first.
+    `conflicting`: (index of the image, line) of the lines of images with conflicts, by image, the label's line first.
     """
 
     expnum: NDArray[np.int64]
@@ -121,7 +119,7 @@ class _Images:
     line: NDArray[np.int64]
     n_lines: NDArray[np.int64]
     conflict: NDArray[np.bool_]
-    against: tuple[NDArray[np.int64], NDArray[np.int64]]
+    conflicting: tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def _resolve(lines: pd.DataFrame, ccds: ExposureCcds, counts: dict[str, int]) -> MergedLabels:
@@ -130,7 +128,7 @@ def _resolve(lines: pd.DataFrame, ccds: ExposureCcds, counts: dict[str, int]) ->
     left = MAX_CONTRADICTIONS
     for rows in _blocks(lines, ccds, width):
         blocks.append(_images(lines, rows, ccds, width, left))
-        left -= len(blocks[-1].against[1])
+        left -= len(blocks[-1].conflicting[1])
     expnum, ccdnum, line, n_lines, conflict = (
         np.concatenate([getattr(block, name) for block in blocks])
         for name in ("expnum", "ccdnum", "line", "n_lines", "conflict")
@@ -143,7 +141,7 @@ def _resolve(lines: pd.DataFrame, ccds: ExposureCcds, counts: dict[str, int]) ->
         "whole_exposure": (lines["ccdnum"] < 0).to_numpy()[line],
         "line": lines["line"].to_numpy()[line],
     }
-    texts = {name: _taken(lines[name], line) for name in _TEXTS}
+    texts = {name: _select(lines[name], line) for name in _TEXTS}
     columns = SCHEMAS["bad_ccd_labels"].column_names
     table = pd.DataFrame({name: values.get(name, texts.get(name)) for name in columns}, copy=False)
     counts |= {
@@ -159,7 +157,7 @@ def _resolve(lines: pd.DataFrame, ccds: ExposureCcds, counts: dict[str, int]) ->
 
 
 def _blocks(lines: pd.DataFrame, ccds: ExposureCcds, width: int) -> Iterator[NDArray[np.int64]]:
-    """Yield rows of the lines, by exposure and in their order within each, about _CELLS cells or lines at a time."""
+    """Yield indices of the lines, about _CELLS cells or lines at a time, ordered by exposure and then as `lines`."""
     if lines.empty:
         return iter([np.empty(0, dtype="int64")])
     expnum, whole = lines["expnum"].to_numpy(), (lines["ccdnum"] < 0).to_numpy()
@@ -173,9 +171,9 @@ def _blocks(lines: pd.DataFrame, ccds: ExposureCcds, width: int) -> Iterator[NDA
 
 
 def _images(lines: pd.DataFrame, rows: NDArray[np.int64], ccds: ExposureCcds, width: int, listed: int) -> _Images:
-    """Resolve the lines `rows`, which are by exposure and by precedence within each; all CCDs are below `width`.
+    """Resolve the lines with indices `rows` (ordered by exposure, then precedence); CCD numbers are below `width`.
 
-    At most `listed` lines of images that disagree are in `against`.
+    `conflicting` has at most `listed` lines.
     """
     expnum, ccdnum = lines["expnum"].to_numpy()[rows], lines["ccdnum"].to_numpy()[rows]
     whole = ccdnum < 0
@@ -184,43 +182,41 @@ def _images(lines: pd.DataFrame, rows: NDArray[np.int64], ccds: ExposureCcds, wi
     line = np.repeat(rows, sizes)
     ccd = np.repeat(ccdnum, sizes)
     ccd[np.repeat(whole, sizes)] = expanded
-    # a dense grid of exposures and CCDs: no sorting
+    # a dense grid of exposures and CCDs avoids sorting
     exposure, expnums = pd.factorize(np.repeat(expnum, sizes))
     cell = exposure * width + ccd
     n_lines = np.bincount(cell, minlength=len(expnums) * width)
     held = np.full(len(n_lines), -1)
-    held[cell[::-1]] = line[::-1]  # of values for one cell the last one stays
+    held[cell[::-1]] = line[::-1]  # if a cell gets several values, the last one stays
     category = lines["category"].cat.codes.to_numpy()
     conflict = np.zeros(len(n_lines), dtype=bool)
     conflict[cell[category[line] != category[held[cell]]]] = True
-    there = np.flatnonzero(held >= 0)
-    shown = conflict & (np.cumsum(np.where(conflict, n_lines, 0)) <= listed)
-    disagree = np.flatnonzero(shown[cell])
+    labelled = np.flatnonzero(held >= 0)
+    chosen = conflict & (np.cumsum(np.where(conflict, n_lines, 0)) <= listed)
+    disagree = np.flatnonzero(chosen[cell])
     disagree = disagree[np.argsort(cell[disagree], kind="stable")]
-    image = np.searchsorted(there, cell[disagree])
-    found = expnums[there // width], (there % width).astype("int16"), held[there], n_lines[there], conflict[there]
-    return _Images(*found, against=(image, line[disagree]))
+    image = np.searchsorted(labelled, cell[disagree])
+    image_expnum, image_ccdnum = expnums[labelled // width], (labelled % width).astype("int16")
+    found = image_expnum, image_ccdnum, held[labelled], n_lines[labelled], conflict[labelled]
+    return _Images(*found, conflicting=(image, line[disagree]))
 
 
 def _contradictions(lines: pd.DataFrame, blocks: list[_Images]) -> pd.DataFrame:
-    line = np.concatenate([block.against[1] for block in blocks])
-    held = np.concatenate([block.line[block.against[0]] for block in blocks])
+    line = np.concatenate([block.conflicting[1] for block in blocks])
+    held = np.concatenate([block.line[block.conflicting[0]] for block in blocks])
     return pd.DataFrame(
         {
             "expnum": lines["expnum"].to_numpy()[line],
-            "ccdnum": np.concatenate([block.ccdnum[block.against[0]] for block in blocks]),
-            **{
-                name: pd.Series(_taken(lines[name], line)).astype("str")
-                for name in ("source", "category", "reason", "file")
-            },
+            "ccdnum": np.concatenate([block.ccdnum[block.conflicting[0]] for block in blocks]),
+            **{c: pd.Series(_select(lines[c], line)).astype("str") for c in ("source", "category", "reason", "file")},
             "line": lines["line"].to_numpy()[line],
             "holds": line == held,
         }
     )
 
 
-def _taken(texts: pd.Series, rows: NDArray[np.int64]) -> pd.Categorical:
-    """Categories of some rows, without those that do not occur there."""
+def _select(texts: pd.Series, rows: NDArray[np.int64]) -> pd.Categorical:
+    """Return the texts of the given rows as a categorical without unused categories."""
     codes, categories = texts.cat.codes.to_numpy()[rows], texts.cat.categories
     used = np.zeros(len(categories) + 1, dtype=bool)  # the last one is for null, code -1
     used[codes] = True

@@ -1,4 +1,4 @@
-"""The taxonomy: which reason of which source is which category. Data, in TOML files; this applies it."""
+"""Applies a taxonomy, which maps the reasons in label files to categories (see taxonomy.toml)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from badexp_assets.labels.text_lines import quote
 
 SOURCES = ("decals", "des", "delve", "review")
 GOOD = "good"
-UNKNOWN = "unknown"  # of a candidate or a reject that nobody named a kind of bad for; never a category of a taxonomy
+UNKNOWN = "unknown"  # category of a candidate or reject without a known kind of bad; in no taxonomy
 
 
 @dataclass(frozen=True)
 class Match:
-    """What the taxonomy says about a line: `label` with a category, `ignored`, or `unmatched`; and why."""
+    """Result for a line: status `label` (with a category), `ignored` or `unmatched`, and why.
+
+    `paper`: a rule of Luo et al. 2025 (arXiv:2507.12784) gave the category.
+    """
 
     status: str
     category: str | None
@@ -25,9 +28,10 @@ class Match:
 
 @dataclass(frozen=True)
 class Entry:
-    """One rule. It holds when the source, the flag, the pattern and (where given) the number below the limit agree.
+    """One rule, which applies to a line if source, flag and pattern match.
 
-    `flag` None: any; 0 in it stands for a line without a flag. `below` compares the pattern's group `value`.
+    `flags`: None for any; 0 in it stands for a line without a flag. `below`: the number in the pattern's group `value`
+    must be lower. `category`: None to ignore the line.
     """
 
     sources: tuple[str, ...]
@@ -38,7 +42,7 @@ class Entry:
     why: str
     paper: bool
 
-    def holds(self, source: str, reason: str, flag: int | None) -> bool:
+    def applies(self, source: str, reason: str, flag: int | None) -> bool:
         """Return whether the rule applies to a line."""
         if source not in self.sources or (self.flags is not None and (flag or 0) not in self.flags):
             return False
@@ -51,9 +55,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """Categories that are trained, categories that are only kept, the order of the sources, and the rules in order.
+    """Trained categories, other (`extra`) categories, precedence of the sources, and the rules in order.
 
-    `name` says which files it comes from, `sha256` is the hash of their text.
+    `name`: the files it was read from; `sha256`: hash of their text.
     """
 
     categories: tuple[str, ...]
@@ -66,12 +70,12 @@ class Taxonomy:
 
     @property
     def all_categories(self) -> tuple[str, ...]:
-        """Every kind of bad: trained ones, then the others."""
+        """All categories: trained ones, then the others."""
         return self.categories + self.extra
 
     def classify(self, source: str, reason: str, flag: int | None = None) -> Match:
-        """Return what the first rule that holds says about a line with this reason (and flag, in bad_expid files)."""
-        reason = " ".join(reason.split())  # many blanks would make the patterns slow
+        """Return the result of the first rule that applies to a line; `flag`: of a line in a bad_expid file."""
+        reason = " ".join(reason.split())  # patterns are slow on many blanks
         key = (source, reason, flag)
         if key not in self._known:
             self._known[key] = self._classify(source, reason, flag)
@@ -79,11 +83,11 @@ class Taxonomy:
 
     def _classify(self, source: str, reason: str, flag: int | None) -> Match:
         for entry in self.entries:
-            if entry.holds(source, reason, flag):
+            if entry.applies(source, reason, flag):
                 status = "label" if entry.category else "ignored"
                 return Match(status, entry.category, entry.why, entry.paper)
-        words = quote(reason, 80) + (f" with flag {flag}" if flag else "")
-        return Match("unmatched", None, f"no entry of the taxonomy matches {words}")
+        found = quote(reason, 80) + (f" with flag {flag}" if flag else "")
+        return Match("unmatched", None, f"no entry of the taxonomy matches {found}")
 
 
 def _number(text: str | None) -> float:

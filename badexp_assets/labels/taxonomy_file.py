@@ -1,4 +1,4 @@
-"""Reading taxonomy files: the packaged one, and those of users that replace or extend it."""
+"""Reads and validates taxonomy files: the packaged one, and files of users that replace or extend it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tomllib
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from re import _constants, _parser  # type: ignore[attr-defined]  # the library's own syntax tree of a pattern
+from re import _constants, _parser  # type: ignore[attr-defined]  # for the syntax tree of a pattern
 from typing import Any
 
 from badexp_assets.errors import InputError
@@ -22,13 +22,13 @@ _ENTRY = re.compile(r"\s*\[\[\s*entry\s*\]\]")
 
 
 def load_taxonomy(path: str | Path | None = None) -> Taxonomy:
-    """Read a taxonomy file; the one of the package when `path` is None.
+    """Read a taxonomy file; the packaged one if `path` is None.
 
-    A file with `extends = "packaged"` goes before the packaged taxonomy: its entries are tried first, its `categories`
-    and `extra` are added (a name that is in the other list of the packaged taxonomy moves), its `precedence` replaces
-    the packaged one. Any other file stands alone.
+    A file with `extends = "packaged"` is combined with the packaged taxonomy: its entries are tried first, its
+    `categories` and `extra` are added (a name in the other packaged list moves), and its `precedence` replaces the
+    packaged one. Any other file is used alone.
 
-    Raises InputError that names the file and the line, what was found and what is allowed.
+    Raises InputError that names file and line, what was found and what is allowed.
     """
     if path is None:
         return _packaged()
@@ -46,7 +46,7 @@ def _packaged() -> Taxonomy:
 
 
 class _File:
-    """A taxonomy file while it is checked: what it says, and on which line."""
+    """A taxonomy file that is being validated: its content and its lines."""
 
     def __init__(self, text: str, name: str) -> None:
         self.name, self._text = name, text
@@ -57,11 +57,11 @@ class _File:
             raise InputError(f"{name}: not a TOML file: {error}") from error
         self._starts = [n for n, line in enumerate(self._lines) if _ENTRY.match(line)]
         entries = self.found.get("entry", [])
-        if not isinstance(entries, list) or len(self._starts) != len(entries):  # entries written inline
+        if not isinstance(entries, list) or len(self._starts) != len(entries):  # entries may be written inline
             self._starts = []
 
     def taxonomy(self) -> Taxonomy:
-        """Check everything and put it together."""
+        """Validate the file and return the taxonomy."""
         self._only(self.found, _TOP_KEYS, None)
         base = None
         if "extends" in self.found:
@@ -120,31 +120,27 @@ class _File:
         if not isinstance(found, dict):
             raise self._error("entry", repr(found), "a table is needed", i)
         self._only(found, _ENTRY_KEYS, i)
-        source = found.get("source")
+        source, category, why, flags, below = map(found.get, ("source", "category", "why", "flag", "below"))
+        ignore, paper = found.get("ignore", False), found.get("paper", False)
         sources = tuple(source) if isinstance(source, list) else (source,)
-        if not sources or any(s not in SOURCES for s in sources):
-            raise self._error("source", repr(source), f"allowed: {', '.join(SOURCES)}, or a list of them", i)
-        category, ignore = found.get("category"), found.get("ignore", False)
-        if not isinstance(ignore, bool) or ignore == (category is not None):
-            raise self._error("ignore", repr(ignore), "give either a category or ignore = true", i)
-        if category is not None and category not in categories:
-            raise self._error("category", repr(category), f"allowed: {', '.join(categories)}", i)
-        why = found.get("why")
-        if not isinstance(why, str) or not why.strip():
-            raise self._error("why", repr(why), "a sentence is needed", i)
-        flags = found.get("flag")
-        if flags is not None and (not isinstance(flags, list) or any(f not in _FLAGS for f in flags)):
-            raise self._error("flag", repr(flags), "a list of 1, 2, 3 (and 0: no flag) is needed", i)
-        below = found.get("below")
-        if below is not None and (isinstance(below, bool) or not isinstance(below, int | float)):
-            raise self._error("below", repr(below), "a number is needed", i)
-        paper = found.get("paper", False)
-        if not isinstance(paper, bool):
-            raise self._error("paper", repr(paper), "true or false is needed", i)
+        number = isinstance(below, int | float) and not isinstance(below, bool)
+        for key, valid, expected in (
+            ("source", sources and set(sources) <= set(SOURCES), f"allowed: {', '.join(SOURCES)}, or a list of them"),
+            ("ignore", ignore is (category is None), "give either a category or ignore = true"),
+            ("category", category is None or category in categories, f"allowed: {', '.join(categories)}"),
+            ("why", isinstance(why, str) and why.strip(), "a sentence is needed"),
+            ("flag", flags is None or _is_flags(flags), "a list of 1, 2, 3 (and 0: no flag) is needed"),
+            ("below", below is None or number, "a number is needed"),
+            ("paper", isinstance(paper, bool), "true or false is needed"),
+        ):
+            if not valid:
+                raise self._error(key, repr(found.get(key)), expected, i)
         pattern = self._pattern(found.get("pattern"), i)
         if below is not None and (pattern is None or "value" not in pattern.groupindex):
             raise self._error("below", repr(below), "it needs a pattern with a group named value, (?P<value>...)", i)
-        return Entry(sources, tuple(flags) if flags is not None else None, pattern, below, category, why.strip(), paper)
+        return Entry(
+            sources, tuple(flags) if flags is not None else None, pattern, below, category, str(why).strip(), paper
+        )
 
     def _pattern(self, pattern: Any, i: int) -> re.Pattern[str] | None:
         if pattern is None:
@@ -156,8 +152,8 @@ class _File:
         except re.error as error:
             raise self._error("pattern", repr(pattern), f"a regular expression is needed ({error})", i) from error
         if _nested_repeat(_parser.parse(pattern)):
-            said = "a repeat without limit within another can take hours on one line; give one a limit, such as {0,20}"
-            raise self._error("pattern", repr(pattern), said, i)
+            expected = "a repeat without limit within another can take hours on one line; limit it, for example {0,20}"
+            raise self._error("pattern", repr(pattern), expected, i)
         return compiled
 
     def _only(self, found: dict[str, Any], allowed: tuple[str, ...], i: int | None) -> None:
@@ -166,7 +162,7 @@ class _File:
                 raise self._error(key, "not a known name", f"allowed: {', '.join(allowed)}", i)
 
     def _error(self, key: str, found: str, expected: str, i: int | None = None) -> InputError:
-        """What is wrong with `key`, at the top or in entry `i` (from 0), with the line where it can be told."""
+        """Return the error for `key`, at the top level or in entry `i` (from 0), with its line if that is known."""
         line = self._line(key, i)
         place = self.name if line is None else f"{self.name}:{line + 1}"
         entry = "" if i is None else f"entry {i + 1}: "
@@ -183,8 +179,12 @@ class _File:
         return next((n for n in range(first, last) if named.match(self._lines[n])), None if i is None else first)
 
 
+def _is_flags(flags: Any) -> bool:
+    return isinstance(flags, list) and all(flag in _FLAGS for flag in flags)
+
+
 def _nested_repeat(tree: Any, inside: bool = False) -> bool:
-    """Whether a pattern has a repeat without limit within another, as in `(a+)+`: its time can double per letter."""
+    """Return whether a pattern has an unlimited repeat within another, as `(a+)+`: its time can double per letter."""
     for code, argument in tree:
         unlimited = code in (_constants.MAX_REPEAT, _constants.MIN_REPEAT) and argument[1] is _constants.MAXREPEAT
         if unlimited and inside:

@@ -1,11 +1,11 @@
-"""What the columns of a text list are: by its header line where it has one, else by how many there are."""
+"""The columns of an exclude list: named by its header line, else inferred from their number."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-# column → its names in headers, the surest first; `ccd` beside `ccdnum` is a focal-plane slot, alone it is the number
+# column: its names in headers, preferred ones first; `ccd` is a focal-plane slot next to `ccdnum`, else the CCD number
 _NAMES = {
     "expnum": ("expnum", "expid", "exposure", "exp"),
     "ccdnum": ("ccdnum", "ccd_num", "ccd"),
@@ -21,7 +21,7 @@ _GAP = re.compile(r"\t+|\s{2,}")
 
 @dataclass(frozen=True)
 class Layout:
-    """Columns of a list in the order they stand; names that mean nothing here are kept as written."""
+    """Columns of a list in their order, as `written` and by our names; unknown columns keep their written name."""
 
     columns: tuple[str, ...]
     written: tuple[str, ...]
@@ -29,13 +29,14 @@ class Layout:
 
     @property
     def whole_exposures(self) -> bool:
-        """Whether a row names no CCD."""
+        """Whether rows name whole exposures and no CCDs."""
         return not {"ccdnum", "ccdname"} & set(self.columns)
 
     def split(self, text: str) -> dict[str, str]:
-        """Return column → word of a row; ValueError says how many columns were found and which are expected.
+        """Return {column: word} of a row.
 
-        A reason in the last column may hold blanks; elsewhere it may when two blanks or a tab part the columns.
+        A reason may contain blanks if it is the last column, or if columns are separated by two blanks or a tab. Raises
+        ValueError that says how many columns were found and which are expected.
         """
         n = len(self.columns)
         if self.separator:
@@ -45,16 +46,15 @@ class Layout:
             if len(words) != n:
                 words = text.split(None, n - 1) if self.columns[-1] == "reason" else text.split()
         if len(words) != n:
-            raise ValueError(
-                f"{len(words)} columns, so no {self._missing(words)} can be told; {n} are expected: "
-                f"{' '.join(self.written)}"
-            )
+            unclear = f"{self._unclear(words)} can't be identified"
+            raise ValueError(f"{len(words)} columns, so {unclear}; {n} are expected: {' '.join(self.written)}")
         return dict(zip(self.columns, words, strict=True))
 
-    def _missing(self, words: list[str]) -> str:
+    def _unclear(self, words: list[str]) -> str:
+        """Return the column that matters most among those that a row with these words lacks."""
         beyond = self.columns[len(words) :]
         wanted = [c for c in beyond if c in ("expnum", "ccdnum", "ccdname", "reason")]
-        return wanted[-1] if wanted else "ccdnum" if not self.whole_exposures else "column"
+        return wanted[-1] if wanted else "ccdnum" if not self.whole_exposures else "a column"
 
 
 def _layout(columns: str, written: str = "") -> Layout:
@@ -68,9 +68,9 @@ PSFEX = _layout("run expnum ccdnum flag", "run exposure ccdnum flag")
 
 
 def read_header(text: str) -> Layout | None:
-    """Return the columns that a header line (commented or not) names; None for any other line.
+    """Return the columns that a header line (with or without `#`) names; None for any other line.
 
-    A header names the exposure column and one more known column, and fewer unknown columns than known ones.
+    A header names the exposure column and at least one other known column, and fewer unknown columns than known ones.
     """
     text = text.lstrip("#").strip().lower()
     separator = "," if "," in text else None
@@ -88,9 +88,9 @@ def read_header(text: str) -> Layout | None:
 
 
 def layout_by_count(words: list[str], *, problems: bool) -> Layout:
-    """Return the columns of a row of a list without header: `problems` say exposure and problem, the others name CCDs.
+    """Return the columns of a row of a list without header; `problems`: the list is a problem list (whole exposures).
 
-    Two words are exposure and CCD, unless the first is a date (then the row of five is short of three).
+    Two words are exposure and CCD, unless the first is a date: then three of five columns are missing.
     """
     if problems:
         return PROBLEMS

@@ -1,4 +1,4 @@
-"""Label text files as lines, whatever their encoding and line ends; binary files are refused."""
+"""Reads label text files of any encoding and line ends as lines; refuses binary files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _MAGIC = (b"SIMPLE  =", b"\x1f\x8b", b"PK\x03\x04", b"\x89PNG", b"PAR1", b"%PDF"
 _CONTROL = bytes(b for b in range(32) if b not in b"\t\n\r\f\v") + b"\x7f"
 _CONTROL_IN_LINE = re.compile(r"[\x00-\x08\x0a\x0d-\x1f\x7f]")
 _SMALLEST_BINARY = 32
-_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))  # as web pages and joined files leave them
-MAX_LINE = 10_000  # characters; the longest real line has about 200
+_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))  # from web pages and concatenated files
+MAX_LINE = 10_000  # characters; the longest line of the real lists has about 200
 
 
 def read_bytes(path: Path) -> bytes:
-    """Content of a file; InputError naming it when it can't be read."""
+    """Return the content of a file; raises InputError that names it if it can't be read."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
@@ -26,10 +26,10 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_label_text(path: str | Path) -> str:
-    """Text of a label file with `\\n` line ends: UTF-8 (without its byte-order mark), UTF-16 with one, else Latin-1.
+    """Return the text of a label file with newline line ends, decoded from UTF-8, UTF-16 (with its mark) or Latin-1.
 
-    Raises LabelFileError for a binary file: a known magic number, control characters in what is not UTF-8, or a file
-    made mostly of control characters.
+    Raises LabelFileError for a binary file: one with a known magic number, one that is not UTF-8 and has control
+    characters, or one in which many bytes are control characters.
     """
     raw = read_bytes(Path(path))
     if raw.startswith(_MAGIC):
@@ -39,7 +39,7 @@ def read_label_text(path: str | Path) -> str:
             return _lines(raw.decode("utf-16"))
         except UnicodeDecodeError:
             pass
-    raw = raw.removeprefix(codecs.BOM_UTF8)  # before decoding: a file may have it and be Latin-1 further down
+    raw = raw.removeprefix(codecs.BOM_UTF8)  # before decoding, because the rest may be Latin-1
     n_control = len(raw) - len(raw.translate(None, _CONTROL))
     try:
         text = raw.decode("utf-8")
@@ -54,29 +54,27 @@ def read_label_text(path: str | Path) -> str:
     return _lines(text)
 
 
-def label_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, line) of a label file, comments and blank lines included."""
     yield from enumerate(read_label_text(path).split("\n"), start=1)
 
 
-def plain(line: str) -> str:
-    """The line without invisible characters (a byte-order mark amid joined files) and without blanks at its ends."""
+def strip_invisible(line: str) -> str:
+    """Return the line without invisible characters (byte-order marks, zero-width blanks) and blanks at its ends."""
     return (line if line.isascii() else line.translate(_INVISIBLE)).strip()
 
 
-def line_fault(line: str) -> str | None:
-    """What makes a line unusable whatever it says: a control character in it, or its length; else None."""
+def line_problem(line: str) -> str | None:
+    """Return why a line can't be used (control character, too long), or None."""
     if len(line) > MAX_LINE:
         return f"a line of {len(line):,} characters; at most {MAX_LINE:,} are expected"
-    found = _CONTROL_IN_LINE.search(line)
-    if found:
-        place = f"control character {found[0]!r} at character {found.start() + 1} of the line"
-        return f"{place}; plain text is expected"
+    if found := _CONTROL_IN_LINE.search(line):
+        return f"control character {found[0]!r} at character {found.start() + 1} of the line; plain text is expected"
     return None
 
 
 def quote(text: str, longest: int = 40) -> str:
-    """The text as a finding names it: quoted, unprintable characters escaped, cut where it is long."""
+    """Return the text for an error message: quoted, unprintable characters escaped, cut after `longest` characters."""
     return repr(text if len(text) <= longest else text[: longest - 1] + "…")
 
 

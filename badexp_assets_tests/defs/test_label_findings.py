@@ -26,7 +26,7 @@ def test_findings_name_the_file_the_line_and_what_is_expected(tmp_path):
     )
     shown = str(found["delve_bad_ccds"].metadata["lines"].value)
     assert "y07/processing-y07.txt" in shown
-    assert "4 columns, so no ccdnum can be told; 5 are expected: date expnum ccd id ccdnum" in shown
+    assert "4 columns, so ccdnum can't be identified; 5 are expected: date expnum ccd id ccdnum" in shown
     assert not found["delve_bad_ccds"].passed
     (event,) = [e for e in result.get_asset_materialization_events() if e.asset_key == dg.AssetKey("label_files")]
     assert event.materialization.metadata["files of other names"].value == ["y07/notes.txt"]

@@ -6,8 +6,7 @@ from astropy.table import Table
 from click.testing import CliRunner
 
 from badexp_assets.cli import badexp
-from badexp_assets.labels.audit import audit_labels
-from badexp_assets.labels.audit_text import render_audit
+from badexp_assets.labels.audit import audit_labels, format_audit
 from badexp_assets.labels.label_files import find_label_files
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.review.spreadsheets import read_verdict_file
@@ -62,7 +61,7 @@ def test_unmatched_lines_have_their_place_their_text_and_what_was_expected(audit
     assert "EXPNUM-CCDNAME is expected" in found[("decam-bad_expid.txt", 7)][1]
     assert found[("y02/problem-y02.txt", 2)] == (
         "20141029  107",
-        "2 columns, so no reason can be told; 3 are expected: nite exposure problem",
+        "2 columns, so reason can't be identified; 3 are expected: nite exposure problem",
     )
     assert found[("des-exclude.fits", 2)][0] == "Wonky"
     assert "EXPNUM" in found[("broken_exclude.csv", 0)][1]
@@ -88,8 +87,8 @@ def test_a_verdict_file_is_listed_when_nobody_reads_it(folder):
 def test_an_audit_of_nothing_is_empty_and_has_text(tmp_path):
     audit = audit_labels(find_label_files(tmp_path), CAMERA, TAXONOMY)
     assert audit.understood
-    assert "0 label files found" in render_audit(audit, "table")
-    assert json.loads(render_audit(audit, "json"))["files"] == []
+    assert "0 label files found" in format_audit(audit, "table")
+    assert json.loads(format_audit(audit, "json"))["files"] == []
 
 
 def run(*words):
@@ -127,7 +126,7 @@ def test_the_real_lists_are_understood_to_the_last_line(shared_data):
 
 def test_only_a_list_as_long_as_the_paper_s_is_compared_with_it(folder, audit):
     assert audit.paper.empty
-    assert "paper" not in render_audit(audit, "table")
+    assert "Luo et al." not in format_audit(audit, "table")
     (folder / "decam-bad_expid.txt").write_text("".join(f"{100_000 + i} 1\n" for i in range(3014)))
-    text = render_audit(audit_labels(find_label_files(folder), CAMERA, TAXONOMY), "table")
-    assert "bad exposures in the ViT + kNN paper" in text
+    text = format_audit(audit_labels(find_label_files(folder), CAMERA, TAXONOMY), "table")
+    assert "the bad exposures of Luo et al. 2025" in text

@@ -106,10 +106,10 @@ def test_a_line_without_a_kind_of_bad_is_ignored_with_a_reason(tmp_path, line):
         ("hello world", None, "EXPNUM"),
         ("346343 7 clouds", 346343, "allowed: 1, 2, 3"),
         ("346343 xyzzy", 346343, "'xyzzy'"),
-        ("346343 - 31 noise", 346343, "a dash with blanks round it in '346343 - 31 noise'; EXPNUM-CCDNAME is expected"),
+        ("346343 - 31 noise", 346343, "a dash between blanks in '346343 - 31 noise'; EXPNUM-CCDNAME is expected"),
         ("346343–N4 noise", 346343, "EN DASH for a hyphen; EXPNUM-CCDNAME with a plain '-' is expected"),
         ("346343−N4 noise", 346343, "MINUS SIGN for a hyphen"),
-        ("346343 – N4", 346343, "a dash with blanks round it"),
+        ("346343 – N4", 346343, "a dash between blanks"),
         ("346343-CCD4 noise", 346343, "'CCD4' is no CCD of decam; S29 to N31 are expected"),
         (
             "-346343 clouds",

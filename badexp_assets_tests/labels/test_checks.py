@@ -3,9 +3,8 @@ import pytest
 
 from badexp_assets.errors import InputError
 from badexp_assets.io.check_result import CheckParams
-from badexp_assets.labels.checks import check_lines, check_loss
-from badexp_assets.labels.figures import sources_figure
-from badexp_assets.labels.label_counts import count_labels
+from badexp_assets.labels.checks import check_every_line_understood, check_no_labels_lost
+from badexp_assets.labels.label_counts import count_labels, label_counts_figure
 from badexp_assets.labels.label_files import find_label_files, read_decals, read_delve, read_des
 from badexp_assets.labels.merge import merge_labels
 from badexp_assets.labels.taxonomy_file import load_taxonomy
@@ -21,7 +20,7 @@ def decals(tmp_path):
 
 
 def test_lines_that_nobody_understands_are_listed_with_what_was_expected(decals):
-    found = check_lines(decals, "decals_bad_exposures")
+    found = check_every_line_understood(decals, "decals_bad_exposures")
     assert not found.passed
     assert found.numbers == {"lines": 5, "unmatched": 3}
     assert found.rows[["file", "line"]].to_numpy().tolist() == [["bad_expid.txt", n] for n in (3, 4, 5)]
@@ -34,7 +33,7 @@ def test_lines_that_nobody_understands_are_listed_with_what_was_expected(decals)
 
 
 def test_lines_that_are_all_understood_pass(decals):
-    assert check_lines(decals[decals["status"] != "unmatched"], "decals_bad_exposures").passed
+    assert check_every_line_understood(decals[decals["status"] != "unmatched"], "decals_bad_exposures").passed
 
 
 @pytest.mark.parametrize(
@@ -54,7 +53,7 @@ def test_labels_that_were_lost_since_the_last_run_are_named(before, now, fault):
     def series(counts):
         return None if counts is None else pd.Series([c for c, n in counts.items() for _ in range(n)], dtype="str")
 
-    found = check_loss(series(before), series(now), CheckParams())
+    found = check_no_labels_lost(series(before), series(now), CheckParams())
     assert found.passed == (fault is None)
     assert fault is None or found.description.endswith(f": {fault}")
     assert "first run" in found.description or before is not None
@@ -81,10 +80,10 @@ def test_labels_are_counted_by_category_and_source_with_totals():
 def test_the_picture_of_the_labels_is_small_and_there_is_none_without_labels():
     rows = [(1, 1, "psf", "decals"), (2, 1, "streak", "delve")]
     labels = pd.DataFrame(rows, columns=["expnum", "ccdnum", "category", "source"])
-    png = sources_figure(count_labels(labels, TAXONOMY), TAXONOMY)
+    png = label_counts_figure(count_labels(labels, TAXONOMY), TAXONOMY)
     assert png.startswith(b"\x89PNG")
     assert len(png) < 100_000
-    assert sources_figure(count_labels(labels.iloc[:0], TAXONOMY), TAXONOMY) is None
+    assert label_counts_figure(count_labels(labels.iloc[:0], TAXONOMY), TAXONOMY) is None
 
 
 def test_the_counts_of_the_real_lists_add_up(shared_data):

@@ -8,7 +8,7 @@ import pytest
 from badexp_assets.labels.bad_expid import read_bad_expid
 from badexp_assets.labels.exclude_list import read_exclude_list
 from badexp_assets.labels.label_files import find_label_files, read_decals, read_delve
-from badexp_assets.labels.luo2025_rules import PAPER_EXPOSURES, paper_comparison
+from badexp_assets.labels.luo2025_comparison import LUO2025_EXPOSURES, compare_with_luo2025
 
 CCD_ROW = re.compile(rb"^[ \t]*(\d{8})[ \t]+(\d+)[ \t]+(\S+)[ \t]+(\S+)[ \t]+(\d+)[ \t]*$", re.MULTILINE)
 PROBLEM_ROW = re.compile(rb"^[ \t]*(\d{8})[ \t]+(\d+)[ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
@@ -69,19 +69,19 @@ def test_bad_expid_list_has_the_rows_exposures_flags_and_ccds_of_a_plain_count(s
     assert table["ccdname"].dropna().tolist() == [row[0].split("-")[1] for row in rows if "-" in row[0]]
 
 
-def test_the_papers_number_is_compared_with_counts_from_the_table(shared_data):
+def test_the_number_of_luo_et_al_is_compared_with_counts_from_the_table(shared_data):
     table = read_bad_expid(shared_data / "labels" / "decam-bad_expid.DR10.2.txt")
-    found = paper_comparison(table).set_index("step")
+    found = compare_with_luo2025(table).set_index("step")
     assert found.loc["all lines", ["lines", "exposures"]].tolist() == [3121, 3110]
-    assert found.loc["paper's rules", "exposures"] == 2768
+    assert found.loc["rules of Luo et al.", "exposures"] == 2768
     assert found.loc["taxonomy: trained categories", "exposures"] == 2958
     assert found.loc["taxonomy: all categories", "exposures"] == 3034
-    assert found["exposures"].iloc[-1] == PAPER_EXPOSURES == 3014
-    assert "+246 to paper's rules (2,768)" in found["note"].iloc[-1]
+    assert found["exposures"].iloc[-1] == LUO2025_EXPOSURES == 3014
+    assert "+246 to rules of Luo et al. (2,768)" in found["note"].iloc[-1]
     assert "-20 to taxonomy: all categories (3,034)" in found["note"].iloc[-1]
-    assert found["note"].iloc[-1].endswith("of 3,110 listed exposures it leaves out 96, this taxonomy 76")
-    parts = [step for step in found.index if step.startswith("paper's rules: ")]
-    assert found.loc[parts, "lines"].sum() == found.loc["paper's rules", "lines"]
+    assert found["note"].iloc[-1].endswith("of 3,110 listed exposures they leave out 96, this taxonomy 76")
+    parts = [step for step in found.index if step.startswith("rules of Luo et al.: ")]
+    assert found.loc[parts, "lines"].sum() == found.loc["rules of Luo et al.", "lines"]
     outcomes = ["taxonomy: all categories", "ignored", "unmatched"]
     assert found.loc[outcomes, "lines"].sum() == 3121
 
@@ -89,9 +89,9 @@ def test_the_papers_number_is_compared_with_counts_from_the_table(shared_data):
 def test_the_comparison_follows_the_table(tmp_path):
     path = tmp_path / "decam-bad_expid.txt"
     path.write_text("1 1\n1 1\n2 trailed\n3 bright star\n4\n5 xyzzy\n")
-    found = paper_comparison(read_bad_expid(path)).set_index("step")
+    found = compare_with_luo2025(read_bad_expid(path)).set_index("step")
     assert found["exposures"].tolist() == [5, 1, 1, 1, 1, 2, 3, 1, 1, 3014]
     assert found["lines"].tolist()[:-1] == [6, 2, 2, 1, 1, 3, 4, 1, 1]
-    assert found["note"].iloc[-1].endswith("the paper counts more than any step here")
-    assert len(paper_comparison(read_decals(find_label_files(tmp_path)))) == len(found)
-    assert paper_comparison(read_bad_expid(path).iloc[:0])["exposures"].tolist()[-1] == 3014
+    assert found["note"].iloc[-1].endswith("Luo et al. count more than any step here")
+    assert len(compare_with_luo2025(read_decals(find_label_files(tmp_path)))) == len(found)
+    assert compare_with_luo2025(read_bad_expid(path).iloc[:0])["exposures"].tolist()[-1] == 3014

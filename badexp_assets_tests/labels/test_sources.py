@@ -89,7 +89,7 @@ def test_a_single_file_is_a_source_and_needs_no_folder_of_a_year(tmp_path):
 
 def test_a_single_file_that_is_no_label_file_by_its_name_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("1 1\n")
-    with pytest.raises(InputError, match=r"notes\.txt: by its name no label file"):
+    with pytest.raises(InputError, match=r"notes\.txt: not the name of a label file"):
         find_label_files(tmp_path / "notes.txt")
 
 

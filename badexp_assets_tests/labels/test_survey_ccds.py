@@ -210,7 +210,7 @@ def test_a_vector_where_one_value_is_needed_is_a_finding(name, tmp_path):
     columns = dict(LATE) | {name: f"(2,){LATE[name]}"}
     path = tmp_path / "survey-ccds.fits"
     write(path, np.zeros(3, list(columns.items())))
-    with pytest.raises(LabelFileError, match=f"survey-ccds.fits: column {name} .*one number or text a row"):
+    with pytest.raises(LabelFileError, match=f"survey-ccds.fits: column {name} .*one number or text per row"):
         read_survey_ccds(path, CAMERA)
 
 

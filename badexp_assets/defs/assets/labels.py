@@ -58,9 +58,9 @@ def _label_source(
         table = read(survey.label_files(), survey.camera(), taxonomy)
         metadata = {"lines": counts(table["status"]), "categories": counts(table["category"])}
         if compare is not None:
-            metadata["beside the paper"] = preview(compare(table, taxonomy), rows=50)
+            metadata["compared with Luo et al. 2025"] = preview(compare(table, taxonomy), rows=50)
         yield dg.Output(table, metadata=metadata)
-        yield warning(name, "every_line_is_understood", labels.check_lines(table, name))
+        yield warning(name, "every_line_is_understood", labels.check_every_line_understood(table, name))
 
     return source
 
@@ -68,8 +68,8 @@ def _label_source(
 decals_bad_exposures = _label_source(
     "decals_bad_exposures",
     labels.read_decals,
-    "The bad exposure lists of the Legacy Surveys (bad_expid files), by the paper's rules.",
-    labels.paper_comparison,
+    "The bad exposure lists of the Legacy Surveys (bad_expid files), by the rules of Luo et al. 2025 (arXiv:2507.12784).",
+    labels.compare_with_luo2025,
 )
 des_bad_ccds = _label_source(
     "des_bad_ccds",
@@ -141,8 +141,6 @@ def bad_ccd_labels(
     reviewed_reject_list: pd.DataFrame,
 ) -> Iterator:
     """Merge the label tables."""
-    from badexp_assets.labels import figures
-
     taxonomy = survey.taxonomy()
     merged = labels.merge_labels(
         decals_bad_exposures,
@@ -163,10 +161,10 @@ def bad_ccd_labels(
             "categories and sources": preview(by_source, rows=100),
             "merging": dg.MetadataValue.json(merged.counts),
             "contradictions": preview(merged.contradictions),
-            **picture(figures.sources_figure(by_source, taxonomy), "labels by category and source"),
+            **picture(labels.label_counts_figure(by_source, taxonomy), "labels by category and source"),
         },
     )
-    found = labels.check_loss(before, merged.table["category"], check_params(survey))
+    found = labels.check_no_labels_lost(before, merged.table["category"], check_params(survey))
     yield warning("bad_ccd_labels", "no_labels_are_lost", found)
 
 

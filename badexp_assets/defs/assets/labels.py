@@ -68,7 +68,7 @@ def _label_source(
 decals_bad_exposures = _label_source(
     "decals_bad_exposures",
     labels.read_decals,
-    "The bad exposure lists of the Legacy Surveys (bad_expid files), by the rules of Luo et al. 2025 (arXiv:2507.12784).",
+    "The bad_expid lists of the Legacy Surveys, by the rules of Luo et al. 2025 (arXiv:2507.12784).",
     labels.compare_with_luo2025,
 )
 des_bad_ccds = _label_source(

@@ -1,7 +1,7 @@
-"""The autoencoder of source stamps and its scores.
+"""Autoencoder of source stamps and its scores per exposure (Alonso, Zhang & Li).
 
-The published rival of the Entropy Method: a dense network learns what sources look like over the whole survey; an
-exposure whose sources it can't reproduce is odd. Names load on first use, so that importing the package costs nothing.
+The published rival of the Entropy Method: a dense network learns what sources look like over the whole survey, and an
+exposure whose sources it reconstructs badly is suspicious. Names are loaded on first use.
 """
 
 import lazy_loader

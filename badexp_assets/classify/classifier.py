@@ -9,8 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from badexp_assets.classify.input_checks import GOOD, refuse_non_finite
-from badexp_assets.errors import ModelError
+from badexp_assets.classify.skops_folder import write_content
+from badexp_assets.errors import InputError, ModelError
+from badexp_assets.io.model_folder import write_model_folder
+
+GOOD = "good"
+METRICS = ("manhattan", "euclidean", "chebyshev", "cosine")
+"""distances in which images can be compared"""
 
 
 class Classifier(ABC):
@@ -57,15 +62,28 @@ class Classifier(ABC):
     @property
     @abstractmethod
     def metric(self) -> str:
-        """Name of the distance (one of `pipeline.METRICS`) between `positions`."""
+        """Name of the distance (one of METRICS) between `positions`."""
 
     @abstractmethod
     def positions(self, vectors: np.ndarray) -> np.ndarray:
         """Return where (n, dim) vectors lie in the space in which images are compared, (n, components) float32."""
 
-    @abstractmethod
     def save(self, folder: Path) -> None:
-        """Store as a folder that appears whole; the same version there already is left as it is."""
+        """Store the model as `folder`: `pipeline.skops` and `model_card.json`, all or nothing.
+
+        If the same version is there already, it is left as it is. Raises ModelError if `folder` holds anything else.
+        """
+        card = self.card | {"categories": list(self.categories)}
+        write_model_folder(self, Path(folder), lambda temporary: write_content(self._content(), card, temporary))
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Classifier:
+        """Read a model that `save` wrote. Raises ModelError if it is missing, damaged or holds foreign types."""
+
+    @abstractmethod
+    def _content(self) -> dict[str, Any]:
+        """Return the fitted parts that are stored beside the card."""
 
     def _checked(self, vectors: np.ndarray) -> np.ndarray:
         """Return (n, dim) vectors as float32; ModelError for another length, InputError for non-finite values."""
@@ -88,3 +106,35 @@ class Classifier(ABC):
         }
         table |= {f"p_{c}": shares[:, i].astype(np.float32) for i, c in enumerate(self.categories)}
         return pd.DataFrame(table)
+
+
+def check_training(vectors: np.ndarray, names: np.ndarray, votes: np.ndarray) -> None:
+    """Raise InputError unless (n, dim) vectors, n categories and n weights can be learned from."""
+    if vectors.ndim != 2 or 0 in vectors.shape:
+        raise InputError(f"vectors: shape {vectors.shape} found; (n, dim) with at least one row needed")
+    if not len(vectors) == len(names) == len(votes):
+        raise InputError(
+            f"vectors, categories, weights: {len(vectors)}, {len(names)}, {len(votes)} found; as many of each allowed"
+        )
+    if pd.isna(names).any():
+        raise InputError(f"categories: {int(pd.isna(names).sum())} missing; a category per vector needed")
+    refuse_non_finite(vectors)
+    if not (np.isfinite(votes) & (votes > 0)).all():
+        raise InputError(f"weights: {votes.min()} to {votes.max()} found; finite values above 0 allowed")
+    n_good = int((names == GOOD).sum())
+    if n_good == 0 or n_good == len(names):
+        raise InputError(
+            f"categories: {n_good} of {len(names)} training images are {GOOD!r}; good and bad ones are needed to tell "
+            "them apart: check the label files and the cuts of the training set"
+        )
+    if (vectors == vectors[0]).all():
+        raise InputError(f"vectors: all {len(vectors)} are the same; nothing can be learned from them")
+
+
+def refuse_non_finite(vectors: np.ndarray) -> None:
+    """Raise InputError, with count and first row, when (n, dim) vectors hold NaN or infinity."""
+    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(bad):
+        raise InputError(
+            f"vectors: {len(bad)} of {len(vectors)} have non-finite values, the first in row {bad[0]}; embed them again"
+        )

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from badexp_assets.classify.input_checks import GOOD
+from badexp_assets.classify.classifier import GOOD
 from badexp_assets.errors import InputError
 from badexp_assets.survey.cameras import Camera
 

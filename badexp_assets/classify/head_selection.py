@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from badexp_assets.classify.classifier import GOOD
 from badexp_assets.classify.features import FeatureScaler
 from badexp_assets.classify.heads import head_names, make_head
-from badexp_assets.classify.input_checks import GOOD
 from badexp_assets.classify.novelty import Novelty
 from badexp_assets.classify.principal_components import Space
 from badexp_assets.classify.two_step import bad_log_odds, with_context

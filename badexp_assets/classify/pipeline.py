@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from badexp_assets.classify.classifier import Classifier
-from badexp_assets.classify.input_checks import check_training
-from badexp_assets.errors import InputError
+from badexp_assets.classify.classifier import METRICS, Classifier, check_training
+from badexp_assets.classify.skops_folder import read_content
+from badexp_assets.errors import InputError, ModelError
 
 SCALERS = ("minmax", "standard", "maxabs", "robust", "power", "quantile")
-METRICS = ("manhattan", "euclidean", "chebyshev", "cosine")
 _CHUNK = 20_000  # vectors classified at once
+# types beyond skops' own list that a pipeline may hold: scikit-learn's distances and search trees
+_TRUSTED = ("sklearn.metrics._dist_metrics.", "sklearn.neighbors._kd_tree.", "sklearn.neighbors._ball_tree.")
 
 
 @dataclass(frozen=True)
@@ -95,21 +96,18 @@ class FittedPipeline(Classifier):
         """Return the (n, components) float32 that the nearest neighbours are sought in."""
         return np.asarray(self.steps[:-1].transform(self._checked(vectors)), dtype=np.float32)
 
-    def save(self, folder: Path) -> None:
-        """Store the model as `folder` (one folder per model): `pipeline.skops` and `model_card.json`, all or nothing.
-
-        The same version there already is left as it is. Raises ModelError when `folder` holds anything else.
-        """
-        from badexp_assets.classify.pipeline_storage import save_pipeline
-
-        save_pipeline(self, Path(folder))
+    def _content(self) -> dict[str, Any]:
+        return {"steps": self.steps, "codes": self.codes, "votes": self.votes}
 
     @classmethod
     def load(cls, folder: Path) -> FittedPipeline:
-        """Read a model that `save` wrote. Raises ModelError when it is missing, damaged or holds foreign types."""
-        from badexp_assets.classify.pipeline_storage import load_pipeline
-
-        return load_pipeline(Path(folder))
+        """Read a model that `save` wrote. Raises ModelError if it is missing, damaged or holds foreign types."""
+        stored, card = read_content(Path(folder), _TRUSTED)
+        try:
+            codes, votes = np.asarray(stored["codes"]), np.asarray(stored["votes"])
+            return cls(stored["steps"], tuple(card.pop("categories")), codes, votes, card)
+        except KeyError as error:
+            raise ModelError(f"{folder}: not a fitted pipeline of this version ({error}); fit it again") from error
 
 
 def fit_pipeline(

@@ -7,8 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from badexp_assets.classify.calibration import expit, shift_prior
-from badexp_assets.classify.classifier import Classifier
-from badexp_assets.classify.input_checks import GOOD
+from badexp_assets.classify.classifier import GOOD, Classifier
 from badexp_assets.classify.mosaic_view import STATISTIC, Mosaics
 from badexp_assets.classify.pooling import ccd_log_odds, pool_statistics
 from badexp_assets.classify.two_step import TwoStepClassifier

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from badexp_assets.classify.input_checks import GOOD
+from badexp_assets.classify.classifier import GOOD
 from badexp_assets.errors import ModelError
 from badexp_assets.io.parquet import atomic_path
 

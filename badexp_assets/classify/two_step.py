@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,27 @@ import numpy.typing as npt
 import pandas as pd
 
 from badexp_assets.classify.calibration import Calibration, expit, logit, shift_prior
-from badexp_assets.classify.classifier import Classifier
+from badexp_assets.classify.classifier import GOOD, Classifier
 from badexp_assets.classify.features import FeatureScaler
-from badexp_assets.classify.input_checks import GOOD
-from badexp_assets.classify.mosaic_view import MosaicView
+from badexp_assets.classify.mosaic_view import MosaicHead, MosaicView
 from badexp_assets.classify.novelty import Novelty
-from badexp_assets.classify.pooling import Pool
+from badexp_assets.classify.pooling import STATISTICS, Pool
 from badexp_assets.classify.principal_components import Space
-from badexp_assets.errors import InputError
+from badexp_assets.classify.skops_folder import read_content
+from badexp_assets.errors import InputError, ModelError
 
 Array = npt.NDArray[np.floating]
 _CHUNK = 50_000  # vectors classified at once, exposures kept whole
+# The parts are stored as plain values, so that the stored form does not depend on our classes.
+_PARTS = {"space": Space, "scaler": FeatureScaler, "calibration": Calibration, "novelty": Novelty, "pool": Pool}
+_STORED_AS_IS = ("bad_head", "kind_head", "n_bad", "n_kind", "temperature")
+_TRUSTED = (
+    "badexp_assets.classify.heads.",
+    "sklearn.ensemble._hist_gradient_boosting.",
+    "sklearn._loss.",
+    "sklearn.tree.",
+    "sklearn.linear_model.",
+)
 
 
 @dataclass(frozen=True)
@@ -100,21 +110,40 @@ class TwoStepClassifier(Classifier):
         shares[:, self.categories.index(GOOD)] = 1 - p_bad
         return shares, self.novelty(x)
 
-    def save(self, folder: Path) -> None:
-        """Store the model as `folder`: `model.skops` and `model_card.json`, all or nothing.
-
-        The same version there already is left as it is. Raises ModelError when `folder` holds anything else.
-        """
-        from badexp_assets.classify.two_step_storage import save_two_step
-
-        save_two_step(self, Path(folder))
+    def _content(self) -> dict[str, Any]:
+        content: dict[str, Any] = {name: getattr(self, name) for name in _STORED_AS_IS}
+        content |= {name: asdict(getattr(self, name)) for name in _PARTS}
+        return content | {"mosaic": None if self.mosaic is None else asdict(self.mosaic)}
 
     @classmethod
     def load(cls, folder: Path) -> TwoStepClassifier:
-        """Read a model that `save` wrote. Raises ModelError when it is missing, damaged or holds foreign types."""
-        from badexp_assets.classify.two_step_storage import load_two_step
+        """Read a model that `save` wrote. Raises ModelError if it is missing, damaged or holds foreign types."""
+        content, card = read_content(Path(folder), _TRUSTED)
+        try:
+            parts = {name: _part(kind, content[name]) for name, kind in _PARTS.items()}
+            parts |= {name: content[name] for name in _STORED_AS_IS}
+            mosaic = content.get("mosaic")  # models from before there were mosaics have none
+            card["training_rate"], card["base_rate"], card["params"]["max_novelty"]
+            categories = tuple(card.pop("categories"))
+            return cls(**parts, categories=categories, card=card, mosaic=_mosaic(mosaic) if mosaic else None)
+        except (KeyError, TypeError, AttributeError) as error:
+            reason = f"not a two-step classifier of this version ({error!r}); fit it again"
+            raise ModelError(f"{folder}: {reason}") from error
 
-        return load_two_step(Path(folder))
+
+def _part(kind: Any, values: dict[str, Any]) -> Any:
+    if kind is Pool:
+        values = {"names": STATISTICS} | values  # models from before there were mosaics name none
+    lost = {f.name for f in fields(kind)} ^ set(values)
+    if lost:
+        raise KeyError(", ".join(sorted(lost)))
+    return kind(**values)
+
+
+def _mosaic(values: dict[str, Any]) -> MosaicView:
+    head = values["head"]
+    head = _part(MosaicHead, head | {"space": _part(Space, head["space"])})
+    return _part(MosaicView, values | {"head": head, "pool": _part(Pool, values["pool"])})
 
 
 def bad_log_odds(head: Any, x: Array) -> Array:

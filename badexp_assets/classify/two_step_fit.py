@@ -14,9 +14,9 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from badexp_assets.classify.calibration import calibration_error, expit, fit_calibration, fit_temperature, shift_prior
+from badexp_assets.classify.classifier import GOOD, check_training, refuse_non_finite
 from badexp_assets.classify.features import NAMES, FeatureScaler
 from badexp_assets.classify.head_selection import Choice, choose_head
-from badexp_assets.classify.input_checks import GOOD, check_training, refuse_non_finite
 from badexp_assets.classify.mosaic_view import Mosaics
 from badexp_assets.classify.mosaic_view_fit import fit_mosaic_view
 from badexp_assets.classify.novelty import Novelty

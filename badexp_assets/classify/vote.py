@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from badexp_assets.classify.input_checks import GOOD
+from badexp_assets.classify.classifier import GOOD
 from badexp_assets.errors import InputError
 
 VERDICT_TYPES = {  # columns of `night_exposure_predictions`, whatever decides

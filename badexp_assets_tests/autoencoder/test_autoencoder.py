@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
-from badexp_assets.autoencoder.model import StampAutoencoder, train_autoencoder
+from badexp_assets.autoencoder.model import StampAutoencoder
 from badexp_assets.autoencoder.plots import plot_loss, plot_reconstructions
 from badexp_assets.autoencoder.scores import score_reconstruction
+from badexp_assets.autoencoder.training import train_autoencoder
 from badexp_assets.config.autoencoder import AutoencoderParams
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.io.parquet import write_table

@@ -145,16 +145,16 @@ def test_a_model_is_stored_with_its_view_and_one_of_before_loads_and_scores(mode
 
 def test_a_stored_model_that_knows_nothing_of_mosaics_loads(plain, tmp_path, monkeypatch):
     plain.save(tmp_path / "m")
-    from badexp_assets.classify import two_step_storage
+    from badexp_assets.classify import two_step
 
-    original = two_step_storage.load_folder
+    original = two_step.read_content
 
     def as_before(*arguments):
         content, card = original(*arguments)
         del content["mosaic"], content["pool"]["names"]
         return content, card
 
-    monkeypatch.setattr(two_step_storage, "load_folder", as_before)
+    monkeypatch.setattr(two_step, "read_content", as_before)
     loaded = TwoStepClassifier.load(tmp_path / "m")
     assert loaded.mosaic is None
     assert loaded.pool == plain.pool

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from badexp_assets.classify.pipeline import METRICS, SCALERS, PipelineParams, fit_pipeline
+from badexp_assets.classify.classifier import METRICS
+from badexp_assets.classify.pipeline import SCALERS, PipelineParams, fit_pipeline
 from badexp_assets.classify.search.figures import score_figure
 from badexp_assets.classify.search.folds import FoldScorer, macro_f1
 from badexp_assets.classify.search.study import SearchResult, best_parameters, rows_fingerprint, search_pipeline

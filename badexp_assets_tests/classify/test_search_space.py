@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import FixedTrial
 
-from badexp_assets.classify.pipeline import METRICS, SCALERS, PipelineParams
+from badexp_assets.classify.classifier import METRICS
+from badexp_assets.classify.pipeline import SCALERS, PipelineParams
 from badexp_assets.classify.search.space import load_space
 from badexp_assets.config.search import SearchParams
 from badexp_assets.errors import InputError

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from badexp_assets.classify.input_checks import check_training
+from badexp_assets.classify.classifier import check_training
 from badexp_assets.classify.neighbours import Neighbours, vote_shares
 from badexp_assets.classify.pipeline import PipelineParams, make_pca, make_scaler
 from badexp_assets.config.cpu_count import processors

@@ -9,7 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from badexp_assets.classify.pipeline import METRICS, SCALERS, PipelineParams
+from badexp_assets.classify.classifier import METRICS
+from badexp_assets.classify.pipeline import SCALERS, PipelineParams
 from badexp_assets.errors import InputError
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from badexp_assets.classify.classifier import Classifier
-from badexp_assets.classify.input_checks import GOOD
+from badexp_assets.classify.classifier import GOOD, Classifier
 from badexp_assets.classify.mosaic_view import Mosaics
 from badexp_assets.classify.pooled_decision import decide_pooled, exposure_views
 from badexp_assets.classify.two_step import TwoStepClassifier

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from badexp_assets.classify.classifier import Classifier
-from badexp_assets.classify.input_checks import GOOD
+from badexp_assets.classify.classifier import GOOD, Classifier
 from badexp_assets.config.classifier import ReportParams
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.baseline_comparison import report_table, score_table

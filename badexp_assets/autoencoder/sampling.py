@@ -1,4 +1,4 @@
-"""Stamps to train on, drawn over any number of nights in bounded memory."""
+"""Random sample of training stamps from any number of nights, in bounded memory."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _ROWS = 1024
 def sample_stamps(
     nights: Iterable[tuple[str, pd.DataFrame | Path | str]], n: int, seed: int = 0
 ) -> tuple[pd.DataFrame, NDArray[np.float32]]:
-    """Draw `n` stamps at random over `nights`: pairs of (night, `night_stamps` table or its Parquet file).
+    """Sample `n` stamps at random from `nights`: pairs of (night, `night_stamps` table or its Parquet file).
 
-    Each stamp has a priority that is a hash of (seed, expnum, ccdnum, x, y), and the `n` first ones are taken. So the
-    draw does not depend on the order of nights or rows, the first m of it are the draw of m, and a new night replaces
-    only its share. Files are read 1024 rows at a time: memory is that of n + 1024 stamps.
+    The priority of a stamp is a hash of (seed, expnum, ccdnum, x, y), and the `n` lowest are taken. So the sample does
+    not depend on the order of nights or rows, its first m stamps are the sample of size m, and a new night replaces
+    only its share. Files are read 1024 rows at a time; n + 1024 stamps are held in memory.
 
-    Returns the rows drawn (night, expnum, ccdnum, filter, x, y; in order of priority) and their stamps, float32 of
-    shape (rows, pixels). Fewer than `n` when there are no more; (0, 0) without any. Raises InputError for n < 1, a
-    file that can't be read, or stamps of different sizes.
+    Returns the sampled rows (night, expnum, ccdnum, filter, x, y; in order of priority) and their stamps, float32
+    (rows, pixels): fewer than `n` if there are no more, shape (0, 0) without any. Raises InputError for n < 1, a file
+    that can't be read, or stamps of different sizes.
     """
     if n < 1:
         raise InputError(f"sample_stamps: n is {n}; at least 1 is needed")
-    heap: list[tuple[int, int]] = []  # (-priority, slot): the one to give way comes first
+    heap: list[tuple[int, int]] = []  # (-priority, slot): the next to be replaced is first
     keys: list[tuple[object, ...]] = []
     kept: list[NDArray[np.float32]] = []
     for night, table in nights:
@@ -56,13 +56,13 @@ def sample_stamps(
                 else:
                     break
     order = [slot for _, slot in sorted(heap, reverse=True)]
-    drawn = pd.DataFrame([keys[slot] for slot in order], columns=["night", *KEYS])
+    rows = pd.DataFrame([keys[slot] for slot in order], columns=["night", *KEYS])
     pixels = np.stack([kept[slot] for slot in order]) if order else np.empty((0, 0), np.float32)
-    return drawn, pixels
+    return rows, pixels
 
 
 def stamp_priority(rows: pd.DataFrame, seed: int) -> NDArray[np.uint64]:
-    """Hash of (seed, expnum, ccdnum, x, y) per row: uniform uint64, by the mixing step of SplitMix64."""
+    """Return a hash of (seed, expnum, ccdnum, x, y) per row: uniform uint64, by the mixing step of SplitMix64."""
     state = np.full(len(rows), np.uint64(seed % 2**64))
     for column in ("expnum", "ccdnum", "x", "y"):
         value = rows[column].to_numpy().astype(np.int64).view(np.uint64)

@@ -1,4 +1,4 @@
-"""The autoencoder's score of each exposure of a night."""
+"""Reconstruction error of each exposure of a night."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from badexp_assets.autoencoder.model import StampAutoencoder
 def score_reconstruction(stamps: pd.DataFrame, exposures: pd.DataFrame, model: StampAutoencoder) -> pd.DataFrame:
     """Return the `night_reconstruction_errors` table: a row per row of `exposures` (expnum, night, filter), in order.
 
-    `stamps` has the columns of `night_stamps`. mean_mse is the mean over the exposure's stamps of the mean squared
-    error in scaled pixels (the paper's score); n_stamps are those that count, n_without_light those without a pixel
-    above 0; median_mse is beside it because one odd stamp of a few can make a mean. mean_mse and median_mse are NaN
-    where n_stamps is 0. Raises InputError for stamps of another size than the model's.
+    `stamps` has the columns of `night_stamps`. mean_mse: mean over the exposure's stamps of the mean squared error in
+    scaled pixels (the score of Alonso, Zhang & Li); median_mse: the median, which a single unusual stamp affects less.
+    n_stamps: stamps with light; n_without_light: stamps without a pixel above 0. mean_mse and median_mse are NaN if
+    n_stamps is 0. Raises InputError for stamps of another size than the model's.
     """
     columns = ["expnum", "n_stamps", "mean_mse", "median_mse", "n_without_light"]
     if len(stamps):

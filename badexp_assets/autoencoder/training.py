@@ -26,12 +26,12 @@ def train_autoencoder(
 ) -> tuple[StampAutoencoder, pd.DataFrame]:
     """Train on stamps (n, 4096) float32 (or (n, side, side)), ADU; return the model and its history.
 
-    A random validation_fraction is held back; the weights of the epoch with the lowest loss on it are kept. The
+    A random validation_fraction is held out; the weights of the epoch with the lowest loss on it are kept. The
     history has a row per epoch: epoch (1-based), train_loss (mean over the epoch's steps) and validation_loss, both
     mean squared errors in scaled pixels, and best (whether this epoch's weights were kept). `progress(epoch,
-    train_loss, validation_loss)` is called after each. Stamps without light are left out and counted in the model's
+    train_loss, validation_loss)` is called after each. Stamps without light are left out and counted in the model
     card. The same stamps, options and number of threads give the same weights; torch's global generator is left as it
-    was. More stamps than params.n_stamps are all used; draw them with `sample_stamps`.
+    was. All stamps are used, even more than params.n_stamps; choose them with `sample_stamps`.
 
     Raises InputError for fewer than two stamps with light.
     """
@@ -76,7 +76,7 @@ def _fit(
         torch.manual_seed(params.seed)
         network = build_network(data.shape[1]).to(params.device)
     optimiser = torch.optim.Adam(network.parameters(), lr=params.learning_rate)
-    held_back = data[torch.from_numpy(validation).to(params.device)]
+    held_out = data[torch.from_numpy(validation).to(params.device)]
     rows: list[tuple[int, float, float]] = []
     best_loss, best_epoch, best_weights = math.inf, 0, copy.deepcopy(network.state_dict())
     for epoch in range(1, params.epochs + 1):
@@ -90,7 +90,7 @@ def _fit(
             optimiser.step()
             total += loss.item() * len(batch)
         with torch.inference_mode():
-            parts = [nn.functional.mse_loss(network(p), p).item() * len(p) for p in held_back.split(BATCH)]
+            parts = [nn.functional.mse_loss(network(p), p).item() * len(p) for p in held_out.split(BATCH)]
         validation_loss = sum(parts) / len(validation)
         rows.append((epoch, total / len(train), validation_loss))
         if validation_loss < best_loss:

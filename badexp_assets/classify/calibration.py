@@ -1,4 +1,4 @@
-"""Probabilities that mean something: calibration on held-out groups, correction to a base rate, and its error."""
+"""Calibration of probabilities on held-out groups, correction to a base rate, and the calibration error."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import logsumexp
 
 from badexp_assets.errors import InputError
 
 Array = npt.NDArray[np.floating]
 LIMIT = 9.0
-"""log-odds beyond which no calibration sample can speak: 1 in 8,000"""
+"""largest log-odds that a calibration sample can support: 1 in 8,000"""
 
 
 def logit(p: Any) -> Any:
@@ -20,13 +21,6 @@ def logit(p: Any) -> Any:
     edge = 1 / (1 + np.exp(LIMIT))
     p = np.clip(np.asarray(p, np.float64), edge, 1 - edge)
     return np.log(p / (1 - p))
-
-
-def expit(x: Any) -> Any:
-    """Return 1 / (1 + exp(-x))."""
-    from scipy.special import expit as scipy_expit
-
-    return scipy_expit(np.asarray(x, np.float64))
 
 
 def log_losses(bad: npt.NDArray[np.bool_], log_odds: Array) -> Array:
@@ -37,14 +31,15 @@ def log_losses(bad: npt.NDArray[np.bool_], log_odds: Array) -> Array:
 def shift_prior(log_odds: Array, fitted: float, wanted: float) -> Array:
     """Return log-odds for a population with a share `wanted` of bad, from those for a share `fitted` (both in (0, 1)).
 
-    Odds are multiplied by the ratio of the prior odds (Saerens et al. 2002): right when only the share differs.
+    The odds are multiplied by the ratio of the prior odds (Saerens et al. 2002). This assumes that only the share
+    differs between the populations.
     """
     return np.clip(log_odds + float(logit(wanted)) - float(logit(fitted)), -2 * LIMIT, 2 * LIMIT)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Map from a head's log-odds to calibrated log-odds: linear between knots, continued flat beyond them.
+    """Map from a head's log-odds to calibrated log-odds: linear between knots, constant beyond them.
 
     `kind`: `sigmoid` (Platt 1999: a straight line within +-LIMIT) or `isotonic`.
     """
@@ -61,9 +56,9 @@ class Calibration:
 def fit_calibration(
     log_odds: Array, bad: npt.NDArray[np.bool_], weights: Array, folds: npt.NDArray[np.integer]
 ) -> tuple[Calibration, dict[str, float]]:
-    """Return the calibration of out-of-fold log-odds whose log-loss is lowest when fitted on the other folds.
+    """Fit both kinds of calibration on out-of-fold log-odds; return the one of the lowest log-loss in held-out folds.
 
-    Also returns the log-loss of each kind. Raises InputError unless both good and bad rows are there.
+    Also returns the log-loss of each kind (nats). Raises InputError unless there are good and bad rows.
     """
     if bad.all() or not bad.any():
         raise InputError("calibration: good and bad images are needed in the folds; add labels or good candidates")
@@ -75,9 +70,8 @@ def fit_calibration(
             if bad[rest].any() and not bad[rest].all():
                 held[~rest] = fit(log_odds[rest], bad[rest], weights[rest])(log_odds[~rest])
         there = np.isfinite(held)
-        sign = np.where(bad, -1.0, 1.0)
         if there.any():
-            losses[kind] = float(np.average(np.logaddexp(0, sign[there] * held[there]), weights=weights[there]))
+            losses[kind] = float(np.average(log_losses(bad[there], held[there]), weights=weights[there]))
     best = min(losses, key=lambda kind: losses[kind]) if losses else "sigmoid"
     return (_isotonic if best == "isotonic" else _sigmoid)(log_odds, bad, weights), losses
 
@@ -95,7 +89,7 @@ def _isotonic(x: Array, bad: npt.NDArray[np.bool_], weights: Array) -> Calibrati
     from sklearn.isotonic import IsotonicRegression
 
     model = IsotonicRegression(out_of_bounds="clip").fit(x, bad, sample_weight=weights)
-    # a step that is all good or all bad is no proof of certainty: at most as sure as its sample is large
+    # a step of good (or bad) images alone does not prove certainty: the size of the sample limits the log-odds
     edge = 0.5 / (len(x) + 1)
     y = logit(np.clip(model.y_thresholds_, edge, 1 - edge))
     return Calibration("isotonic", tuple(map(float, model.X_thresholds_)), tuple(map(float, y)))
@@ -104,10 +98,9 @@ def _isotonic(x: Array, bad: npt.NDArray[np.bool_], weights: Array) -> Calibrati
 def fit_temperature(probabilities: Array, codes: npt.NDArray[np.integer]) -> float:
     """Return the temperature, 0.5 to 10, by which log-probabilities (n, k) are divided to fit the true columns best.
 
-    1 for less than two rows: nothing can be said.
+    Returns 1 for fewer than two rows.
     """
     from scipy.optimize import minimize_scalar
-    from scipy.special import logsumexp
 
     if len(codes) < 2:
         return 1.0

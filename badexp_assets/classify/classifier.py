@@ -1,4 +1,4 @@
-"""What every classifier of CCD images has and can do, whatever it is made of."""
+"""Base class of the classifiers of CCD images, and checks of their input."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ METRICS = ("manhattan", "euclidean", "chebyshev", "cosine")
 class Classifier(ABC):
     """A fitted classifier of CCD images.
 
-    `categories` it knows are sorted, `good` among them. `card` says what it was made from and with: data counts,
-    options, seed, libraries, scores, findings.
+    `categories`: sorted, `good` among them. `card`: the model card, with counts of the training data, options, seed,
+    library versions, scores and findings.
     """
 
     categories: tuple[str, ...]
@@ -30,21 +30,21 @@ class Classifier(ABC):
 
     @property
     def version(self) -> str:
-        """Hash of all that it was made from: training data, options, backbone and recipe."""
+        """Hash of training data, options, backbone and recipe."""
         return str(self.card["version"])
 
     @property
     def dim(self) -> int:
-        """Length of the vectors it takes."""
+        """Length of the input vectors."""
         return int(self.card["dim"])
 
     @property
     def findings(self) -> list[str]:
-        """What a person should know about the fit, a sentence each."""
+        """Remarks about the fit that a user should know, a sentence each."""
         return list(self.card["findings"])
 
     def check_fits(self, backbone: str, recipe: str) -> None:
-        """Raise ModelError unless vectors of this backbone and recipe (their ids) are what it was trained on."""
+        """Raise ModelError unless it was trained on vectors of this backbone and recipe (their ids)."""
         for what, found in (("backbone", backbone), ("recipe", recipe)):
             if found != self.card[what]:
                 raise ModelError(
@@ -54,9 +54,10 @@ class Classifier(ABC):
 
     @abstractmethod
     def predict(self, vectors: np.ndarray, features: pd.DataFrame | None = None) -> pd.DataFrame:
-        """Classify (n, dim) vectors, with their rows of `describe_ccds` if it uses them.
+        """Classify (n, dim) vectors; `features`: their rows of `describe_ccds`, for classifiers that use them.
 
-        One row each, in order: category, probability, p_bad, p_<category> of every category; more is welcome.
+        Returns a row per vector, in order: category, probability, p_bad, p_<category> of every category; subclasses may
+        add columns.
         """
 
     @property
@@ -66,7 +67,7 @@ class Classifier(ABC):
 
     @abstractmethod
     def positions(self, vectors: np.ndarray) -> np.ndarray:
-        """Return where (n, dim) vectors lie in the space in which images are compared, (n, components) float32."""
+        """Return positions of (n, dim) vectors in the space where images are compared, (n, components) float32."""
 
     def save(self, folder: Path) -> None:
         """Store the model as `folder`: `pipeline.skops` and `model_card.json`, all or nothing.
@@ -96,7 +97,7 @@ class Classifier(ABC):
         refuse_non_finite(vectors)
         return vectors
 
-    def _answers(self, shares: np.ndarray) -> pd.DataFrame:
+    def _to_table(self, shares: np.ndarray) -> pd.DataFrame:
         """Return category, probability, p_bad and p_<category> of (n, categories) probabilities."""
         top = shares.argmax(axis=1)
         table = {
@@ -109,30 +110,30 @@ class Classifier(ABC):
 
 
 def check_training(vectors: np.ndarray, names: np.ndarray, votes: np.ndarray) -> None:
-    """Raise InputError unless (n, dim) vectors, n categories and n weights can be learned from."""
+    """Raise InputError unless a classifier can be fitted on (n, dim) vectors, n categories and n weights."""
     if vectors.ndim != 2 or 0 in vectors.shape:
-        raise InputError(f"vectors: shape {vectors.shape} found; (n, dim) with at least one row needed")
+        raise InputError(f"vectors: shape {vectors.shape} found; (n, dim) with at least one row is needed")
     if not len(vectors) == len(names) == len(votes):
         raise InputError(
-            f"vectors, categories, weights: {len(vectors)}, {len(names)}, {len(votes)} found; as many of each allowed"
+            f"vectors, categories, weights: {len(vectors)}, {len(names)}, {len(votes)} found; equal numbers needed"
         )
     if pd.isna(names).any():
-        raise InputError(f"categories: {int(pd.isna(names).sum())} missing; a category per vector needed")
+        raise InputError(f"categories: {int(pd.isna(names).sum())} missing; every vector needs one")
     refuse_non_finite(vectors)
     if not (np.isfinite(votes) & (votes > 0)).all():
         raise InputError(f"weights: {votes.min()} to {votes.max()} found; finite values above 0 allowed")
     n_good = int((names == GOOD).sum())
     if n_good == 0 or n_good == len(names):
         raise InputError(
-            f"categories: {n_good} of {len(names)} training images are {GOOD!r}; good and bad ones are needed to tell "
-            "them apart: check the label files and the cuts of the training set"
+            f"categories: {n_good} of {len(names)} training images are {GOOD!r}; good and bad images are needed: "
+            "check the label files and the cuts of the training set"
         )
     if (vectors == vectors[0]).all():
-        raise InputError(f"vectors: all {len(vectors)} are the same; nothing can be learned from them")
+        raise InputError(f"vectors: all {len(vectors)} are the same; nothing can be fitted to them")
 
 
 def refuse_non_finite(vectors: np.ndarray) -> None:
-    """Raise InputError, with count and first row, when (n, dim) vectors hold NaN or infinity."""
+    """Raise InputError, with count and first row, if (n, dim) vectors hold NaN or infinity."""
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(bad):
         raise InputError(

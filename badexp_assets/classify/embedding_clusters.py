@@ -1,4 +1,4 @@
-"""The map of embeddings: HDBSCAN clusters of random CCD images and a t-SNE picture for people to look at."""
+"""Map of embeddings: HDBSCAN clusters of random CCD images, and t-SNE coordinates for plots."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ UNLABELLED = "unlabelled"
 
 @dataclass(frozen=True)
 class ClusterParams:
-    """Parameters of the map. The paper clusters `n_images` = 10,000 random images, clusters of 10 or more.
+    """Parameters of the map. Luo et al. 2025 cluster `n_images` = 10,000 random images into clusters of 10 or more.
 
-    `n_components`: PCA components for clusters and picture. `perplexity`: of t-SNE; lowered for few images.
-    `n_images_3d`: of the images, drawn at random, that get 3-D coordinates too, which take far longer; 0: none.
-    `max_previews`: exposures that the page shows on a click, at most.
+    `n_components`: PCA components that HDBSCAN and t-SNE use. `perplexity`: of t-SNE; lowered for few images.
+    `n_images_3d`: number of random images with 3-D coordinates, too, which take far longer; 0: none. `max_previews`:
+    maximum number of exposures whose preview the page can show.
     """
 
     n_images: int = 10_000
@@ -46,17 +46,17 @@ def cluster_embeddings(
 ) -> pd.DataFrame:
     """Return the `embedding_clusters` table of at most `n_images` random CCD images of `nights`, by (expnum, ccdnum).
 
-    `nights`: (night, night_embeddings table) pairs, read one after the other; about 2 `n_images` vectors are held at
-    once. `labels`: expnum, ccdnum, category; images without one are `unlabelled`. The choice depends on the seed and
-    the set of images, not on their order. Coordinates are arbitrary up to turns and scale; those in 3-D are NaN for
-    images that were not drawn for them. Fewer images than
-    `min_cluster_size` are all in no cluster (-1); fewer than 5 have principal components as coordinates.
+    `nights`: (night, night_embeddings table) pairs, read one after the other; about 2 `n_images` vectors are held in
+    memory. `labels`: expnum, ccdnum, category; images without one are `unlabelled`. The sample depends on the seed and
+    the set of images, not on their order. Coordinates are arbitrary up to rotation and scale; 3-D coordinates are NaN
+    for images that were not sampled for them. Images in no cluster have cluster -1: all of them if there are fewer than
+    `min_cluster_size`. With fewer than 5 images the coordinates are principal components.
     Raises InputError for missing columns, repeated images, mixed backbones or recipes, or non-finite vectors.
     """
     params = params or ClusterParams()
     if labels is not None:
         _check("labels", labels, ("expnum", "ccdnum", "category"))
-    table = _draw(nights, params)
+    table = _sample(nights, params)
     result = table[["expnum", "ccdnum", "night"]].copy()
     vectors = np.stack(table["embedding"].to_list()).astype(np.float64) if len(table) else np.empty((0, 2))
     if not np.isfinite(vectors).all():
@@ -65,10 +65,10 @@ def cluster_embeddings(
     components = _components(vectors, params)
     result["cluster"] = _clusters(components, params)
     result[["tsne_x", "tsne_y"]] = _coordinates(components, params, 2)
-    drawn = np.argsort(_priority(result, params.seed), kind="stable")[: params.n_images_3d]
-    places = np.full((len(result), 3), np.nan)
-    places[drawn] = _coordinates(components[drawn], params, 3)
-    result[["tsne3_x", "tsne3_y", "tsne3_z"]] = places
+    sampled = np.argsort(_priority(result, params.seed), kind="stable")[: params.n_images_3d]
+    coordinates = np.full((len(result), 3), np.nan)
+    coordinates[sampled] = _coordinates(components[sampled], params, 3)
+    result[["tsne3_x", "tsne3_y", "tsne3_z"]] = coordinates
     if labels is None:
         result["category"] = UNLABELLED
     else:
@@ -80,7 +80,7 @@ def cluster_embeddings(
 
 
 def cluster_figure(table: pd.DataFrame, title: str = "CCD embeddings, t-SNE") -> bytes:
-    """Return a PNG (at most 100 kB) of the map, a colour per category; images in no cluster are drawn small."""
+    """Return a PNG (at most 100 kB) of the map, a colour per category; images in no cluster have small markers."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
@@ -106,7 +106,7 @@ def cluster_figure(table: pd.DataFrame, title: str = "CCD embeddings, t-SNE") ->
 
 
 def _components(vectors: np.ndarray, params: ClusterParams) -> np.ndarray:
-    """Return principal components, scaled so that the first has unit variance; zeros when all vectors are the same."""
+    """Return principal components, scaled so that the first has unit variance; zeros if all vectors are equal."""
     from sklearn.decomposition import PCA
 
     if len(vectors) < 2 or (vectors == vectors[:1]).all():
@@ -140,7 +140,7 @@ def _coordinates(components: np.ndarray, params: ClusterParams, n: int) -> np.nd
     return model.fit_transform(components)
 
 
-def _draw(nights: Iterable[tuple[str, pd.DataFrame]], params: ClusterParams) -> pd.DataFrame:
+def _sample(nights: Iterable[tuple[str, pd.DataFrame]], params: ClusterParams) -> pd.DataFrame:
     """Return the `n_images` rows of lowest priority, a hash of (seed, expnum, ccdnum)."""
     columns = ["expnum", "ccdnum", "night", "embedding"]
     kept = pd.DataFrame({c: [] for c in columns})
@@ -151,7 +151,7 @@ def _draw(nights: Iterable[tuple[str, pd.DataFrame]], params: ClusterParams) -> 
             found.update(table[column] if column in table.columns else ())
             if len(found) > 1:
                 raise InputError(
-                    f"embeddings: {column} {' and '.join(sorted(found))} found; vectors of one {column} can be compared"
+                    f"embeddings: {column} {' and '.join(sorted(found))} found; use vectors of one {column}"
                 )
         if not len(table):
             continue
@@ -165,7 +165,7 @@ def _draw(nights: Iterable[tuple[str, pd.DataFrame]], params: ClusterParams) -> 
 
 
 def _priority(table: pd.DataFrame, seed: int) -> np.ndarray:
-    """Return a uint64 per row that depends on nothing but (seed, expnum, ccdnum)."""
+    """Return a hash, uint64, of (seed, expnum, ccdnum) per row."""
     priority = np.full(len(table), seed, np.uint64)
     for column in ("expnum", "ccdnum"):
         priority = pd.util.hash_array(priority ^ pd.util.hash_array(table[column].to_numpy("int64")))

@@ -1,8 +1,7 @@
-"""Named features of CCD images: what the scaled recipe takes out of the pixels before the network sees them, and
-what it is too coarse to see.
+"""Measured features of CCD images that complement the embedding: levels that the recipe removes, and fine structure.
 
-Levels depend on the survey's exposure times and bands, so a classifier gets them relative to the median of the good
-images of the band, in units of their scatter, and relative to the other CCDs of the exposure.
+Levels depend on exposure time and band. So a classifier gets them relative to the median of the good images of the
+band, in units of their scatter, and relative to the other CCDs of the exposure.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from badexp_assets.errors import InputError
 from badexp_assets.survey.cameras import Camera
 
 KEY = ["expnum", "ccdnum"]
-# columns of night_ccds that are features as they are, and those of which the logarithm is one, with the least value
-# that means anything
+# columns of night_ccds that are features as they are, and those whose logarithm is a feature, with the least value that
+# is significant
 _PLAIN = (
     "autocorrelation_x",
     "autocorrelation_y",
@@ -65,9 +64,9 @@ _CONCENTRATIONS = ("gradient_concentration", "source_concentration")
 NAMES = (*LEVELS, "log_exptime", *_CONCENTRATIONS, *(f"{name}_to_siblings" for name in LEVELS))
 MEASURED = ("local_noise", "flux_at_rank", *_PLAIN, *_LOGARITHMS)
 CLIP = 15.0
-"""robust standard deviations beyond which a feature says no more"""
-_FAINTEST = 10.0  # noises: no light of a source is below it
-_MIN_BAND = 10  # good images, below which a band is compared with all bands
+"""robust standard deviations at which features are clipped"""
+_FAINTEST = 10.0  # noises; lower bound of the light of a source
+_MIN_BAND = 10  # good images; bands with fewer are compared with all bands
 _ALL = ""
 
 
@@ -78,16 +77,17 @@ def describe_ccds(
 
     `ccds`, `exposures`, `orientations`: tables of a night (night_ccds, night_exposures, night_orientations). Units:
     sky ADU/s, noise ADU, FWHM px, sources per 10^6 px, exposure time s. `log_noise_to_shot` is ln(noise / sqrt(sky)),
-    `log_noise_to_local` ln(noise / scatter within small cells), `log_flux_rate` the light of the source that 60 per
-    10^6 px are brighter than (ADU/s; at least 10 noises): transparency times how rich the field is. The others are
-    columns of night_ccds, with logarithms of at least _LOGARITHMS. Concentration: length of the mean doubled-angle
-    vector of the histogram, 0 (random) to 1 (one orientation); of gradients per CCD, of sources per exposure (few on a
-    CCD). `_to_siblings`: minus the median of the exposure's read CCDs. What was not measured is NaN.
+    `log_noise_to_local` is ln(noise / scatter within small cells). `log_flux_rate`: light of the source at rank 60 per
+    10^6 px, the brightest first (ADU/s; at least 10 noises); it grows with transparency and source density. The others
+    are columns of night_ccds; logarithms are taken of at least the values in _LOGARITHMS. Concentration: length of the
+    mean doubled-angle vector of the histogram, 0 (random) to 1 (one orientation), of gradients per CCD, and of sources
+    per exposure, because a CCD has few. `_to_siblings`: minus the median of the exposure's read CCDs. Values that were
+    not measured are NaN.
     """
     table = ccds.loc[ccds["status"] == "read"].merge(
         exposures[["expnum", "filter", "exptime"]].drop_duplicates("expnum"), on="expnum", how="left"
     )
-    # nights that an older version read lack what it did not measure
+    # nights that an older version read lack some measurements
     table = table.reindex(columns=[*table.columns, *(name for name in MEASURED if name not in table)])
     out = table[[*KEY, "filter"]].copy()
     places = camera.by_number
@@ -142,7 +142,7 @@ def _positive(values: pd.Series) -> npt.NDArray[np.float64]:
 
 
 def align(features: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return `features` in the order of `rows` (expnum, ccdnum); a CCD that they lack has NaN and no band."""
+    """Return `features` in the order of `rows` (expnum, ccdnum); CCDs without features get NaN and no band."""
     return rows[KEY].merge(features.drop_duplicates(KEY), on=KEY, how="left", validate="m:1")
 
 
@@ -150,7 +150,7 @@ def align(features: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 class FeatureScaler:
     """Median and robust scatter of every feature among good training images, per band and over all bands (key '').
 
-    `missing`: features that some training image lacked; each gives a flag beside the value.
+    `missing`: features that were NaN for some training image; each of them adds a flag column.
     """
 
     medians: dict[str, list[float]]
@@ -159,17 +159,17 @@ class FeatureScaler:
 
     @classmethod
     def fit(cls, features: pd.DataFrame, categories: npt.NDArray[Any]) -> FeatureScaler:
-        """Measure the good rows of `features` (see `describe_ccds`). Raises InputError when columns are missing."""
-        lost = [name for name in ("expnum", "filter", *NAMES) if name not in features]
-        if lost:
-            raise InputError(f"features: column(s) {', '.join(lost)} missing; make them with describe_ccds")
+        """Fit the good rows of `features` (see `describe_ccds`). Raises InputError if columns are missing."""
+        absent = [name for name in ("expnum", "filter", *NAMES) if name not in features]
+        if absent:
+            raise InputError(f"features: column(s) {', '.join(absent)} missing; make them with describe_ccds")
         good = features[categories == GOOD]
         groups = {_ALL: good} | {str(b): g for b, g in good.groupby("filter") if len(g) >= _MIN_BAND}
         medians = {band: [_median(group[name]) for name in NAMES] for band, group in groups.items()}
         scatters: dict[str, list[float]] = {}
         for band, group in groups.items():
             spread = [1.4826 * _median((group[n] - m).abs()) for n, m in zip(NAMES, medians[band], strict=True)]
-            # half of the images may share a value (no saturated pixel): then a tenth in the logarithm counts
+            # if half of the images share a value (no saturated pixel), the scatter is set to 0.1 in the logarithm
             scatters[band] = [max(s, 0.02) if s > 0 else 0.1 for s in spread]
         missing = tuple(n for n in NAMES if 0 < features[n].isna().sum() < len(features))
         return cls(medians, scatters, missing)
@@ -177,7 +177,7 @@ class FeatureScaler:
     def transform(self, features: pd.DataFrame | None, n: int) -> npt.NDArray[np.float32]:
         """Return (n, features + flags): robust z scores within +-CLIP; NaN becomes 0 (the band's median) and a flag.
 
-        None gives a table of nothing but missing values.
+        None gives a table of missing values only.
         """
         z = np.zeros((n, len(NAMES) + len(self.missing)), np.float32)
         if features is None:
@@ -196,5 +196,4 @@ class FeatureScaler:
 
 
 def _median(values: pd.Series) -> float:
-    value = float(values.median()) if values.notna().any() else 0.0
-    return value
+    return float(values.median()) if values.notna().any() else 0.0

@@ -1,4 +1,4 @@
-"""Which head, on how many components: asked of the folds, which keep exposures together."""
+"""Choice of the heads and their number of components by cross-validation; folds keep exposures together."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from badexp_assets.classify.classifier import GOOD
+from badexp_assets.classify.embedding_space import Novelty, Space
 from badexp_assets.classify.features import FeatureScaler
 from badexp_assets.classify.heads import head_names, make_head
-from badexp_assets.classify.novelty import Novelty
-from badexp_assets.classify.principal_components import Space
 from badexp_assets.classify.two_step import bad_log_odds, with_context
 from badexp_assets.config.classifier import ClassifierParams
 
@@ -22,10 +21,10 @@ Array = npt.NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen heads (`name:components`) and what they said of the rows when these were held out.
+    """The chosen heads (`name:components`) and their held-out predictions.
 
-    log_odds: (n,) of bad, of all rows; kinds: (rows labelled bad, kinds) probabilities; codes: their true column;
-    known: rows of `kinds` whose kind was in training too; distances: (n,) of the novelty.
+    log_odds: (n,) log-odds of bad, all rows; kinds: (rows labelled bad, kinds) probabilities; codes: true columns of
+    `kinds`; known: rows of `kinds` whose kind occurs outside their fold; distances: (n,) distances of `Novelty`.
     """
 
     bad: str
@@ -40,12 +39,12 @@ class Choice:
 
     @property
     def n_bad(self) -> int:
-        """Components that the first step sees."""
+        """Components that the first step uses."""
         return int(self.bad.split(":")[1])
 
     @property
     def n_kind(self) -> int:
-        """Components that the second step sees."""
+        """Components that the second step uses."""
         return int(self.kind.split(":")[1])
 
     def new(self, name: str) -> Any:
@@ -62,16 +61,16 @@ def choose_head(
     features: pd.DataFrame,
     params: ClassifierParams,
 ) -> Choice:
-    """Fit every candidate on the other folds and compare; see `fit_two_step`.
+    """Cross-validate every candidate head and return the best ones; see `fit_two_step` for the arguments.
 
-    Average precision and macro-F1 of a candidate are their means over folds, beside their standard deviation.
+    Average precision and macro-F1 of a candidate are means over folds, given with their standard deviations.
     """
-    tried = _tried(params)
+    candidates = _candidates(params)
     bad = labelled & (names != GOOD)
     kinds = np.unique(names[bad].astype(str))
     codes = np.searchsorted(kinds, names[bad].astype(str))
-    log_odds = {name: np.zeros(len(names)) for name in tried}
-    shares = {name: np.zeros((int(bad.sum()), len(kinds))) for name in tried}
+    log_odds = {name: np.zeros(len(names)) for name in candidates}
+    shares = {name: np.zeros((int(bad.sum()), len(kinds))) for name in candidates}
     distances = {k: np.zeros(len(names)) for k in params.n_components}
     known = np.ones(int(bad.sum()), bool)
     for fold in np.unique(folds[labelled]):
@@ -87,7 +86,7 @@ def choose_head(
             x = np.hstack([z[:, :k], named])
             context = with_context(x[bad], expnums[bad], np.ones(int(bad.sum())))
             distances[k][held] = Novelty.fit(x[fit], y).distance(x[held])
-            for name in (n for n in tried if n.endswith(f":{k}")):
+            for name in (n for n in candidates if n.endswith(f":{k}")):
                 head = make_head(name.split(":")[0], params.seed).fit(x[fit], y)
                 log_odds[name][held] = bad_log_odds(head, x[held])
                 if several and held_bad.any():
@@ -95,7 +94,7 @@ def choose_head(
                     columns = np.searchsorted(kinds, head.classes_)
                     shares[name][np.ix_(held[bad], columns)] = head.predict_proba(context[held[bad]])
     scores: list[dict[str, Any]] = [
-        {"head": n} | _scores(log_odds[n], shares[n], names, labelled, bad, folds, codes) for n in tried
+        {"head": n} | _scores(log_odds[n], shares[n], names, labelled, bad, folds, codes) for n in candidates
     ]
     first: str = max(scores, key=lambda s: s["bad_average_precision"])["head"]
     second: str = max(scores, key=lambda s: s["kind_macro_f1"])["head"]
@@ -112,7 +111,7 @@ def choose_head(
     )
 
 
-def _tried(params: ClassifierParams) -> list[str]:
+def _candidates(params: ClassifierParams) -> list[str]:
     middle = sorted(params.n_components)[len(params.n_components) // 2]
     names = head_names(params.candidates)
     return [f"{n}:{k}" for n in names for k in (params.n_components if n == "discriminant" else (middle,))]

@@ -1,6 +1,7 @@
-"""Classifier heads on a small space, with one interface: `fit(x, y)`, `classes_`, `predict_proba(x)`.
+"""Classifier heads on low-dimensional positions, with scikit-learn's interface: `fit`, `classes_`, `predict_proba`.
 
-Every category counts alike, whatever its number of images: thinning would throw images away for the same effect.
+Every category has the same weight, whatever its number of images. Thinning the large ones would have the same effect,
+but would throw images away.
 """
 
 from __future__ import annotations
@@ -9,7 +10,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+
+from badexp_assets.classify.classifier import GOOD
+from badexp_assets.classify.embedding_space import category_means
 
 Array = npt.NDArray[np.floating]
 _TINY = 1e-6
@@ -18,21 +23,14 @@ _TINY = 1e-6
 class ShrunkDiscriminant(ClassifierMixin, BaseEstimator):
     """Linear discriminant with the Ledoit-Wolf covariance (2004) of all images about the mean of their category.
 
-    scikit-learn's shrinks the covariance of each category by itself, which needs many images of each; pooled, a
-    category of one image is possible. Half of the prior is the category `good`'s, the rest is shared equally.
+    scikit-learn shrinks the covariance of each category separately, which needs many images of each. Here it is pooled,
+    so a category of one image is possible. `good` has half of the prior, the other categories share the rest equally.
     """
 
     def fit(self, x: Array, y: npt.NDArray[Any]) -> ShrunkDiscriminant:
         """Fit (n, d) positions and n categories."""
-        from sklearn.covariance import ledoit_wolf
-
         self.classes_, codes = np.unique(y, return_inverse=True)
-        means = np.stack([x[codes == c].mean(axis=0, dtype=np.float64) for c in range(len(self.classes_))])
-        within = x - means[codes]
-        scale = within.std(axis=0)
-        scale[scale == 0] = 1.0
-        covariance, _ = ledoit_wolf(within / scale, assume_centered=True)
-        covariance.flat[:: len(covariance) + 1] += _TINY
+        means, scale, covariance = category_means(x, codes)
         scaled = means / scale
         solved = np.linalg.solve(covariance, scaled.T).T
         self.coef_ = solved / scale
@@ -41,13 +39,13 @@ class ShrunkDiscriminant(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, x: Array) -> Array:
         """Return (n, categories)."""
-        return _softmax(x @ self.coef_.T.astype(x.dtype) + self.intercept_)
+        return softmax(x @ self.coef_.T.astype(x.dtype) + self.intercept_, axis=1)
 
 
 class CosineNeighbours(ClassifierMixin, BaseEstimator):
     """k nearest neighbours weighted as in the DINO protocol (Caron et al. 2021): exp(cosine similarity / temperature).
 
-    Votes of a category are divided by its number of images. At most `max_images` are kept, drawn with `seed`.
+    The votes for a category are divided by its number of images. At most `max_images` are kept, sampled with `seed`.
     """
 
     def __init__(self, k: int = 20, temperature: float = 0.07, max_images: int = 10_000, seed: int = 0) -> None:
@@ -66,7 +64,7 @@ class CosineNeighbours(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, x: Array) -> Array:
-        """Return (n, categories); a tenth of a vote is spread over all, so that none is impossible."""
+        """Return (n, categories); a tenth of a vote is spread over all categories, so that no probability is 0."""
         k = min(self.k, len(self.codes_))
         similarity = _unit(x) @ self.units_.T
         near = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
@@ -92,7 +90,7 @@ class MeanLogOdds(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, x: Array) -> Array:
         """Return (n, categories)."""
-        return _softmax(np.mean([np.log(head.predict_proba(x) + _TINY) for head in self.heads_], axis=0))
+        return softmax(np.mean([np.log(head.predict_proba(x) + _TINY) for head in self.heads_], axis=0), axis=1)
 
 
 def make_head(name: str, seed: int) -> Any:
@@ -117,13 +115,13 @@ def make_head(name: str, seed: int) -> Any:
 
 
 def head_names(candidates: tuple[str, ...]) -> list[str]:
-    """Names for `make_head`: the candidates, with each penalty of the logistic head that is tried."""
+    """Return the names for `make_head`: the candidates, the logistic head once for each penalty that is tried."""
     return [n for c in candidates for n in (("logistic/0.01", "logistic/0.1") if c == "logistic" else (c,))]
 
 
 def _priors(classes: npt.NDArray[Any]) -> Array:
-    """Half for `good` where it is one of several categories, the rest shared."""
-    good = classes == "good"
+    """Return half for `good` if it is one of several categories; the others share the rest equally."""
+    good = classes == GOOD
     if not good.any() or len(classes) == 1:
         return np.full(len(classes), 1 / len(classes))
     return np.where(good, 0.5, 0.5 / (len(classes) - 1))
@@ -132,9 +130,3 @@ def _priors(classes: npt.NDArray[Any]) -> Array:
 def _unit(x: Array) -> Array:
     length = np.linalg.norm(x, axis=1, keepdims=True)
     return (x / np.maximum(length, 1e-12)).astype(np.float32)
-
-
-def _softmax(logits: Array) -> Array:
-    from scipy.special import softmax
-
-    return np.asarray(softmax(logits, axis=1))

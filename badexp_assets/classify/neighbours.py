@@ -1,7 +1,7 @@
-"""Exact nearest training points and their votes: many prefixes of the components in one pass, on all processors.
+"""Exact nearest training points and their votes, for several numbers of leading components in one pass.
 
-Every distance is summed component by component in float32, and among equal distances the training row with the lower
-number is nearer: duplicates and ties give the same neighbours on every machine, whatever the number of threads.
+Distances are summed component by component in float32, and among equal distances the training row with the lower number
+is nearer. So duplicates and ties give the same neighbours on every machine, whatever the number of threads.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from badexp_assets.config.cpu_count import processors
 from badexp_assets.errors import InputError
 
 _MANHATTAN, _EUCLIDEAN, _CHEBYSHEV, _COSINE = range(len(METRICS))
-_TILE = 4096  # training rows whose distances lie side by side in the cache
-_CHUNK = 32  # of them, looked through at once for one that is nearer
+_TILE = 4096  # training rows whose distances fit into the cache
+_CHUNK = 32  # training rows that are compared with the current k-th distance at once
 _QUERIES = 64  # queries that share a tile
 
 
 class Neighbours:
-    """Training points (n, dim), float32, ordered for finding the nearest by `metric` (one of METRICS)."""
+    """Training points (n, dim), float32, arranged for nearest-neighbour search by `metric` (one of METRICS)."""
 
     def __init__(self, points: np.ndarray, metric: str) -> None:
         self._code = METRICS.index(metric)
@@ -38,10 +38,10 @@ class Neighbours:
         self._tiles = tiles
 
     def nearest(self, queries: np.ndarray, k: int, prefixes: Sequence[int] | None = None) -> np.ndarray:
-        """Return the rows of the `k` nearest points, nearest first, of (q, dim) queries: (prefixes, q, k) int32.
+        """Return the rows of the `k` nearest points to (q, dim) queries, nearest first: (prefixes, q, k) int32.
 
-        `prefixes`: ascending numbers of leading components to measure the distance in, all from one pass; None: all
-        components. Cosine is measured from the origin; a vector of length 0 has distance 1 to every other.
+        `prefixes`: ascending numbers of leading components in which to measure the distance; None: all components.
+        Cosine distances are about the origin; a vector of length 0 has distance 1 to every other vector.
         Raises InputError unless 1 <= k <= n and the prefixes are ascending and between 1 and dim.
         """
         stops = np.array([self.dim] if prefixes is None else prefixes, dtype=np.int64)
@@ -64,7 +64,7 @@ class Neighbours:
         return found
 
     def _inverse_lengths(self, stops: np.ndarray) -> np.ndarray:
-        """Return 1 / length of every point's prefixes, 0 for length 0; only cosine needs them."""
+        """Return 1 / length of every point in each prefix, 0 for length 0; empty unless the metric is cosine."""
         if self._code != _COSINE:
             return np.empty((0, 0), np.float32)
         squares = np.cumsum(self._points.astype(np.float64) ** 2, axis=1)[:, stops - 1].T
@@ -76,7 +76,7 @@ class Neighbours:
 def vote_shares(neighbours: np.ndarray, codes: np.ndarray, votes: np.ndarray, n_categories: int) -> np.ndarray:
     """Return the (q, n_categories) shares of the votes of (q, k) neighbours.
 
-    `codes` (category, from 0) and `votes` (weight, above 0) belong to the training rows.
+    `codes` (category, from 0) and `votes` (weight, above 0): of the training rows.
     """
     return _vote_shares(neighbours, np.asarray(codes, np.int64), np.asarray(votes, np.float64), n_categories)
 
@@ -160,7 +160,7 @@ def _add(sums, tile, query, start, stop, code):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
 def _keep(scores, width, first, nearest, rows):  # type: ignore[no-untyped-def]
-    """Insert the first `width` scores that belong there into the ascending `nearest`, and their numbers into `rows`."""
+    """Insert scores below the last of the ascending `nearest` into it, and their row numbers into `rows`."""
     k = len(nearest)
     for start in range(0, width, _CHUNK):
         if start + _CHUNK <= width:

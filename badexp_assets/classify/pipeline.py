@@ -1,4 +1,4 @@
-"""The paper's classifier: scaler, PCA, variance threshold, k nearest neighbours; fitted once, then only read."""
+"""Classifier of Luo et al. 2025 (arXiv:2507.12784, ViT + kNN): scaler, PCA, variance threshold, nearest neighbours."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _TRUSTED = ("sklearn.metrics._dist_metrics.", "sklearn.neighbors._kd_tree.", "sk
 
 @dataclass(frozen=True)
 class PipelineParams:
-    """Parameters of the pipeline; the defaults are what the ViT + kNN paper's search found.
+    """Parameters of the pipeline; the defaults are the result of the search in Luo et al. 2025.
 
-    `scaler`: one of SCALERS. `n_components`: PCA components (at most what the data allow). `variance_threshold`:
-    components below this variance are dropped. `n_neighbors`: k. `metric`: one of METRICS. `seed`: of the
-    rows from which the quantile scaler takes its quantiles.
+    `scaler`: one of SCALERS. `n_components`: PCA components, lowered to what the data allow. `variance_threshold`:
+    components with a lower variance are dropped. `n_neighbors`: k. `metric`: one of METRICS. `seed`: for the rows that
+    the quantile scaler samples.
     """
 
     scaler: str = "minmax"
@@ -54,11 +54,11 @@ class PipelineParams:
 
 @dataclass(frozen=True)
 class FittedPipeline(Classifier):
-    """A fitted classifier of CCD vectors. `steps` is the scikit-learn Pipeline, `votes` the weights of training rows.
+    """A fitted classifier of CCD vectors.
 
-    `predict` finds the same neighbours as the last of `steps`, many times faster, and lets training rows vote with
-    their weights, which scikit-learn's kNN can't.
-    `categories` are sorted; `codes` indexes them per training row. `card` says what it was made from and with.
+    `steps`: the scikit-learn Pipeline. `votes`: weights of the training rows. `codes`: their indices into `categories`.
+    `predict` finds the same neighbours as the last of `steps`, many times faster, and supports weighted votes, which
+    scikit-learn's kNN does not.
     """
 
     steps: Any
@@ -68,11 +68,11 @@ class FittedPipeline(Classifier):
     card: dict[str, Any] = field(repr=False)
 
     def predict(self, vectors: np.ndarray, features: pd.DataFrame | None = None) -> pd.DataFrame:
-        """Classify (n, dim) vectors; one row each, in order, with float32 probabilities. It uses no `features`.
+        """Classify (n, dim) vectors; return a row each, in order, with float32 probabilities. Ignores `features`.
 
-        Columns: category (the most probable; the first in alphabetical order among equals), probability (its own),
-        p_bad = 1 - P(good), and p_<category> for every category in training. P is the share of the votes of the k
-        nearest training rows (the paper; sevenths at k = 7); with weights in training, each row votes with its weight.
+        Columns: category (the most probable; the first in alphabetical order among equals), probability (of that
+        category), p_bad = 1 - P(good), and p_<category> for every category in training. P is the share of the votes of
+        the k nearest training rows (Luo et al. 2025; sevenths for k = 7), weighted if the training rows have weights.
         Raises ModelError for vectors of another length, InputError for non-finite values.
         """
         from badexp_assets.classify.neighbours import Neighbours, vote_shares
@@ -85,7 +85,7 @@ class FittedPipeline(Classifier):
             space = self.steps[:-1].transform(vectors[start : start + _CHUNK])
             (rows,) = points.nearest(space, knn.n_neighbors)
             shares[start : start + _CHUNK] = vote_shares(rows, self.codes, self.votes, len(self.categories))
-        return self._answers(shares)
+        return self._to_table(shares)
 
     @property
     def metric(self) -> str:
@@ -93,7 +93,7 @@ class FittedPipeline(Classifier):
         return str(self.steps[-1].metric)
 
     def positions(self, vectors: np.ndarray) -> np.ndarray:
-        """Return the (n, components) float32 that the nearest neighbours are sought in."""
+        """Return the positions in which nearest neighbours are searched, (n, components) float32."""
         return np.asarray(self.steps[:-1].transform(self._checked(vectors)), dtype=np.float32)
 
     def _content(self) -> dict[str, Any]:
@@ -120,9 +120,9 @@ def fit_pipeline(
 ) -> FittedPipeline:
     """Fit the pipeline on (n, dim) vectors and their n categories, made with `backbone` and `recipe` (their ids).
 
-    `weights` (above 0, one per row; None: all 1, as in the paper): each training row votes with its weight. They do not
-    touch scaler and PCA. A category with fewer rows than half of k is kept; the findings say that it can hardly win.
-    Raises InputError for non-finite vectors, lengths that disagree, no good rows, nothing but good rows, bad weights,
+    `weights` (above 0, one per row; None: all 1, as in Luo et al. 2025): each training row votes with its weight. They
+    do not affect scaler and PCA. A category with at most k / 2 rows is kept, and mentioned in the findings.
+    Raises InputError for non-finite vectors, inputs of different lengths, no good or only good rows, invalid weights,
     or a variance threshold that no component reaches.
     """
     from sklearn.feature_selection import VarianceThreshold
@@ -149,7 +149,7 @@ def fit_pipeline(
         steps.fit(vectors, codes)
     except ValueError as error:
         raise InputError(
-            f"variance_threshold: {params.variance_threshold} found and no component varies as much ({error}); "
+            f"variance_threshold: {params.variance_threshold} found, but no component reaches it ({error}); "
             "lower it, or use another scaler"
         ) from error
     digest = hashlib.sha256()
@@ -198,7 +198,7 @@ def make_scaler(name: str, n_rows: int, seed: int) -> Any:
 
 
 def make_pca(n_components: int) -> Any:
-    """Return an unfitted PCA whose first components do not depend on `n_components`, and need no random numbers."""
+    """Return an unfitted PCA whose first components depend neither on `n_components` nor on random numbers."""
     from sklearn.decomposition import PCA
 
     return PCA(n_components=n_components, svd_solver="covariance_eigh")
@@ -209,9 +209,11 @@ def _findings(
 ) -> list[str]:
     found = []
     if n_components < params.n_components:
-        found.append(f"n_components lowered from {params.n_components} to {n_components}: {shape[0]} x {shape[1]} data")
+        found.append(
+            f"n_components lowered from {params.n_components} to {n_components}: the data are {shape[0]} x {shape[1]}"
+        )
     if n_neighbors < params.n_neighbors:
-        found.append(f"n_neighbors lowered from {params.n_neighbors} to {n_neighbors}: that many training images")
+        found.append(f"n_neighbors lowered from {params.n_neighbors} to {n_neighbors}, the number of training images")
     few = {c: n for c, n in counts.items() if n <= n_neighbors // 2}
     if few:
         names = ", ".join(f"{c} ({n})" for c, n in few.items())

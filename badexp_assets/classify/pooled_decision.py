@@ -1,12 +1,13 @@
-"""The exposure decision over all scored CCDs, at a threshold that follows from what the user wants."""
+"""Verdict of an exposure, pooled over all scored CCDs, at a threshold that follows from the user's goal."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import expit
 
-from badexp_assets.classify.calibration import expit, shift_prior
+from badexp_assets.classify.calibration import shift_prior
 from badexp_assets.classify.classifier import GOOD, Classifier
 from badexp_assets.classify.mosaic_view import STATISTIC, Mosaics
 from badexp_assets.classify.pooling import ccd_log_odds, pool_statistics
@@ -33,8 +34,10 @@ def decide_night(
     vote: VoteRule,
     mosaics: Mosaics | None = None,
 ) -> pd.DataFrame:
-    """Return the rows of `night_exposure_predictions` of a night by the rule that goes with `model`: the pooled one of
-    the two-step classifier, the vote of the paper's pipeline.
+    """Return the `night_exposure_predictions` of a night by the rule that belongs to `model`.
+
+    The two-step classifier pools all scored CCDs (`decide_pooled`); the pipeline of Luo et al. 2025 takes a vote
+    (`decide_exposures`).
     """
     if isinstance(model, TwoStepClassifier):
         return decide_pooled(predictions, exposures, model, camera, params, vote, mosaics)
@@ -50,18 +53,19 @@ def decide_pooled(
     vote: VoteRule,
     mosaics: Mosaics | None = None,
 ) -> pd.DataFrame:
-    """Return a row of `night_exposure_predictions` per exposure of which a CCD was classified by `model`, by expnum.
+    """Return a row of `night_exposure_predictions` per exposure with a CCD classified by `model`, sorted by expnum.
 
-    `predictions`: rows of night_predictions, all of which count; `exposures`: expnum, night, filter. p_bad: the
-    model's P(bad) of the exposure, at its base rate: pooled over its CCDs, and with its mosaic (one of `mosaics`) where
-    the model uses it and the exposure has one. p_bad_mosaic: that of the mosaic alone, NaN without one. n_bad: CCDs
-    with P(bad) of at least `ccd_probability`; bad_ccds: their numbers, by commas. scope: `exposure` (is_bad), `ccds`
-    (the exposure is not called bad, but these CCDs are) or `none`. category: the kind with most probability over the
-    CCDs, good when the scope is `none`. n_abstained: CCDs like nothing in training. vote_is_bad: the paper's vote of
-    the drawn CCDs, null without any. Raises InputError as `decide_exposures` does, ModelError as `exposure_views`.
+    `predictions`: rows of night_predictions, all of them are used; `exposures`: expnum, night, filter. Columns:
+    p_bad: P(bad) of the exposure at the model's base rate, pooled over its CCDs, and over its mosaic (from `mosaics`)
+    if the model uses it and the exposure has one. p_bad_mosaic: P(bad) by the mosaic alone, NaN without one. n_bad:
+    CCDs with P(bad) of at least `ccd_probability`; bad_ccds: their numbers, separated by commas. scope: `exposure`
+    (is_bad), `ccds` (only these CCDs are bad) or `none`. category: the kind of bad with the highest summed probability
+    over the CCDs; good if the scope is `none`. n_abstained: CCDs too novel to be classified. vote_is_bad: verdict by
+    the vote of the sampled CCDs, null without any. Raises InputError like `decide_exposures`, ModelError like
+    `exposure_views`.
     """
     check_decidable(predictions, exposures)
-    about = exposures.set_index("expnum")
+    by_expnum = exposures.set_index("expnum")
     if predictions.empty:
         return pd.DataFrame(columns=list(_TYPES)).astype(_TYPES)
     views = exposure_views(predictions, model, camera, mosaics)
@@ -76,7 +80,7 @@ def decide_pooled(
     table["bad_ccds"] = [named.get(expnum, "") for expnum in table.index]
     table["n_abstained"] = groups["abstain"].sum()
     for name in ("night", "filter"):
-        table[name] = about.loc[table.index, name]
+        table[name] = by_expnum.loc[table.index, name]
     table["is_bad"] = called_bad(table["p_bad"].to_numpy(), table["night"].to_numpy(object), params, model.base_rate)
     table["scope"] = np.select([table["is_bad"], table["n_bad"] > 0], ["exposure", "ccds"], "none")
     kinds = [c for c in model.categories if c != GOOD]
@@ -84,9 +88,8 @@ def decide_pooled(
     kind = np.array(kinds, dtype=object)[heaviest]
     table["category"] = np.where(table["scope"] == "none", GOOD, kind)
     with_mosaic = (views["mosaic"].notna() & (model.mosaic is not None and model.mosaic.used)).to_numpy()
-    table["rule"] = np.where(
-        with_mosaic, in_words(params, model.base_rate, True), in_words(params, model.base_rate, False)
-    )
+    rules = [describe_rule(params, model.base_rate, used) for used in (True, False)]
+    table["rule"] = np.where(with_mosaic, *rules)
     table["model"] = model.version
     votes = decide_exposures(predictions, exposures, vote).set_index("expnum")["is_bad"]
     table["vote_is_bad"] = votes.astype("boolean").reindex(table.index)
@@ -96,11 +99,11 @@ def decide_pooled(
 def exposure_views(
     predictions: pd.DataFrame, model: TwoStepClassifier, camera: Camera, mosaics: Mosaics | None = None
 ) -> pd.DataFrame:
-    """Return P(bad), at the model's base rate, of each exposure of `predictions` in each view, by expnum.
+    """Return P(bad) of each exposure of `predictions` in each view, at the model's base rate; the index is expnum.
 
-    Columns: pooled (its CCDs), mosaic (its focal plane; NaN for an exposure or a model without), both (pooled where
-    there is no mosaic), in_use (the one of pooled and both that the folds of the model chose). Raises ModelError for
-    mosaics of another backbone or recipe than the model's.
+    Columns: pooled (over its CCDs), mosaic (the focal plane; NaN if exposure or model has none), both (equal to pooled
+    without a mosaic), in_use (pooled or both, as chosen when the model was fitted). Raises ModelError for mosaics of
+    another backbone or recipe than the model's.
     """
     places = camera.by_number
     xy = np.array([(places[n].x_mm, places[n].y_mm) if n in places else (np.nan,) * 2 for n in predictions["ccdnum"]])
@@ -122,8 +125,9 @@ def exposure_views(
 def called_bad(
     p_bad: npt.NDArray[np.floating], night: npt.NDArray[np.object_], params: DecisionParams, base_rate: float
 ) -> npt.NDArray[np.bool_]:
-    """Return which exposures are called bad, by `params.goal` (see DecisionParams); equal P(bad) are called alike
-    except at the end of a night's capacity, where the first ones are taken.
+    """Return which exposures are bad, (n,), by `params.goal` (see DecisionParams).
+
+    Exposures with equal P(bad) get equal verdicts, except at the end of a night's capacity: there the first are taken.
     """
     p = p_bad.astype(np.float64)
     if params.goal == "probability":
@@ -137,8 +141,8 @@ def called_bad(
     return (place <= params.per_night) & (p > base_rate)
 
 
-def in_words(params: DecisionParams, base_rate: float, with_mosaic: bool) -> str:
-    """Return the rule in words."""
+def describe_rule(params: DecisionParams, base_rate: float, with_mosaic: bool) -> str:
+    """Return the rule as a sentence."""
     goal = {
         "probability": f"P(bad) of the exposure is at least {params.probability:g}",
         "purity": f"it is among the most probable ones, of which {params.purity:.0%} are expected to be bad",

@@ -1,7 +1,7 @@
-"""From CCDs to the exposure: all scored CCDs and their places in the focal plane, pooled by a fitted rule.
+"""P(bad) of an exposure, pooled over all its scored CCDs and their positions in the focal plane by a fitted rule.
 
-CCDs of an exposure are not independent: light from outside the camera and electronics hit neighbours. So their
-log-odds are not added up; a logistic regression weighs how many, how sure and how close together they are.
+CCDs of an exposure are not independent: scattered light and electronics affect neighbouring CCDs together. So their
+log-odds are not added up; a logistic regression weighs how many CCDs look bad, how clearly, and how close together.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import expit
 
-from badexp_assets.classify.calibration import LIMIT, expit, log_losses, logit, shift_prior
+from badexp_assets.classify.calibration import LIMIT, log_losses, logit, shift_prior
 from badexp_assets.errors import InputError
 
 Array = npt.NDArray[np.floating]
 STATISTICS = ("mean", "median", "top_quarter", "best_neighbourhood", "share_bad", "largest_cluster")
-_NEAR = 1.6  # neighbours: up to this many times the distance of the nearest CCD of the camera
+_NEAR = 1.6  # neighbours are at most this many times as far as the two nearest CCDs of the exposure
 _PENALTIES = (0.01, 0.1, 1.0)
 
 
@@ -26,8 +27,8 @@ _PENALTIES = (0.01, 0.1, 1.0)
 class Pool:
     """Logistic regression on statistics of an exposure: log-odds = offset + weights . (statistics - centre) / scale.
 
-    `training_rate` is the share of bad exposures it was fitted at. An empty `weights` stands for the mean log-odds.
-    `names` of the statistics: STATISTICS, and others that belong to the exposure.
+    `training_rate`: share of bad exposures in the training set. With empty `weights` the log-odds are the mean of the
+    CCDs'. `names`: the statistics used, STATISTICS and any others of the exposure.
     """
 
     centre: tuple[float, ...]
@@ -38,24 +39,24 @@ class Pool:
     names: tuple[str, ...] = STATISTICS
 
     def log_odds(self, statistics: pd.DataFrame) -> Array:
-        """Return the log-odds of bad of exposures (rows of `pool_statistics`), at the training rate."""
+        """Return the log-odds that exposures (rows of `pool_statistics`) are bad, (n,), at the training rate."""
         if not self.weights:
             return statistics["mean"].to_numpy(np.float64)
         x = (statistics[list(self.names)].to_numpy(np.float64) - np.array(self.centre)) / np.array(self.scale)
         return np.clip(x @ np.array(self.weights) + self.offset, -LIMIT, LIMIT)
 
     def p_bad(self, statistics: pd.DataFrame, base_rate: float) -> Array:
-        """Return P(bad) of exposures in a survey of which a share `base_rate` is bad."""
+        """Return P(bad) of exposures, (n,), in a survey in which a share `base_rate` of exposures is bad."""
         return expit(shift_prior(self.log_odds(statistics), self.training_rate, base_rate))
 
 
 def pool_statistics(expnum: Array, log_odds: Array, x_mm: Array, y_mm: Array) -> pd.DataFrame:
     """Return STATISTICS and n_ccds per exposure (index expnum, sorted) from its CCDs.
 
-    log_odds: calibrated, at the training rate, of any spread; x_mm, y_mm: centres of the CCDs (NaN: no neighbours).
-    `best_neighbourhood`: the highest mean over a CCD and its neighbours; `share_bad`: of CCDs with log-odds above 0;
-    `largest_cluster`: share of CCDs in the largest group of such CCDs that touch. Shares, not counts: exposures of
-    few scored CCDs are not told from those of many.
+    log_odds: calibrated, at the training rate; x_mm, y_mm: centres of the CCDs (NaN: without neighbours).
+    `best_neighbourhood`: highest mean over a CCD and its neighbours; `share_bad`: share of CCDs with log-odds above 0;
+    `largest_cluster`: share of CCDs in the largest group of adjacent such CCDs. Shares are used instead of counts, so
+    that exposures with few and with many scored CCDs are comparable.
     """
     table = pd.DataFrame({"expnum": expnum, "s": np.clip(log_odds, -LIMIT, LIMIT), "x": x_mm, "y": y_mm})
     rows = {e: _statistics(*group[["s", "x", "y"]].to_numpy(np.float64).T) for e, group in table.groupby("expnum")}
@@ -72,7 +73,7 @@ def _statistics(s: Array, x: Array, y: Array) -> list[float]:
 
 
 def _neighbours(x: Array, y: Array) -> Array:
-    """Return (n, n): 1 for a CCD itself and those next to it."""
+    """Return (n, n): 1 for each CCD itself and the CCDs next to it."""
     distance = np.hypot(x[:, None] - x, y[:, None] - y)
     between = distance[distance > 0]
     near = distance <= _NEAR * between.min() if between.size else np.zeros_like(distance, bool)
@@ -96,13 +97,13 @@ def fit_pool(
     weights: Array,
     names: tuple[str, ...] = STATISTICS,
 ) -> tuple[Pool, Array, dict[str, Any]]:
-    """Fit the pool on exposures with out-of-fold CCDs; returns it, their held-out log-odds (n,), and scores.
+    """Fit the pool on statistics of out-of-fold CCDs; return it, held-out log-odds of the exposures (n,), and scores.
 
-    `names`: of the statistics that it sees. The penalty is the one of the lowest held-out log-loss. With fewer than two
-    exposures of a kind in some fold's rest, the pool is the mean log-odds, and the scores say so.
+    `names`: the statistics to use. The penalty is that of the lowest held-out log-loss. If the exposures outside a fold
+    include fewer than two good or two bad ones, the pool is the mean log-odds, and the scores say so.
     """
     rate = float(np.average(bad, weights=weights))
-    if not rest_is_mixed(bad, folds):
+    if not outside_folds_are_mixed(bad, folds):
         plain = Pool((), (), (), 0.0, min(max(rate, 0.01), 0.99))
         return plain, plain.log_odds(statistics), {"rule": "mean log-odds: too few exposures to fit a pool"}
     best: tuple[float, float, Array] | None = None
@@ -125,8 +126,8 @@ def fit_pool(
     return pool, best[2], scores
 
 
-def rest_is_mixed(bad: npt.NDArray[np.bool_], folds: npt.NDArray[np.integer]) -> bool:
-    """Whether there are two folds or more, and outside each of them two exposures of either kind."""
+def outside_folds_are_mixed(bad: npt.NDArray[np.bool_], folds: npt.NDArray[np.integer]) -> bool:
+    """Whether there are at least two folds, and at least two good and two bad exposures outside each of them."""
     parts = np.unique(folds)
     return len(parts) > 1 and all(min(bad[folds != f].sum(), (~bad[folds != f]).sum()) >= 2 for f in parts)
 
@@ -138,19 +139,30 @@ def _fit(
     penalty: float,
     names: tuple[str, ...],
 ) -> Pool:
-    from sklearn.linear_model import LogisticRegression
-
     x = statistics[list(names)].to_numpy(np.float64)
     centre, scale = x.mean(axis=0), x.std(axis=0)
     scale[scale == 0] = 1.0
-    model = LogisticRegression(C=penalty, max_iter=1000).fit((x - centre) / scale, bad, sample_weight=row_weights)
-    rate = min(max(float(np.average(bad, weights=row_weights)), 1e-4), 1 - 1e-4)
-    centre, scale, weights = (tuple(map(float, values)) for values in (centre, scale, model.coef_[0]))
-    return Pool(centre, scale, weights, float(model.intercept_[0]), rate, names)
+    coefficients, offset, rate = fit_logistic((x - centre) / scale, bad, row_weights, penalty)
+    centre, scale, weights = (tuple(map(float, values)) for values in (centre, scale, coefficients))
+    return Pool(centre, scale, weights, offset, rate, names)
+
+
+def fit_logistic(
+    x: Array, bad: npt.NDArray[np.bool_], row_weights: Array, penalty: float
+) -> tuple[Array, float, float]:
+    """Fit a logistic regression on (n, d); return coefficients (d,), offset and the weighted share of bad rows.
+
+    `penalty`: scikit-learn's C. The share is limited to 1e-4 ... 1 - 1e-4.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=penalty, max_iter=1000).fit(x, bad, sample_weight=row_weights)
+    rate = float(np.clip(np.average(bad, weights=row_weights), 1e-4, 1 - 1e-4))
+    return model.coef_[0].astype(np.float64), float(model.intercept_[0]), rate
 
 
 def ccd_log_odds(p_bad: Array, base_rate: float, training_rate: float) -> Array:
-    """Return log-odds at the training rate from P(bad) at the base rate: what `pool_statistics` takes."""
+    """Return log-odds at the training rate from P(bad) at the base rate, for `pool_statistics`."""
     p = np.asarray(p_bad, np.float64)
     if ((p < 0) | (p > 1) | ~np.isfinite(p)).any():
         raise InputError("p_bad: values outside 0 to 1 found; probabilities are needed")

@@ -1,4 +1,4 @@
-"""What a classifier says of a night's CCDs."""
+"""Predicted category and P(bad) of each CCD of a night."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from badexp_assets.errors import InputError, ModelError
 def predict_night(
     model: Classifier, embeddings: pd.DataFrame, ccds: pd.DataFrame, features: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Return the `night_predictions` rows, with p_<category>, of the CCDs with a vector of the model's kind.
+    """Return the `night_predictions` rows, with p_<category>, of the CCDs that have a vector of the model's backbone.
 
-    `embeddings`: a night_embeddings table; vectors of other backbones or recipes may stand beside and are passed over.
-    `ccds`: expnum, ccdnum, drawn (night_ccds). `features`: of `describe_ccds`; a CCD that it lacks has none.
-    Rows come by (expnum, ccdnum). A night without vectors gives no rows.
-    Raises ModelError when none of the vectors are the model's kind, or some CCD has only vectors of another kind;
-    InputError when a CCD is not in `ccds`.
+    `embeddings`: a night_embeddings table; vectors of other backbones or recipes are ignored. `ccds`: expnum, ccdnum,
+    drawn (night_ccds). `features`: from `describe_ccds`; a CCD without features counts as not measured. Rows are sorted
+    by (expnum, ccdnum). A night without vectors gives no rows.
+    Raises ModelError if some CCD has vectors of other backbones or recipes only; InputError if a CCD is not in `ccds`.
     """
     fits = (embeddings["backbone"] == model.card["backbone"]) & (embeddings["recipe"] == model.card["recipe"])
     key = ["expnum", "ccdnum"]
@@ -38,10 +37,10 @@ def predict_night(
     found = model.predict(vectors, None if features is None else align(features, table))
     drawn = table[key].merge(ccds[[*key, "drawn"]], how="left", on=key, validate="1:1")["drawn"]
     if drawn.isna().any():
-        lost = table.loc[drawn.isna().to_numpy(), key].iloc[0]
+        missing = table.loc[drawn.isna().to_numpy(), key].iloc[0]
         raise InputError(
-            f"ccds: {int(drawn.isna().sum())} embedded CCD(s) are not in it, e.g. exposure {lost['expnum']} "
-            f"CCD {lost['ccdnum']}; the tables of one night pass are needed"
+            f"ccds: {int(drawn.isna().sum())} embedded CCD(s) are not in it, e.g. exposure {missing['expnum']} "
+            f"CCD {missing['ccdnum']}; the tables of one night pass are needed"
         )
     first = found[["category", "probability", "p_bad"]]
     result = pd.concat([table[key], first], axis=1)

@@ -1,4 +1,4 @@
-"""What is kept with a classifier of the exposures it learnt from: their numbers, and what their nights look like."""
+"""Record of the training exposures of a classifier: their numbers, and the positions of their nights."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ QUANTILES = np.linspace(0, 1, 101)
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """What later exposures are compared with.
+    """Properties of the training set that later nights are compared with.
 
-    `expnums`: sorted, all that the classifier learnt from. `centre`, `scale`: (dim,) of the training vectors.
-    `mean`: (dim,) mean of the nights' means in those units (see `night_position`); `between`: RMS distance of a night
-    from it; `within`: RMS distance of an exposure from its night; `n_nights`. `good`, `bad`: (101,) quantiles of P(bad)
-    of held-out CCD images that are good and bad; NaN where there are none. `n_novel` of `n_held_out` held-out CCD
-    images are like nothing in training; both 0 when the classifier does not say.
+    `expnums`: training exposures, sorted. `centre`, `scale`: (dim,) of the training vectors. `mean`: (dim,) mean of the
+    positions of the nights (see `night_position`); `between`: RMS distance of a night from it; `within`: RMS distance
+    of an exposure from its night. `good`, `bad`: (101,) quantiles of P(bad) of held-out good and bad CCD images; NaN
+    if there are none. `n_novel` of `n_held_out` held-out CCD images are too novel to be classified; both are 0 for a
+    classifier without novelty.
     """
 
     expnums: npt.NDArray[np.int64]
@@ -44,13 +44,13 @@ class TrainingRecord:
     n_held_out_exposures: int
 
     def save(self, folder: Path) -> None:
-        """Write it into the folder of its model, atomically."""
+        """Write the record into the folder of its model, atomically."""
         with atomic_path(folder / FILE) as path, path.open("wb") as file:
             np.savez_compressed(file, **asdict(self))
 
     @classmethod
     def load(cls, folder: Path) -> TrainingRecord | None:
-        """Read that of the model in `folder`; None when the model has none. Raises ModelError when it is damaged."""
+        """Read the record of the model in `folder`; None if it has none. Raises ModelError if it is damaged."""
         if not (folder / FILE).exists():
             return None
         try:
@@ -61,10 +61,10 @@ class TrainingRecord:
 
 
 def record_training(vectors: Array, rows: pd.DataFrame, p_bad: Array, held_out: pd.DataFrame | None) -> TrainingRecord:
-    """Make the record of a classifier fitted on (n, dim) `vectors` of `rows` (expnum, night), of which it says `p_bad`.
+    """Return the record of a classifier fitted on `vectors` (n, dim) of `rows` (expnum, night), with their P(bad) (n,).
 
-    `held_out`: what it says of CCD images that it did not learn from (`Judgement.everything`, with the column truth:
-    null where nobody knows); None when there are none.
+    `held_out`: predictions of CCD images outside the training set, with their true category in the column truth (null:
+    not known); None if there are none.
     """
     vectors = np.asarray(vectors, np.float32)
     centre, scale = vectors.mean(axis=0, dtype=np.float64), vectors.std(axis=0, dtype=np.float64)
@@ -96,9 +96,9 @@ def record_training(vectors: Array, rows: pd.DataFrame, p_bad: Array, held_out: 
 def night_position(
     vectors: Array, expnums: npt.NDArray[np.integer], p_bad: Array, centre: Array, scale: Array
 ) -> tuple[Array, Array]:
-    """Return where a night lies, (dim,), and its exposures, (exposures, dim), in units of `scale` about `centre`.
+    """Return the position of a night, (dim,), and of its exposures, (exposures, dim), as (vector - centre) / scale.
 
-    Means over the half of its exposures of the lowest mean P(bad): what is wrong with a few exposures moves no night.
+    Only the half of the exposures with the lowest mean P(bad) is used, so a few bad exposures do not move the night.
     """
     _, codes = np.unique(expnums, return_inverse=True)
     counts = np.bincount(codes)

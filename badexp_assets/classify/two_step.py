@@ -1,4 +1,4 @@
-"""The two-step classifier: is this CCD image bad, and if so, which kind of bad."""
+"""Two-step classifier: P(bad) of a CCD image first, then the kind of bad."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import expit
 
-from badexp_assets.classify.calibration import Calibration, expit, logit, shift_prior
+from badexp_assets.classify.calibration import Calibration, logit, shift_prior
 from badexp_assets.classify.classifier import GOOD, Classifier
+from badexp_assets.classify.embedding_space import Novelty, Space
 from badexp_assets.classify.features import FeatureScaler
 from badexp_assets.classify.mosaic_view import MosaicHead, MosaicView
-from badexp_assets.classify.novelty import Novelty
 from badexp_assets.classify.pooling import STATISTICS, Pool
-from badexp_assets.classify.principal_components import Space
 from badexp_assets.classify.skops_folder import read_content
 from badexp_assets.errors import InputError, ModelError
 
@@ -37,11 +37,11 @@ _TRUSTED = (
 
 @dataclass(frozen=True)
 class TwoStepClassifier(Classifier):
-    """A fitted two-step classifier of CCD images and of exposures (`pool`, and `mosaic` where it is used).
+    """A fitted two-step classifier of CCD images, and of exposures (`pool`, and `mosaic` if it is used).
 
-    `bad_head` sees the first `n_bad` components and the features of a CCD; `kind_head` the first `n_kind` ones, the
-    features, and the mean of both over the exposure's CCDs, each with the weight of its P(bad). `card` as stored.
-    `mosaic`: None when it was fitted without mosaics.
+    The inputs of `bad_head` are the first `n_bad` principal components and the features of a CCD. Those of `kind_head`
+    are the first `n_kind` components, the features, and the mean of both over the exposure's CCDs, weighted by P(bad).
+    `mosaic`: None if it was fitted without mosaics.
     """
 
     space: Space
@@ -60,27 +60,27 @@ class TwoStepClassifier(Classifier):
 
     @property
     def base_rate(self) -> float:
-        """Share of bad CCD images that its probabilities hold for."""
+        """Share of bad CCD images that the probabilities assume."""
         return float(self.card["base_rate"])
 
     def predict(self, vectors: Array, features: pd.DataFrame | None = None) -> pd.DataFrame:
-        """Classify (n, dim) vectors, with their rows of `describe_ccds` in the same order (None: nothing measured).
+        """Classify (n, dim) vectors with their rows of `describe_ccds`, in the same order (None: nothing was measured).
 
-        Columns, float32: category (the most probable), probability (its own), p_bad (calibrated, at the base rate),
-        p_<category>, novelty (share of training images that were less far from all categories; 1: like nothing in
-        training) and abstain (novelty of at least `max_novelty`: the answer is not to be trusted). CCDs of one
-        exposure (expnum of the features) share what is seen on the bad ones of them to tell the kind; without
-        features each CCD is by itself. Raises ModelError for vectors of another length, InputError for non-finite ones.
+        Columns, float32: category (the most probable), probability (of that category), p_bad (calibrated, at the base
+        rate), p_<category>, novelty (share of training images that were nearer to a category; 1: farther than all of
+        them) and abstain (novelty is at least `max_novelty`: do not trust the category). The kind of bad takes all CCDs
+        of the exposure (expnum of the features) into account; without features each CCD is classified by itself.
+        Raises ModelError for vectors of another length, InputError for non-finite ones.
         """
         vectors = self._checked(vectors)
         if features is not None and len(features) != len(vectors):
-            raise InputError(f"features: {len(features)} rows for {len(vectors)} vectors; one each, in order, needed")
+            raise InputError(f"features: {len(features)} rows for {len(vectors)} vectors; equal numbers needed")
         groups = np.arange(len(vectors)) if features is None else features["expnum"].to_numpy(np.int64)
         shares, novelty = np.zeros((len(vectors), len(self.categories))), np.zeros(len(vectors))
         for rows in _whole_groups(groups, _CHUNK):
             part = None if features is None else features.iloc[rows]
             shares[rows], novelty[rows] = self._shares(vectors[rows], part, groups[rows])
-        return self._answers(shares).assign(
+        return self._to_table(shares).assign(
             novelty=novelty.astype(np.float32), abstain=novelty >= float(self.card["params"]["max_novelty"])
         )
 
@@ -90,7 +90,7 @@ class TwoStepClassifier(Classifier):
         return "euclidean"
 
     def positions(self, vectors: Array) -> Array:
-        """Return the (n, n_bad) principal components that step 1 sees, float32."""
+        """Return the principal components that the first step uses, (n, n_bad) float32."""
         return self.space.transform(self._checked(vectors))[:, : self.n_bad]
 
     def _shares(
@@ -147,13 +147,13 @@ def _mosaic(values: dict[str, Any]) -> MosaicView:
 
 
 def bad_log_odds(head: Any, x: Array) -> Array:
-    """Return ln(P(bad) / P(good)) of a head that knows `good` among its categories."""
+    """Return ln(P(bad) / P(good)), (n,), by a head that has `good` among its categories."""
     good = head.predict_proba(x)[:, list(head.classes_).index(GOOD)]
     return logit(1.0 - good)
 
 
 def with_context(x: Array, groups: npt.NDArray[np.int64], weights: Array) -> Array:
-    """Append to (n, d) positions the mean over each group, in which every row has its weight (above 0)."""
+    """Append to (n, d) positions the weighted mean over the group of each row, (n, 2 d). `weights` (n,): above 0."""
     _, codes = np.unique(groups, return_inverse=True)
     weights = np.maximum(weights, 1e-6).astype(np.float32)
     total = np.zeros((codes.max(initial=-1) + 1, x.shape[1] + 1))
@@ -163,7 +163,7 @@ def with_context(x: Array, groups: npt.NDArray[np.int64], weights: Array) -> Arr
 
 
 def _whole_groups(groups: npt.NDArray[np.int64], size: int) -> Iterator[npt.NDArray[np.intp]]:
-    """Yield row numbers in pieces of about `size` that keep the rows of a group together."""
+    """Yield row numbers in pieces of about `size`; the rows of a group stay together."""
     order = np.argsort(groups, kind="stable")
     start = 0
     while start < len(order):

@@ -1,4 +1,4 @@
-"""Fitting the two-step classifier: heads chosen by the grouped folds, calibration on what the folds held out."""
+"""Fitting the two-step classifier: heads are chosen by cross-validation, calibration is fitted on held-out values."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
-from badexp_assets.classify.calibration import calibration_error, expit, fit_calibration, fit_temperature, shift_prior
+from badexp_assets.classify.calibration import calibration_error, fit_calibration, fit_temperature, shift_prior
 from badexp_assets.classify.classifier import GOOD, check_training, refuse_non_finite
+from badexp_assets.classify.embedding_space import Novelty, Space
 from badexp_assets.classify.features import NAMES, FeatureScaler
 from badexp_assets.classify.head_selection import Choice, choose_head
-from badexp_assets.classify.mosaic_view import Mosaics
-from badexp_assets.classify.mosaic_view_fit import fit_mosaic_view
-from badexp_assets.classify.novelty import Novelty
+from badexp_assets.classify.mosaic_view import Mosaics, fit_mosaic_view
 from badexp_assets.classify.pooling import fit_pool, pool_statistics
-from badexp_assets.classify.principal_components import Space
 from badexp_assets.classify.two_step import TwoStepClassifier, with_context
 from badexp_assets.config.classifier import ClassifierParams
 from badexp_assets.errors import InputError
@@ -30,6 +29,8 @@ Array = npt.NDArray[np.floating]
 _COLUMNS = ("expnum", "ccdnum", "category", "fold", "weight", "source")
 
 
+# the fits are small: threads that wait for each other on a busy machine made them a hundred times slower
+@threadpool_limits.wrap(limits=1)
 def fit_two_step(
     vectors: Array,
     rows: pd.DataFrame,
@@ -41,25 +42,28 @@ def fit_two_step(
 ) -> TwoStepClassifier:
     """Fit on (n, dim) vectors, made with `backbone` and `recipe` (their ids), of CCD images of training exposures.
 
-    `rows`: expnum, ccdnum, category (null: a sibling without a label, which the exposure's rule learns from), fold
-    (the same for an exposure), weight (inverse of the share of the category that was kept), source (`candidate`:
-    called good because no list names it). `features`: of `describe_ccds`, in the same order. `mosaics`: of whole focal
-    planes of these exposures and any others; None: there are none.
+    `rows`: expnum, ccdnum, category (null: an unlabelled CCD of a training exposure, used for the pool only), fold (one
+    per exposure), weight (inverse of the share of the category that was kept), source (`candidate`: assumed good
+    because no list names it). `features`: from `describe_ccds`, in the same order. `mosaics`: whole focal planes of
+    these exposures and any others, or None.
 
-    1. Each fold: a space, then every candidate head, fitted on the other folds (two_step.py says on what).
-    2. P(bad): the head of the highest average precision; kind: that of the highest macro-F1 among labelled bad ones.
-    3. Exposures of `candidate` images that the other folds call bad at even odds, suspects, are left out of the fit.
-    4. Calibration, temperature, novelty and the exposure's rule are fitted on held-out values.
-    5. The mosaic becomes a part of that rule if that helps in the folds; see `fit_mosaic_view`.
+    1. In each fold, a space and every candidate head are fitted on the other folds (inputs: see TwoStepClassifier).
+    2. P(bad) comes from the head of the highest average precision, the kind of bad from that of the highest macro-F1.
+    3. Suspects are left out of the last fit: exposures of `candidate` images that the other folds call bad at a base
+       rate of one half.
+    4. Calibration, temperature, novelty and the pool of the exposure are fitted on held-out values.
+    5. The mosaic is added if that helps in the folds; see `fit_mosaic_view`.
 
-    Raises InputError for non-finite vectors, missing columns, lengths that disagree, nothing good, nothing bad, or
+    Raises InputError for non-finite vectors, missing columns, inputs of different lengths, no good or no bad images, or
     fewer than two folds.
     """
-    lost = [c for c in _COLUMNS if c not in rows]
-    if lost:
-        raise InputError(f"rows: column(s) {', '.join(lost)} missing; found {', '.join(map(str, rows.columns))}")
+    missing = [c for c in _COLUMNS if c not in rows]
+    if missing:
+        raise InputError(f"rows: column(s) {', '.join(missing)} missing; found {', '.join(map(str, rows.columns))}")
     if not len(vectors) == len(rows) == len(features):
-        raise InputError(f"vectors, rows, features: {len(vectors)}, {len(rows)}, {len(features)} found; as many needed")
+        raise InputError(
+            f"vectors, rows, features: {len(vectors)}, {len(rows)}, {len(features)} found; equal lengths needed"
+        )
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     labelled = rows["category"].notna().to_numpy()
     names = rows["category"].to_numpy(object)
@@ -75,25 +79,6 @@ def fit_two_step(
             "folds: good and bad images are needed outside every fold; label more exposures, lower [training] folds, "
             'or set [classifier] kind = "paper"'
         )
-    # small fits: threads that wait for each other on a busy machine made this a hundred times slower
-    with threadpool_limits(limits=1):
-        return _fit(vectors, rows, features, params, backbone, recipe, mosaics)
-
-
-def _fit(
-    vectors: Array,
-    rows: pd.DataFrame,
-    features: pd.DataFrame,
-    params: ClassifierParams,
-    backbone: str,
-    recipe: str,
-    mosaics: Mosaics | None,
-) -> TwoStepClassifier:
-    """Fit on what was checked."""
-    labelled = rows["category"].notna().to_numpy()
-    names = rows["category"].to_numpy(object)
-    weights = rows["weight"].fillna(1.0).to_numpy(np.float64)
-    folds = rows["fold"].to_numpy(np.int64)
     choice = choose_head(vectors, names, labelled, folds, rows["expnum"].to_numpy(np.int64), features, params)
     calibration, losses = fit_calibration(
         choice.log_odds[labelled], names[labelled] != GOOD, weights[labelled], folds[labelled]
@@ -111,13 +96,13 @@ def _fit(
         features["y_mm"].to_numpy(np.float64),
     )
     is_bad = rows["category"].notna() & (rows["category"] != GOOD)
-    about = pd.DataFrame({"expnum": rows["expnum"], "bad": is_bad, "fold": folds, "weight": weights})
-    about = about.groupby("expnum").agg({"bad": "max", "fold": "first", "weight": "mean"}).loc[statistics.index]
+    exposures = pd.DataFrame({"expnum": rows["expnum"], "bad": is_bad, "fold": folds, "weight": weights})
+    exposures = exposures.groupby("expnum").agg({"bad": "max", "fold": "first", "weight": "mean"}).loc[statistics.index]
     pool, held, pooled = fit_pool(
-        statistics, about["bad"].to_numpy(bool), about["fold"].to_numpy(), about["weight"].to_numpy(float)
+        statistics, exposures["bad"].to_numpy(bool), exposures["fold"].to_numpy(), exposures["weight"].to_numpy(float)
     )
-    pooled["error_held_out"] = round(calibration_error(expit(held), about["bad"].to_numpy(bool)), 5)
-    mosaic, view = fit_mosaic_view(mosaics, statistics, about, held, suspects, params.seed)
+    pooled["error_held_out"] = round(calibration_error(expit(held), exposures["bad"].to_numpy(bool)), 5)
+    mosaic, view = fit_mosaic_view(mosaics, statistics, exposures, held, suspects, params.seed)
     model = _last_fit(vectors, names, kept, rows, features, params, choice)
     kinds = names[labelled & (names != GOOD)].astype(str)
     temperature = (
@@ -198,7 +183,7 @@ def _last_fit(
 
 
 def _suspects(rows: pd.DataFrame, good: npt.NDArray[np.bool_], even: Array) -> list[int]:
-    """Exposures that nobody labelled and that the other folds call bad; `even`: log-odds, were half of all bad."""
+    """Return the unlabelled exposures that the other folds call bad; `even`: log-odds at a base rate of one half."""
     unseen = good & (rows["source"] == "candidate").to_numpy(bool)
     mean = pd.Series(even[unseen]).groupby(rows["expnum"].to_numpy()[unseen]).mean()
     return [int(e) for e in mean.index[mean > 0]]
@@ -232,9 +217,9 @@ def _findings(rows: pd.DataFrame, suspects: list[int], view: dict[str, Any]) -> 
     few = {str(c): int(n) for c, n in exposures.items() if n < 3}
     if few:
         names = ", ".join(f"{c} ({n})" for c, n in few.items())
-        found.append(f"fewer than 3 training exposures, so held-out scores say little of them: {names}")
+        found.append(f"fewer than 3 training exposures, so held-out scores are unreliable: {names}")
     if suspects:
-        found.append(f"{len(suspects)} unlabelled exposures look bad and were left out; look at them: {suspects[:10]}")
+        found.append(f"{len(suspects)} unlabelled exposures look bad and were left out; inspect them: {suspects[:10]}")
     if not view["used"]:
         found.append(f"the mosaic of the focal plane is not used for exposures: {view['why']}")
     return found

@@ -1,4 +1,4 @@
-"""The exposure decision: votes of the CCDs that were drawn for it (ViT + kNN paper: 10 of 20)."""
+"""Verdict of an exposure by votes of its sampled CCDs (Luo et al. 2025, arXiv:2507.12784: 10 of 20)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from badexp_assets.classify.classifier import GOOD
 from badexp_assets.errors import InputError
 
-VERDICT_TYPES = {  # columns of `night_exposure_predictions`, whatever decides
+VERDICT_TYPES = {  # columns of `night_exposure_predictions` for every rule
     "expnum": "int64",
     "night": "str",
     "filter": "str",
@@ -25,8 +25,9 @@ VERDICT_TYPES = {  # columns of `night_exposure_predictions`, whatever decides
 
 @dataclass(frozen=True)
 class VoteRule:
-    """A CCD votes bad when its category is not good with at least `min_probability`; an exposure is bad when
-    `min_bad` of `n_draw` CCDs do, or the same share (rounded up) of those that were scored.
+    """A CCD votes bad if its category is not good, with a probability of at least `min_probability`.
+
+    An exposure is bad if `min_bad` of `n_draw` CCDs vote bad, or the same share (rounded up) of its scored CCDs.
     """
 
     min_probability: float = 0.9
@@ -51,8 +52,8 @@ class VoteRule:
         sure = predictions["probability"].astype(float) >= self.min_probability - 6e-8
         return (predictions["category"] != GOOD) & sure
 
-    def in_words(self, n_scored: int) -> str:
-        """Return the rule as it holds for an exposure with `n_scored` CCDs."""
+    def describe(self, n_scored: int) -> str:
+        """Return the rule, as a sentence, for an exposure with `n_scored` CCDs."""
         return (
             f"bad when {self.needed(n_scored)} of {n_scored} CCDs vote bad ({self.min_bad} of {self.n_draw}); "
             f"a CCD does when its category is not good with a probability of at least {self.min_probability:g}"
@@ -60,12 +61,12 @@ class VoteRule:
 
 
 def decide_exposures(predictions: pd.DataFrame, exposures: pd.DataFrame, rule: VoteRule) -> pd.DataFrame:
-    """Return a row of `night_exposure_predictions` per exposure of which a drawn CCD was classified, by expnum.
+    """Return a row of `night_exposure_predictions` per exposure with a classified sampled CCD, sorted by expnum.
 
     `predictions`: rows of night_predictions; only those with `drawn` vote. `exposures`: expnum, night, filter.
-    Category: that of most bad votes (among equals the one of the higher summed probability, then alphabetical), good
-    when there are none; it is given also where the bad votes are too few. An exposure without a vote has no row: see
-    `exposures_without_votes`. Raises InputError for an exposure that `exposures` lacks, a repeated CCD, missing
+    category: the one with most bad votes (then the higher summed probability, then alphabetical), `good` without bad
+    votes; it is also given if the bad votes are too few. An exposure without a vote has no row: see
+    `exposures_without_votes`. Raises InputError for an exposure that is not in `exposures`, a repeated CCD, missing
     probabilities, or several models in one exposure.
     """
     check_decidable(predictions, exposures)
@@ -89,7 +90,7 @@ def decide_exposures(predictions: pd.DataFrame, exposures: pd.DataFrame, rule: V
                 "is_bad": n_bad >= rule.needed(n_scored),
                 "category": _most_voted(votes),
                 "p_bad": float(group["p_bad"].astype(float).mean()),
-                "rule": rule.in_words(n_scored),
+                "rule": rule.describe(n_scored),
                 "model": models[0],
             }
         )
@@ -97,7 +98,7 @@ def decide_exposures(predictions: pd.DataFrame, exposures: pd.DataFrame, rule: V
 
 
 def exposures_without_votes(predictions: pd.DataFrame, exposures: pd.DataFrame) -> list[int]:
-    """Return the expnums of `exposures`, sorted, of which no drawn CCD was classified: they get no verdict."""
+    """Return the sorted expnums of `exposures` without a classified sampled CCD; they get no verdict."""
     voted = set(predictions.loc[predictions["drawn"].astype(bool), "expnum"])
     return sorted(int(e) for e in exposures["expnum"] if e not in voted)
 
@@ -111,7 +112,7 @@ def _most_voted(votes: pd.DataFrame) -> str:
 
 
 def check_decidable(predictions: pd.DataFrame, exposures: pd.DataFrame) -> None:
-    """Raise InputError unless CCD predictions and a table of exposures can be turned into verdicts."""
+    """Raise InputError unless verdicts can be made from CCD predictions and a table of exposures."""
     for name, table, columns in (
         ("predictions", predictions, ("expnum", "ccdnum", "category", "probability", "p_bad", "drawn", "model")),
         ("exposures", exposures, ("expnum", "night", "filter")),
@@ -128,7 +129,7 @@ def check_decidable(predictions: pd.DataFrame, exposures: pd.DataFrame) -> None:
     if predictions[["expnum", "ccdnum"]].duplicated().any():
         raise InputError("predictions: a CCD image occurs twice; one row per (expnum, ccdnum) allowed")
     if predictions[["category", "probability", "p_bad"]].isna().any(axis=None):
-        raise InputError("predictions: category, probability or p_bad missing in some rows; none may be")
+        raise InputError("predictions: category, probability or p_bad missing in some rows; all are needed")
     unknown = sorted(set(predictions["expnum"]) - set(exposures["expnum"]))
     if unknown:
         raise InputError(f"predictions: {len(unknown)} exposure(s) not in the table of exposures, e.g. {unknown[0]}")

@@ -1,8 +1,8 @@
-"""The Entropy Method: orientations of sources and of background gradients, and how far they are from the survey's mean.
+"""The Entropy Method (Alonso, Zhang & Li): orientations of sources and background gradients, compared with the survey.
 
-The equations are in docs/entropy.md and beside the functions: moments and gradients as direct sums, a Kullback-Leibler
-divergence of each exposure's orientation histogram from the mean of its band. Names load on first use, so that
-importing the package costs nothing.
+Moments and gradients are direct sums over pixels; the score is the Kullback-Leibler divergence of an exposure's
+orientation histogram from the mean of its band. The equations are in docs/entropy.md and in the docstrings. Names are
+loaded on first use.
 """
 
 import lazy_loader

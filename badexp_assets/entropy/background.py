@@ -1,4 +1,4 @@
-"""The sky of a CCD image: a second-order polynomial through random points, and the scatter about it."""
+"""Sky background of a CCD image: a second-order polynomial through random points, and the scatter about it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Background:
     n_points: int
 
     def level(self, x: float, y: float) -> float:
-        """Sky at column `x` and row `y`, ADU."""
+        """Return the sky at column `x` and row `y`, ADU."""
         return float(self.coefficients @ np.array([1.0, x, y, x * x, x * y, y * y]))
 
 
@@ -38,12 +38,12 @@ def fit_background(
 ) -> Background | None:
     """Fit the sky through `background_points` random usable pixels less the brightest and darkest `background_trim`.
 
-    Least squares; usable is unmasked, finite and below `saturate`. `sigma` is 1.4826 times the median absolute
-    deviation of all those pixels about the fit (the paper does not say how it took sigma; this is not pulled by
-    sources). Returns None when there is no sky to speak of: fewer than 30 usable pixels drawn, or no scatter beyond the
-    rounding of float32 (a constant, saturated or empty image).
+    The fit is by least squares; usable pixels are unmasked, finite and below `saturate`. `sigma` is 1.4826 times the
+    median absolute deviation of all sampled pixels about the fit, which sources hardly affect (Alonso, Zhang & Li do
+    not define theirs). Returns None without a measurable sky: fewer than 30 usable pixels were sampled, or there is no
+    scatter beyond the rounding of float32 (a constant, saturated or empty image).
     """
-    rows, columns, values = _draw(image, mask, params.background_points, rng, saturate)
+    rows, columns, values = _sample(image, mask, params.background_points, rng, saturate)
     if len(values) < _LEAST_POINTS:
         return None
     order = np.argsort(values, kind="stable")
@@ -65,10 +65,10 @@ def fit_background(
     return Background(solution * level / float(scale) ** powers, sigma * level, len(values))
 
 
-def _draw(
+def _sample(
     image: NDArray[np.float32], mask: NDArray[np.uint8] | None, n: int, rng: np.random.Generator, saturate: float
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]:
-    """Rows, columns and values of up to `n` random usable pixels, in the order drawn."""
+    """Return rows, columns and values of up to `n` random usable pixels, in random order."""
     found: list[NDArray[np.int64]] = []
     total = 0
     for _ in range(_ROUNDS if image.size else 0):

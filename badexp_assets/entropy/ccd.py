@@ -1,4 +1,4 @@
-"""Both orientation histograms of one CCD image, and the stamps of its sources."""
+"""Orientation histograms of sources and background gradients of a CCD image, and the stamps of its sources."""
 
 from __future__ import annotations
 
@@ -13,23 +13,21 @@ from numpy.typing import ArrayLike, NDArray
 from badexp_assets.config.entropy import EntropyParams
 from badexp_assets.entropy.background import fit_background
 from badexp_assets.entropy.clipping import clip_sources
-from badexp_assets.entropy.divergence import orientation_histogram
+from badexp_assets.entropy.divergence import half_histograms, orientation_histogram
 from badexp_assets.entropy.gradients import draw_gradient_points
-from badexp_assets.entropy.halves import half_histograms
 from badexp_assets.entropy.sources import find_sources
 from badexp_assets.errors import InputError
 
 
 @dataclass(frozen=True)
 class CcdOrientations:
-    """What the Entropy Method and the autoencoder need of a CCD image.
+    """Measurements of a CCD image for the Entropy Method and the autoencoder.
 
     `source_counts` and `gradient_counts` are int32 of shape (bins,) over [0, pi); their sums are `n_sources` and
-    `n_points`. `gradient_halves` (2, bins) are the gradients of two halves of the CCD (`half_histograms`). Per source,
-    in reading order: `x` (column) and `y` (row) of the peak (int32), `stamps` (float32, (n, size, size), rows first,
-    background subtracted, ADU; NaN where masked), `angle` (rad) and `ellipticity`. The stamp's pixel
-    [size // 2, size // 2] is the peak. `sky` and `noise` (ADU) are the background at the middle of the image and its
-    scatter; NaN when there was no sky to fit.
+    `n_points`. `gradient_halves` (2, bins): gradients of two halves of the CCD (`half_histograms`). Per source, in
+    reading order: `x` (column) and `y` (row) of the peak (int32), `stamps` (float32, (n, size, size), rows first,
+    background subtracted, ADU; NaN where masked; the peak is at [size // 2, size // 2]), `angle` (rad) and
+    `ellipticity`. `sky` and `noise` (ADU): background at the centre of the image and its scatter; NaN without a fit.
     """
 
     n_sources: int
@@ -55,12 +53,12 @@ def measure_ccd(
 ) -> CcdOrientations:
     """Measure a CCD image of shape (rows, columns), ADU, with its code map `mask` (0: good) or None.
 
-    Pixels that are masked with any code, not finite or at least `saturate` (ADU) take no part. `seed` (an int, or ints
-    such as (seed, expnum, ccdnum)) draws the points of the background and of the gradients; the same seed gives the
-    same result. An image that is smaller than a stamp has no sources, one smaller than the gradient's window no points;
-    an all-NaN, constant, saturated or empty one has neither. None of this is an error. Raises InputError when `image`
-    has not two dimensions or `mask` not its shape. Equations: `source_orientation` (over the pixels that
-    params.moments names), `gradient_orientation` (of the image that `clip_sources` leaves).
+    Pixels that are masked with any code, not finite or at least `saturate` (ADU) are not used. `seed` (an int, or ints
+    such as (seed, expnum, ccdnum)) determines the random points of the background and the gradients; the same seed
+    gives the same result. An image smaller than a stamp has no sources, one smaller than the gradient's window no
+    points, and an all-NaN, constant, saturated or empty one has neither; this is not an error. Raises InputError if
+    `image` does not have two dimensions or `mask` has another shape. Equations: `source_orientation` (over the pixels
+    named by params.moments) and `gradient_orientation` (of the image after `clip_sources`).
     """
     # float64 values past float32's range become infinite, that is: unusable.
     with np.errstate(over="ignore"):

@@ -1,8 +1,8 @@
-"""Sources cut off at the level of the sky around them, before the gradient of the background is taken.
+"""Clips sources just above the local sky, before the gradient of the background is measured.
 
-A star is a steep hill: its light alone decides the gradient of every window that it reaches into, so that a crowded
-field has few independent gradients and, by chance, a preferred orientation on each CCD. What is left of a star that is
-cut off just above the sky is a low plateau, while stripes, rings and fringes keep their lower halves.
+The light of a star dominates the gradient of every window that it reaches into. So a crowded field has few independent
+gradients and, by chance, a preferred orientation on each CCD. A clipped star is a low plateau, while stripes, rings and
+fringes keep their lower halves.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-_CELL = 64  # px: side of the cells whose medians are the sky; larger than stars
-_STEP = 4  # every fourth row and column of a cell is looked at
+_CELL = 64  # px, side of the cells whose medians are the sky; larger than stars
+_STEP = 4  # every fourth row and column of a cell is used
 _LEAST = 20  # usable pixels that a cell needs
 
 
@@ -26,9 +26,8 @@ def clip_sources(
 
     The local sky is the median of the usable pixels (unmasked, finite, below `saturate`) of cells of about 64 px,
     interpolated linearly between their centres; the noise is the median over cells of their median less their 16 %
-    quantile. A cell with fewer than 20 usable samples has the median of the others. The image itself is returned when
-    clip_sigma is infinite or no cell has a median. Pixels that are unusable stay so: what is at or above `saturate`,
-    or not finite, is not touched.
+    quantile. A cell with fewer than 20 usable samples gets the median of the others. The image itself is returned if
+    clip_sigma is infinite or no cell has a median. Pixels that are not finite or at least `saturate` are not changed.
     """
     if math.isinf(clip_sigma) or not image.size:
         return image
@@ -48,7 +47,7 @@ def clip_sources(
 def _cell_levels(
     image: NDArray[Any], mask: NDArray[Any], limit: float, n_rows: int, n_columns: int, step: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Median, and median less 16 % quantile, of each cell's usable samples; NaN where there are too few."""
+    """Return median, and median less 16 % quantile, of the usable samples of each cell; NaN for too few."""
     height, width = image.shape
     masked = mask.size > 0
     level = np.full((n_rows, n_columns), np.nan)
@@ -71,11 +70,11 @@ def _cell_levels(
 
 @njit(cache=True, nogil=True)
 def _clipped(image: NDArray[Any], level: NDArray[Any], limit: float) -> NDArray[Any]:
-    """The lower one of each pixel and the level, interpolated between the cells' centres."""
+    """Return the lower of each pixel and the level, interpolated between the centres of the cells."""
     height, width = image.shape
     n_rows, n_columns = level.shape
     result = np.empty_like(image)
-    # where each column lies between the centres of cells: the left one, and the share of the right one
+    # position of each column between the centres of cells: the left one, and the weight of the right one
     left = np.empty(width, np.int64)
     share = np.empty(width, np.float32)
     for x in range(width):

@@ -1,4 +1,4 @@
-"""Histograms of orientations, the divergence between them, and what a divergence means at a number of sources."""
+"""Orientation histograms, the divergence between them, and its null distribution for a number of sources."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from badexp_assets.config.entropy import EntropyParams
 from badexp_assets.errors import InputError
+
+_CELL = 64  # px, side of the cells of the chequerboard; at least three windows
 
 
 def orientation_histogram(angles: ArrayLike, bins: int) -> NDArray[np.int32]:
-    """Count `angles` (rad, [0, pi)) in `bins` equal bins over [0, pi); NaN (no orientation) is not counted.
+    """Return counts of `angles` (rad, [0, pi)) in `bins` equal bins; NaN (no orientation) is not counted.
 
     Bin k holds k pi / bins <= angle < (k + 1) pi / bins. Returns int32 of shape (bins,).
     """
@@ -22,7 +25,7 @@ def orientation_histogram(angles: ArrayLike, bins: int) -> NDArray[np.int32]:
 
 
 def bin_centres(bins: int) -> NDArray[np.float64]:
-    """Orientation of the middle of each bin, rad."""
+    """Return the centre of each orientation bin, rad."""
     return np.asarray((np.arange(bins) + 0.5) * (math.pi / bins), dtype=np.float64)
 
 
@@ -30,9 +33,9 @@ def kl_divergence(p: ArrayLike, q: ArrayLike) -> float:
     """Return KL(p | q) = sum_i p_i ln(p_i / q_i), in nats.
 
     `p` and `q` are counts or probabilities of the same bins; each is normalised to sum 1 first. A bin with p_i = 0 adds
-    0 (0 ln 0 = 0); p_i > 0 where q_i = 0 gives inf. Returns NaN when either sums to 0 (nothing was counted).
+    0 (0 ln 0 = 0); p_i > 0 where q_i = 0 gives inf. Returns NaN if either sums to 0 (nothing was counted).
     Raises InputError for different lengths, no bins, negative or non-finite values.
-    Source: the Entropy Method's KL(P_i | P-bar), with P-bar the mean over the data set.
+    Source: KL(P_i | P-bar) of the Entropy Method (Alonso, Zhang & Li), with P-bar the mean over the data set.
     """
     first = np.asarray(p, dtype=np.float64)
     second = np.asarray(q, dtype=np.float64)
@@ -67,7 +70,7 @@ def kl_null(q: ArrayLike, n: int) -> tuple[float, float]:
     2 n KL is the G statistic; divided by Williams' factor f = 1 + (sum_i 1/q_i - 1) / (6 n (bins - 1)) it follows a chi
     square of bins - 1 degrees of freedom, hence mean f (bins - 1) / 2n and variance f^2 (bins - 1) / 2n^2. To leading
     order the mean is (bins - 1) / 2n. Source: Williams 1976, Biometrika 63, 33.
-    Returns (NaN, NaN) for n < 1 or fewer than two bins with q > 0. Empty bins of q can't be drawn and don't count.
+    Returns (NaN, NaN) for n < 1 or fewer than two bins with q > 0. Bins with q = 0 are left out.
     """
     probability = np.asarray(q, dtype=np.float64)
     probability = probability[probability > 0]
@@ -80,18 +83,18 @@ def kl_null(q: ArrayLike, n: int) -> tuple[float, float]:
 
 
 def z_against_null(kl: float, q: ArrayLike, n: int) -> float:
-    """Standard deviations by which `kl` (nats) of a histogram of `n` draws exceeds what chance gives; see `kl_null`."""
+    """Return by how many standard deviations `kl` (nats) of `n` draws exceeds the null mean; see `kl_null`."""
     mean, sd = kl_null(q, n)
     return (kl - mean) / sd
 
 
 def preferred_direction(p: ArrayLike, q: ArrayLike | None = None) -> tuple[float, float]:
-    """Orientation (rad, [0, pi)) in which `p` exceeds `q` (None: a flat distribution), and how strongly (0 to 1).
+    """Return the orientation (rad, [0, pi)) in which `p` exceeds `q` (None: flat), and the strength, 0 to 1.
 
     With P and Q normalised and theta_i the bins' centres, half the argument and the modulus of
-    <P_i / Q_i exp(2 i theta_i)>, the mean over bins. The ratio makes it the angle of the excess itself: for
-    P = (1 - f) Q + f S the part of Q is flat and sums to nothing. By chance the strength of n counts is about
-    1 / sqrt(n). Bins with Q_i = 0 don't count. The angle is NaN when `p` exceeds `q` in no direction, both are NaN when
+    <P_i / Q_i exp(2 i theta_i)>, the mean over bins. Because of the ratio it is the angle of the excess itself: for
+    P = (1 - f) Q + f S the contribution of Q is flat and cancels. For n random counts the strength is about
+    1 / sqrt(n). Bins with Q_i = 0 are left out. The angle is NaN if there is no preferred direction; both are NaN if
     `p` or `q` is empty.
     """
     first = _normalised(np.asarray(p, dtype=np.float64))
@@ -105,11 +108,47 @@ def preferred_direction(p: ArrayLike, q: ArrayLike | None = None) -> tuple[float
 
 
 def preferred_angle(p: ArrayLike, q: ArrayLike | None = None) -> float:
-    """Return the orientation of `preferred_direction`."""
+    """Return the orientation of `preferred_direction`, rad in [0, pi)."""
     return preferred_direction(p, q)[0]
 
 
 def half_turn(angle: float) -> float:
-    """Return `angle` modulo pi, in [0, pi): an orientation has no head and no tail."""
+    """Return `angle` modulo pi, in [0, pi): directions that differ by pi are the same orientation."""
     reduced = angle % math.pi
     return 0.0 if reduced >= math.pi else reduced  # -1e-17 % pi rounds to pi itself
+
+
+def half_histograms(
+    x: NDArray[np.int64], y: NDArray[np.int64], angles: NDArray[np.float64], params: EntropyParams
+) -> NDArray[np.int32]:
+    """Return histograms (2, bins), int32 over [0, pi), of the gradients in the two colours of a chequerboard.
+
+    x, y: columns and rows of the points (px), angles: their orientations (rad; NaN is not counted), all (n,). Points
+    nearer than half a window to a border of their cell are left out.
+
+    The two halves contain the same large structures, but share no pixel, so their noise is independent. The KL
+    divergence of a CCD's gradients also grows with noise: by (bins - 1) / 2n for n independent windows, and by more in
+    a crowded field or beside a bright star, where windows are correlated. `shared_divergence` is free of that.
+    """
+    side = params.smoothing + 2 * params.half_width
+    cell, margin = max(_CELL, 3 * side), (side + 1) // 2
+    inside = [(p % cell >= margin) & (p % cell < cell - margin) for p in (x, y)]
+    colour = (x // cell + y // cell) % 2
+    return np.stack([orientation_histogram(angles[inside[0] & inside[1] & (colour == k)], params.bins) for k in (0, 1)])
+
+
+def shared_divergence(halves: ArrayLike, reference: NDArray[np.float64], min_points: int) -> float:
+    """Divergence (nats) of the structure that the two halves of a CCD have in common, the mean over CCDs.
+
+    halves: counts (CCDs, 2, bins), see `half_histograms`; reference: probabilities (bins,), none of them 0. For a CCD
+    it is 1/2 sum_i (p_i - q_i) (p'_i - q_i) / q_i with the normalised halves p, p' and the reference q: 0 on average
+    for noise alone, so it can be negative, and to second order the KL divergence of the common structure.
+    CCDs with fewer than min_points points in a half are left out; NaN if none remains.
+    """
+    counts = np.asarray(halves, dtype=np.float64)
+    sums = counts.sum(axis=-1)
+    counts = counts[(sums >= max(min_points, 1)).all(axis=-1)]
+    if not len(counts):
+        return float("nan")
+    deviation = counts / counts.sum(axis=-1, keepdims=True) - reference
+    return float(0.5 * (deviation[:, 0] * deviation[:, 1] / reference).sum(axis=-1).mean())

@@ -1,7 +1,7 @@
-"""Orientation of the background's gradient: the direct sums of the paper, and a fast path that never smooths the image.
+"""Orientation of the background gradient: direct sums (Alonso, Zhang & Li), and a fast version for random points.
 
 The sums are linear in the pixels, so smoothing and gradient are one separable kernel of smoothing + 2 half_width pixels
-a side; only the pixels around the random points are touched.
+a side. The fast version applies it to the pixels around the random points only.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.entropy.moment_kernel import orientation
 from badexp_assets.errors import InputError
 
 _FLAT = 1e-12  # a gradient below this share of the pixel values is rounding error of a constant image
@@ -21,12 +22,12 @@ _ROUNDS = 20
 
 
 def gradient_orientation(image: ArrayLike, x: int, y: int, half_width: int = 5) -> float:
-    """Orientation of the gradient at column `x` and row `y` of a smoothed image, rad in [0, pi).
+    """Return the orientation of the gradient at column `x` and row `y` of a smoothed image, rad in [0, pi).
 
     With i = x, j = y and I[m, n] the pixel at column m and row n (`image[n, m]`, shape (rows, columns)):
     Dx = 1/2 sum_m sum_n (I[m, n] - I[2i - m, 2j - n]) / (m - i) for m = i + 1 ... i + 5, n = j - 5 ... j + 5,
     Dy = 1/2 sum_m sum_n (I[m, n] - I[2i - m, 2j - n]) / (n - j) for m = i - 5 ... i + 5, n = j + 1 ... j + 5,
-    theta = arctan(Dy / Dx) modulo pi. It is the direction in which the background changes: stripes run at theta + pi/2.
+    theta = arctan(Dy / Dx) modulo pi: the direction in which the background changes. Stripes lie along theta + pi/2.
 
     Returns NaN where there is no orientation: the window leaves the image or holds a non-finite pixel, or the gradient
     is 0 / 0 (a constant background). Raises InputError unless `image` has two dimensions.
@@ -51,11 +52,11 @@ def gradient_orientation(image: ArrayLike, x: int, y: int, half_width: int = 5) 
     weight = (2 * h + 1) * float(np.sum(1 / steps))
     if math.hypot(dx, dy) <= _FLAT * weight:
         return math.nan
-    return float(_angle(dx, dy))
+    return float(orientation(math.atan2(dy, dx)))
 
 
 def smooth(image: ArrayLike, size: int = 10) -> NDArray[np.float64]:
-    """Mean over a `size` x `size` box; same shape (rows, columns) as `image`.
+    """Return the mean over a `size` x `size` box, in the shape (rows, columns) of `image`.
 
     Pixel p of an axis is the mean of pixels p - size // 2 to p - size // 2 + size - 1 (an even box has no middle). NaN
     where the box leaves the image or holds a non-finite pixel.
@@ -82,11 +83,11 @@ def gradient_angles(
     params: EntropyParams,
     saturate: float = math.inf,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Orientation at columns `x` and rows `y` of the unsmoothed `image`, as smoothing and `gradient_orientation` give.
+    """Return the orientations that `smooth` and `gradient_orientation` give at columns `x` and rows `y` of `image`.
 
-    Returns the angles (rad in [0, pi); NaN without orientation) and whether each point was usable: its window of
-    smoothing + 2 half_width pixels a side lies in the image and holds no pixel that is masked (mask != 0),
-    not finite or at least `saturate`. A usable point with NaN has a constant background.
+    Returns the angles (rad in [0, pi); NaN without orientation) and whether each point is usable: its window of
+    smoothing + 2 half_width pixels a side lies in the image and has no pixel that is masked (mask != 0), not finite or
+    at least `saturate`. A usable point with NaN has a constant background.
     """
     odd, even = _kernel(params.smoothing, params.half_width)
     codes = np.empty((0, 0), np.uint8) if mask is None else mask
@@ -102,11 +103,10 @@ def draw_gradient_points(
     rng: np.random.Generator,
     saturate: float = math.inf,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Draw `gradient_points` random usable places (see `gradient_angles`); return their columns, rows and angles.
+    """Sample `gradient_points` random usable points (see `gradient_angles`); return their columns, rows and angles.
 
-    Places are drawn with replacement, but no more of them than the image has places with room, since a small cutout
-    does not tell more by being drawn from again. Unusable places are drawn anew, up to 20 times as often in all; a
-    heavily masked image gives fewer points, perhaps none.
+    Points are sampled with replacement, at most as many as the image has positions for a window. Unusable points are
+    replaced, in up to 20 rounds; a heavily masked image gives fewer points, or none.
     """
     side = params.smoothing + 2 * params.half_width
     room = (image.shape[0] - side + 1, image.shape[1] - side + 1)
@@ -119,7 +119,7 @@ def draw_gradient_points(
     for _ in range(_ROUNDS):
         x = before + rng.integers(0, room[1], size=wanted)
         y = before + rng.integers(0, room[0], size=wanted)
-        order = np.argsort(y)  # neighbouring rows one after the other: half the time in a large image
+        order = np.argsort(y)  # in order of rows, which halves the time for a large image
         angle, usable = np.empty(wanted), np.empty(wanted, bool)
         angle[order], usable[order] = gradient_angles(image, mask, x[order], y[order], params, saturate)
         take = np.flatnonzero(usable)[: wanted - found]
@@ -132,22 +132,12 @@ def draw_gradient_points(
 
 
 def _kernel(smoothing: int, half_width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights along (odd) and across (even) the derivative, smoothing included; length smoothing + 2 half_width."""
+    """Return the kernel along (odd) and across (even) the derivative, with smoothing; smoothing + 2 half_width long."""
     offsets = np.arange(-half_width, half_width + 1)
     slope = np.zeros(len(offsets))
     slope[offsets != 0] = 0.5 / offsets[offsets != 0]
     box = np.full(smoothing, 1 / smoothing)
     return np.convolve(slope, box), np.convolve(np.ones(len(offsets)), box)
-
-
-@njit(cache=True, nogil=True)
-def _angle(dx: float, dy: float) -> float:
-    angle = math.atan2(dy, dx)
-    if angle < 0:
-        angle += math.pi
-    if angle >= math.pi:
-        angle = 0.0
-    return angle
 
 
 @njit(cache=True, nogil=True)
@@ -217,5 +207,5 @@ def _angles(
             level = max(level, abs(across[j]))
         if math.sqrt(dx * dx + dy * dy) <= _FLAT * weight * level / even.sum():
             continue
-        angles[p] = _angle(dx, dy)
+        angles[p] = orientation(math.atan2(dy, dx))
     return angles, usable

@@ -1,4 +1,4 @@
-"""The compiled sum over a stamp's pixels that gives a source's orientation. `sources` says what the equations are."""
+"""Orientation of a source from the second moments of its stamp: compiled loops (equations: `source_orientation`)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,20 @@ from numpy.typing import NDArray
 _ROUND = 1e-12  # an ellipticity below this is rounding error of a round source
 
 
+@njit(cache=True, nogil=True)
+def orientation(angle: float) -> float:
+    """Return an angle between -pi and pi modulo pi, in [0, pi)."""
+    if angle < 0:
+        angle += math.pi
+    return 0.0 if angle >= math.pi else angle
+
+
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def moment_angle(stamp: NDArray[Any], light_fraction: float) -> tuple[float, float]:
-    """Return (angle, ellipticity) of a stamp; both NaN when there is none.
+    """Return (angle, ellipticity) of a stamp; both NaN if it has no orientation.
 
-    The inner loops have no branches (half of the pixels of a faint source pass the light cut, at random), and sums may
-    be reordered; that changes angles by about 1e-15.
+    The inner loops have no branches, because about half of the pixels of a faint source pass the light cut at random.
+    Sums may be reordered, which changes angles by about 1e-15.
     """
     height, width = stamp.shape
     peak = -np.inf
@@ -71,9 +79,4 @@ def moment_angle(stamp: NDArray[Any], light_fraction: float) -> tuple[float, flo
     ellipticity = math.sqrt(e1 * e1 + e2 * e2)
     if ellipticity < _ROUND:
         return np.nan, np.nan
-    angle = 0.5 * math.atan2(e2, e1)
-    if angle < 0:
-        angle += math.pi
-    if angle >= math.pi:
-        angle = 0.0
-    return angle, ellipticity
+    return orientation(0.5 * math.atan2(e2, e1)), ellipticity

@@ -1,4 +1,4 @@
-"""Pictures of orientation histograms, as PNG bytes small enough for the UI's metadata."""
+"""Plots of orientation histograms, as PNG."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 _COLOURS = {"source": CYCLE[0], "background": CYCLE[1]}
 _COUNTS = {"source": "source_counts", "background": "gradient_counts"}
 _TITLES = {"source": "sources", "background": "background gradients"}
-_CHANCE = 2.0  # a preferred direction weaker than so many times what chance gives is grey
+_CHANCE = 2.0  # preferred directions weaker than this many times the strength of random counts are grey
 
 
 def plot_orientations(counts: ArrayLike, reference: ArrayLike | None = None, title: str = "") -> bytes:
     """Return a PNG (at most 100 kB) of an orientation histogram over [0, pi), with the reference as a line.
 
-    `counts` and `reference` are counts or probabilities of the same bins; each is shown as a share. The bars of an
-    empty histogram are missing and the picture says so. Raises InputError for different numbers of bins.
+    `counts` and `reference` are counts or probabilities of the same bins; each is shown as a share. An empty histogram
+    has no bars, but a note. Raises InputError for different numbers of bins.
     """
     values = np.asarray(counts, dtype=np.float64)
     mean = None if reference is None else np.asarray(reference, dtype=np.float64)
@@ -55,12 +55,12 @@ def plot_reference(reference: pd.DataFrame) -> bytes:
 def plot_exposure(
     orientations: pd.DataFrame, reference: pd.DataFrame, camera: Camera, params: EntropyParams, title: str = ""
 ) -> bytes:
-    """Return a PNG (at most 100 kB) of an exposure: its two histograms against the reference, and whiskers per CCD.
+    """Return a PNG (at most 100 kB) of an exposure: both histograms with the reference, and a whisker for each CCD.
 
-    `orientations`: its rows of `night_orientations`; `reference`: `entropy_reference`. A whisker lies in the direction
-    that a CCD's sources, or background gradients, prefer to the reference's; its length says how strongly (see
-    `preferred_direction`; the scale is the panel's strongest). It is grey below twice what chance gives; a CCD
-    with nothing counted is an empty place. Columns of a CCD go right and rows up, as the camera's file places them.
+    `orientations`: its rows of `night_orientations`; `reference`: `entropy_reference`. A whisker shows the
+    `preferred_direction` of a CCD's sources, or background gradients, against the reference; its length is the strength
+    (relative to the strongest of the panel). It is grey below twice the strength of random counts; a CCD without counts
+    has none. Columns of a CCD go right and rows up, at the positions of the camera file.
     """
     exposure = exposure_histograms(orientations, params)[0]
     column = "p" if params.reference == "mean" else "p_trimmed"

@@ -1,4 +1,4 @@
-"""The survey's mean orientation distribution per band: what every exposure is compared with."""
+"""Reference of the Entropy Method: the mean orientation distribution of the survey per band."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from badexp_assets.config.entropy import EntropyParams
-from badexp_assets.entropy.divergence import kl_divergence
-from badexp_assets.entropy.halves import shared_divergence
+from badexp_assets.entropy.divergence import kl_divergence, shared_divergence
 from badexp_assets.errors import InputError
 
 KINDS = ("source", "background")
@@ -37,8 +36,9 @@ _MAD_TO_SIGMA = 1.4826
 
 @dataclass(frozen=True)
 class ExposureHistograms:
-    """Histograms of one exposure: `source` counts over its CCDs; of the CCDs that count `background` (n, bins), and
-    `halves` (n, 2, bins) of the same.
+    """Histograms of one exposure: `source` (bins,) summed over its CCDs, and those of CCDs with enough gradient points.
+
+    The latter are `background` (n, bins) and `halves` (n, 2, bins). `most_points`: gradient points of the best CCD.
     """
 
     expnum: int
@@ -51,20 +51,20 @@ class ExposureHistograms:
 
     @property
     def n_sources(self) -> int:
-        """Sources in the exposure's histogram."""
+        """Number of sources in the exposure's histogram."""
         return int(self.source.sum())
 
 
 def exposure_histograms(orientations: pd.DataFrame, params: EntropyParams) -> list[ExposureHistograms]:
-    """Put the CCDs of each exposure together, in order of `expnum`.
+    """Return the histograms of each exposure, sorted by `expnum`.
 
-    `orientations` has the columns of `night_orientations`, of one or more nights. A CCD counts in `background` with
-    params.min_points gradient points or more. Raises InputError when its histograms have not params.bins bins, or an
+    `orientations` has the columns of `night_orientations`, of one or more nights. CCDs with at least params.min_points
+    gradient points are part of `background`. Raises InputError if histograms do not have params.bins bins, or if an
     exposure has two filters.
     """
     if not len(orientations):
         return []
-    # In one order, so that the same CCDs give the same reference to the last bit. Columns are picked, for speed.
+    # Sorted, so that the same CCDs give the same reference to the last bit. Columns are selected for speed.
     orientations = orientations[_NEEDED].sort_values(["expnum", "ccdnum"], kind="stable")
     source = _stack(orientations, "source_counts", params.bins)
     gradient = _stack(orientations, "gradient_counts", params.bins)
@@ -105,15 +105,14 @@ def _stack(orientations: pd.DataFrame, column: str, bins: int) -> NDArray[np.int
 def build_reference(orientations: pd.DataFrame, params: EntropyParams) -> pd.DataFrame:
     """Return the `entropy_reference` table: a row per band and kind, from `night_orientations` rows of all nights.
 
-    p: for `source` the mean over exposures of the exposure's normalised histogram; for `background` the mean over CCDs
-    of the CCD's. p_trimmed: the same with the reference_trim lowest and highest values of each bin left out,
-    normalised again. Both are float64 arrays of `bins` probabilities. n_exposures went in and n_left_out did not (fewer
-    than min_sources sources, or no CCD with min_points points); n_counts are sources or points in all. kl_median and
-    kl_sd (1.4826 times the median absolute deviation) describe the KL divergences (nats) of the reference's exposures
-    from the distribution that params.reference names, shared_median and shared_sd their `shared_divergence` (kind
-    `background`); NaN for fewer than three exposures. version is a hash of the
-    whole table. A band and kind without any usable exposure has no row; `.attrs["left_out"]` counts the exposures left
-    out by (filter, kind), these too.
+    p: mean of the normalised histograms, over exposures for `source` and over CCDs for `background`. p_trimmed: the
+    same without the reference_trim lowest and highest values of each bin, normalised again. Both are float64 arrays of
+    `bins` probabilities. n_exposures: exposures used; n_left_out: exposures with fewer than min_sources sources, or
+    without a CCD with min_points points; n_counts: total number of sources or points. kl_median and kl_sd (1.4826 times
+    the median absolute deviation): of the KL divergences (nats) of the used exposures from the distribution named by
+    params.reference; shared_median and shared_sd: of their `shared_divergence` (kind `background`); NaN for fewer than
+    three exposures. version: hash of the whole table. A band and kind without usable exposures has no row;
+    `.attrs["left_out"]` counts the exposures left out by (filter, kind), including these.
     """
     exposures = exposure_histograms(orientations, params)
     rows: list[dict[str, Any]] = []
@@ -132,19 +131,19 @@ def build_reference(orientations: pd.DataFrame, params: EntropyParams) -> pd.Dat
 
 
 def usable(exposure: ExposureHistograms, kind: str, params: EntropyParams) -> bool:
-    """Whether the exposure has enough sources, or a CCD with enough gradient points, for a score of this kind."""
+    """Return whether the exposure has enough sources, or a CCD with enough gradient points, for this kind of score."""
     return exposure.n_sources >= params.min_sources if kind == "source" else len(exposure.background) > 0
 
 
 def divergence(exposure: ExposureHistograms, kind: str, p: NDArray[np.float64]) -> float:
-    """KL divergence (nats) from `p`: of the exposure's sources, or the mean over its CCDs' gradient histograms."""
+    """Return the KL divergence (nats) from `p` of the sources, or the mean of that of the CCDs' gradients."""
     if kind == "source":
         return kl_divergence(exposure.source, p)
     return float(np.mean([kl_divergence(counts, p) for counts in exposure.background]))
 
 
 def shared(exposure: ExposureHistograms, p: NDArray[np.float64], params: EntropyParams) -> float:
-    """`shared_divergence` (nats) of the exposure's CCDs from `p`; NaN when no CCD has enough points in both halves."""
+    """Return the `shared_divergence` (nats) of the CCDs from `p`; NaN if none has enough points in both halves."""
     return shared_divergence(exposure.halves, p, params.min_half_points)
 
 
@@ -177,7 +176,7 @@ def _row(
 
 
 def _spread(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Median, and 1.4826 times the median absolute deviation; NaN for fewer than three values."""
+    """Return the median and 1.4826 times the median absolute deviation; NaN for fewer than three values."""
     if len(values) < 3:
         return math.nan, math.nan
     median = float(np.median(values))
@@ -185,7 +184,7 @@ def _spread(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _filled(p: NDArray[np.float64], n_counts: int) -> NDArray[np.float64]:
-    """Normalise; where a bin was never seen, add half a count to every bin, so that no divergence is infinite."""
+    """Return `p` normalised; if a bin is empty, half a count is added to every bin, to keep divergences finite."""
     p = p / p.sum() if p.sum() > 0 else np.full(len(p), 1 / len(p))
     if np.all(p > 0):
         return p

@@ -1,4 +1,4 @@
-"""Entropy scores of a night's exposures against a stored reference; a missing score has its reason."""
+"""Entropy scores of the exposures of a night against a stored reference, with a reason for every missing score."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def score_exposures(
 ) -> pd.DataFrame:
     """Return the `night_entropy_scores` table: a row per row of `exposures` (columns expnum, night, filter), in order.
 
-    kl_source (nats): KL of the source counts summed over the exposure's CCDs from the band's reference; z_source: that
-    against its null at the same number of sources (`kl_null`), so that few sources don't make a high score.
-    kl_background (nats): mean over the exposure's CCDs of the KL of their gradient histograms, as in the paper;
-    shared_background (nats): of what two halves of each CCD have in common (`shared_divergence`), which noise does not
-    raise; z_background: (shared_background - shared_median) / shared_sd over the reference's exposures. source_angle
-    and background_angle (rad in [0, pi)): orientation in which the counts exceed the reference. n_ccds were measured,
-    n_ccds_background of them had enough gradient points. What can't be scored is NaN with its cause in `reason` (None
-    when nothing is missing): too few sources or points, no reference for the band, no CCD measured. Raises InputError
-    for other numbers of bins in orientations, reference and params.
+    kl_source (nats): KL divergence of the source counts, summed over the exposure's CCDs, from the band's reference;
+    z_source: the same in units of its null distribution for that number of sources (`kl_null`), so that few sources do
+    not give a high score. kl_background (nats): mean over the exposure's CCDs of the KL divergence of their gradient
+    histograms (Alonso, Zhang & Li); shared_background (nats): `shared_divergence` of the CCDs' halves, which noise does
+    not increase; z_background: (shared_background - shared_median) / shared_sd of the reference. source_angle and
+    background_angle (rad in [0, pi)): orientation in which the counts exceed the reference. n_ccds: measured CCDs;
+    n_ccds_background: those with enough gradient points. A score that is missing is NaN, with the cause in `reason`
+    (None if nothing is missing): too few sources or points, no reference for the band, no CCD measured. Raises
+    InputError if orientations, reference and params have different numbers of bins.
     """
     lookup = _lookup(reference, params)
     version = str(reference["version"].iloc[0]) if len(reference) else None

@@ -1,7 +1,7 @@
-"""Compiled loops over the pixels of a CCD image: peaks, stamps, segments. `sources` says what the rules are.
+"""Compiled loops over the pixels of a CCD image: peaks, stamps, segments (rules: `sources.find_sources`).
 
-In all of them `mask` is a code map (0: good) or has size 0 when there is none, a pixel of `limit` or more is saturated,
-and `coefficients` are those of `background.Background`.
+In all of them `mask` is a code map (0: good) or has size 0 for none, a pixel of `limit` or more is saturated, and
+`coefficients` are those of `background.Background`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STAMP, SEGMENT, SOURCES = range(3)  # pixels that moments are summed over, see E
 
 @njit(cache=True, nogil=True, inline="always")
 def _sky(coefficients: NDArray[Any], x: int, y: int) -> float:
-    # In the very order of `_cut` and `find_peaks`: comparing pixels needs the same rounding everywhere.
+    # Same order of operations as in `_cut` and `find_peaks`: comparing pixels needs the same rounding everywhere.
     c = coefficients
     return (c[0] + c[2] * y + c[5] * y * y) + x * ((c[1] + c[4] * y) + x * c[3])
 
@@ -28,7 +28,7 @@ def _sky(coefficients: NDArray[Any], x: int, y: int) -> float:
 def find_peaks(
     image: NDArray[Any], mask: NDArray[Any], limit: float, coefficients: NDArray[Any], threshold: float, size: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Rows and columns of unmasked pixels above the threshold that exceed their eight neighbours and have a stamp."""
+    """Return rows and columns of unmasked pixels above the threshold that exceed their neighbours and have a stamp."""
     height, width = image.shape
     low = size // 2
     high = size - 1 - low
@@ -128,7 +128,7 @@ def _is_highest(stamp: NDArray[Any]) -> bool:
 def _alone(
     image: NDArray[Any], coefficients: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any], size: int
 ) -> Any:
-    """Peaks without a higher peak in their stamp: a cheap first look, since most peaks fail `_is_highest` by one."""
+    """Return which peaks have no higher peak in their stamp: a cheap test before `_is_highest`, which most fail."""
     n = len(rows)
     low, high = size // 2, size - 1 - size // 2
     height = np.empty(n, np.float32)
@@ -152,9 +152,9 @@ def _alone(
 def flood(
     stamp: NDArray[Any], row: int, column: int, threshold: float, enough: int, seen: NDArray[Any], stack: NDArray[Any]
 ) -> tuple[int, bool]:
-    """Count pixels above `threshold` that hang together with (row, column), up to `enough`; say if they touch a NaN.
+    """Return the number of pixels above `threshold` connected to (row, column), up to `enough`, and if any touches NaN.
 
-    `seen` becomes 1 where a pixel belongs to them, 2 where it was looked at and does not, 0 elsewhere.
+    `seen` becomes 1 for connected pixels, 2 for others that were tested, 0 elsewhere.
     """
     size = stamp.shape[0]
     seen[:] = 0
@@ -182,7 +182,7 @@ def flood(
 
 @njit(cache=True, nogil=True)
 def _keep(stamp: NDArray[Any], seen: NDArray[Any], part: NDArray[Any]) -> None:
-    """Copy the pixels that `flood` found to belong together."""
+    """Copy the pixels that `flood` found to be connected."""
     for j in range(stamp.shape[0]):
         for i in range(stamp.shape[1]):
             if seen[j, i] == 1:
@@ -199,7 +199,7 @@ def _keep_sources(
     stack: NDArray[Any],
     part: NDArray[Any],
 ) -> None:
-    """Copy the pixels of every segment that is large enough and has a pixel above `threshold`."""
+    """Copy the pixels of every segment of at least `min_pixels` pixels with one above `threshold`."""
     size = stamp.shape[0]
     for j in range(size):
         for i in range(size):
@@ -225,7 +225,7 @@ def measure_peaks(
     moments: int,
     size: int,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Which peaks are sources, and their stamps, angles and ellipticities."""
+    """Return which peaks are sources, and the stamps, angles and ellipticities of these."""
     low = size // 2
     keep = np.zeros(len(rows), np.bool_)
     angle = np.empty(len(rows), np.float64)

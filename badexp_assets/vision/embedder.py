@@ -1,4 +1,4 @@
-"""Embedding a stream of CCD images in batches."""
+"""Embedding of a stream of CCD images in batches."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from badexp_assets.vision.recipes import Recipe, mosaic_recipe
 
 
 class Embedder:
-    """Collects prepared images and embeds them `batch_size` at a time; every image comes out once, in order.
+    """Collects prepared images and embeds them `batch_size` at a time; vectors are returned once each, in order.
 
-    Memory: at most `batch_size` prepared images are held.
+    At most `batch_size` prepared images are held in memory.
     """
 
     def __init__(self, backbone: Backbone, recipe: Recipe, batch_size: int = 8) -> None:
         if batch_size < 1:
             raise InputError(f"batch_size: {batch_size} found; at least 1 allowed")
         if (recipe.mean, recipe.std) != (backbone.mean, backbone.std):
-            raise InputError(f"recipe {recipe.id} was not made for backbone {backbone.name}; use load_recipe with it")
+            raise InputError(f"recipe {recipe.id} was not made for backbone {backbone.name}; call load_recipe with it")
         self.backbone = backbone
         self.recipe = recipe
         self.batch_size = batch_size
@@ -32,7 +32,7 @@ class Embedder:
 
     @property
     def backbone_id(self) -> str:
-        """Name and weights of the network."""
+        """Name, weights and precision of the network (`Backbone.id`)."""
         return self.backbone.id
 
     @property
@@ -46,9 +46,9 @@ class Embedder:
         return self.backbone.dim
 
     def for_mosaics(self, aspect: float) -> Embedder:
-        """Return an embedder of whole focal planes, one at a time, by the same backbone.
+        """Return an embedder of whole focal planes, one at a time, with the same backbone.
 
-        aspect: rows / columns. They have as many pixels as this embedder's images, so one costs what a CCD image costs.
+        aspect: rows / columns. A mosaic has about as many pixels as an image of this embedder, and takes as long.
         """
         recipe = mosaic_recipe(self.backbone, self.recipe.rows * self.recipe.columns, aspect)
         return Embedder(self.backbone, recipe, batch_size=1)
@@ -61,21 +61,21 @@ class Embedder:
         sky: float | None = None,
         noise: float | None = None,
     ) -> list[tuple[Any, np.ndarray]]:
-        """Take an image (see `Recipe.prepare`) and return the (key, float32 (dim,)) pairs that are finished now.
+        """Add an image (see `Recipe.prepare`); return (key, float32 (dim,)) pairs if a batch is complete, else [].
 
-        An image that can't be prepared raises InputError and is not taken; those taken before it stay. A vector with
-        non-finite values raises ModelError and the batch is dropped.
+        Raises InputError for an image that can't be prepared; images added before it are kept. Raises ModelError for a
+        vector with non-finite values; its batch is dropped.
         """
         return self.add_prepared(key, self.recipe.prepare(image, mask, sky, noise))
 
     def add_prepared(self, key: Hashable, prepared: np.ndarray) -> list[tuple[Any, np.ndarray]]:
-        """Take what `recipe.prepare` returned, here or in another process; see `add`."""
+        """Add the output of `recipe.prepare`, of this or another process; see `add`."""
         self._images.append(prepared)
         self._keys.append(key)
         return self.flush() if len(self._keys) >= self.batch_size else []
 
     def flush(self) -> list[tuple[Any, np.ndarray]]:
-        """Embed what is waiting and return its (key, vector) pairs; an empty list when nothing is."""
+        """Embed the images that were added and return their (key, vector) pairs."""
         if not self._keys:
             return []
         keys, images = self._keys, self._images
@@ -83,9 +83,9 @@ class Embedder:
         vectors = self.backbone.embed(torch.from_numpy(np.stack(images))).numpy()
         finite = np.isfinite(vectors).all(axis=1)
         if not finite.all():
-            lost = [key for key, ok in zip(keys, finite, strict=True) if not ok]
+            failed = [key for key, ok in zip(keys, finite, strict=True) if not ok]
             raise ModelError(
-                f"backbone {self.backbone.id} with recipe {self.recipe.id}: non-finite vector for {lost[0]!r} "
-                f"({len(lost)} of a batch of {len(keys)}); are its pixels in ADU, and its weights whole?"
+                f"backbone {self.backbone.id} with recipe {self.recipe.id}: non-finite vector for {failed[0]!r} "
+                f"({len(failed)} of a batch of {len(keys)}); are its pixels in ADU, and the weights undamaged?"
             )
         return list(zip(keys, vectors, strict=True))

@@ -1,4 +1,4 @@
-"""How a network runs on a device: on processors through OpenVINO, elsewhere through PyTorch."""
+"""Running a network on a device: through OpenVINO on processors, through PyTorch elsewhere."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from badexp_assets.errors import InputError
 
 PRECISIONS = ("auto", "float32", "bfloat16")
-# Pixels that eager PyTorch takes at once on a processor: activations of larger batches leave the caches and are mapped
-# anew for every layer.
+# Pixels that eager PyTorch processes at once on a processor: activations of larger batches do not fit into the caches,
+# and their memory is mapped again for every layer.
 _CPU_PIXELS = 512 * 256
 
 
 class Engine(Protocol):
-    """Turns float32 images (B, 3, H, W) on the CPU into float32 vectors (B, dim) there, image by image.
+    """Turns float32 images (B, 3, H, W) into float32 vectors (B, dim), or (B, dim, rows, columns) of patches.
 
-    That of `make_patch_engine` gives (B, dim, rows, columns).
+    Input and output are on the CPU.
     """
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -28,10 +28,11 @@ class Engine(Protocol):
 
 
 def find_devices(device: str) -> list[torch.device]:
-    """Return the devices that `device` names: "auto" (all GPUs, else the CPU), or PyTorch's names with commas between.
+    """Return the devices that `device` names: "auto" (all GPUs, else the CPU), or PyTorch's names separated by commas.
 
-    "cuda:0,cuda:1" are two GPUs, "cuda" is the first. Those that this process may see count (CUDA_VISIBLE_DEVICES,
-    which Slurm sets). No GPU is touched: asking costs none of its memory. Raises InputError for one that can't be used.
+    "cuda:0,cuda:1" are two GPUs, "cuda" is the first. Only GPUs that are visible to this process are found
+    (CUDA_VISIBLE_DEVICES, which Slurm sets), without using their memory. Raises InputError for a device that can't be
+    used.
     """
     n_gpus = torch.cuda.device_count()
     if device == "auto":
@@ -66,7 +67,7 @@ def choose_precision(precision: str, family: str, device: torch.device) -> str:
 
 
 def make_engine(model: nn.Module, device: torch.device, precision: str) -> Engine:
-    """Return what runs `model` (in evaluation mode, on the CPU) on `device`."""
+    """Return an engine that runs `model` (in evaluation mode, on the CPU) on `device`."""
     if device.type == "cpu" and importlib.util.find_spec("openvino"):
         from badexp_assets.vision.openvino_engine import OpenVinoEngine
 
@@ -77,20 +78,22 @@ def make_engine(model: nn.Module, device: torch.device, precision: str) -> Engin
 class TorchEngine:
     """Eager PyTorch on one device.
 
-    bfloat16 is autocast: products in bfloat16, sums along the layers and norms in float32. On a GPU a batch goes
-    through at once; when its memory does not suffice, in halves, and the number that fitted is remembered.
+    bfloat16 is autocast: products in bfloat16, residual sums and norms in float32. A GPU runs a whole batch at once; if
+    its memory does not suffice, the batch is halved, and the number that fitted is remembered. `patches`: run the
+    model's method `patches` instead of `forward`.
     """
 
-    def __init__(self, model: nn.Module, device: torch.device, precision: str) -> None:
+    def __init__(self, model: nn.Module, device: torch.device, precision: str, patches: bool = False) -> None:
         self.model = model.to(device)
+        self._run_model: Any = self.model.patches if patches else self.model
         self.device = device
         self._half = precision == "bfloat16"
         self._most: dict[tuple[int, int], int] = {}
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return (B, dim) float32 vectors on the CPU. Raises PyTorch's OutOfMemoryError when one image is too much."""
+        """Return float32 vectors on the CPU. Raises PyTorch's OutOfMemoryError if a single image does not fit."""
         if self.device.type == "cuda":
-            images = images.pin_memory()  # so that the copies below do not wait for the network
+            images = images.pin_memory()  # so that the copies below run beside the network
         vectors: list[Tensor] = []
         done = 0
         while done < len(images):
@@ -115,29 +118,7 @@ class TorchEngine:
     def _run(self, piece: Tensor) -> Tensor:
         piece = piece.to(self.device, non_blocking=True, memory_format=torch.channels_last)
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
-            return self.model(piece).float()
-
-
-class PatchFeatures(nn.Module):
-    """The `patches` of a backbone's network as a module, so that an engine can run them."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, dim, rows, columns) of (B, 3, H, W)."""
-        network: Any = self.network
-        return network.patches(x)
-
-
-def make_patch_engine(model: nn.Module, device: torch.device, precision: str) -> Engine:
-    """Return what gives the patch features of `model` (on the CPU): PyTorch on `device`.
-
-    A few images are all that goes through it, so nothing is compiled.
-    """
-    network = model if device.type == "cpu" else copy.deepcopy(model)
-    return TorchEngine(PatchFeatures(network), device, precision)
+            return self._run_model(piece).float()
 
 
 def _size(images: Tensor) -> tuple[int, int]:

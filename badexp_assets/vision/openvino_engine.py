@@ -1,4 +1,4 @@
-"""Networks on processors through OpenVINO: layers fused, memory planned once, bfloat16 where the processor has it."""
+"""Networks on processors through OpenVINO, which fuses layers and plans memory once."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _TRACING = threading.Lock()  # PyTorch traces one module at a time
 class OpenVinoEngine:
     """Runs a PyTorch module on the CPU, one image a request and several requests at a time.
 
-    A network is compiled for each image size (seconds) and the latest two are kept. A vector is the same to the bit
-    whatever batch its image comes in. As many threads as PyTorch would use. Raises InputError for bfloat16 on a
+    A network is compiled for each image size (seconds), and the latest two are kept. The vector of an image does not
+    depend on its batch, to the bit. The number of threads is that of PyTorch. Raises InputError for bfloat16 on a
     processor without it.
     """
 
@@ -57,7 +57,7 @@ class OpenVinoEngine:
         return torch.from_numpy(np.stack(vectors))
 
     def _queue(self, shape: tuple[int, ...]) -> Any:
-        """Return the requests of the network compiled for images of `shape`."""
+        """Return the request queue of the network compiled for images of `shape`."""
         import openvino
 
         if shape in self._compiled:
@@ -70,19 +70,17 @@ class OpenVinoEngine:
         return self._compiled[shape]
 
     def _convert(self, shape: tuple[int, ...]) -> Any:
-        """Translate the module for one image of `shape`: the interface below `openvino.convert_model`, which reports
-        usage to its makers where that has been allowed.
-        """
+        """Convert the module for one image of `shape`, without `openvino.convert_model`, which may report usage."""
         from openvino.frontend import FrontEndManager
         from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
         example = torch.zeros(1, *shape)
         with _TRACING, torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sizes become constants, as they should
-            self._model(example)  # what modules keep for a size is computed outside the trace
+            self._model(example)  # computes what the module caches for a size, outside the trace
             traced = torch.jit.trace(self._model, example, check_trace=False)
         frontend = FrontEndManager().load_by_framework("pytorch")
-        decoder = TorchScriptPythonDecoder(traced)  # named: the frontend does not keep it alive
+        decoder = TorchScriptPythonDecoder(traced)  # in a variable: the frontend does not keep it alive
         network = frontend.convert(frontend.load(decoder))
         network.reshape([1, *shape])
         return network

@@ -1,4 +1,4 @@
-"""Recipes by name and version: what is done to a CCD image before a backbone sees it."""
+"""Preprocessing recipes for CCD images, by name and version."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 # Versions change whenever the pixels that come out change, so that old and new vectors are never mixed.
 RECIPES = {"paper": 1, "scaled": 2}
-# Codes of the CP mask (NOIRLab: 1 bad, 2 no value, 5 cosmic ray, 6 low weight) whose pixels say nothing of the sky.
-# Transients and streaks (7, 8) stay: a trail may be why an exposure is bad.
+# Codes of the CP mask (NOIRLab: 1 bad, 2 no value, 5 cosmic ray, 6 low weight) whose pixels do not show the sky.
+# Transients and streaks (7, 8) are kept: a trail may be the reason why an exposure is bad.
 FILLED = (1, 2, 5, 6)
 SATURATED = (3, 4)
-# Range that is kept, in units of the sky noise: below and above, pixels are clipped.
+# Pixels are clipped to this range, in units of the sky noise.
 _LOW, _HIGH = -4.0, 1000.0
-_VALUES = np.full(16, np.nan, np.float32)  # by code; NaN: the pixel's own
+_VALUES = np.full(16, np.nan, np.float32)  # replacement by code; NaN: the pixel is kept
 _VALUES[list(FILLED)], _VALUES[list(SATURATED)] = 0.0, _HIGH
 MOSAIC = ("mosaic", 1)
 """name and version of the recipe of whole focal planes"""
-_STRIP = 64  # rows that are worked on together, so that they stay in the processor's cache
+_STRIP = 64  # rows that are processed together, so that they stay in the cache
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A preprocessing that gives images of `rows` x `columns` px. Made by `load_recipe`; can be sent to processes."""
+    """Preprocessing to images of `rows` x `columns` px. Made by `load_recipe`; can be pickled."""
 
     name: str
     version: int
@@ -51,7 +51,7 @@ class Recipe:
     ) -> np.ndarray:
         """Return the float32 (3, rows, columns) array that the backbone takes; rows of the image stay rows.
 
-        `image`: (rows, columns), ADU, any size and real type; it is stretched to the recipe's size, whatever its
+        `image`: (rows, columns), ADU, any size and real type; it is resized to the recipe's size, whatever its
         aspect. `mask`: codes of the CP mask, same shape, or None. `sky` (ADU) and `noise` (standard deviation of the
         sky, ADU) are not used by `paper`. Non-finite pixels become 0 in `paper` and sky otherwise, unless the
         mask calls them saturated.
@@ -68,7 +68,7 @@ class Recipe:
         return self._scaled(pixels, mask, sky, noise)
 
     def _paper(self, pixels: torch.Tensor) -> np.ndarray:
-        """Raw counts, one channel copied to three, bilinear without antialias (the ViT + kNN paper)."""
+        """Raw counts, one channel copied to three, bilinear without antialias (Luo et al. 2025, arXiv:2507.12784)."""
         pixels.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
         small = F.interpolate(pixels[None, None], (self.rows, self.columns), mode="bilinear", antialias=False)[0]
         return small.expand(3, -1, -1).contiguous().numpy()
@@ -99,8 +99,8 @@ def load_recipe(name: str, backbone: Backbone, rows: int = 0, columns: int = 0) 
     """Return the recipe `name` (a key of RECIPES) for `backbone`, giving images of `rows` x `columns` px.
 
     Both sizes are rounded to the nearest multiple of the backbone's patch. 0 and 0 take the default: 2352 x 1176 px for
-    DINOv2 (168 x 84 patches, the paper's) and for `paper`; 512 x 256 for EfficientNet with `scaled`.
-    Raises InputError for an unknown name, or when only one of the sizes is given or one is negative.
+    DINOv2 (168 x 84 patches, as in Luo et al. 2025) and for `paper`; 512 x 256 for EfficientNet with `scaled`.
+    Raises InputError for an unknown name, or if only one of the sizes is given or one is negative.
     """
     if name not in RECIPES:
         raise InputError(f"recipe {name!r} is not known; known: {', '.join(RECIPES)}")
@@ -115,10 +115,10 @@ def load_recipe(name: str, backbone: Backbone, rows: int = 0, columns: int = 0) 
 
 
 def mosaic_recipe(backbone: Backbone, n_pixels: int, aspect: float) -> Recipe:
-    """Return the recipe of whole focal planes: that of `scaled` images under a name of its own.
+    """Return the recipe of whole focal planes: recipe `scaled` under another name.
 
-    About `n_pixels` px of this `aspect` (rows / columns), both sizes rounded to multiples of the backbone's patch.
-    Level and scatter of the focal plane are what `prepare` takes as sky and noise.
+    The image has about `n_pixels` px and this `aspect` (rows / columns), both sizes rounded to multiples of the
+    backbone's patch. `prepare` takes the level and scatter of the focal plane as sky and noise.
     """
     patch = backbone.patch
     rows, columns = (max(1, round(math.sqrt(n_pixels * ratio) / patch)) * patch for ratio in (aspect, 1 / aspect))

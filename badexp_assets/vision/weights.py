@@ -1,4 +1,4 @@
-"""The weights of a home: fetched once, pinned by their content, used without a network from then on."""
+"""Weights stored in a home: fetched once, pinned by their content, and used offline from then on."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _PLANTED_SIZE = (168, 84)  # px; fits patches of 14, and EfficientNet takes any 
 
 @dataclass(frozen=True)
 class WeightsRecord:
-    """Where the weights of a backbone came from and what they are.
+    """Origin and checksums of the stored weights of a backbone.
 
-    `source`: as given; `commit`: of the hub's repository that it stood for then, None for folders and files; `file`:
-    below the store; `size` (bytes) and `sha256` of it; `tensors`: the hash in `Backbone.id`; `fetched`: UTC time.
+    `source`: as given; `commit`: commit of the hub's repository at that time, None for folders and files; `file`: path
+    below the store, with its `size` (bytes) and `sha256`; `tensors`: the hash in `Backbone.id`; `fetched`: UTC time.
     """
 
     name: str
@@ -43,9 +43,10 @@ class WeightsRecord:
 
 
 class WeightStore:
-    """Weights below the folder `place`: `<name>.json` is the record, `<name>/<tensors>/` holds the file as it came.
+    """Weights below the folder `place`: `<name>.json` is the record, `<name>/<tensors>/` holds the unchanged file.
 
-    A fetch replaces the record in one step; files of earlier fetches stay: a copy of their record brings them back.
+    A fetch replaces the record atomically. Files of earlier fetches are kept, and can be used again with a copy of
+    their record.
     """
 
     def __init__(self, place: Path) -> None:
@@ -58,8 +59,8 @@ class WeightStore:
     def fetch(self, name: str, source: str | None = None) -> WeightsRecord:
         """Store the weights of `source` (see `load_backbone`; None: the publisher's) for the backbone `name`.
 
-        A branch or tag of the hub is resolved now, and its commit recorded. They are loaded and run before anything
-        changes. Raises InputError for an unknown name, ModelError for weights that can't be had or are not those of it.
+        A branch or tag of the hub is resolved, and its commit recorded. The weights are loaded and run before anything
+        is changed. Raises InputError for an unknown name, ModelError for weights that are missing or do not fit.
         """
         spec = backbone_spec(name)
         if spec.family == "efficientnet":
@@ -103,9 +104,9 @@ class WeightStore:
             raise ModelError(f"{path}: damaged record of weights ({error}); fetch them again") from error
 
     def load(self, name: str, device: str = "cpu", precision: str = "auto") -> Backbone:
-        """Return the backbone with the stored weights; without a record, with what `load_backbone` finds itself.
+        """Return the backbone with the stored weights, or without a record with the default ones of `load_backbone`.
 
-        Raises ModelError for a stored file that is missing, truncated or another than was fetched.
+        Raises ModelError for a stored file that is missing, truncated or replaced.
         """
         record = self.record(name)
         if record is None:
@@ -118,7 +119,7 @@ class WeightStore:
     def verify(self, name: str) -> WeightsRecord:
         """Check size and hash of the stored file, load it strictly, check its tensors, and run the network twice.
 
-        Raises ModelError with the first thing that is wrong.
+        Raises ModelError with the first fault.
         """
         record = self.record(name)
         if record is None:

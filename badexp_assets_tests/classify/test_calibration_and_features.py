@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 
-from badexp_assets.classify.calibration import calibration_error, expit, fit_calibration, fit_temperature, shift_prior
+from badexp_assets.classify.calibration import calibration_error, fit_calibration, fit_temperature, shift_prior
 from badexp_assets.classify.features import CLIP, NAMES, FeatureScaler, align, describe_ccds
 from badexp_assets.errors import InputError
 from badexp_assets.survey.cameras import load_camera

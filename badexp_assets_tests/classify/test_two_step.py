@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
-from badexp_assets.classify.calibration import expit, logit
+from badexp_assets.classify.calibration import logit
 from badexp_assets.classify.classifier import Classifier
 from badexp_assets.classify.features import NAMES
 from badexp_assets.classify.heads import CosineNeighbours, ShrunkDiscriminant

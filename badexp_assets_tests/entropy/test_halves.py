@@ -4,8 +4,7 @@ from scipy.ndimage import gaussian_filter
 
 from badexp_assets.config.entropy import EntropyParams
 from badexp_assets.entropy.ccd import measure_ccd
-from badexp_assets.entropy.divergence import kl_divergence
-from badexp_assets.entropy.halves import half_histograms, shared_divergence
+from badexp_assets.entropy.divergence import half_histograms, kl_divergence, shared_divergence
 
 PARAMS = EntropyParams()
 FLAT = np.full(18, 1 / 18)

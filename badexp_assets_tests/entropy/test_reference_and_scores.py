@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 from badexp_assets.config.entropy import EntropyParams
-from badexp_assets.entropy.divergence import kl_divergence, kl_null
-from badexp_assets.entropy.halves import shared_divergence
+from badexp_assets.entropy.divergence import kl_divergence, kl_null, shared_divergence
 from badexp_assets.entropy.reference import build_reference
 from badexp_assets.entropy.scores import score_exposures
 from badexp_assets.errors import InputError

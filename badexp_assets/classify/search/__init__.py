@@ -1,4 +1,4 @@
-"""The search for the pipeline's parameters: space, shared work of the folds, study, figures.
+"""Search for the parameters of the pipeline: search space, cross-validation, Optuna study, figures.
 
 Modules that need scikit-learn, numba or Optuna are loaded on first use.
 """

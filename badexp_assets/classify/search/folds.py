@@ -1,8 +1,8 @@
-"""Scores of many pipelines by cross-validation, with the work done once that they share.
+"""Cross-validation scores of many pipelines at once; work that pipelines share is done once.
 
-Of a scaler and a fold, scaler and PCA are fitted once: fewer components are the first ones, and the variance threshold
-keeps the first of those. Of a metric, one pass finds the neighbours in all of these numbers of components, and the
-neighbours of a small k are the first of those of the largest. Scores equal those of `fit_pipeline` for every pipeline.
+Scaler and PCA are fitted once per scaler and fold: a pipeline with fewer components uses the first ones, and the
+variance threshold keeps the first of these. One pass per metric finds the neighbours for all numbers of components, and
+the neighbours for a small k are the first of those for the largest k. Scores are equal to those of `fit_pipeline`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _COLUMNS = ("expnum", "category", "fold", "weight")
 
 @dataclass(frozen=True)
 class FoldScores:
-    """Macro-F1 of a pipeline in every fold, and the least number of components that the threshold kept in one.
+    """Macro-F1 of a pipeline in every fold, and the smallest number of components kept in a fold.
 
-    `failure` says why it could not be fitted; `folds` is empty then.
+    `failure`: why the pipeline could not be fitted; then `folds` is empty.
     """
 
     folds: tuple[float, ...]
@@ -37,7 +37,7 @@ class FoldScores:
 
 @dataclass(frozen=True)
 class _Space:
-    """A fold's points after scaler and PCA, its categories (`codes`), and the weights of training rows."""
+    """Points of a fold after scaler and PCA, their category codes, and the weights of the training rows."""
 
     train: np.ndarray
     query: np.ndarray
@@ -46,7 +46,7 @@ class _Space:
     votes: np.ndarray
 
     def kept(self, pipeline: PipelineParams) -> tuple[int, ...]:
-        """Components that `pipeline` keeps; empty when none varies by more than its threshold."""
+        """Return the components that `pipeline` keeps; empty if no variance exceeds its threshold."""
         from sklearn.feature_selection import VarianceThreshold
 
         try:
@@ -59,11 +59,11 @@ class _Space:
 class FoldScorer:
     """Training rows in folds: (n, dim) `vectors`, and `rows` (expnum, category, fold, weight) in the same order.
 
-    The score of a fold is the F1 of its rows, averaged over the categories among them, when the rows of the other
-    folds are what the pipeline is fitted on and vote with their weights. `findings`: what makes scores worse than they
-    look or can be, a sentence each. About 4 bytes x `max_components` a row, scaler and fold are kept in memory.
-    Raises InputError for what `fit_pipeline` refuses, fewer than two folds, a fold without rows to be fitted on that
-    are good and bad, or an exposure in several folds.
+    The score of a fold is the F1 of its rows, averaged over their categories, by a pipeline that is fitted on the rows
+    of the other folds with their weights. `findings`: remarks that limit the meaning of the scores, a sentence each.
+    Memory: about 4 bytes x `max_components` per row, scaler and fold.
+    Raises InputError for what `fit_pipeline` refuses, fewer than two folds, an exposure in several folds, or a fold
+    without good and bad rows outside it.
     """
 
     def __init__(self, vectors: np.ndarray, rows: pd.DataFrame, max_components: int, seed: int = 0) -> None:
@@ -90,15 +90,15 @@ class FoldScorer:
         return int(self._chosen(share).sum())
 
     def score(self, pipelines: Sequence[PipelineParams], share: float = 1.0) -> list[FoldScores]:
-        """Score `pipelines` on a `share` of the rows, the same share of every category and fold, at least one.
+        """Score `pipelines` on a `share` of the rows of every category and fold, at least one row each.
 
-        A k beyond the rows that vote is lowered to their number, components beyond the data to what these allow.
+        k is lowered to the number of training rows, and the number of components to what the data allow.
         """
         found = dict(self.score_each(pipelines, share))
         return [found[i] for i in range(len(pipelines))]
 
     def score_each(self, pipelines: Sequence[PipelineParams], share: float) -> Iterator[tuple[int, FoldScores]]:
-        """Yield (position in `pipelines`, scores) as they are found: those that share most work follow each other."""
+        """Yield (position in `pipelines`, scores) as they are found, grouped by the work that they share."""
         groups: dict[tuple[str, str], list[int]] = {}
         for i, pipeline in enumerate(pipelines):
             groups.setdefault((pipeline.scaler, pipeline.metric), []).append(i)
@@ -133,7 +133,7 @@ class FoldScorer:
         return results
 
     def _prepare(self, scalers: Sequence[str], share: float) -> None:
-        """Fit scaler and PCA of every fold that is not there yet: one at a time on each processor."""
+        """Fit the missing scalers and PCAs of all folds, one at a time on each processor."""
         from threadpoolctl import threadpool_limits
 
         todo = [(s, f) for s in scalers if (s, share) not in self._spaces for f in self.numbers]
@@ -167,7 +167,7 @@ class FoldScorer:
         if (mixed > 1).any():
             raise InputError(
                 f"training rows: {int((mixed > 1).sum())} exposure(s) are in several folds, e.g. "
-                f"{mixed.index[mixed > 1][0]}; an exposure must be on one side only"
+                f"{mixed.index[mixed > 1][0]}; an exposure must be in one fold"
             )
         for fold in self.numbers:
             train = self._folds != fold
@@ -183,12 +183,12 @@ class FoldScorer:
             there = [int(f) for f in counts.index[counts > 0]]
             if len(there) == 1:
                 found.append(
-                    f"{category}: all {int(counts.sum())} image(s) are in fold {there[0]}, so no pipeline can find any "
-                    "there; label further exposures, or leave the category out of the taxonomy"
+                    f"{category}: all {int(counts.sum())} image(s) are in fold {there[0]}, so no pipeline can learn "
+                    "it; label more exposures, or remove it from the taxonomy"
                 )
             elif len(there) < len(self.numbers):
                 absent = ", ".join(str(f) for f in self.numbers if f not in there)
-                found.append(f"{category}: no image in fold(s) {absent}, so it does not count in their scores")
+                found.append(f"{category}: no image in fold(s) {absent}, so the scores of these folds leave it out")
         return found
 
 
@@ -203,10 +203,10 @@ def macro_f1(true: np.ndarray, found: np.ndarray, n_categories: int) -> float:
 def _scores(
     space: _Space, metric: str, wanted: set[tuple[tuple[int, ...], int]], n_categories: int
 ) -> dict[tuple[tuple[int, ...], int], float]:
-    """Return the macro-F1 of every wanted pair of (components, k); one pass over the points wherever it can be."""
+    """Return the macro-F1 of every wanted pair of (components, k), in as few passes over the points as possible."""
     first = {len(c): c for c, _ in wanted if c == tuple(range(len(c)))}
     passes = [tuple(first[n] for n in sorted(first))] if first else []
-    passes += [(c,) for c in sorted({c for c, _ in wanted} - set(first.values()))]  # rounding put them out of order
+    passes += [(c,) for c in sorted({c for c, _ in wanted} - set(first.values()))]  # rounding changed their order
     scores = {}
     for together in passes:
         largest = list(together[-1])
@@ -221,7 +221,7 @@ def _scores(
 
 
 def _ranks(rows: pd.DataFrame, seed: int) -> np.ndarray:
-    """Return a number in [0, 1) per row: those below a share are that share of every category and fold, nested."""
+    """Return a number in [0, 1) per row; the rows below a share are that share of every category and fold."""
     order = np.random.default_rng(seed).permutation(len(rows))
     groups = rows.iloc[order].groupby(["category", "fold"], sort=False)
     ranks = np.empty(len(rows))

@@ -1,4 +1,4 @@
-"""The search space as data: which pipelines are tried, from a TOML file."""
+"""Search space of the pipeline parameters, read from a TOML file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from badexp_assets.errors import InputError
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
-_WORDS = {"scaler": SCALERS, "metric": METRICS}
+_CHOICES = {"scaler": SCALERS, "metric": METRICS}
 _WHOLE = ("n_components", "n_neighbors")
 _KEYS = tuple(f.name for f in fields(PipelineParams) if f.name != "seed")
 _RANGE_KEYS = ("low", "high", "step", "log")
@@ -29,15 +29,15 @@ class SearchSpace:
     found: dict[str, tuple[Any, ...] | dict[str, Any]]
 
     def pipeline(self, trial: Trial, seed: int) -> PipelineParams:
-        """Draw the parameters of `trial`; what is not searched stays at its default, the paper's result."""
-        drawn = {}
+        """Sample the parameters of `trial`; parameters that are not searched keep the value of Luo et al. 2025."""
+        sampled = {}
         for key, values in self.found.items():
             if isinstance(values, tuple):
-                drawn[key] = trial.suggest_categorical(key, values)
+                sampled[key] = trial.suggest_categorical(key, values)
             else:
                 suggest = trial.suggest_int if key in _WHOLE else trial.suggest_float
-                drawn[key] = suggest(key, **values)
-        return PipelineParams(**drawn, seed=seed)
+                sampled[key] = suggest(key, **values)
+        return PipelineParams(**sampled, seed=seed)
 
     def highest(self, key: str) -> int:
         """Return the highest value that `key` (n_components or n_neighbors) can have."""
@@ -46,7 +46,7 @@ class SearchSpace:
 
 
 def load_space(path: str | Path | None = None) -> SearchSpace:
-    """Read a search space; the packaged one, the paper's, without a path.
+    """Read a search space; without a path the packaged one, after Luo et al. 2025.
 
     Raises InputError with file, key, what was found and what is allowed.
     """
@@ -73,7 +73,7 @@ def _values(name: str, key: str, found: Any) -> tuple[Any, ...] | dict[str, Any]
         for value in found:
             _check(name, key, value)
         return tuple(dict.fromkeys(found))
-    if not isinstance(found, dict) or key in _WORDS:
+    if not isinstance(found, dict) or key in _CHOICES:
         raise InputError(f"{name}: {key} is {found!r}; a list is needed of {_allowed(key)}")
     step_or_log = "step" if key in _WHOLE else "log"
     if not {"low", "high"} <= set(found) <= {"low", "high", step_or_log}:
@@ -88,14 +88,14 @@ def _values(name: str, key: str, found: Any) -> tuple[Any, ...] | dict[str, Any]
         raise InputError(f"{name}: {key}.step is {step!r}; a whole number from 1 is needed")
     if not isinstance(log, bool) or (log and found["low"] <= 0):
         raise InputError(f"{name}: {key}.log is {log!r}; true or false is needed, true only with low above 0")
-    if key in _WHOLE:  # Optuna wants a range that the step divides
+    if key in _WHOLE:  # Optuna needs a range that is a multiple of the step
         return {"low": found["low"], "high": found["high"] - (found["high"] - found["low"]) % step, "step": step}
     return {"low": float(found["low"]), "high": float(found["high"]), "log": log}
 
 
 def _check(name: str, key: str, value: Any, place: str | None = None) -> None:
-    if key in _WORDS:
-        right = value in _WORDS[key]
+    if key in _CHOICES:
+        right = value in _CHOICES[key]
     elif key in _WHOLE:
         right = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10_000
     else:
@@ -105,6 +105,6 @@ def _check(name: str, key: str, value: Any, place: str | None = None) -> None:
 
 
 def _allowed(key: str) -> str:
-    if key in _WORDS:
-        return ", ".join(_WORDS[key])
+    if key in _CHOICES:
+        return ", ".join(_CHOICES[key])
     return "whole numbers from 1 to 10000" if key in _WHOLE else "numbers from 0"

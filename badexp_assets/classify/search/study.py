@@ -1,4 +1,4 @@
-"""The search: random or TPE trials from Optuna, halved successively, in a study that outlives the process."""
+"""Parameter search with Optuna: random or TPE trials, successive halving, and a study on disk that can be resumed."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found.
+    """Result of a search.
 
     `table`: the `pipeline_search` table, a row per trial. `best`: parameters of the trial with the highest score on
-    all rows (of equals the first one). `baseline`: scores of the paper's parameters in the same folds, empty `folds`
-    when they can't be fitted. `findings`: what a person should know, a sentence each. `importance`: share of the
-    scores' variance that each parameter explains (fANOVA of the finished trials), empty where there are too few.
+    all rows (the first of equals). `baseline`: scores of the parameters of Luo et al. 2025 in the same folds, with
+    empty `folds` if they can't be fitted. `findings`: remarks that a user should know, a sentence each. `importance`:
+    share of the scores' variance that each parameter explains (fANOVA of the finished trials), empty for too few.
     """
 
     table: pd.DataFrame
@@ -56,20 +56,20 @@ def search_pipeline(
     file: Path,
     progress: Progress | None = None,
 ) -> SearchResult:
-    """Search on (n, dim) `vectors` and their `rows` (expnum, ccdnum, category, fold, weight), the training split.
+    """Search on (n, dim) `vectors` and `rows` (expnum, ccdnum, category, fold, weight) of the training split.
 
-    The study is kept in the SQLite `file`. The same rows, space and options continue where an earlier call ended or
-    was killed, and come to the same result as without the interruption; anything else starts a study of its own.
-    `progress` is told what is being done, how much of it is, and of how much.
+    The study is kept in the SQLite `file`. A call with the same rows, space and options resumes a study that ended or
+    was killed, with the same result as without the interruption; other inputs start a new study. `progress` is called
+    with a description, the number of scored pipelines, and their total.
 
-    Raises InputError for what FoldScorer refuses, a wrong space, or when no trial could be scored; StorageError when
-    the file can't be written or read.
+    Raises InputError for what FoldScorer refuses, an invalid space, or if no trial could be scored; StorageError if the
+    file can't be written or read.
     """
     space = load_space(params.space or None)
     scorer = FoldScorer(vectors, rows, space.highest("n_components"), params.seed)
     data = rows_fingerprint(vectors, rows)
-    said = {k: v for k, v in asdict(params).items() if k not in ("space", "use_best")} | {"found": space.found}
-    name = hashlib.sha256(json.dumps([data, said], sort_keys=True).encode()).hexdigest()[:12]
+    options = {k: v for k, v in asdict(params).items() if k not in ("space", "use_best")} | {"found": space.found}
+    name = hashlib.sha256(json.dumps([data, options], sort_keys=True).encode()).hexdigest()[:12]
     with _opened(file, name) as study:
         for first in range(0, params.n_trials, params.bracket):
             _halve(study, range(first, min(first + params.bracket, params.n_trials)), space, scorer, params, progress)
@@ -88,13 +88,14 @@ def search_pipeline(
     findings = list(scorer.findings)
     if baseline.folds and np.mean(baseline.folds) >= finished["score"].max():
         findings.append(
-            f"no trial is better than the paper's parameters ({np.mean(baseline.folds):.3f}): keep those, or search on"
+            f"no trial is better than the parameters of Luo et al. 2025 ({np.mean(baseline.folds):.3f}): "
+            "keep these, or run more trials"
         )
     return SearchResult(table, pipeline, baseline, tuple(findings), importance)
 
 
 def rows_fingerprint(vectors: np.ndarray, rows: pd.DataFrame) -> str:
-    """Return a hash of training vectors and their expnum, ccdnum, category, fold and weight, whatever their order."""
+    """Return a hash of training vectors and their expnum, ccdnum, category, fold and weight, in any order."""
     order = np.lexsort((rows["ccdnum"], rows["expnum"]))
     digest = hashlib.sha256(np.ascontiguousarray(vectors[order], dtype=np.float32).tobytes())
     for column in ("expnum", "ccdnum", "fold", "weight"):
@@ -104,9 +105,9 @@ def rows_fingerprint(vectors: np.ndarray, rows: pd.DataFrame) -> str:
 
 
 def best_parameters(table: pd.DataFrame, data: str, seed: int) -> PipelineParams:
-    """Return the best parameters of a stored `pipeline_search` table, when it is of the rows `data`.
+    """Return the best parameters of a stored `pipeline_search` table.
 
-    Raises InputError when it was made of other rows (see `rows_fingerprint`).
+    Raises InputError if it was made from other training rows than `data` (see `rows_fingerprint`).
     """
     best = table[table["is_best"]].iloc[0]
     if best["data"] != data:
@@ -131,7 +132,7 @@ def _halve(
     params: SearchParams,
     progress: Progress | None,
 ) -> None:
-    """Score the trials `numbers` rung by rung; what the study already holds of them is not computed again."""
+    """Score the trials `numbers` rung by rung; scores that the study already has are not computed again."""
     from optuna.trial import TrialState
 
     running = {number: trial for number in numbers if (trial := _running(study, number, params)) is not None}
@@ -153,9 +154,8 @@ def _halve(
                 trial.report(float(np.mean(scores.folds)), rung)
             if progress is not None:
                 progress(what, done, len(todo))
-        scored = {
-            n: t.intermediate_values[rung] for n, t in enumerate(study.get_trials()) if n in alive and _at(t, rung)
-        }
+        values = {n: t.intermediate_values for n, t in enumerate(study.get_trials()) if n in alive}
+        scored = {n: found[rung] for n, found in values.items() if rung in found}
         ranked = sorted(scored, key=lambda n: (-scored[n], n))
         alive = ranked if rung == params.rungs - 1 else ranked[: -(-len(ranked) // params.reduction)]
         for number in ranked:
@@ -166,9 +166,9 @@ def _halve(
 
 
 def _running(study: Study, number: int, params: SearchParams) -> Trial | None:
-    """Return trial `number` of the study, asked for unless it is there; None when it is finished.
+    """Return trial `number` of the study, made if needed; None if it is finished.
 
-    What is drawn follows from seed, number and the trials before, so it is the same after an interruption.
+    Its parameters follow from seed, number and the trials before it, so they are the same after an interruption.
     """
     from optuna.samplers import RandomSampler, TPESampler
     from optuna.trial import Trial
@@ -179,16 +179,14 @@ def _running(study: Study, number: int, params: SearchParams) -> Trial | None:
     if number == len(trials):
         return study.ask()
     known = trials[number]
-    return None if known.state.is_finished() else Trial(study, known._trial_id)  # Optuna has no public way back
-
-
-def _at(trial: FrozenTrial, rung: int) -> bool:
-    return rung in trial.intermediate_values
+    return (
+        None if known.state.is_finished() else Trial(study, known._trial_id)
+    )  # Optuna has no public way to resume a trial
 
 
 @contextmanager
 def _opened(file: Path, name: str) -> Iterator[Study]:
-    """Give the study `name` in the SQLite `file`, made unless it is there; Optuna's own log stays quiet."""
+    """Yield the study `name` in the SQLite `file`, made if needed; Optuna logs warnings only."""
     import optuna
     from sqlalchemy import event
     from sqlalchemy.exc import SQLAlchemyError
@@ -199,8 +197,8 @@ def _opened(file: Path, name: str) -> Iterator[Study]:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
-        event.listen(storage.engine, "connect", _wait_for_no_disk)
-        storage.engine.dispose()  # connections made before the listener was there
+        event.listen(storage.engine, "connect", _disable_flush)
+        storage.engine.dispose()  # connections that were made before the listener
         yield optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
@@ -211,8 +209,8 @@ def _opened(file: Path, name: str) -> Iterator[Study]:
         optuna.logging.set_verbosity(verbosity)
 
 
-def _wait_for_no_disk(connection: Any, _: Any) -> None:
-    """Let SQLite not flush thousands of small writes: a killed process loses none, a power cut at most the last."""
+def _disable_flush(connection: Any, _: Any) -> None:
+    """Skip the flush after each small write: a killed process loses none, a power cut at most the last ones."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
 
@@ -243,7 +241,7 @@ def _table(trials: list[FrozenTrial], scorer: FoldScorer, params: SearchParams) 
 
 
 def _importance(study: Study) -> dict[str, float]:
-    """Return the importance of each parameter by fANOVA, highest first; empty when too few trials tell."""
+    """Return the importance of each parameter by fANOVA, highest first; empty for fewer than 4 finished trials."""
     import optuna
 
     finished = [t for t in study.get_trials() if t.state.name == "COMPLETE"]

@@ -1,4 +1,4 @@
-"""Embedding of the whole focal plane (mosaic) as a second view of an exposure, beside the pooled CCDs."""
+"""Embedding of the whole focal plane (mosaic) as a second view of an exposure, in addition to its CCDs."""
 
 from __future__ import annotations
 

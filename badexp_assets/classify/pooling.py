@@ -100,7 +100,7 @@ def fit_pool(
     """Fit the pool on statistics of out-of-fold CCDs; return it, held-out log-odds of the exposures (n,), and scores.
 
     `names`: the statistics to use. The penalty is that of the lowest held-out log-loss. If the exposures outside a fold
-    include fewer than two good or two bad ones, the pool is the mean log-odds, and the scores say so.
+    include fewer than two good or two bad ones, the pool is the mean log-odds, which the scores state.
     """
     rate = float(np.average(bad, weights=weights))
     if not outside_folds_are_mixed(bad, folds):

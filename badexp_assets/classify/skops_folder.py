@@ -25,7 +25,7 @@ def write_content(content: dict[str, Any], card: dict[str, Any], folder: Path) -
 def read_content(folder: Path, trusted: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return content and card of `folder`. Raises ModelError if it is damaged or has types that are not `trusted`.
 
-    `trusted`: beginnings of the names of types beyond skops' own list.
+    `trusted`: prefixes of the names of types to load besides skops' own list.
     """
     import skops.io
 
@@ -41,13 +41,13 @@ def read_content(folder: Path, trusted: tuple[str, ...]) -> tuple[dict[str, Any]
         raise ModelError(f"{folder / CARD_FILE}: damaged model card ({error})") from error
     path = folder / MODEL_FILE
     if _sha256(path) != wanted:
-        raise ModelError(f"{path}: damaged, its content is not what the model card says; fit the model again")
+        raise ModelError(f"{path}: damaged: its content does not match the model card; fit the model again")
     foreign = [t for t in skops.io.get_untrusted_types(file=path) if not t.startswith(trusted)]
     if foreign:
         raise ModelError(f"{path}: holds type(s) that no fitted pipeline has: {', '.join(foreign)}")
     try:
         return skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path)), card
-    except Exception as error:  # whatever an incompatible scikit-learn makes of it
+    except Exception as error:  # an incompatible scikit-learn raises many kinds
         raise ModelError(
             f"{path}: can't be read with the installed libraries ({error}); "
             f"the model was made with {card.get('libraries')}"

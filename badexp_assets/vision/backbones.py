@@ -141,7 +141,8 @@ def load_backbone(
         model = EfficientNetLite0()
         load_strictly(model, read_tensors(path), path)
         identity = weights_hash(model.state_dict())
-        model.fold().channels_last()
+        # the faster order on processors; PyTorch's annotations lack the option
+        model.fold().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     else:
         model = load_dinov2(spec.source if weights is None else weights)
         others = {s.dim: n for n, s in BACKBONES.items() if s.family == "dinov2" and n != name}

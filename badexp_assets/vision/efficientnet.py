@@ -7,7 +7,6 @@ right) and batch normalisation uses its epsilon. Attribute names are the keys of
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -102,11 +101,4 @@ class EfficientNetLite0(nn.Module):
         for owner, convolution, norm in pairs:
             setattr(owner, convolution, fuse_conv_bn_eval(getattr(owner, convolution), getattr(owner, norm)))
             setattr(owner, norm, nn.Identity())
-        return self
-
-    def channels_last(self) -> EfficientNetLite0:
-        """Store the weights in the channels-last memory format, in place, which is faster on CPUs."""
-        for parameter in self.parameters():
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         return self

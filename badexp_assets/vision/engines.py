@@ -88,12 +88,12 @@ class TorchEngine:
         self._run_model: Any = self.model.patches if patches else self.model
         self.device = device
         self._half = precision == "bfloat16"
-        self._most: dict[tuple[int, int], int] = {}
+        self._most: dict[torch.Size, int] = {}  # by rows and columns
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return float32 vectors on the CPU. Raises PyTorch's OutOfMemoryError if a single image does not fit."""
         if self.device.type == "cuda":
-            images = images.pin_memory()  # so that the copies below run beside the network
+            images = images.pin_memory()  # so that the copies below overlap with the network
         vectors: list[Tensor] = []
         done = 0
         while done < len(images):
@@ -103,7 +103,7 @@ class TorchEngine:
             except torch.OutOfMemoryError:
                 if len(piece) == 1:
                     raise
-                self._most[_size(images)] = len(piece) // 2
+                self._most[images.shape[2:]] = len(piece) // 2
                 if self.device.type == "cuda":
                     torch.cuda.empty_cache()
                 continue
@@ -111,15 +111,11 @@ class TorchEngine:
         return torch.cat(vectors).cpu()
 
     def _together(self, images: Tensor) -> int:
-        rows, columns = _size(images)
+        rows, columns = images.shape[2:]
         usual = max(1, _CPU_PIXELS // (rows * columns)) if self.device.type == "cpu" else len(images)
-        return self._most.get((rows, columns), usual)
+        return self._most.get(images.shape[2:], usual)
 
     def _run(self, piece: Tensor) -> Tensor:
         piece = piece.to(self.device, non_blocking=True, memory_format=torch.channels_last)
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
             return self._run_model(piece).float()
-
-
-def _size(images: Tensor) -> tuple[int, int]:
-    return images.shape[2], images.shape[3]

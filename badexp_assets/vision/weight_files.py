@@ -18,8 +18,8 @@ def find_weights(source: str | Path, cached: bool = True) -> tuple[Path, str | N
     """Return the weight file that `source` names and, if it came from the Hugging Face hub, its commit.
 
     `source`: a file; a folder that holds `model.safetensors`; or a Hugging Face id, `id` or `id@revision`. Files of the
-    hub are downloaded to its local cache. With `cached` the hub is asked only for what the cache lacks; without, a
-    branch or tag is resolved anew if the hub can be reached. Raises ModelError if neither has the weights.
+    hub are downloaded to its local cache. With `cached` the hub is contacted only if the cache lacks the files;
+    without, a branch or tag is resolved again if the hub can be reached. Raises ModelError if neither has the weights.
     """
     path = Path(source)
     if path.is_dir():

@@ -184,9 +184,9 @@ def test_categories_that_folds_lack_are_findings() -> None:
     names[(rows["fold"] == 2).to_numpy() & (names == "psf")] = "good"
     scorer = FoldScorer(vectors, rows.assign(category=names), 4)
     assert scorer.findings == [
-        "psf: no image in fold(s) 2, so it does not count in their scores",
-        "wonky: all 1 image(s) are in fold 0, so no pipeline can find any there; label further exposures, or leave the "
-        "category out of the taxonomy",
+        "psf: no image in fold(s) 2, so the scores of these folds leave it out",
+        "wonky: all 1 image(s) are in fold 0, so no pipeline can learn it; label more exposures, or remove it from the "
+        "taxonomy",
     ]
     (scores,) = scorer.score([PipelineParams()])
     assert len(scores.folds) == 3

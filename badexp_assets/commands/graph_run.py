@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterAssetCheckFailedError  # has no public name; Dagster is pinned
 
 from badexp_assets.config.search import SearchParams
 from badexp_assets.config.settings import Home, Settings
@@ -23,8 +22,9 @@ from badexp_assets.errors import BadExpError, InputError, StorageError
 from badexp_assets.io.models import list_models
 from badexp_assets.io.parquet import atomic_path
 from badexp_assets.io.storage_errors import redact_credentials
+from badexp_assets.orchestration.dagster_internals import DagsterAssetCheckFailedError
+from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS, exclusive_run
 from badexp_assets.orchestration.failures import one_line_errors
-from badexp_assets.orchestration.recovery import IN_THIS_PROCESS, alone
 from badexp_assets.pixels.device_shares import build_machine
 
 # What happens is in the event log; the command line prints its own words and no log lines.
@@ -116,7 +116,7 @@ class Runner:
                 partition_key=night,
                 asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
                 run_config=_QUIET,
-                tags=_LOCATION | IN_THIS_PROCESS,
+                tags=_LOCATION | COMMAND_LINE_TAGS,
                 raise_on_error=True,
             )
         assert result.success
@@ -129,7 +129,7 @@ class Runner:
 
         Raises InputError while another process runs in this home.
         """
-        with one_line_errors(self.settings.home), alone(self.settings.home, self._instance):
+        with one_line_errors(self.settings.home), exclusive_run(self.settings.home, self._instance):
             return self.execute(job)
 
     def run(self, nights: Sequence[str]) -> Outcome:
@@ -140,7 +140,7 @@ class Runner:
         scored with the old one, and a note says why. Raises InputError while another process runs in this home.
         """
         outcome = Outcome(list(nights))
-        with one_line_errors(self.settings.home), alone(self.settings.home, self._instance):
+        with one_line_errors(self.settings.home), exclusive_run(self.settings.home, self._instance):
             self._run(outcome)
         return outcome
 

@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG  # has no public name; Dagster is pinned
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from badexp_assets.defs.asset_metadata import row_count
 from badexp_assets.io.place import Place
+from badexp_assets.orchestration.dagster_internals import DATA_VERSION_TAG, PARTITION_TAG, UNFINISHED
 from badexp_assets.pixels.table_writers import PASS_TABLES
 
 CP_IMAGES = dg.AssetKey("cp_images")
 NIGHT_REPORT = "night_report"
-PARTITION_TAG = "dagster/partition"
 FILES_TAG = "badexp/files"
 
 
@@ -45,7 +43,7 @@ def arrived_nights(instance: dg.DagsterInstance) -> dict[str, str]:
 
 def unfinished_nights(instance: dg.DagsterInstance, job: str) -> list[str]:
     """Nights that a queued or running run of `job` is about."""
-    runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=NOT_FINISHED_STATUSES))
+    runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=UNFINISHED))
     return sorted({run.tags[PARTITION_TAG] for run in runs if PARTITION_TAG in run.tags})
 
 

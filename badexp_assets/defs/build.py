@@ -15,7 +15,7 @@ from badexp_assets.defs.sensors.alerts import ALERTS
 from badexp_assets.defs.sensors.arrivals import arrivals_sensor
 from badexp_assets.defs.sensors.lost_runs import repeat_lost_runs
 from badexp_assets.defs.sensors.verdicts import verdicts_sensor
-from badexp_assets.orchestration.executors import executor_of_steps
+from badexp_assets.orchestration.executors import select_executor
 
 ALL_ASSETS = dg.load_assets_from_package_name("badexp_assets.defs.assets", include_specs=True)
 
@@ -41,5 +41,5 @@ def build_definitions(overrides: Mapping[str, Any] | None = None, tick_seconds: 
         sensors=[arrivals_sensor(running, tick_seconds), verdicts_sensor(running), *ALERTS, repeat_lost_runs],
         schedules=schedules(running),
         resources=resources | dict(overrides or {}),
-        executor=executor_of_steps(ALL_ASSETS),
+        executor=select_executor(ALL_ASSETS),
     )

@@ -1,7 +1,7 @@
-"""What becomes of an error: repeated when it may pass, else raised at once; and one line of it for the command line.
+"""Retries of transient errors in steps, and one-line error messages for the command line.
 
-All assets and checks use the decorators here, so that they retry alike: transient errors (see
-`badexp_assets.io.transient_errors`) are retried after a while, any other error fails the step immediately. Dagster's
+All assets, checks and IO managers use the decorators of this module, so they treat errors alike: transient errors (see
+`badexp_assets.io.transient_errors`) are retried after a delay, any other error fails the step immediately. Dagster's
 RetryPolicy is not used, because it retries every error, and cancelled runs too.
 """
 
@@ -19,12 +19,12 @@ from badexp_assets.errors import BadExpError, StorageError
 from badexp_assets.io.transient_errors import is_transient
 
 RETRIES = dg.RetryPolicy(max_retries=4, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-"""how often, and after how many seconds (5, 15, 35, 75, each by chance up to as much more or less)"""
+"""four retries, after 5, 15, 35 and 75 s, each randomly shortened or lengthened by up to 100 %"""
 
 
 @contextlib.contextmanager
-def repeating(attempts_before: int) -> Iterator[None]:
-    """Ask Dagster to repeat the step after what may pass, unless RETRIES are used up; every error else is raised."""
+def retry_transient(attempts_before: int) -> Iterator[None]:
+    """Turn a transient error into a request to retry the step, until RETRIES are used up; other errors pass through."""
     try:
         yield
     except Exception as error:
@@ -35,58 +35,54 @@ def repeating(attempts_before: int) -> Iterator[None]:
 
 
 def asset(**options: Any) -> Callable[[Callable], dg.AssetsDefinition]:
-    """Like `dg.asset`, repeating what may pass."""
-    return lambda function: dg.asset(**options)(_repeated(function))
+    """Like `dg.asset`, with retries of transient errors."""
+    return lambda function: dg.asset(**options)(_with_retries(function))
 
 
 def multi_asset(**options: Any) -> Callable[[Callable], dg.AssetsDefinition]:
-    """Like `dg.multi_asset`, repeating what may pass."""
-    return lambda function: dg.multi_asset(**options)(_repeated(function))
+    """Like `dg.multi_asset`, with retries of transient errors."""
+    return lambda function: dg.multi_asset(**options)(_with_retries(function))
 
 
 def asset_check(**options: Any) -> Callable[[Callable], dg.AssetChecksDefinition]:
-    """Like `dg.asset_check`, repeating what may pass."""
-    return lambda function: dg.asset_check(**options)(_repeated(function))
+    """Like `dg.asset_check`, with retries of transient errors."""
+    return lambda function: dg.asset_check(**options)(_with_retries(function))
 
 
 def io_method(method: Callable) -> Callable:
-    """Decorator of the methods of an IO manager, repeating what may pass (the whole step)."""
+    """Decorate a method of an IO manager: a transient error retries the whole step."""
 
     @functools.wraps(method)
     def call(self: Any, context: dg.InputContext | dg.OutputContext, *args: Any) -> Any:
-        with repeating(context.step_context.previous_attempt_count):
+        with retry_transient(context.step_context.previous_attempt_count):
             return method(self, context, *args)
 
     return call
 
 
-def _repeated(function: Callable) -> Callable:
-    """The function of an asset or check, of the same signature; generators stay generators."""
+def _with_retries(function: Callable) -> Callable:
+    """Wrap the function of an asset or check; the signature is kept, and a generator stays a generator."""
 
     @functools.wraps(function)
     def generator(*args: Any, **named: Any) -> Iterator:
-        with repeating(_attempts_before()):
+        with retry_transient(dg.OpExecutionContext.get().retry_number):
             yield from function(*args, **named)
 
     @functools.wraps(function)
     def call(*args: Any, **named: Any) -> Any:
-        with repeating(_attempts_before()):
+        with retry_transient(dg.OpExecutionContext.get().retry_number):
             return function(*args, **named)
 
     wrapped: Any = generator if inspect.isgeneratorfunction(function) else call
-    wrapped.repeats_what_may_pass = True  # for the test that none was forgotten
+    wrapped.retries_transient_errors = True  # a test finds assets and checks that lack the decorator
     return wrapped
-
-
-def _attempts_before() -> int:
-    return dg.OpExecutionContext.get().retry_number
 
 
 @contextlib.contextmanager
 def one_line_errors(home: Home) -> Iterator[None]:
-    """Raise the error that a user can act on in place of what Dagster made of it; others pass as they are.
+    """Replace an exception of Dagster by its cause, if the cause is an error that a user can act on.
 
-    A file or the run database of `home` that can't be used becomes a StorageError that names it.
+    An OSError, or an error of the run database of `home`, becomes a StorageError that names the file.
     """
     try:
         yield
@@ -102,7 +98,7 @@ def one_line_errors(home: Home) -> Iterator[None]:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, what it was raised from, and so on."""
+    """Yield the error, its cause, the cause of that, and so on."""
     while error is not None:
         yield error
         error = error.__cause__

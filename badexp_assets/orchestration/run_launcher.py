@@ -1,7 +1,7 @@
-"""A run launcher that can tell whether a run's process is alive.
+"""A run launcher that checks whether the process of a run is alive.
 
-Dagster's own one leaves that to the code server, which watches its children: when it was killed with them, or could not
-reach the database in the second in which it looked, their runs stay STARTED until `max_runtime_seconds`.
+With Dagster's default launcher only the code server watches the processes of runs. If the code server was killed with
+them, or could not reach the database at that moment, their runs stay STARTED until `max_runtime_seconds`.
 """
 
 import socket
@@ -10,61 +10,59 @@ from typing import Any, Self
 
 import dagster as dg
 import psutil
-from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
-from dagster._serdes import ConfigurableClassData
+
+from badexp_assets.orchestration.dagster_internals import CheckRunHealthResult, WorkerStatus
 
 HOST_TAG = "badexp/host"
-"""tag of a run: the machine that its process is on"""
+"""tag of a run: host name of the machine that its process is on"""
 
-_CLOCK = 2.0  # seconds by which a process may seem to have started after it said so: times of processes are in ticks
+_CLOCK_TOLERANCE = 2.0  # seconds: start times of processes are rounded to clock ticks
 
 
-class WatchedRunLauncher(DefaultRunLauncher):
-    """Dagster's default launcher, for daemon and code server on the same machine, whose runs have a health.
+class WatchedRunLauncher(dg.DefaultRunLauncher):
+    """Dagster's default launcher with a health check; the daemon and the code server must share a machine.
 
-    Used by `run_monitoring` of the instance: a run whose process is gone is failed, and retried by `run_retries`.
+    `run_monitoring` of the instance marks a run as failed when its process is gone, and `run_retries` restarts it.
     """
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
-        """Make it from an instance file; it has no options."""
+    def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> Self:
+        """Build the launcher from dagster.yaml; it has no options."""
         return cls(inst_data=inst_data)
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """True: see check_run_worker_health."""
+        """True: Dagster may call `check_run_worker_health`."""
         return True
 
     def launch_run(self, context: Any) -> None:
-        """Launch, and note on which machine."""
+        """Launch the run, and store this machine's name in its tags."""
         self._instance.add_run_tags(context.dagster_run.run_id, {HOST_TAG: socket.gethostname()})
         super().launch_run(context)
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Look for the process that said that it executes `run`.
+        """Check whether the process that executes `run` is alive.
 
-        UNKNOWN never comes back, for the monitor takes it for a failure: a run of another machine, or one that has not
-        yet named its process, counts as running, and `max_runtime_seconds` is what ends it.
+        Never returns UNKNOWN, which Dagster treats as a failure: a run on another machine, or one without a process
+        number yet, counts as running, and `max_runtime_seconds` ends it.
         """
         if run.tags.get(HOST_TAG, socket.gethostname()) != socket.gethostname():
             return CheckRunHealthResult(WorkerStatus.RUNNING, f"on {run.tags[HOST_TAG]}")
-        found = self._process_of(run.run_id)
+        found = self._find_process(run.run_id)
         if found is None:
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "has not named its process yet")
-        pid, said_at = found
-        if is_alive(pid, said_at):
-            return CheckRunHealthResult(WorkerStatus.RUNNING, f"process {pid}")
-        return CheckRunHealthResult(WorkerStatus.FAILED, f"process {pid} is gone")
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "its process number is not known yet")
+        if is_alive(*found):
+            return CheckRunHealthResult(WorkerStatus.RUNNING, f"process {found[0]}")
+        return CheckRunHealthResult(WorkerStatus.FAILED, f"process {found[0]} is gone")
 
     def get_run_worker_debug_info(self, run: dg.DagsterRun, include_container_logs: bool | None = True) -> str | None:
-        """Say which process is gone; it stands in the run's failure."""
-        found = self._process_of(run.run_id)
-        return f"Its process, {found[0]}, was killed, or the machine was." if found else None
+        """Return the sentence about the lost process that the run's failure shows."""
+        found = self._find_process(run.run_id)
+        return f"Its process, {found[0]}, was killed, or the machine was restarted." if found else None
 
-    def _process_of(self, run_id: str) -> tuple[int, float] | None:
-        """Return the process that last said that it executes the run, and when it did, in seconds since 1970."""
-        events = self._instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-        for entry in reversed(events):
+    def _find_process(self, run_id: str) -> tuple[int, float] | None:
+        """Return process number and time (s since 1970) of the latest event in which a process reported this run."""
+        for entry in reversed(self._instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)):
             event = entry.get_dagster_event()
             pid = event.engine_event_data.metadata.get("pid") if event.event_specific_data else None
             if pid is not None:
@@ -72,13 +70,13 @@ class WatchedRunLauncher(DefaultRunLauncher):
         return None
 
 
-def is_alive(pid: int, said_at: float) -> bool:
-    """Whether process `pid`, known to have run at `said_at` (seconds since 1970), still runs.
+def is_alive(pid: int, seen_at: float) -> bool:
+    """Return whether process `pid`, which ran at `seen_at` (seconds since 1970), still runs.
 
-    A process that started later has only got the same number.
+    A process that started later only has the same number.
     """
     try:
         process = psutil.Process(pid)
-        return process.create_time() <= said_at + _CLOCK and process.status() != psutil.STATUS_ZOMBIE
+        return process.create_time() <= seen_at + _CLOCK_TOLERANCE and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False

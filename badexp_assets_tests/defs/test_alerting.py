@@ -14,7 +14,7 @@ from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.defs.sensors.alerts import VERDICTS, alert_bad_nights, alert_failed_runs
 from badexp_assets.io.parquet import write_table
 from badexp_assets.io.schemas import SCHEMAS
-from badexp_assets.orchestration.recovery import IN_THIS_PROCESS
+from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS
 
 TODAY = dt.datetime.now(dt.UTC).date()
 RECENT = [str(TODAY - dt.timedelta(days=days)) for days in (3, 2, 1)]
@@ -68,7 +68,7 @@ def test_a_run_that_failed_for_good_is_told_with_its_night_and_its_error(home):
 def test_a_run_that_will_be_repeated_and_one_of_the_command_line_are_not_told(home):
     with dg.DagsterInstance.ephemeral() as instance:
         fail(instance, home, **{"dagster/will_retry": "true"})
-        fail(instance, home, **IN_THIS_PROCESS)
+        fail(instance, home, **COMMAND_LINE_TAGS)
     assert told(home) == []
 
 

@@ -10,7 +10,7 @@ from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet_reading import read_metadata, read_table
-from badexp_assets.orchestration.job_size import backfill_policy
+from badexp_assets.orchestration.step_resources import backfill_policy
 from badexp_assets_tests.homes import read_bytes
 
 

@@ -20,7 +20,7 @@ from dagster._core.workspace.load_target import InProcessCodeLocationOrigin
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.sensors import lost_runs
 from badexp_assets.defs.sensors.lost_runs import ATTEMPT_TAG, REPEATS_TAG, is_lost, repeat_lost_runs
-from badexp_assets.orchestration.recovery import IN_THIS_PROCESS
+from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS
 
 GIVEN_UP = {WILL_RETRY_TAG: "false", RUN_FAILURE_REASON_TAG: RunFailureReason.RUN_EXCEPTION.value}
 NIGHTS = {"dagster/asset_partition_range_start": "2018-03-05", "dagster/asset_partition_range_end": "2018-03-29"}
@@ -70,7 +70,7 @@ def test_a_run_whose_process_died_and_that_could_not_be_repeated_is_lost(instanc
         GIVEN_UP | {RUN_FAILURE_REASON_TAG: RunFailureReason.STEP_FAILURE.value},
         GIVEN_UP | {AUTO_RETRY_RUN_ID_TAG: "another"},
         GIVEN_UP | {ATTEMPT_TAG: "10"},
-        GIVEN_UP | IN_THIS_PROCESS,
+        GIVEN_UP | COMMAND_LINE_TAGS,
         {},  # Dagster has not looked at it yet
     ],
     ids=["a step failed", "it was repeated", "often enough", "command line", "just now"],

@@ -8,7 +8,7 @@ import dagster as dg
 
 from badexp_assets.defs.partitions import PIXELS
 from badexp_assets.orchestration.kubernetes.executor import kubernetes_executor
-from badexp_assets.orchestration.step_resources import heavy
+from badexp_assets.orchestration.step_resources import step_resources
 
 
 @dg.op(pool=PIXELS)
@@ -16,7 +16,7 @@ def light() -> str:
     return os.environ["BADEXP_WORD"]
 
 
-@dg.op(tags=heavy(cpus=16, memory_gib=64, hours=4, gpus=1))
+@dg.op(tags=step_resources(cpus=16, memory_gib=64, hours=4, gpus=1))
 def drained(word: str) -> str:
     """The first attempt waits until it may go on, or for the end of its machine."""
     home = Path(os.environ["BADEXP_HOME"])

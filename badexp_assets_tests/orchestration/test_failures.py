@@ -11,8 +11,8 @@ from badexp_assets.config.settings import Home
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.errors import InputError, StorageError
 from badexp_assets.orchestration import failures
+from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS, exclusive_run
 from badexp_assets.orchestration.failures import one_line_errors
-from badexp_assets.orchestration.recovery import IN_THIS_PROCESS, alone
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_waiting_grows_and_is_spread_by_chance():
     assert max(map(max, delays)) < 200
 
 
-def test_every_asset_and_every_check_repeats_what_may_pass():
+def test_every_asset_and_every_check_retries_transient_errors():
     definitions = build_definitions()
     nodes = [
         node.node_def
@@ -135,7 +135,7 @@ def test_every_asset_and_every_check_repeats_what_may_pass():
     assert len(nodes) > 30
     for node in nodes:
         assert node.retry_policy is None, node.name  # it would repeat everything
-        assert getattr(node.compute_fn.decorated_fn, "repeats_what_may_pass", False), (
+        assert getattr(node.compute_fn.decorated_fn, "retries_transient_errors", False), (
             f"{node.name}: see defs/failures.py"
         )
 
@@ -175,10 +175,10 @@ def test_runs_of_killed_processes_are_ended_and_give_their_pools_back(tmp_path):
         @dg.job
         def job() -> None: ...
 
-        killed = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=IN_THIS_PROCESS)
+        killed = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=COMMAND_LINE_TAGS)
         other = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
         storage.claim_concurrency_slot("pixels", killed.run_id, "step")
-        with alone(Home(tmp_path), instance):
+        with exclusive_run(Home(tmp_path), instance):
             states = [instance.get_run_by_id(run.run_id).status for run in (killed, other)]
             assert states == [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED]
             assert storage.get_concurrency_info("pixels").active_slot_count == 0

@@ -10,9 +10,17 @@ from dagster_k8s.job import get_user_defined_k8s_config
 
 from badexp_assets.defs.build import ALL_ASSETS
 from badexp_assets.errors import InputError
-from badexp_assets.orchestration.executors import VARIABLE, executor_of_steps
-from badexp_assets.orchestration.job_size import GPUS, HOURS, NIGHTS, backfill_policy, night_pass_needs, nights_per_job
-from badexp_assets.orchestration.step_resources import Needs, heavy
+from badexp_assets.orchestration.executors import VARIABLE, select_executor
+from badexp_assets.orchestration.step_resources import (
+    GPUS,
+    HOURS,
+    NIGHTS,
+    StepResources,
+    backfill_policy,
+    night_pass_resources,
+    nights_per_job,
+    step_resources,
+)
 
 
 def _ops():
@@ -22,41 +30,41 @@ def _ops():
 
 def test_the_night_pass_is_heavy_and_wants_a_gpu_and_scoring_is_light():
     ops = _ops()
-    assert Needs.of(ops["night_pass"]).gpus == 1
-    assert Needs.of(ops["night_classification"]) is None
+    assert StepResources.from_tags(ops["night_pass"]).gpus == 1
+    assert StepResources.from_tags(ops["night_classification"]) is None
 
 
 def test_kubernetes_gets_the_same_resources_and_the_same_time():
-    tags = heavy(cpus=8, memory_gib=32, hours=1.5, gpus=2)
-    assert Needs.of(tags) == Needs(cpus=8, memory_gib=32, hours=1.5, gpus=2)
+    tags = step_resources(cpus=8, memory_gib=32, hours=1.5, gpus=2)
+    assert StepResources.from_tags(tags) == StepResources(cpus=8, memory_gib=32, hours=1.5, gpus=2)
     config = tags["dagster-k8s/config"]
     assert config["container_config"]["resources"]["requests"] == {"cpu": "8", "memory": "32Gi"}
     assert config["container_config"]["resources"]["limits"] == {"memory": "32Gi", "nvidia.com/gpu": "2"}
     assert config["job_spec_config"] == {"active_deadline_seconds": 5400}
     assert [toleration["key"] for toleration in config["pod_spec_config"]["tolerations"]] == ["nvidia.com/gpu"]
-    assert not heavy(cpus=8, memory_gib=32, hours=1)["dagster-k8s/config"]["pod_spec_config"]["tolerations"]
+    assert not step_resources(cpus=8, memory_gib=32, hours=1)["dagster-k8s/config"]["pod_spec_config"]["tolerations"]
 
 
 def test_dagster_reads_what_every_heavy_step_asks_kubernetes_for():
-    heavy_ops = {name: tags for name, tags in _ops().items() if Needs.of(tags)}
+    heavy_ops = {name: tags for name, tags in _ops().items() if StepResources.from_tags(tags)}
     assert heavy_ops
     for tags in heavy_ops.values():
-        needs, config = Needs.of(tags), get_user_defined_k8s_config(tags)
+        needs, config = StepResources.from_tags(tags), get_user_defined_k8s_config(tags)
         assert config.container_config["resources"]["requests"]["cpu"] == str(needs.cpus)
         assert config.job_spec_config["active_deadline_seconds"] == needs.hours * 3600
 
 
 def test_steps_run_in_process_unless_the_environment_names_an_engine(monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert executor_of_steps() is dg.in_process_executor
+    assert select_executor(ALL_ASSETS) is dg.in_process_executor
     monkeypatch.setenv(VARIABLE, "dask")
     with pytest.raises(InputError, match="BADEXP_EXECUTOR is 'dask'; one of in_process"):
-        executor_of_steps()
+        select_executor(ALL_ASSETS)
 
 
 def test_steps_are_jobs_of_kubernetes_where_the_environment_says_so(monkeypatch):
     monkeypatch.setenv(VARIABLE, "Kubernetes")
-    assert executor_of_steps().name == "kubernetes"
+    assert select_executor(ALL_ASSETS).name == "kubernetes"
 
 
 def test_an_engine_that_is_not_installed_is_named_with_what_installs_it(monkeypatch):
@@ -64,25 +72,25 @@ def test_an_engine_that_is_not_installed_is_named_with_what_installs_it(monkeypa
     monkeypatch.delitem(sys.modules, "badexp_assets.orchestration.kubernetes.executor", raising=False)
     monkeypatch.setitem(sys.modules, "dagster_k8s", None)
     with pytest.raises(InputError, match=r"BADEXP_EXECUTOR=kubernetes needs dagster_k8s: pip install"):
-        executor_of_steps()
+        select_executor(ALL_ASSETS)
 
 
 def test_the_size_of_a_job_is_what_the_environment_says(monkeypatch):
     assert nights_per_job() == backfill_policy().max_partitions_per_run == 25
-    assert Needs.of(night_pass_needs()) == Needs(cpus=16, memory_gib=64, hours=4, gpus=1)
+    assert StepResources.from_tags(night_pass_resources()) == StepResources(cpus=16, memory_gib=64, hours=4, gpus=1)
     for name, word in {NIGHTS: "60", GPUS: "4", HOURS: " 12 "}.items():
         monkeypatch.setenv(name, word)
     assert backfill_policy().max_partitions_per_run == 60
-    assert Needs.of(night_pass_needs()) == Needs(cpus=64, memory_gib=256, hours=12, gpus=4)
+    assert StepResources.from_tags(night_pass_resources()) == StepResources(cpus=64, memory_gib=256, hours=12, gpus=4)
     monkeypatch.setenv(GPUS, "0")
-    assert Needs.of(night_pass_needs()) == Needs(cpus=16, memory_gib=64, hours=12, gpus=0)
+    assert StepResources.from_tags(night_pass_resources()) == StepResources(cpus=16, memory_gib=64, hours=12, gpus=0)
 
 
 @pytest.mark.parametrize(("name", "word"), [(NIGHTS, "0"), (NIGHTS, "many"), (GPUS, "-1"), (HOURS, "1.5")])
 def test_a_size_that_is_no_whole_number_is_refused(monkeypatch, name, word):
     monkeypatch.setenv(name, word)
     with pytest.raises(InputError, match=f"{name} is '{word}'; a whole number"):
-        nights_per_job(), night_pass_needs()
+        nights_per_job(), night_pass_resources()
 
 
 def test_a_code_location_that_is_loaded_has_the_size_of_its_environment():

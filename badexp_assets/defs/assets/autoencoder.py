@@ -13,12 +13,11 @@ from badexp_assets.defs.partitions import GPU, NIGHTS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.defs.stored_scores import StoredScores
 from badexp_assets.orchestration.failures import asset
-from badexp_assets.orchestration.job_size import backfill_policy
-from badexp_assets.orchestration.step_resources import heavy
+from badexp_assets.orchestration.step_resources import backfill_policy, step_resources
 
 
 @asset(
-    op_tags=heavy(cpus=4, memory_gib=16, hours=1, gpus=1),
+    op_tags=step_resources(cpus=4, memory_gib=16, hours=1, gpus=1),
     **model_asset(
         "A dense autoencoder of 64 x 64 px source stamps (4096-128-64-32 and back), trained on a random "
         "sample of all bands; the epoch of the lowest validation loss is kept. Stored as a folder, one per version; "

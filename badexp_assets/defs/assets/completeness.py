@@ -16,13 +16,13 @@ from badexp_assets.evaluation import completeness
 from badexp_assets.evaluation.completeness.entropy_cuts import EntropyCuts
 from badexp_assets.labels.taxonomy import GOOD
 from badexp_assets.orchestration.failures import asset
-from badexp_assets.orchestration.step_resources import heavy
+from badexp_assets.orchestration.step_resources import step_resources
 from badexp_assets.pixels.device_shares import build_machine
 from badexp_assets.review.candidates import CandidateParams
 
 
 @asset(
-    op_tags=heavy(cpus=16, memory_gib=64, hours=4, gpus=1),
+    op_tags=step_resources(cpus=16, memory_gib=64, hours=4, gpus=1),
     **table_asset(
         "injection_completeness",
         "How complete the search is: anomalies of rising severity injected into good exposures of the test split, "

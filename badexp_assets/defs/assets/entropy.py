@@ -11,7 +11,7 @@ from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.defs.stored_scores import StoredScores
 from badexp_assets.orchestration.failures import asset
-from badexp_assets.orchestration.job_size import backfill_policy
+from badexp_assets.orchestration.step_resources import backfill_policy
 
 _PICTURES = 2  # of the highest scores of each kind
 

@@ -22,12 +22,12 @@ from badexp_assets.evaluation.classification.report import Evaluation, evaluate
 from badexp_assets.evaluation.classification.unseen_nights import Fit
 from badexp_assets.io import models
 from badexp_assets.orchestration.failures import asset
-from badexp_assets.orchestration.step_resources import heavy
 from badexp_assets.training.training_vectors import gather_vectors, with_other_ccds
+from badexp_assets.orchestration.step_resources import step_resources
 
 
 @asset(
-    op_tags=heavy(cpus=8, memory_gib=32, hours=2),
+    op_tags=step_resources(cpus=8, memory_gib=32, hours=2),
     **table_asset(
         "classification_report",
         "Precision, recall and F1 per category on exposures that were not trained on, and on nights that were not, "

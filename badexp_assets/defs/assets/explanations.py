@@ -17,7 +17,7 @@ from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.io.models import load_current
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.orchestration.failures import asset
-from badexp_assets.orchestration.step_resources import heavy
+from badexp_assets.orchestration.step_resources import step_resources
 from badexp_assets.pixels.ccd_reader import CcdReader
 from badexp_assets.pixels.device_shares import build_machine
 from badexp_assets.reports import explanations
@@ -31,7 +31,7 @@ def _params(survey: SurveyResource) -> ExplanationParams:
 
 
 @asset(
-    op_tags=heavy(cpus=8, memory_gib=32, hours=2, gpus=1),
+    op_tags=step_resources(cpus=8, memory_gib=32, hours=2, gpus=1),
     **model_asset(
         "Patches of good CCD images, as features of the backbone: what the patches of candidates are compared with "
         "(PatchCore). Stored as a folder, one per version; one is current, and as long as backbone, recipe and good "
@@ -84,7 +84,7 @@ def patch_reference(
 
 
 @asset(
-    op_tags=heavy(cpus=8, memory_gib=32, hours=2, gpus=1),
+    op_tags=step_resources(cpus=8, memory_gib=32, hours=2, gpus=1),
     **table_asset(
         "candidate_explanations",
         "The worst CCDs of every review candidate, with the labelled CCDs that the classifier finds most like them, "

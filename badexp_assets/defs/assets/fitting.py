@@ -23,14 +23,14 @@ from badexp_assets.evaluation import classification
 from badexp_assets.io import models
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.orchestration.failures import asset
-from badexp_assets.orchestration.step_resources import heavy
 from badexp_assets.training.training_vectors import Vectors, gather_vectors, with_other_ccds
+from badexp_assets.orchestration.step_resources import step_resources
 
 PROMOTED = "not_worse_than_the_current_one"
 
 
 @asset(
-    op_tags=heavy(cpus=16, memory_gib=32, hours=4),
+    op_tags=step_resources(cpus=16, memory_gib=32, hours=4),
     **table_asset(
         "pipeline_search",
         "The paper's search for scaler, components, threshold, neighbours and metric: random trials (or TPE) with "
@@ -115,7 +115,7 @@ def fitted_pipeline(
 
 
 @asset(
-    op_tags=heavy(cpus=8, memory_gib=32, hours=2),
+    op_tags=step_resources(cpus=8, memory_gib=32, hours=2),
     **model_asset(
         "The classifier that predictions come from: two steps (bad or not, then which kind) on embedding and "
         "named features, heads chosen by the folds, calibrated on what they held out; or, with [classifier] kind = "

@@ -16,7 +16,7 @@ from badexp_assets.defs.partitions import NIGHTS, PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.orchestration.failures import multi_asset
-from badexp_assets.orchestration.job_size import backfill_policy, night_pass_needs
+from badexp_assets.orchestration.step_resources import backfill_policy, night_pass_resources
 from badexp_assets.pixels.device_shares import share_machine
 from badexp_assets.pixels.multi_device import run_nights
 from badexp_assets.pixels.table_writers import PASS_TABLES
@@ -71,7 +71,7 @@ class PassConfig(dg.Config):
 
 
 @multi_asset(
-    op_tags=night_pass_needs(),
+    op_tags=night_pass_resources(),
     specs=[_spec(name) for name in PASS_TABLES],
     partitions_def=NIGHTS,
     backfill_policy=backfill_policy(),

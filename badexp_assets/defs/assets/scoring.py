@@ -16,7 +16,7 @@ from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.defs.stored_scores import StoredScores
 from badexp_assets.evaluation import classification
 from badexp_assets.orchestration.failures import multi_asset
-from badexp_assets.orchestration.job_size import backfill_policy
+from badexp_assets.orchestration.step_resources import backfill_policy
 
 LIKE_TRAINING = "like_training"
 TABLES = ("night_predictions", "night_exposure_predictions")

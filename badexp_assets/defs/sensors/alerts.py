@@ -12,13 +12,12 @@ from badexp_assets.config.alerts import AlertParams
 from badexp_assets.config.settings import Home
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.io.parquet_reading import read_table
-from badexp_assets.orchestration.alerts.bad_nights import bad_nights
-from badexp_assets.orchestration.alerts.message import Alert, bad_nights_alert, failed_run_alert
+from badexp_assets.orchestration.alerts.messages import Alert, bad_nights_alert, failed_run_alert, find_bad_nights
 from badexp_assets.orchestration.alerts.send import send
-from badexp_assets.orchestration.recovery import IN_THIS_PROCESS
+from badexp_assets.orchestration.dagster_internals import PARTITION_RANGE_TAGS, PARTITION_TAG, WILL_RETRY_TAG
+from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS
 
 VERDICTS = "night_exposure_predictions"
-_WILL_RETRY = "dagster/will_retry"
 _AT_ONCE = 500  # materialisations that a tick looks at
 
 
@@ -35,7 +34,7 @@ def alert_failed_runs(context: dg.RunFailureSensorContext, survey: SurveyResourc
     run = context.dagster_run
     if not params.on or not params.failed_runs:
         return dg.SkipReason("alerts are off: [alerts] of settings.toml")
-    if run.tags.get(_WILL_RETRY) == "true" or IN_THIS_PROCESS.items() <= run.tags.items():
+    if run.tags.get(WILL_RETRY_TAG) == "true" or COMMAND_LINE_TAGS.items() <= run.tags.items():
         return dg.SkipReason("the run will be repeated, or somebody is looking at it")
     steps = [_words(event) for event in context.get_step_failure_events()]
     error = "; ".join(steps) or context.failure_event.message or ""
@@ -67,7 +66,7 @@ def alert_bad_nights(context: dg.SensorEvaluationContext, survey: SurveyResource
         return _result("no night was scored", context.cursor)
     today = dt.datetime.now(dt.UTC).date()
     nights = sorted({record.partition_key for record in scored if record.partition_key})
-    found = bad_nights(_verdicts(survey.settings().home, nights), params, today)
+    found = find_bad_nights(_verdicts(survey.settings().home, nights), params, today)
     new = [night for night in found if told.get(night.night) != str(night)]
     if new and not _send(context.log, bad_nights_alert(new, params.ui), params):
         return _result(f"{len(new)} bad nights could not be told; the next tick tries again", context.cursor)
@@ -107,12 +106,7 @@ def _verdicts(home: Home, nights: list[str]) -> Iterator[tuple[str, pd.DataFrame
 
 def _nights(run: dg.DagsterRun) -> list[str]:
     """The night of a run, or the first and the last one."""
-    tags = run.tags
-    found = [
-        tags.get(f"dagster/{name}")
-        for name in ("partition", "asset_partition_range_start", "asset_partition_range_end")
-    ]
-    return sorted({night for night in found if night})
+    return sorted({run.tags[tag] for tag in (PARTITION_TAG, *PARTITION_RANGE_TAGS) if tag in run.tags})
 
 
 def _words(event: dg.DagsterEvent) -> str:

@@ -10,10 +10,16 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 import dagster as dg
-from dagster._core.events import RunFailureReason
-from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, RUN_FAILURE_REASON_TAG, WILL_RETRY_TAG
 
-from badexp_assets.orchestration.recovery import IN_THIS_PROCESS
+from badexp_assets.orchestration.dagster_internals import (
+    AUTO_RETRY_RUN_ID_TAG,
+    PARTITION_RANGE_TAGS,
+    PARTITION_TAG,
+    RUN_FAILURE_REASON_TAG,
+    STEP_FAILURE,
+    WILL_RETRY_TAG,
+)
+from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS
 
 REPEATS_TAG = "badexp/repeats"
 """tag of a run: the run that it takes up"""
@@ -24,7 +30,6 @@ _MOST_ATTEMPTS = 10
 _YOUNGEST = dt.timedelta(seconds=60)  # until then Dagster may still repeat the run itself
 _OLDEST = dt.timedelta(days=3)
 _AT_ONCE = 500
-_PARTITIONS = ("dagster/partition", "dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 
 
 @dg.sensor(
@@ -50,9 +55,9 @@ def repeat_lost_runs(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequ
 def is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     """Whether the failed `run` lost its process, and Dagster neither repeats it nor has done so as often as it may."""
     attempts = int(run.tags.get(ATTEMPT_TAG, 0))
-    if run.tags.get(RUN_FAILURE_REASON_TAG) == RunFailureReason.STEP_FAILURE.value or attempts >= _MOST_ATTEMPTS:
+    if run.tags.get(RUN_FAILURE_REASON_TAG) == STEP_FAILURE or attempts >= _MOST_ATTEMPTS:
         return False
-    if run.remote_job_origin is None or IN_THIS_PROCESS.items() <= run.tags.items():
+    if run.remote_job_origin is None or COMMAND_LINE_TAGS.items() <= run.tags.items():
         return False
     if AUTO_RETRY_RUN_ID_TAG in run.tags or WILL_RETRY_TAG not in run.tags:
         return False
@@ -69,10 +74,10 @@ def _assets_of_job(context: dg.SensorEvaluationContext, job: str) -> AbstractSet
 
 def _request(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> dg.RunRequest:
     assets = run.asset_selection or _assets_of_job(context, run.job_name)
-    kept = {name: run.tags[name] for name in _PARTITIONS[1:] if name in run.tags}
+    kept = {name: run.tags[name] for name in PARTITION_RANGE_TAGS if name in run.tags}
     return dg.RunRequest(
         run_key=f"lost/{run.run_id}",
         asset_selection=sorted(assets),
-        partition_key=run.tags.get(_PARTITIONS[0]),
+        partition_key=run.tags.get(PARTITION_TAG),
         tags=kept | {REPEATS_TAG: run.run_id, ATTEMPT_TAG: str(int(run.tags.get(ATTEMPT_TAG, 0)) + 1)},
     )

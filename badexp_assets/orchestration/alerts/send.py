@@ -1,4 +1,4 @@
-"""Sending an alert, in bounded time; what goes wrong is returned, never raised, and never names the whole URL."""
+"""Sends an alert in bounded time; failures are returned as sentences without the URL, which may be secret."""
 
 from __future__ import annotations
 
@@ -13,75 +13,75 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from badexp_assets.config.alerts import AlertParams
-from badexp_assets.orchestration.alerts.message import Alert, payload
+from badexp_assets.orchestration.alerts.messages import Alert
 
-_PAUSE = 1.0  # seconds before the second attempt, doubled before every further one
+_PAUSE = 1.0  # seconds before the second attempt, doubled before each further one
 
 
 def send(alert: Alert, params: AlertParams, sleep: Callable[[float], None] = time.sleep) -> list[str]:
-    """Send `alert` to wherever `params` say; return a sentence for each place that could not be reached.
+    """Send `alert` to the URL and the command of `params`; return one sentence per destination that failed.
 
-    It takes at most `attempts` times `timeout` and the pauses between them, for each place. A server that answers 4xx
-    (but 429) refuses the message, and is not asked again; redirections are not followed.
+    Each destination takes at most `attempts` times `timeout`, plus the pauses. An HTTP status 4xx other than 429 is not
+    retried, and redirects are not followed.
     """
     problems = []
     address = params.address()
     if params.url_env and not address:
-        problems.append(f"alert not sent: the environment has no {params.url_env} ([alerts] url_env)")
+        problems.append(f"alert not sent: the environment variable {params.url_env} ([alerts] url_env) is not set")
     if address:
-        problems += _repeatedly(lambda: _post(address, alert, params.timeout), _host(address), params, sleep)
+        problems += _send_with_retries(lambda: _post(address, alert, params.timeout), _host(address), params, sleep)
     if params.command:
-        problems += _repeatedly(lambda: _pipe(alert, params), params.command[0], params, sleep)
+        problems += _send_with_retries(lambda: _run_command(alert, params), params.command[0], params, sleep)
     return problems
 
 
-class _RefusedError(Exception):
-    """Trying again would not help."""
+class _SendError(Exception):
+    """The alert could not be sent."""
 
 
-class _FailedError(Exception):
-    """Trying again may help."""
+class _RejectedError(_SendError):
+    """The alert could not be sent, and another attempt would not help."""
 
 
-def _repeatedly(
-    attempt: Callable[[], None], place: str, params: AlertParams, sleep: Callable[[float], None]
+def _send_with_retries(
+    attempt: Callable[[], None], destination: str, params: AlertParams, sleep: Callable[[float], None]
 ) -> list[str]:
-    said = ""
+    problem = ""
     for number in range(params.attempts):
         if number:
             sleep(_PAUSE * 2 ** (number - 1))
         try:
             attempt()
             return []
-        except _RefusedError as error:
-            return [f"alert not sent to {place}: {error}"]
-        except _FailedError as error:
-            said = str(error)
-    return [f"alert not sent to {place} in {params.attempts} attempt(s): {said}"]
+        except _RejectedError as error:
+            return [f"alert not sent to {destination}: {error}"]
+        except _SendError as error:
+            problem = str(error)
+    return [f"alert not sent to {destination} in {params.attempts} attempt(s): {problem}"]
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
-        """Follow none: the message is for the address that was given."""
+        """Follow no redirect: the message is meant for the configured address only."""
 
 
 def _post(address: str, alert: Alert, timeout: float) -> None:
-    body = json.dumps(payload(alert)).encode()
+    body = json.dumps(alert.payload()).encode()
     try:
         request = urllib.request.Request(address, body, {"content-type": "application/json"})
         with urllib.request.build_opener(_NoRedirect).open(request, timeout=timeout) as answer:
             answer.read(1)
     except urllib.error.HTTPError as error:
-        kind = _FailedError if error.code >= 500 or error.code == 429 else _RefusedError
-        raise kind(f"the server answers {error.code}") from None  # the error has the URL
+        kind = _SendError if error.code >= 500 or error.code == 429 else _RejectedError
+        raise kind(f"the server answers {error.code}") from None  # the original error contains the URL
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise _FailedError(type(reason).__name__ if isinstance(reason, Exception) else "no connection") from None
+        raise _SendError(type(reason).__name__ if isinstance(reason, Exception) else "no connection") from None
     except ValueError:
-        raise _RefusedError("its address is no http:// or https:// URL") from None
+        raise _RejectedError("its address is not an http:// or https:// URL") from None
 
 
-def _pipe(alert: Alert, params: AlertParams) -> None:
+def _run_command(alert: Alert, params: AlertParams) -> None:
     try:
         done = subprocess.run(
             params.command,
@@ -93,16 +93,16 @@ def _pipe(alert: Alert, params: AlertParams) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise _FailedError(f"it took more than {params.timeout:g} s") from None
+        raise _SendError(f"it took more than {params.timeout:g} s") from None
     except OSError as error:
-        raise _RefusedError(error.strerror or type(error).__name__) from None
+        raise _RejectedError(error.strerror or type(error).__name__) from None
     if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["no word"]
-        raise _FailedError(f"exit code {done.returncode}, {last[0][:200]}")
+        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise _SendError(f"exit code {done.returncode}, {last[0][:200]}")
 
 
 def _host(address: str) -> str:
-    """The part of a URL that is no secret."""
+    """Return the host name, the part of a URL that is not secret."""
     try:
         return urlsplit(address).hostname or "the server"
     except ValueError:

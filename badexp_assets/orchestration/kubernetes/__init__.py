@@ -1,1 +1,1 @@
-"""Kubernetes: an executor that runs every step as a Job."""
+"""Kubernetes: an executor that runs every step as a Kubernetes job."""

@@ -1,25 +1,26 @@
-"""What a Slurm job runs: Dagster's own `dagster api execute_step`, ended at once by Slurm's signal.
+"""Program of a Slurm job: runs `dagster api execute_step`, and ends at once when Slurm sends SIGTERM.
 
-Dagster takes SIGTERM for an interrupt and writes a failed step, which is final, before anybody knows why Slurm ended
-the job: time limit, preemption, node. So here the signal ends the process (files are whole at any time), and the
-executor says what Slurm says.
+Dagster handles SIGTERM like an interrupt and logs the step as failed, which is final, before the run knows why Slurm
+ended the job: time limit, preemption or node failure. Here the signal ends the process, and the executor logs Slurm's
+reason. Files are written atomically, so they stay whole.
 """
 
 import signal
 import sys
 
-from dagster._cli.api import execute_step_command
-from dagster._utils import interrupts
+from badexp_assets.orchestration.dagster_internals import interrupts
+from badexp_assets.orchestration.slurm.local_steps import execute_step
 
 
 def main() -> None:
-    """Execute the step of the arguments."""
-    interrupts.setup_interrupt_handlers = _leave_the_signal  # it gives SIGTERM the handler of SIGINT, again and again
+    """Execute the step that the command-line arguments describe."""
+    interrupts.setup_interrupt_handlers = keep_handlers  # Dagster's function sets the handler of SIGTERM repeatedly
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    execute_step_command.main(sys.argv[1:], prog_name="execute_step")
+    execute_step(sys.argv[1:])
 
 
-def _leave_the_signal() -> None: ...
+def keep_handlers() -> None:
+    """Replace Dagster's function: leave all signal handlers as they are."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One question to Slurm for all jobs of all runs: the answer is kept for seconds, in a file that they share."""
+"""The state of all jobs: one squeue call serves all runs of a machine for a few seconds, through a shared file."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from pathlib import Path
 
 from badexp_assets.errors import SlurmBusyError, StorageError
 from badexp_assets.orchestration.slurm.client import Slurm
-from badexp_assets.orchestration.slurm.job_state import Job, ordered
+from badexp_assets.orchestration.slurm.jobs import Job, sort_jobs
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All jobs of the user at a time (seconds since 1970, before Slurm was asked)."""
+    """All jobs of the user. taken: when squeue was called, seconds since 1970."""
 
     taken: float
     jobs: tuple[Job, ...]
 
-    def of(self, name: str) -> Job | None:
-        """The job of that name."""
+    def find(self, name: str) -> Job | None:
+        """Return the job of that name, or None."""
         found = self._by_name.get(name)
         return found[0] if found else None
 
-    def too_many(self, name: str) -> list[Job]:
-        """Active jobs of the name but the one that came first: submissions whose answer was lost."""
+    def duplicates(self, name: str) -> list[Job]:
+        """Return the active jobs of that name except the oldest: repeated submissions whose first answer was lost."""
         active = [job for job in self._by_name.get(name, ()) if job.is_active]
         return active[:-1]
 
     @functools.cached_property
     def _by_name(self) -> dict[str, list[Job]]:
-        """The jobs of each name, ordered: a run may look thousands of names up."""
+        """The sorted jobs of each name, because a run may look up thousands of names."""
         found = defaultdict(list)
         for job in self.jobs:
             found[job.name].append(job)
-        return {name: ordered(jobs) for name, jobs in found.items()}
+        return {name: sort_jobs(jobs) for name, jobs in found.items()}
 
 
 class Queue:
-    """The shared answer of squeue, never older than `poll_seconds`; so is the news that Slurm does not answer.
+    """Snapshots that are at most `poll_seconds` old, and shared with other runs; so is the failure of a squeue call.
 
-    `folder`: where it is shared; by default a folder of the user and of the cluster among the machine's temporary
-    files, which are local and know locks.
+    folder: where the snapshot is stored; by default a folder per user and cluster in the local temporary folder, where
+    file locks work.
     """
 
     def __init__(self, slurm: Slurm, poll_seconds: float, folder: Path | None = None) -> None:
@@ -60,9 +60,9 @@ class Queue:
         self._last = Snapshot(0.0, ())
 
     def snapshot(self, newer_than: float = 0.0) -> Snapshot:
-        """The jobs as they were at most `poll_seconds` ago, and later than `newer_than` (seconds since 1970).
+        """Return a snapshot at most `poll_seconds` old and taken after `newer_than` (seconds since 1970).
 
-        Raises SlurmBusyError, SlurmError when Slurm can't be asked.
+        Raises SlurmBusyError or SlurmError if squeue fails.
         """
         if self._is_fresh(self._last.taken, newer_than):
             return self._last
@@ -84,7 +84,7 @@ class Queue:
         try:
             jobs = self._slurm.jobs()
         except SlurmBusyError as error:
-            # known for as long as an answer would be: with a controller that is away each question takes seconds
+            # stored like an answer, because each call takes seconds while the controller is down
             return {"taken": time.time(), "error": str(error)}
         return {"taken": taken, "jobs": [[job.number, job.state, job.reason, job.name] for job in jobs]}
 
@@ -106,7 +106,7 @@ class Queue:
         return found if isinstance(found, dict) else {}
 
     def _store(self, found: dict) -> None:
-        with contextlib.suppress(OSError):  # a full disk: every run asks for itself
+        with contextlib.suppress(OSError):  # on a full disk every run calls squeue itself
             part = self._file.with_suffix(".part")
             part.write_text(json.dumps(found), encoding="utf-8")
             os.replace(part, self._file)

@@ -1,7 +1,7 @@
-"""Places single steps, follows them, ends them: what the executor asks of Slurm and of the processes beside the run.
+"""Starts, checks and ends single steps: heavy ones as Slurm jobs, light ones as processes beside the run.
 
-A job is known by its name, so a run that goes on in another process finds its jobs again, and an sbatch whose answer
-was lost is not repeated before Slurm has been asked for a job of that name.
+A job is identified by its name. So a run that continues in another process finds its jobs, and a submission whose
+answer was lost is repeated only after squeue shows no job of that name.
 """
 
 import time
@@ -10,227 +10,236 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
-from dagster._core.events import DagsterEvent, EngineEventData
-from dagster._core.execution.plan.objects import StepFailureData
-from dagster._core.executor.step_delegating import CheckStepHealthResult, StepHandler, StepHandlerContext
-from dagster._utils.error import SerializableErrorInfo
 
 from badexp_assets.config.settings import Home
 from badexp_assets.config.slurm import SlurmParams
 from badexp_assets.errors import BadExpError, SlurmBusyError, SlurmError
-from badexp_assets.orchestration.slurm.attempts import has_ended
+from badexp_assets.orchestration.dagster_internals import (
+    CheckStepHealthResult,
+    EngineEventData,
+    StepHandler,
+    StepHandlerContext,
+)
 from badexp_assets.orchestration.slurm.client import Slurm
-from badexp_assets.orchestration.slurm.database_outages import through_outages
-from badexp_assets.orchestration.slurm.job_name import JobName
-from badexp_assets.orchestration.slurm.job_state import Job
+from badexp_assets.orchestration.slurm.job_request import JobRequest, log_file, tail
+from badexp_assets.orchestration.slurm.jobs import Job, JobName
 from badexp_assets.orchestration.slurm.local_steps import LocalSteps
 from badexp_assets.orchestration.slurm.queue_snapshot import Queue
-from badexp_assets.orchestration.slurm.sbatch_script import tail
-from badexp_assets.orchestration.slurm.step_job import log_of, request_for
-from badexp_assets.orchestration.slurm.stray_jobs import cancel_stray_jobs
-from badexp_assets.orchestration.step_resources import Needs
+from badexp_assets.orchestration.slurm.run_events import has_ended, wait_for_database
+from badexp_assets.orchestration.step_resources import StepResources
 
 _HEALTHY = CheckStepHealthResult.healthy()
-_LOOKS_BETWEEN_OFFERS = 3
+_POLLS_BETWEEN_SUBMISSIONS = 3
 _NO_ANSWER = "Slurm does not answer"
-_SECONDS_OF_DOUBT = 1.0  # between two answers that say that a job has ended
-_SECONDS_TO_CANCEL = 60.0  # for which scancel is repeated while Slurm does not answer
+_CONFIRM_SECONDS = 1.0  # between two snapshots that show that a job has ended
+_CANCEL_SECONDS = 60.0  # for which scancel is retried while Slurm does not answer
 
 
 @dataclass
-class _Placed:
-    """An attempt of a heavy step on its way: times in seconds since 1970."""
+class _Submission:
+    """The current attempt of a heavy step; times in seconds since 1970."""
 
     name: JobName
     submitted_at: float = 0.0
-    offered_at: float | None = None
-    """the latest of the submissions that Slurm did not answer; None: it has the job"""
+    unanswered_at: float | None = None
+    """time of the latest submission that Slurm did not accept or answer; None: Slurm has the job"""
     give_up_at: float = 0.0
-    doubted_at: float | None = None
-    """the job has ended or is not there, as Slurm said; an answer that is younger than this is to say it again"""
-    said: set[str] = field(default_factory=set)
+    confirm_after: float | None = None
+    """a snapshot showed that the job has ended or is missing; one taken after this time must confirm it"""
+    refused: str | None = None
+    """Slurm's message if it rejected the job for good"""
+    logged: set[str] = field(default_factory=set)
 
 
 class SlurmStepHandler(StepHandler):
-    """Heavy steps are jobs of Slurm, light ones processes of this machine."""
+    """Runs heavy steps as Slurm jobs and light ones as processes of this machine."""
 
     def __init__(self, home: Home, params: SlurmParams, slurm: Slurm, queue: Queue) -> None:
         self._home, self._params, self._slurm, self._queue = home, params, slurm, queue
         self._local = LocalSteps(params.local_steps)
-        self._placed: dict[str, _Placed] = {}
-        self._may_be_repeated: set[str] = set()
+        self._submissions: dict[str, _Submission] = {}
+        self._retryable: set[str] = set()
         self._cancelled: set[str] = set()
 
     @property
     def name(self) -> str:
-        """Shown when the run begins."""
+        """Name of the handler in the run's log."""
         return "slurm"
 
     def clean_up(self, plan_context: Any) -> None:
-        """Cancel jobs of runs that have ended; a Slurm that does not answer is no reason not to begin."""
+        """Cancel jobs of runs that have ended; a failing Slurm is logged and does not stop the run."""
         try:
             cancel_stray_jobs(plan_context.instance, self._queue, self._slurm)
         except BadExpError as error:
-            _engine_event(plan_context, f"no look for jobs of runs that have ended: {error}")
+            _log(plan_context, f"jobs of runs that have ended were not looked for: {error}")
 
-    def may_be_repeated(self, step: str) -> bool:
-        """Whether the step, found unhealthy just now, may end otherwise when it is tried again; asked once."""
-        found = step in self._may_be_repeated
-        self._may_be_repeated.discard(step)
+    def is_retryable(self, step: str) -> bool:
+        """Return whether a step that was just found unhealthy may succeed in a new attempt; resets the answer."""
+        found = step in self._retryable
+        self._retryable.discard(step)
         return found
 
-    def launch_step(self, context: StepHandlerContext) -> Iterator[DagsterEvent]:
-        """Start a step. What Slurm refuses fails the step, in Slurm's words; others of the run go on."""
-        step, needs = _step(context)
+    def launch_step(self, context: StepHandlerContext) -> Iterator[dg.DagsterEvent]:
+        """Start a step. If Slurm refuses its job, the next health check fails the step with Slurm's message."""
+        step, resources = _step(context)
         step_context: Any = context.get_step_context(step)
-        if needs is None:
+        if resources is None:
             yield _starting(step_context, "A light step, on the machine of the run.", {})
             self._local.start(step, context.execute_step_args)
             return
-        placed = self._placed[step] = _Placed(_name(context, step))
-        placed.give_up_at = time.time() + 60 * self._params.patience_minutes
-        log = log_of(self._home, placed.name)
-        metadata = {"job": dg.MetadataValue.text(str(placed.name)), "log": dg.MetadataValue.path(str(log))}
-        yield _starting(step_context, "A heavy step, as a job of Slurm.", metadata)
-        try:
-            self._offer(context, placed, needs)
-        except (BadExpError, OSError) as error:
-            info = SerializableErrorInfo(f"{step} could not be submitted to Slurm: {error}\n", [], None)
-            failed = StepFailureData(info, None)
-            yield through_outages(lambda: DagsterEvent.step_failure_event(step_context, failed))
+        job = self._submissions[step] = _Submission(_name(context, step))
+        job.give_up_at = time.time() + 60 * self._params.patience_minutes
+        log = dg.MetadataValue.path(str(log_file(self._home, job.name)))
+        metadata = {"job": dg.MetadataValue.text(str(job.name)), "log": log}
+        yield _starting(step_context, "A heavy step, as a Slurm job.", metadata)
+        self._submit(context, job, resources)
 
     def check_step_health(self, context: StepHandlerContext) -> CheckStepHealthResult:
-        """Look what became of a step that has not written its end."""
-        step, needs = _step(context)
-        if needs is None:
-            died = self._local.died(step)
-            return _HEALTHY if died is None else self._unhealthy(context, step, died, may_be_repeated=True)
-        placed = self._placed.setdefault(step, _Placed(_name(context, step)))
+        """Check the process or the job of a step that has not logged its end."""
+        step, resources = _step(context)
+        if resources is None:
+            failure = self._local.failure(step)
+            return _HEALTHY if failure is None else self._unhealthy(context, step, failure, retryable=True)
+        job = self._submissions.setdefault(step, _Submission(_name(context, step)))
+        wait = _POLLS_BETWEEN_SUBMISSIONS * self._params.poll_seconds
+        if job.unanswered_at is not None and time.time() - job.unanswered_at >= wait:
+            self._submit(context, job, resources)
+        if job.refused is not None:
+            return self._unhealthy(context, step, f"could not be submitted to Slurm: {job.refused}")
+        if job.unanswered_at is not None:
+            return _HEALTHY
         try:
-            if placed.offered_at is not None:
-                return self._offer_again(context, placed, needs)
-            snapshot = self._queue.snapshot(newer_than=placed.doubted_at or 0.0)
-            self._slurm.cancel([other.number for other in snapshot.too_many(str(placed.name))])
+            snapshot = self._queue.snapshot(newer_than=job.confirm_after or 0.0)
+            self._slurm.cancel([other.number for other in snapshot.duplicates(str(job.name))])
         except SlurmError as error:
-            self._say(context, placed, f"{_NO_ANSWER}; its jobs go on meanwhile. {error}")
+            self._log_once(context, job, f"{_NO_ANSWER}; its jobs continue. {error}")
             return _HEALTHY
-        placed.said.discard(_NO_ANSWER)
-        job = snapshot.of(str(placed.name))
-        if job is not None and job.is_active:
-            placed.doubted_at = None
-            self._say(context, placed, f"Slurm job {job.number}: {job}")
+        job.logged.discard(_NO_ANSWER)
+        found = snapshot.find(str(job.name))
+        if found is not None and found.is_active:
+            job.confirm_after = None
+            self._log_once(context, job, f"Slurm job {found.number}: {found}")
             return _HEALTHY
-        return self._doubt(context, placed, job, snapshot.taken)
+        return self._confirm_end(context, job, found, snapshot.taken)
 
-    def terminate_step(self, context: StepHandlerContext) -> Iterator[DagsterEvent]:
-        """End a step because the run ends: with the first heavy one the jobs of all, also of unanswered submissions."""
-        step, needs = _step(context)
-        if needs is None:
+    def terminate_step(self, context: StepHandlerContext) -> Iterator[dg.DagsterEvent]:
+        """End a step because the run ends; the first heavy step cancels the jobs of all, unanswered ones included."""
+        step, resources = _step(context)
+        if resources is None:
             self._local.stop(step)
             return
-        names = {str(_name(context, step)), *(str(placed.name) for placed in self._placed.values())}
+        names = {str(_name(context, step)), *(str(job.name) for job in self._submissions.values())}
         if names <= self._cancelled:
             return
         self._cancelled |= names
-        yield _engine_event(context.get_step_context(step), self._cancel(names))
+        yield _log(context.get_step_context(step), self._cancel(names))
 
     def _cancel(self, names: set[str]) -> str:
-        """Cancel the jobs of these names, found by them, and say what was done."""
-        began = time.time()
+        """Cancel the jobs with these names; return a sentence about the result."""
+        start = time.time()
         while True:
             try:
-                jobs = self._queue.snapshot(newer_than=began).jobs
+                jobs = self._queue.snapshot(newer_than=start).jobs
                 numbers = [job.number for job in jobs if job.name in names and job.is_active]
                 self._slurm.cancel(numbers)
-                return f"Slurm jobs are cancelled: {', '.join(numbers)}" if numbers else "there is no job to cancel"
+                return f"Slurm jobs cancelled: {', '.join(numbers)}" if numbers else "no Slurm job to cancel"
             except SlurmError as error:
-                if not isinstance(error, SlurmBusyError) or time.time() - began > _SECONDS_TO_CANCEL:
-                    return f"Slurm jobs could not be cancelled, and will be when the next run begins: {error}"
+                if not isinstance(error, SlurmBusyError) or time.time() - start > _CANCEL_SECONDS:
+                    return f"Slurm jobs could not be cancelled; the next run will cancel them: {error}"
                 time.sleep(1)
 
-    def _offer(self, context: StepHandlerContext, placed: _Placed, needs: Needs) -> None:
-        """Submit the job unless Slurm has one of its name; note it when Slurm does not answer."""
-        params = self._params.of_step(placed.name.step)
-        request = request_for(self._home, placed.name, needs, context.execute_step_args)
+    def _submit(self, context: StepHandlerContext, job: _Submission, resources: StepResources) -> None:
+        """Submit the job unless Slurm has one of its name; record whether Slurm refused it or did not answer."""
+        request = JobRequest.of_step(self._home, job.name, resources, context.execute_step_args)
         try:
-            job = self._queue.snapshot(newer_than=placed.offered_at or 0.0).of(str(placed.name))
-            number = job.number if job is not None else self._slurm.submit(request, params)
+            found = self._queue.snapshot(newer_than=job.unanswered_at or 0.0).find(str(job.name))
+            number = found.number if found else self._slurm.submit(request, self._params.of_step(job.name.step))
         except SlurmBusyError as error:
-            placed.offered_at = time.time()
-            until = time.strftime("%H:%M", time.localtime(placed.give_up_at))
-            self._say(
-                context, placed, f"Slurm does not take the job now; it will be offered again until {until}. {error}"
+            job.unanswered_at = time.time()
+            until = time.strftime("%H:%M", time.localtime(job.give_up_at))
+            self._log_once(
+                context, job, f"Slurm does not accept the job now; it will be submitted again until {until}. {error}"
             )
-            if placed.offered_at > placed.give_up_at:
-                raise SlurmError(f"not taken within {self._params.patience_minutes:g} minutes; {error}") from error
-            return
-        placed.offered_at, placed.submitted_at = None, time.time()
-        self._say(context, placed, f"Slurm job {number} is submitted", {"log": dg.MetadataValue.path(str(request.log))})
-
-    def _offer_again(self, context: StepHandlerContext, placed: _Placed, needs: Needs) -> CheckStepHealthResult:
-        assert placed.offered_at is not None
-        if time.time() - placed.offered_at < _LOOKS_BETWEEN_OFFERS * self._params.poll_seconds:
-            return _HEALTHY
-        try:
-            self._offer(context, placed, needs)
+            if job.unanswered_at > job.give_up_at:
+                job.refused = f"not accepted within {self._params.patience_minutes:g} minutes; {error}"
         except (BadExpError, OSError) as error:
-            return self._unhealthy(context, placed.name.step, f"could not be submitted to Slurm: {error}")
-        return _HEALTHY
+            job.refused = str(error)
+        else:
+            job.unanswered_at, job.submitted_at = None, time.time()
+            log = {"log": dg.MetadataValue.path(str(request.log))}
+            self._log_once(context, job, f"Slurm job {number} is submitted", log)
 
-    def _doubt(
-        self, context: StepHandlerContext, placed: _Placed, job: Job | None, taken: float
+    def _confirm_end(
+        self, context: StepHandlerContext, job: _Submission, found: Job | None, taken: float
     ) -> CheckStepHealthResult:
-        """The job has ended, or Slurm has none: believed when a second answer says so.
+        """Fail the step if a second snapshot confirms that its job has ended or is missing.
 
-        A job that Slurm starts again seems to have ended for a moment, and an answer may be older than the job.
+        A job that Slurm restarts briefly appears to have ended, and a snapshot may be older than the job.
         """
-        if taken <= placed.submitted_at or taken <= (placed.doubted_at or 0.0):
+        if taken <= job.submitted_at or taken <= (job.confirm_after or 0.0):
             return _HEALTHY
-        if placed.doubted_at is None:
-            placed.doubted_at = taken + _SECONDS_OF_DOUBT
+        if job.confirm_after is None:
+            job.confirm_after = taken + _CONFIRM_SECONDS
             return _HEALTHY
-        job = job or self._slurm.ended(str(placed.name))
-        if job is None:
-            words = f"Slurm has no job {placed.name}; it was lost, or forgotten while nobody asked"
-            return self._unhealthy(context, placed.name.step, words, may_be_repeated=True)
-        printed = tail(log_of(self._home, placed.name))
-        words = f"{job.ended(placed.name.step)}; it printed at last:\n{printed or '(nothing)'}"
-        return self._unhealthy(context, placed.name.step, words, may_be_repeated=job.may_be_repeated)
+        step = job.name.step
+        found = found or self._slurm.find_ended(str(job.name))
+        if found is None:
+            reason = f"Slurm has no job {job.name}; it was lost, or ended long ago without accounting"
+            return self._unhealthy(context, step, reason, retryable=True)
+        output = tail(log_file(self._home, job.name)) or "(nothing)"
+        reason = f"{found.explain_end(step)}; its last output:\n{output}"
+        return self._unhealthy(context, step, reason, retryable=found.is_retryable)
 
     def _unhealthy(
-        self, context: StepHandlerContext, step: str, words: str, *, may_be_repeated: bool = False
+        self, context: StepHandlerContext, step: str, reason: str, *, retryable: bool = False
     ) -> CheckStepHealthResult:
-        """The verdict, unless the step has written its end and the executor is about to read it."""
-        if through_outages(lambda: has_ended(context.instance, context.dagster_run.run_id, step)):
+        """Report the step as failed, unless it has logged its end, which the executor is about to read."""
+        if wait_for_database(lambda: has_ended(context.instance, context.dagster_run.run_id, step)):
             return _HEALTHY
-        if may_be_repeated:
-            self._may_be_repeated.add(step)
-        return CheckStepHealthResult.unhealthy(words)
+        if retryable:
+            self._retryable.add(step)
+        return CheckStepHealthResult.unhealthy(reason)
 
-    def _say(
-        self, context: StepHandlerContext, placed: _Placed, words: str, metadata: dict[str, Any] | None = None
+    def _log_once(
+        self, context: StepHandlerContext, job: _Submission, text: str, metadata: dict[str, Any] | None = None
     ) -> None:
-        """Write into the log of the run, once an attempt and state: a queue is looked at every few seconds."""
-        key = words.partition(";")[0]
-        if key not in placed.said:
-            placed.said.add(key)
-            _engine_event(context.get_step_context(placed.name.step), words, metadata)
+        """Write to the run's log, once per attempt and message: the queue is checked every few seconds."""
+        key = text.partition(";")[0]
+        if key not in job.logged:
+            job.logged.add(key)
+            _log(context.get_step_context(job.name.step), text, metadata)
 
 
-def _engine_event(context: Any, words: str, metadata: dict[str, Any] | None = None) -> DagsterEvent:
-    """Write into the log of the run or of a step."""
+def cancel_stray_jobs(instance: dg.DagsterInstance, queue: Queue, slurm: Slurm) -> list[Job]:
+    """Cancel and return the jobs of runs of this instance that ended without cancelling them.
+
+    That happens if the run's process was killed, or if Slurm did not answer. Jobs of other instances are left alone.
+    """
+    jobs = [(name, job) for job in queue.snapshot().jobs if job.is_active and (name := JobName.parse(job.name))]
+    if not jobs:
+        return []
+    runs_of_jobs = dg.RunsFilter(run_ids=sorted({name.run_id for name, _ in jobs}))
+    runs = wait_for_database(lambda: instance.get_runs(runs_of_jobs))
+    ended = {run.run_id for run in runs if run.is_finished}
+    stray = [job for name, job in jobs if name.run_id in ended]
+    slurm.cancel([job.number for job in stray])
+    return stray
+
+
+def _log(context: Any, text: str, metadata: dict[str, Any] | None = None) -> dg.DagsterEvent:
+    """Write to the log of a run or of a step."""
     data = EngineEventData(metadata=metadata or {})
-    return through_outages(lambda: DagsterEvent.engine_event(context, words, data))
+    return wait_for_database(lambda: dg.DagsterEvent.engine_event(context, text, data))
 
 
-def _starting(context: Any, words: str, metadata: dict[str, Any]) -> DagsterEvent:
-    return through_outages(lambda: DagsterEvent.step_worker_starting(context, words, metadata))
+def _starting(context: Any, text: str, metadata: dict[str, Any]) -> dg.DagsterEvent:
+    return wait_for_database(lambda: dg.DagsterEvent.step_worker_starting(context, text, metadata))
 
 
-def _step(context: StepHandlerContext) -> tuple[str, Needs | None]:
-    """The one step that is meant, and what it needs; None: it is light."""
+def _step(context: StepHandlerContext) -> tuple[str, StepResources | None]:
+    """Return the step that the call is about, and its resources; None for a light step."""
     [step] = context.execute_step_args.step_keys_to_execute or []
-    return step, Needs.of(context.step_tags[step])
+    return step, StepResources.from_tags(context.step_tags[step])
 
 
 def _name(context: StepHandlerContext, step: str) -> JobName:

@@ -14,8 +14,7 @@ import pandas as pd
 import pytest
 
 from badexp_assets.config.alerts import AlertParams
-from badexp_assets.orchestration.alerts.bad_nights import bad_nights
-from badexp_assets.orchestration.alerts.message import Alert, bad_nights_alert, failed_run_alert, payload
+from badexp_assets.orchestration.alerts.messages import Alert, bad_nights_alert, failed_run_alert, find_bad_nights
 from badexp_assets.orchestration.alerts.send import send
 
 SECRET = "T0-SECRET-B1"
@@ -135,7 +134,7 @@ def test_no_problem_ever_holds_the_secret_part_of_the_url(server, monkeypatch):
 def test_the_url_can_be_in_the_environment_and_is_missed_when_it_is_not(server, monkeypatch):
     params = AlertParams(url_env="BADEXP_ALERT_URL")
     [problem] = send(ALERT, params, no_wait)
-    assert "no BADEXP_ALERT_URL" in problem
+    assert "BADEXP_ALERT_URL ([alerts] url_env) is not set" in problem
     monkeypatch.setenv("BADEXP_ALERT_URL", server.url)
     assert send(ALERT, params, no_wait) == []
     assert len(server.got) == 1
@@ -197,33 +196,33 @@ TODAY = dt.date(2018, 3, 20)
 
 def test_a_night_is_bad_from_the_share_on_that_is_asked_for():
     tables = {"2018-03-19": night(5, 5), "2018-03-18": night(4, 6), "2018-03-17": night(9, 1)}
-    found = bad_nights(tables.items(), AlertParams(min_bad_share=0.5), TODAY)
+    found = find_bad_nights(tables.items(), AlertParams(min_bad_share=0.5), TODAY)
     assert [(n.night, n.n_bad, n.n_scored) for n in found] == [("2018-03-17", 9, 10), ("2018-03-19", 5, 10)]
     assert found[1].categories == {"clouds_transparency": 4, "psf": 1}
-    assert bad_nights(tables.items(), AlertParams(min_bad_share=0), TODAY) == []
+    assert find_bad_nights(tables.items(), AlertParams(min_bad_share=0), TODAY) == []
 
 
 def test_exposures_without_a_verdict_do_not_count():
     params = AlertParams(min_bad_share=0.5, min_exposures=4)
-    assert len(bad_nights([("2018-03-19", night(2, 2, 20))], params, TODAY)) == 1
-    assert bad_nights([("2018-03-19", night(2, 1, 20))], params, TODAY) == []
-    assert bad_nights([("2018-03-19", night(0, 0))], AlertParams(), TODAY) == []
+    assert len(find_bad_nights([("2018-03-19", night(2, 2, 20))], params, TODAY)) == 1
+    assert find_bad_nights([("2018-03-19", night(2, 1, 20))], params, TODAY) == []
+    assert find_bad_nights([("2018-03-19", night(0, 0))], AlertParams(), TODAY) == []
 
 
 def test_an_old_night_is_quiet_so_that_a_backfill_is():
     tables = [("2018-03-05", night(9, 1)), ("2018-03-07", night(9, 1))]
-    assert [n.night for n in bad_nights(tables, AlertParams(max_age_days=14), TODAY)] == ["2018-03-07"]
+    assert [n.night for n in find_bad_nights(tables, AlertParams(max_age_days=14), TODAY)] == ["2018-03-07"]
 
 
 def test_the_alert_of_bad_nights_says_how_many_and_which():
     tables = [(f"2018-03-{day:02}", night(9, 1)) for day in range(1, 26)]
-    alert = bad_nights_alert(bad_nights(tables, AlertParams(max_age_days=40), TODAY), "http://127.0.0.1:3000/")
+    alert = bad_nights_alert(find_bad_nights(tables, AlertParams(max_age_days=40), TODAY), "http://127.0.0.1:3000/")
     lines = alert.text.splitlines()
     assert lines[0] == "badexp: 25 bad nights"
     assert lines[1] == "2018-03-01: 9 of 10 exposures are bad (90%): 8 clouds_transparency, 1 psf"
     assert lines[-2:] == ["and 5 more", "http://127.0.0.1:3000/assets/night_exposure_predictions"]
-    assert len(payload(alert)["nights"]) == 25
-    json.dumps(payload(alert))
+    assert len(alert.payload()["nights"]) == 25
+    json.dumps(alert.payload())
 
 
 def test_the_alert_of_a_failed_run_is_short_and_has_a_link():

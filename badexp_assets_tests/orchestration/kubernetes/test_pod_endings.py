@@ -3,7 +3,7 @@
 import pytest
 from kubernetes import client as k8s
 
-from badexp_assets.orchestration.kubernetes.pod_endings import ending_of
+from badexp_assets.orchestration.kubernetes.pod_endings import explain_ending
 
 
 def job(reason: str | None = None, **status: int) -> k8s.V1Job:
@@ -35,24 +35,24 @@ TAKEN = k8s.V1PodCondition(type="DisruptionTarget", status="True", reason="Evict
         (FAILED, [ended("OOMKilled", 137)], "needed more memory than its limit, 64Gi", False),
         (FAILED, [ended("Error", 139)], "Error: exit code 139", False),
         (FAILED, [ended(None, 1)], "Error: exit code 1", False),
-        (FAILED, [pod(phase="Failed")], "does not say why", False),
+        (FAILED, [pod(phase="Failed")], "failed without a reason", False),
         (FAILED, [pod(reason="Evicted", message="low on memory.")], "Evicted: low on memory", True),
         (FAILED, [pod(conditions=[TAKEN])], "EvictionByEvictionAPI: drained", True),
         (FAILED, [], "its pod is gone", True),
-        (job("DeadlineExceeded", failed=1), [], "not done 1.5 h after it was asked for", True),
+        (job("DeadlineExceeded", failed=1), [], "not done 1.5 h after its creation", True),
         (None, [], "the job is gone", False),
     ],
 )
 def test_what_happened_to_the_machine_is_worth_another_start_and_what_the_step_did_is_not(found, pods, why, again):
-    ending = ending_of(found, pods)
-    assert why in ending.why
-    assert ending.again is again
+    ending = explain_ending(found, pods)
+    assert why in ending.reason
+    assert ending.retryable is again
 
 
 def test_an_eviction_goes_before_the_signal_that_ended_the_process():
     taken = ended("Error", 137)
     taken.status.conditions = [TAKEN]
-    assert ending_of(FAILED, [taken]).again
+    assert explain_ending(FAILED, [taken]).retryable
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_an_eviction_goes_before_the_signal_that_ended_the_process():
 )
 def test_a_pod_that_people_have_to_see_to_has_ended(reason):
     waiting = k8s.V1ContainerStateWaiting(reason=reason, message="manifest unknown")
-    ending = ending_of(job(active=1), [pod(k8s.V1ContainerState(waiting=waiting))])
-    assert (ending.why, ending.again) == (f"{reason}: manifest unknown", False)
+    ending = explain_ending(job(active=1), [pod(k8s.V1ContainerState(waiting=waiting))])
+    assert (ending.reason, ending.retryable) == (f"{reason}: manifest unknown", False)
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_a_pod_that_people_have_to_see_to_has_ended(reason):
     ],
 )
 def test_a_pod_that_waits_runs_or_is_done_has_not_ended_badly(found, pods):
-    assert ending_of(found, pods) is None
+    assert explain_ending(found, pods) is None

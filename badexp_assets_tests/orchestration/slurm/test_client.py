@@ -8,8 +8,9 @@ import pytest
 from badexp_assets.config.slurm import SlurmParams
 from badexp_assets.errors import SlurmBusyError, SlurmError
 from badexp_assets.orchestration.slurm.client import Slurm
+from badexp_assets.orchestration.slurm.job_request import JobRequest
 from badexp_assets.orchestration.slurm.queue_snapshot import Queue
-from badexp_assets.orchestration.slurm.sbatch_script import JobRequest
+from badexp_assets.orchestration.step_resources import StepResources
 
 FAILED = "Batch job submission failed: "
 
@@ -61,7 +62,7 @@ def programs(tmp_path, monkeypatch):
 
 @pytest.fixture
 def request_(tmp_path):
-    return JobRequest("badexp.night_pass.r.0", ["true"], tmp_path / "x.out", tmp_path, 1, 1, 1.0)
+    return JobRequest("badexp.night_pass.r.0", ["true"], tmp_path / "x.out", tmp_path, StepResources(1, 1, 1.0))
 
 
 @pytest.mark.parametrize("text", REFUSED)
@@ -84,7 +85,7 @@ def test_the_number_of_a_job_is_read_with_and_without_a_cluster_and_behind_notic
     programs("sbatch", "echo 'notice: maintenance on Monday'; echo '1234;perlmutter'")
     assert Slurm().submit(request_, SlurmParams()) == "1234"
     programs("sbatch", "echo hello")
-    with pytest.raises(SlurmBusyError, match="no number of a job: 'hello'"):
+    with pytest.raises(SlurmBusyError, match="its output has no job number: 'hello'"):
         Slurm().submit(request_, SlurmParams())
 
 
@@ -106,7 +107,7 @@ def test_variables_of_the_job_that_the_run_is_in_are_no_options_of_its_jobs(prog
 def test_many_runs_ask_slurm_once(programs, tmp_path):
     programs("squeue", f"echo >> {tmp_path}/asked; echo '1|RUNNING|None|a'")
     runs = [Queue(Slurm(), poll_seconds=10, folder=tmp_path) for _ in range(50)]
-    assert {run.snapshot().of("a").state for run in runs for _ in range(20)} == {"RUNNING"}
+    assert {run.snapshot().find("a").state for run in runs for _ in range(20)} == {"RUNNING"}
     assert len((tmp_path / "asked").read_text()) == 1
 
 
@@ -130,12 +131,12 @@ def test_a_damaged_or_old_file_of_the_last_answer_is_not_believed(programs, tmp_
     programs("squeue", "echo '1|RUNNING|None|a'")
     for text in ("", "{", "[]", '{"taken": %r, "jobs": []}' % (time.time() - 100), '{"taken": 9e99, "jobs": []}'):
         (tmp_path / "jobs.json").write_text(text)
-        assert Queue(Slurm(), poll_seconds=10, folder=tmp_path).snapshot().of("a")
+        assert Queue(Slurm(), poll_seconds=10, folder=tmp_path).snapshot().find("a")
 
 
 def test_without_accounting_a_job_that_squeue_has_forgotten_is_unknown(programs):
     programs("sacct", "echo 'Slurm accounting storage is disabled' >&2; exit 1")
-    assert Slurm().ended("a") is None
+    assert Slurm().find_ended("a") is None
     programs("sacct", "echo '5|TIMEOUT|0:0|a'")
-    assert Slurm().ended("a").state == "TIMEOUT"
-    assert Slurm().ended("b") is None
+    assert Slurm().find_ended("a").state == "TIMEOUT"
+    assert Slurm().find_ended("b") is None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from badexp_assets.orchestration.slurm.job_state import ACTIVE, Job, ordered, parse_sacct, parse_squeue
+from badexp_assets.orchestration.slurm.jobs import ACTIVE, Job, parse_sacct, parse_squeue, sort_jobs
 from badexp_assets.orchestration.slurm.queue_snapshot import Snapshot
 
 SQUEUE = """\
@@ -47,34 +47,38 @@ def test_a_job_that_waits_works_or_is_started_again_has_not_ended(state):
 @pytest.mark.parametrize(
     ("state", "words", "again"),
     [
-        ("TIMEOUT", "reached its time limit; `hours` of [slurm.steps.night_pass]", False),
-        ("OUT_OF_MEMORY", "used more memory than it had asked for; `memory_gib` of [slurm.steps.night_pass]", False),
+        ("TIMEOUT", "reached its time limit; raise `hours` of [slurm.steps.night_pass]", False),
+        (
+            "OUT_OF_MEMORY",
+            "used more memory than it had requested; raise `memory_gib` of [slurm.steps.night_pass]",
+            False,
+        ),
         ("DEADLINE", "could not end before its deadline", False),
         ("NODE_FAIL", "lost its node", True),
         ("BOOT_FAIL", "lost its node while that started", True),
-        ("PREEMPTED", "had to make room", True),
+        ("PREEMPTED", "was preempted by another job", True),
         ("CANCELLED", "was cancelled", True),
-        ("FAILED", "failed before the step could say why", True),
-        ("COMPLETED", "ended without saying what became of the step", True),
+        ("FAILED", "failed before its step could report why", True),
+        ("COMPLETED", "ended, but its step reported no result", True),
         ("A_STATE_OF_TOMORROW", "ended", True),
     ],
 )
 def test_each_end_has_its_words_and_only_those_that_would_come_again_are_final(state, words, again):
     job = Job("12", state, "ItsReason", "a")
     assert state not in ACTIVE
-    assert job.ended("night_pass").startswith(f"Slurm job 12 {words}")
-    assert job.ended("night_pass").endswith(f"({state}, ItsReason)")
-    assert job.may_be_repeated is again
+    assert job.explain_end("night_pass").startswith(f"Slurm job 12 {words}")
+    assert job.explain_end("night_pass").endswith(f"({state}, ItsReason)")
+    assert job.is_retryable is again
 
 
 def test_a_job_that_no_node_can_ever_run_is_not_repeated():
-    assert not Job("4", "FAILED", "BadConstraints", "a").may_be_repeated
+    assert not Job("4", "FAILED", "BadConstraints", "a").is_retryable
 
 
 def test_of_jobs_of_one_name_the_active_one_counts_and_too_many_are_those_after_the_first():
     jobs = [Job("9", "FAILED", "", "a"), Job("10", "PENDING", "", "a"), Job("11", "RUNNING", "", "a")]
     jobs.append(Job("12", "RUNNING", "", "b"))
-    assert [job.number for job in ordered(jobs[:3])] == ["11", "10", "9"]
-    assert Snapshot(0.0, tuple(jobs)).of("a").number == "11"
-    assert [job.number for job in Snapshot(0.0, tuple(jobs)).too_many("a")] == ["11"]
-    assert Snapshot(0.0, tuple(jobs)).of("c") is None
+    assert [job.number for job in sort_jobs(jobs[:3])] == ["11", "10", "9"]
+    assert Snapshot(0.0, tuple(jobs)).find("a").number == "11"
+    assert [job.number for job in Snapshot(0.0, tuple(jobs)).duplicates("a")] == ["11"]
+    assert Snapshot(0.0, tuple(jobs)).find("c") is None

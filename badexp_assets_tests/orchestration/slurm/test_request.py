@@ -7,7 +7,8 @@ import pytest
 
 from badexp_assets.config.slurm import SlurmParams
 from badexp_assets.errors import StorageError
-from badexp_assets.orchestration.slurm.sbatch_script import JobRequest, tail
+from badexp_assets.orchestration.slurm.job_request import JobRequest, tail
+from badexp_assets.orchestration.step_resources import StepResources
 
 
 @pytest.fixture
@@ -17,10 +18,7 @@ def request_(tmp_path):
         command=["sh", "-c", "echo 'a  b' >> done_so_far; exit ${CODE:-0}"],
         log=tmp_path / "50% of it" / "night_pass.0.out",
         folder=tmp_path,
-        cpus=16,
-        memory_gib=64,
-        hours=1.01,
-        gpus=1,
+        resources=StepResources(cpus=16, memory_gib=64, hours=1.01, gpus=1),
     )
 
 

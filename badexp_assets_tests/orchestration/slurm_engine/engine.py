@@ -16,8 +16,7 @@ from dagster._core.definitions.reconstruct import ReconstructableJob, Reconstruc
 from dagster._grpc.types import ExecuteRunArgs
 
 from badexp_assets.orchestration.slurm.client import Slurm
-from badexp_assets.orchestration.slurm.job_name import JobName
-from badexp_assets.orchestration.slurm.job_state import Job
+from badexp_assets.orchestration.slurm.jobs import Job, JobName
 from badexp_assets.orchestration.slurm.queue_snapshot import Snapshot
 from badexp_assets_tests.deployments.survey import NIGHT_ASSETS
 from badexp_assets_tests.orchestration.slurm_engine import steps
@@ -134,7 +133,7 @@ class EngineRun:
 
     def job(self, attempt: int = 0, step: str = "night") -> Job | None:
         """The job of an attempt, asked of Slurm now."""
-        return Snapshot(0.0, tuple(Slurm().jobs())).of(str(JobName(step, self.run_id, attempt)))
+        return Snapshot(0.0, tuple(Slurm().jobs())).find(str(JobName(step, self.run_id, attempt)))
 
     def events(self, kind: dg.DagsterEventType, step: str = "night") -> list[dg.DagsterEvent]:
         """Events of a step in the log of the run."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from badexp_assets.orchestration.slurm.executor import slurm_executor
-from badexp_assets.orchestration.step_resources import heavy
+from badexp_assets.orchestration.step_resources import step_resources
 
 _LONGEST_WAIT = 120.0  # seconds
 
@@ -22,7 +22,7 @@ def gate(home: Path) -> Path:
     return home / "go"
 
 
-@dg.op(tags=heavy(cpus=1, memory_gib=1, hours=0.05, gpus=1), out=dg.Out(dg.Nothing), pool="pixels")
+@dg.op(tags=step_resources(cpus=1, memory_gib=1, hours=0.05, gpus=1), out=dg.Out(dg.Nothing), pool="pixels")
 def night() -> None:
     """The heavy step."""
     home = Path(os.environ["BADEXP_HOME"])
@@ -61,7 +61,7 @@ def chain() -> None:
 
 
 @dg.asset(
-    op_tags=heavy(cpus=1, memory_gib=1, hours=0.05),
+    op_tags=step_resources(cpus=1, memory_gib=1, hours=0.05),
     check_specs=[dg.AssetCheckSpec("is_whole", asset="table", blocking=True)],
 )
 def table() -> dg.MaterializeResult:
@@ -69,7 +69,7 @@ def table() -> dg.MaterializeResult:
     return dg.MaterializeResult(check_results=[dg.AssetCheckResult(check_name="is_whole", passed=False)])
 
 
-@dg.asset(deps=[table], op_tags=heavy(cpus=1, memory_gib=1, hours=0.05))
+@dg.asset(deps=[table], op_tags=step_resources(cpus=1, memory_gib=1, hours=0.05))
 def model() -> None:
     """Must not be reached."""
     (Path(os.environ["BADEXP_HOME"]) / "fitted").touch()

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy.exc
 from dagster_postgres.utils import DagsterPostgresException
 
-from badexp_assets.orchestration.slurm import database_outages
+from badexp_assets.orchestration.slurm import run_events
 
 
 def _away() -> Exception:
@@ -13,7 +13,7 @@ def _away() -> Exception:
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
-    monkeypatch.setattr(database_outages, "_SECONDS_BETWEEN", 0.001)
+    monkeypatch.setattr(run_events, "_RETRY_SECONDS", 0.001)
 
 
 def _call(errors):
@@ -23,7 +23,7 @@ def _call(errors):
             raise error from error.__cause__
         return "done"
 
-    return database_outages.through_outages(call)
+    return run_events.wait_for_database(call)
 
 
 def test_a_database_that_restarts_is_waited_for_also_as_dagster_wraps_it():
@@ -40,6 +40,6 @@ def test_a_defect_is_raised_at_once():
 
 
 def test_it_is_given_up_after_a_time(monkeypatch):
-    monkeypatch.setattr(database_outages, "_LONGEST", 0.0)
+    monkeypatch.setattr(run_events, "_GIVE_UP_SECONDS", 0.0)
     with pytest.raises(sqlalchemy.exc.OperationalError):
         _call([_away() for _ in range(1000)])

@@ -5,7 +5,7 @@ import pytest
 from badexp_assets.defs.build import ALL_ASSETS, build_definitions
 from badexp_assets.errors import InputError
 from badexp_assets.orchestration.slurm.executor import slurm_executor
-from badexp_assets.orchestration.slurm.job_name import JobName
+from badexp_assets.orchestration.slurm.jobs import JobName
 
 
 def test_the_engine_is_on_the_definitions_so_that_backfills_use_it(monkeypatch):
@@ -21,7 +21,7 @@ def _executor(folder, text, monkeypatch):
 
 
 def test_options_of_a_step_that_is_no_job_are_refused_with_those_that_are(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match=r"no job is made of night_pas; steps that are: .*night_pass"):
+    with pytest.raises(InputError, match=r"night_pas are not steps that run as jobs; those are: .*night_pass"):
         _executor(tmp_path, "[slurm.steps.night_pas]\ngpus = 4\n", monkeypatch)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from badexp_assets.orchestration.slurm.client import Slurm
 from badexp_assets.orchestration.slurm.queue_snapshot import Queue
-from badexp_assets.orchestration.slurm.stray_jobs import cancel_stray_jobs
+from badexp_assets.orchestration.slurm.step_handler import cancel_stray_jobs
 from badexp_assets_tests.orchestration.slurm_engine.engine import OPTIONS, EngineRun
 
 pytestmark = pytest.mark.slow
@@ -47,7 +47,7 @@ def test_a_wrong_partition_and_a_missing_sbatch_are_said_in_the_failure_of_the_s
         assert "Invalid partition name specified" in wrong.failure()
         assert missing.finish() == FAILURE
         assert "no such program on the PATH (/nowhere)" in missing.failure()
-        assert "must have Slurm's clients" in missing.failure()
+        assert "must have Slurm's client programs" in missing.failure()
 
 
 def test_a_job_that_dies_before_the_step_shows_what_it_printed(slurm, tmp_path):
@@ -91,7 +91,7 @@ def test_a_submission_that_slurm_does_not_take_now_is_made_later(slurm, tmp_path
     )
     with EngineRun(tmp_path / "home", variables=sbatch_that(tmp_path / "bin", f'echo "{full}" >&2; exit 1')) as run:
         assert run.finish() == SUCCESS, run.story()
-        assert any("does not take the job now" in words and "job submit limit" in words for words in run.said())
+        assert any("does not accept the job now" in words and "job submit limit" in words for words in run.said())
 
 
 @long
@@ -170,7 +170,7 @@ def test_a_run_that_begins_while_the_controller_is_away_waits_for_it(slurm, tmp_
     slurm.stop_controller()
     try:
         with EngineRun(tmp_path / "home") as run:
-            run.wait_for("it is said", lambda: any("does not take the job now" in words for words in run.said()))
+            run.wait_for("it is said", lambda: any("does not accept the job now" in words for words in run.said()))
             slurm.start_controller()
             assert run.finish() == SUCCESS, run.story()
             assert len(run.begun()) == 1

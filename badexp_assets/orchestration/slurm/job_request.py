@@ -1,23 +1,28 @@
-"""What is asked of sbatch for one step: its arguments, and the script of the job."""
+"""The Slurm job of one step: arguments of sbatch, script, and log file."""
 
 from __future__ import annotations
 
 import math
 import os
 import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from badexp_assets.config.settings import Home
 from badexp_assets.config.slurm import SlurmParams
 from badexp_assets.errors import StorageError
+from badexp_assets.orchestration.slurm.jobs import JobName
+from badexp_assets.orchestration.step_resources import StepResources
 
 _TAIL_BYTES = 4000
 
 _SCRIPT = """\
 #!/bin/bash
 # {name}
-# Slurm may start a job again that had ended (requeue); its step must not be repeated then.
+# Slurm may restart a job that has ended (requeue); then the step must not run again.
 [ -e {done} ] && exit 0
 export BADEXP_CPUS=${{SLURM_CPUS_PER_TASK:-{cpus}}}
 {setup}
@@ -30,31 +35,35 @@ exit $code
 
 @dataclass(frozen=True)
 class JobRequest:
-    """A job that is to be: `name` is its identity, and that of its files `<log>`, `<log>.sh` and `<log>.done`.
+    """A job to submit. `name` identifies it; its files are `<log>`, `<log>.sh` (script) and `<log>.done` (end marker).
 
-    command: program and arguments. folder: where the job works. hours: after which Slurm ends it.
+    command: program and arguments. folder: working folder. resources: of the step; options of the site replace them.
     """
 
     name: str
     command: Sequence[str]
     log: Path
     folder: Path
-    cpus: int
-    memory_gib: int
-    hours: float
-    gpus: int = 0
+    resources: StepResources
+
+    @classmethod
+    def of_step(cls, home: Home, name: JobName, resources: StepResources, execute_step_args: Any) -> JobRequest:
+        """Return the job of an attempt, run by this process's Python, which all machines must share."""
+        arguments = execute_step_args.get_command_args()[-2:]  # of `dagster api execute_step`
+        command = [sys.executable, "-m", "badexp_assets.orchestration.slurm.job_main", *arguments]
+        return cls(str(name), command, log_file(home, name), home.root, resources)
 
     @property
     def script(self) -> Path:
-        """The script that is given to sbatch; it stays, for people to read."""
+        """Path of the script that sbatch gets; the file is kept for inspection."""
         return self.log.with_name(f"{self.log.name}.sh")
 
     def write_script(self, params: SlurmParams) -> None:
-        """Write the script of the job. Raises StorageError for a folder that can't be written."""
+        """Write the script of the job. Raises StorageError if the folder is not writable."""
         text = _SCRIPT.format(
             name=self.name,
             done=shlex.quote(str(self.log.with_name(f"{self.log.name}.done"))),
-            cpus=self._cpus(params),
+            cpus=self._option(params, "cpus"),
             setup="\n".join(params.setup),
             command=shlex.join(self.command),
         )
@@ -65,21 +74,19 @@ class JobRequest:
             raise StorageError(f"{self.script}: {error.strerror}; the job was not submitted") from error
 
     def arguments(self, params: SlurmParams) -> list[str]:
-        """The arguments of sbatch; options of `params` go before what the step asks for itself."""
-        memory = self.memory_gib if params.memory_gib is None else params.memory_gib
-        hours = self.hours if params.hours is None else params.hours
-        gpus = self.gpus if params.gpus is None else params.gpus
+        """Return the arguments of sbatch; options in `params` take precedence over the step's resources."""
+        memory, gpus = self._option(params, "memory_gib"), self._option(params, "gpus")
         words = [
             "--parsable",
             f"--job-name={self.name}",
-            f"--output={_literal(self.log)}",
+            f"--output={str(self.log).replace('%', '%%')}",  # % starts a pattern of sbatch
             "--open-mode=append",
             f"--chdir={self.folder}",
             "--nodes=1",
             "--ntasks=1",
-            f"--cpus-per-task={self._cpus(params)}",
+            f"--cpus-per-task={self._option(params, 'cpus')}",
             f"--mem={memory}G" if memory else "--mem=0",
-            f"--time={max(1, math.ceil(hours * 60))}",
+            f"--time={max(1, math.ceil(self._option(params, 'hours') * 60))}",
         ]
         for name in ("partition", "account", "qos", "constraint"):
             if getattr(params, name):
@@ -88,12 +95,18 @@ class JobRequest:
             words.append(params.gpu_option.format(gpus=gpus))
         return [*words, *params.extra, str(self.script)]
 
-    def _cpus(self, params: SlurmParams) -> int:
-        return self.cpus if params.cpus is None else params.cpus
+    def _option(self, params: SlurmParams, name: str) -> Any:
+        value = getattr(params, name)
+        return getattr(self.resources, name) if value is None else value
+
+
+def log_file(home: Home, name: JobName) -> Path:
+    """Return the path of a job's output."""
+    return home.slurm / name.run_id / f"{name.step}.{name.attempt}.out"
 
 
 def tail(log: Path, lines: int = 15) -> str:
-    """The last lines of what a job printed; what is wrong with the file, if it can't be read."""
+    """Return the last lines of a job's output, or the error if the file can't be read."""
     try:
         with log.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -102,8 +115,3 @@ def tail(log: Path, lines: int = 15) -> str:
     except OSError as error:
         return f"({log}: {error.strerror})"
     return "\n".join(text.splitlines()[-lines:])
-
-
-def _literal(path: Path) -> str:
-    """The path as sbatch takes it literally: % begins a pattern."""
-    return str(path).replace("%", "%%")

@@ -8,19 +8,12 @@ import sys
 import click
 
 from badexp_assets.commands.bench import bench
-from badexp_assets.commands.entropy_trial import entropy_trial
-from badexp_assets.commands.export import export_rejects
-from badexp_assets.commands.labels import audit
-from badexp_assets.commands.models import models
 from badexp_assets.commands.plan import plan
-from badexp_assets.commands.prune import prune
-from badexp_assets.commands.requests import completeness, search
 from badexp_assets.commands.review import review
-from badexp_assets.commands.run import demo, run
-from badexp_assets.commands.show import show
-from badexp_assets.commands.simulate import simulate
-from badexp_assets.commands.ui import ui
-from badexp_assets.commands.weights import weights
+from badexp_assets.commands.run import completeness, demo, run, search, ui
+from badexp_assets.commands.show import audit, export_rejects, show
+from badexp_assets.commands.simulate import entropy_trial, simulate
+from badexp_assets.commands.upkeep import models, prune, weights
 from badexp_assets.errors import BadExpError
 
 _COMMANDS = (
@@ -30,6 +23,7 @@ _COMMANDS = (
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="badexp_assets", message="%(prog)s %(version)s", prog_name="badexp")
 def badexp() -> None:
     """Find bad exposures in large imaging surveys."""
 

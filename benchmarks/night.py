@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from badexp_assets.orchestration.plan.peak_memory import TreePeak
+from badexp_assets.orchestration.plan.measure import TreePeak
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.archive import list_exposures, list_nights

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 
-from badexp_assets.orchestration.plan.startup import JOB, NETWORK, PASS_IMPORTS, start_seconds
+from badexp_assets.orchestration.plan.measure import JOB, NETWORK, PASS_IMPORTS, start_seconds
 from benchmarks.measure import BenchOptions, Record
 
 _STAGES = {

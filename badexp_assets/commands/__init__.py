@@ -1,1 +1,1 @@
-"""The commands of `badexp`, a module for each or for a few that belong together; `cli.py` puts them together."""
+"""The commands of `badexp`, in modules by subject; `badexp_assets/cli.py` puts them together."""

@@ -1,4 +1,4 @@
-"""Assets as text: tables, model cards, files."""
+"""Stored assets as text: tables, model cards, files."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from badexp_assets.io.parquet_reading import read_table, scan_nights
 from badexp_assets.io.schemas import SCHEMAS
 
 MODELS = ("fitted_pipeline", "fitted_classifier", "stamp_autoencoder")
-REPORT = "night_report"  # a text per night; the newest unless a night is given
+REPORT = "night_report"  # one text per night; by default that of the newest night
 FILES = {"bad_expid_file": "bad_expid.txt", "exclude_table": "exclude.fits"}
 
 
 def render(home: Home, asset: str, night: str | None, form: str) -> str:
-    """Return the stored `asset` as text in `form` (table, csv or json); all nights unless `night` is given.
+    """Return the stored `asset` as text in `form` (table, csv or json), for all nights or for `night`.
 
-    Raises InputError for an asset that is not known or not yet materialised.
+    Raises InputError for an asset that is unknown or not yet materialized.
     """
     if asset in MODELS:
         return (current_folder(home.models / asset) / "model_card.json").read_text(encoding="utf-8")
@@ -39,19 +39,19 @@ def render(home: Home, asset: str, night: str | None, form: str) -> str:
 
 
 def load(home: Home, asset: str, night: str | None = None) -> pd.DataFrame:
-    """Return the table of an asset; of a nightly asset, one night or all that are stored."""
+    """Return the table of an asset; for a nightly asset, one night or all stored nights."""
     if night is not None:
         return read_table(home.table(asset, night))
     if home.table(asset).exists():
         return read_table(home.table(asset))
     tables = [table for _, table in scan_nights(home.tables / asset)]
     if not tables:
-        raise InputError(f"{home.tables / asset}: nothing stored; has the asset been materialised in this home?")
+        raise InputError(f"{home.tables / asset}: nothing stored; has the asset been materialized in this home?")
     return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
 
 def as_text(table: pd.DataFrame, form: str) -> str:
-    """Return a table as text. Lists are JSON in csv and json, and their length in a table; bytes are their size."""
+    """Return a table as text. Lists are written as JSON, in form `table` as their length; bytes as their size."""
     table = table.copy()
     for name in table.columns:
         if table[name].dtype == object:
@@ -77,7 +77,7 @@ def _plain(value: Any, brief: bool) -> Any:
 
 def _file(path: Path, form: str) -> str:
     if not path.exists():
-        raise InputError(f"{path}: no such file; has its asset been materialised?")
+        raise InputError(f"{path}: no such file; has its asset been materialized?")
     if path.suffix != ".fits":
         return path.read_text(encoding="utf-8").rstrip("\n")
     from astropy.table import Table

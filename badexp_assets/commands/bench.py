@@ -13,13 +13,13 @@ from badexp_assets.errors import InputError
 
 @click.command()
 @click.argument("names", nargs=-1)
-@click.option("--quick", is_flag=True, help="Small data: shows that it runs, gives no figures to quote.")
+@click.option("--quick", is_flag=True, help="Small data: shows that it runs; the figures mean nothing.")
 @click.option("--device", default="cpu", show_default=True, help="Where networks run.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--repeats", default=3, show_default=True, help="Rounds of every timing; the median counts.")
+@click.option("--repeats", default=3, show_default=True, help="Repeats of every timing; the median is reported.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also append the lines to this file.")
 def bench(names: tuple[str, ...], quick: bool, device: str, seed: int, repeats: int, out: Path | None) -> None:
-    """Run benchmarks NAMES (all when none is given): ours beside a baseline, one JSON line each."""
+    """Run the benchmarks NAMES (by default all), each against a baseline, and print one JSON line per result."""
     import json
     import tempfile
 

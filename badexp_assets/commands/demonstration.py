@@ -1,4 +1,4 @@
-"""The demonstration: a simulated survey, the whole graph on it, three simulated reviewers, and how well it all did."""
+"""`badexp demo`: simulates a survey, runs the graph on it with three simulated reviewers, and scores the result."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import pandas as pd
 
 from badexp_assets.commands.asset_text import load
 from badexp_assets.commands.graph_run import Runner, environment
-from badexp_assets.commands.run_summary import summary_lines
-from badexp_assets.commands.terminal_progress import TerminalProgress
+from badexp_assets.commands.run_output import TerminalProgress, summary_lines
 from badexp_assets.config.settings import VERDICTS, Home, Settings, default_tables, load_settings, save_settings
 from badexp_assets.defs import jobs
 from badexp_assets.errors import InputError
@@ -39,7 +38,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "night_pass": {"rows": 256, "columns": 128},
     "entropy": {"gradient_points": 2000},
     "autoencoder": {"n_stamps": 5000, "epochs": 60},
-    # four in ten of its exposures are bad: reviewers must look at a larger share than on the sky
+    # 40 % of the exposures are bad, so reviewers must look at a larger share than in a real survey
     "candidates": {"classifier_top_fraction": 0.3, "entropy_top_fraction": 0.2, "autoencoder_top_fraction": 0.1},
 }
 
@@ -50,12 +49,12 @@ def demonstrate(
     say: Callable[[str], None],
     options: Mapping[str, Mapping[str, Any]] = OPTIONS,
 ) -> list[str]:
-    """Simulate a survey in `home`, run everything on it, and return the closing lines.
+    """Simulate a survey in `home`, run the whole graph on it, and return the lines to print at the end.
 
-    A demonstration that is already in `home` is replaced. Raises InputError when another survey is there.
+    An earlier demonstration in `home` is replaced. Raises InputError if the home holds another survey.
     """
     if os.environ.get(VERDICTS):
-        raise InputError(f"{VERDICTS} is set, and answers of simulated reviewers do not belong there: unset it")
+        raise InputError(f"{VERDICTS} is set; unset it: answers of simulated reviewers must not be stored there")
     survey = home.root / "simulated_survey"
     _clear(home, survey)
     progress = TerminalProgress()
@@ -94,14 +93,14 @@ def _clear(home: Home, survey: Path) -> None:
     if stored is not None and stored != survey / "images":
         raise InputError(f"{home.root} holds the survey {stored}; give the demonstration a home of its own with --home")
     if home.tables != default_tables(home.root) and home.tables.is_dir():
-        raise InputError(f"{home.tables} holds tables; the demonstration removes none that lie outside of its home")
+        raise InputError(f"{home.tables} holds tables; the demonstration removes no tables outside its home")
     for folder in (survey, home.root / "tables", home.models, home.verdicts.parent, home.export):
         if folder.exists():
             shutil.rmtree(folder)
 
 
 def _score_lines(home: Home, truth: pd.DataFrame) -> list[str]:
-    """How well methods, candidates and reject list do, per exposure, on those that no classifier has learnt from."""
+    """Return scores of methods, candidates and reject list on the exposures that no classifier was trained on."""
     truth = truth.set_index("expnum")
     scored = load(home, "night_exposures").query("status == 'scored'")["expnum"]
     seen = set(truth.index[truth["in_labels"]])
@@ -110,19 +109,19 @@ def _score_lines(home: Home, truth: pd.DataFrame) -> list[str]:
     fresh = truth.loc[[expnum for expnum in scored if expnum not in seen]]
     bad = fresh["bad"]
     lines = [
-        f"against the truth, on the {len(fresh)} exposures that no classifier has learnt from, {bad.sum()} of them bad "
+        f"against the truth, on the {len(fresh)} exposures that no classifier was trained on, {bad.sum()} of them bad "
         "(95 % interval):"
     ]
     if home.has_nights("night_exposure_predictions"):
         vote = load(home, "night_exposure_predictions").set_index("expnum")["is_bad"]
-        lines.append(_metrics("classifier: its verdict", vote.reindex(fresh.index, fill_value=False), bad))
+        lines.append(_metrics("classifier: verdict", vote.reindex(fresh.index, fill_value=False), bad))
     for asset, what in (
         ("review_candidates", "candidates of all methods"),
         ("reviewed_reject_list", "after the review"),
     ):
         named = pd.Series(fresh.index.isin(load(home, asset)["expnum"]), index=fresh.index)
         lines.append(_metrics(what, named, bad))
-    lines.append("ranked by one number instead of a cut, average precision:")
+    lines.append("average precision of rankings by one score, without a cut:")
     for asset, score, what in _RANKINGS:
         if home.has_nights(asset):
             value = load(home, asset).set_index("expnum")[score].reindex(fresh.index)
@@ -170,5 +169,5 @@ def _next_lines(home: Home) -> list[str]:
 
 
 def _short(path: Path) -> str:
-    """A path as it is best typed: from the working folder where it lies in it."""
+    """Return a path relative to the working folder if it lies in it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,4 +1,4 @@
-"""Runs the graph in this process, stage by stage and night by night, on the Dagster instance of a home."""
+"""Runs the graph in this process on the Dagster instance of a home, stage by stage and night by night."""
 
 from __future__ import annotations
 
@@ -27,40 +27,40 @@ from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS, exclusi
 from badexp_assets.orchestration.failures import one_line_errors
 from badexp_assets.pixels.device_shares import build_machine
 
-# What happens is in the event log; the command line prints its own words and no log lines.
+# The event log records everything; the command line prints its own progress instead of log lines.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
-# The code location's name in workspace.yaml; with it the UI shows these runs beside those that it launched itself.
+# Code location in workspace.yaml; with this tag the UI lists these runs with those that it launched.
 _LOCATION = {".dagster/repository": "__repository__@badexp_assets"}
 
 _DONE = {"reading": "read", "scoring": "scored"}
-_TRAINING = ("labels_without_image", "training_set")  # made in one step
+_TRAINING = ("labels_without_image", "training_set")  # one step makes both
 _CLASSIFIERS = ("fitted_pipeline", "fitted_classifier")
 
 
 def prepare_instance(home: Home) -> Path:
-    """Make DAGSTER_HOME of `home` unless it is there, and return it. An instance file that is there is kept."""
+    """Create DAGSTER_HOME of `home` if it is missing, and return it. An existing dagster.yaml is kept."""
     try:
         home.dagster.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{home.root}: can't be made the home ({error.strerror})") from error
+        raise InputError(f"{home.root}: can't be used as the home ({error.strerror})") from error
     if not (home.dagster / "dagster.yaml").exists():
         text = resources.files(__package__).joinpath("local_dagster.yaml").read_text(encoding="utf-8")
         with atomic_path(home.dagster / "dagster.yaml") as path:
             path.write_text(text, encoding="utf-8")
-        # its databases, before several processes (UI, daemon, code server) make them at once and damage them
+        # create its databases now: if UI, daemon and code server did so simultaneously, they would damage them
         dg.DagsterInstance.from_config(str(home.dagster)).dispose()
     return home.dagster
 
 
 def workspace_file() -> str:
-    """Path of the workspace file in the package: the code location under the name that it has everywhere."""
+    """Return the path of the packaged workspace file, which names the code location."""
     return str(resources.files(__package__).joinpath("workspace.yaml"))
 
 
 @contextlib.contextmanager
 def environment(settings: Settings) -> Iterator[dict[str, str]]:
-    """Set DAGSTER_HOME and BADEXP_HOME to those of `settings` for the block, and give them."""
+    """Set DAGSTER_HOME and BADEXP_HOME to those of `settings` during the block, and return both as a dictionary."""
     given = {"DAGSTER_HOME": str(prepare_instance(settings.home)), "BADEXP_HOME": str(settings.home.root)}
     before = {name: os.environ.get(name) for name in given}
     os.environ.update(given)
@@ -76,10 +76,10 @@ def environment(settings: Settings) -> Iterator[dict[str, str]]:
 
 @dataclass
 class Outcome:
-    """What became of a run.
+    """Result of a run.
 
-    `failed`: nights that could not be read or scored, with the error in one line. `skipped`: what could not be done
-    for lack of data, so that the rest was done without it. `notes`: what a person should know of the rest.
+    failed: nights that could not be read or scored, with a one-line error. skipped: steps without enough data, which
+    the rest of the run did without. notes: other facts that a user should know.
     """
 
     nights: list[str]
@@ -91,7 +91,7 @@ class Outcome:
 class Runner:
     """Executes jobs of the code location on the instance of a home. Use inside `environment(settings)`.
 
-    Raises BadExpError, before any night, for an option that is not allowed or a backbone that can't be had.
+    Raises BadExpError, before any night is read, for an invalid option or an unavailable backbone.
     """
 
     def __init__(self, settings: Settings, say: Callable[[str], None], progress: Progress) -> None:
@@ -100,14 +100,14 @@ class Runner:
         self.settings = settings
         self.say = say
         self._definitions = build_definitions({"progress": progress})
-        self._not_again = 0  # runs whose nights were stored already
+        self._n_unchanged = 0  # runs whose nights were already stored
         with one_line_errors(settings.home):
             self._instance = dg.DagsterInstance.get()
 
     def execute(self, job: Any, night: str | None = None, assets: Sequence[str] | None = None) -> list[str]:
-        """Run a job, or only `assets` of it, to its end; return what its checks warn of, a line each.
+        """Run a job, or only `assets` of it; return one line per failed check that does not stop the run.
 
-        A failure is raised: BadExpError where a user can act on it.
+        Raises BadExpError for a failure that a user can act on; other errors are raised as they are.
         """
         resolved = self._definitions.resolve_job_def(job.name)
         with one_line_errors(self.settings.home):
@@ -120,24 +120,21 @@ class Runner:
                 raise_on_error=True,
             )
         assert result.success
-        self._not_again += any(_stored(event) for event in result.get_asset_materialization_events())
+        self._n_unchanged += any(_was_stored(event) for event in result.get_asset_materialization_events())
         checks = result.get_asset_check_evaluations()
         return [f"{c.asset_key.path[-1]}: {c.description or c.check_name}" for c in checks if not c.passed]
 
     def request(self, job: Any) -> list[str]:
-        """Like `execute`, for a job that is no part of `run`.
-
-        Raises InputError while another process runs in this home.
-        """
+        """Like `execute`, for a job that `run` does not include. Raises InputError if another run uses this home."""
         with one_line_errors(self.settings.home), exclusive_run(self.settings.home, self._instance):
             return self.execute(job)
 
     def run(self, nights: Sequence[str]) -> Outcome:
-        """Run everything over `nights`.
+        """Run the whole graph over `nights`.
 
-        A night that fails is left out and named, the others go on. So are models that the data do not suffice for:
-        candidates come from what is left. A new classifier that is worse than the one in use is not used: nights are
-        scored with the old one, and a note says why. Raises InputError while another process runs in this home.
+        Nights that fail, and models without enough data, are skipped and reported; the rest continues without them. If
+        the new classifier is worse than the current one, nights are scored with the current one, and a note says why.
+        Raises InputError if another run uses this home.
         """
         outcome = Outcome(list(nights))
         with one_line_errors(self.settings.home), exclusive_run(self.settings.home, self._instance):
@@ -160,7 +157,7 @@ class Runner:
             scores += ["night_predictions", "night_exposure_predictions"]
             self._fit(outcome, "classification report", jobs.FIT_CLASSIFIER, "classification_report")
         if "night_predictions" not in scores and self.settings.home.has_nights("night_exposure_predictions"):
-            outcome.notes.append("candidates use predictions that an earlier run left in this home")
+            outcome.notes.append("candidates use predictions of an earlier run in this home")
         self._each_night(jobs.SCORE_NIGHT, "scoring", outcome, scores)
         self.say("candidates and reject list")
         self.execute(jobs.LIST_CANDIDATES, assets=["review_candidates"])
@@ -171,7 +168,7 @@ class Runner:
         self._fit(outcome, "explanations", jobs.LIST_CANDIDATES, "patch_reference", "candidate_explanations")
 
     def _compare(self, outcome: Outcome) -> None:
-        """Compare with legacypipe, and the methods where enough outcomes are known: before a review there are none."""
+        """Compare with legacypipe; compare the methods if enough outcomes are known, which needs a review."""
         self.execute(jobs.COMPARE_METHODS, assets=["legacypipe_comparison"])
         try:
             self.execute(jobs.COMPARE_METHODS, assets=["method_comparison", "combined_ranking"])
@@ -195,7 +192,7 @@ class Runner:
         except DagsterAssetCheckFailedError:
             if "fitted_classifier" not in assets:
                 raise
-            # the new classifier is worse: nights are scored with the one that is there
+            # the new classifier is worse: nights are scored with the current one
             newest = list_models(self.settings.home.models / "fitted_classifier").sort_values("noted").iloc[-1]
             outcome.notes.append(f"fitted_classifier: {newest['note']}")
             self.say(f"  {outcome.notes[-1]}")
@@ -211,28 +208,28 @@ class Runner:
     def _each_night(self, job: Any, verb: str, outcome: Outcome, assets: Sequence[str] | None = None) -> None:
         todo = [night for night in outcome.nights if night not in outcome.failed]
         warned: dict[str, str] = {}
-        self._not_again = 0
+        self._n_unchanged = 0
         for number, night in enumerate(todo, start=1):
             self.say(f"{verb} night {night} ({number} of {len(todo)})")
             try:
                 warned[night] = "; ".join(self.execute(job, night, assets))
             except StorageError:
                 raise
-            except Exception as error:  # the next night must not pay for it; the run's page in the UI has the traceback
+            except Exception as error:  # the next night is not affected; the UI shows the traceback
                 known = isinstance(error, BadExpError)
                 outcome.failed[night] = str(error) if known else f"{type(error).__name__}: {error}".splitlines()[0]
                 self.say(f"  failed: {outcome.failed[night]}")
-        if self._not_again:
-            self.say(f"  {self._not_again} of {len(todo)} nights are as they were and were not {_DONE[verb]} again")
+        if self._n_unchanged:
+            self.say(f"  {self._n_unchanged} of {len(todo)} nights are unchanged and were not {_DONE[verb]} again")
         warned = {night: words for night, words in warned.items() if words}
         if warned:
             named = f"{len(warned)} night(s) whose checks warn: {', '.join(warned)}"
             outcome.notes.append(f"{named}; the first: {next(iter(warned.values()))}")
         if todo and all(night in outcome.failed for night in todo):
-            raise InputError(f"no night could be finished; the first said: {next(iter(outcome.failed.values()))}")
+            raise InputError(f"no night could be finished; the first error: {next(iter(outcome.failed.values()))}")
 
 
-def _stored(event: dg.DagsterEvent) -> bool:
-    """Whether a step says that the scores of a night were stored already."""
+def _was_stored(event: dg.DagsterEvent) -> bool:
+    """Return whether a step reports that the scores of a night were already stored."""
     found = event.step_materialization_data.materialization.metadata.get(NOT_AGAIN)
     return found is not None and bool(found.value)

@@ -1,4 +1,4 @@
-"""`badexp plan`: what reading an archive will take."""
+"""`badexp plan`: time, jobs and storage that reading an archive takes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from badexp_assets.errors import InputError
 from badexp_assets.io.place import Url
 
 if TYPE_CHECKING:
-    from badexp_assets.orchestration.plan.archive import Archive
-    from badexp_assets.orchestration.plan.machine import Machine
-    from badexp_assets.orchestration.plan.rates import Rates
+    from badexp_assets.orchestration.plan.inputs import Archive, Machine, Rates
 
 FILE = click.Path(path_type=Path)
 
@@ -25,22 +23,22 @@ FILE = click.Path(path_type=Path)
 @HOME
 @click.option("--archive", help="Size of this CP tree [BADEXP_ARCHIVE]; or the next three options.")
 @click.option("--exposures", type=int, help="Exposures.")
-@click.option("--nights", type=int, help="Nights that they are of.")
-@click.option("--file-size", type=float, help="Image and mask files of an exposure, MB.")
-@click.option("--ccds-per-exposure", type=int, help="CCDs that are read of an exposure [n_draw of [night_pass]].")
-@click.option("--ccds-in-file", type=int, default=60, show_default=True, help="CCDs that an exposure has.")
+@click.option("--nights", type=int, help="Nights of these exposures.")
+@click.option("--file-size", type=float, help="Size of an exposure's image and mask files, MB.")
+@click.option("--ccds-per-exposure", type=int, help="CCDs read per exposure [n_draw of [night_pass]].")
+@click.option("--ccds-in-file", type=int, default=60, show_default=True, help="CCDs of an exposure.")
 @click.option("--ccd-megapixels", type=float, default=8.4, show_default=True, help="Pixels of a CCD, 10^6.")
 @click.option("--whole-files", is_flag=True, help="Storage gives whole files only, not the CCDs that are read.")
 @click.option("--mosaics/--no-mosaics", default=True, show_default=True, help="Embed whole focal planes, too.")
-@click.option("--nodes", type=int, default=1, show_default=True, help="Nodes that work at once, a job each.")
+@click.option("--nodes", type=int, default=1, show_default=True, help="Nodes that work in parallel, one job each.")
 @click.option("--gpus-per-node", type=int, help="GPUs of a node; 0: the network runs on cores [those of the rates].")
 @click.option("--cores-per-node", type=int, help="Processor cores of a node [those allocated here].")
 @click.option("--memory", type=float, help="Memory of a node, GiB [that of this machine].")
 @click.option("--bandwidth", type=float, default=1.0, show_default=True, help="Storage to all nodes, GB/s.")
 @click.option("--job-hours", type=float, default=4.0, show_default=True, help="Time limit of a job.")
-@click.option("--rates", "rates_file", type=FILE, help="Rates from this file; else a night is measured here, now.")
-@click.option("--save-rates", type=FILE, help="Write the rates that are used to this file.")
-@click.option("--images-per-gpu-hour", type=float, help="The network's rate on a GPU that one does not have.")
+@click.option("--rates", "rates_file", type=FILE, help="Read the rates from this file instead of measuring them now.")
+@click.option("--save-rates", type=FILE, help="Write the rates to this file.")
+@click.option("--images-per-gpu-hour", type=float, help="Rate of the network on a GPU that this machine lacks.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("--figure", type=FILE, help="Draw hours against nodes to this .png.")
 def plan(
@@ -53,17 +51,16 @@ def plan(
     figure: Path | None,
     **given: Any,
 ) -> None:
-    """Tell what reading an archive will take: hours, jobs, bytes, and what limits it.
+    """Estimate what reading an archive takes: hours, jobs, bytes, and the limiting stage.
 
-    What an exposure costs is measured on a night here (two minutes), or is in a file that an earlier measurement wrote
-    with --save-rates. See docs/scale.md for examples.
+    The cost of an exposure is measured here on a night (two minutes), or read from a file that --save-rates wrote
+    earlier. See docs/scale.md for examples.
     """
     import json
 
     from badexp_assets.orchestration.plan.estimate import make_plan
-    from badexp_assets.orchestration.plan.figure import draw_hours
-    from badexp_assets.orchestration.plan.plan_text import plan_lines
-    from badexp_assets.orchestration.plan.rates import read_rates, write_rates
+    from badexp_assets.orchestration.plan.inputs import read_rates, write_rates
+    from badexp_assets.orchestration.plan.report import draw_hours, plan_lines
 
     settings = load_settings(home, archive=archive)
     size = _archive(settings, given)
@@ -87,7 +84,8 @@ def plan(
 
 def _archive(settings: Settings, given: dict[str, Any]) -> Archive:
     from badexp_assets.config.night_pass import PassParams
-    from badexp_assets.orchestration.plan.archive import Archive, scan_archive
+    from badexp_assets.orchestration.plan.archive_scan import scan_archive
+    from badexp_assets.orchestration.plan.inputs import Archive
     from badexp_assets.survey.cameras import load_camera
 
     n_draw = given["ccds_per_exposure"] or settings.parameters("night_pass", PassParams).n_draw
@@ -108,7 +106,7 @@ def _archive(settings: Settings, given: dict[str, Any]) -> Archive:
         )
     if settings.archive is None:
         raise InputError("no archive given: use --archive, or --exposures, --nights and --file-size")
-    click.echo(f"  looking through {settings.archive}", err=True)
+    click.echo(f"  scanning {settings.archive}", err=True)
     found = scan_archive(settings.archive, load_camera(settings.camera), n_draw)
     return replace(found, whole_files=given["whole_files"], mosaics=given["mosaics"])
 
@@ -120,8 +118,8 @@ def _measured(settings: Settings, on_archive: bool) -> Rates:
 
     with tempfile.TemporaryDirectory(prefix="badexp-plan-") as folder:
         archive = settings.archive if on_archive else None
-        if isinstance(archive, Url):  # of which exposures would have to be copied
-            raise InputError(f"{archive}: reading can be measured on an archive in a folder only")
+        if isinstance(archive, Url):  # measuring would have to copy its exposures
+            raise InputError(f"{archive}: reading can only be measured on an archive in a folder")
         return measure_rates(settings, Path(folder), archive, say=lambda what: click.echo(f"  {what}", err=True))
 
 
@@ -129,7 +127,7 @@ def _machine(rates: Rates, given: dict[str, Any]) -> Machine:
     import psutil
 
     from badexp_assets.config.cpu_count import processors
-    from badexp_assets.orchestration.plan.machine import Machine
+    from badexp_assets.orchestration.plan.inputs import Machine
 
     gpus = given["gpus_per_node"]
     return Machine(

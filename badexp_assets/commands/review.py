@@ -1,4 +1,4 @@
-"""`badexp review`: who reviews, and their answers in and out."""
+"""`badexp review`: the review app, reviewers, and import and export of their answers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from badexp_assets.commands.options import HOME
-from badexp_assets.config.settings import load_settings
+from badexp_assets.commands.options import HOME, SETTINGS
+from badexp_assets.config.settings import Settings, load_settings
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 
@@ -18,15 +18,14 @@ def review() -> None:
 
 
 @review.command("import")
-@HOME
+@SETTINGS
 @FILE
-def import_answers(home: Path | None, file: Path) -> None:
+def import_answers(settings: Settings, file: Path) -> None:
     """Add the answers in FILE (CSV or XLSX) to the verdict store."""
     from badexp_assets.labels.taxonomy_file import load_taxonomy
     from badexp_assets.review.spreadsheets import read_verdict_file
     from badexp_assets.review.store import VerdictStore
 
-    settings = load_settings(home)
     found = read_verdict_file(file, load_taxonomy(settings.taxonomy))
     added = VerdictStore(settings.verdicts).add(found.table, skip_known=True)
     click.echo(f"{file}: {added} answers added to the verdict store")
@@ -35,14 +34,14 @@ def import_answers(home: Path | None, file: Path) -> None:
 
 
 @review.command("export")
-@HOME
+@SETTINGS
 @FILE
-def export_answers(home: Path | None, file: Path) -> None:
+def export_answers(settings: Settings, file: Path) -> None:
     """Write all answers of the verdict store to FILE (.csv, .parquet or .json)."""
     from badexp_assets.review.spreadsheets import export_verdicts
     from badexp_assets.review.store import VerdictStore
 
-    table = VerdictStore(load_settings(home).verdicts).read()
+    table = VerdictStore(settings.verdicts).read()
     export_verdicts(table, file)
     click.echo(f"{file}: {len(table)} answers")
 
@@ -63,37 +62,37 @@ def serve(home: Path | None, archive: str | None, host: str, port: int, names: t
 
 @review.group()
 def reviewers() -> None:
-    """Who may answer in the browser: a name and a token each."""
+    """People who may answer in the browser, each with a name and a token."""
 
 
 @reviewers.command("add")
-@HOME
+@SETTINGS
 @click.argument("name")
-def add_reviewer(home: Path | None, name: str) -> None:
-    """Make the reviewer NAME and print the token, this once. For one that is there: a new token in place of the old."""
+def add_reviewer(settings: Settings, name: str) -> None:
+    """Add the reviewer NAME and print the token, which is shown only once. A known reviewer gets a new token."""
     from badexp_assets.review.accounts import Reviewers
 
-    click.echo(Reviewers(load_settings(home).verdicts).add(name))
+    click.echo(Reviewers(settings.verdicts).add(name))
 
 
 @reviewers.command("list")
-@HOME
-def list_reviewers(home: Path | None) -> None:
-    """Print who has a token, and since when."""
+@SETTINGS
+def list_reviewers(settings: Settings) -> None:
+    """Print the reviewers that have a token, and since when."""
     from badexp_assets.review.accounts import Reviewers
 
-    table = Reviewers(load_settings(home).verdicts).table()
+    table = Reviewers(settings.verdicts).table()
     click.echo(
-        table.to_string(index=False) if len(table) else "nobody; `badexp review reviewers add NAME` makes a token"
+        table.to_string(index=False) if len(table) else "no reviewers; `badexp review reviewers add NAME` adds one"
     )
 
 
 @reviewers.command("remove")
-@HOME
+@SETTINGS
 @click.argument("name")
-def remove_reviewer(home: Path | None, name: str) -> None:
-    """End the token and the sessions of NAME. Answers stay."""
+def remove_reviewer(settings: Settings, name: str) -> None:
+    """Remove the token and end the sessions of NAME. The answers stay."""
     from badexp_assets.review.accounts import Reviewers
 
-    Reviewers(load_settings(home).verdicts).remove(name)
+    Reviewers(settings.verdicts).remove(name)
     click.echo(f"{name}: no longer a reviewer; the answers stay")

@@ -1,16 +1,17 @@
-"""`badexp run` and `badexp demo`: the whole graph over an archive, or over a simulated one."""
+"""`badexp run`, `demo`, `ui`, `search` and `completeness`: commands that execute assets of a home."""
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from badexp_assets.commands.options import CAMERA, HOME, TAXONOMY
-from badexp_assets.config.settings import load_settings, save_settings
+from badexp_assets.commands.options import CAMERA, HOME, SETTINGS, TAXONOMY
+from badexp_assets.config.settings import Settings, load_settings, save_settings
 from badexp_assets.errors import InputError
-from badexp_assets.io.place import Place
 
 
 @click.command()
@@ -23,14 +24,17 @@ from badexp_assets.io.place import Place
 @CAMERA
 @click.option("--nights", help="A night (YYYY-MM-DD), or first..last; all nights of the archive when left out.")
 def run(home: Path | None, labels: tuple[str, ...], nights: str | None, **given: Any) -> None:
-    """Materialise the whole graph over an archive: labels, nights, models, scores, candidates, reject list."""
+    """Materialize the whole graph over an archive: labels, nights, models, scores, candidates, reject list."""
     from badexp_assets.commands.graph_run import Runner, environment
-    from badexp_assets.commands.run_summary import summary_lines
-    from badexp_assets.commands.terminal_progress import TerminalProgress
+    from badexp_assets.commands.run_output import TerminalProgress, summary_lines
     from badexp_assets.survey.archive import list_nights, select_nights
 
     settings = load_settings(home, labels=labels, **given)
-    archive = _folder(settings.archive, "archive", "BADEXP_ARCHIVE")
+    archive = settings.archive
+    if archive is None:
+        raise InputError("no archive given: use --archive or set BADEXP_ARCHIVE")
+    if not archive.is_dir():
+        raise InputError(f"--archive {archive}: no such folder")
     chosen = select_nights(list_nights(archive), nights)
     with environment(settings):
         runner = Runner(settings, click.echo, TerminalProgress())
@@ -44,23 +48,73 @@ def run(home: Path | None, labels: tuple[str, ...], nights: str | None, **given:
 
 
 @click.command()
-@HOME
+@SETTINGS
 @click.option("--seed", default=0, show_default=True, help="Seed of the simulated survey.")
 @click.option("--nights", default=8, show_default=True, help="Nights to simulate.")
-@click.option("--exposures", default=22, show_default=True, help="Exposures a night.")
-def demo(home: Path | None, seed: int, nights: int, exposures: int) -> None:
-    """Simulate a survey, run the whole graph on it, and say where the results are."""
+@click.option("--exposures", default=22, show_default=True, help="Exposures per night.")
+def demo(settings: Settings, seed: int, nights: int, exposures: int) -> None:
+    """Simulate a survey, run the whole graph on it, and print where the results are."""
     from badexp_assets.commands.demonstration import demonstrate
     from badexp_assets.simulate.params import SurveyParams
 
     params = SurveyParams(nights=nights, exposures=exposures, bad_fraction=0.4, labelled_fraction=0.7, seed=seed)
-    for line in demonstrate(load_settings(home).home, params, click.echo):
+    for line in demonstrate(settings.home, params, click.echo):
         click.echo(line)
 
 
-def _folder(path: Place | None, name: str, variable: str) -> Place:
-    if path is None:
-        raise InputError(f"no {name} given: use --{name} or set {variable}")
-    if not path.is_dir():
-        raise InputError(f"--{name} {path}: no such folder")
-    return path
+@click.command(context_settings={"ignore_unknown_options": True})
+@SETTINGS
+@click.argument("dagster_options", nargs=-1, type=click.UNPROCESSED)
+def ui(settings: Settings, dagster_options: tuple[str, ...]) -> None:
+    """Start the Dagster UI (`dagster dev`) on a home; it gets all further options, for example `-p 3001`."""
+    from badexp_assets.commands.graph_run import environment, workspace_file
+
+    quiet = ["-W", "ignore:Function `dev_command` is superseded"]  # by `dg dev`, which needs a checkout
+    with environment(settings) as variables:
+        command = [sys.executable, *quiet, "-m", "dagster", "dev", "-w", workspace_file(), *dagster_options]
+        # otherwise Dagster abandons a backfill if it looks at it while the code is being reloaded
+        variables["DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR"] = "1"
+        os.execve(sys.executable, command, os.environ | variables)
+
+
+@click.command()
+@SETTINGS
+def search(settings: Settings) -> None:
+    """Search for the pipeline's best parameters on the training set of a home, by its [search] options.
+
+    An interrupted search continues. The result is the asset pipeline_search.
+    """
+    table = _materialize(settings, "SEARCH_PIPELINE", "pipeline_search")
+    best = table[table["is_best"]].iloc[0]
+    click.echo(", ".join(f"{n} {state}" for state, n in table["state"].value_counts().items()))
+    click.echo(
+        f"best: {best['scaler']}, {best['n_components']} components, threshold {best['variance_threshold']:g}, "
+        f"k = {best['n_neighbors']}, {best['metric']}; macro-F1 {best['score']:.3f} "
+        f"({best['score_lowest']:.3f} to {best['score_highest']:.3f} in the folds)"
+    )
+    click.echo("to fit with it: use_best = true under [search] in settings.toml, then badexp run")
+
+
+@click.command()
+@SETTINGS
+def completeness(settings: Settings) -> None:
+    """Inject anomalies into good exposures of a home's archive and print how many of them the current models find.
+
+    Uses the home's [injection] options. The result is the asset injection_completeness.
+    """
+    from badexp_assets.evaluation.completeness.table import completeness_lines
+
+    for line in completeness_lines(_materialize(settings, "MEASURE_COMPLETENESS", "injection_completeness")):
+        click.echo(line)
+
+
+def _materialize(settings: Settings, job: str, asset: str) -> Any:
+    """Run a job (its name in `defs.jobs`) that is not part of `badexp run`, and return the table of `asset`."""
+    from badexp_assets.commands.asset_text import load
+    from badexp_assets.commands.graph_run import Runner, environment
+    from badexp_assets.commands.run_output import TerminalProgress
+    from badexp_assets.defs import jobs
+
+    with environment(settings):
+        Runner(settings, click.echo, TerminalProgress()).request(getattr(jobs, job))
+    return load(settings.home, asset)

@@ -1,3 +1,4 @@
+# ruff: noqa: F401  # other modules import these names
 """Dagster names that are not public, and values that Dagster gives no public name; other modules take them from here.
 
 `badexp_assets_tests/orchestration/test_dagster_internals.py` tests each of them and reports which one a Dagster version
@@ -17,29 +18,6 @@ from dagster._core.executor.step_delegating import (
 )
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._utils import interrupts
-
-__all__ = [
-    "AUTO_RETRY_RUN_ID_TAG",
-    "DATA_VERSION_TAG",
-    "FINISHED",
-    "PARTITION_RANGE_TAGS",
-    "PARTITION_TAG",
-    "RUN_FAILURE_REASON_TAG",
-    "STEP_FAILURE",
-    "UNFINISHED",
-    "WILL_RETRY_TAG",
-    "CheckRunHealthResult",
-    "CheckStepHealthResult",
-    "DagsterAssetCheckFailedError",
-    "EngineEventData",
-    "RetryMode",
-    "StepDelegatingExecutor",
-    "StepHandler",
-    "StepHandlerContext",
-    "StepRetryData",
-    "WorkerStatus",
-    "interrupts",
-]
 
 DATA_VERSION_TAG = "dagster/data_version"
 PARTITION_TAG = "dagster/partition"

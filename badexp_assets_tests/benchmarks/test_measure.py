@@ -53,7 +53,7 @@ def test_peak_memory_is_that_of_the_child_alone() -> None:
 
 
 def hold_in_child(mib: int) -> float:
-    from badexp_assets.orchestration.plan.peak_memory import TreePeak
+    from badexp_assets.orchestration.plan.measure import TreePeak
 
     with TreePeak() as memory:
         in_process(hold, mib)

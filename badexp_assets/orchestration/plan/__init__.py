@@ -1,4 +1,1 @@
-"""What reading an archive will take on a machine: hours, jobs, bytes, and what limits it.
-
-Names load on first use, so that importing the package costs nothing.
-"""
+"""Estimates what reading an archive takes on a machine: hours, jobs, bytes, and the limiting stage."""

@@ -1,4 +1,4 @@
-"""From what an exposure costs, how many there are, and what there is to work with, to hours and jobs."""
+"""Hours and jobs that reading an archive takes, from costs per exposure, number of exposures and machine."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from badexp_assets.errors import InputError
-from badexp_assets.orchestration.plan.archive import Archive
-from badexp_assets.orchestration.plan.machine import Machine
-from badexp_assets.orchestration.plan.rates import Rates
+from badexp_assets.orchestration.plan.inputs import Archive, Machine, Rates
 
 USUAL_NIGHTS = 25
-"""nights of a job, unless something speaks against it"""
+"""nights per job, unless start-up time or time limit require another number"""
 MAX_STARTUP_SHARE = 0.05
 _GOOD_EFFICIENCY = 0.7
 _HOUR = 3600.0
@@ -20,7 +18,7 @@ _HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Stage:
-    """Something that every exposure passes: `hours` that it takes with all there is of it, and what makes it faster."""
+    """A stage that every exposure passes. hours: with all devices; relief: what would make it faster."""
 
     name: str
     hours: float
@@ -29,7 +27,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate, and how far the truth may lie to either side."""
+    """An estimate with its lower and upper bound."""
 
     low: float
     middle: float
@@ -38,11 +36,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class Plan:
-    """What reading an archive will take.
+    """Time, jobs and storage that reading an archive takes.
 
-    `stages` run side by side, so the longest of them, `bottleneck`, decides; `gain` is how much faster all would be if
-    it took no time. GPU- and core-hours are those that are allocated, `core_hours_used` those that work needs. Bytes
-    stored are by table. `startup_share` is of a job; `memory_gib` of a node; `findings` are what speaks against it.
+    The `stages` run in parallel, so the longest (`bottleneck`) determines the time; gain: speed-up if it took no time.
+    gpu_hours, core_hours: allocated; core_hours_used: busy. bytes_stored: by table. startup_share: of a job's time.
+    memory_gib: per node. findings: sentences about problems of the plan.
     """
 
     stages: tuple[Stage, ...]
@@ -64,16 +62,15 @@ class Plan:
 
     @property
     def bottleneck(self) -> Stage:
-        """The stage that decides."""
+        """The longest stage."""
         return max(self.stages, key=lambda stage: stage.hours)
 
 
 def make_plan(rates: Rates, archive: Archive, machine: Machine) -> Plan:
-    """Return what it takes to read `archive` on `machine` at `rates`. Raises InputError when they do not fit together.
+    """Estimate reading `archive` on `machine` at `rates`. Raises InputError if rates and machine do not match.
 
-    A job is one night pass on one node, over `nights_per_job` nights: 25, or more where start-up would be more than 5 %
-    of a job, or fewer where a job would be longer than its limit or nodes had none. A night is never divided
-    between jobs.
+    A job is a night pass over `nights_per_job` nights on one node: 25 nights; more if start-up would exceed 5 % of the
+    job; fewer if the job would exceed its time limit, or if nodes would have no job. A night is never split.
     """
     if (rates.device == "gpu") != (machine.gpus > 0):
         there, wanted = ("GPU", "at least 1") if rates.device == "gpu" else ("processor core", "0")

@@ -1,24 +1,28 @@
-"""What an exposure costs on this machine: a night of a few exposures, read as the night pass reads it."""
+"""Measures the costs of an exposure on this machine: the night pass reads a night of a few exposures."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
+import psutil
 import pyarrow.parquet as pq
 
 from badexp_assets.config.cpu_count import machine_name, processors
 from badexp_assets.config.settings import Settings
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet_reading import read_table
-from badexp_assets.orchestration.plan.peak_memory import TreePeak
-from badexp_assets.orchestration.plan.rates import Rates
-from badexp_assets.orchestration.plan.startup import JOB, start_seconds
+from badexp_assets.orchestration.plan.inputs import Rates
 from badexp_assets.pixels.device_shares import NightMachine, build_machine
 from badexp_assets.pixels.night_pass import run_pass
 from badexp_assets.pixels.table_writers import PASS_TABLES
@@ -31,11 +35,29 @@ from badexp_assets.survey.exposure import open_exposure
 FULL_SIZE = (4094, 2046)
 _PER_IMAGE = ("night_ccds", "night_embeddings", "night_orientations")
 _NETWORK_SECONDS = 3.0
+_SAMPLE_SECONDS = 0.05  # between two samples of the memory
+PASS_IMPORTS = (
+    "import badexp_assets.pixels.multi_device, badexp_assets.pixels.reader_process, badexp_assets.vision.backbones"
+)
+NETWORK = """
+import sys
+from dataclasses import replace
+import torch
+from badexp_assets.pixels.device_shares import build_machine
+from badexp_assets.config.settings import load_settings
+home, device, rows, columns = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+options = {"night_pass": {"device": device, "rows": rows, "columns": columns}}
+machine = build_machine(replace(load_settings(home), options=options))
+recipe = machine.embedder.recipe
+machine.embedder.backbone.embed(torch.zeros(machine.embedder.batch_size, 3, recipe.rows, recipe.columns))
+"""
+JOB = "import badexp_assets.definitions\n" + PASS_IMPORTS + NETWORK
+"""code that a job runs before its first exposure; arguments: home, device, rows, columns"""
 _DATABASE = """
 import sys, dagster as dg
 with dg.DagsterInstance.local_temp(sys.argv[1]) as instance:
     for night in range(int(sys.argv[2])):
-        for table in range(14):  # planned and materialised, for each of seven tables
+        for table in range(14):  # planned and materialized, for each of seven tables
             event = dg.AssetMaterialization(f"table_{table % 7}", partition=str(night))
             instance.report_runless_asset_event(event)
 """
@@ -50,10 +72,11 @@ def measure_rates(
     repeats: int = 2,
     say: Callable[[str], None] = lambda what: None,
 ) -> Rates:
-    """Return the rates of this machine, with the network and options of `settings`; `folder` is an empty place.
+    """Return the rates of this machine, with the network and options of `settings`; takes about two minutes.
 
-    Read are `n_exposures` of the first night of `archive`, or, without one, simulated ones of 20 CCDs of `shape` px. It
-    takes about two minutes. Raises InputError for an archive without a readable night, and what `build_machine` raises.
+    folder: an empty working folder. The first `n_exposures` of the first night of `archive` are read; without an
+    archive, simulated exposures with 20 CCDs of `shape` pixels. Raises InputError for an archive without a readable
+    night, and the errors of `build_machine`.
     """
     if archive is None:
         say(f"simulating {n_exposures} exposures of 20 CCDs of {shape[0]} x {shape[1]} px")
@@ -70,7 +93,7 @@ def measure_rates(
     alone = machine._replace(params=replace(machine.params, workers=0))
     passes = [_read(archive, folder / "out", settings.camera, alone) for _ in range(repeats + 1)][1:]
     with TreePeak() as memory:
-        in_earnest = _read(archive, folder / "out", settings.camera, machine)
+        full_pass = _read(archive, folder / "out", settings.camera, machine)
     tables = {name: read_table(folder / "out" / f"{name}.parquet", ["expnum"]) for name in PASS_TABLES}
     bytes_ = {name: _stored(folder / "out" / f"{name}.parquet") for name in PASS_TABLES}
     n_images, exposures = len(tables["night_ccds"]), len(tables["night_exposures"])
@@ -84,7 +107,7 @@ def measure_rates(
     on_gpu = device.startswith("cuda")
     cores = processors()
     ideal = max(n_network * wall, total_cpu / cores) if on_gpu else total_cpu / cores
-    walls = [seconds for seconds, _ in (*passes, in_earnest)]
+    walls = [seconds for seconds, _ in (*passes, full_pass)]
     database_nights = 10
     empty = start_seconds(_DATABASE, str(folder), "0")
     database = (start_seconds(_DATABASE, str(folder), str(database_nights)) - empty) / database_nights
@@ -99,13 +122,13 @@ def measure_rates(
         image_bytes={name: bytes_[name] / n_images for name in _PER_IMAGE},
         exposure_bytes={name: bytes_[name] / exposures for name in PASS_TABLES if name not in _PER_IMAGE},
         process_gib=memory.mib / 1024,
-        efficiency=min(1.0, ideal / in_earnest[0]),
+        efficiency=min(1.0, ideal / full_pass[0]),
         uncertainty=float(np.clip((max(walls) - min(walls)) / statistics.median(walls), 0.1, 0.9)),
     )
 
 
 def _read(archive: Path, out: Path, camera: str, machine: NightMachine) -> tuple[float, float]:
-    """Seconds by the clock and of this process's cores to read the first night."""
+    """Return wall seconds and CPU seconds of this process for reading the first night."""
     places = {name: out / f"{name}.parquet" for name in PASS_TABLES}
     for path in places.values():
         path.unlink(missing_ok=True)
@@ -116,14 +139,14 @@ def _read(archive: Path, out: Path, camera: str, machine: NightMachine) -> tuple
 
 
 def _stored(path: Path) -> int:
-    """Bytes of the rows of a table, without what a file has once."""
+    """Return the bytes of a table's rows, without the header and footer of the file."""
     found = pq.read_metadata(path)
     groups = [found.row_group(number) for number in range(found.num_row_groups)]
     return sum(group.column(i).total_compressed_size for group in groups for i in range(group.num_columns))
 
 
 def _network_seconds(machine: NightMachine) -> tuple[float, float]:
-    """Seconds by the clock and of this process's cores for an image through the network, in whole batches."""
+    """Return wall seconds and CPU seconds per image of the network, in whole batches."""
     import torch
 
     recipe, n = machine.embedder.recipe, machine.embedder.batch_size
@@ -137,7 +160,7 @@ def _network_seconds(machine: NightMachine) -> tuple[float, float]:
 
 
 def _sample(archive: Path, folder: Path, n: int) -> Path:
-    """An archive of links to the first `n` exposures of the first night that has some."""
+    """Return an archive of links to the first `n` exposures of the first night that has exposures."""
     for night in list_nights(archive):
         found = list_night_files(archive, night).exposures[:n]
         if found:
@@ -153,3 +176,45 @@ def _megapixels(archive: Path, camera: str) -> float:
     files = list_night_files(archive, list_nights(archive)[0]).exposures
     with open_exposure(archive / files[0].ooi, camera=load_camera(camera)) as exposure:
         return exposure.read(exposure.ccds[0].ccdnum).image.size / 1e6
+
+
+def start_seconds(code: str, *arguments: str) -> float:
+    """Return how long a new Python process takes to run `code`, in seconds. Raises CalledProcessError if it fails."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True)
+    return time.perf_counter() - started
+
+
+class TreePeak:
+    """Peak memory of this process and all its descendants during a `with` block, in MiB (`mib`), sampled every 0.05 s.
+
+    On Linux this is proportional memory (PSS), in which a page shared by n processes counts 1/n for each; elsewhere it
+    is resident memory, in which shared pages count several times.
+    """
+
+    def __init__(self) -> None:
+        self.mib = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, name="memory", daemon=True)
+
+    def __enter__(self) -> TreePeak:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        this = psutil.Process()
+        while True:
+            total = 0
+            for process in [this, *this.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):  # it has ended
+                    memory = process.memory_full_info()
+                    total += getattr(memory, "pss", memory.rss)
+            self.mib = max(self.mib, total / 2**20)
+            if self._stop.wait(_SAMPLE_SECONDS):
+                return

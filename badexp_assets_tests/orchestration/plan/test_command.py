@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from badexp_assets.cli import badexp
 from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError
-from badexp_assets.orchestration.plan.archive import scan_archive
-from badexp_assets.orchestration.plan.figure import draw_hours
+from badexp_assets.orchestration.plan.archive_scan import scan_archive
+from badexp_assets.orchestration.plan.inputs import Rates, read_rates, write_rates
 from badexp_assets.orchestration.plan.measure import measure_rates
-from badexp_assets.orchestration.plan.rates import Rates, read_rates, write_rates
+from badexp_assets.orchestration.plan.report import draw_hours
 from badexp_assets.pixels.table_writers import PASS_TABLES
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.repository import REPOSITORY

@@ -9,10 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from badexp_assets.errors import InputError
-from badexp_assets.orchestration.plan.archive import Archive
 from badexp_assets.orchestration.plan.estimate import make_plan
-from badexp_assets.orchestration.plan.machine import Machine
-from badexp_assets.orchestration.plan.rates import Rates, read_rates, write_rates
+from badexp_assets.orchestration.plan.inputs import Archive, Machine, Rates, read_rates, write_rates
 
 A100 = Rates(
     "by hand", "gpu", 8647, 0.35, 8.4, 10.0, 0.5, {"night_ccds": 100.0}, {"night_ccds": 1000.0, "night_stamps": 5e5}

@@ -1,19 +1,23 @@
-"""A plan as people read it."""
+"""A plan as text, and as a figure of hours against devices."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
-from badexp_assets.orchestration.plan.archive import Archive
-from badexp_assets.orchestration.plan.estimate import Interval, Plan
-from badexp_assets.orchestration.plan.machine import Machine
-from badexp_assets.orchestration.plan.rates import Rates
+from badexp_assets.errors import InputError
+from badexp_assets.io.figures import CYCLE, GREY, new_figure, to_png
+from badexp_assets.io.parquet import atomic_path
+from badexp_assets.orchestration.plan.estimate import Interval, Plan, make_plan
+from badexp_assets.orchestration.plan.inputs import Archive, Machine, Rates
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
+_MIN_NODES = 256  # drawn at least; up to there something other than the devices often limits
 
 
 def plan_lines(plan: Plan, rates: Rates, archive: Archive, machine: Machine) -> Iterator[str]:
-    """Yield the lines of a plan."""
+    """Yield the lines of the plan that `badexp plan` prints."""
     how = "whole files" if archive.whole_files else "only the CCDs that are needed"
     gpus = f"{machine.gpus} GPUs, " if machine.gpus else ""
     nodes = f"{plan.nodes} node{'s' if plan.nodes > 1 else ''}"
@@ -70,3 +74,37 @@ def _size(number: float) -> str:
             break
         number /= 1000
     return f"{number:.3g} {unit}"
+
+
+def draw_hours(rates: Rates, archive: Archive, machine: Machine, path: Path) -> None:
+    """Write a PNG of the wall time and the time of each stage (hours) for 1, 2, 4, ... nodes like those of `machine`.
+
+    Raises InputError for a path that does not end with .png.
+    """
+    if path.suffix != ".png":
+        raise InputError(f"figure {path}: a name that ends with .png is needed")
+    nodes = [1]
+    while nodes[-1] < max(_MIN_NODES, 4 * machine.nodes):
+        nodes.append(2 * nodes[-1])
+    plans = [make_plan(rates, archive, replace(machine, nodes=n)) for n in nodes]
+    each, what = (machine.gpus, "GPUs") if machine.gpus else (machine.cores, "cores")
+    counts = [n * each for n in nodes]
+    figure = new_figure(7, 4.2)
+    axes = figure.add_subplot()
+    axes.fill_between(counts, [p.hours.low for p in plans], [p.hours.high for p in plans], color=GREY, alpha=0.4, lw=0)
+    axes.plot(counts, [p.hours.middle for p in plans], color="black", lw=2.2, label="wall")
+    for number, stage in enumerate(plans[0].stages):
+        hours = [p.stages[number].hours for p in plans]
+        if min(hours) > 0:
+            axes.plot(counts, hours, color=CYCLE[number], lw=1.4, ls="--", label=stage.name)
+    here = make_plan(rates, archive, machine)
+    axes.plot([machine.nodes * each], [here.hours.middle], "o", color="black", ms=7, label="the plan")
+    axes.set(xscale="log", yscale="log", xlabel=f"{what} ({each} a node)", ylabel="hours")
+    axes.set_xticks(counts, [f"{count:,}" for count in counts], rotation=45 if len(counts) > 9 else 0)
+    axes.minorticks_off()
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_title(f"{archive.images:,} images, storage {machine.bandwidth:g} GB/s", fontsize=10)
+    axes.grid(color=GREY, alpha=0.4, lw=0.6)
+    axes.legend(frameon=False, fontsize=8)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(to_png(figure))

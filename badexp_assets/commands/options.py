@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -22,6 +23,6 @@ TAXONOMY = click.option(
 )
 
 
-def format_option(*formats: str) -> click.decorators.FC:
+def format_option(*formats: str) -> Callable[[Callable], Callable]:
     """Return the option --format, with `table` as its default."""
     return click.option("--format", "form", type=click.Choice(["table", *formats]), default="table", show_default=True)

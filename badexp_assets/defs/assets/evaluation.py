@@ -22,8 +22,8 @@ from badexp_assets.evaluation.classification.report import Evaluation, evaluate
 from badexp_assets.evaluation.classification.unseen_nights import Fit
 from badexp_assets.io import models
 from badexp_assets.orchestration.failures import asset
-from badexp_assets.training.training_vectors import gather_vectors, with_other_ccds
 from badexp_assets.orchestration.step_resources import step_resources
+from badexp_assets.training.training_vectors import gather_vectors, with_other_ccds
 
 
 @asset(

@@ -23,8 +23,8 @@ from badexp_assets.evaluation import classification
 from badexp_assets.io import models
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.orchestration.failures import asset
-from badexp_assets.training.training_vectors import Vectors, gather_vectors, with_other_ccds
 from badexp_assets.orchestration.step_resources import step_resources
+from badexp_assets.training.training_vectors import Vectors, gather_vectors, with_other_ccds
 
 PROMOTED = "not_worse_than_the_current_one"
 

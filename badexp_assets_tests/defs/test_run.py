@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-from badexp_assets.commands.run_summary import summary_lines
+from badexp_assets.commands.run_output import summary_lines
 from click.testing import CliRunner
 
 from badexp_assets.cli import badexp

@@ -1,8 +1,8 @@
-"""The Dagster floor: assets, checks, io, partitions, resources, jobs, sensors, schedules."""
+"""Dagster definitions: assets/, sensors/, checks, jobs and schedules, and the IO managers and resources they use."""
 
 import warnings
 
 from dagster import BetaWarning
 
-# BackfillPolicy is marked beta; the version of Dagster is pinned.
+# BackfillPolicy is marked beta; pyproject.toml limits the versions of Dagster.
 warnings.filterwarnings("ignore", category=BetaWarning)

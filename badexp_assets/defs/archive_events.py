@@ -1,4 +1,4 @@
-"""Materialisations of `cp_images`: which files a night had, each state of them once."""
+"""Materializations of `cp_images`, one per state of a night's files, and run requests for these nights."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,9 +18,9 @@ FILES_TAG = "badexp/files"
 def arrival(
     instance: dg.DagsterInstance, archive: Place, night: str, fingerprint: str, n_exposures: int, why: str = ""
 ) -> dg.AssetMaterialization | None:
-    """The event that says that `night` has these files; None when the last one of the night says so already.
+    """Return the materialization of a night's files, with their `fingerprint` as data version.
 
-    Its data version is the `fingerprint` of the files.
+    None if the latest materialization of the night has this fingerprint already. why: what changed.
     """
     wanted = dg.AssetRecordsFilter(asset_key=CP_IMAGES, asset_partitions=[night])
     for record in instance.fetch_materializations(wanted, limit=1).records:
@@ -34,7 +34,7 @@ def arrival(
 
 
 def arrived_nights(instance: dg.DagsterInstance) -> dict[str, str]:
-    """Fingerprint of the files of every night that has arrived or was read, by the last event of each."""
+    """Return the fingerprint of the files of every night that has arrived or was read, from its latest event."""
     found = instance.event_log_storage.get_latest_tags_by_partition(
         CP_IMAGES, dg.DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION_TAG]
     )
@@ -42,28 +42,28 @@ def arrived_nights(instance: dg.DagsterInstance) -> dict[str, str]:
 
 
 def unfinished_nights(instance: dg.DagsterInstance, job: str) -> list[str]:
-    """Nights that a queued or running run of `job` is about."""
+    """Return the nights of queued and running runs of `job`."""
     runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=UNFINISHED))
     return sorted({run.tags[PARTITION_TAG] for run in runs if PARTITION_TAG in run.tags})
 
 
-def repetition(instance: dg.DagsterInstance, night: str, fingerprint: str) -> str:
-    """What sets a new request apart from finished ones of the same files; "" where there are none.
+def repetition_suffix(instance: dg.DagsterInstance, night: str, fingerprint: str) -> str:
+    """Return a suffix for the run key of a repeated request for the same files; "" for the first request.
 
-    Dagster drops a second request of the same key. Files that go and come back as they were must be read again all the
-    same; but while a run of them is queued or at work, the second request is dropped rightly.
+    Dagster drops a second request with the same key. Files that were removed and restored must be read again
+    nevertheless, except while a run of the same files is queued or running.
     """
     runs = instance.get_runs(dg.RunsFilter(tags={FILES_TAG: fingerprint, PARTITION_TAG: night}))
     return f"{len(runs) + 1}" if runs and all(run.is_finished for run in runs) else ""
 
 
-def request(night: str, fingerprint: str, scores: Sequence[str], why: str, again: str = "") -> dg.RunRequest:
-    """The request to read `night`, score it by `scores`, and report on it; `again` sets a repetition apart.
+def request(night: str, fingerprint: str, scores: Sequence[str], why: str, suffix: str = "") -> dg.RunRequest:
+    """Return the request to read `night`, make the assets `scores`, and report on it; suffix: of the run key.
 
-    Files that are still being written are left out of the run, as they are out of the fingerprint.
+    The run skips files that are still being written, as the fingerprint does.
     """
     return dg.RunRequest(
-        run_key="/".join(filter(None, [night, fingerprint, again])),
+        run_key="/".join(filter(None, [night, fingerprint, suffix])),
         partition_key=night,
         asset_selection=[dg.AssetKey(name) for name in (*PASS_TABLES, *scores, NIGHT_REPORT)],
         run_config={"ops": {"night_pass": {"config": {"only_written_files": True}}}},
@@ -72,5 +72,5 @@ def request(night: str, fingerprint: str, scores: Sequence[str], why: str, again
 
 
 def first_and_last(nights: dg.TimeWindowPartitionsDefinition) -> tuple[str, str]:
-    """The first night that has a partition, and the one that is going on."""
+    """Return the first partition and the partition of the present night."""
     return str(nights.get_first_partition_key()), str(nights.get_last_partition_key())

@@ -1,4 +1,4 @@
-"""How assets are presented: schema of their columns, pictures and tables in the metadata."""
+"""Arguments and metadata that present assets in the UI: descriptions, column schemas, pictures and tables."""
 
 import base64
 import io
@@ -11,12 +11,12 @@ import pandas as pd
 from badexp_assets.io.schemas import SCHEMAS
 
 OWNERS = ["team:survey-data-quality"]
-MAX_PICTURE_BYTES = 100_000  # metadata live in the event log
+MAX_PICTURE_BYTES = 100_000  # metadata are stored in the event log
 _PREVIEW_ROWS = 20
 
 
 def column_schema(asset: str) -> dict[str, Any]:
-    """Definition metadata that shows the columns of a table in the UI."""
+    """Return the definition metadata that shows the columns of a table in the UI."""
     columns = [
         dg.TableColumn(c.name, c.type, c.description, constraints=dg.TableColumnConstraints(nullable=c.nullable))
         for c in SCHEMAS[asset].columns
@@ -25,59 +25,43 @@ def column_schema(asset: str) -> dict[str, Any]:
 
 
 def parts(*columns: tuple[str, str, str]) -> dict[str, Any]:
-    """Like `column_schema`, for what is not a table of ours: (name, type, description) of a model or a file."""
+    """Like `column_schema` for a model or a file: (name, type, description) of each part."""
     return {"dagster/column_schema": dg.TableSchema(columns=[dg.TableColumn(*column) for column in columns])}
 
 
 def row_count(rows: int) -> dict[str, int]:
-    """Metadata of a night's materialisation: the UI shows `row_count` beside it, whatever the other nights hold."""
+    """Return the metadata of a night's materialization that hold its number of rows."""
     return {"dagster/row_count": rows, "dagster/partition_row_count": rows}
 
 
+def _asset(description: str, group: str, kinds: set[str], metadata: dict[str, Any], **more: Any) -> dict[str, Any]:
+    arguments = {"description": description, "group_name": group, "kinds": kinds, "metadata": metadata}
+    return arguments | {"owners": OWNERS, "code_version": "1"} | more
+
+
 def table_asset(name: str, about: str, group: str, kinds: set[str]) -> dict[str, Any]:
-    """Arguments of `dg.asset` or `dg.AssetSpec` that present a table: what it is about, and what one row is."""
-    return {
-        "description": f"{about} One row is {SCHEMAS[name].row}.",
-        "group_name": group,
-        "kinds": kinds,
-        "owners": OWNERS,
-        "code_version": "1",
-        "metadata": column_schema(name),
-    }
+    """Return arguments of `dg.asset` or `dg.AssetSpec` for a table; about: its description, without what a row is."""
+    return _asset(f"{about} One row is {SCHEMAS[name].row}.", group, kinds, column_schema(name))
 
 
 def file_asset(description: str, group: str, metadata: dict[str, Any], kind: str = "file") -> dict[str, Any]:
-    """Arguments of `dg.asset` that present a file, or a page, for other programs or people; metadata: its `parts`."""
-    return {
-        "description": description,
-        "group_name": group,
-        "kinds": {kind},
-        "owners": OWNERS,
-        "code_version": "1",
-        "metadata": metadata,
-    }
+    """Return arguments of `dg.asset` for a file or page that people or other programs read; metadata: its `parts`."""
+    return _asset(description, group, {kind}, metadata)
 
 
 def model_asset(
     description: str, kind: str, *columns: tuple[str, str, str], promoted_by_check: bool = False
 ) -> dict[str, Any]:
-    """Arguments of `dg.asset` that present a fitted model and store it, with its `parts`.
+    """Return arguments of `dg.asset` for a stored model with its `parts`.
 
-    It is the current one from then on, unless a check of the asset decides on that.
+    A new version becomes the current one, unless `promoted_by_check`: then a check of the asset decides.
     """
-    return {
-        "description": description,
-        "group_name": "models",
-        "kinds": {kind},
-        "owners": OWNERS,
-        "code_version": "1",
-        "metadata": parts(*columns) | {"promoted_by_check": promoted_by_check},
-        "io_manager_key": "models",
-    }
+    metadata = parts(*columns) | {"promoted_by_check": promoted_by_check}
+    return _asset(description, "models", {kind}, metadata, io_manager_key="models")
 
 
 def picture(png: bytes | None, alt: str) -> dict[str, dg.MetadataValue]:
-    """Metadata entry with a PNG, made smaller until it is small enough for the event log; empty when there is none."""
+    """Return a metadata entry with a PNG, shrunk to MAX_PICTURE_BYTES; an empty dictionary without a PNG."""
     if png is None:
         return {}
     while len(png) > MAX_PICTURE_BYTES:
@@ -86,7 +70,7 @@ def picture(png: bytes | None, alt: str) -> dict[str, dg.MetadataValue]:
 
 
 def preview(table: pd.DataFrame, rows: int = _PREVIEW_ROWS) -> dg.MetadataValue:
-    """The first rows as a Markdown table, or `none`."""
+    """Return the first rows as a Markdown table, or `none`."""
     if table.empty:
         return dg.MetadataValue.md("none")
     head = table.head(rows)
@@ -98,7 +82,7 @@ def preview(table: pd.DataFrame, rows: int = _PREVIEW_ROWS) -> dg.MetadataValue:
 
 
 def counts(values: pd.Series) -> dg.MetadataValue:
-    """How often each value occurs, as a Markdown table."""
+    """Return how often each value occurs, as a Markdown table."""
     found = values.value_counts(dropna=False)
     return preview(pd.DataFrame({values.name: found.index.astype(str), "count": found.to_numpy()}), rows=50)
 

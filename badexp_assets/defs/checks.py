@@ -1,4 +1,4 @@
-"""Checks as Dagster shows them, and those that look at stored tables and can be run alone."""
+"""Asset checks of stored tables, which can run on their own, and conversion of check results to Dagster."""
 
 import dagster as dg
 import pandas as pd
@@ -17,7 +17,7 @@ from badexp_assets.io.table_checks import check_stored_table
 from badexp_assets.orchestration.failures import asset_check
 from badexp_assets.survey import arrivals
 
-MAX_ROWS = 100  # of those at fault; metadata live in the event log
+MAX_ROWS = 100  # with problems; metadata are stored in the event log
 CHECKED_TABLES = (
     "label_files",
     "decals_bad_exposures",
@@ -30,15 +30,15 @@ CHECKED_TABLES = (
 )
 
 
-def warning(asset: str, name: str, found: CheckResult) -> dg.AssetCheckResult:
-    """A check of `asset` that people should know of, and that stops nothing."""
-    return shown(asset, name, found, dg.AssetCheckSeverity.WARN)
+def to_warning(asset: str, name: str, found: CheckResult) -> dg.AssetCheckResult:
+    """Convert the result of a check of `asset` that warns if it fails, and stops nothing."""
+    return to_asset_check_result(asset, name, found, dg.AssetCheckSeverity.WARN)
 
 
-def shown(
+def to_asset_check_result(
     asset: str, name: str, found: CheckResult, severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
 ) -> dg.AssetCheckResult:
-    """What a check found: its sentence, its numbers, and the rows at fault (the first MAX_ROWS) as a table."""
+    """Convert the result of a check of `asset`: description, numbers, and the first MAX_ROWS rows with problems."""
     metadata: dict = dict(found.numbers)
     if found.rows is not None:
         metadata["lines" if "line" in found.rows else "rows"] = preview(found.rows, rows=MAX_ROWS)
@@ -53,18 +53,18 @@ def shown(
 
 
 def columns_and_types(asset: str) -> dg.AssetChecksDefinition:
-    """The check that the stored table of `asset` is what its schema says; nothing downstream runs where it is not."""
+    """Return the check that the stored table of `asset` matches its schema; if not, nothing downstream runs."""
 
     @asset_check(
         asset=asset,
         name="columns_and_types",
         blocking=True,
-        description="The stored file has the columns of the schema, in their types; no null and no second row where "
-        "none is allowed.",
+        description="The stored file has the columns and types of the schema, and no forbidden nulls or duplicate "
+        "rows.",
     )
     def check(survey: SurveyResource) -> dg.AssetCheckResult:
         path = survey.settings().home.table(asset)
-        return shown(asset, "columns_and_types", check_stored_table(path, SCHEMAS[asset]))
+        return to_asset_check_result(asset, "columns_and_types", check_stored_table(path, SCHEMAS[asset]))
 
     return check
 
@@ -73,10 +73,10 @@ def columns_and_types(asset: str) -> dg.AssetChecksDefinition:
     asset="labels_without_image",
     name="every_label_is_read_or_missing",
     additional_deps=["bad_ccd_labels", "night_exposures", "night_ccds"],
-    description="Labelled CCD images of trained categories = those that were read + those listed here.",
+    description="Every labelled CCD image of a trained category was either read or is listed in this table.",
 )
 def every_label_is_read_or_missing(survey: SurveyResource) -> dg.AssetCheckResult:
-    """Count again, from the stored tables alone."""
+    """Count the images again from the stored tables."""
     home = survey.settings().home
     nights = scan_nights(home.tables / "night_ccds", ["expnum", "ccdnum", "status"])
     exposures = dict(scan_nights(home.tables / "night_exposures", ["expnum", "status"]))
@@ -87,36 +87,36 @@ def every_label_is_read_or_missing(survey: SurveyResource) -> dg.AssetCheckResul
         read_table(home.table("labels_without_image")),
         survey.taxonomy().categories,
     )
-    return shown("labels_without_image", "every_label_is_read_or_missing", found)
+    return to_asset_check_result("labels_without_image", "every_label_is_read_or_missing", found)
 
 
 def check_params(survey: SurveyResource) -> CheckParams:
-    """Section [checks] of the settings."""
+    """Return section [checks] of the settings."""
     return survey.settings().parameters("checks", CheckParams)
 
 
 @asset_check(
     asset=CP_IMAGES,
     name="newest_night_is_scored",
-    description="The tables and scores of the newest night of the archive are those of the files that are there now.",
+    description="Tables and scores of the newest night in the archive were made from its present files.",
 )
 def newest_night_is_scored(survey: SurveyResource) -> dg.AssetCheckResult:
-    """Look at the archive and at the stored tables."""
+    """Compare the archive with the stored tables."""
     settings = survey.settings()
     params = settings.parameters("arrivals", ArrivalParams)
     _, last = first_and_last(NIGHTS)
     found = arrivals.check_newest_night(settings.home, settings.archive_folder(), last, params)
-    return warning("cp_images", "newest_night_is_scored", found)
+    return to_warning("cp_images", "newest_night_is_scored", found)
 
 
 @asset_check(
     asset=NIGHT_REPORT,
     name="disk_has_room",
-    description="The disk of the home has at least min_free_gb of room ([checks] in settings.toml).",
+    description="The disk of the home has at least min_free_gb of free space ([checks] in settings.toml).",
 )
 def disk_has_room(survey: SurveyResource) -> dg.AssetCheckResult:
-    """Ask the file system."""
-    return warning(
+    """Check the free space of the file system."""
+    return to_warning(
         NIGHT_REPORT,
         "disk_has_room",
         arrivals.check_room(survey.settings().home, check_params(survey).min_free_gb),

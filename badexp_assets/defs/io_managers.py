@@ -1,6 +1,6 @@
-"""How tables and models are stored: a Parquet file per asset, or per asset and night; a folder per model version."""
+"""IO managers: tables as one Parquet file per asset, or per asset and night; models as one folder per version."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -20,9 +20,9 @@ from badexp_assets.survey.arrivals.table_sources import FINGERPRINT, files_of
 
 
 class NightTables(Mapping[str, pd.DataFrame]):
-    """Tables of an asset by night, each read when asked for.
+    """The tables of a nightly asset by night, each read on access.
 
-    Iterates over those of `nights` that are stored; asking for one that is not raises InputError.
+    Iterates over those of `nights` that are stored; access to any other night raises InputError.
     """
 
     def __init__(self, asset: str, folder: Place, nights: Collection[str]) -> None:
@@ -41,27 +41,27 @@ class NightTables(Mapping[str, pd.DataFrame]):
         return sum(1 for _ in self)
 
     def concatenated(self) -> pd.DataFrame:
-        """All stored nights as one table; an empty one when none is stored."""
-        filled = [table for table in self.values() if len(table)]
-        return pd.concat(filled, ignore_index=True) if filled else empty_table(SCHEMAS[self._asset])
+        """Return all stored nights as one table, empty if none is stored."""
+        return self._concatenate(self.values())
 
     def of_nights(self, nights: Collection[str]) -> Iterator[tuple[str, pd.DataFrame]]:
-        """Give (night, table) of those of `nights` that are stored, each read when asked for."""
+        """Yield (night, table) of those of `nights` that are stored, each read on demand."""
         return ((night, self[night]) for night in self if night in nights)
 
     def of_exposures(self, nights: Collection[str], expnums: Collection[int]) -> pd.DataFrame:
-        """Rows of `expnums` in those of `nights` that are stored, read one after the other."""
-        of_night = (table[table["expnum"].isin(expnums)] for _, table in self.of_nights(nights))
-        filled = [rows for rows in of_night if len(rows)]
+        """Return the rows of `expnums` in those of `nights` that are stored, reading one night at a time."""
+        return self._concatenate(table[table["expnum"].isin(expnums)] for _, table in self.of_nights(nights))
+
+    def _concatenate(self, tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+        filled = [table for table in tables if len(table)]
         return pd.concat(filled, ignore_index=True) if filled else empty_table(SCHEMAS[self._asset])
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):
-    """Stores tables in the home's place for them, checked against the schema of their asset, each written atomically.
+    """Stores tables in the home, checked against the schema of their asset and written atomically.
 
-    A nightly table carries the fingerprint of the files that the night was read from.
-
-    An unpartitioned asset gives a table; a nightly asset gives {night: table}, and its readers get NightTables.
+    An unpartitioned asset returns a table; a nightly asset returns {night: table}, and its readers get NightTables. The
+    metadata of a nightly table contain the fingerprint of the files that the night was read from.
     """
 
     survey: dg.ResourceDependency[SurveyResource]
@@ -74,28 +74,28 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         metadata = {"run_id": context.run_id, "code_version": context.version}
         if isinstance(obj, pd.DataFrame):
             if context.has_asset_partitions:
-                raise InputError(f"asset {asset}: one table returned; a table for each night is needed")
+                raise InputError(f"asset {asset}: one table returned; one table per night is needed")
             path = home.table(asset)
             write_table(obj, path, SCHEMAS[asset], metadata)
             context.add_output_metadata({"dagster/row_count": len(obj), "path": dg.MetadataValue.path(str(path))})
             return
         nights = set(context.asset_partition_keys)
         if set(obj) != nights:
-            raise InputError(f"asset {asset}: tables of nights {sorted(obj)} returned, {sorted(nights)} were asked for")
+            raise InputError(f"asset {asset}: tables of nights {sorted(obj)} returned instead of {sorted(nights)}")
         for night, table in obj.items():
             path = home.table(asset, night)
             if not table.attrs.get(STORED):
-                made_of = {INPUTS: table.attrs[INPUTS]} if INPUTS in table.attrs else {}
-                made_of[FINGERPRINT] = files_of(home, "night_exposures", night)
-                write_table(table, path, SCHEMAS[asset], metadata | made_of)
+                inputs = {INPUTS: table.attrs[INPUTS]} if INPUTS in table.attrs else {}
+                inputs[FINGERPRINT] = files_of(home, "night_exposures", night)
+                write_table(table, path, SCHEMAS[asset], metadata | inputs)
             rows = row_count(len(table)) | {"path": dg.MetadataValue.path(str(path))}
             context.step_context.add_asset_metadata(rows, asset_key=context.asset_key, partition_key=night)
 
     @io_method
     def load_input(self, context: dg.InputContext) -> pd.DataFrame | NightTables:
-        """Read the table; for a nightly asset, give access to the nights that the reader depends on.
+        """Read the table; for a nightly asset, return NightTables of the nights that the reader depends on.
 
-        A reader that needs some columns of a large table says so: `dg.AssetIn(metadata={"columns": [...]})`.
+        A reader can limit the columns of a large table by `dg.AssetIn(metadata={"columns": [...]})`.
         """
         home = self.survey.settings().home
         asset = context.asset_key.path[-1]
@@ -105,13 +105,13 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
 
 class ModelIOManager(dg.ConfigurableIOManager):
-    """Stores fitted models under `<home>/models/<asset>/<version>`; readers get the current one."""
+    """Stores fitted models under `<home>/models/<asset>/<version>`; readers get the current version."""
 
     survey: dg.ResourceDependency[SurveyResource]
 
     @io_method
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        """Save the model beside the earlier ones and make it the current one, unless the asset's check does."""
+        """Save the model beside earlier versions; make it the current one unless a check of the asset decides that."""
         place = self.survey.settings().home.models / context.asset_key.path[-1]
         folder = store_model(obj, place)
         if not (context.definition_metadata or {}).get("promoted_by_check"):

@@ -1,4 +1,4 @@
-"""The graph in the order in which it is run: labels, nights, models, scores of the nights, candidates, reject list."""
+"""Jobs, in the order in which they are run: labels, nights, models, scores, candidates, reject list."""
 
 import dagster as dg
 
@@ -6,38 +6,39 @@ READ_LABELS = dg.define_asset_job(
     "read_labels",
     dg.AssetSelection.groups("labels")
     | dg.AssetSelection.assets("review_verdicts", "review_outcomes", "reviewed_reject_list"),
-    description="Label files and reviewers' verdicts to one table of labelled CCDs.",
+    description="Merge label files and reviewers' verdicts into one table of labelled CCDs.",
 )
 READ_NIGHT = dg.define_asset_job(
     "read_night",
     dg.AssetSelection.groups("night"),
-    description="One pass over the pixels of a night.",
+    description="Read the pixels of a night once, and measure everything that needs them.",
 )
 FIT_UNSUPERVISED = dg.define_asset_job(
     "fit_unsupervised",
     dg.AssetSelection.assets("entropy_reference", "stamp_autoencoder", "embedding_clusters"),
-    description="References and models that need no labels, and the map of embeddings.",
+    description="Fit references and models that need no labels, and draw the map of embeddings.",
 )
 FIT_CLASSIFIER = dg.define_asset_job(
     "fit_classifier",
     dg.AssetSelection.groups("training")
     | dg.AssetSelection.assets("fitted_pipeline", "fitted_classifier", "classification_report"),
-    description="The training set, the paper's pipeline and the classifier fitted on it, and their report.",
+    description="Build the training set, fit the pipeline of Luo et al. 2025 (arXiv:2507.12784) and the classifier, "
+    "and report on both.",
 )
 SEARCH_PIPELINE = dg.define_asset_job(
     "search_pipeline",
     dg.AssetSelection.assets("pipeline_search"),
-    description="Search for the pipeline's parameters on the training set that is there; an interrupted one goes on.",
+    description="Search for the pipeline's parameters on the stored training set; an interrupted search continues.",
 )
 MEASURE_COMPLETENESS = dg.define_asset_job(
     "measure_completeness",
     dg.AssetSelection.assets("injection_completeness"),
-    description="Inject anomalies into good exposures and count which the current models find; on request only.",
+    description="Inject anomalies into good exposures and count how many the current models find. Run on request only.",
 )
 SCORE_NIGHT = dg.define_asset_job(
     "score_night",
     dg.AssetSelection.groups("scores"),
-    description="Predictions, entropy scores and reconstruction errors of a night that has been read.",
+    description="Compute predictions, entropy scores and reconstruction errors of a night that has been read.",
 )
 NEW_NIGHT = dg.define_asset_job(
     "new_night",
@@ -47,20 +48,20 @@ NEW_NIGHT = dg.define_asset_job(
 LIST_CANDIDATES = dg.define_asset_job(
     "list_candidates",
     dg.AssetSelection.assets("review_candidates", "patch_reference", "candidate_explanations"),
-    description="Rank what any method flags, and explain it on a page.",
+    description="Rank the exposures that any method flags, and explain them on a page.",
 )
 CLOSE_NIGHT = dg.define_asset_job(
     "close_night",
     LIST_CANDIDATES.selection
     | dg.AssetSelection.assets("night_report")
     | dg.AssetSelection.checks_for_assets("cp_images"),
-    description="List and explain candidates, report on a night with them, and check that the newest night is scored.",
+    description="List and explain candidates, update the report of a night, and check that the newest night is scored.",
 )
 COMPARE_METHODS = dg.define_asset_job(
     "compare_methods",
     dg.AssetSelection.assets("method_comparison", "combined_ranking", "legacypipe_comparison"),
-    description="The methods beside each other on exposures whose outcome is known, the rank learned from all, and "
-    "what we reject beside what legacypipe leaves out.",
+    description="Compare the methods on exposures with a known outcome, learn a combined ranking, and compare the "
+    "reject list with the exposures that legacypipe excludes.",
 )
 PUBLISH_REJECTS = dg.define_asset_job(
     "publish_rejects",
@@ -73,7 +74,7 @@ PUBLISH_REJECTS = dg.define_asset_job(
         "exclude_table",
         "reject_list_csv",
     ),
-    description="Verdicts to the reject list and its files, and how far the reviewers agree.",
+    description="Derive the reject list and its files from the verdicts, and measure how well reviewers agree.",
 )
 
 ALL_JOBS = [

@@ -1,4 +1,4 @@
-"""What assets are given: where the survey is, and somebody to tell how far they are."""
+"""Resources of assets: the settings of the survey, and progress reports."""
 
 import dagster as dg
 
@@ -10,7 +10,7 @@ from badexp_assets.survey.cameras import Camera, load_camera
 
 
 class SurveyResource(dg.ConfigurableResource):
-    """The survey a run works on. What is not given here comes from the environment, then from the home's settings."""
+    """The survey that a run processes. Missing values come from the environment, then from the home's settings."""
 
     home: str | None = None
     archive: str | None = None
@@ -21,7 +21,7 @@ class SurveyResource(dg.ConfigurableResource):
     taxonomy_file: str | None = None
 
     def settings(self) -> Settings:
-        """Settings that hold now."""
+        """Return the settings that are valid now."""
         return load_settings(
             self.home,
             archive=self.archive,
@@ -33,27 +33,27 @@ class SurveyResource(dg.ConfigurableResource):
         )
 
     def camera(self) -> Camera:
-        """The camera of the survey."""
+        """Return the camera of the survey."""
         return load_camera(self.settings().camera)
 
     def taxonomy(self) -> Taxonomy:
-        """The taxonomy of the survey: the packaged one, or that of the users."""
+        """Return the taxonomy of the survey: the packaged one, or the user's file."""
         return load_taxonomy(self.settings().taxonomy)
 
     def label_files(self, refresh: bool = False) -> LabelFiles:
-        """Label files of the survey; none when no source is configured.
+        """Return the label files of the survey, none if no source is configured.
 
-        Those behind URLs as they were when `label_files` was last materialised, so that all assets see one state of
-        them; with `refresh` as they are now.
+        Files behind URLs are the copies of the last materialization of `label_files`, so that all assets use the same
+        versions; with `refresh` they are fetched again.
         """
         settings = self.settings()
         return find_label_files(settings.labels, settings.home.labels, refresh)
 
 
 class Progress:
-    """Tells how far long work is: every tenth of it, into the run's log. The command line puts a bar in its place."""
+    """Logs the progress of a long step at every tenth of it; the command line replaces this with a progress line."""
 
     def report(self, context: dg.AssetExecutionContext, what: str, done: int, total: int) -> None:
-        """Say that `done` of `total` are done."""
+        """Report that `done` of `total` items are finished."""
         if total and (done == total or done * 10 // total != (done - 1) * 10 // total):
             context.log.info(f"{what}: {done} of {total}")

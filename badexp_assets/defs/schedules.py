@@ -1,7 +1,4 @@
-"""What happens every day after local noon, when the night is over: what is missing is done, then candidates are listed.
-
-The hours are those of the telescope's time zone.
-"""
+"""Daily schedules after local noon at the telescope: request nights that were missed, then list candidates."""
 
 from collections.abc import Iterator
 
@@ -13,13 +10,13 @@ from badexp_assets.defs.partitions import TIMEZONE
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.survey.arrivals.table_sources import is_scored, possible_scores
 
-_LAST_CALL = (23, 50)  # hour and minute, local, from which on candidates do not wait for nights any longer
+_LAST_CALL = (23, 50)  # local time after which candidates are listed even if nights are still being read
 _DAY_TAG = "badexp/day"
 _MOST_NAMED = 5
 
 
 def schedules(running: bool) -> list[dg.ScheduleDefinition]:
-    """Return the schedules; `running`: unless somebody has switched them in the UI."""
+    """Return the schedules; running: whether they are on until somebody uses their switch in the UI."""
     status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
 
     @dg.schedule(
@@ -28,8 +25,8 @@ def schedules(running: bool) -> list[dg.ScheduleDefinition]:
         cron_schedule="30 12 * * *",
         execution_timezone=TIMEZONE,
         default_status=status,
-        description="Asks again for every night that has arrived and whose tables are not those of its files: its run "
-        "failed, was cancelled, or never began.",
+        description="Requests again every night whose tables do not match its files, because its run failed, was "
+        "cancelled, or never started.",
     )
     def missed_nights(
         context: dg.ScheduleEvaluationContext, survey: SurveyResource
@@ -42,12 +39,12 @@ def schedules(running: bool) -> list[dg.ScheduleDefinition]:
         if not missed:
             yield dg.SkipReason(
                 f"all {len(arrived)} nights that have arrived are scored"
-                + (f", or being scored: {_named(sorted(running_now))}" if running_now else "")
+                + (f", or being scored: {_list_nights(sorted(running_now))}" if running_now else "")
             )
         context.log.info(f"{len(missed)} of {len(arrived)} nights that have arrived are not scored")
         day = f"{context.scheduled_execution_time:%Y-%m-%d}"
         for night, fingerprint in missed.items():
-            yield request(night, fingerprint, scores, "arrived, and not scored since", again=day)
+            yield request(night, fingerprint, scores, "arrived, but not scored since", suffix=day)
 
     @dg.schedule(
         name="close_of_night",
@@ -55,7 +52,7 @@ def schedules(running: bool) -> list[dg.ScheduleDefinition]:
         cron_schedule="*/10 13-23 * * *",
         execution_timezone=TIMEZONE,
         default_status=status,
-        description="Once a day, when no night is being read any more: lists and explains candidates, renews the "
+        description="Once a day, after the last night has been read: lists and explains candidates, updates the "
         "report of the newest night, and checks that the newest night of the archive is scored.",
     )
     def close_of_night(context: dg.ScheduleEvaluationContext, survey: SurveyResource) -> dg.RunRequest | dg.SkipReason:
@@ -69,12 +66,12 @@ def schedules(running: bool) -> list[dg.ScheduleDefinition]:
             return dg.SkipReason("no night has been read yet")
         busy = unfinished_nights(context.instance, NEW_NIGHT.name)
         if busy and (now.hour, now.minute) < _LAST_CALL:
-            return dg.SkipReason(f"waits for nights that are being read: {_named(busy)}")
+            return dg.SkipReason(f"waits for nights that are being read: {_list_nights(busy)}")
         return dg.RunRequest(partition_key=stored[-1], tags={_DAY_TAG: day})
 
     return [missed_nights, close_of_night]
 
 
-def _named(nights: list[str]) -> str:
+def _list_nights(nights: list[str]) -> str:
     more = f" and {len(nights) - _MOST_NAMED} more" if len(nights) > _MOST_NAMED else ""
     return ", ".join(nights[:_MOST_NAMED]) + more

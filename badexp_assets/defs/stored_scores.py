@@ -1,4 +1,4 @@
-"""Scores of nights that are already stored, made of the same tables by the same model: they are not computed again."""
+"""Reuse of stored scores: a night is not scored again if the same model already scored the same tables."""
 
 import hashlib
 import json
@@ -13,22 +13,22 @@ from badexp_assets.errors import DamagedTableError
 from badexp_assets.io.parquet_reading import read_metadata, read_table
 
 SCORING_VERSION = 1
-"""raised whenever the same tables and the same model would give other scores"""
+"""incremented whenever a code change makes other scores from the same tables and model"""
 
 INPUTS = "inputs"
-"""name, in a table's `attrs` and in the metadata of its file, of the hash of all that it was made of"""
+"""key, in a table's `attrs` and in the metadata of its file, of the hash of everything the table was made from"""
 STORED = "stored"
-"""name, in a table's `attrs`, of whether it is the stored one, which need not be written again"""
+"""key, in a table's `attrs`, that marks a stored table, which need not be written again"""
 
 NOT_AGAIN = "nights not scored again"
-"""metadata of a step: of how many nights the scores were stored already"""
+"""metadata of a step: number of nights whose scores were already stored"""
 
 
 class StoredScores:
-    """The stored scores of one step. `assets`: the tables that it makes; `sources`: those that it reads, by night.
+    """The stored scores of one step. assets: nightly tables that it makes; sources: nightly tables that it reads.
 
-    `made_by`: version of the model or reference, and the options (dataclasses) that the scores depend on. The metadata
-    of the sources say what they were made of: files, labels, options and code.
+    made_by: version of the model or reference, and the options (dataclasses) that the scores depend on. The metadata of
+    the sources describe the files, labels, options and code that these were made from.
     """
 
     def __init__(self, home: Home, assets: Sequence[str], sources: Sequence[str], *made_by: Any) -> None:
@@ -40,9 +40,9 @@ class StoredScores:
         self.n_stored = 0
 
     def find(self, night: str) -> list[pd.DataFrame] | None:
-        """Return the stored tables of `night`, one for each of the assets; None when it must be scored.
+        """Return the stored tables of `night`, one per asset; None if the night must be scored.
 
-        To be asked before the sources are read: should one change meanwhile, the scores count as old, not as new.
+        Call this before reading the sources: if one changes meanwhile, the new scores then count as outdated.
         """
         self._inputs[night] = self._hash(night)
         tables = []
@@ -59,18 +59,17 @@ class StoredScores:
         self.n_stored += 1
         return tables
 
-    def made(self, night: str, table: pd.DataFrame) -> pd.DataFrame:
-        """Note in a new table of `night` what it was made of."""
-        table.attrs[INPUTS] = self._inputs[night]
-        return table
-
-    def take_or_make(self, night: str, make: Callable[[str], Sequence[pd.DataFrame]]) -> list[pd.DataFrame]:
-        """Return the stored tables of `night`, or else those that `make` makes of it, one for each of the assets."""
+    def reuse_or_make(self, night: str, make: Callable[[str], Sequence[pd.DataFrame]]) -> list[pd.DataFrame]:
+        """Return the stored tables of `night`, or new ones from `make`, one per asset."""
         tables = self.find(night)
-        return tables if tables is not None else [self.made(night, table) for table in make(night)]
+        if tables is None:
+            tables = list(make(night))
+            for table in tables:
+                table.attrs[INPUTS] = self._inputs[night]
+        return tables
 
     def metadata(self) -> dict[str, Any]:
-        """What the step says in the UI."""
+        """Return the metadata of the step in the UI."""
         return {NOT_AGAIN: self.n_stored}
 
     def _hash(self, night: str) -> str:

@@ -119,16 +119,16 @@ def test_bad_nights_are_told_together_and_once(home, nights):
     nights.score(RECENT[1], 9)
     nights.score(RECENT[2], 5)
     nights.score("2018-03-05", 10)  # a backfill
-    assert nights.look() == "3 nights were scored, 2 bad ones told"
+    assert nights.look() == "3 nights were scored, 2 bad ones reported"
     [text] = told(home)
     assert text.splitlines()[:2] == [
         "badexp: 2 bad nights",
         f"{RECENT[1]}: 9 of 10 exposures are bad (90%): 9 psf",
     ]
     nights.score(RECENT[1], 9)  # scored again with the same result
-    assert nights.look() == "1 nights were scored, 0 bad ones told"
+    assert nights.look() == "1 nights were scored, 0 bad ones reported"
     nights.score(RECENT[1], 10)
-    assert nights.look() == "1 nights were scored, 1 bad ones told"
+    assert nights.look() == "1 nights were scored, 1 bad ones reported"
     assert len(told(home)) == 2
 
 
@@ -139,7 +139,7 @@ def test_a_night_that_could_not_be_told_is_tried_again(home, nights):
     nights.score(RECENT[1], 9)
     assert "tries again" in nights.look()
     home.settings_file.write_text(works)
-    assert "1 bad ones told" in nights.look()
+    assert "1 bad ones reported" in nights.look()
     assert len(told(home)) == 1
 
 

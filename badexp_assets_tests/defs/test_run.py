@@ -4,11 +4,11 @@ import json
 
 import pandas as pd
 import pytest
-from badexp_assets.commands.run_output import summary_lines
 from click.testing import CliRunner
 
 from badexp_assets.cli import badexp
 from badexp_assets.commands.asset_text import load
+from badexp_assets.commands.run_output import summary_lines
 from badexp_assets.config.settings import Home
 from badexp_assets.io.models import current_version, list_models, load_current
 from badexp_assets.io.parquet_reading import read_table

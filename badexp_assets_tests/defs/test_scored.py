@@ -38,7 +38,7 @@ def write_source(home: Home, fingerprint: str) -> None:
 def store(home: Home, version: str = "m", options: Options = Options()) -> None:
     stored = StoredScores(home, [SCORES], [SOURCE], version, options)
     assert stored.find(NIGHT) is None
-    table = stored.made(NIGHT, errors_table(NIGHT))
+    [table] = stored.reuse_or_make(NIGHT, lambda night: [errors_table(night)])
     write_table(table, home.table(SCORES, NIGHT), SCHEMAS[SCORES], {INPUTS: table.attrs[INPUTS]})
 
 
@@ -73,9 +73,11 @@ def test_scores_that_are_damaged_or_missing_or_without_a_note_are_made_again(hom
 
 def test_a_source_that_changes_while_the_night_is_scored_makes_the_scores_old(home):
     remove(home.table(SCORES, NIGHT))
-    stored = StoredScores(home, [SCORES], [SOURCE], "m", Options())
-    assert stored.find(NIGHT) is None
-    write_source(home, "b")
-    table = stored.made(NIGHT, errors_table(NIGHT))
+
+    def score(night: str) -> list[pd.DataFrame]:
+        write_source(home, "b")
+        return [errors_table(night)]
+
+    [table] = StoredScores(home, [SCORES], [SOURCE], "m", Options()).reuse_or_make(NIGHT, score)
     write_table(table, home.table(SCORES, NIGHT), SCHEMAS[SCORES], {INPUTS: table.attrs[INPUTS]})
     assert find(home) is None

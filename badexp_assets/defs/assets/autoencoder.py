@@ -1,4 +1,4 @@
-"""The autoencoder of source stamps: the Entropy Method's published rival."""
+"""The autoencoder of source stamps, with which Alonso, Zhang & Li compare the Entropy Method."""
 
 from typing import Any
 
@@ -19,14 +19,14 @@ from badexp_assets.orchestration.step_resources import backfill_policy, step_res
 @asset(
     op_tags=step_resources(cpus=4, memory_gib=16, hours=1, gpus=1),
     **model_asset(
-        "A dense autoencoder of 64 x 64 px source stamps (4096-128-64-32 and back), trained on a random "
-        "sample of all bands; the epoch of the lowest validation loss is kept. Stored as a folder, one per version; "
-        "one is current. One row is a stamp of the sample.",
+        "A dense autoencoder of 64 x 64 px source stamps (layers 4096-128-64-32 and back), trained on a random "
+        "sample of all bands; the epoch with the lowest validation loss is kept. Each version is stored as a folder, "
+        "and one version is current. One row is a stamp of the sample.",
         "pytorch",
         ("stamp", "float32[4096]", "input: the pixels of a source's stamp, scaled"),
         ("code", "float32[32]", "the narrowest layer"),
-        ("rebuilt", "float32[4096]", "output: the stamp as the model rebuilds it"),
-        ("mse", "float64", "mean squared difference of the two, scaled pixels: the score of a stamp"),
+        ("rebuilt", "float32[4096]", "output: the stamp reconstructed by the model"),
+        ("mse", "float64", "score of a stamp: mean squared difference of input and output, scaled pixels"),
     ),
     pool=GPU,
 )
@@ -38,7 +38,7 @@ def stamp_autoencoder(
 ) -> dg.Output:
     """Train on a sample of the stored nights' stamps."""
     params = survey.settings().parameters("autoencoder", AutoencoderParams)
-    drawn, stamps = autoencoder.sample_stamps(night_stamps.items(), params.n_stamps, params.seed)
+    sampled, stamps = autoencoder.sample_stamps(night_stamps.items(), params.n_stamps, params.seed)
     model, history = autoencoder.train_autoencoder(
         stamps, params, progress=lambda epoch, *_: progress.report(context, "autoencoder epoch", epoch, params.epochs)
     )
@@ -50,9 +50,9 @@ def stamp_autoencoder(
             "best epoch": int(best["epoch"]),
             "validation loss": float(best["validation_loss"]),
             "model card": dg.MetadataValue.json(model.card),
-            "stamps by band": counts(drawn["filter"]),
+            "stamps by band": counts(sampled["filter"]),
             **picture(autoencoder.plot_loss(history), "loss"),
-            **picture(autoencoder.plot_reconstructions(model, stamps), "stamps and what the model makes of them"),
+            **picture(autoencoder.plot_reconstructions(model, stamps), "stamps and their reconstructions"),
         },
     )
 
@@ -60,7 +60,7 @@ def stamp_autoencoder(
 @asset(
     **table_asset(
         "night_reconstruction_errors",
-        "How badly the autoencoder rebuilds the sources of an exposure.",
+        "Reconstruction error of the sources of an exposure by the autoencoder.",
         "scores",
         {"pytorch", "parquet"},
     ),
@@ -75,7 +75,7 @@ def night_reconstruction_errors(
     night_stamps: NightTables,
     stamp_autoencoder: Any,
 ) -> dg.Output[dict[str, pd.DataFrame]]:
-    """Score the nights; those that are as they were are taken as stored."""
+    """Score the nights; unchanged nights keep their stored scores."""
     model = stamp_autoencoder
     sources = ("night_exposures", "night_stamps")
     stored = StoredScores(survey.settings().home, ["night_reconstruction_errors"], sources, model.version)
@@ -83,7 +83,7 @@ def night_reconstruction_errors(
     def score(night: str) -> list[pd.DataFrame]:
         return [autoencoder.score_reconstruction(night_stamps[night], night_exposures[night], model)]
 
-    scores = {night: stored.take_or_make(night, score)[0] for night in context.partition_keys}
+    scores = {night: stored.reuse_or_make(night, score)[0] for night in context.partition_keys}
     worst = pd.concat(scores.values()).sort_values("mean_mse", ascending=False)
     metadata = {"model": model.version, "worst": preview(worst, rows=10)} | stored.metadata()
     return dg.Output(scores, metadata=metadata)

@@ -1,4 +1,4 @@
-"""The map of embeddings."""
+"""The map of embeddings: clusters and t-SNE coordinates."""
 
 import dagster as dg
 import pandas as pd
@@ -15,7 +15,7 @@ PAGE = "embedding_clusters.html"
 @asset(
     **table_asset(
         "embedding_clusters",
-        "A map of the embeddings: HDBSCAN clusters and t-SNE coordinates in 2-D and 3-D of random CCD images, with "
+        "HDBSCAN clusters and t-SNE coordinates in 2-D and 3-D of the embeddings of random CCD images, with "
         f"their labels. <home>/reports/{PAGE} shows it.",
         "models",
         {"scikitlearn", "parquet"},
@@ -24,7 +24,7 @@ PAGE = "embedding_clusters.html"
 def embedding_clusters(
     survey: SurveyResource, bad_ccd_labels: pd.DataFrame, night_embeddings: NightTables, night_previews: NightTables
 ) -> dg.Output[pd.DataFrame]:
-    """Cluster a random sample, and write its page."""
+    """Cluster a random sample and write its page."""
     settings = survey.settings()
     params = settings.parameters("clusters", classify.ClusterParams)
     table = classify.cluster_embeddings(night_embeddings.items(), bad_ccd_labels, params)

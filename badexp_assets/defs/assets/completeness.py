@@ -1,4 +1,4 @@
-"""How many of the anomalies injected into good exposures the current models find."""
+"""Completeness: the fraction of injected anomalies that the current models find."""
 
 from functools import partial
 
@@ -25,9 +25,10 @@ from badexp_assets.review.candidates import CandidateParams
     op_tags=step_resources(cpus=16, memory_gib=64, hours=4, gpus=1),
     **table_asset(
         "injection_completeness",
-        "How complete the search is: anomalies of rising severity injected into good exposures of the test split, "
-        "through the whole chain from the reader to the decision, and the share that the classifier and the entropy "
-        "scores find, beside their false alarms on the same exposures as they are. Made on request only.",
+        "Completeness by injection: anomalies of increasing severity are injected into good exposures of the test "
+        "split, and the whole chain from reading to decision runs on them. The table has the fraction that the "
+        "classifier and the entropy scores find, and their false alarms on the unchanged exposures. Made on request "
+        "only.",
         "models",
         {"pytorch", "scikitlearn", "parquet"},
     ),
@@ -45,7 +46,7 @@ def injection_completeness(
     fitted_classifier: classify.Classifier,
     progress: dg.ResourceParam[Progress],
 ) -> dg.Output[pd.DataFrame]:
-    """Inject, read, score and count, one exposure at a time in a folder of the home."""
+    """Inject, read, score and count, one exposure at a time, in a scratch folder of the home."""
     settings = survey.settings()
     archive = settings.archive_folder()
     params = settings.parameters("injection", InjectionParams)

@@ -1,4 +1,4 @@
-"""The Entropy Method: a reference distribution, and the nights' divergence from it."""
+"""The Entropy Method (Alonso, Zhang & Li): the reference distribution, and the divergence of the nights from it."""
 
 import dagster as dg
 import pandas as pd
@@ -23,14 +23,14 @@ def _params(survey: SurveyResource) -> EntropyParams:
 @asset(
     **table_asset(
         "entropy_reference",
-        "The mean orientation distributions that nights are compared with, per band, of sources and of "
-        "background gradients.",
+        "Mean orientation distributions of sources and of background gradients per band, with which nights are "
+        "compared.",
         "models",
         {"numpy", "parquet"},
     ),
 )
 def entropy_reference(survey: SurveyResource, night_orientations: NightTables) -> dg.Output[pd.DataFrame]:
-    """Average over all stored nights."""
+    """Average the distributions of all stored nights."""
     table = entropy.build_reference(night_orientations.concatenated(), _params(survey))
     return dg.Output(
         table,
@@ -44,8 +44,8 @@ def entropy_reference(survey: SurveyResource, night_orientations: NightTables) -
 @asset(
     **table_asset(
         "night_entropy_scores",
-        "How far the orientations of sources and of background gradients are from the reference: KL divergence "
-        "in nats, and as z against what chance gives.",
+        "KL divergence (nats) of the orientations of sources and of background gradients from the reference, and its "
+        "z-score relative to random orientations.",
         "scores",
         {"numpy", "parquet"},
     ),
@@ -59,7 +59,7 @@ def night_entropy_scores(
     night_orientations: NightTables,
     entropy_reference: pd.DataFrame,
 ) -> dg.Output[dict[str, pd.DataFrame]]:
-    """Score the nights against the stored reference; nights that are as they were are taken as stored."""
+    """Score the nights against the stored reference; unchanged nights keep their stored scores."""
     params = _params(survey)
     versions = sorted(entropy_reference["version"].unique())
     sources = ("night_exposures", "night_orientations")
@@ -68,7 +68,7 @@ def night_entropy_scores(
     def score(night: str) -> list[pd.DataFrame]:
         return [entropy.score_exposures(night_orientations[night], night_exposures[night], entropy_reference, params)]
 
-    scores = {night: stored.take_or_make(night, score)[0] for night in context.partition_keys}
+    scores = {night: stored.reuse_or_make(night, score)[0] for night in context.partition_keys}
     table = pd.concat(scores.values())
     worst = table.sort_values("z_source", ascending=False)
     pictures: dict[str, dg.MetadataValue] = {}

@@ -1,4 +1,4 @@
-"""How good the classifier in use is on exposures that were not trained on."""
+"""The report on the current classifier, evaluated on exposures that it was not trained on."""
 
 from datetime import UTC, datetime
 
@@ -11,8 +11,7 @@ from badexp_assets.classify.pipeline import FittedPipeline
 from badexp_assets.config.classifier import ClassifierParams, ReportParams
 from badexp_assets.config.settings import Settings
 from badexp_assets.defs.asset_metadata import picture, preview, table_asset
-from badexp_assets.defs.ccd_features import ccd_features
-from badexp_assets.defs.held_out_exposures import Judge, held_out_exposures, mosaics_of
+from badexp_assets.defs.classifier_inputs import ClassifierTables, HoldoutEvaluator
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
@@ -23,16 +22,15 @@ from badexp_assets.evaluation.classification.unseen_nights import Fit
 from badexp_assets.io import models
 from badexp_assets.orchestration.failures import asset
 from badexp_assets.orchestration.step_resources import step_resources
-from badexp_assets.training.training_vectors import gather_vectors, with_other_ccds
 
 
 @asset(
     op_tags=step_resources(cpus=8, memory_gib=32, hours=2),
     **table_asset(
         "classification_report",
-        "Precision, recall and F1 per category on exposures that were not trained on, and on nights that were not, "
-        "beside the paper's pipeline on the same images and the paper's Table 3. A page with scores of exposures, "
-        "risk and coverage, precision at the survey's base rate and calibration is written too.",
+        "Precision, recall and F1 per category on exposures and on nights that were not trained on, beside the "
+        "pipeline of Luo et al. 2025 (arXiv:2507.12784) on the same images and their Table 3. A page adds scores per "
+        "exposure, risk and coverage, precision at the survey's base rate, and calibration.",
         "models",
         {"scikitlearn", "parquet"},
     ),
@@ -48,16 +46,18 @@ def classification_report(
     fitted_pipeline: FittedPipeline,
     fitted_classifier: classify.Classifier,
 ) -> dg.Output[pd.DataFrame]:
-    """Judge the exposures of the test split, whole, by both, and write the page."""
+    """Evaluate both classifiers on all CCDs of the test split's exposures, and write the page."""
     settings = survey.settings()
     params = settings.parameters("report", ReportParams)
-    tables = (night_embeddings, night_ccds, night_exposures, night_orientations, night_mosaic_embeddings)
-    held_out = held_out_exposures(survey, training_set, *tables)
+    tables = ClassifierTables(
+        night_embeddings, night_ccds, night_exposures, night_orientations, night_mosaic_embeddings
+    )
+    held_out = tables.held_out(survey, training_set)
     if held_out is None:
-        raise InputError("training_set: no exposure is in the test split, so there is nothing to report on")
-    held_out, seen = _not_learnt_from(fitted_classifier, held_out, settings)
+        raise InputError("training_set: no exposure is in the test split, so nothing can be reported")
+    held_out, seen = _drop_trained(fitted_classifier, held_out, settings)
     train = training_set[training_set["split"] == "train"]
-    refit, nights = _refit(survey, fitted_classifier, train, *tables)
+    refit, nights = _refit(survey, fitted_classifier, train, tables)
     rule = settings.parameters("vote", classify.VoteRule)
     base_rate = settings.parameters("classifier", ClassifierParams).base_rate or params.base_rate
     found = evaluate(
@@ -66,7 +66,7 @@ def classification_report(
         held_out,
         nights,
         refit,
-        Judge(survey),
+        HoldoutEvaluator(survey),
         rule.min_probability,
         base_rate,
         params,
@@ -98,37 +98,27 @@ def classification_report(
     )
 
 
-def _not_learnt_from(model: classify.Classifier, held_out: HeldOut, settings: Settings) -> tuple[HeldOut, int]:
-    """Leave out what the model has learnt from: one that was fitted on an earlier split may have seen some.
+def _drop_trained(model: classify.Classifier, held_out: HeldOut, settings: Settings) -> tuple[HeldOut, int]:
+    """Drop the exposures that the model was trained on, and return their number, too.
 
-    Returns how many exposures that were, too.
+    A model that was fitted on an earlier split may have been trained on exposures of the present test split.
     """
     record = classify.TrainingRecord.load(models.current_folder(settings.home.models / "fitted_classifier"))
     left = held_out.without(record.expnums) if record is not None else held_out
     if not left.n_exposures:
         raise InputError(
-            f"model {model.version} has learnt from all {held_out.n_exposures} test exposures; fit it again"
+            f"model {model.version} was trained on all {held_out.n_exposures} test exposures; fit it again"
         )
     return left, held_out.n_exposures - left.n_exposures
 
 
 def _refit(
-    survey: SurveyResource,
-    model: classify.Classifier,
-    train: pd.DataFrame,
-    night_embeddings: NightTables,
-    night_ccds: NightTables,
-    night_exposures: NightTables,
-    night_orientations: NightTables,
-    night_mosaic_embeddings: NightTables,
+    survey: SurveyResource, model: classify.Classifier, train: pd.DataFrame, tables: ClassifierTables
 ) -> tuple[Fit | None, pd.Series]:
-    """How to fit the two-step classifier again on a part of the training rows, and the nights of the rows."""
+    """Return a function that fits the two-step classifier on some of the training rows, and the nights of the rows."""
     if not isinstance(model, classify.TwoStepClassifier):
         return None, train["night"]
-    found = gather_vectors(with_other_ccds(train, night_ccds.concatenated()), night_embeddings.items())
-    nights = set(train["night"])
-    features = classify.align(ccd_features(survey, night_ccds, night_exposures, night_orientations, nights), found.rows)
-    mosaics = mosaics_of(night_mosaic_embeddings, train)
+    found, features, mosaics = tables.inputs(survey, train)
     params = ClassifierParams(**model.card["params"])
 
     def refit(keep: np.ndarray) -> classify.Classifier:
@@ -145,6 +135,6 @@ def _about(found: Evaluation, model: classify.Classifier, baseline: FittedPipeli
         "baseline": baseline.version,
         "test CCDs": len(found.found.ccds),
         "test exposures": f"{len(exposures)} of {exposures['night'].nunique()} nights, {exposures['bad'].sum()} bad",
-        "left out": f"{seen} exposures of the test split that this model has learnt from",
+        "left out": f"{seen} exposures of the test split that this model was trained on",
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }

@@ -1,4 +1,4 @@
-"""Why the candidates are candidates: examples that look alike, and where their worst CCDs differ from good images."""
+"""Explanations of candidates: similar labelled examples, and where their worst CCDs differ from good images."""
 
 from functools import partial
 
@@ -33,14 +33,18 @@ def _params(survey: SurveyResource) -> ExplanationParams:
 @asset(
     op_tags=step_resources(cpus=8, memory_gib=32, hours=2, gpus=1),
     **model_asset(
-        "Patches of good CCD images, as features of the backbone: what the patches of candidates are compared with "
-        "(PatchCore). Stored as a folder, one per version; one is current, and as long as backbone, recipe and good "
-        "images stay the same no pixel is read again. One row is a patch of the bank.",
+        "Backbone features of patches of good CCD images, with which patches of candidates are compared (PatchCore). "
+        "Each version is stored as a folder, and one version is current; pixels are read again only if backbone, "
+        "recipe or good images change. One row is a patch of the bank.",
         "pytorch",
         ("patch", "float32[n]", "the backbone's features of a patch of a good CCD image"),
-        ("score", "float32", "distance of any patch to the nearest one; 1: the worst patch of a typical good image"),
+        (
+            "score",
+            "float32",
+            "distance of a patch to the nearest of the bank; 1: worst patch of a typical good image",
+        ),
     ),
-    deps=["training_set", "fitted_classifier"],  # used where labels were given
+    deps=["training_set", "fitted_classifier"],  # used if labels were given
     pool=PIXELS,
 )
 def patch_reference(
@@ -52,7 +56,7 @@ def patch_reference(
     night_entropy_scores: NightTables,
     progress: dg.ResourceParam[Progress],
 ) -> dg.Output:
-    """Read good CCDs again, unless this reference is stored."""
+    """Read good CCDs and store their patches, unless this reference is already stored."""
     settings = survey.settings()
     params = _params(survey)
     model = _classifier(settings)
@@ -87,9 +91,9 @@ def patch_reference(
     op_tags=step_resources(cpus=8, memory_gib=32, hours=2, gpus=1),
     **table_asset(
         "candidate_explanations",
-        "The worst CCDs of every review candidate, with the labelled CCDs that the classifier finds most like them, "
-        "and of the very worst a map of where it differs from good images. They are shown together in "
-        f"<home>/reports/{PAGE}.",
+        "The worst CCDs of every review candidate, with the labelled CCDs that the classifier finds most similar, and "
+        "for the worst CCD a map of where it differs from good images. "
+        f"<home>/reports/{PAGE} shows them.",
         "review",
         {"pytorch", "parquet"},
     ),
@@ -109,20 +113,20 @@ def candidate_explanations(
     night_previews: NightTables,
     progress: dg.ResourceParam[Progress],
 ) -> dg.Output[pd.DataFrame]:
-    """Explain the first candidates, and write their page."""
+    """Explain the highest-ranked candidates and write their page."""
     settings = survey.settings()
     params = _params(survey)
-    shown = review_candidates.sort_values("rank").head(params.max_candidates)
-    nights = set(shown["night"])
-    votes = night_predictions.of_exposures(nights, shown["expnum"])
+    chosen = review_candidates.sort_values("rank").head(params.max_candidates)
+    nights = set(chosen["night"])
+    votes = night_predictions.of_exposures(nights, chosen["expnum"])
     divergences = explanations.background_divergences(
-        night_orientations.of_exposures(nights, shown["expnum"]),
+        night_orientations.of_exposures(nights, chosen["expnum"]),
         entropy_reference,
         settings.parameters("entropy", EntropyParams),
     )
-    ccds, without = explanations.worst_ccds(shown, votes, divergences, params.n_ccds)
+    ccds, without = explanations.worst_ccds(chosen, votes, divergences, params.n_ccds)
     for row in without.itertuples():
-        context.log.warning(f"exposure {row.expnum} of {row.night}: no CCD has a score that could be explained")
+        context.log.warning(f"exposure {row.expnum} of {row.night}: no CCD has a score to explain")
     model = _classifier(settings) if len(votes) else None
     found = None
     if model is not None:
@@ -144,9 +148,9 @@ def candidate_explanations(
             reader, explanations.pictured_examples(table), partial(progress.report, context, "labelled examples read")
         )
     page = settings.home.reports / PAGE
-    previews = dict(reports.small_previews(night_previews.of_nights(nights), set(shown["expnum"])))
+    previews = dict(reports.small_previews(night_previews.of_nights(nights), set(chosen["expnum"])))
     reports.write_candidates_page(
-        page, shown, table, votes, previews, thumbnails, survey.camera(), len(review_candidates)
+        page, chosen, table, votes, previews, thumbnails, survey.camera(), len(review_candidates)
     )
     return dg.Output(
         table,
@@ -155,7 +159,7 @@ def candidate_explanations(
             "candidates explained": int(table["expnum"].nunique()),
             "candidates in all": len(review_candidates),
             "candidates without an explanation": dg.MetadataValue.json(without["expnum"].astype(int).tolist()),
-            "something is missing": preview(table.loc[table["reason"].notna(), ["expnum", "ccdnum", "reason"]]),
+            "incomplete explanations": preview(table.loc[table["reason"].notna(), ["expnum", "ccdnum", "reason"]]),
             "most unlike good images": preview(
                 table.sort_values("anomaly", ascending=False)[["rank", "expnum", "ccdnum", "p_bad", "anomaly"]], rows=10
             ),
@@ -166,7 +170,7 @@ def candidate_explanations(
 def _examples(
     model: classify.Classifier, ccds: pd.DataFrame, training: pd.DataFrame | None, embeddings: NightTables, k: int
 ) -> dict[tuple[int, int], list]:
-    """The nearest labelled CCDs of the train split, by (expnum, ccdnum)."""
+    """Return the nearest labelled CCDs of the train split, by (expnum, ccdnum)."""
     if training is None or not len(ccds):
         return {}
     train = training[training["split"] == "train"]

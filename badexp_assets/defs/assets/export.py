@@ -1,4 +1,4 @@
-"""The reject list as files that other pipelines read, and beside what legacypipe leaves out."""
+"""Files of the reject list for other pipelines, and its comparison with the exclusions of legacypipe."""
 
 from typing import Any
 
@@ -20,17 +20,17 @@ CSV = "reject_list.csv"
 
 @asset(
     **file_asset(
-        "The reject list as legacypipe reads it: one line per exposure or CCD.",
+        "The reject list in the format of legacypipe: one line per exposure or CCD.",
         GROUP,
         parts(
             ("EXPID", "text", "exposure number, or EXPNUM-CCDNAME for a single CCD"),
             ("Flag", "text", "1 possibly saturated, 2 clouds, 3 other source; whole exposures only"),
-            ("comments", "text", "the category in words, the reviewers' answers, the CP version that was looked at"),
+            ("comments", "text", "the category in words, the reviewers' answers, the CP version that they saw"),
         ),
     )
 )
 def bad_expid_file(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -> dg.MaterializeResult:
-    """Write `export/bad_expid.txt` of the home, behind the lines of [export] base_list where one is given."""
+    """Write `export/bad_expid.txt` of the home, after the lines of [export] base_list if one is set."""
     settings = survey.settings()
     base = settings.parameters("export", ExportParams).base_list or None
     return _written(export.write_rejects(reviewed_reject_list, settings.home.export / BAD_EXPID, survey.camera(), base))
@@ -38,7 +38,7 @@ def bad_expid_file(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -
 
 @asset(
     **file_asset(
-        "The reject list as a FITS table of EXPNUM, CCDNUM, REASON, ANALYST, as DES and DELVE publish theirs. "
+        "The reject list as a FITS table of EXPNUM, CCDNUM, REASON, ANALYST, the format of DES and DELVE. "
         "One row is a CCD image; a whole exposure has one for each CCD of the camera.",
         GROUP,
         parts(
@@ -73,7 +73,8 @@ def reject_list_csv(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) 
     ins={"survey_ccds": dg.AssetIn(metadata={"columns": ["expnum", "ccdnum", "ccd_cuts"]})},
     **table_asset(
         "legacypipe_comparison",
-        "What we reject beside what legacypipe leaves out, by its cuts and lists: mutual, ours only, theirs only.",
+        "Rejected exposures compared with those that legacypipe excludes by its cuts and lists: both, ours only, "
+        "theirs only.",
         GROUP,
         {"pandas", "parquet"},
     ),
@@ -85,7 +86,7 @@ def legacypipe_comparison(
     night_exposures: NightTables,
     night_exposure_predictions: NightTables,
 ) -> dg.Output[pd.DataFrame]:
-    """Compare."""
+    """Compare the reject list with legacypipe's exclusions."""
     table = export.compare_with_legacypipe(
         night_exposures.concatenated(),
         night_exposure_predictions.concatenated(),
@@ -100,7 +101,7 @@ def legacypipe_comparison(
 
 
 def _written(done: export.WrittenFile) -> dg.MaterializeResult:
-    held: dict[str, Any] = {"rows that were there": done.n_in_base} if done.n_in_base else {}
+    held: dict[str, Any] = {"rows of the base list": done.n_in_base} if done.n_in_base else {}
     return dg.MaterializeResult(
         metadata={"path": dg.MetadataValue.path(done.path), "dagster/row_count": done.n_rows, **held}
     )

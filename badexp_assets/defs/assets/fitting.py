@@ -1,4 +1,4 @@
-"""The search for the paper's pipeline, that pipeline, and the classifier in use, fitted on the train split."""
+"""The pipeline of Luo et al. 2025 (arXiv:2507.12784), the search for its parameters, and the two-step classifier."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -14,9 +14,8 @@ from badexp_assets.config.classifier import ClassifierParams
 from badexp_assets.config.search import SearchParams
 from badexp_assets.config.settings import Settings
 from badexp_assets.defs.asset_metadata import counts, model_asset, picture, preview, table_asset
-from badexp_assets.defs.ccd_features import ccd_features
-from badexp_assets.defs.checks import shown
-from badexp_assets.defs.held_out_exposures import Judge, held_out_exposures, mosaics_of
+from badexp_assets.defs.checks import to_asset_check_result
+from badexp_assets.defs.classifier_inputs import ClassifierTables, HoldoutEvaluator
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.evaluation import classification
@@ -24,7 +23,7 @@ from badexp_assets.io import models
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.orchestration.failures import asset
 from badexp_assets.orchestration.step_resources import step_resources
-from badexp_assets.training.training_vectors import Vectors, gather_vectors, with_other_ccds
+from badexp_assets.training.training_vectors import Vectors, gather_vectors
 
 PROMOTED = "not_worse_than_the_current_one"
 
@@ -33,9 +32,10 @@ PROMOTED = "not_worse_than_the_current_one"
     op_tags=step_resources(cpus=16, memory_gib=32, hours=4),
     **table_asset(
         "pipeline_search",
-        "The paper's search for scaler, components, threshold, neighbours and metric: random trials (or TPE) with "
-        "successive halving, scored by cross-validation in folds that keep an exposure together. It goes on where it "
-        "was interrupted. fitted_pipeline takes its best parameters when [search] has use_best = true.",
+        "Search for the parameters of the pipeline of Luo et al. 2025 (arXiv:2507.12784): scaler, components, variance "
+        "threshold, neighbours and metric. Random trials (or TPE) with successive halving are scored by "
+        "cross-validation in folds that keep an exposure together. An interrupted search continues. fitted_pipeline "
+        "uses the best parameters if [search] has use_best = true.",
         "models",
         {"optuna", "scikitlearn", "parquet"},
     ),
@@ -68,7 +68,7 @@ def pipeline_search(
             "best score": float(found.best_row["score"]),
             "best score, worst and best fold": f"{found.best_row['score_lowest']:.3f} to "
             f"{found.best_row['score_highest']:.3f}",
-            "score of the paper's parameters": paper if paper is not None else found.baseline.failure,
+            "score of the parameters of Luo et al. 2025": paper if paper is not None else found.baseline.failure,
             "findings": dg.MetadataValue.json(list(found.findings)),
             "study": f"{settings.home.search}: {found.table['study'].iloc[0]}",
             **picture(search.score_figure(found.table, found.importance, paper), "scores"),
@@ -78,16 +78,16 @@ def pipeline_search(
 
 @asset(
     **model_asset(
-        "The paper's pipeline: scaler, PCA, variance threshold, k nearest neighbours, fitted on the train "
-        "split: the baseline of the classifier. Stored as a folder with a model card, one per version; one is current. "
-        "One row is a CCD image that it was fitted on.",
+        "The pipeline of Luo et al. 2025 (arXiv:2507.12784), fitted on the train split: scaler, PCA, variance "
+        "threshold, k nearest neighbours. It is the baseline of the classifier. Each version is stored as a folder "
+        "with a model card, and one version is current. One row is a CCD image of the fit.",
         "scikitlearn",
         ("embedding", "float32[n]", "input: the backbone's vector of a CCD image"),
         ("category", "string", "output: the most probable category"),
-        ("probability", "float32", "its share of the neighbours"),
+        ("probability", "float32", "share of the neighbours with this category"),
         ("p_<category>", "float32", "share of each category, good and bad"),
     ),
-    deps=[pipeline_search],  # read only when the settings say so
+    deps=[pipeline_search],  # read only with [search] use_best = true
 )
 def fitted_pipeline(
     survey: SurveyResource, training_set: pd.DataFrame, night_embeddings: NightTables
@@ -117,27 +117,27 @@ def fitted_pipeline(
 @asset(
     op_tags=step_resources(cpus=8, memory_gib=32, hours=2),
     **model_asset(
-        "The classifier that predictions come from: two steps (bad or not, then which kind) on embedding and "
-        "named features, heads chosen by the folds, calibrated on what they held out; or, with [classifier] kind = "
-        "'paper', the fitted pipeline itself. Stored like it, but in use only once it is promoted: see the check. One "
-        "row is a CCD image that it was fitted on.",
+        "The classifier that makes the predictions. It has two steps, bad or good and then which kind, on embeddings "
+        "and named features; its heads are chosen by cross-validation and calibrated on the held-out folds. With "
+        "[classifier] kind = 'paper' it is the fitted pipeline itself. A new version is used only after the check "
+        "below has promoted it. One row is a CCD image of the fit.",
         "scikitlearn",
         ("embedding", "float32[n]", "input: the backbone's vector of a CCD image"),
-        ("features", "float64[n]", "input: sky, noise, seeing, sources... of the CCD image, by name"),
+        ("features", "float64[n]", "input: sky, noise, seeing, sources and other measurements of the CCD image"),
         ("mosaic", "float32[n]", "input for exposures: the backbone's vector of the whole focal plane"),
         ("category", "string", "output: the most probable category"),
         ("p_bad", "float32", "calibrated probability of bad, at the base rate of the model card"),
         ("p_<category>", "float32", "probability of each category, good and bad"),
-        ("novelty", "float32", "share of training images less far from all categories"),
-        ("abstain", "bool", "like nothing in training"),
+        ("novelty", "float32", "share of training images that are closer to their nearest category"),
+        ("abstain", "bool", "true if the image is unlike all training images"),
         promoted_by_check=True,
     ),
     check_specs=[
         dg.AssetCheckSpec(
             PROMOTED,
             asset="fitted_classifier",
-            description="The new classifier is not worse than the current one on exposures that neither has learnt "
-            "from. Where it is worse it stays stored and nights are scored with the current one.",
+            description="The new classifier is not worse than the current one on exposures that neither was trained "
+            "on. If it is worse, it stays stored, and nights are scored with the current one.",
             blocking=True,
         )
     ],
@@ -156,17 +156,17 @@ def fitted_classifier(
     """Fit on the train split and the unlabelled CCDs of its exposures; promote unless it is worse."""
     settings = survey.settings()
     params = settings.parameters("classifier", ClassifierParams)
-    tables = (night_embeddings, night_ccds, night_exposures, night_orientations, night_mosaic_embeddings)
-    train = training_set[training_set["split"] == "train"]
-    found = gather_vectors(with_other_ccds(train, night_ccds.concatenated()), night_embeddings.items())
-    aligned = classify.align(
-        ccd_features(survey, night_ccds, night_exposures, night_orientations, set(train["night"])), found.rows
+    tables = ClassifierTables(
+        night_embeddings, night_ccds, night_exposures, night_orientations, night_mosaic_embeddings
     )
+    train = training_set[training_set["split"] == "train"]
+    found, features, mosaics = tables.inputs(survey, train)
     if params.kind == "paper":
         fitted: classify.Classifier = fitted_pipeline
     else:
-        mosaics = mosaics_of(night_mosaic_embeddings, train)
-        fitted = classify.fit_two_step(found.values, found.rows, aligned, params, found.backbone, found.recipe, mosaics)
+        fitted = classify.fit_two_step(
+            found.values, found.rows, features, params, found.backbone, found.recipe, mosaics
+        )
     yield dg.Output(
         fitted,
         metadata={
@@ -177,11 +177,11 @@ def fitted_classifier(
             "model card": dg.MetadataValue.json(fitted.card),
         },
     )
-    judge, held_out = Judge(survey), held_out_exposures(survey, training_set, *tables)
+    evaluate, held_out = HoldoutEvaluator(survey), tables.held_out(survey, training_set)
     place = settings.home.models / "fitted_classifier"
-    said = judge(fitted, held_out).everything.assign(truth=held_out.rows["category"]) if held_out else None
-    p_bad = fitted.predict(found.values, aligned)["p_bad"].to_numpy()
-    record = classify.record_training(found.values, found.rows, p_bad, said)
+    predicted = evaluate(fitted, held_out).everything.assign(truth=held_out.rows["category"]) if held_out else None
+    p_bad = fitted.predict(found.values, features)["p_bad"].to_numpy()
+    record = classify.record_training(found.values, found.rows, p_bad, predicted)
     record.save(place / fitted.version)
     decided = classification.decide_promotion(
         fitted,
@@ -189,15 +189,15 @@ def fitted_classifier(
         lambda: models.load_current(place),
         lambda: classify.TrainingRecord.load(models.current_folder(place)),
         held_out,
-        judge,
+        evaluate,
         settings.parameters("promotion", classification.PromotionParams),
     )
     if not decided.promoted:
         models.note_model(place, fitted.version, decided.reason)
         context.log.error(decided.reason)
-    elif models.current_version(place) != fitted.version:  # else the note says already why it is the current one
+    elif models.current_version(place) != fitted.version:  # otherwise its note already says why it is current
         models.promote_model(place, fitted.version, decided.reason)
-    yield shown("fitted_classifier", PROMOTED, decided.check())
+    yield to_asset_check_result("fitted_classifier", PROMOTED, decided.check())
 
 
 def _train(training_set: pd.DataFrame, night_embeddings: NightTables) -> Vectors:
@@ -205,7 +205,7 @@ def _train(training_set: pd.DataFrame, night_embeddings: NightTables) -> Vectors
 
 
 def _parameters(settings: Settings, train: Vectors) -> classify.PipelineParams:
-    """Those of [pipeline], or the best ones of the stored search when [search] says so."""
+    """Return the parameters of [pipeline], or the best ones of the stored search with [search] use_best = true."""
     options = settings.parameters("search", SearchParams)
     if not options.use_best:
         return settings.parameters("pipeline", classify.PipelineParams)

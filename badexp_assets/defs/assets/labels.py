@@ -1,4 +1,4 @@
-"""From label files to one table of labelled CCDs."""
+"""Label files, and their merging into one table of labelled CCDs."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 from badexp_assets import labels
 from badexp_assets.defs.asset_metadata import counts, picture, preview, table_asset
-from badexp_assets.defs.checks import check_params, warning
+from badexp_assets.defs.checks import check_params, to_warning
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import DamagedTableError
 from badexp_assets.io.parquet_reading import read_table
@@ -21,8 +21,8 @@ KINDS = {"pandas", "parquet"}
     **table_asset(
         "label_files",
         "The survey team's label files (BADEXP_LABELS: files, folders, URLs), found by name at any depth: bad_expid "
-        "lists, exclude folders and tables, survey-ccds tables, verdict files. Files behind URLs are fetched here, and "
-        "the other assets read these copies.",
+        "lists, exclude folders and tables, survey-ccds tables, verdict files. Files behind URLs are fetched here; "
+        "other assets read these copies.",
         GROUP,
         KINDS,
     ),
@@ -45,7 +45,7 @@ def _label_source(
         name=name,
         deps=[label_files],
         **table_asset(
-            name, f"{what} Every line is kept: as a label, as ignored with the reason, or as unmatched.", GROUP, KINDS
+            name, f"{what} Every line is kept as a label, as ignored with a reason, or as unmatched.", GROUP, KINDS
         ),
         check_specs=[
             dg.AssetCheckSpec(
@@ -60,7 +60,7 @@ def _label_source(
         if compare is not None:
             metadata["compared with Luo et al. 2025"] = preview(compare(table, taxonomy), rows=50)
         yield dg.Output(table, metadata=metadata)
-        yield warning(name, "every_line_is_understood", labels.check_every_line_understood(table, name))
+        yield to_warning(name, "every_line_is_understood", labels.check_every_line_understood(table, name))
 
     return source
 
@@ -91,7 +91,7 @@ delve_bad_ccds = _label_source(
         GROUP,
         KINDS,
     ),
-    check_specs=[dg.AssetCheckSpec("every_file_is_used", asset="survey_ccds", description="Every file could be read.")],
+    check_specs=[dg.AssetCheckSpec("every_file_is_used", asset="survey_ccds", description="Every file is used.")],
 )
 def survey_ccds(survey: SurveyResource) -> Iterator:
     """Read the survey's CCD tables."""
@@ -118,9 +118,8 @@ def survey_ccds(survey: SurveyResource) -> Iterator:
     ins={"survey_ccds": dg.AssetIn(metadata={"columns": ["expnum", "ccdnum"]})},
     **table_asset(
         "bad_ccd_labels",
-        "One label per CCD with where it came from: whole-exposure lines are expanded to the CCDs that "
-        "existed, duplicates and conflicts are resolved by a stated precedence, reviewed rejects enter as one"
-        " more source.",
+        "One label per CCD with its source: lines for whole exposures are expanded to the CCDs that existed, "
+        "duplicates and conflicts are resolved by a fixed precedence, and the reviewed reject list is one more source.",
         GROUP,
         KINDS,
     ),
@@ -128,7 +127,7 @@ def survey_ccds(survey: SurveyResource) -> Iterator:
         dg.AssetCheckSpec(
             "no_labels_are_lost",
             asset="bad_ccd_labels",
-            description="No category vanished or shrank much since the table that was stored before.",
+            description="No category disappeared or shrank much compared with the previously stored table.",
         )
     ],
 )
@@ -165,11 +164,11 @@ def bad_ccd_labels(
         },
     )
     found = labels.check_no_labels_lost(before, merged.table["category"], check_params(survey))
-    yield warning("bad_ccd_labels", "no_labels_are_lost", found)
+    yield to_warning("bad_ccd_labels", "no_labels_are_lost", found)
 
 
 def _stored_categories(survey: SurveyResource) -> pd.Series | None:
-    """Categories of the table that is about to be replaced; None when there is none, or it can't be read."""
+    """Return the categories of the table that will be replaced; None if it is missing or damaged."""
     path = survey.settings().home.table("bad_ccd_labels")
     try:
         return read_table(path, ["category"])["category"] if path.exists() else None

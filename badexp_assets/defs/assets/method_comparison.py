@@ -1,4 +1,4 @@
-"""The methods beside each other, and one rank learned from all their scores."""
+"""Comparison of the methods, and a combined ranking learned from all their scores."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +20,10 @@ from badexp_assets.orchestration.failures import multi_asset
     outs={
         name: dg.AssetOut(**table_asset(name, what, "review", {"scikitlearn", "parquet"}))
         for name, what in {
-            "method_comparison": "True-positive rates in the most anomalous tenth of each band by Entropy, "
-            "autoencoder, classifier and their combination, on exposures that no classifier was trained on and whose "
-            "outcome is known from a truth file, verdicts or label lists.",
-            "combined_ranking": "Every scored exposure by one P(bad) learned from the scores of all methods.",
+            "method_comparison": "True-positive rates in the most anomalous tenth of each band for Entropy Method, "
+            "autoencoder, classifier and their combination. Only exposures count that no classifier was trained on and "
+            "whose outcome is known from a truth file, verdicts or label lists.",
+            "combined_ranking": "Every scored exposure with a P(bad) learned from the scores of all methods.",
         }.items()
     },
 )
@@ -38,7 +38,7 @@ def compared_methods(
     night_entropy_scores: NightTables,
     night_reconstruction_errors: NightTables,
 ) -> Iterator[dg.Output[pd.DataFrame]]:
-    """Learn the rank on known exposures outside the train split; compare all methods on them."""
+    """Learn the combined ranking on known exposures outside the train split, and compare all methods on them."""
     params = survey.settings().parameters("comparison", ComparisonParams)
     scores = review.join_scores(
         night_exposures.concatenated(),

@@ -1,4 +1,4 @@
-"""One pass over the pixels of a night."""
+"""The night pass: one pass over the pixels of a night makes all tables that need them."""
 
 import contextlib
 from collections import defaultdict
@@ -25,9 +25,9 @@ GROUP = "night"
 
 cp_images = dg.AssetSpec(
     CP_IMAGES,
-    description="Exposures as the Community Pipeline delivers them (BADEXP_ARCHIVE): image, mask and weight map, one "
-    "FITS extension per CCD. Kept outside and never changed; a materialisation says that a night was found there with "
-    "files that have this fingerprint (its data version), and how many exposures it has. One row is an exposure.",
+    description="Exposures of the Community Pipeline (BADEXP_ARCHIVE): image, mask and weight map, one FITS extension "
+    "per CCD. The files are only read. A materialization records the fingerprint of a night's files as its data "
+    "version, and the number of exposures. One row is an exposure.",
     group_name=GROUP,
     kinds={"file"},
     owners=OWNERS,
@@ -40,14 +40,14 @@ cp_images = dg.AssetSpec(
 )
 
 _WHAT = {
-    "night_exposures": "Every exposure of the night and what became of it: scored + failed + excluded = all.",
-    "night_ccds": "Every CCD image that the pass wanted, with its sky, noise and masked share, or why it failed.",
-    "night_embeddings": "Vectors of the pretrained backbone for the CCDs drawn for the vote and for all labelled ones.",
-    "night_mosaic_embeddings": "Vectors of the same backbone for whole focal planes: all CCDs that were read, binned, "
-    "in their places and on one scale. An exposure without a readable CCD has none.",
-    "night_orientations": "Histograms of the orientations of sources and of background gradients, as counts.",
-    "night_stamps": "Source stamps for the autoencoder, a bounded number per exposure.",
-    "night_previews": "Pictures of the focal plane, all CCDs that were read on one scale.",
+    "night_exposures": "Every exposure of the night with its status: scored + failed + excluded = all.",
+    "night_ccds": "Every selected CCD image with its sky, noise and masked fraction, or the reason why it failed.",
+    "night_embeddings": "Vectors of the pretrained backbone for the CCDs sampled for the vote and all labelled CCDs.",
+    "night_mosaic_embeddings": "Vectors of the same backbone for whole focal planes: mosaics of all readable CCDs, "
+    "binned and on a common scale. An exposure without a readable CCD has no vector.",
+    "night_orientations": "Histograms (counts) of the orientations of sources and of background gradients.",
+    "night_stamps": "Source stamps for the autoencoder, up to a maximum number per exposure.",
+    "night_previews": "Pictures of the focal plane: all readable CCDs on a common scale.",
 }
 
 
@@ -66,7 +66,7 @@ class PassConfig(dg.Config):
     """How a run reads its nights."""
 
     only_written_files: bool = Field(
-        default=False, description="leave out files that are still being written, by [arrivals] in settings.toml"
+        default=False, description="skip files that are still being written, by the options [arrivals] in settings.toml"
     )
 
 
@@ -80,13 +80,13 @@ class PassConfig(dg.Config):
         dg.AssetCheckSpec(
             "every_exposure_ends_somewhere",
             asset="night_exposures",
-            description="scored + failed + excluded = exposures found in the archive, each with its reason.",
+            description="scored + failed + excluded = exposures in the archive; those not scored have a reason.",
             blocking=True,
         ),
         dg.AssetCheckSpec(
             "nothing_failed",
             asset="night_exposures",
-            description="No exposure and no CCD of the nights was unreadable.",
+            description="All exposures and all selected CCDs of the nights could be read.",
         ),
     ],
 )
@@ -96,7 +96,7 @@ def night_pass(
     survey: SurveyResource,
     progress: dg.ResourceParam[Progress],
 ) -> Iterator:
-    """Decompress every wanted CCD of the nights once; write all that needs its pixels."""
+    """Read every selected CCD of the nights once, and write all tables that need its pixels."""
     settings = survey.settings()
     archive = settings.archive_folder()
     arrivals = settings.parameters("arrivals", ArrivalParams)

@@ -1,4 +1,4 @@
-"""What a person reads in the morning: a page per night."""
+"""The report of a night, for the morning after it."""
 
 import dagster as dg
 
@@ -17,14 +17,14 @@ from badexp_assets.reports.night_figures import trends_figure
 @asset(
     name=NIGHT_REPORT,
     **file_asset(
-        "A page per night, <home>/reports/nights/<night>.html, and the same as text (.md): what became of its "
-        "exposures, the worst ones with pictures, what failed and why, drift, seeing and sky of the last nights, and "
-        "the models that scored it. One row is an exposure of the night.",
+        "A page per night, <home>/reports/nights/<night>.html, and the same as text (.md): exposures by status, the "
+        "worst ones with pictures, failures with reasons, drift, seeing and sky of the last nights, and the models "
+        "that scored it. One row is an exposure of the night.",
         "review",
         parts(
-            ("exposures", "table", "by band: scored + failed + excluded = all, and how many are called bad"),
-            ("worst", "table", "exposures to look at first, with what each method says"),
-            ("versions", "table", "of the pixels, the preprocessing, the models and the reference"),
+            ("exposures", "table", "by band: scored + failed + excluded = all, and the number of bad exposures"),
+            ("worst", "table", "exposures to look at first, with the scores of each method"),
+            ("versions", "table", "versions of the pixels, the preprocessing, the models and the reference"),
         ),
         kind="html",
     ),
@@ -52,12 +52,12 @@ def night_report(context: dg.AssetExecutionContext, survey: SurveyResource) -> d
         stored = [(night, read_table(pictures))] if pictures.exists() else []
         previews = dict(reports.small_previews(stored, set(summary.worst["expnum"])))
         page = home.night_report(night)
-        words = reports.write_night_report(page, home.night_report(night, "md"), summary, previews)
+        text = reports.write_night_report(page, home.night_report(night, "md"), summary, previews)
         for finding in summary.findings:
             context.log.warning(f"night {night}: {finding}")
         metadata = row_count(int(summary.total["n"])) | {
             "page": dg.MetadataValue.path(page),
-            "report": dg.MetadataValue.md(words),
+            "report": dg.MetadataValue.md(text),
         }
         context.add_asset_metadata(metadata, NIGHT_REPORT, night)
     last = summary.trends

@@ -1,4 +1,4 @@
-"""What people should look at, what they answered, and what follows from it."""
+"""Review candidates, the reviewers' verdicts, and the reject list derived from them."""
 
 import math
 
@@ -19,8 +19,8 @@ GROUP = "review"
 @asset(
     **table_asset(
         "review_candidates",
-        "Exposures that a method flags and no label file names, best first: the classifier's vote, the "
-        "entropy scores, the autoencoder.",
+        "Exposures flagged by the classifier, the entropy scores or the autoencoder and named in no label file, most "
+        "suspicious first.",
         GROUP,
         {"pandas", "parquet"},
     ),
@@ -33,7 +33,7 @@ def review_candidates(
     night_entropy_scores: NightTables,
     night_reconstruction_errors: NightTables,
 ) -> dg.Output[pd.DataFrame]:
-    """Rank what any method flags."""
+    """Rank the exposures that any method flags."""
     params = survey.settings().parameters("candidates", review.CandidateParams)
     ranked = review.rank_candidates(
         night_exposures.concatenated(),
@@ -58,8 +58,8 @@ def review_candidates(
     deps=[label_files],
     **table_asset(
         "review_verdicts",
-        "Every answer of every reviewer, `fine` and `unsure` too, from the verdict store and from verdict "
-        "files beside the labels.",
+        "Every answer of every reviewer (`bad`, `fine` or `unsure`), from the verdict store and from verdict files "
+        "among the label files.",
         GROUP,
         {"sqlite", "parquet"},
     ),
@@ -81,14 +81,14 @@ def review_verdicts(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
 @asset(
     **table_asset(
         "review_outcomes",
-        "What becomes of everything that was looked at, by a stated rule: rejected, fine, withdrawn because a newer "
-        "reduction is fine, undecided, or exempt.",
+        "The outcome of every reviewed exposure or CCD by the consensus rule: rejected, fine, withdrawn because a "
+        "newer reduction is fine, undecided, or exempt.",
         GROUP,
         {"pandas", "parquet"},
     ),
 )
 def review_outcomes(survey: SurveyResource, review_verdicts: pd.DataFrame) -> dg.Output[pd.DataFrame]:
-    """Apply the rule of consensus."""
+    """Apply the consensus rule."""
     rule = survey.settings().parameters("consensus", review.ConsensusRule)
     exempt = review.read_exempt(rule.exempt, survey.camera()) if rule.exempt else {}
     table = review.judge(review_verdicts, rule, exempt)
@@ -109,13 +109,13 @@ def review_outcomes(survey: SurveyResource, review_verdicts: pd.DataFrame) -> dg
 @asset(
     **table_asset(
         "reviewed_reject_list",
-        "Exposures and CCDs that the reviewers reject, by a stated rule.",
+        "Exposures and CCDs that the reviewers reject by the consensus rule.",
         GROUP,
         {"pandas", "parquet"},
     ),
 )
 def reviewed_reject_list(review_outcomes: pd.DataFrame) -> dg.Output[pd.DataFrame]:
-    """Take what is rejected."""
+    """Select the rejected exposures and CCDs."""
     table = review.reject_list(review_outcomes)
     return dg.Output(table, metadata={"categories": counts(table["category"]), "rejects": preview(table)})
 
@@ -123,15 +123,15 @@ def reviewed_reject_list(review_outcomes: pd.DataFrame) -> dg.Output[pd.DataFram
 @asset(
     **table_asset(
         "review_agreement",
-        "How far the reviewers agree, pair by pair and all together, over all and by category.",
+        "Agreement of the reviewers, by pair and of all together, in total and by category.",
         GROUP,
         {"pandas", "parquet"},
     ),
 )
 def review_agreement(review_verdicts: pd.DataFrame) -> dg.Output[pd.DataFrame]:
-    """Count agreements, and correct them for chance."""
+    """Count agreements and correct them for chance."""
     table = agreement(review_verdicts)
     everyone = table[(table["reviewer_a"] == review.EVERYONE) & (table["category"] == "all")]
     kappa = everyone["kappa"].iloc[0] if len(everyone) else float("nan")
-    words = "nobody looked at the same" if math.isnan(kappa) else float(kappa)
+    words = "no item has two reviewers" if math.isnan(kappa) else float(kappa)
     return dg.Output(table, metadata={"Fleiss' kappa": words, "agreement": preview(table.round(3), rows=50)})

@@ -1,4 +1,4 @@
-"""What the classifier says of the nights: of every CCD image, then of every exposure."""
+"""Predictions of the classifier for every CCD image and every exposure of a night."""
 
 from collections.abc import Iterator
 
@@ -8,8 +8,8 @@ import pandas as pd
 from badexp_assets import classify
 from badexp_assets.config.classifier import DecisionParams
 from badexp_assets.defs.asset_metadata import counts, table_asset
-from badexp_assets.defs.ccd_features import ccd_features
-from badexp_assets.defs.checks import check_params, warning
+from badexp_assets.defs.checks import check_params, to_warning
+from badexp_assets.defs.classifier_inputs import ClassifierTables
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
@@ -27,8 +27,8 @@ SOURCES = ("night_exposures", "night_ccds", "night_embeddings", "night_orientati
     outs={
         name: dg.AssetOut(**table_asset(name, what, "scores", {"scikitlearn", "parquet"}))
         for name, what in {
-            "night_predictions": "The classifier's word on every embedded CCD.",
-            "night_exposure_predictions": "What its CCDs say of an exposure together.",
+            "night_predictions": "Predicted category and P(bad) of each CCD.",
+            "night_exposure_predictions": "Verdict per exposure, combined from its CCDs.",
         }.items()
     },
     partitions_def=NIGHTS,
@@ -37,8 +37,7 @@ SOURCES = ("night_exposures", "night_ccds", "night_embeddings", "night_orientati
         dg.AssetCheckSpec(
             LIKE_TRAINING,
             asset="night_predictions",
-            description="Embeddings, scores and novelty of a night are like those of the nights that the classifier "
-            "learnt from.",
+            description="Embeddings, scores and novelty of a night are distributed like those of the training nights.",
         )
     ],
 )
@@ -52,7 +51,7 @@ def night_classification(
     night_mosaic_embeddings: NightTables,
     fitted_classifier: classify.Classifier,
 ) -> Iterator:
-    """Classify the CCDs of the nights, then the exposures; nights that are as they were are taken as stored."""
+    """Classify the CCDs and exposures of the nights; unchanged nights keep their stored predictions."""
     model = fitted_classifier
     settings = survey.settings()
     rule = settings.parameters("vote", classify.VoteRule)
@@ -60,18 +59,21 @@ def night_classification(
     camera = survey.camera()
     limits = check_params(survey)
     record = classify.TrainingRecord.load(settings.home.models / "fitted_classifier" / model.version)
+    tables = ClassifierTables(
+        night_embeddings, night_ccds, night_exposures, night_orientations, night_mosaic_embeddings
+    )
     stored = StoredScores(settings.home, TABLES, SOURCES, model.version, rule, goal, settings.camera)
 
     def score(night: str) -> list[pd.DataFrame]:
-        features = ccd_features(survey, night_ccds, night_exposures, night_orientations, {night})
+        features = tables.features(survey, {night})
         mosaics = classify.Mosaics.of_table(night_mosaic_embeddings[night])
-        said = classify.predict_night(model, night_embeddings[night], night_ccds[night], features)
-        decided = classify.decide_night(said, night_exposures[night], model, camera, goal, rule, mosaics)
-        return [said, decided]
+        predicted = classify.predict_night(model, night_embeddings[night], night_ccds[night], features)
+        decided = classify.decide_night(predicted, night_exposures[night], model, camera, goal, rule, mosaics)
+        return [predicted, decided]
 
     predictions, decisions, drift = {}, {}, {}
     for night in context.partition_keys:
-        predictions[night], decisions[night] = stored.take_or_make(night, score)
+        predictions[night], decisions[night] = stored.reuse_or_make(night, score)
         if record is not None:
             drift[night] = classification.night_drift(record, predictions[night], night_embeddings[night], limits)
     verdicts = pd.concat(decisions.values())
@@ -85,4 +87,4 @@ def night_classification(
             "bad by category": counts(verdicts.loc[verdicts["is_bad"].astype(bool), "category"]),
         },
     )
-    yield warning("night_predictions", LIKE_TRAINING, classification.check_drift(drift, record, limits))
+    yield to_warning("night_predictions", LIKE_TRAINING, classification.check_drift(drift, record, limits))

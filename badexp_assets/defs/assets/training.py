@@ -1,4 +1,4 @@
-"""The curated training set, and the labels that could not enter it."""
+"""The training set, and the labelled images that are missing from it."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 from badexp_assets import review
 from badexp_assets.defs.asset_metadata import counts, picture, preview, table_asset
-from badexp_assets.defs.checks import check_params, shown, warning
+from badexp_assets.defs.checks import check_params, to_asset_check_result, to_warning
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.orchestration.failures import multi_asset
@@ -25,8 +25,8 @@ MISSING_SHARE = "few_labels_are_without_image"
             is_required=False,
             **table_asset(
                 "labels_without_image",
-                "Labelled CCD images of trained categories that are not in the training set because the archive gave "
-                "no image of them, each with the reason.",
+                "Labelled CCD images of trained categories that are missing from the training set, because the archive "
+                "has no readable image of them, each with the reason.",
                 GROUP,
                 KINDS,
             ),
@@ -35,8 +35,8 @@ MISSING_SHARE = "few_labels_are_without_image"
             is_required=False,
             **table_asset(
                 "training_set",
-                "CCD images to train and test on: labelled bad ones that were embedded, and good candidates from "
-                "exposures that are in no list. Split and folds keep an exposure together.",
+                "CCD images for training and testing: labelled bad images with an embedding, and good images from "
+                "exposures that are in no list. Split and folds keep the CCDs of an exposure together.",
                 GROUP,
                 KINDS,
             ),
@@ -50,16 +50,18 @@ MISSING_SHARE = "few_labels_are_without_image"
             description="No exposure has CCDs in the train and the test split, or in two folds.",
             blocking=True,
         ),
-        dg.AssetCheckSpec(GOOD_SHARE, asset="training_set", description="The share of good images is within limits."),
+        dg.AssetCheckSpec(
+            GOOD_SHARE, asset="training_set", description="The fraction of good images is within limits."
+        ),
         dg.AssetCheckSpec(
             SIZES,
             asset="training_set",
-            description="Every category has an exposure for the test split and for each fold.",
+            description="Every category has an exposure in the test split and in each fold.",
         ),
         dg.AssetCheckSpec(
             MISSING_SHARE,
             asset="labels_without_image",
-            description="The share of labelled CCD images without an image is within its limit.",
+            description="The fraction of labelled CCDs without an image is within its limit.",
         ),
     ],
 )
@@ -75,7 +77,7 @@ def training_tables(
     night_exposures: NightTables,
     night_ccds: NightTables,
 ) -> Iterator:
-    """Choose, balance and split."""
+    """Select, balance and split the images."""
     from badexp_assets import training
     from badexp_assets.config.training import TrainingParams
     from badexp_assets.training import figures
@@ -117,10 +119,10 @@ def training_tables(
     n_labels = int(bad_ccd_labels["category"].isin(survey.taxonomy().categories).sum())
     wanted = {key.name for key in context.selected_asset_check_keys}
     for check in (
-        shown("training_set", SIDES, training.check_split_by_exposure(table)),
-        warning("training_set", GOOD_SHARE, training.check_good_share(table, limits)),
-        warning("training_set", SIZES, training.check_category_sizes(table, params.folds)),
-        warning("labels_without_image", MISSING_SHARE, training.check_missing_share(n_labels, missing, limits)),
+        to_asset_check_result("training_set", SIDES, training.check_split_by_exposure(table)),
+        to_warning("training_set", GOOD_SHARE, training.check_good_share(table, limits)),
+        to_warning("training_set", SIZES, training.check_category_sizes(table, params.folds)),
+        to_warning("labels_without_image", MISSING_SHARE, training.check_missing_share(n_labels, missing, limits)),
     ):
         if check.check_name in wanted:
             yield check

@@ -1,4 +1,4 @@
-"""Sensors that send alerts about failed runs and bad nights. Off without [alerts] in the settings."""
+"""Sensors that send alerts about failed runs and bad nights; off without [alerts] in settings.toml."""
 
 import datetime as dt
 import json
@@ -18,25 +18,25 @@ from badexp_assets.orchestration.dagster_internals import PARTITION_RANGE_TAGS, 
 from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS
 
 VERDICTS = "night_exposure_predictions"
-_AT_ONCE = 500  # materialisations that a tick looks at
+_MAX_EVENTS = 500  # materializations per tick
 
 
 @dg.run_failure_sensor(
     name="alert_failed_runs",
-    description="Tells of a failed run once nothing repeats it any more. Runs of the command line are not told: "
-    "somebody is looking at them.",
+    description="Sends an alert about a failed run that Dagster will not retry. Runs of the command line are excluded, "
+    "because their user sees the error.",
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def alert_failed_runs(context: dg.RunFailureSensorContext, survey: SurveyResource) -> dg.SkipReason | None:
-    """Send an alert for the run."""
+    """Send an alert about the run."""
     params = _params(survey)
     run = context.dagster_run
     if not params.on or not params.failed_runs:
         return dg.SkipReason("alerts are off: [alerts] of settings.toml")
     if run.tags.get(WILL_RETRY_TAG) == "true" or COMMAND_LINE_TAGS.items() <= run.tags.items():
-        return dg.SkipReason("the run will be repeated, or somebody is looking at it")
-    steps = [_words(event) for event in context.get_step_failure_events()]
+        return dg.SkipReason("the run will be retried, or was started on the command line")
+    steps = [_describe(event) for event in context.get_step_failure_events()]
     error = "; ".join(steps) or context.failure_event.message or ""
     _send(context.log, failed_run_alert(run.run_id, run.job_name, _nights(run), error, params.ui), params)
     return None
@@ -44,23 +44,23 @@ def alert_failed_runs(context: dg.RunFailureSensorContext, survey: SurveyResourc
 
 @dg.sensor(
     name="alert_bad_nights",
-    description="Tells of recent nights of which many exposures are bad, all of a tick in one message, each once.",
+    description="Sends one alert about the recent nights with many bad exposures; each night is reported once.",
     minimum_interval_seconds=300,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def alert_bad_nights(context: dg.SensorEvaluationContext, survey: SurveyResource) -> dg.SensorResult:
-    """Look at the nights that were scored since the last tick; the first one only takes note of where it begins."""
+    """Check the nights that were scored since the last tick; the first tick only records where to start."""
     params = _params(survey)
     if not params.on or not params.min_bad_share:
         return _result("alerts are off: [alerts] of settings.toml", context.cursor)
     if context.cursor is None:
         newest = context.instance.fetch_materializations(dg.AssetKey(VERDICTS), limit=1).records
         cursor = _cursor(newest[0].storage_id if newest else 0, {})
-        return _result("nights that are scored from now on are looked at", cursor)
+        return _result("nights that are scored from now on are checked", cursor)
     seen = json.loads(context.cursor)
     told: dict[str, str] = seen["told"]
     scored = context.instance.fetch_materializations(
-        dg.AssetRecordsFilter(dg.AssetKey(VERDICTS), after_storage_id=seen["after"]), limit=_AT_ONCE, ascending=True
+        dg.AssetRecordsFilter(dg.AssetKey(VERDICTS), after_storage_id=seen["after"]), limit=_MAX_EVENTS, ascending=True
     ).records
     if not scored:
         return _result("no night was scored", context.cursor)
@@ -69,11 +69,11 @@ def alert_bad_nights(context: dg.SensorEvaluationContext, survey: SurveyResource
     found = find_bad_nights(_verdicts(survey.settings().home, nights), params, today)
     new = [night for night in found if told.get(night.night) != str(night)]
     if new and not _send(context.log, bad_nights_alert(new, params.ui), params):
-        return _result(f"{len(new)} bad nights could not be told; the next tick tries again", context.cursor)
+        return _result(f"{len(new)} bad nights could not be reported; the next tick tries again", context.cursor)
     oldest = str(today - dt.timedelta(days=params.max_age_days))
     kept = {night: words for night, words in told.items() if night >= oldest} | {n.night: str(n) for n in new}
     cursor = _cursor(scored[-1].storage_id, kept)
-    return _result(f"{len(nights)} nights were scored, {len(new)} bad ones told", cursor)
+    return _result(f"{len(nights)} nights were scored, {len(new)} bad ones reported", cursor)
 
 
 def _result(words: str, cursor: str | None) -> dg.SensorResult:
@@ -81,7 +81,7 @@ def _result(words: str, cursor: str | None) -> dg.SensorResult:
 
 
 def _cursor(after: int, told: dict[str, str]) -> str:
-    """after: the event that was looked at last; told: what was said of a night, as long as it counts as recent."""
+    """after: storage ID of the latest checked event; told: text of the report on each recent night."""
     return json.dumps({"after": after, "told": told})
 
 
@@ -90,7 +90,7 @@ def _params(survey: SurveyResource) -> AlertParams:
 
 
 def _send(log: logging.Logger, alert: Alert, params: AlertParams) -> bool:
-    """Send it, and log what could not be reached; whether all was reached."""
+    """Send an alert and log failures; return whether all destinations got it."""
     problems = send(alert, params)
     for problem in problems:
         log.error(problem)
@@ -105,11 +105,11 @@ def _verdicts(home: Home, nights: list[str]) -> Iterator[tuple[str, pd.DataFrame
 
 
 def _nights(run: dg.DagsterRun) -> list[str]:
-    """The night of a run, or the first and the last one."""
+    """Return the night of a run, or its first and last night."""
     return sorted({run.tags[tag] for tag in (PARTITION_TAG, *PARTITION_RANGE_TAGS) if tag in run.tags})
 
 
-def _words(event: dg.DagsterEvent) -> str:
+def _describe(event: dg.DagsterEvent) -> str:
     error = event.step_failure_data.error
     while error is not None and error.cause is not None:
         error = error.cause

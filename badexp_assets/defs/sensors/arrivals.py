@@ -1,11 +1,11 @@
-"""Watches the tree of CP files, and asks for a run of every night in which something has arrived."""
+"""The sensor that scans the archive and requests a run of every night whose files have changed."""
 
 import time
 
 import dagster as dg
 
 from badexp_assets.config.arrivals import ArrivalParams
-from badexp_assets.defs.archive_events import arrival, first_and_last, repetition, request
+from badexp_assets.defs.archive_events import arrival, first_and_last, repetition_suffix, request
 from badexp_assets.defs.jobs import NEW_NIGHT
 from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
@@ -15,19 +15,19 @@ from badexp_assets.survey.arrivals.state_file import StateStore
 from badexp_assets.survey.arrivals.summary_text import one_line
 from badexp_assets.survey.arrivals.table_sources import possible_scores, scored_files
 
-NO_MODELS = "nothing is fitted in this home, so nights are read and not scored: badexp run fits models"
+NO_MODELS = "no model is fitted in this home, so nights are read but not scored; badexp run fits models"
 
 
 def arrivals_sensor(running: bool, tick_seconds: int) -> dg.SensorDefinition:
-    """Return the sensor; `running`: unless somebody has switched it in the UI; `tick_seconds` lie between two looks."""
+    """Return the sensor; running: whether it is on until its switch in the UI is used; tick_seconds: between scans."""
 
     @dg.sensor(
         name="arrivals",
         job=NEW_NIGHT,
         minimum_interval_seconds=tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
-        description="Looks at the archive (BADEXP_ARCHIVE) and asks for new_night where files have arrived, were "
-        "written again or are gone, as soon as they are written. Options: [arrivals] in settings.toml.",
+        description="Scans the archive (BADEXP_ARCHIVE) and requests new_night for nights with new, rewritten or "
+        "removed files, once their files are complete. Options: [arrivals] in settings.toml.",
     )
     def arrivals(context: dg.SensorEvaluationContext, survey: SurveyResource) -> dg.SensorResult | dg.SkipReason:
         settings = survey.settings()
@@ -58,7 +58,9 @@ def arrivals_sensor(running: bool, tick_seconds: int) -> dg.SensorDefinition:
         ]
         return dg.SensorResult(
             run_requests=[
-                request(c.night, c.fingerprint, scores, c.why, repetition(context.instance, c.night, c.fingerprint))
+                request(
+                    c.night, c.fingerprint, scores, c.why, repetition_suffix(context.instance, c.night, c.fingerprint)
+                )
                 for c in found.changes
             ],
             skip_reason=None if found.changes else dg.SkipReason(words),

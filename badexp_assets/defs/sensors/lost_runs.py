@@ -1,8 +1,8 @@
-"""Runs that Dagster has given up although nothing was wrong with their steps, taken up again.
+"""The sensor that restarts runs which Dagster gave up although none of their steps failed.
 
-`run_retries` repeats a run whose process died, but once only tries to: when the code server or the database is away in
-that second, as after a power cut, the run is never looked at again. Here it is, as a new run; nights that are done are
-skipped.
+`run_retries` restarts a run whose process died, but tries only once: if the code server or the database is down at that
+moment, as after a power cut, Dagster never looks at the run again. This sensor requests it as a new run, which skips
+finished nights.
 """
 
 import datetime as dt
@@ -22,19 +22,20 @@ from badexp_assets.orchestration.dagster_internals import (
 from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS
 
 REPEATS_TAG = "badexp/repeats"
-"""tag of a run: the run that it takes up"""
+"""tag of a run: ID of the run that it restarts"""
 ATTEMPT_TAG = "badexp/attempt"
-"""tag of a run that takes up another: how many have been taken up before it, itself included"""
+"""tag of a restarted run: number of restarts so far, this one included"""
 
-_MOST_ATTEMPTS = 10
-_YOUNGEST = dt.timedelta(seconds=60)  # until then Dagster may still repeat the run itself
+_MAX_ATTEMPTS = 10
+_YOUNGEST = dt.timedelta(seconds=60)  # before that Dagster may still restart the run itself
 _OLDEST = dt.timedelta(days=3)
-_AT_ONCE = 500
+_MAX_RUNS = 500
 
 
 @dg.sensor(
     name="repeat_lost_runs",
-    description="Takes up runs that died and could not be repeated, for code server or database were away.",
+    description="Restarts runs whose process died and that Dagster could not restart, because the code server or the "
+    "database was down.",
     target=dg.AssetSelection.all(),
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
@@ -45,7 +46,7 @@ def repeat_lost_runs(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequ
     failed = dg.RunsFilter(
         statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - _OLDEST, updated_before=now - _YOUNGEST
     )
-    lost = [run for run in context.instance.get_runs(failed, limit=_AT_ONCE) if is_lost(context.instance, run)]
+    lost = [run for run in context.instance.get_runs(failed, limit=_MAX_RUNS) if is_lost(context.instance, run)]
     for run in lost:
         yield _request(context, run)
     if not lost:
@@ -53,9 +54,9 @@ def repeat_lost_runs(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequ
 
 
 def is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether the failed `run` lost its process, and Dagster neither repeats it nor has done so as often as it may."""
+    """Return whether the failed `run` lost its process, and Dagster neither restarted it nor used up its retries."""
     attempts = int(run.tags.get(ATTEMPT_TAG, 0))
-    if run.tags.get(RUN_FAILURE_REASON_TAG) == STEP_FAILURE or attempts >= _MOST_ATTEMPTS:
+    if run.tags.get(RUN_FAILURE_REASON_TAG) == STEP_FAILURE or attempts >= _MAX_ATTEMPTS:
         return False
     if run.remote_job_origin is None or COMMAND_LINE_TAGS.items() <= run.tags.items():
         return False
@@ -68,7 +69,7 @@ def is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
 
 
 def _assets_of_job(context: dg.SensorEvaluationContext, job: str) -> AbstractSet[dg.AssetKey]:
-    assert context.repository_def is not None  # of a sensor that a daemon evaluates
+    assert context.repository_def is not None  # set for sensors that the daemon evaluates
     return context.repository_def.get_job(job).asset_layer.selected_asset_keys
 
 

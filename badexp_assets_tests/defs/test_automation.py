@@ -174,7 +174,7 @@ def test_a_night_outside_the_partitions_is_a_problem_and_never_a_request(platfor
 
 def test_a_home_without_an_archive_or_without_models_says_so(platform, tmp_path):
     remove(platform.home.table("entropy_reference"))
-    assert "nothing is fitted" in platform.tick().skip_message
+    assert "no model is fitted" in platform.tick().skip_message
     platform.archive = ""
     assert "no archive given" in platform.tick().skip_message
 

@@ -136,7 +136,7 @@ def test_every_asset_and_every_check_retries_transient_errors():
     for node in nodes:
         assert node.retry_policy is None, node.name  # it would repeat everything
         assert getattr(node.compute_fn.decorated_fn, "retries_transient_errors", False), (
-            f"{node.name}: see defs/failures.py"
+            f"{node.name}: see orchestration/failures.py"
         )
 
 

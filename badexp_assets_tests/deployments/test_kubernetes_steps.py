@@ -94,7 +94,11 @@ def waiting(reason: str, message: str) -> dict:
     [
         (terminated("OOMKilled", 137), "OOMKilled: it needed more memory than its limit, 8Gi", False),
         (waiting("ImagePullBackOff", 'Back-off pulling image "badexp:1"'), "ImagePullBackOff: Back-off pulling", True),
-        ({"job": {"succeeded": 1}, "pod": pod("Succeeded", {"terminated": {"exitCode": 0}})}, "reported no result", True),
+        (
+            {"job": {"succeeded": 1}, "pod": pod("Succeeded", {"terminated": {"exitCode": 0}})},
+            "reported no result",
+            True,
+        ),
     ],
     ids=["out of memory", "no image", "silent"],
 )

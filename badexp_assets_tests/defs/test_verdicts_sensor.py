@@ -22,7 +22,7 @@ def answer(reviewer, verdict="bad"):
 def test_each_change_of_the_answers_asks_for_one_run(tmp_path):
     store = VerdictStore(tmp_path / "review" / "verdicts.sqlite")
     with dg.DagsterInstance.ephemeral() as instance:
-        assert "no answer yet" in tick(tmp_path, instance).skip_message
+        assert "no answers yet" in tick(tmp_path, instance).skip_message
         (number,) = store.answer(answer("ann"), ["k"])
         first = tick(tmp_path, instance)
         assert len(first.run_requests) == 1

@@ -107,7 +107,7 @@ def read_night(archive: Path, out: Path, params: PassParams, backbone: Backbone)
     """Read the first night of `archive` into tables in the folder `out`, whatever is there already."""
     from badexp_assets.config.entropy import EntropyParams
     from badexp_assets.pixels.night_pass import run_pass
-    from badexp_assets.pixels.table_writers import PASS_TABLES
+    from badexp_assets.pixels.night_tables import PASS_TABLES
     from badexp_assets.vision.embedder import Embedder
     from badexp_assets.vision.recipes import load_recipe
 

@@ -25,7 +25,7 @@ from badexp_assets.io.storage_errors import redact_credentials
 from badexp_assets.orchestration.dagster_internals import DagsterAssetCheckFailedError
 from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS, exclusive_run
 from badexp_assets.orchestration.failures import one_line_errors
-from badexp_assets.pixels.device_shares import build_machine
+from badexp_assets.pixels.device_shares import load_pass_setup
 
 # The event log records everything; the command line prints its own progress instead of log lines.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -96,7 +96,7 @@ class Runner:
 
     def __init__(self, settings: Settings, say: Callable[[str], None], progress: Progress) -> None:
         settings.check_options()
-        build_machine(settings)
+        load_pass_setup(settings)
         self.settings = settings
         self.say = say
         self._definitions = build_definitions({"progress": progress})

@@ -102,7 +102,7 @@ def completeness(settings: Settings) -> None:
 
     Uses the home's [injection] options. The result is the asset injection_completeness.
     """
-    from badexp_assets.evaluation.completeness.table import completeness_lines
+    from badexp_assets.evaluation.completeness.results import completeness_lines
 
     for line in completeness_lines(_materialize(settings, "MEASURE_COMPLETENESS", "injection_completeness")):
         click.echo(line)

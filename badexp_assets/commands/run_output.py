@@ -13,7 +13,7 @@ from badexp_assets.config.settings import Home
 from badexp_assets.defs.resources import Progress
 from badexp_assets.io.models import current_version
 from badexp_assets.io.parquet_reading import scan_nights
-from badexp_assets.pixels.night_outcome import STATUSES
+from badexp_assets.pixels.night_progress import STATUSES
 
 _MAX_REASONS = 5
 _LINE_SECONDS = 5.0  # between lines of progress where the output is not a terminal

@@ -13,7 +13,7 @@ MAX_PREVIEW_HEIGHT = 4096
 class PassParams:
     """Options of the pass over a night's pixels. Raises InputError for a value out of range.
 
-    `recipe`, `rows`, `columns`, `batch_size`, `device` and `precision` make the embedder (`build_machine`); the pass
+    `recipe`, `rows`, `columns`, `batch_size`, `device` and `precision` make the embedder (`load_pass_setup`); the pass
     itself does not use them.
     """
 

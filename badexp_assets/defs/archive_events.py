@@ -8,7 +8,7 @@ import dagster as dg
 from badexp_assets.defs.asset_metadata import row_count
 from badexp_assets.io.place import Place
 from badexp_assets.orchestration.dagster_internals import DATA_VERSION_TAG, PARTITION_TAG, UNFINISHED
-from badexp_assets.pixels.table_writers import PASS_TABLES
+from badexp_assets.pixels.night_tables import PASS_TABLES
 
 CP_IMAGES = dg.AssetKey("cp_images")
 NIGHT_REPORT = "night_report"

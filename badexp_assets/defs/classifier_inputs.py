@@ -8,7 +8,7 @@ from badexp_assets import classify
 from badexp_assets.config.classifier import DecisionParams
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
-from badexp_assets.evaluation.classification.holdout import HeldOut, Judgement, judge
+from badexp_assets.evaluation.classification.holdout import HeldOut, HoldoutResult, evaluate_holdout
 from badexp_assets.training.training_vectors import Vectors, gather_vectors, with_other_ccds
 
 
@@ -73,6 +73,6 @@ class HoldoutEvaluator:
         self.vote = settings.parameters("vote", classify.VoteRule)
         self.goal = settings.parameters("decision", DecisionParams)
 
-    def __call__(self, model: classify.Classifier, held_out: HeldOut) -> Judgement:
+    def __call__(self, model: classify.Classifier, held_out: HeldOut) -> HoldoutResult:
         """Return the predictions and verdicts of `model`."""
-        return judge(model, held_out, self.camera, self.goal, self.vote)
+        return evaluate_holdout(model, held_out, self.camera, self.goal, self.vote)

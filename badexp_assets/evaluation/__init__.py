@@ -1,1 +1,1 @@
-"""How good the classifier is, the methods compared, completeness by injection, trials of the Entropy Method."""
+"""Evaluation: accuracy of the classifier, comparison of methods, completeness by injection, entropy trial."""

@@ -19,7 +19,7 @@ from badexp_assets.errors import ModelError
 from badexp_assets.io.parquet import atomic_path
 
 _POINTER = "current.json"
-_MOVED = {"badexp_assets.explain.patches": "badexp_assets.reports.explanations.patch_distance"}
+_MOVED = {"badexp_assets.explain.patches": "badexp_assets.reports.explanations.patch_reference"}
 """modules of classes that were stored by version 0.1.0"""
 
 

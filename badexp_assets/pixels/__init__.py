@@ -1,7 +1,4 @@
-"""One pass over the pixels of a night: embeddings, orientation histograms, stamps and previews of one reading.
-
-Names load on first use, so that importing the package costs nothing.
-"""
+"""One pass over the pixels of a night, which gives embeddings, orientation histograms, stamps and previews."""
 
 import lazy_loader
 

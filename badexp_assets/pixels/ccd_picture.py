@@ -1,4 +1,4 @@
-"""Pictures of single CCDs, as the previews of focal planes show them: North up, East left."""
+"""Pictures of single CCDs with North up and East left, as in the previews of focal planes."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from badexp_assets.survey.exposure import CcdImage
 
 Key = tuple[int, int]
-MAP_ACROSS = 352  # px of each of the two pictures of a map, along the rows of the CCD
+MAP_ACROSS = 352  # width of each of the two pictures of a map, px
 MAX_MAP_BYTES = 60_000
 THUMBNAIL_ACROSS = 128
 HEAT_TOP = 2.0
-"""score at the upper end of the colours"""
+"""score at the upper end of the colour scale"""
 _HEAT_SHARE = 0.6
 _MARK = (90, 255, 120)
 _GAP = 6
 
 
 def ccd_picture(ccd: CcdImage, across: int) -> Image.Image:
-    """Return the CCD in grey on its own sky level, `across` px wide, in its own aspect."""
+    """Return the CCD in grey, scaled to its own sky and noise, `across` px wide, in its own aspect ratio."""
     rows, columns = ccd.image.shape
     down = max(1, round(across * columns / rows))
     tile = bin_ccd(ccd, (down, across)).pixels
@@ -40,9 +40,9 @@ def ccd_picture(ccd: CcdImage, across: int) -> Image.Image:
 
 
 def map_picture(ccd: CcdImage, score: npt.NDArray[np.float32]) -> bytes:
-    """Return a PNG (at most 60 kB) of the CCD, and beside it the same under the colours of its (h, w) patch scores.
+    """Return a PNG (at most 60 kB) of the CCD, and beside it the CCD overlaid with its (h, w) patch scores.
 
-    The worst patch is framed. Colours go from 0 to `HEAT_TOP`.
+    The colour scale runs from 0 to `HEAT_TOP`. A box marks the patch of highest score.
     """
     across = MAP_ACROSS
     while True:
@@ -55,24 +55,34 @@ def map_picture(ccd: CcdImage, score: npt.NDArray[np.float32]) -> bytes:
 def read_thumbnails(
     reader: CcdReader, keys: Iterable[Key], progress: Callable[[int, int], None] = lambda done, total: None
 ) -> dict[Key, bytes]:
-    """Return a small PNG of each CCD (expnum, ccdnum) that can be read, each read once, exposure by exposure."""
+    """Return a small PNG of every readable CCD (expnum, ccdnum); CCDs are read once, exposure by exposure."""
     wanted = sorted(set(keys))
     found = {}
     for done, key in enumerate(wanted, start=1):
         try:
             found[key] = _png(ccd_picture(reader.image(*key), THUMBNAIL_ACROSS).convert("RGB"))
         except UnreadableImageError:
-            continue  # the page shows an empty place
+            continue  # the page shows a placeholder
         finally:
             progress(done, len(wanted))
     return found
+
+
+def small_jpeg(picture: bytes, height: int, quality: int) -> bytes:
+    """Return a picture as JPEG, scaled down to at most `height` px high and twice as wide."""
+    with Image.open(io.BytesIO(picture)) as opened:
+        small = opened.convert("RGB")
+    small.thumbnail((2 * height, height), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    small.save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
 
 
 def _side_by_side(grey: Image.Image, score: npt.NDArray[np.float32]) -> Image.Image:
     from matplotlib import colormaps
 
     width, height = grey.size
-    turned = np.ascontiguousarray(score.T[:, ::-1])  # columns grow downwards, rows to the left, as in the previews
+    turned = np.ascontiguousarray(score.T[:, ::-1])  # North up and East left, as in the previews
     shares = Image.fromarray((turned / HEAT_TOP).astype(np.float32)).resize(grey.size, Image.Resampling.BILINEAR)
     colours = np.round(colormaps["inferno"](np.clip(np.asarray(shares), 0, 1))[:, :, :3] * 255).astype(np.uint8)
     heat = Image.blend(grey, Image.fromarray(colours), _HEAT_SHARE)

@@ -1,9 +1,8 @@
-"""Reading single CCDs again, with the recipe that the night pass used."""
+"""Reading single CCDs again, with the preprocessing recipe of the night pass."""
 
 from __future__ import annotations
 
 import math
-from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,8 +12,9 @@ import pandas as pd
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.place import Place
 from badexp_assets.pixels.ccd_statistics import measure_features
+from badexp_assets.pixels.measure_ccd import LastExposure
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.exposure import CcdImage, Exposure, open_exposure
+from badexp_assets.survey.exposure import CcdImage
 
 if TYPE_CHECKING:
     from badexp_assets.vision.recipes import Recipe
@@ -31,18 +31,18 @@ class CcdReader:
     """Reads CCDs by exposure and CCD number; use it in a `with` block.
 
     `exposures`: rows of night_exposures (expnum, path, ood), paths relative to `archive`. The exposure of the last CCD
-    stays open for the next one, so ask exposure by exposure.
+    stays open for the next one, so reading is fastest exposure by exposure.
     """
 
     def __init__(self, archive: Place, exposures: pd.DataFrame, camera: Camera, recipe: Recipe) -> None:
-        self._archive, self._camera, self.recipe = archive, camera, recipe
+        self._archive, self.recipe = archive, recipe
         masks = exposures["ood"] if "ood" in exposures else [None] * len(exposures)
         self.paths = {int(e): str(p) for e, p in zip(exposures["expnum"], exposures["path"], strict=True)}
         self._masks = {int(e): m for e, m in zip(exposures["expnum"], masks, strict=True)}
-        self._open: tuple[int, Exposure] | None = None
+        self._exposures = LastExposure(camera)
 
     def read(self, expnum: int, ccdnum: int) -> ReadCcd:
-        """Return a CCD. Raises UnreadableImageError, with file and cause, when it is not there or has no pixel left."""
+        """Return a CCD. Raises UnreadableImageError, with file and cause, if it is missing or has no usable pixel."""
         image = self.image(expnum, ccdnum)
         where = f"{self.paths[expnum]}[{image.ccdname}]"
         features = measure_features(image)
@@ -55,25 +55,15 @@ class CcdReader:
         return ReadCcd(image, prepared)
 
     def image(self, expnum: int, ccdnum: int) -> CcdImage:
-        """Return a CCD's image only; see `read`."""
+        """Return the image of a CCD without preprocessing. Raises UnreadableImageError."""
         if expnum not in self.paths:
-            raise UnreadableImageError(f"exposure {expnum}: no row of night_exposures says where it is")
-        if self._open is None or self._open[0] != expnum:
-            self._close()
-            mask = self._masks[expnum]
-            ood = self._archive / mask if isinstance(mask, str) else None
-            self._open = (expnum, open_exposure(self._archive / self.paths[expnum], ood, self._camera))
-        return self._open[1].read(ccdnum)
+            raise UnreadableImageError(f"exposure {expnum}: night_exposures has no row with its path")
+        mask = self._masks[expnum]
+        ood = self._archive / mask if isinstance(mask, str) else None
+        return self._exposures.read(self._archive / self.paths[expnum], ood, ccdnum)
 
     def __enter__(self) -> CcdReader:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        if self._open is not None:
-            self._open[1].close()
-        self._open = None
+    def __exit__(self, *error: object) -> None:
+        self._exposures.close()

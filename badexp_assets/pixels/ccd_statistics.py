@@ -1,4 +1,4 @@
-"""Plain numbers of a CCD image: sky, noise, and how much of it is masked or saturated."""
+"""Basic statistics of a CCD image: sky, noise, and the fractions of masked and saturated pixels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from badexp_assets.survey.exposure import CcdImage
 
 MAX_PIXELS = 400_000
-"""pixels that sky and noise are measured on; more would change neither by more than 0.2 % of the noise"""
+"""pixels that sky and noise are measured on; using more changes either by at most 0.2 % of the noise"""
 _CLIP_SIGMA = 3.0
 _CLIP_ROUNDS = 3
 _MAD_TO_SIGMA = 1.4826  # of a normal distribution
@@ -19,9 +19,9 @@ _MAD_TO_SIGMA = 1.4826  # of a normal distribution
 
 @dataclass(frozen=True)
 class CcdFeatures:
-    """Sky and noise (ADU; None: no finite pixel), shares of all pixels that are saturated or bleeding, and masked.
+    """Sky and noise (ADU; None without a finite pixel), and fractions of saturated (or bleed) and of masked pixels.
 
-    masked_fraction counts pixels that are not finite too. `reason` says why sky and noise are missing or doubtful.
+    masked_fraction includes non-finite pixels. `reason` says why sky and noise are missing or doubtful.
     """
 
     sky: float | None
@@ -32,11 +32,10 @@ class CcdFeatures:
 
 
 def measure_features(ccd: CcdImage) -> CcdFeatures:
-    """Return the features of a CCD image of any shape.
+    """Return the statistics of a CCD image of any shape.
 
-    Sky is the median of the good pixels, noise their scatter (see `sky_and_noise`). When all finite pixels are
-    masked, as in a saturated image, these are taken of the masked ones, and `reason` says so. None for both if no
-    pixel is finite.
+    Sky is the median of the good pixels and noise their scatter (see `sky_and_noise`). If all finite pixels are masked,
+    as in a saturated image, the masked pixels are used and `reason` says so. Both are None if no pixel is finite.
     """
     bad = ccd.bad
     saturated, masked = float(np.mean(ccd.saturated)), float(np.mean(bad))
@@ -53,19 +52,18 @@ def measure_features(ccd: CcdImage) -> CcdFeatures:
 def sky_and_noise(image: npt.NDArray[np.floating], bad: npt.NDArray[np.bool_]) -> tuple[float, float]:
     """Return median and robust standard deviation of the pixels (rows, columns) that are not `bad`, in their unit.
 
-    The deviation is 1.4826 MAD, of what three rounds of clipping at 3 sigma about the median leave, so that it is the
-    sky's and not the stars'. It is 0 for a constant image; (NaN, NaN) if no pixel is left. Large images are sampled
-    on a regular grid.
+    The deviation is 1.4826 MAD after three rounds of clipping at 3 sigma about the median, which remove most sources.
+    It is 0 for a constant image; both are NaN if no pixel is left. Large images are sampled on a regular grid.
     """
     step = max(1, image.size // MAX_PIXELS)
-    while math.gcd(step, image.shape[1]) > 1:  # a step that divides the row length would see the same columns only
+    while math.gcd(step, image.shape[1]) > 1:  # else only some columns would be sampled
         step += 1
     values = image.ravel()[::step][~bad.ravel()[::step]]
     if not values.size:
         values = image[~bad]
     if not values.size:
         return math.nan, math.nan
-    values = np.sort(values)  # then medians, clipping and deviations are reading off
+    values = np.sort(values)  # median, clipping and MAD are then look-ups
     sky = kept_sky = _median(values)
     noise = _mad(values, sky)
     for _ in range(_CLIP_ROUNDS):
@@ -82,17 +80,17 @@ def sky_and_noise(image: npt.NDArray[np.floating], bad: npt.NDArray[np.bool_]) -
 
 
 def _median(values: npt.NDArray[np.floating]) -> float:
-    """Median of sorted values."""
+    """Return the median of sorted values."""
     return (float(values[(values.size - 1) // 2]) + float(values[values.size // 2])) / 2
 
 
 def _mad(values: npt.NDArray[np.floating], centre: float) -> float:
-    """1.4826 times the median distance of sorted values from `centre`."""
+    """Return 1.4826 times the median distance of sorted values from `centre`."""
     ranks = (values.size + 1) // 2, values.size // 2 + 1
     return _MAD_TO_SIGMA * sum(_distance(values, centre, rank) for rank in ranks) / 2
 
 
 def _distance(values: npt.NDArray[np.floating], centre: float, rank: int) -> float:
-    """The `rank`-th smallest distance from `centre`: the least reach of all runs of so many sorted values."""
+    """Return the `rank`-th smallest distance of sorted values from `centre`: the least reach of `rank` neighbours."""
     below, above = centre - values[: values.size - rank + 1], values[rank - 1 :] - centre
     return float(np.maximum(below, above).min())

@@ -1,4 +1,4 @@
-"""What passes work with, by the settings: the devices and, for each, its part of the cores and its network."""
+"""Devices of the night pass: the share of the processor cores that goes with each, and loading its backbone."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from badexp_assets.vision.embedder import Embedder
 
 
-class NightMachine(NamedTuple):
-    """Embedder and options, in the order in which `run_pass` takes them: `run_pass(..., *machine, out)`."""
+class PassSetup(NamedTuple):
+    """Embedder and options, in the order in which `run_pass` takes them: `run_pass(..., *setup, out)`."""
 
     embedder: Embedder
     entropy: EntropyParams
@@ -23,10 +23,10 @@ class NightMachine(NamedTuple):
 
 
 @dataclass(frozen=True)
-class MachineShare:
-    """A device, and the part of the allocated cores that goes with it: `threads`, of which `params.workers` read.
+class DeviceShare:
+    """A device and its share of the allocated cores: `threads`, of which `params.workers` read CCDs.
 
-    Nothing is loaded yet, and it can be sent to a process; `build` loads.
+    It can be pickled, because nothing is loaded until `load` is called.
     """
 
     settings: Settings
@@ -45,10 +45,10 @@ class MachineShare:
 
         return self.settings.parameters("entropy", EntropyParams)
 
-    def build(self) -> NightMachine:
-        """Load the backbone to the device. Raises what `WeightStore.load` raises.
+    def load(self) -> PassSetup:
+        """Load the backbone to the device. Raises the errors of `WeightStore.load`.
 
-        In this process PyTorch uses no more threads than the share has, and allocates on no other GPU.
+        It limits PyTorch in this process to the threads of the share and to this GPU.
         """
         import torch
 
@@ -58,19 +58,19 @@ class MachineShare:
 
         torch.set_num_threads(min(torch.get_num_threads(), self.threads))
         if self.device.startswith("cuda"):
-            torch.cuda.set_device(self.device)  # where memory is pinned, too
+            torch.cuda.set_device(self.device)  # also the GPU for which memory is pinned
         params = self.params
         store = WeightStore(self.settings.home.weights)
         backbone = store.load(self.settings.backbone, self.device, params.precision)
         recipe = load_recipe(params.recipe, backbone, rows=params.rows, columns=params.columns)
-        return NightMachine(Embedder(backbone, recipe, params.batch_size), self.entropy, params)
+        return PassSetup(Embedder(backbone, recipe, params.batch_size), self.entropy, params)
 
 
-def share_machine(settings: Settings) -> list[MachineShare]:
-    """Return a share for each device that section `night_pass` of `settings` names; together they have all cores.
+def list_device_shares(settings: Settings) -> list[DeviceShare]:
+    """Return a share for each device that section `night_pass` of `settings` names; together they use all cores.
 
-    `workers` are shared too, at least one each. Raises InputError for an option that is unknown or out of range, or a
-    device that is not there.
+    `workers` are divided too, with at least one for each device. Raises InputError for an option that is unknown or out
+    of range, or a device that does not exist.
     """
     from badexp_assets.vision.engines import find_devices
 
@@ -81,22 +81,23 @@ def share_machine(settings: Settings) -> list[MachineShare]:
     if params.workers >= 0:
         workers = even_shares(params.workers, len(devices)) if params.workers else [0] * len(devices)
     return [
-        MachineShare(settings, replace(params, device=str(device), workers=n_workers), n_cores)
+        DeviceShare(settings, replace(params, device=str(device), workers=n_workers), n_cores)
         for device, n_cores, n_workers in zip(devices, cores, workers, strict=True)
     ]
 
 
-def build_machine(settings: Settings) -> NightMachine:
-    """Return what `settings` ask for (sections `night_pass` and `entropy`, and the backbone); loads the backbone.
+def load_pass_setup(settings: Settings) -> PassSetup:
+    """Load the backbone and the options of `settings` (sections `night_pass` and `entropy`).
 
-    Of several devices it is the first, with all cores. Weights are those of the home (`badexp weights fetch`) when it
-    has them, else what `load_backbone` finds. Raises what `share_machine` and `WeightStore.load` raise.
+    If several devices are set, the first is used, with all cores. Weights come from the home (`badexp weights fetch`)
+    if it has them, else from where `load_backbone` finds them. Raises the errors of `list_device_shares` and
+    `WeightStore.load`.
     """
-    first = share_machine(settings)[0].device
+    first = list_device_shares(settings)[0].device
     options = dict(settings.options) | {"night_pass": {**settings.options.get("night_pass", {}), "device": first}}
-    return share_machine(replace(settings, options=options))[0].build()
+    return list_device_shares(replace(settings, options=options))[0].load()
 
 
 def even_shares(total: int, n: int) -> list[int]:
-    """Divide `total` into `n` shares that differ by 1 at most, none less than 1."""
+    """Divide `total` into `n` shares that differ by at most 1, each at least 1."""
     return [max(1, total // n + (i < total % n)) for i in range(n)]

@@ -1,24 +1,24 @@
-"""What one exposure gives to the night's tables, CCD by CCD."""
+"""Rows that one exposure adds to the night's tables, collected CCD by CCD."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from badexp_assets.config.night_pass import PassParams
 from badexp_assets.errors import ModelError
-from badexp_assets.pixels.measure_ccd import MeasuredCcd
-from badexp_assets.pixels.mosaic import MosaicPlan, has_value, level_and_scale
+from badexp_assets.pixels.measure_ccd import MeasuredCcd, Stamp, merge_stamps
+from badexp_assets.pixels.mosaic import MosaicPlan, level_and_scale
+from badexp_assets.pixels.night_tables import PASS_TABLES
 from badexp_assets.pixels.previews import FocalPlane
-from badexp_assets.pixels.reading_plan import OpenedExposure
-from badexp_assets.pixels.stamp_sample import StampChoice
-from badexp_assets.pixels.table_rows import ccd_row, exposure_row, key_columns
-from badexp_assets.pixels.table_writers import PASS_TABLES
 from badexp_assets.survey.cameras import Camera
 
 if TYPE_CHECKING:
+    from badexp_assets.pixels.exposure_stream import OpenedExposure
     from badexp_assets.vision.embedder import Embedder
 
 Vectors = Iterable[tuple[tuple[int, int], np.ndarray]]
@@ -27,8 +27,8 @@ Vectors = Iterable[tuple[tuple[int, int], np.ndarray]]
 class ExposureRows:
     """Rows of one exposure, by table. Call `take` for every CCD until it is `complete`, then `finish`.
 
-    The embedder is flushed after each exposure, so that its vectors depend on no other exposure: which images share a
-    batch changes their last bits.
+    The embedder is flushed after each exposure: the last bits of a vector depend on which images share its batch, and
+    an exposure's vectors must not depend on other exposures.
     """
 
     def __init__(
@@ -48,15 +48,11 @@ class ExposureRows:
         self._pending: set[tuple[int, int]] = set()
         self._reasons: list[str] = []
         self._n_taken = 0
-        self._stamps = StampChoice(params.stamps_per_exposure)
+        self._stamps: list[Stamp] = []
+        self._n_stamps = params.stamps_per_exposure
         self._plane: FocalPlane | None = None
         if opened.wanted and params.preview_height:
             self._plane = FocalPlane(camera, params.preview_height, opened.present)
-
-    @property
-    def expnum(self) -> int:
-        """Exposure number."""
-        return self._opened.expnum
 
     @property
     def complete(self) -> bool:
@@ -67,7 +63,8 @@ class ExposureRows:
         """Add the rows of one CCD."""
         self._n_taken += 1
         ccdnum = ccd.task.ccd.ccdnum
-        self._rows["night_ccds"].append(ccd_row(ccd, ccdnum in self._labelled))
+        keys = {"expnum": ccd.task.expnum, "ccdnum": ccdnum}
+        self._rows["night_ccds"].append(keys | _ccd_row(ccd, ccdnum in self._labelled))
         if ccd.reason is not None:
             self._reasons.append(ccd.reason)
             if self._plane is not None:
@@ -75,19 +72,19 @@ class ExposureRows:
             return
         assert ccd.orientations is not None
         assert ccd.prepared is not None
-        orientations = key_columns(ccd.task) | {"filter": self._opened.row["filter"]} | vars(ccd.orientations)
+        orientations = keys | {"filter": self._opened.row["filter"]} | vars(ccd.orientations)
         self._rows["night_orientations"].append(orientations)
-        self._stamps.offer(ccd.stamps)
+        self._stamps = merge_stamps(self._stamps, ccd.stamps, self._n_stamps)
         if self._plane is not None and ccd.tile is not None:
             self._plane.add(ccdnum, ccd.tile)
-        if ccd.mosaic_tile is not None and has_value(ccd.mosaic_tile):
+        if ccd.mosaic_tile is not None and np.isfinite(ccd.mosaic_tile).any():
             self._tiles[ccdnum] = ccd.mosaic_tile
         key = (ccd.task.expnum, ccdnum)
         self._pending.add(key)
         self._store_vectors(self._embedder.add_prepared(key, ccd.prepared))
 
     def finish(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the rows of all tables. Raises ModelError when the embedder has not returned every vector."""
+        """Return the rows of all tables. Raises ModelError if the embedder has not returned every vector."""
         self._store_vectors(self._embedder.flush())
         if self._pending:
             raise ModelError(
@@ -100,7 +97,7 @@ class ExposureRows:
         self._rows["night_exposures"].append(self._outcome(row))
         self._rows["night_stamps"] += [
             name | {"ccdnum": stamp.ccdnum, "x": stamp.x, "y": stamp.y, "stamp": stamp.pixels.ravel()}
-            for stamp in self._stamps.chosen()
+            for stamp in sorted(self._stamps, key=lambda stamp: (stamp.ccdnum, stamp.y, stamp.x))
         ]
         if self._plane is not None and self._n_taken > len(self._reasons):
             png = self._plane.render(self._labelled)
@@ -111,16 +108,17 @@ class ExposureRows:
         return self._rows
 
     def _add_mosaic(self) -> None:
-        """Embed the focal plane of the CCDs that were read; no row when none of their pixels has a value."""
+        """Embed the focal plane of the CCDs that were read; adds no row if none of their pixels has a value."""
         scale = level_and_scale(self._tiles)
         if scale is None:
             return
+        expnum = self._opened.expnum
         prepared = self._mosaics.recipe.prepare(self._mosaic.draw(self._tiles), None, *scale)
-        found = [*self._mosaics.add_prepared(self.expnum, prepared), *self._mosaics.flush()]
+        found = [*self._mosaics.add_prepared(expnum, prepared), *self._mosaics.flush()]
         if len(found) != 1:
-            raise ModelError(f"backbone {self._mosaics.backbone_id}: no vector for the mosaic of {self.expnum}")
-        row = {"expnum": self.expnum, "n_ccds": len(self._tiles)} | _made_by(self._mosaics)
-        self._rows["night_mosaic_embeddings"].append(row | {"embedding": np.asarray(found[0][1], dtype=np.float32)})
+            raise ModelError(f"backbone {self._mosaics.backbone_id}: no vector for the mosaic of {expnum}")
+        row = {"expnum": expnum, "n_ccds": len(self._tiles)}
+        self._rows["night_mosaic_embeddings"].append(row | _embedding(self._mosaics, found[0][1]))
 
     def _outcome(self, row: Mapping[str, Any]) -> dict[str, Any]:
         n_failed = len(self._reasons)
@@ -141,9 +139,47 @@ class ExposureRows:
     def _store_vectors(self, vectors: Vectors) -> None:
         for key, vector in vectors:
             self._pending.remove(key)
-            row = {"expnum": key[0], "ccdnum": key[1]} | _made_by(self._embedder)
-            self._rows["night_embeddings"].append(row | {"embedding": np.asarray(vector, dtype=np.float32)})
+            row = {"expnum": key[0], "ccdnum": key[1]} | _embedding(self._embedder, vector)
+            self._rows["night_embeddings"].append(row)
 
 
-def _made_by(embedder: Embedder) -> dict[str, str]:
-    return {"backbone": embedder.backbone_id, "recipe": embedder.recipe_id}
+def _embedding(embedder: Embedder, vector: np.ndarray) -> dict[str, Any]:
+    ids = {"backbone": embedder.backbone_id, "recipe": embedder.recipe_id}
+    return ids | {"embedding": np.asarray(vector, dtype=np.float32)}
+
+
+def _ccd_row(ccd: MeasuredCcd, labelled: bool) -> dict[str, Any]:
+    """Return the columns of `night_ccds` except the keys; status_reason is None for a CCD that was read."""
+    features = ccd.features
+    notes = (ccd.mask_problem, features.reason if features else None)
+    return {
+        "ccdname": ccd.task.ccd.ccdname,
+        "status": "read" if ccd.reason is None else "failed",
+        "status_reason": ccd.reason,
+        "drawn": ccd.task.drawn,
+        "height": ccd.height,
+        "width": ccd.width,
+        "sky": features.sky if features else None,
+        "noise": features.noise if features else None,
+        "fwhm": ccd.fwhm,
+        "n_sources": ccd.orientations.n_sources if ccd.orientations else None,
+        "saturated_fraction": features.saturated_fraction if features else None,
+        "masked_fraction": features.masked_fraction if features else None,
+        "labelled": labelled,
+        "has_mask": ccd.has_mask,
+        "note": "; ".join(n for n in notes if n) or None,
+        **_measured(ccd.structure),
+        **_measured(ccd.shapes),
+    }
+
+
+def _measured(part: Any) -> dict[str, float | None]:
+    """Return the fields of `part` with None for NaN; no fields for None, because the columns are nullable."""
+    values = {} if part is None else asdict(part)
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+def exposure_row(row: Mapping[str, Any], status: str, reason: str | None) -> dict[str, Any]:
+    """Return a row of `night_exposures` from a row of `list_exposures`, with counts of CCDs still 0."""
+    counts = dict.fromkeys(("n_ccds_read", "n_ccds_failed", "n_labelled_absent"), 0)
+    return {**row, "status": status, "status_reason": reason} | counts

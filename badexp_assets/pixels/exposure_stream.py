@@ -1,23 +1,27 @@
-"""Reading exposures one after the other, of whichever nights: measured ahead, embedded, made into rows of tables."""
+"""Reading exposures one after the other: CCDs are measured ahead, embedded and turned into rows of tables."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from badexp_assets.config.night_pass import PassParams
-from badexp_assets.io.place import Place
-from badexp_assets.pixels.ccd_readers import Readers
+from badexp_assets.errors import UnreadableImageError
+from badexp_assets.io.place import Place, pin_if_exists
 from badexp_assets.pixels.exposure_rows import ExposureRows
-from badexp_assets.pixels.measure_ccd import Measure, MeasuredCcd
+from badexp_assets.pixels.measure_ccd import CcdMeasurer, CcdTask, MeasuredCcd
+from badexp_assets.pixels.measuring_pool import MeasuringPool
 from badexp_assets.pixels.mosaic import MosaicPlan, mosaic_aspect
-from badexp_assets.pixels.pass_fingerprint import MadeBy
-from badexp_assets.pixels.reading_plan import OpenedExposure, plan_reading
-from badexp_assets.pixels.table_writers import rows_to_arrow
+from badexp_assets.pixels.night_tables import rows_to_arrow
+from badexp_assets.pixels.pass_fingerprint import EmbeddingIds
+from badexp_assets.pixels.previews import FocalPlane
 from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.exposure import open_exposure
+from badexp_assets.survey.seeded_sampling import draw_ccds
 
 if TYPE_CHECKING:
     from badexp_assets.config.entropy import EntropyParams
@@ -25,6 +29,26 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 _AHEAD_BYTES = 2**28  # of prepared images that wait for the backbone
+
+
+@dataclass(frozen=True)
+class OpenedExposure:
+    """An exposure, which is followed by its `wanted` CCDs, in order of CCDNUM.
+
+    `row`: its row of `list_exposures`; `present`: CCDNUMs in its file; `problem`: extensions that are not CCDs;
+    `reason`: why it could not be opened.
+    """
+
+    row: Row
+    present: frozenset[int] = frozenset()
+    wanted: tuple[int, ...] = ()
+    problem: str | None = None
+    reason: str | None = None
+
+    @property
+    def expnum(self) -> int:
+        """Exposure number."""
+        return int(self.row["expnum"])
 
 
 class PixelReader:
@@ -42,38 +66,79 @@ class PixelReader:
         self._archive, self._camera, self._labelled = archive, camera, labelled
         self._embedder, self._entropy, self._params = embedder, entropy, params
         self._mosaics = embedder.for_mosaics(mosaic_aspect(camera))
-        self.made_by = MadeBy.of(embedder, self._mosaics)
+        self.embedding_ids = EmbeddingIds.of(embedder, self._mosaics)
 
     def read(self, rows: Iterable[Row]) -> Iterator[dict[str, pa.Table]]:
-        """Yield the rows of all tables that have some for each of `rows` (ready, of `list_exposures`), in their order.
+        """Yield the table rows of each exposure in `rows` (ready ones of `list_exposures`), in order.
 
-        `rows` is asked for the next one while earlier ones are at work, as far as CCDs are measured ahead. What an
-        exposure gives depends on no other one.
+        Each item maps the names of tables to their rows; tables without rows are left out. `rows` is consumed ahead of
+        the results, as far as CCDs are measured ahead. The result of an exposure depends on no other exposure.
         """
         recipe = self._mosaics.recipe
         mosaic = MosaicPlan(self._camera, recipe.rows, recipe.columns)
-        measure = Measure(self._camera, self._embedder.recipe, mosaic, self._entropy, self._params)
+        measurer = CcdMeasurer(self._camera, self._embedder.recipe, mosaic, self._entropy, self._params)
         plan = plan_reading(self._archive, rows, self._camera, self._labelled, self._params)
         current: ExposureRows | None = None
         try:
-            with Readers(measure, max(self._params.workers, 0), self._ahead()) as readers:
-                for item in readers.run(plan):
+            with MeasuringPool(measurer, max(self._params.workers, 0), self._ahead()) as pool:
+                for item in pool.run(plan):
                     if not isinstance(item, MeasuredCcd):
-                        current = self._opened(item, mosaic)
+                        labelled = self._labelled.get(item.expnum, set())
+                        current = ExposureRows(
+                            item, self._camera, labelled, self._embedder, mosaic, self._mosaics, self._params
+                        )
                     elif current is not None:
                         current.take(item)
                     if current is not None and current.complete:
                         yield {name: rows_to_arrow(name, made) for name, made in current.finish().items() if made}
         except BaseException:
-            with contextlib.suppress(Exception):  # the next exposures must not get the vectors of these
+            with contextlib.suppress(Exception):  # later exposures must not get vectors of these
                 self._embedder.flush()
             raise
 
     def _ahead(self) -> int:
-        """CCDs measured ahead: those of the next batch, so that the backbone never waits, as far as memory allows."""
+        """Return how many CCDs to measure ahead: the next batch, as far as memory allows, to keep the backbone busy."""
         recipe = self._embedder.recipe
         return min(self._embedder.batch_size, _AHEAD_BYTES // (3 * 4 * recipe.rows * recipe.columns))
 
-    def _opened(self, opened: OpenedExposure, mosaic: MosaicPlan) -> ExposureRows:
-        labelled = self._labelled.get(opened.expnum, set())
-        return ExposureRows(opened, self._camera, labelled, self._embedder, mosaic, self._mosaics, self._params)
+
+def plan_reading(
+    archive: Place,
+    ready: Iterable[Row],
+    camera: Camera,
+    labelled: Mapping[int, set[int]],
+    params: PassParams,
+) -> Iterator[OpenedExposure | CcdTask]:
+    """Yield every exposure of `ready` (rows of `list_exposures`), each followed by its wanted CCDs in order of CCDNUM.
+
+    This reads headers only. The current version of a file behind a URL is read, even if the file is replaced later. An
+    exposure that cannot be opened is yielded with its reason, and nothing is raised for it.
+    """
+    for row in ready:
+        expnum = int(row["expnum"])
+        ooi = archive / row["ooi"]
+        ood = archive / row["ood"] if isinstance(row["ood"], str) else None
+        try:
+            with open_exposure(ooi, camera=camera) as exposure:
+                ccds, problems = exposure.ccds, exposure.problems
+                ooi = exposure.path
+            ood = pin_if_exists(ood) if ood is not None else None
+        except UnreadableImageError as error:
+            yield OpenedExposure(row, reason=str(error))
+            continue
+        present = frozenset(ccd.ccdnum for ccd in ccds)
+        drawn, wanted = choose_ccds(expnum, present, labelled.get(expnum, ()), params)
+        slot = FocalPlane(camera, params.preview_height, present).slot if params.preview_height else None
+        chosen = [ccd for ccd in ccds if ccd.ccdnum in wanted]
+        numbers = tuple(ccd.ccdnum for ccd in chosen)
+        yield OpenedExposure(row, present, numbers, "; ".join(problems) or None)
+        for ccd in chosen:
+            yield CcdTask(expnum, ooi, ood, ccd, ccd.ccdnum in drawn, slot)
+
+
+def choose_ccds(
+    expnum: int, present: frozenset[int], labelled: Iterable[int], params: PassParams
+) -> tuple[frozenset[int], frozenset[int]]:
+    """Return CCDNUMs sampled for the vote, and CCDNUMs to read: the sampled and the labelled ones, or all `present`."""
+    drawn = frozenset(draw_ccds(expnum, present, params.n_draw, params.seed))
+    return drawn, present if params.all_ccds else drawn | (frozenset(labelled) & present)

@@ -1,6 +1,6 @@
-"""Where CCDs lie in an image of the focal plane: as on the sky, North up and East left.
+"""Positions of CCDs in an image of the focal plane, with North up and East left.
 
-Image columns of a CCD grow downwards (South), its rows to the left (East).
+The image columns of a CCD increase downwards (South), its rows to the left (East).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Extent:
 
     @classmethod
     def around(cls, camera: Camera, ccds: Iterable[Ccd]) -> Extent:
-        """Return the smallest one that holds all of some CCDs (at least one)."""
+        """Return the smallest extent that contains all of the given CCDs (at least one)."""
         shown = list(ccds)
         down, across = ccd_size(camera)
         return cls(
@@ -36,20 +36,24 @@ class Extent:
             min(c.y_mm for c in shown) - across / 2,
         )
 
+    def ccds_inside(self, camera: Camera) -> list[Ccd]:
+        """Return the CCDs whose centres lie inside."""
+        return [c for c in camera.ccds if self.right < c.y_mm < self.left and self.top < c.x_mm < self.bottom]
+
     @property
     def height(self) -> float:
-        """Its extent from North to South, mm."""
+        """Size from North to South, mm."""
         return self.bottom - self.top
 
     @property
     def width(self) -> float:
-        """Its extent from East to West, mm."""
+        """Size from East to West, mm."""
         return self.left - self.right
 
 
 @dataclass(frozen=True)
 class PlaneGrid:
-    """Pixels over an `extent`: `down` and `across` of them per mm; a CCD's place has `slot` (rows, columns) px."""
+    """A pixel grid over an `extent`, with `down` and `across` pixels per mm; a CCD covers `slot` (rows, columns) px."""
 
     extent: Extent
     down: float
@@ -58,12 +62,12 @@ class PlaneGrid:
 
     @classmethod
     def over(cls, camera: Camera, extent: Extent, down: float, across: float) -> PlaneGrid:
-        """Return the grid of this many pixels per mm."""
+        """Return the grid over `extent` with this many pixels per mm."""
         height, width = ccd_size(camera)
         return cls(extent, down, across, (max(1, round(height * down)), max(1, round(width * across))))
 
     def corner(self, ccd: Ccd) -> tuple[int, int]:
-        """Return (row, column) of the upper left pixel of a CCD's place."""
+        """Return (row, column) of the upper left pixel of a CCD."""
         rows, columns = self.slot
         top = round((ccd.x_mm - self.extent.top) * self.down - rows / 2)
         left = round((self.extent.left - ccd.y_mm) * self.across - columns / 2)
@@ -71,15 +75,15 @@ class PlaneGrid:
 
 
 def ccd_size(camera: Camera) -> tuple[float, float]:
-    """Return what a CCD covers from North to South and from East to West, mm."""
+    """Return the size of a CCD from North to South and from East to West, mm."""
     rows, columns = camera.ccd_shape
     return columns * camera.pixel_size, rows * camera.pixel_size
 
 
 def bin_as_on_the_sky(ccd: CcdImage, slot: tuple[int, int], without_value: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Return means over at most `slot` (rows, columns) blocks of a CCD, turned as it lies on the sky; see `bin_image`.
+    """Return means over at most `slot` (rows, columns) blocks of a CCD, North up and East left; see `bin_image`.
 
-    Pixels that are not finite or whose mask has one of the codes `without_value` stay out.
+    Pixels that are not finite or whose mask has one of the codes `without_value` are ignored.
     """
     bad = ~np.isfinite(ccd.image)
     if ccd.mask is not None:
@@ -93,7 +97,7 @@ def bin_image(
 ) -> npt.NDArray[np.float32]:
     """Return means of the pixels that are not `bad` over a grid of at most `shape` (rows, columns) blocks.
 
-    NaN where a block has none. An image smaller than `shape` along an axis is not binned along it.
+    NaN where a block has no such pixel. An image smaller than `shape` along an axis is not binned along that axis.
     """
     rows, columns = (min(n, size) for n, size in zip(shape, image.shape, strict=True))
     row_edges = np.linspace(0, image.shape[0], rows + 1).astype(int)[:-1]

@@ -1,4 +1,4 @@
-"""Finished exposures of a night that is being read, one file each, so that a killed pass goes on where it was."""
+"""Finished exposures of a night that is being read, one file each, so that an interrupted pass can resume."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ import pyarrow as pa
 from badexp_assets.errors import InputError, StorageError
 from badexp_assets.io.parquet import atomic_path
 from badexp_assets.io.place import Place, Url
-from badexp_assets.pixels.table_writers import PASS_TABLES
+from badexp_assets.pixels.night_tables import PASS_TABLES
 
 _SUFFIX = ".arrows"
 _NAME = b"table"
 
 
 class Journal:
-    """A folder with a piece per finished exposure: its rows of all tables, named by the key of all they depend on.
+    """A folder with one file per finished exposure, named by its key (see `exposure_key`).
 
-    A piece is a file of Arrow streams, one per table with rows; it appears whole or not at all, and is on disk when
-    `write` returns. Made by `open_journal`.
+    A file holds Arrow streams, one per table that has rows. It appears whole or not at all, and is on disk when `write`
+    returns. Made by `open_journal`.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def keys(self) -> set[str]:
-        """Keys of the pieces that are there."""
+        """Return the keys of the stored exposures."""
         return {path.stem for path in self.folder.glob(f"*{_SUFFIX}")}
 
     def keep(self, keys: Collection[str]) -> int:
-        """Remove pieces of other keys than these, and damaged ones; return how many."""
+        """Remove the files of all other keys, and damaged ones; return how many were removed."""
         removed = 0
         for path in list(self.folder.glob(f"*{_SUFFIX}")):
             if path.stem not in keys or not self._whole(path):
@@ -52,7 +52,7 @@ class Journal:
                     stream.write_table(named)
 
     def read(self, key: str) -> dict[str, pa.Table]:
-        """Return what was written under `key`. Raises StorageError when it is missing or damaged."""
+        """Return the rows stored under `key`. Raises StorageError if they are missing or damaged."""
         path = self._path(key)
         try:
             return _read(path)
@@ -60,7 +60,7 @@ class Journal:
             raise StorageError(f"{path}: a piece of the night can't be read ({error}); run the night again") from error
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it."""
+        """Remove the folder and everything in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, key: str) -> Path:
@@ -75,7 +75,7 @@ class Journal:
 
 
 def journal_folder(table: Place) -> Path:
-    """Folder of the journal of the night whose `night_exposures` is `table`, beside it; behind a URL there is none."""
+    """Return the journal folder beside `table`, a night's `night_exposures`. Raises InputError for a URL."""
     if isinstance(table, Url):
         raise InputError(f"{table}: a journal can't lie behind a URL; a folder must be given for it")
     return table.with_name(f".{table.stem}.journal")
@@ -83,10 +83,10 @@ def journal_folder(table: Place) -> Path:
 
 @contextlib.contextmanager
 def open_journal(folder: Path) -> Iterator[Journal]:
-    """Give the journal in `folder`, and hold it: it waits for another process.
+    """Yield the journal in `folder` while it is locked; this waits until no other process holds it.
 
-    The lock goes with the process, however that ends; where the file system has no locks, it goes without.
-    An error leaves the journal there for the next try.
+    The lock ends with the process, however that ends. On file systems without locks the journal is not locked. After
+    an error the journal stays for the next attempt.
     """
     while True:
         try:

@@ -1,9 +1,10 @@
-"""All that needs the pixels of one CCD, in one call that runs in any process and returns little."""
+"""Everything that needs the pixels of one CCD, in one call that runs in any process and returns little data."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,20 +15,33 @@ from badexp_assets.io.place import Place
 from badexp_assets.pixels.ccd_statistics import CcdFeatures, measure_features
 from badexp_assets.pixels.mosaic import MosaicPlan
 from badexp_assets.pixels.previews import Tile, bin_ccd
-from badexp_assets.pixels.stamp_sample import Stamp, offer_stamps
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.exposure import CcdImage, CcdInfo, Exposure, open_exposure
 
 if TYPE_CHECKING:
     from badexp_assets.config.entropy import EntropyParams
+    from badexp_assets.entropy.ccd import CcdOrientations
     from badexp_assets.pixels.sky_structure import SkyStructure
     from badexp_assets.pixels.source_shapes import SourceShapes
     from badexp_assets.vision.recipes import Recipe
 
 
+class Stamp(NamedTuple):
+    """A source's stamp: random priority in [0, 1), position of its peak (column x, row y), float32 pixels in ADU."""
+
+    priority: float
+    ccdnum: int
+    x: int
+    y: int
+    pixels: npt.NDArray[np.float32]
+
+
 @dataclass(frozen=True)
 class CcdTask:
-    """A wanted CCD: where it is, and whether it was drawn. `slot`: its place in the preview; None: no preview."""
+    """A CCD to measure: its files, whether it was sampled for the vote (`drawn`), and its size in the preview.
+
+    `slot`: (rows, columns) of its place in the preview, px; None: no preview is made.
+    """
 
     expnum: int
     ooi: Place
@@ -44,7 +58,7 @@ class CcdTask:
 
 @dataclass(frozen=True)
 class Orientations:
-    """Histograms of one CCD (int32 counts over [0, pi)), with their sums; see `entropy.CcdOrientations`."""
+    """Histograms of one CCD (int32 counts over [0, pi)) and their sums; see `entropy.CcdOrientations`."""
 
     n_sources: int
     source_counts: npt.NDArray[np.int32]
@@ -55,10 +69,10 @@ class Orientations:
 
 @dataclass(frozen=True, eq=False)
 class MeasuredCcd:
-    """What the pixels of a CCD gave; with a `reason`, they gave nothing for the tables beyond what else is set.
+    """Measurements of a CCD. If `reason` is set, the CCD failed and only the fields measured before that are set.
 
-    `prepared` is the float32 (3, rows, columns) image for the backbone, `mosaic_tile` the CCD in the mosaic;
-    height and width of the image in px, fwhm in px as the header says.
+    `height`, `width`: of the image, px; `fwhm`: from the header, px; `prepared`: float32 (3, rows, columns) image for
+    the backbone; `tile`, `mosaic_tile`: the CCD in the preview and in the mosaic.
     """
 
     task: CcdTask
@@ -78,23 +92,40 @@ class MeasuredCcd:
     mosaic_tile: npt.NDArray[np.float32] | None = None
 
 
-class Measure:
-    """Measures CCDs with fixed options; can be sent to a process. Call it with one CcdTask after the other.
+class LastExposure:
+    """Opens exposures and keeps the last one open, because its CCDs are usually read one after the other."""
 
-    The exposure of the last task stays open for the next one; `close` closes it.
-    """
+    def __init__(self, camera: Camera) -> None:
+        self._camera = camera
+        self._open: tuple[tuple[Place, Place | None], Exposure] | None = None
+
+    def read(self, ooi: Place, ood: Place | None, ccdnum: int) -> CcdImage:
+        """Read a CCD of the exposure `ooi` with its mask `ood`. Raises UnreadableImageError."""
+        if self._open is None or self._open[0] != (ooi, ood):
+            self.close()
+            self._open = ((ooi, ood), open_exposure(ooi, ood, self._camera))
+        return self._open[1].read(ccdnum)
+
+    def close(self) -> None:
+        """Close the exposure that is still open."""
+        if self._open is not None:
+            self._open[1].close()
+        self._open = None
+
+
+class CcdMeasurer:
+    """Measures CCDs with fixed options; it can be pickled. Call it with one CcdTask after the other, then `close`."""
 
     def __init__(
         self, camera: Camera, recipe: Recipe, mosaic: MosaicPlan, entropy: EntropyParams, params: PassParams
     ) -> None:
-        self._camera, self._recipe, self._mosaic = camera, recipe, mosaic
-        self._entropy, self._params = entropy, params
-        self._exposure: Exposure | None = None
+        self._recipe, self._mosaic, self._entropy, self._params = recipe, mosaic, entropy, params
+        self._exposures = LastExposure(camera)
 
     def __call__(self, task: CcdTask) -> MeasuredCcd:
-        """Read and measure one CCD. What is wrong with its file comes back as `reason`; nothing is raised for it."""
+        """Read and measure one CCD. A fault of its file is returned as `reason` and never raised."""
         try:
-            image = self._opened(task).read(task.ccd.ccdnum)
+            image = self._exposures.read(task.ooi, task.ood, task.ccd.ccdnum)
         except UnreadableImageError as error:
             return MeasuredCcd(task, str(error))
         try:
@@ -105,16 +136,7 @@ class Measure:
 
     def close(self) -> None:
         """Close the exposure that is still open."""
-        if self._exposure is not None:
-            self._exposure.close()
-        self._exposure = None
-
-    def _opened(self, task: CcdTask) -> Exposure:
-        exposure = self._exposure
-        if exposure is None or (exposure.path, exposure.mask_path) != (task.ooi, task.ood):
-            self.close()
-            exposure = self._exposure = open_exposure(task.ooi, task.ood, self._camera)
-        return exposure
+        self._exposures.close()
 
     def _measured(self, task: CcdTask, image: CcdImage) -> MeasuredCcd:
         from badexp_assets.entropy.ccd import measure_ccd
@@ -135,16 +157,16 @@ class Measure:
             return replace(known, reason=f"{task.where}: {features.reason}")
         seed = (self._params.seed, task.expnum, task.ccd.ccdnum)
         saturate = np.inf if image.saturate is None else image.saturate
-        noise = features.noise or 1.0  # a constant image is embedded too: nothing divides by its noise
+        noise = features.noise or 1.0  # 0 for a constant image, which is embedded too
         try:
             found = measure_ccd(image.image, image.mask, self._entropy, seed, saturate)
             prepared = self._recipe.prepare(image.image, image.mask, features.sky, noise)
         except InputError as error:
             return replace(known, reason=f"{task.where}: {error}")
         stamps: list[Stamp] = []
-        if task.drawn or self._params.all_ccds:  # so that labels do not change what the autoencoder sees
+        if task.drawn or self._params.all_ccds:  # labels must not change which stamps the autoencoder gets
             n = self._params.stamps_per_exposure
-            stamps = offer_stamps(found, n, task.expnum, task.ccd.ccdnum, self._params.seed)
+            stamps = sample_stamps(found, n, task.expnum, task.ccd.ccdnum, self._params.seed)
         return replace(
             known,
             structure=measure_sky(image.image, image.mask, saturate),
@@ -161,3 +183,22 @@ class Measure:
             tile=bin_ccd(image, task.slot) if task.slot else None,
             mosaic_tile=self._mosaic.tile(image),
         )
+
+
+def sample_stamps(found: CcdOrientations, n: int, expnum: int, ccdnum: int, seed: int) -> list[Stamp]:
+    """Return at most `n` stamps of a CCD: those that can be among the `n` of its exposure.
+
+    Every source gets a random priority from (seed, expnum, ccdnum) and its place in the CCD's list, and the smallest
+    priorities are chosen, so a missing CCD does not change which stamps of other CCDs are chosen.
+    """
+    priority = np.random.default_rng([seed, expnum, ccdnum]).random(len(found.x))
+    return [
+        # a copy: a view would keep all stamps of the CCD in memory
+        Stamp(float(priority[i]), ccdnum, int(found.x[i]), int(found.y[i]), np.array(found.stamps[i], np.float32))
+        for i in np.argsort(priority, kind="stable")[:n]
+    ]
+
+
+def merge_stamps(kept: Iterable[Stamp], offered: Iterable[Stamp], n: int) -> list[Stamp]:
+    """Return the `n` stamps of smallest priority, whatever the order in which CCDs are offered."""
+    return sorted([*kept, *offered], key=lambda stamp: stamp[:4])[:n]

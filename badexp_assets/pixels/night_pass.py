@@ -1,4 +1,4 @@
-"""One pass over the pixels of a night: embeddings, orientation histograms, stamps and pictures of one reading."""
+"""One pass over the pixels of a night: embeddings, orientation histograms, stamps and previews from one reading."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from badexp_assets.config.night_pass import PassParams
 from badexp_assets.io.place import Place, as_place
 from badexp_assets.pixels.exposure_stream import PixelReader
-from badexp_assets.pixels.night_outcome import PassSummary
-from badexp_assets.pixels.night_progress import NightReader
+from badexp_assets.pixels.night_progress import NightPlanner, PassSummary
 from badexp_assets.survey.archive_tree import Settling
 from badexp_assets.survey.cameras import Camera
 
@@ -32,37 +31,33 @@ def run_pass(
     settling: Settling | None = None,
     journal: Path | None = None,
 ) -> PassSummary:
-    """Read every wanted CCD of `night` once and write the tables of the night, named in `out`.
+    """Read every wanted CCD of `night` once and write the night's tables to the paths in `out`.
 
-    labelled: CCDNUMs with a label, by expnum; they are read beside the drawn ones. progress is called with (exposures
-    done, exposures found). Memory does not grow with the number of exposures. With `settling`, files that were changed
-    lately are left out, as if they were not there yet.
+    `labelled`: CCDNUMs with a label, by expnum; they are read besides the sampled ones. `progress` is called with
+    (exposures done, exposures found). Memory does not grow with the number of exposures. With `settling`, files that
+    changed recently are ignored, as if they were not there yet.
 
-    Nothing is computed twice. When all tables are there, made from the same files with the same options, labels and
-    code, nothing is read; when that holds for some exposures, the others alone are. Every exposure is stored when it is
-    finished, in the folder `journal` (beside `night_exposures` unless given), so a pass that was killed or failed goes
-    on where it was; the tables are the same as if nothing had happened. Of two processes that read a night at once, one
-    waits for the other.
+    Nothing is computed twice. If all tables exist and were made from the same files with the same options, labels and
+    code, nothing is read; if this holds for some exposures, only the others are read. Every finished exposure is stored
+    in the folder `journal` (default: beside `night_exposures`), so a pass that was killed or failed resumes where it
+    stopped, and the tables are the same as without the interruption. If two processes read the same night, one waits
+    for the other.
 
-    A CCD that can't be read costs that CCD; an exposure without one that can is `failed`. A night without files gives
-    empty tables. On an error no table changes. Raises InputError for a missing archive or a path that can't be written,
-    ModelError when the backbone loses an image.
+    A CCD that cannot be read costs only that CCD; an exposure without any readable CCD is `failed`. A night without
+    files gives empty tables. On an error no table changes. Raises InputError for a missing archive or a path that
+    cannot be written, ModelError if the backbone loses an image.
     """
     archive = as_place(archive)
     journals = None if journal is None else lambda night: journal
     pixels = PixelReader(archive, camera, labelled, embedder, entropy, params)
-    nights = NightReader(archive, camera, labelled, pixels.made_by, entropy, params, settling, journals)
-    report = progress or _quiet
-    with nights.open(night, out) as work:
+    planner = NightPlanner(archive, camera, labelled, pixels.embedding_ids, entropy, params, settling, journals)
+    report = progress or (lambda done, total: None)
+    with planner.open(night, out) as work:
         if work.journal is not None:
             if work.n_done:
                 report(work.n_done, work.n_found)
-            read = pixels.read(row for row, _ in work.todo)
-            for n, ((_, key), tables) in enumerate(zip(work.todo, read, strict=True), start=1):
+            read = pixels.read(row for row, _ in work.pending)
+            for n, ((_, key), tables) in enumerate(zip(work.pending, read, strict=True), start=1):
                 work.journal.write(key, tables)
                 report(work.n_done + n, work.n_found)
         return work.finish()
-
-
-def _quiet(done: int, total: int) -> None:
-    """Report nothing."""

@@ -1,4 +1,4 @@
-"""One night while it is read: which of its exposures are missing, and its tables once all are in the journal."""
+"""One night while it is read: which exposures are still to be read, and its tables once all are in the journal."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from badexp_assets.config.night_pass import PassParams
 from badexp_assets.io.parquet_reading import count_rows, read_table
 from badexp_assets.io.place import Place
+from badexp_assets.pixels.exposure_rows import exposure_row
 from badexp_assets.pixels.journal import Journal, journal_folder, open_journal
-from badexp_assets.pixels.night_outcome import PassSummary
-from badexp_assets.pixels.pass_fingerprint import MadeBy, describe_pass, exposure_key, labels_digest
-from badexp_assets.pixels.stored_exposures import StoredExposures, stored_keys
-from badexp_assets.pixels.table_rows import exposure_row
-from badexp_assets.pixels.table_writers import PASS_TABLES, PassTables, check_paths, rows_to_arrow, stored_metadata
+from badexp_assets.pixels.night_tables import (
+    PASS_TABLES,
+    NightTableWriters,
+    StoredExposures,
+    check_paths,
+    rows_to_arrow,
+    stored_keys,
+    stored_metadata,
+)
+from badexp_assets.pixels.pass_fingerprint import EmbeddingIds, describe_pass, exposure_key, labels_digest
 from badexp_assets.survey.archive import NightFiles, list_exposures, list_night_files
 from badexp_assets.survey.archive_tree import Settling
 from badexp_assets.survey.cameras import Camera
@@ -28,52 +34,103 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 
-class Todo(NamedTuple):
-    """An exposure to read: its row of `list_exposures`, and the key that what it gives is to have in the journal."""
+STATUSES = ("scored", "failed", "excluded")
+"""statuses of an exposure of a night"""
+
+
+@dataclass(frozen=True)
+class PassSummary:
+    """Counts of a night that was read: n_scored + n_failed + n_excluded = n_found exposures, and rows per table.
+
+    `n_other_files`: FITS files of the night that are not exposures; `n_writing`: files ignored because they are still
+    being written; `fingerprint`: of the files that were there (see `survey.NightFiles`). `reused`: the tables were up
+    to date and no pixel was read. Of the other exposures, `n_taken_over` came from the stored tables and `n_resumed`
+    from an interrupted pass, and the rest was read now. `n_discarded`: exposures of an interrupted pass that could not
+    be used because files, labels or options have changed. `seconds`: duration of this pass.
+    """
+
+    night: str
+    n_found: int
+    n_scored: int
+    n_failed: int
+    n_excluded: int
+    n_ccds_read: int
+    n_ccds_failed: int
+    n_other_files: int
+    rows: Mapping[str, int]
+    reused: bool
+    n_taken_over: int
+    n_resumed: int
+    n_discarded: int
+    seconds: float
+    fingerprint: str
+    n_writing: int = 0
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.n_found} exposures: {self.n_scored} scored, {self.n_failed} failed, {self.n_excluded} excluded; "
+            f"{self.n_ccds_read} CCDs read, {self.n_ccds_failed} failed"
+        )
+        if self.n_writing:
+            text += f"; {self.n_writing} files still being written"
+        if self.reused:
+            return text + " (unchanged, not read again)"
+        for n, what in (
+            (self.n_taken_over, "exposures unchanged, not read again"),
+            (self.n_resumed, "exposures read by a pass that was cut off"),
+            (self.n_discarded, "exposures of such a pass discarded"),
+        ):
+            text += f"; {n} {what}" if n else ""
+        return text + f"; {self.seconds:.1f} s"
+
+
+class PendingExposure(NamedTuple):
+    """An exposure to read: its row of `list_exposures`, and the key of its rows in the journal."""
 
     row: Row
     key: str
 
 
 @dataclass(frozen=True)
-class NightReader:
-    """What nights are read with, but for the devices; `made_by`: what these give. See `run_pass`.
+class NightPlanner:
+    """Finds out what is to be read of a night; see `run_pass` for the options.
 
-    `journals`: the folder of a night's journal; beside its `night_exposures` unless given.
+    `embedding_ids`: of the devices that read. `journals`: the folder of a night's journal; by default beside its
+    `night_exposures`.
     """
 
     archive: Place
     camera: Camera
     labelled: Mapping[int, set[int]]
-    made_by: MadeBy
+    embedding_ids: EmbeddingIds
     entropy: EntropyParams
     params: PassParams
     settling: Settling | None = None
     journals: Callable[[str], Path] | None = None
 
     @contextlib.contextmanager
-    def open(self, night: str, out: Mapping[str, Place]) -> Iterator[NightWork]:
-        """Give the work of `night`, and hold its journal (it waits for another process), unless nothing is to do."""
+    def open(self, night: str, out: Mapping[str, Place]) -> Iterator[NightProgress]:
+        """Yield the progress of `night`. If it must be read, its journal is locked, which waits for other processes."""
         started = time.monotonic()
         check_paths(out)
         files = list_night_files(self.archive, night, self.settling)
-        description = describe_pass(files.night, self.camera, self.made_by, self.entropy, self.params)
+        description = describe_pass(files.night, self.camera, self.embedding_ids, self.entropy, self.params)
         metadata = description | {"fingerprint": files.fingerprint}
         place = self.journals(files.night) if self.journals else journal_folder(out["night_exposures"])
         if self._reusable(out, metadata) and not place.exists():
-            yield NightWork(self, files, out, started)
+            yield NightProgress(self, files, out, started)
             return
         with open_journal(place) as journal:
-            if self._reusable(out, metadata):  # by a process that this one has waited for
+            if self._reusable(out, metadata):  # by a process that held the lock
                 journal.remove()
-                yield NightWork(self, files, out, started)
+                yield NightProgress(self, files, out, started)
             else:
-                work = NightWork(self, files, out, started)
+                work = NightProgress(self, files, out, started)
                 work.plan(journal, description, metadata)
                 yield work
 
     def _reusable(self, out: Mapping[str, Place], metadata: Mapping[str, Any]) -> bool:
-        """Whether all tables carry `metadata` and the labels are the same."""
+        """Return whether all tables carry `metadata` and the labels are the same."""
         stored = stored_metadata(out)
         if not stored or any(other != stored[0] for other in stored):
             return False
@@ -84,33 +141,33 @@ class NightReader:
         return labels_digest(expnums, self.labelled) == stored[0].get("labelled")
 
 
-class NightWork:
-    """A night and what of it is `todo`. Write the rows of each of these into the `journal`, then `finish`.
+class NightProgress:
+    """A night and its `pending` exposures. Write the rows of each of these to the `journal`, then call `finish`.
 
-    `n_found` exposures, of which `n_done` need no reading; `journal` is None for a night whose tables are all there.
-    Made by `NightReader.open`.
+    `n_done` of the `n_found` exposures need no reading. `journal` is None if all tables of the night are up to date.
+    Made by `NightPlanner.open`.
     """
 
-    def __init__(self, reader: NightReader, files: NightFiles, out: Mapping[str, Place], started: float) -> None:
-        self._reader, self._files, self._out, self._started = reader, files, out, started
+    def __init__(self, planner: NightPlanner, files: NightFiles, out: Mapping[str, Place], started: float) -> None:
+        self._planner, self._files, self._out, self._started = planner, files, out, started
         self.night = files.night
         self.journal: Journal | None = None
-        self.todo: list[Todo] = []
+        self.pending: list[PendingExposure] = []
         self.n_found = self.n_taken_over = self.n_resumed = self.n_discarded = 0
 
     @property
     def n_done(self) -> int:
-        """Exposures that need no reading."""
-        return self.n_found - len(self.todo)
+        """Number of exposures that need no reading."""
+        return self.n_found - len(self.pending)
 
     def plan(self, journal: Journal, description: Row, metadata: Row) -> None:
-        """Find what is to do: what is neither in the tables nor in the journal.
+        """Find the pending exposures: those that are neither in the tables nor in the journal.
 
-        `description` is all that every exposure depends on, `metadata` what the tables will carry.
+        `description`: everything that all exposures depend on; `metadata`: what the new tables will carry.
         """
-        exposures = list_exposures(self._reader.archive, self.night, self._reader.camera, self._files)
+        exposures = list_exposures(self._planner.archive, self.night, self._planner.camera, self._files)
         rows = [{str(name): value for name, value in row.items()} for row in exposures.to_dict("records")]
-        labelled = self._reader.labelled
+        labelled = self._planner.labelled
         ready = [row for row in rows if row["status"] == "ready"]
         keys = {row["expnum"]: exposure_key(description, row, labelled.get(row["expnum"], ())) for row in ready}
         wanted = set(keys.values())
@@ -118,8 +175,8 @@ class NightWork:
         self.n_discarded = journal.keep(wanted - in_tables)
         in_journal = journal.keys()
         self.n_found, self.n_taken_over, self.n_resumed = len(rows), len(in_tables), len(in_journal)
-        there = in_tables | in_journal
-        self.todo = [Todo(row, keys[row["expnum"]]) for row in ready if keys[row["expnum"]] not in there]
+        stored = in_tables | in_journal
+        self.pending = [PendingExposure(row, keys[row["expnum"]]) for row in ready if keys[row["expnum"]] not in stored]
         digest = labels_digest((row["expnum"] for row in rows), labelled)
         names = {str(expnum): key for expnum, key in keys.items()}
         self.journal = journal
@@ -127,7 +184,7 @@ class NightWork:
         self._metadata = {**metadata, "labelled": digest, "exposures": names}
 
     def finish(self) -> PassSummary:
-        """Make the tables, of what was there and of what is in the journal now, and say what became of the night."""
+        """Write the tables from the stored exposures and the journal, and return the summary of the night."""
         reused = self.journal is None
         if self.journal is not None:
             self._assemble(self.journal)
@@ -155,10 +212,8 @@ class NightWork:
 
     def _assemble(self, journal: Journal) -> None:
         with contextlib.ExitStack() as stack:
-            stored = StoredExposures(self._out) if self._in_tables else None
-            if stored is not None:
-                stack.callback(stored.close)
-            tables = stack.enter_context(PassTables(self._out, self._metadata))
+            stored = stack.enter_context(StoredExposures(self._out)) if self._in_tables else None
+            tables = stack.enter_context(NightTableWriters(self._out, self._metadata))
             for row in self._rows:
                 key = self._keys.get(row["expnum"])
                 if key is None:

@@ -1,6 +1,6 @@
-"""Pictures of an exposure's focal plane: all CCDs that were read, binned, on one sky level and one scale.
+"""Previews of an exposure's focal plane: all CCDs that were read, binned, on a common grey scale.
 
-North is up and East is left, as on the sky.
+North is up and East is left.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from badexp_assets.survey.cameras import Camera, Ccd
 from badexp_assets.survey.exposure import CcdImage
 from badexp_assets.survey.masks import BAD, NO_VALUE
 
-# Few grey levels keep the file small, for noise does not compress; 64 show no steps.
+# Few grey levels keep the file small, because noise does not compress; with 64, no steps are visible.
 _LEVELS = 64
-_STEP = 4  # between grey levels; Pillow finds a colour of a palette by its six highest bits
+_STEP = 4  # between grey levels; Pillow looks up palette colours by their six highest bits
 _BACKGROUND, _ABSENT, _UNREAD, _FAILED, _OUTLINE, _HATCH, _TEXT = (
     (0, 0, 0),
     (18, 18, 24),
@@ -41,9 +41,7 @@ _MOSTLY = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """A CCD in the picture: float32 means of its pixels, as on the sky (North up, East left), and whether most of
-    them are saturated. NaN where no pixel has a value.
-    """
+    """A binned CCD: float32 pixel means, North up and East left (NaN: no value), and whether most are saturated."""
 
     pixels: npt.NDArray[np.float32]
     saturated: bool
@@ -52,25 +50,23 @@ class Tile:
 def bin_ccd(ccd: CcdImage, slot: tuple[int, int]) -> Tile:
     """Return the tile of a CCD for a place of `slot` (rows, columns) px.
 
-    Pixels without a value stay out; saturated ones stay in, for they show.
+    Bad pixels and pixels without a value are ignored; saturated pixels are kept, because they should be seen.
     """
     return Tile(bin_as_on_the_sky(ccd, slot, (BAD, NO_VALUE)), bool(np.mean(ccd.saturated) > _MOSTLY))
 
 
 class FocalPlane:
-    """A focal-plane picture being built, CCD by CCD; it holds binned tiles only.
+    """A preview that is built CCD by CCD from binned tiles.
 
-    height: of the picture, px. present: CCDNUMs in the exposure's file; the picture shows the smallest part of the
-    focal plane that holds them, so a few CCDs are drawn larger than a full set; `size` is its (width, height), at
-    most twice as wide as `height`, and `slot` the (rows, columns) of a CCD's place in it. Each CCD fills its place,
-    whatever its size in pixels, so cut-outs and small simulated CCDs do too.
+    `height`: of the picture, px. `present`: CCDNUMs in the exposure's file; the picture shows the smallest part of the
+    focal plane that contains them. `size`: (width, height), px, where the width is at most twice `height`; `slot`:
+    (rows, columns) of a CCD, px. Every CCD fills its place whatever its size in pixels, also cut-outs and small
+    simulated CCDs.
     """
 
     def __init__(self, camera: Camera, height: int, present: Collection[int]) -> None:
         extent = Extent.around(camera, [ccd for ccd in camera.ccds if ccd.ccdnum in present] or camera.ccds)
-        self._ccds = [
-            c for c in camera.ccds if extent.right < c.y_mm < extent.left and extent.top < c.x_mm < extent.bottom
-        ]
+        self._ccds = extent.ccds_inside(camera)
         self._present = frozenset(present)
         scale = min(height / extent.height, _MAX_ASPECT * height / extent.width)
         self._grid = PlaneGrid.over(camera, extent, scale, scale)
@@ -82,11 +78,11 @@ class FocalPlane:
 
     @property
     def boxes(self) -> dict[int, tuple[int, int, int, int]]:
-        """Place of every CCD of that part of the plane in the picture, by CCDNUM: left, top, width, height, px."""
+        """Place of every CCD in the picture, by CCDNUM: left, top, width, height, px."""
         return {c.ccdnum: (*self._box(c)[:2], self.slot[1], self.slot[0]) for c in self._ccds}
 
     def add(self, ccdnum: int, tile: Tile) -> None:
-        """Add a CCD that was read, as `bin_ccd` gives it for this picture's `slot`."""
+        """Add a CCD that was read, as `bin_ccd` returns it for this picture's `slot`."""
         self._tiles[ccdnum] = tile.pixels
         if tile.saturated:
             self._saturated.add(ccdnum)
@@ -98,8 +94,8 @@ class FocalPlane:
     def render(self, labelled: Collection[int] = ()) -> bytes:
         """Return the picture as PNG.
 
-        CCDs that were not read are blue-grey, those not in the file nearly black, failed ones hatched in red.
-        `labelled` ones (CCDNUMs) have a yellow frame, and their names where there is room.
+        CCDs that were not read are blue-grey, CCDs missing from the file nearly black, unreadable ones hatched in red.
+        `labelled` CCDs (CCDNUMs) have a yellow frame and, if there is room, their name.
         """
         picture = Image.new("RGB", self.size, _BACKGROUND)
         draw = ImageDraw.Draw(picture)
@@ -126,7 +122,7 @@ class FocalPlane:
         return stream.getvalue()
 
     def _grey_scale(self) -> tuple[float, float]:
-        """Common sky and scatter of all tiles, so that steps between CCDs stay visible. Saturated only if alone."""
+        """Return sky and scatter of all tiles together; mostly saturated ones are used only if there are no others."""
         tiles = [t.ravel() for n, t in self._tiles.items() if n not in self._saturated] or [
             t.ravel() for t in self._tiles.values()
         ]
@@ -148,14 +144,14 @@ class FocalPlane:
     def _write_names(self, draw: ImageDraw.ImageDraw, names: list[tuple[tuple[int, int, int, int], str]]) -> None:
         size = min(_MAX_FONT, self.slot[0] // 3)
         if size < _MIN_FONT:
-            return  # not legible
+            return  # too small to read
         font = ImageFont.load_default(size)
         for box, name in names:
             draw.text((box[0] + 3, box[1] + 1), name, fill=_TEXT, font=font, stroke_width=1, stroke_fill=_BACKGROUND)
 
 
 def grey_levels(tile: npt.NDArray[np.float32], sky: float, noise: float) -> npt.NDArray[np.uint8]:
-    """Return the (rows, columns, 3) uint8 colours of a tile with this sky and scatter; dark red where it is NaN."""
+    """Return the (rows, columns, 3) uint8 colours of a tile for this sky and scatter; dark red for NaN."""
     low, high = np.arcsinh(_DARKEST / _SOFTENING), np.arcsinh(_BRIGHTEST / _SOFTENING)
     stretched = (np.arcsinh((tile - sky) / noise / _SOFTENING) - low) / (high - low)
     levels = np.round(np.clip(np.nan_to_num(stretched, nan=0.0), 0, 1) * (_LEVELS - 1)) * _STEP
@@ -165,7 +161,7 @@ def grey_levels(tile: npt.NDArray[np.float32], sky: float, noise: float) -> npt.
 
 
 def _palette() -> Image.Image:
-    """The colours that pictures consist of."""
+    """Return an image with the palette of all pictures."""
     greys = [(level, level, level) for level in range(0, _STEP * _LEVELS, _STEP)]
     picture = Image.new("P", (1, 1))
     colours = (_BACKGROUND, _ABSENT, _UNREAD, _FAILED, _OUTLINE, _HATCH, _TEXT)

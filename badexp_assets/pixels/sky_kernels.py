@@ -1,4 +1,7 @@
-"""Compiled loops of `sky_structure`. `mask`: codes (0: good) or of size 0; a pixel of `limit` or more is unusable."""
+"""Compiled loops of `sky_structure`.
+
+In all of them `mask` holds codes (0: good) or has size 0, and pixels of at least `limit` are unusable.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,16 @@ from numba import njit
 from numpy.typing import NDArray
 
 _QUARTILES_TO_SIGMA = 0.7413  # of a normal distribution
-_LEAST = 8  # usable pixels of a cell that say something
+_LEAST = 8  # usable pixels that a cell needs
 
 
 @njit(cache=True, nogil=True)
 def cell_levels(
     image: NDArray[Any], mask: NDArray[Any], limit: float, n_rows: int, n_columns: int, per_cell: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Median and scatter by quartiles (rows, columns) of a grid of equal cells, of about `per_cell` pixels of each.
+    """Return median and scatter (from quartiles) of every cell of an (n_rows, n_columns) grid.
 
-    NaN for a cell with fewer than 8 usable ones.
+    About `per_cell` pixels of each cell are used. NaN for a cell with fewer than 8 usable pixels.
     """
     height, width = image.shape
     level = np.full((n_rows, n_columns), np.nan)
@@ -32,7 +35,7 @@ def cell_levels(
             step = max(1, int(np.sqrt((bottom - top) * (right - left) / per_cell) + 0.5))
             n = 0
             for y in range(top, bottom, step):
-                for x in range(left + (y // step) % step, right, step):  # shifted, so that no column pattern is missed
+                for x in range(left + (y // step) % step, right, step):  # shifted, to sample all columns
                     value = image[y, x]
                     if abs(value) < limit and (not masked or mask[y, x] == 0) and n < len(values):
                         values[n] = value
@@ -57,15 +60,15 @@ def residual_sums(
     every_row: int,
     every_column: int,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Sums over the residuals of pixels about a background that runs straight from node to node.
+    """Return sums over the residuals of pixels about a background that is interpolated linearly between nodes.
 
-    The background of row y is above[k] + f (below[k] - above[k]), where k is the whole part of share[y] and f the rest;
-    `above` and `below`: (nodes, columns). A residual counts if the pixel is usable and the residual within +-clip.
+    The background of row y is above[k] + f (below[k] - above[k]), where k is the integer part of share[y] and f its
+    fraction; `above` and `below`: (nodes, columns). A residual counts if the pixel is usable and |residual| < clip.
 
-    Returns sums and counts of both halves of each row, each (2, rows); of each column, (2, columns), sums first;
-    moments: count, second, third, products along x, their count, along y, their count, usable pixels, those of less
-    than `low`; and residuals of every `every_row`-th row (n, columns) and every `every_column`-th column (rows, m),
-    0 where they don't count.
+    Returns sums and counts of both halves of each row, each (2, rows); sums and counts of each column, (2, columns);
+    nine moments: count, sum of squares, sum of cubes, sum and count of products of neighbours along x, the same along
+    y, number of usable pixels, and of those below `low`; and the residuals of every `every_row`-th row (n, columns) and
+    every `every_column`-th column (rows, m), 0 where they do not count.
     """
     height, width = image.shape
     masked = mask.size > 0

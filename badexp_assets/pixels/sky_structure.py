@@ -1,4 +1,4 @@
-"""What the sky of a CCD image is like besides its level: large-scale structure, steps, stripes, correlated noise."""
+"""Structure of the sky of a CCD image: large-scale gradients, steps, stripes, correlated noise."""
 
 from __future__ import annotations
 
@@ -12,32 +12,40 @@ from badexp_assets.pixels.sky_kernels import cell_levels, residual_sums
 
 Array = npt.NDArray[np.floating]
 GRID = (16, 8)
-"""cells, rows by columns; half of the columns belong to each amplifier"""
-_PER_CELL = 400  # pixels that a cell's median is taken of: it scatters by 6 % of the noise
-_CLIP = 3.0  # of residuals, so that they are the sky's and not the sources'
-_LOW = 8.0  # local noises below the sky: no light arrives, or none is read
+"""cells, (rows, columns); each amplifier has half of the columns"""
+_PER_CELL = 400  # pixels used for the median of a cell, which then scatters by 6 % of the noise
+_CLIP = 3.0  # local noises: residuals beyond it belong to sources
+_LOW = 8.0  # local noises below the sky: vignetted pixels, or readout that failed
 _LEAST_CELLS = 32
-_OUTLIER = 5.0  # scatters from the plane, beyond which a cell is no part of it
-_SMOOTH = 31  # px; slower than this is structure, not noise of rows or columns
-_LINES = 32  # rows and columns whose spectrum is taken
-_LEAST_LINE = 64  # px of a line that has a spectrum
+_OUTLIER = 5.0  # scatters from the plane beyond which a cell is ignored in the fit
+_SMOOTH = 31  # px; slower variation is structure, not noise of rows or columns
+_LINES = 32  # rows and columns whose power spectra are averaged
+_LEAST_LINE = 64  # px that a line needs for a spectrum
 _LONGEST_PERIOD = 32  # px
 MEAN_ABSOLUTE_TO_SIGMA = math.sqrt(math.pi / 2)
 
 
 @dataclass(frozen=True)
 class SkyStructure:
-    """Structure of the sky; unit is the local noise (ADU), the median scatter within a cell of GRID.
+    """Structure of the sky, in units of the local noise: the median scatter within a cell of GRID (`local_noise`, ADU).
 
-    `local_noise`: ADU. `background_scatter`: robust scatter of the cells' medians, `background_rms`: their standard
-    deviation, which a single bright star raises; `background_gradient`: how much a plane through them rises across the
-    CCD; `background_residual`: robust scatter about that plane; `amplifier_step`: |jump| at the middle column, less
-    what the slopes on both sides explain; `edge_excess`: |outer less inner cells|; all in local noises.
-    `amplifier_noise_ratio`: of the noisier half of the columns to the other. `row_noise`, `column_noise`: scatter of
-    the means of rows (of each amplifier) and columns, against what white noise gives: 1. `autocorrelation_x`,
-    `autocorrelation_y`: of neighbouring pixels of a row, of a column. `periodicity_x`, `periodicity_y`: highest over
-    median power along rows, columns, at periods of 2 to 32 px. `skewness`: third moment of the noise within 3 sigma.
-    `low_fraction`: share of usable pixels more than 8 local noises below the sky. NaN: not measurable (`measure_sky`).
+    Of the medians of the cells:
+
+    - `background_scatter`, `background_rms`: robust and plain standard deviation (one bright star raises the latter);
+    - `background_gradient`: rise of a fitted plane across the CCD; `background_residual`: robust scatter about it;
+    - `amplifier_step`: |jump| at the middle column, less what the slopes on both sides explain;
+    - `edge_excess`: |outer minus inner cells|.
+
+    Without unit:
+
+    - `amplifier_noise_ratio`: noise of the noisier amplifier over that of the other;
+    - `row_noise`, `column_noise`: scatter of the means of rows (per amplifier) and columns over that of white noise;
+    - `autocorrelation_x`, `autocorrelation_y`: of neighbouring pixels in a row, in a column;
+    - `periodicity_x`, `periodicity_y`: highest over median power along rows and columns at periods of 2 to 32 px;
+    - `skewness`: third standardised moment of the noise within 3 sigma;
+    - `low_fraction`: share of usable pixels more than 8 local noises below the sky.
+
+    NaN: not measurable (see `measure_sky`).
     """
 
     local_noise: float
@@ -66,9 +74,9 @@ def measure_sky(
 ) -> SkyStructure:
     """Measure a CCD image (rows, columns), ADU, with its code map `mask` (0: good) or None.
 
-    Pixels that are masked, not finite, or at least `saturate` take no part. All NaN for an image with fewer than 32
-    usable cells (saturated, masked, or smaller than 64 px) or without noise (constant). Periodicity is NaN for sides
-    below 128 px (x) and 64 px (y).
+    Pixels that are masked, not finite, or at least `saturate` are ignored. All values are NaN for an image with fewer
+    than 32 usable cells (saturated, masked, or smaller than 64 px) or without noise (constant). Periodicity is NaN for
+    sides below 128 px (x) and 64 px (y).
     """
     pixels = np.ascontiguousarray(image, np.float32)
     codes = np.empty((0, 0), np.uint8) if mask is None else np.ascontiguousarray(mask, np.uint8)
@@ -86,13 +94,13 @@ def measure_sky(
 
 
 def _structure(level: Array) -> tuple[float, float, float, float, float, float]:
-    """Scatter, rms, gradient, residual, amplifier step and edge excess of cells' medians, in their unit."""
+    """Return scatter, rms, gradient, residual, amplifier step and edge excess of the cells' medians, in their unit."""
     there = np.isfinite(level)
     off = level - _median(level)
     v, u = np.meshgrid(*(np.linspace(-0.5, 0.5, n) for n in GRID), indexing="ij")
     design, values = np.stack([np.ones(there.sum()), u[there], v[there]], axis=1), off[there]
     fitted = np.abs(values) <= _OUTLIER * _scatter(values)
-    for _ in range(2):  # again without cells that a bright star fills
+    for _ in range(2):  # the second time without cells filled by a bright star
         plane = np.linalg.lstsq(design[fitted], values[fitted], rcond=None)[0]
         residual = values - design @ plane
         fitted = np.abs(residual) <= _OUTLIER * _scatter(residual)
@@ -114,7 +122,7 @@ def _structure(level: Array) -> tuple[float, float, float, float, float, float]:
 def _fine_structure(
     pixels: npt.NDArray[np.float32], codes: npt.NDArray[np.uint8], limit: float, level: Array, noise: float
 ) -> tuple[float, ...]:
-    """Row and column noise, both autocorrelations, both periodicities, skewness and the share of low pixels."""
+    """Return row and column noise, both autocorrelations, both periodicities, skewness and the share of low pixels."""
     height, width = pixels.shape
     nodes = _along_rows(np.where(np.isfinite(level), level, _median(level)), width)
     share = np.clip((np.arange(height) + 0.5) * GRID[0] / height - 0.5, 0, GRID[0] - 1 - 1e-6)
@@ -144,9 +152,9 @@ def _fine_structure(
 
 
 def _along_rows(level: Array, width: int) -> npt.NDArray[np.float32]:
-    """Return (rows of cells, width): the background at the cells' middle rows, straight between the cells' middles.
+    """Return the background at the middle rows of the cells, (rows of cells, width), interpolated between cell centres.
 
-    It may jump at the middle column, where another amplifier begins.
+    It may jump at the middle column, where the other amplifier begins.
     """
     x, cells = np.arange(width) + 0.5, (np.arange(GRID[1]) + 0.5) * width / GRID[1]
     left = x < width // 2
@@ -156,10 +164,10 @@ def _along_rows(level: Array, width: int) -> npt.NDArray[np.float32]:
 
 
 def _line_noise(sums: Array, counts: Array, sigma: float) -> float:
-    """Scatter of the lines' means about their running mean, over what white noise of `sigma` gives.
+    """Return the scatter of the lines' means about their running mean, divided by that of white noise of `sigma`.
 
-    NaN where fewer than 32 lines have half of their pixels. Mean absolute deviations, so that a line of blooming
-    charge is not everything.
+    The scatter is a mean absolute deviation, which one line of blooming charge does not dominate. NaN if fewer than 32
+    lines have half of their pixels.
     """
     from scipy.ndimage import uniform_filter1d
 
@@ -172,7 +180,7 @@ def _line_noise(sums: Array, counts: Array, sigma: float) -> float:
 
 
 def _periodicity(lines: npt.NDArray[np.float32]) -> float:
-    """Highest power over its median, of the mean power spectrum of lines (n, length); NaN for lines below 64 px."""
+    """Return the highest over the median power of the mean spectrum of lines (n, length); NaN for lines below 64 px."""
     length = lines.shape[1]
     if length < _LEAST_LINE:
         return math.nan
@@ -182,11 +190,11 @@ def _periodicity(lines: npt.NDArray[np.float32]) -> float:
 
 
 def _scatter(values: Array) -> float:
-    """1.4826 MAD about the median."""
+    """Return 1.4826 MAD about the median."""
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
 def _median(values: Array) -> float:
-    """Median of the finite values; NaN without any."""
+    """Return the median of the finite values; NaN without any."""
     there = values[np.isfinite(values)]
     return float(np.median(there)) if there.size else math.nan

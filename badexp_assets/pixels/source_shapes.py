@@ -1,42 +1,48 @@
-"""How large, how long and how bright the sources of a CCD image are."""
+"""Sizes, ellipticities and fluxes of the sources of a CCD image."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
+from numpy.typing import NDArray
 
-from badexp_assets.pixels.shape_kernels import mean_profile, measure_stamps
+from badexp_assets.entropy.source_kernels import flood
 
 Array = npt.NDArray[np.floating]
 MIN_PEAK = 8.0
-"""noises that a source's peak must have for its shape to be measured"""
+"""least peak, in units of the sky noise, of a source whose shape is measured"""
 MAX_SOURCES = 64
-"""the brightest ones are measured"""
+"""sources that are measured at most, brightest first"""
 MIN_SOURCES = 3
 RANKED_PER_MPX = 60
-"""sources per 10^6 px that are brighter than the one of `flux_at_rank`"""
+"""number of brighter sources per 10^6 px that defines `flux_at_rank`"""
 _APERTURE = 12.0  # px, radius
-_PEDESTAL = 28.0  # px from the middle, beyond which the mean profile's pedestal is taken
+_PEDESTAL = 28.0  # px from the centre, beyond which the pedestal of the mean profile is measured
 _GROWTH = 26.0  # px, where the curve of growth ends
-_CUT = 0.1  # of the mean profile's peak: pixels that its moments are summed over
+_CUT = 0.1  # of the mean profile's peak: pixels above it enter the moments
+_HALF = 0.5  # of a source's peak: pixels above it give the FWHM
+_MOMENTS = 0.3  # of a source's peak: pixels above it enter its moments
 
 
 @dataclass(frozen=True)
 class SourceShapes:
-    """Shapes of the brightest (up to 64) unsaturated sources, with peaks of at least 8 noises; NaN: fewer than 3.
+    """Shapes of the brightest (up to 64) unsaturated sources with peaks of at least 8 sky noises; NaN for fewer than 3.
 
-    `seeing`: median FWHM (px), the diameter of a disc as large as the source's connected pixels above half its peak;
-    `seeing_spread`: its robust scatter over the median. `ellipticity`: median of |e|, e = (e1, e2) from the second
-    moments about the centroid of connected pixels above 0.3 peaks; `ellipticity_coherence`: |mean e|, 0 when sources
-    point anywhere. Of the mean of their stamps, each with a peak of 1: `profile_radius`, half-light radius (px);
-    `profile_concentration`, 5 log10(r80 / r20) about the centroid (Kent 1985): 2.0 for a uniform disc, 2.1 for a
-    Gaussian, more for long wings, less for a ring (defocus); `profile_ellipticity`, |e| of pixels above a tenth of its
-    peak, with neighbours that repeat (a double image); `profile_centre`: light at its centroid over its maximum, low
-    for rings and doubles. `flux_at_rank`: light within 12 px (ADU) of the source that 60 per 10^6 px are brighter
-    than; 0 when there are fewer.
+    - `seeing`: median FWHM, px, where a source's FWHM is the diameter of a disc with the area of the connected pixels
+      above half its peak; `seeing_spread`: its robust scatter divided by the median.
+    - `ellipticity`: median of |e|, where e = (e1, e2) comes from second moments about the centroid of the connected
+      pixels above 0.3 of the peak; `ellipticity_coherence`: |mean e|, which is 0 for random directions.
+    - Of the mean of the stamps, each divided by its peak: `profile_radius`, half-light radius, px;
+      `profile_concentration`, 5 log10(r80 / r20) about the centroid (Kent 1985), which is 2.0 for a uniform disc, 2.1
+      for a Gaussian, higher for extended wings and lower for a ring (defocus); `profile_ellipticity`, |e| of the pixels
+      above a tenth of the peak, which includes a second image of every source; `profile_centre`, the value at the
+      centroid over the maximum, which is low for rings and double images.
+    - `flux_at_rank`: flux within 12 px (ADU) of the source that has 60 brighter ones per 10^6 px; 0 if there are fewer.
     """
 
     seeing: float
@@ -54,9 +60,10 @@ NOTHING = SourceShapes(*[math.nan] * 9)
 
 
 def measure_shapes(stamps: npt.NDArray[np.float32], noise: float, n_pixels: int) -> SourceShapes:
-    """Measure sources from stamps (n, size, size): ADU, background subtracted, peak at [size // 2] * 2, NaN: masked.
+    """Measure sources from (n, size, size) stamps as `entropy.measure_ccd` returns them.
 
-    `noise` of the sky in ADU (NaN: no sky), `n_pixels` of the image. They come from `entropy.measure_ccd`.
+    `stamps`: ADU, background subtracted, peak at [size // 2, size // 2], NaN where masked; `noise`: of the sky, ADU
+    (NaN: no sky); `n_pixels`: of the image.
     """
     if not noise > 0:
         return NOTHING
@@ -73,7 +80,7 @@ def measure_shapes(stamps: npt.NDArray[np.float32], noise: float, n_pixels: int)
     if len(chosen) < MIN_SOURCES:
         return replace(NOTHING, flux_at_rank=flux)
     cut = stamps[chosen]
-    area, e1, e2 = measure_stamps(cut)
+    area, e1, e2 = _measure_stamps(cut)
     fwhm = 2 * np.sqrt(area / np.pi)
     seeing = float(np.median(fwhm))
     return SourceShapes(
@@ -81,9 +88,64 @@ def measure_shapes(stamps: npt.NDArray[np.float32], noise: float, n_pixels: int)
         1.4826 * float(np.median(np.abs(fwhm - seeing))) / seeing,
         float(np.median(np.hypot(e1, e2))),
         float(np.hypot(e1.mean(), e2.mean())),
-        *_profile(mean_profile(cut)),
+        *_profile(_mean_profile(cut)),
         flux_at_rank=flux,
     )
+
+
+@njit(cache=True, nogil=True)
+def _measure_stamps(stamps: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return for each source the number of pixels above half its peak, and (e1, e2) of those above 0.3 of its peak.
+
+    Both count only pixels connected with the peak. `stamps`: (n, size, size), peak at [size // 2, size // 2], NaN where
+    masked.
+    """
+    n, size = stamps.shape[0], stamps.shape[1]
+    middle = size // 2
+    area, e1, e2 = np.zeros(n), np.zeros(n), np.zeros(n)
+    seen = np.empty((size, size), np.uint8)
+    stack = np.empty(size * size, np.int32)
+    for k in range(n):
+        stamp = stamps[k]
+        peak = stamp[middle, middle]
+        area[k] = flood(stamp, middle, middle, _HALF * peak, size * size, seen, stack)[0]
+        flood(stamp, middle, middle, _MOMENTS * peak, size * size, seen, stack)
+        total, sx, sy, sxx, syy, sxy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for y in range(size):
+            for x in range(size):
+                if seen[y, x] == 1:
+                    value = stamp[y, x]
+                    dx, dy = x - middle, y - middle
+                    total += value
+                    sx += value * dx
+                    sy += value * dy
+                    sxx += value * dx * dx
+                    syy += value * dy * dy
+                    sxy += value * dx * dy
+        q20 = sxx / total - (sx / total) ** 2
+        q02 = syy / total - (sy / total) ** 2
+        q11 = sxy / total - sx / total * sy / total
+        if q20 + q02 > 0:
+            e1[k] = (q20 - q02) / (q20 + q02)
+            e2[k] = 2 * q11 / (q20 + q02)
+    return area, e1, e2
+
+
+@njit(cache=True, nogil=True)
+def _mean_profile(stamps: NDArray[Any]) -> NDArray[Any]:
+    """Return the (size, size) mean of stamps divided by their peaks; NaN pixels are ignored, 0 if all are NaN."""
+    n, size = stamps.shape[0], stamps.shape[1]
+    middle = size // 2
+    total, count = np.zeros((size, size)), np.zeros((size, size))
+    for k in range(n):
+        peak = np.float64(stamps[k, middle, middle])
+        for y in range(size):
+            for x in range(size):
+                value = stamps[k, y, x]
+                if not np.isnan(value):
+                    total[y, x] += value / peak
+                    count[y, x] += 1
+    return total / np.maximum(count, 1)
 
 
 def _aperture_flux(stamps: npt.NDArray[np.float32]) -> Array:
@@ -94,7 +156,7 @@ def _aperture_flux(stamps: npt.NDArray[np.float32]) -> Array:
 
 
 def _profile(profile: Array) -> tuple[float, float, float, float]:
-    """Half-light radius, concentration, ellipticity and central light of a mean stamp (size, size)."""
+    """Return half-light radius, concentration, ellipticity and central value of a mean stamp (size, size)."""
     size = len(profile)
     y, x = np.indices(profile.shape) - size // 2
     distance = np.hypot(x, y)

@@ -1,6 +1,7 @@
-"""Several devices at once: a process each, which asks for exposures and stores what they give in journals.
+"""A pool with one process per device: each asks for exposures, reads them and stores the results in journals.
 
-No lock and no queue is shared: a process that dies leaves nothing locked, and costs what it had in its hands.
+The processes share no lock and no queue, so a process that dies leaves nothing locked and costs only the exposures it
+had in flight.
 """
 
 from __future__ import annotations
@@ -15,202 +16,203 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
 from badexp_assets.errors import InputError, LostProcessError
 from badexp_assets.io.place import Place
-from badexp_assets.pixels.device_shares import NightMachine
+from badexp_assets.pixels.device_shares import PassSetup
 from badexp_assets.pixels.exposure_stream import PixelReader
 from badexp_assets.pixels.journal import Journal
-from badexp_assets.pixels.pass_fingerprint import MadeBy
-from badexp_assets.pixels.process_context import context, end_with_parent
+from badexp_assets.pixels.measuring_pool import end_with_parent, process_context
+from badexp_assets.pixels.pass_fingerprint import EmbeddingIds
 from badexp_assets.survey.cameras import Camera
 
-_PATIENCE = 10.0  # seconds that a process is given to end
-_WANT, _DONE, _READY, _ERROR = range(4)
+_SECONDS_TO_END = 10.0  # that a terminated process gets before it is killed
+_WANT, _DONE, _READY, _ERROR = range(4)  # kinds of message from a worker
 
 
 class Share(Protocol):
-    """What a process is made from; `night.machine.MachineShare` in earnest."""
+    """What a worker needs to start; `device_shares.DeviceShare` provides it."""
 
     @property
     def device(self) -> str:
         """PyTorch's name of the device."""
 
-    def build(self) -> NightMachine:
+    def load(self) -> PassSetup:
         """Load what exposures are read with."""
 
 
 class Assignment(NamedTuple):
-    """An exposure to read: its row, and where what it gives is to be stored."""
+    """An exposure to read: its row, and the key and folder under which its result is stored."""
 
     row: Mapping[str, Any]
     key: str
     journal: Path
 
 
-class Lost(NamedTuple):
-    """A process that ended before its time: why, and the exposures that it cost."""
+class WorkerFailure(NamedTuple):
+    """A worker that ended too early: the exposures that failed with it, and its error."""
 
     keys: tuple[str, ...]
     error: Exception
 
 
 @dataclass(eq=False)
-class _Member:
+class Worker:
+    """A process of the pool, as the pool sees it. `released`: it was told that no work is left."""
+
     name: str
     process: Any
     connection: Connection
-    hands: dict[str, Assignment] = field(default_factory=dict)
+    in_flight: dict[str, Assignment] = field(default_factory=dict)
     error: Exception | None = None
-    dismissed: bool = False
+    released: bool = False
 
 
-class Crew:
-    """A process for each of `shares`; use as a context manager. Leaving it ends them all, whatever they are at.
+class WorkerPool:
+    """A process for each of `shares`; use as a context manager, which ends all processes when it is left.
 
-    `losses`: why processes ended before their time.
+    `failures`: the errors of workers that ended too early.
     """
 
     def __init__(
         self, shares: Sequence[Share], archive: Place, camera: Camera, labelled: Mapping[int, set[int]]
     ) -> None:
-        self._given = (archive, camera, labelled)
+        self._arguments = (archive, camera, labelled)
         self._shares = list(shares)
-        self._members: list[_Member] = []
-        self._idle: list[_Member] = []  # have nothing in hands and want something
-        self._returned: deque[Assignment] = deque()
-        self._made_by: MadeBy | None = None
-        self.losses: list[Exception] = []
+        self._workers: list[Worker] = []
+        self._idle: list[Worker] = []  # waiting for work, with nothing in flight
+        self._returned: deque[Assignment] = deque()  # of failed workers, to be read by others
+        self._embedding_ids: EmbeddingIds | None = None
+        self.failures: list[Exception] = []
 
-    def __enter__(self) -> Crew:
-        # an interpreter that is interrupted while nobody is in here waits, as it ends, for processes that work on
+    def __enter__(self) -> WorkerPool:
+        # an interpreter that is interrupted outside of this block would wait for the processes when it ends
         atexit.register(self._end_all)
-        processes = context()
+        processes = process_context()
         for number, share in enumerate(self._shares):
             here, there = processes.Pipe()
-            process = processes.Process(target=_work, args=(there, share, *self._given), name=f"reader-{number}")
+            process = processes.Process(target=_work, args=(there, share, *self._arguments), name=f"reader-{number}")
             process.start()
             there.close()
-            self._members.append(_Member(f"process {process.pid} on {share.device}", process, here))
+            self._workers.append(Worker(f"process {process.pid} on {share.device}", process, here))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._end_all()
         atexit.unregister(self._end_all)
 
     def _end_all(self) -> None:
-        for member in self._members:
-            if not member.dismissed:
-                member.process.terminate()
-        for member in self._members:
-            member.process.join(_PATIENCE)
-            if member.process.is_alive():
-                member.process.kill()
-                member.process.join()
-            member.connection.close()
+        for worker in self._workers:
+            if not worker.released:
+                worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(_SECONDS_TO_END)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.connection.close()
 
-    def made_by(self) -> MadeBy:
-        """Wait until a process is ready; return what its vectors are made by. Raises its error when none comes up."""
-        for _ in self._hear():
-            if self._made_by is not None:
-                return self._made_by
-        raise self.losses[0]
+    def embedding_ids(self) -> EmbeddingIds:
+        """Wait until a worker is ready and return the ids of its embeddings. Raises the first error if none starts."""
+        for _ in self._messages():
+            if self._embedding_ids is not None:
+                return self._embedding_ids
+        raise self.failures[0]
 
-    def read(self, assignments: Iterable[Assignment]) -> Iterator[str | Lost]:
-        """Yield the key of every assignment when what it gave is in its journal, and what is lost with a process.
+    def read(self, assignments: Iterable[Assignment]) -> Iterator[str | WorkerFailure]:
+        """Yield the key of every assignment once its result is in its journal, and failures of workers.
 
-        The next assignment is asked for when a process wants one. A process that ends costs what it had begun first of
-        what it had; the rest goes to the others, as long as there are some. Ends when nothing is left, or nobody.
-        Raises InputError for devices whose vectors can't be compared.
+        `assignments` is consumed as workers ask for work. A worker that ends too early fails the oldest exposure that
+        it had in flight; the others are given to the remaining workers. Without remaining workers everything fails.
+        Raises InputError for devices whose embeddings cannot be compared.
         """
         source = iter(assignments)
-        self._serve(source)
-        for message in self._hear():
-            if message is None or isinstance(message, str | Lost):
-                self._serve(source)
+        self._serve_idle(source)
+        for message in self._messages():
+            if isinstance(message, Worker):
+                self._send(message, self._next(source))
             else:
-                self._give(message, self._next(source))
-            if isinstance(message, str | Lost):
+                self._serve_idle(source)
+            if isinstance(message, str | WorkerFailure):
                 yield message
 
-    def _hear(self) -> Iterator[str | Lost | _Member | None]:
-        """Yield what there is to know, until all processes have ended: the key of what was stored, a loss, the process
-        that would read ahead if there were something, or None.
+    def _messages(self) -> Iterator[str | WorkerFailure | Worker | None]:
+        """Yield events until all workers have ended.
+
+        An event is the key of a stored exposure, a failure, a worker that asks for one more exposure to read ahead, or
+        None for anything else.
         """
-        while listening := {member.connection: member for member in self._members if not member.connection.closed}:
+        while listening := {worker.connection: worker for worker in self._workers if not worker.connection.closed}:
             for connection in wait(list(listening)):
-                member = listening[connection]  # type: ignore[index]
+                worker = listening[connection]  # type: ignore[index]
                 try:
-                    kind, content = member.connection.recv()
+                    kind, content = worker.connection.recv()
                 except (EOFError, OSError):
-                    yield self._gone(member)
+                    yield self._ended(worker)
                     continue
                 if kind == _DONE:
-                    del member.hands[content]
+                    del worker.in_flight[content]
                     yield content
-                elif kind == _WANT and member.hands:
-                    yield member
+                elif kind == _WANT and worker.in_flight:
+                    yield worker
                 else:
                     if kind == _WANT:
-                        self._idle.append(member)
+                        self._idle.append(worker)
                     elif kind == _READY:
-                        self._compare(member, content)
+                        self._check_comparable(worker, content)
                     else:
-                        member.error = content
+                        worker.error = content
                     yield None
 
-    def _serve(self, source: Iterator[Assignment]) -> None:
-        """Give to the idle what there is; dismiss them when nothing can come back from the others either."""
+    def _serve_idle(self, source: Iterator[Assignment]) -> None:
+        """Give work to idle workers; release them once no other worker can return any."""
         while self._idle:
             assignment = self._next(source)
-            if assignment is None and any(member.hands for member in self._members):
+            if assignment is None and any(worker.in_flight for worker in self._workers):
                 return
-            member = self._idle.pop(0)
-            member.dismissed = assignment is None
-            self._give(member, assignment)
+            worker = self._idle.pop(0)
+            worker.released = assignment is None
+            self._send(worker, assignment)
 
     def _next(self, source: Iterator[Assignment]) -> Assignment | None:
         return self._returned.popleft() if self._returned else next(source, None)
 
-    def _give(self, member: _Member, assignment: Assignment | None) -> None:
+    def _send(self, worker: Worker, assignment: Assignment | None) -> None:
         if assignment is not None:
-            member.hands[assignment.key] = assignment
-        with contextlib.suppress(OSError):  # it is gone, which will be heard
-            member.connection.send(assignment)
+            worker.in_flight[assignment.key] = assignment
+        with contextlib.suppress(OSError):  # the worker has ended, which the next message reports
+            worker.connection.send(assignment)
 
-    def _gone(self, member: _Member) -> Lost | None:
-        member.connection.close()
-        member.process.join()
-        if member.dismissed:
+    def _ended(self, worker: Worker) -> WorkerFailure | None:
+        worker.connection.close()
+        worker.process.join()
+        if worker.released:
             return None
-        if member in self._idle:
-            self._idle.remove(member)
-        error = member.error or LostProcessError(f"{member.name} {_end(member.process.exitcode)}")
-        self.losses.append(error)
-        hands, member.hands = list(member.hands.values()), {}
-        alone = all(other.connection.closed for other in self._members)
-        if alone:
-            hands += self._returned
+        if worker in self._idle:
+            self._idle.remove(worker)
+        error = worker.error or LostProcessError(f"{worker.name} {_describe_exit(worker.process.exitcode)}")
+        self.failures.append(error)
+        in_flight, worker.in_flight = list(worker.in_flight.values()), {}
+        last = all(other.connection.closed for other in self._workers)
+        if last:
+            in_flight += self._returned
             self._returned.clear()
-        lost = hands if alone else hands[:1]
-        self._returned.extend(hands[len(lost) :])
-        return Lost(tuple(assignment.key for assignment in lost), error)
+        failed = in_flight if last else in_flight[:1]
+        self._returned.extend(in_flight[len(failed) :])
+        return WorkerFailure(tuple(assignment.key for assignment in failed), error)
 
-    def _compare(self, member: _Member, made_by: MadeBy) -> None:
-        if self._made_by is None:
-            self._made_by = made_by
-        elif made_by != self._made_by:
-            both = f"{self._made_by.backbone} and {made_by.backbone}"
+    def _check_comparable(self, worker: Worker, ids: EmbeddingIds) -> None:
+        if self._embedding_ids is None:
+            self._embedding_ids = ids
+        elif ids != self._embedding_ids:
+            both = f"{self._embedding_ids.backbone} and {ids.backbone}"
             raise InputError(
-                f"night_pass.device: {member.name} gives other vectors than the rest ({both}); set precision"
+                f"night_pass.device: {worker.name} gives other vectors than the rest ({both}); set precision"
             )
 
 
-def _end(code: int) -> str:
+def _describe_exit(code: int) -> str:
     if code >= 0:
         return f"ended with code {code}"
     return f"was killed by signal {-code}" + (", as happens for lack of memory" if code == -signal.SIGKILL else "")
@@ -219,13 +221,13 @@ def _end(code: int) -> str:
 def _work(
     connection: Connection, share: Share, archive: Place, camera: Camera, labelled: Mapping[int, set[int]]
 ) -> None:
-    """Read what is assigned until there is no more; the main function of a process.
+    """Read assigned exposures until none is left; the main function of a worker process.
 
-    Every _WANT is answered: by an assignment, or by None. To one that has something in its hands None says that there
-    is nothing to read ahead now; to one that has not, that there will be nothing.
+    Every _WANT is answered with an assignment or None. With exposures in flight, None means that there is nothing to
+    read ahead now; otherwise it means that no work is left.
     """
     end_with_parent()
-    hands: deque[Assignment] = deque()
+    in_flight: deque[Assignment] = deque()
 
     def want() -> Assignment | None:
         connection.send((_WANT, None))
@@ -233,26 +235,26 @@ def _work(
 
     def rows(assignment: Assignment | None) -> Iterator[Mapping[str, Any]]:
         while assignment is not None:
-            connection.send((_WANT, None))  # the next one comes while this one is read
-            hands.append(assignment)
+            connection.send((_WANT, None))  # the next one arrives while this one is read
+            in_flight.append(assignment)
             yield assignment.row
             assignment = connection.recv()
 
     try:
-        reader = PixelReader(archive, camera, labelled, *share.build())
-        connection.send((_READY, reader.made_by))
+        reader = PixelReader(archive, camera, labelled, *share.load())
+        connection.send((_READY, reader.embedding_ids))
         while (first := want()) is not None:
             for tables in reader.read(rows(first)):
-                done = hands.popleft()
+                done = in_flight.popleft()
                 Journal(done.journal).write(done.key, tables)
                 connection.send((_DONE, done.key))
     except Exception as error:
-        connection.send((_ERROR, _portable(error)))
+        connection.send((_ERROR, _picklable(error)))
         raise SystemExit(1) from None
 
 
-def _portable(error: Exception) -> Exception:
-    """The error as it can be sent to another process, with its traceback as a note."""
+def _picklable(error: Exception) -> Exception:
+    """Return the error in a form that can be sent to another process, with its traceback as a note."""
     text = "".join(traceback.format_exception(error))
     try:
         copy = pickle.loads(pickle.dumps(error))

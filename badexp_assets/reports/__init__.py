@@ -1,4 +1,4 @@
-"""Reports as HTML pages that need no server and no internet."""
+"""Reports: HTML pages that need neither a server nor the internet."""
 
 import lazy_loader
 

@@ -7,4 +7,4 @@ from .night_page import write_night_report as write_night_report
 from .night_summary import NightSummary as NightSummary
 from .night_summary import night_trends as night_trends
 from .night_summary import summarise_night as summarise_night
-from .previews import small_previews as small_previews
+from .page import small_previews as small_previews

@@ -1,4 +1,4 @@
-"""The page of review candidates: what was seen in them, and what they look like."""
+"""The page of review candidates: scores, votes, pictures and explanations."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def write_candidates_page(
     camera: Camera,
     n_candidates: int,
 ) -> None:
-    """Write the page of the `candidates` (review_candidates, best first) as one HTML file with all its pictures.
+    """Write the page of `candidates` (rows of review_candidates) as one HTML file that contains its pictures.
 
-    `explanations`: candidate_explanations; `votes`: night_predictions of these exposures; `previews` by expnum,
-    `thumbnails` by (expnum, ccdnum): pictures of those that have one; `n_candidates`: how many there are in all.
+    `explanations`: candidate_explanations; `votes`: night_predictions of these exposures; `previews`: pictures by
+    expnum; `thumbnails`: pictures by (expnum, ccdnum); `n_candidates`: number of all candidates.
     """
     by_exposure = dict(tuple(explanations.groupby("expnum")))
     votes_of = dict(tuple(votes.groupby("expnum")))
@@ -98,7 +98,7 @@ def _ccd(row: dict[Any, Any], thumbnails: Mapping[tuple[int, int], bytes], names
         "category": row["category"] if isinstance(row["category"], str) else None,
         "p_bad": None if pd.isna(row["p_bad"]) else float(row["p_bad"]),
         "anomaly": None if math.isnan(row["anomaly"]) else float(row["anomaly"]),
-        "place": (row["anomaly_x"], row["anomaly_y"]),
+        "place": None if pd.isna(row["anomaly_x"]) else (int(row["anomaly_x"]), int(row["anomaly_y"])),
         "map": data_uri(row["map_png"]) if isinstance(row["map_png"], bytes) else None,
         "reason": row["reason"] if isinstance(row["reason"], str) else None,
         "examples": [

@@ -1,4 +1,4 @@
-"""The classification report as one HTML file that needs nothing else: no script, no request, pictures within."""
+"""The classification report as one HTML file that contains its pictures and needs no script."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from badexp_assets.reports.page import data_uri, write_page
 SUBSETS = {
     ALL: "All test exposures",
     HELD: "Held-out nights: test exposures of nights without a training exposure",
-    NEW: "New nights: every test exposure by a fit that left its night out; the paper's pipeline as it is",
+    NEW: "New nights: every test exposure by a fit that left its night out (Luo et al. 2025: fitted to all nights)",
 }
 _AVERAGES = ("accuracy", "macro avg", "weighted avg")
 
@@ -23,8 +23,8 @@ _AVERAGES = ("accuracy", "macro avg", "weighted avg")
 def write_classification_page(evaluation: Evaluation, card: dict[str, Any], about: dict[str, Any], path: Path) -> None:
     """Write the page to `path`, atomically.
 
-    `card`: the classifier's model card; `about`: lines at its head (name to value). Raises StorageError when it can't
-    be written.
+    `card`: the classifier's model card; `about`: names and values for the head of the page. Raises StorageError if it
+    cannot be written.
     """
     ccds = evaluation.found.ccds
     pictures = {
@@ -53,7 +53,7 @@ def write_classification_page(evaluation: Evaluation, card: dict[str, Any], abou
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """Return a number as text; a dash for what is missing."""
+    """Return a number as text, or a dash if it is missing."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
     return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
@@ -72,9 +72,9 @@ def _size(evaluation: Evaluation, name: str) -> str:
 
 
 def _categories(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Tables per category: past the cut (as the paper counts), all, then the other subsets."""
+    """Return the tables per category: past the cut (as in Luo et al. 2025), all, then the other subsets."""
     titles = {
-        "past_cut": "Past the probability cut, as the paper's Table 3 counts",
+        "past_cut": "Past the probability cut, as in Table 3 of Luo et al. 2025",
         "all": "All test images",
         HELD: SUBSETS[HELD],
         NEW: SUBSETS[NEW],
@@ -88,7 +88,7 @@ def _categories(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _worst(evaluation: Evaluation, n: int = 15) -> pd.DataFrame:
-    """Exposures whose verdict is wrong, the surest first."""
+    """Return the exposures whose verdict is wrong, most confident verdict first."""
     table = evaluation.found.exposures
     wrong = table[table["bad"] != table["is_bad"]].copy()
     wrong["sure"] = wrong["p_bad"].where(wrong["is_bad"], 1 - wrong["p_bad"])
@@ -98,7 +98,7 @@ def _worst(evaluation: Evaluation, n: int = 15) -> pd.DataFrame:
 
 
 def _card(card: dict[str, Any]) -> list[tuple[str, str]]:
-    """The model card as name and text; long lists are cut."""
+    """Return the model card as names and texts; long lists are truncated."""
     lines = []
     for name, value in sorted(card.items()):
         if name in ("selection", "findings"):

@@ -1,4 +1,4 @@
-"""The map of embeddings as a page: 2-D and 3-D, by label and by cluster, with the exposure of a point on a click."""
+"""The page with the map of embeddings in 2-D and 3-D, coloured by label or cluster; a click shows the exposure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from badexp_assets.io.parquet import atomic_path
-from badexp_assets.reports.page import write_page
-from badexp_assets.reports.previews import small_previews
+from badexp_assets.reports.page import small_previews, write_page
 
 _DECIMALS = 3
 # Glasbey-like order of matplotlib's tab10 and Set2, darkest first: neighbours in the legend differ
@@ -28,9 +27,9 @@ def write_clusters_page(
 ) -> int:
     """Write the page of `table` (embedding_clusters) to `path`, and `previews/<expnum>.jpg` beside it.
 
-    `previews`: gives (night, night_previews table) pairs of the nights that are named to it. At most `max_previews`
-    exposures get one: labelled ones first, then those in clusters, then others, by EXPNUM. The page holds everything
-    else, Plotly's JavaScript included, so it needs no internet. Returns the number of previews.
+    `previews`: returns (night, night_previews table) pairs for a set of nights. At most `max_previews` exposures get a
+    preview: labelled ones first, then those in clusters, then others, in order of expnum. The page contains everything
+    else, including Plotly's JavaScript, so it needs no internet. Returns the number of previews.
     """
     from plotly.offline import get_plotlyjs
 
@@ -69,6 +68,6 @@ def _chosen(table: pd.DataFrame, n: int) -> set[int]:
 
 
 def _numbers(values: pd.Series) -> list[float | None]:
-    """Return rounded numbers, None where there is none: JSON has no NaN."""
+    """Return rounded numbers, with None for NaN, which JSON lacks."""
     rounded = np.round(values.to_numpy(np.float64), _DECIMALS)
     return [None if np.isnan(value) else value for value in rounded.tolist()]

@@ -1,4 +1,4 @@
-"""Pictures of the nights before a night: seeing, sky, and how many exposures are bad or could not be read."""
+"""Trends of a night and the nights before it: seeing, sky, and shares of bad and of unreadable exposures."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _MOST_TICKS = 6
 
 
 def trends_figure(trends: pd.DataFrame, bands: list[str]) -> bytes:
-    """Return a PNG of `night_trends`: four panels, a line per band, the nights from left to right.
+    """Return a PNG of `night_trends`: four panels with a line per band.
 
-    `bands` gives each its colour. Nights are drawn side by side, whatever lies between them; the last is this night.
+    The order of `bands` sets their colours. Nights are drawn side by side, without gaps; the last one is this night.
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 

@@ -1,4 +1,4 @@
-"""The report of a night: a page, and the same as text."""
+"""The report of a night, as an HTML page and as Markdown."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _CANDIDATES = "candidates.html"
 
 
 def write_night_report(page: Path, text: Path, summary: NightSummary, previews: Mapping[int, bytes]) -> str:
-    """Write the report to `page` (HTML, its pictures within) and `text` (Markdown); return the text.
+    """Write the report to `page` (HTML, which contains its pictures) and `text` (Markdown); return the text.
 
-    `previews`: a picture of those exposures that have one, by expnum. Links lead to the page of candidates, beside the
-    folder of the page. Raises StorageError when a file can't be written.
+    `previews`: pictures by expnum. Links lead to the page of candidates, in the parent of the folder of `page`. Raises
+    StorageError if a file cannot be written.
     """
     bands = sorted(set(summary.trends["filter"]))
     nights = summary.trends["night"].nunique()
@@ -64,14 +64,14 @@ def night_markdown(summary: NightSummary) -> str:
 
 
 def headline(summary: NightSummary) -> str:
-    """Return the night in a sentence: scored + failed + excluded = all."""
+    """Return the counts of the night in a sentence: scored + failed + excluded = all."""
     total = summary.total
     words = f"{total['n']} exposures: {total['scored']} scored, {total['failed']} failed, {total['excluded']} excluded"
     return f"{words}; {total['bad']} called bad."
 
 
 def _card(row: Mapping[Any, Any], previews: Mapping[int, bytes]) -> dict[str, Any]:
-    """What the page says of one of the worst exposures."""
+    """Return what the page shows of one of the worst exposures."""
     verdict = "not classified"
     if not math.isnan(row["p_bad"]):
         verdict = f"P(bad) {row['p_bad']:.2f}, {row['n_bad']:.0f} of {row['n_scored']:.0f} CCDs bad"

@@ -1,4 +1,4 @@
-"""What a night was like, from its stored tables and those of the nights before it."""
+"""Summary of a night, from its stored tables and those of the nights before it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from badexp_assets.io.models import current_version
 from badexp_assets.io.parquet import empty_table
 from badexp_assets.io.parquet_reading import read_metadata, read_table
 from badexp_assets.io.schemas import SCHEMAS
-from badexp_assets.pixels.night_outcome import STATUSES
-from badexp_assets.review.method_scores import join_scores
+from badexp_assets.pixels.night_progress import STATUSES
+from badexp_assets.review.candidates import join_scores
 from badexp_assets.survey.arrivals.table_sources import MODELS, files_of
 from badexp_assets.survey.cameras import Camera
 
@@ -23,23 +23,26 @@ if TYPE_CHECKING:
 
 ALL = "all"
 _SCORES = tuple(MODELS)
-_Z_IS_HIGH = 5.0  # an exposure beyond it is among the worst even when the classifier calls it good
+_Z_IS_HIGH = 5.0  # exposures above it are among the worst even if the classifier calls them good
 _MIN_SOURCES, _MIN_STAMPS = 30, 8
 _MOST_NAMED = 8
-_FILE = r"^\S+\.fits(?:\.fz|\.gz)?(?:\[\w*\])?:\s*"  # that reasons begin with
+_FILE = r"^\S+\.fits(?:\.fz|\.gz)?(?:\[\w*\])?:\s*"  # at the beginning of a reason
 
 
 @dataclass(frozen=True)
 class NightSummary:
-    """A night in tables.
+    """Summary of a night in tables.
 
-    counts: a row per filter and one for all: n, scored, failed, excluded (n is their sum), bad. failures: status,
-    reason, n, expnums (the first of them) of exposures that were not scored. ccd_failures: reason, n, expnums of CCDs
-    that could not be read. worst: exposures, the worst first: expnum, filter, category, p_bad, n_bad, n_scored,
-    z_source, z_background, z_mse, rank (among the review candidates; missing: none), path. versions: name and version
-    of what scored it. drift: what the comparison with the nights of training said; None without a classifier. trends:
-    a row per night and filter of this night and those before it: seeing (arcsec), sky (ADU/s), n, bad, failed.
-    findings: what a person should know first.
+    - `counts`: a row per filter and one for all: n, scored, failed, excluded (n is their sum), bad.
+    - `failures`: status, reason, n, expnums (the first ones) of exposures that were not scored; `ccd_failures`:
+      reason, n, expnums of CCDs that could not be read.
+    - `worst`: exposures, worst first: expnum, filter, category, p_bad, n_bad, n_scored, z_source, z_background, z_mse,
+      rank (among the review candidates, missing if it is none), path.
+    - `versions`: names and versions of files and models; `drift`: the comparison with the training nights, None without
+      a classifier.
+    - `trends`: a row per night and filter, for this night and those before it: seeing (arcsec), sky (ADU/s), n, bad,
+      failed.
+    - `findings`: sentences on what needs attention.
     """
 
     night: str
@@ -61,9 +64,9 @@ class NightSummary:
 def summarise_night(
     home: Home, night: str, camera: Camera, limits: CheckParams, n_worst: int = 12, n_trend: int = 30
 ) -> NightSummary:
-    """Summarise a night that was read; scores that are not there are left out.
+    """Summarise a night that was read; missing scores are left out.
 
-    `n_worst` exposures are named at most, and `n_trend` nights compared. Raises InputError for a night that was not
+    At most `n_worst` exposures are listed and `n_trend` nights compared. Raises InputError for a night that was not
     read.
     """
     exposures = read_table(home.table("night_exposures", night))
@@ -87,10 +90,10 @@ def summarise_night(
 
 
 def night_trends(home: Home, night: str, camera: Camera, n_nights: int) -> pd.DataFrame:
-    """Return night, filter, n, bad, failed, seeing and sky of `night` and of the stored ones before it.
+    """Return night, filter, n, bad, failed, seeing and sky of `night` and the stored nights before it.
 
-    seeing: median FWHM of the CCDs, arcsec, as measured, or as their headers say; sky: median of their sky level over
-    the exposure time, ADU/s. NaN where no CCD gives one.
+    seeing: median FWHM of the CCDs, arcsec, as measured or else from their headers; sky: median over the CCDs of sky
+    level / exposure time, ADU/s. NaN if no CCD has a value.
     """
     rows = []
     for name in [n for n in home.nights("night_exposures") if n <= night][-n_nights:]:
@@ -110,7 +113,7 @@ def night_trends(home: Home, night: str, camera: Camera, n_nights: int) -> pd.Da
 
 
 def _stored(home: Home, asset: str, night: str, columns: list[str] | None = None) -> pd.DataFrame:
-    """A night's table, or an empty one."""
+    """Return a night's table, or an empty one."""
     path = home.table(asset, night)
     if path.exists():
         return read_table(path, columns)
@@ -126,7 +129,7 @@ def _counts(exposures: pd.DataFrame, bad: set[int]) -> pd.DataFrame:
 
 
 def _reasons(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """How often each reason was given, whatever the file, and for which exposures, the most frequent first."""
+    """Return each reason (without the file name) with its count and exposures, most frequent first."""
     reason = rows["status_reason"].fillna("no reason given").astype(str)
     rows = rows.assign(status_reason=reason.str.replace(_FILE, "", regex=True))
     found = []
@@ -139,7 +142,7 @@ def _reasons(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 def _worst(home: Home, exposures: pd.DataFrame, scores: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Exposures that are called bad, are candidates, or stand out by another method; the worst first."""
+    """Return exposures that are called bad, are candidates, or have a high score of another method, worst first."""
     table = join_scores(
         exposures,
         scores["night_exposure_predictions"],
@@ -203,9 +206,9 @@ def _findings(home: Home, summary: NightSummary, scores: dict[str, pd.DataFrame]
     read = files_of(home, "night_exposures", summary.night)
     for name, table in scores.items():
         if len(scored) and not home.table(name, summary.night).exists():
-            found.append(f"There is no table {name} of this night.")
+            found.append(f"This night has no table {name}.")
         elif files_of(home, name, summary.night) not in (read, None):
-            found.append(f"The table {name} was made of other files than are there now: the night is not scored yet.")
+            found.append(f"The table {name} was made from files that have changed since: score the night again.")
         elif missing := int((~scored.isin(table["expnum"])).sum()):
             found.append(f"{missing} scored exposures are not in {name}.")
     if summary.drift is not None and not summary.drift.passed:

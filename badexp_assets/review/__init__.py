@@ -1,4 +1,4 @@
-"""What people should look at, what they answered, and the reject list that follows by a stated rule."""
+"""Review: candidates, answers of reviewers, and the reject list that follows from them by a stated rule."""
 
 import lazy_loader
 

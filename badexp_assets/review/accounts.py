@@ -1,4 +1,4 @@
-"""Who may review: named reviewers with a token each, and the sessions that tokens open. Only hashes are stored."""
+"""Accounts of reviewers: named reviewers with a token each, and their sessions. Only hashes are stored."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _RESERVED = "simulated"
 
 @dataclass(frozen=True)
 class Session:
-    """A reviewer's session: `id` goes into the cookie, `csrf` into every request that changes something."""
+    """A session of a reviewer: `id` is the cookie, `csrf` is sent with every request that changes something."""
 
     id: str
     reviewer: str
     csrf: str
 
     def allows(self, csrf: str | None) -> bool:
-        """Whether `csrf` is this session's; compared in constant time."""
+        """Return whether `csrf` is the token of this session, compared in constant time."""
         return hmac.compare_digest((csrf or "").encode(), self.csrf.encode())
 
 
 class Reviewers:
-    """Reviewers and their sessions, in the database of reviews. `clock`: seconds since the epoch.
+    """Reviewers and their sessions in the review database. `clock`: returns seconds since the epoch.
 
-    There is no default reviewer and no default token. A token is shown once, when it is made.
+    There is no default reviewer and no default token. A token is shown only once, when it is created.
     """
 
     def __init__(self, where: str | Path | Database, clock: Callable[[], float] = time.time) -> None:
@@ -47,15 +47,14 @@ class Reviewers:
         self._clock = clock
 
     def add(self, name: str) -> str:
-        """Make the reviewer `name` and return the token. One that is there gets a new token; the old one ends, and so
-        do its sessions.
+        """Create the reviewer `name` and return the token; an existing reviewer gets a new token.
 
-        Raises InputError for a name that is not allowed.
+        The old token and its sessions end. Raises InputError for a name that is not allowed.
         """
         if not _NAME.fullmatch(name) or name.startswith(_RESERVED):
             raise InputError(
                 f"reviewer {name!r}: 1 to 60 letters, digits, blanks or . @ - are needed, the first a letter or digit; "
-                f"names that begin with {_RESERVED!r} are kept for simulations"
+                f"names that begin with {_RESERVED!r} are reserved for simulations"
             )
         token = secrets.token_urlsafe(32)
         with self.database.write() as connection:
@@ -66,19 +65,19 @@ class Reviewers:
         return token
 
     def remove(self, name: str) -> None:
-        """End the token and the sessions of `name`; what they answered stays. InputError for one that is not there."""
+        """End the token and the sessions of `name`, whose answers are kept. Raises InputError for an unknown name."""
         with self.database.write() as connection:
             gone = connection.execute(REVIEWERS.delete().where(REVIEWERS.c.name == name)).rowcount
             connection.execute(SESSIONS.delete().where(SESSIONS.c.reviewer == name))
         if not gone:
-            raise InputError(f"reviewer {name!r}: not there; there are {', '.join(self.names()) or 'none'}")
+            raise InputError(f"reviewer {name!r}: not known; reviewers are {', '.join(self.names()) or 'none'}")
 
     def names(self) -> list[str]:
-        """Names of those who have a token, sorted."""
+        """Return the names of reviewers who have a token, sorted."""
         return self.table()["reviewer"].tolist()
 
     def table(self) -> pd.DataFrame:
-        """Columns reviewer and made (when the token was made, ISO 8601 UTC), by name."""
+        """Return columns reviewer and made (when the token was created, ISO 8601 UTC), sorted by name."""
         rows: list[tuple[str, str]] = []
         if self.database.exists:
             with self.database.read() as connection:
@@ -87,7 +86,7 @@ class Reviewers:
         return pd.DataFrame(rows, columns=["reviewer", "made"])
 
     def open(self, token: str) -> Session | None:
-        """Open a session by a token; None for a token that is nobody's."""
+        """Open a session with a token; None for an unknown token."""
         if not self.database.exists:
             return None
         with self.database.write() as connection:
@@ -102,7 +101,7 @@ class Reviewers:
         return session
 
     def session(self, id: str | None) -> Session | None:
-        """The session of a cookie; None when there is none, or it has ended."""
+        """Return the session of a cookie; None if it does not exist or has expired."""
         if not id or not self.database.exists:
             return None
         with self.database.read() as connection:

@@ -1,4 +1,4 @@
-"""How far reviewers agree, and on what they do not."""
+"""Agreement between reviewers: Fleiss' and Cohen's kappa, with intervals."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.taxonomy import UNKNOWN
-from badexp_assets.review.latest_verdicts import KEY, category_of_most, holding_answers
-from badexp_assets.review.verdicts import VERDICTS
+from badexp_assets.review.verdicts import KEY, VERDICTS, category_of_most, latest_verdict_per_reviewer
 
 EVERYONE = "everyone"
 ALL = "all"
 _RESAMPLES = 1000
-_NOT_LOOKED = len(VERDICTS)
+_NO_ANSWER = len(VERDICTS)
 
 
 def fleiss_kappa(counts: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """Fleiss' kappa of `counts` (subjects, verdicts): how many reviewers gave each verdict on each subject.
+    """Return Fleiss' kappa of `counts` (subjects, verdicts), the number of reviewers who gave each verdict.
 
-    Subjects may have different numbers of reviewers; those with fewer than two are left out, and each of the others has
-    the weight of its pairs of answers (for equal numbers this is Fleiss 1971, Psychological Bulletin 76, 378). weights:
-    how often each subject occurs; None: once. NaN without such a subject, and where all answers are the same.
+    Subjects may have different numbers of reviewers. Those with fewer than two are ignored, and the others are weighted
+    by their number of pairs of answers (for equal numbers this is Fleiss 1971, Psychological Bulletin 76, 378).
+    `weights`: how often each subject occurs; None: once. NaN without such a subject, and if all answers are equal.
     """
     counts = np.asarray(counts, dtype=np.float64)
     often = np.ones(len(counts)) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -39,10 +38,10 @@ def fleiss_kappa(counts: ArrayLike, weights: ArrayLike | None = None) -> float:
 
 
 def cohen_kappa(table: ArrayLike) -> float:
-    """Cohen's kappa of `table` (verdicts of one, verdicts of the other): on how many subjects each combination occurs.
+    """Return Cohen's kappa of `table` (verdicts of one, verdicts of the other), which counts subjects.
 
-    Cohen 1960, Educational and Psychological Measurement 20, 37. NaN for no subject, and where both gave one and the
-    same verdict throughout.
+    Cohen 1960, Educational and Psychological Measurement 20, 37. NaN without subjects, and if both reviewers always
+    gave the same single verdict.
     """
     shares = np.asarray(table, dtype=np.float64)
     if not shares.sum() > 0:
@@ -51,23 +50,25 @@ def cohen_kappa(table: ArrayLike) -> float:
     return _kappa(float(np.trace(shares)), float(shares.sum(axis=1) @ shares.sum(axis=0)))
 
 
-def agreement(verdicts: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Return `review_agreement`: of everyone (Fleiss' kappa), then of each pair (Cohen's), over all and by category.
+def reviewer_agreement(verdicts: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Return `review_agreement`: kappa of everyone (Fleiss) and of each pair (Cohen), for all subjects and by category.
 
-    A subject is an exposure, or CCD, in one CP version; of a reviewer the latest answer counts. category: that which
-    most of those who say bad name (`unknown`: nobody names one); `all`: all subjects. n: subjects that both (everyone:
-    at least two) looked at, n_agree: with the same verdict; n_a_bad: the first says bad and the second fine, n_b_bad:
-    the reverse (everyone: n_a_bad subjects that somebody calls bad and somebody fine, n_b_bad 0). low, high: 95 %
-    interval of kappa over resampled subjects; NaN where kappa is.
+    A subject is an exposure or CCD in one CP version; the latest answer of each reviewer counts.
+
+    - category: the one named by most of those who say bad (`unknown` if nobody names one); `all`: all subjects.
+    - n: subjects that both reviewers (everyone: at least two) answered; n_agree: those with equal verdicts.
+    - n_a_bad: the first says bad and the second fine; n_b_bad: the reverse. For everyone, n_a_bad counts subjects that
+      some call bad and some fine, and n_b_bad is 0.
+    - low, high: 95 % interval of kappa from resampled subjects; NaN if kappa is NaN.
     """
-    names, codes, categories = _matrix(holding_answers(verdicts))
+    names, codes, categories = _matrix(latest_verdict_per_reviewer(verdicts))
     rng = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
     for category in (ALL, *sorted(set(categories))):
         chosen = codes if category == ALL else codes[categories == category]
         rows.append({"reviewer_a": EVERYONE, "reviewer_b": EVERYONE, "category": category} | _everyone(chosen, rng))
         for a, b in combinations(range(len(names)), 2):
-            both = chosen[(chosen[:, a] != _NOT_LOOKED) & (chosen[:, b] != _NOT_LOOKED)][:, [a, b]]
+            both = chosen[(chosen[:, a] != _NO_ANSWER) & (chosen[:, b] != _NO_ANSWER)][:, [a, b]]
             rows.append({"reviewer_a": names[a], "reviewer_b": names[b], "category": category} | _pair(both, rng))
     table = pd.DataFrame(rows, columns=SCHEMAS["review_agreement"].column_names)
     table = table.astype(dict.fromkeys(["n", "n_agree", "n_a_bad", "n_b_bad"], "int64"))
@@ -79,10 +80,10 @@ def _kappa(observed: float, expected: float) -> float:
 
 
 def _matrix(answers: pd.DataFrame) -> tuple[list[str], NDArray[np.int64], NDArray[Any]]:
-    """Reviewers; the code of each one's verdict on each subject (subjects, reviewers); the category of each subject."""
+    """Return reviewers, codes of verdicts (subjects, reviewers), and the category of each subject."""
     subject = answers.groupby([*KEY, "plver"], dropna=False).ngroup().to_numpy()
     who, names = pd.factorize(answers["reviewer"], sort=True)
-    codes = np.full((int(subject.max(initial=-1)) + 1, len(names)), _NOT_LOOKED)
+    codes = np.full((int(subject.max(initial=-1)) + 1, len(names)), _NO_ANSWER)
     codes[subject, who] = [VERDICTS.index(v) for v in answers["verdict"]]
     named = (answers["verdict"] == "bad") & answers["category"].notna()
     most = answers.loc[named, "category"].groupby(subject[named]).agg(category_of_most)
@@ -119,7 +120,7 @@ def _pair(codes: NDArray[np.int64], rng: np.random.Generator) -> dict[str, Any]:
 def _interval(
     kappa: Callable[[NDArray[np.int64]], float], often: NDArray[np.int64], rng: np.random.Generator
 ) -> dict[str, float]:
-    """Bootstrap over subjects, by how often each kind of subject occurs."""
+    """Return the bootstrap interval over subjects, given how often each kind of subject occurs."""
     n = int(often.sum())
     if n < 2 or np.isnan(kappa(often)):
         return {"low": float("nan"), "high": float("nan")}

@@ -1,4 +1,4 @@
-"""Which exposures a person should look at, why, and in which order."""
+"""Review candidates: which exposures reviewers should look at, why, and in which order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from badexp_assets.errors import InputError
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.taxonomy import GOOD, UNKNOWN, Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
-from badexp_assets.review.method_scores import join_scores
 
 _SCORES = {
     "z_source": "entropy of sources",
@@ -60,7 +59,7 @@ class CandidateParams:
 
 @dataclass(frozen=True)
 class RankedCandidates:
-    """The `review_candidates` table, and counts: considered, flagged (by what), left out, candidates."""
+    """The `review_candidates` table, and counts of exposures: considered, flagged (by method), left out, candidates."""
 
     table: pd.DataFrame
     counts: dict[str, int]
@@ -75,18 +74,18 @@ def rank_candidates(
     params: CandidateParams | None = None,
     taxonomy: Taxonomy | None = None,
 ) -> RankedCandidates:
-    """Return `review_candidates`, rank 1 first, and counts of who was flagged by what and who was left out.
+    """Return `review_candidates`, rank 1 first, and counts of flagged exposures and of those left out.
 
     The tables are those of all nights (`night_exposures`, `night_exposure_predictions`, `night_entropy_scores`,
-    `night_reconstruction_errors`); any but the first may be empty. Only exposures with status `scored` are considered.
-    Flagged: is_bad of the classifier; or the top fraction per band of its p_bad, of z_source, z_background or the
-    autoencoder error (as a robust z of ln mean_mse in its band: (x - median) / (1.4826 MAD)), each with a floor.
-    category: the classifier's if it flags the exposure and a CCD voted bad, else `unknown`: the other methods name no
-    kind of bad.
+    `night_reconstruction_errors`); all but the first may be empty. Only exposures with status `scored` are considered.
+    An exposure is flagged if the classifier calls it bad, or if it is in the top fraction of its band, and above a
+    floor, by p_bad, z_source, z_background or the autoencoder error (robust z of ln mean_mse in its band, (x - median)
+    / (1.4826 MAD)). category: that of the classifier if it flags the exposure and a CCD voted bad, else `unknown`,
+    because the other methods give no category.
 
-    Rank: by how many methods flag it, then by the mean over the methods that scored it of its rank percentile (p_bad
-    over all exposures, the others per band; 1: worst), then by p_bad and expnum. More columns: is_bad, z_source,
-    z_background, z_mse, n_methods, score, model (version of the classifier).
+    Candidates are ranked by the number of methods that flag them, then by score (the mean percentile over the methods
+    that scored them: p_bad over all exposures, the others per band; 1: worst), then by p_bad and expnum. Additional
+    columns: is_bad, z_source, z_background, z_mse, n_methods, score, model (version of the classifier).
     """
     params = params or CandidateParams()
     table = join_scores(
@@ -125,9 +124,9 @@ def rank_candidates(
 
 
 def listed_exposures(labels: pd.DataFrame | None, taxonomy: Taxonomy) -> set[int]:
-    """Return exposures that a list calls bad: a label for the whole of it, or of a kind that is trained on.
+    """Return exposures that label lists call bad: as a whole, or in a category on which classifiers are trained.
 
-    A streak noted on one CCD does not keep an exposure from being looked at for something else.
+    Other labels of single CCDs, such as a streak, do not keep an exposure from being reviewed.
     """
     if labels is None or labels.empty:
         return set()
@@ -138,7 +137,7 @@ def listed_exposures(labels: pd.DataFrame | None, taxonomy: Taxonomy) -> set[int
 
 
 def _top(table: pd.DataFrame, score: str, fraction: float, floor: float) -> pd.Series:
-    """Whether an exposure is in the top fraction of its band by a score, and not below the floor."""
+    """Return whether each exposure is in the top fraction of its band by a score, and at least at the floor."""
     groups = table.groupby("filter")[score]
     place = groups.rank(ascending=False, method="min")
     return (place <= np.ceil(fraction * groups.transform("count"))) & (table[score] >= floor)
@@ -161,3 +160,43 @@ def _why(table: pd.DataFrame, flags: pd.DataFrame) -> pd.Series:
         return "; ".join(parts)
 
     return pd.Series([words(row) for _, row in table.iterrows()], index=table.index, dtype="str")
+
+
+def join_scores(
+    exposures: pd.DataFrame,
+    predictions: pd.DataFrame,
+    entropy: pd.DataFrame,
+    errors: pd.DataFrame,
+    min_sources: int,
+    min_stamps: int,
+) -> pd.DataFrame:
+    """Return the scores of all methods, a row per exposure with status `scored`; NaN for missing scores.
+
+    The tables are those of all nights (`night_exposures`, `night_exposure_predictions`, `night_entropy_scores`,
+    `night_reconstruction_errors`); all but the first may be empty. z_source is NaN for fewer than `min_sources`
+    sources. z_mse is the autoencoder's error as a robust z of ln mean_mse in its band, (x - median) / (1.4826 MAD), and
+    NaN for fewer than `min_stamps` stamps. model: version of the classifier.
+    """
+    table = exposures.loc[exposures["status"] == "scored", ["expnum", "night", "filter", "plver", "path"]]
+    table = table.drop_duplicates("expnum", keep="last").astype({"expnum": "int64"})
+    for part, columns in (
+        (predictions, ["category", "p_bad", "n_scored", "n_bad", "is_bad", "model"]),
+        (entropy, ["n_sources", "kl_source", "z_source", "kl_background", "z_background"]),
+        (errors, ["n_stamps", "mean_mse"]),
+    ):
+        part = part[["expnum", *columns]].drop_duplicates("expnum", keep="last").astype({"expnum": "int64"})
+        table = table.merge(part, on="expnum", how="left")
+    numbers = ["p_bad", "n_scored", "n_bad", "n_sources", "kl_source", "z_source", "kl_background", "z_background"]
+    for name in (*numbers, "n_stamps", "mean_mse"):
+        table[name] = pd.to_numeric(table[name], errors="coerce").astype("float64")
+    table["is_bad"] = table["is_bad"].astype("boolean").fillna(False).astype(bool)
+    table[["category", "model"]] = table[["category", "model"]].astype(object)
+    table.loc[~(table["n_sources"] >= min_sources), "z_source"] = np.nan
+    mse = table["mean_mse"].where((table["mean_mse"] > 0) & (table["n_stamps"] >= min_stamps))
+    table["z_mse"] = np.log(mse).groupby(table["filter"]).transform(_robust_z) if len(table) else mse
+    return table
+
+
+def _robust_z(values: pd.Series) -> pd.Series:
+    spread = 1.4826 * (values - values.median()).abs().median()
+    return (values - values.median()) / spread if spread > 0 else values * np.nan

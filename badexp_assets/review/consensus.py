@@ -1,19 +1,21 @@
-"""From answers to what becomes of an exposure, and to the reject list, by a stated rule."""
+"""Consensus of reviewers: outcomes of exposures and CCDs by a stated rule, and the reject list."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
 
 from badexp_assets.errors import InputError
 from badexp_assets.io.schemas import SCHEMAS
-from badexp_assets.review.latest_verdicts import KEY, category_of_most, holding_answers
+from badexp_assets.labels.bad_expid import read_expnum
 from badexp_assets.review.reliability import Reliability, estimate_reliability
-from badexp_assets.review.verdicts import VERDICTS
+from badexp_assets.review.verdicts import KEY, VERDICTS, category_of_most, latest_verdict_per_reviewer
+from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.cp_versions import version_key
 
 RULES = {
@@ -59,24 +61,25 @@ class ConsensusRule:
         return least if self.rule == "any" else f"{least}, and {RULES[self.rule].format(**vars(self))}"
 
 
-def judge(
+def decide_outcome(
     verdicts: pd.DataFrame, rule: ConsensusRule | None = None, exempt: Collection[tuple[int, int | None]] = ()
 ) -> pd.DataFrame:
     """Return the `review_outcomes` that follow from `review_verdicts` by `rule`, a row per exposure or CCD.
 
-    Answers on a CCD and on its whole exposure are counted apart, and so are those on different CP versions (plver); an
-    answer that names no version counts for each. A version is rejected by the rule; it is cleared when more say fine
-    than bad, and at least as many as a reject needs. The newest version that is either decides: `rejected`, or `fine`,
-    which is `withdrawn` where an older version was rejected (`withdrawn_plver`). Else it is `undecided`. What is in
-    `exempt`, pairs of expnum and ccdnum (None: whole exposure), is `exempt` whatever was answered.
+    Answers on a CCD and on its whole exposure are counted separately, and so are those on different CP versions
+    (plver); an answer without a version counts for all versions. A version is rejected by the rule. It is cleared if
+    more reviewers say fine than bad and at least as many as a rejection needs. The newest version that is rejected or
+    cleared decides: the outcome is `rejected` or `fine`, or `withdrawn` if an older version was rejected
+    (`withdrawn_plver`) and this one is fine. If no version decides, it is `undecided`. Pairs of expnum and ccdnum
+    (None: whole exposure) in `exempt` are `exempt` whatever was answered.
 
-    Counts, category and plver are those of the version that decides, else of the newest. tie: as many say bad as fine.
-    single_reviewer: one person's word. p_bad: P(bad) by all answers, weighted by the reviewers' reliability
-    (`estimate_reliability`). category: named by most of those who say bad, the first in the alphabet of several,
-    `unknown` when nobody names one. Where simulated reviewers answered, `simulated` is set and the rule says so.
+    Counts, category and plver are those of the version that decides, or else of the newest. tie: as many say bad as
+    fine. single_reviewer: only one reviewer answered. p_bad: P(bad) from all answers, weighted by the reliability of
+    reviewers (`estimate_reliability`). category: named by most of those who say bad (ties: first in the alphabet),
+    `unknown` if nobody names one. simulated: simulated reviewers answered, which the rule mentions too.
     """
     rule = rule or ConsensusRule()
-    answers = holding_answers(verdicts)
+    answers = latest_verdict_per_reviewer(verdicts)
     reliability = estimate_reliability(answers)
     spared = set(exempt)
     rows = []
@@ -96,24 +99,24 @@ def judge(
 
 
 def reject_list(outcomes: pd.DataFrame) -> pd.DataFrame:
-    """Return the `reviewed_reject_list`: what is `rejected` in `review_outcomes`."""
+    """Return the `reviewed_reject_list`: the rows of `review_outcomes` that are `rejected`."""
     rejected = outcomes[outcomes["outcome"] == "rejected"]
     return rejected[SCHEMAS["reviewed_reject_list"].column_names].reset_index(drop=True)
 
 
-def judged_fine(outcomes: pd.DataFrame) -> set[int]:
-    """Exposures that reviewers looked at as a whole and call fine, and of which they reject no CCD.
+def fine_exposures(outcomes: pd.DataFrame) -> set[int]:
+    """Return exposures that reviewers call fine as a whole and of which they call no CCD bad.
 
-    Ones with a single answer count too when that says fine: they are examples for training, not a verdict.
+    A single answer is enough, because these exposures are examples for training and not a verdict.
     """
     whole = outcomes[outcomes["ccdnum"].isna() & (outcomes["n_fine"] > 0) & (outcomes["n_bad"] == 0)]
     spoilt = outcomes.loc[outcomes["n_bad"] > 0, "expnum"]
     return {int(e) for e in whole.loc[~whole["expnum"].isin(spoilt), "expnum"]}
 
 
-def consensus(verdicts: pd.DataFrame, rule: ConsensusRule | None = None) -> pd.DataFrame:
-    """The `reviewed_reject_list` of `review_verdicts` by `rule`: `reject_list` of what `judge` says."""
-    return reject_list(judge(verdicts, rule))
+def build_consensus(verdicts: pd.DataFrame, rule: ConsensusRule | None = None) -> pd.DataFrame:
+    """Return the `reviewed_reject_list` of `review_verdicts` by `rule`."""
+    return reject_list(decide_outcome(verdicts, rule))
 
 
 def _outcome(answers: list[dict[Hashable, Any]], rule: ConsensusRule, reliability: Reliability) -> dict[str, Any]:
@@ -145,7 +148,7 @@ def _outcome(answers: list[dict[Hashable, Any]], rule: ConsensusRule, reliabilit
 
 
 def _of_version(answers: list[dict[Hashable, Any]], version: str | None) -> list[dict[Hashable, Any]]:
-    """The answers that count for a version, one of each reviewer: the latest, and one that names it before others."""
+    """Return the answer of each reviewer that counts for a version: the latest, preferably one that names it."""
     held: dict[str, dict[Hashable, Any]] = {}
     for answer in sorted(answers, key=lambda a: a["plver"] == version and version is not None):  # stable: oldest first
         if answer["plver"] == version or not isinstance(answer["plver"], str):
@@ -169,3 +172,28 @@ def _state(answers: list[dict[Hashable, Any]], rule: ConsensusRule, reliability:
 
 def _counts(answers: list[dict[Hashable, Any]]) -> Counter[str]:
     return Counter(a["verdict"] for a in answers)
+
+
+def read_exempt(path: str | Path, camera: Camera) -> dict[tuple[int, int | None], str]:
+    """Read the exempt list: reasons by (expnum, ccdnum), where ccdnum is None for a whole exposure.
+
+    The CSV file has columns expnum and optionally ccdnum (blank: the whole exposure) and reason. Raises InputError with
+    file and line for a missing column or an invalid exposure or CCD number, because a typing error must not lead to the
+    rejection of an exempt exposure.
+    """
+    path = Path(path)
+    try:
+        cells = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: exempt list can't be read ({' '.join(str(error).split())})") from error
+    if "expnum" not in cells:
+        raise InputError(f"{path}: column expnum missing; found {', '.join(cells.columns) or 'none'}")
+    found: dict[tuple[int, int | None], str] = {}
+    for line, row in enumerate(cells.to_dict("records"), start=2):
+        expnum, ccd = read_expnum(str(row["expnum"]).strip()), str(row.get("ccdnum", "")).strip()
+        if expnum is None:
+            raise InputError(f"{path}:{line}: expnum is {row['expnum']!r}; an exposure number is needed")
+        if ccd and not (ccd.isascii() and ccd.isdigit() and int(ccd) in camera.by_number):
+            raise InputError(f"{path}:{line}: ccdnum is {ccd!r}; 1 to {len(camera.ccds)}, or blank, is needed")
+        found[expnum, int(ccd) if ccd else None] = str(row.get("reason", "")).strip()
+    return found

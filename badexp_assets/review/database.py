@@ -1,4 +1,4 @@
-"""The database of reviews: answers, what was taken back, reviewers, their sessions. SQLite, or Postgres by its URL."""
+"""The review database (SQLite, or PostgreSQL by URL): answers, retractions, reviewers and their sessions."""
 
 from __future__ import annotations
 
@@ -58,18 +58,18 @@ SESSIONS = sa.Table(
     sa.Column("csrf", sa.Text, nullable=False),
     sa.Column("ends", sa.Float, nullable=False),
 )
-_KEPT = (ANSWERS, RETRACTIONS)  # tables from which nothing goes
-_POSTGRES_DRIVER = "postgresql+psycopg2"  # which dagster-postgres brings, too; SQLAlchemy's own choice is another
-_WAIT = 30.0  # s to wait for another writer of an SQLite file
+_KEPT = (ANSWERS, RETRACTIONS)  # tables whose rows are never changed or deleted
+_POSTGRES_DRIVER = "postgresql+psycopg2"  # also used by dagster-postgres; not SQLAlchemy's default
+_WAIT = 30.0  # seconds to wait for another writer of an SQLite file
 
 
 class Database:
-    """Connections to the database of reviews. `where`: path of an SQLite file, or a URL such as `postgresql://...`.
+    """Connections to the review database. `where`: path of an SQLite file, or a URL such as `postgresql://...`.
 
-    The tables, and the file, are made by the first `write`; triggers refuse to change or delete an answer. Errors of
-    the database are raised as StorageError, without the password of a URL. keep_open: connections to a file stay open
-    until `close`, for a server; when the last one is closed, SQLite moves its log into the file, which takes as long as
-    a write.
+    The first `write` creates the file and the tables, with triggers that refuse to change or delete an answer. Errors
+    of the database are raised as StorageError, without the password of the URL. `keep_open`: keep connections to a file
+    open until `close`; useful for a server, because SQLite merges its log into the file when the last connection is
+    closed, which takes as long as a write.
     """
 
     def __init__(self, where: str | Path, keep_open: bool = False) -> None:
@@ -79,7 +79,7 @@ class Database:
             raise InputError(f"verdict store {where!s}: neither a path nor a database URL") from error
         if url.get_backend_name() not in ("sqlite", "postgresql"):
             raise InputError(
-                f"verdict store {url}: {url.get_backend_name()} is not known; allowed: a path, postgresql://"
+                f"verdict store {url}: {url.get_backend_name()} is not supported; allowed: a path, postgresql://"
             )
         if url.drivername == "postgresql":
             url = url.set(drivername=_POSTGRES_DRIVER)
@@ -93,19 +93,19 @@ class Database:
 
     @property
     def exists(self) -> bool:
-        """Whether there is something to read; a server that does not answer raises StorageError when it is read."""
+        """Whether the database exists; always true for a server, which raises StorageError if it cannot be reached."""
         return self.path is None or self.path.exists()
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection for reading."""
+        """Yield a connection for reading."""
         with self._errors(), self._engine.connect() as connection:
             self._make_tables()
             yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction: all that is written in the block, or, on an error, nothing. Other writers wait."""
+        """Yield a connection in a transaction, which is rolled back on an error. Other writers wait."""
         with self._errors():
             if self.path is not None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ class Database:
                 yield connection
 
     def close(self) -> None:
-        """Close the connections; the next use opens new ones."""
+        """Close the connections; new ones are opened when they are needed."""
         self._engine.dispose()
 
     @cached_property
@@ -128,7 +128,7 @@ class Database:
 
         @event.listens_for(engine, "connect")
         def prepare(connection, _) -> None:  # type: ignore[no-untyped-def]
-            connection.isolation_level = None  # transactions begin where `write` says, at once
+            connection.isolation_level = None  # `write` begins transactions itself
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
@@ -136,14 +136,16 @@ class Database:
         return engine
 
     def _make_tables(self) -> None:
-        """Make what is missing: tables, columns of a store of an earlier version, and the triggers."""
+        """Create missing tables, columns that earlier versions did not have, and triggers."""
         if self._ready:
             return
         with self._engine.begin() as connection:
             if self.path is not None:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(20181109)")  # two servers start at once
+                connection.exec_driver_sql(
+                    "SELECT pg_advisory_xact_lock(20181109)"
+                )  # in case two servers start at once
             METADATA.create_all(connection)
             there = {column["name"] for column in sa.inspect(connection).get_columns(ANSWERS.name)}
             for column in ANSWERS.columns:

@@ -1,4 +1,4 @@
-"""Who is asked about which candidate, and in which order: blind, and twice where the options say so."""
+"""Assignment of candidates to reviewers: their order, and how many reviewers each one needs."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ from numpy.typing import NDArray
 
 from badexp_assets.config.review import ORDERS, ReviewParams
 from badexp_assets.errors import InputError
-from badexp_assets.review.latest_verdicts import holding_answers
+from badexp_assets.review.verdicts import latest_verdict_per_reviewer
 
 _COUNTS = ["n_bad", "n_fine", "n_unsure"]
 
 
-def assign(
+def assign_candidates(
     candidates: pd.DataFrame, verdicts: pd.DataFrame, reviewer: str, params: ReviewParams, order: str | None = None
 ) -> pd.DataFrame:
-    """Return `candidates` in the order in which `reviewer` should see them, with four more columns.
+    """Return `candidates` in the order in which `reviewer` should see them, with four additional columns.
 
-    `mine`: the reviewer's own answer that holds, None without one. `n_wanted`: reviewers that the exposure needs: one,
-    two for the drawn share, one more while as many say bad as fine. `n_answers`: how many have answered. `open`: the
-    reviewer has not, and fewer than n_wanted have. Answers are those on the whole exposure or any of its CCDs, on the
-    CP version (plver) that the candidate has or on one that is not known: a new reduction is looked at again. Simulated
-    reviewers do not count. What others answered does not show in the order.
+    - `mine`: the reviewer's own latest answer, or None.
+    - `n_wanted`: number of reviewers needed: one, two for a random share of the exposures, and one more while as many
+      say bad as fine. `n_answers`: number of reviewers who have answered.
+    - `open`: the reviewer has not answered, and fewer than n_wanted have.
 
-    order: `rank` (of the candidates), `night` (then rank) or `information`: most doubtful first, by the entropy of
-    p_bad in bits, one bit where there is none; None: that of `params`. Raises InputError for another word.
+    Answers on the whole exposure and on any of its CCDs count if they are on the CP version (plver) of the candidate or
+    on an unknown version, so a new reduction is reviewed again. Simulated reviewers do not count. The order does not
+    reveal the answers of others.
+
+    `order`: `rank` (of the candidates), `night` (then rank) or `information` (most uncertain first, by the binary
+    entropy of p_bad; 1 bit without p_bad); None: that of `params`. Raises InputError for other values.
     """
     order = order or params.order
     if order not in ORDERS:
@@ -49,14 +52,14 @@ def assign(
 
 
 def visible_answers(verdicts: pd.DataFrame, reviewer: str) -> pd.DataFrame:
-    """The answers that `reviewer` may see: their own, and those of others on exposures that they have answered."""
+    """Return the answers that `reviewer` may see: their own, and others' on exposures that they have answered."""
     own = verdicts.loc[verdicts["reviewer"] == reviewer, "expnum"]
     return verdicts[verdicts["expnum"].isin(own)]
 
 
 def _answers(candidates: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
-    held = holding_answers(verdicts)
-    held = held[~held["simulated"]]  # they are no people
+    held = latest_verdict_per_reviewer(verdicts)
+    held = held[~held["simulated"]]
     now = held["expnum"].map(candidates.set_index("expnum")["plver"])
     return held[
         held["expnum"].isin(candidates["expnum"]) & (held["plver"].isna() | now.isna() | (held["plver"] == now))
@@ -64,7 +67,7 @@ def _answers(candidates: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _second(expnums: NDArray[np.int64], params: ReviewParams) -> NDArray[np.bool_]:
-    """Which exposures are drawn for a second reviewer; the draw of one does not depend on the others."""
+    """Return which exposures get a second reviewer, a random choice that is independent for each exposure."""
     digests = (hashlib.blake2b(f"{params.seed}:{int(e)}".encode(), digest_size=8).digest() for e in expnums)
     shares = np.array([int.from_bytes(digest, "big") / 2**64 for digest in digests])
     return shares < params.second_share

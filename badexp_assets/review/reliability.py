@@ -1,4 +1,4 @@
-"""How reliable reviewers are, from their answers alone."""
+"""Reliability of reviewers, estimated from their answers alone."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from badexp_assets.review.verdicts import VERDICTS
 
 _STEPS, _TOLERANCE = 200, 1e-6
 _PRIOR = np.array([[4.0, 1.0, 1.0], [1.0, 4.0, 1.0]])
-"""answers (bad, fine, unsure) that every reviewer is credited with, on bad and on fine exposures: better than chance"""
+"""prior counts of answers (bad, fine, unsure) of every reviewer on bad and on fine exposures: better than chance"""
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """P(answer | truth) of each reviewer: rows bad and fine, columns bad, fine, unsure; and the share of bad ones."""
+    """P(answer | truth) of each reviewer (rows: bad, fine; columns: bad, fine, unsure), and the share of bad ones."""
 
     of_reviewer: dict[str, NDArray[np.float64]]
     share_bad: float
 
     def p_bad(self, answers: Sequence[tuple[str, str]]) -> float:
-        """P(bad) by these answers, (reviewer, verdict) each; answers are independent given the truth."""
+        """Return P(bad) given answers (reviewer, verdict), which are taken as independent given the truth."""
         logits = np.log(self.share_bad) - np.log1p(-self.share_bad)
         for reviewer, verdict in answers:
             column = self.of_reviewer.get(reviewer, _normalised(_PRIOR))[:, VERDICTS.index(verdict)]
@@ -32,20 +32,19 @@ class Reliability:
         return float(1 / (1 + np.exp(-logits)))
 
     def table(self) -> pd.DataFrame:
-        """Columns reviewer, sensitivity = P(says bad | bad), specificity = P(says fine | fine), by name."""
+        """Return columns reviewer, sensitivity = P(says bad | bad), specificity = P(says fine | fine), by name."""
         rows = [(name, p[0, 0], p[1, 1]) for name, p in sorted(self.of_reviewer.items())]
         return pd.DataFrame(rows, columns=["reviewer", "sensitivity", "specificity"])
 
 
 def estimate_reliability(answers: pd.DataFrame) -> Reliability:
-    """Estimate how reviewers err, and with that what is bad, by expectation maximisation.
+    """Estimate the error rates of reviewers, together with P(bad) of the exposures, by expectation maximisation.
 
-    `answers`: expnum, ccdnum, plver, reviewer, verdict, one answer of a reviewer on each. Dawid and Skene (1979,
-    Applied Statistics 28, 20), with a prior that takes every reviewer for better than chance, and one bad and one fine
-    exposure before all on the share of bad ones. It takes three reviewers or more, of whom most are better than chance,
-    to tell them apart. Where only rejected candidates are left in the data, sensitivity comes
-    out too high.
-    No answers: nobody, and a share of one half.
+    `answers`: expnum, ccdnum, plver, reviewer, verdict, one answer of a reviewer on each. The method is that of Dawid
+    and Skene (1979, Applied Statistics 28, 20), with a prior that every reviewer is better than chance and a prior of
+    one bad and one fine exposure. Three or more reviewers, most of them better than chance, are needed to tell their
+    reliabilities apart. If the data contain only rejected candidates, the sensitivity is overestimated. Without answers
+    there are no reviewers and the share of bad exposures is one half.
     """
     if answers.empty:
         return Reliability({}, 0.5)

@@ -1,4 +1,4 @@
-"""Simulated reviewers, for demonstrations and tests: they know the truth and err at stated rates."""
+"""Simulated reviewers for demonstrations and tests, who know the truth and err at given rates."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def simulate_reviewers(
 ) -> pd.DataFrame:
     """Return `review_verdicts` of `n` reviewers named simulated-1, simulated-2, ... on every candidate exposure.
 
-    `truth`: expnum and category, a row per exposure or per CCD; an exposure is bad when any of its rows is not `good`,
-    of the category that most of these rows have; one that is not in it is fine. A bad exposure is called fine with
-    probability miss_rate, a fine one bad (of the candidate's category) with false_alarm_rate, either unsure with
-    unsure_rate, independently per reviewer and exposure. Answers depend on (seed, reviewer, expnum) only, not on which
-    other candidates there are. The comment states the rates, and `simulated` is true. `at`: time of all answers.
+    `truth`: expnum and category, a row per exposure or per CCD. An exposure is bad if any of its rows is not `good`,
+    and has the most frequent category of these rows; exposures that are missing are fine. A bad exposure is called fine
+    with probability miss_rate, a fine one bad (in the candidate's category) with false_alarm_rate, and either unsure
+    with unsure_rate, independently for each reviewer and exposure. An answer depends only on (seed, reviewer, expnum).
+    The comment states the rates, and `simulated` is true. `at`: time of all answers.
     """
     rates = {"miss_rate": miss_rate, "false_alarm_rate": false_alarm_rate, "unsure_rate": unsure_rate}
     for name, rate in rates.items():

@@ -1,4 +1,4 @@
-"""Verdicts in and out of files: our own columns, and the spreadsheets that reviewers really used."""
+"""Reading and writing files of verdicts: exported files, and spreadsheets of earlier reviews."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _SINGLE = ("is_bad?", "is_bad", "bad?", "badexp")
 
 @dataclass(frozen=True)
 class VerdictFile:
-    """What a file of verdicts holds: `review_verdicts` rows, and a line of words for every cell not understood.
+    """Contents of a verdict file: `review_verdicts` rows, and a message for every cell that is not understood.
 
-    n_rows: rows of the sheet; n_blank: answers that were not given ("not looked at").
+    n_rows: rows of the sheet; n_blank: blank answers ("not looked at").
     """
 
     table: pd.DataFrame
@@ -46,7 +46,7 @@ class VerdictFile:
 
 
 class _Sheet:
-    """Rows that were understood, and cells that were not."""
+    """Rows of answers, and cells that are not understood."""
 
     def __init__(self) -> None:
         self.rows: list[dict] = []
@@ -54,7 +54,7 @@ class _Sheet:
         self.blank = 0
 
     def answer(self, line: int, column: str, cell: str) -> str | None:
-        """Verdict in a cell; None for a blank one (counted) and for one that is not understood (reported)."""
+        """Return the verdict in a cell; None for a blank cell (counted) or one that is not understood (reported)."""
         word = cell.strip().lower()
         if word in _BLANK:
             self.blank += 1
@@ -67,14 +67,14 @@ class _Sheet:
 def read_verdict_file(path: str | Path, taxonomy: Taxonomy | None = None) -> VerdictFile:
     """Read a spreadsheet of verdicts, CSV or XLSX, into `review_verdicts` rows; source is the file's name.
 
-    Three shapes: our own export (expnum, reviewer, verdict, ...); a pair of columns `<reviewer>_badexp`,
-    `<reviewer>_reason` per reviewer, as in the public DR11 verdicts; and one column `Is_bad?`, whose reviewer is the
-    file's name. A blank answer means "not looked at" and gives no row. In the latter two shapes the category follows
-    from the reviewer's words by the taxonomy (null where it does not know them), and the words are the comment.
+    Three layouts are supported: exported files (expnum, reviewer, verdict, ...); a pair of columns
+    `<reviewer>_badexp`, `<reviewer>_reason` per reviewer, as in the public DR11 verdicts; and one column `Is_bad?`,
+    where the name of the file is the reviewer. A blank answer means "not looked at" and gives no row. In the last two
+    layouts the reason becomes the comment, and the taxonomy derives the category from it (null if it does not match).
 
-    A cell that is not understood is left out (its row too, when it is the answer or the exposure) and is a finding. In
-    the DR11 file `False` may also mean "not looked at"; it is read as the answer that is written there, `fine`.
-    Raises LabelFileError for a file of another shape, saying which columns are missing.
+    A cell that is not understood is ignored and reported in the findings; if it is the answer or the exposure, its row
+    is ignored. In the DR11 file, `False` may also mean "not looked at", but it is read as `fine`. Raises LabelFileError
+    for other layouts, with the missing columns.
     """
     path = Path(path)
     taxonomy = taxonomy or load_taxonomy()
@@ -102,10 +102,10 @@ def read_verdict_file(path: str | Path, taxonomy: Taxonomy | None = None) -> Ver
 
 
 def collect_verdicts(store: str | Path, files: Iterable[Path] = (), taxonomy: Taxonomy | None = None) -> pd.DataFrame:
-    """All answers of the verdict store (none when it is not there) and of verdict files, as `review_verdicts`.
+    """Return all answers of the verdict store (none if it does not exist) and of verdict files, as `review_verdicts`.
 
-    An answer that stands in several places word for word, such as an exported file beside the store, counts once.
-    A file that can't be used as a whole raises; findings in single cells are in `table.attrs["findings"]`.
+    Identical answers from several sources, such as the store and an exported file, count once. Files that cannot be
+    read raise an error; findings on single cells are in `table.attrs["findings"]`.
     """
     tables, findings = [VerdictStore(store).read()], []
     for path in files:
@@ -119,7 +119,7 @@ def collect_verdicts(store: str | Path, files: Iterable[Path] = (), taxonomy: Ta
 
 
 def export_verdicts(table: pd.DataFrame, path: str | Path) -> None:
-    """Write verdicts, atomically, to `.csv` (`read_verdict_file` reads it), `.parquet` or `.json` (list of objects)."""
+    """Write verdicts atomically to `.csv` (for `read_verdict_file`), `.parquet` or `.json` (list of objects)."""
     path, table = Path(path), tidy_verdicts(table)
     if path.suffix == ".parquet":
         write_table(table, path, SCHEMAS["review_verdicts"])
@@ -134,7 +134,7 @@ def export_verdicts(table: pd.DataFrame, path: str | Path) -> None:
 
 
 def _cells(path: Path) -> pd.DataFrame:
-    """The sheet as text, blank cells as ""."""
+    """Return the sheet as text, with "" for blank cells."""
     try:
         if path.suffix.lower() == ".xlsx":
             return pd.read_excel(io.BytesIO(read_bytes(path)), dtype=str, keep_default_na=False).fillna("")
@@ -146,7 +146,7 @@ def _cells(path: Path) -> pd.DataFrame:
 
 
 def _key(row: dict, line: int, sheet: _Sheet) -> dict | None:
-    """expnum, ccdnum and plver of a row; None when they name no exposure or CCD (reported)."""
+    """Return expnum, ccdnum and plver of a row; None if they are invalid (reported)."""
     camera = load_camera()
     cell = str(row["expnum"]).strip()
     expnum = read_expnum(cell.removesuffix(".0"))

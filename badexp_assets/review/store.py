@@ -1,4 +1,4 @@
-"""The verdict store: answers are added to it, and none is ever removed."""
+"""The verdict store, to which answers are only added."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _HELD = ~sa.exists().where(RETRACTIONS.c.verdict_id == ANSWERS.c.id)
 
 
 class VerdictStore:
-    """Answers of reviewers in the database of reviews (`Database`), append-only; many processes may use it at once.
+    """Answers of reviewers in the review database (`Database`), append-only; several processes may use it at once.
 
-    A later answer of the same reviewer on the same exposure or CCD does not replace the earlier one: both are kept, and
-    `consensus` takes the latest. An answer that was taken back is kept too, with the time, and is not read.
+    A later answer of the same reviewer on the same exposure or CCD does not replace the earlier one: both are stored,
+    and the consensus uses the latest. A retracted answer stays stored with the time of retraction, but is not read.
     """
 
     def __init__(self, where: str | Path | Database) -> None:
@@ -31,9 +31,9 @@ class VerdictStore:
     def add(self, verdicts: pd.DataFrame, skip_known: bool = False) -> int:
         """Add answers (columns of `review_verdicts`; expnum, reviewer and verdict are needed), all or none.
 
-        `at` is now (UTC) where it is missing. With `skip_known`, an answer that is stored already, word for word, is
-        skipped (`at` is compared only where it is given), so that a file can be imported again. Returns how many were
-        added. Raises InputError for a row that is no answer, StorageError for a store that can't be written.
+        A missing `at` becomes the current time (UTC). With `skip_known`, answers that are identical to a stored one are
+        skipped (`at` is compared only if it is given), so a file can be imported again. Returns the number of added
+        answers. Raises InputError for an invalid row, StorageError if the store cannot be written.
         """
         rows = _records(verdicts)
         now = _now()
@@ -49,8 +49,8 @@ class VerdictStore:
     def answer(self, answers: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[int]:
         """Add answers (see `tidy_answer`), all or none, and return their ids.
 
-        `keys`, one for each, make it this reviewer's answer once, however often it is sent. Raises InputError for
-        another number of keys, or an empty one, and as `add` does.
+        `keys`: one per answer; answers of a reviewer that are sent again with the same key are stored once. Raises
+        InputError for a wrong number of keys or an empty one, and the errors of `add`.
         """
         rows = [tidy_answer(answer) for answer in answers]
         if len(rows) != len(keys) or not all(keys):
@@ -63,9 +63,9 @@ class VerdictStore:
             ]
 
     def retract(self, reviewer: str, answer: int) -> bool:
-        """Take back `answer` (its id), which must be that reviewer's; False when it was taken back before.
+        """Retract `answer` (its id), which must be the reviewer's own; return False if it was retracted before.
 
-        Raises InputError for an answer that is not there or of another reviewer.
+        Raises InputError for an answer that does not exist or belongs to another reviewer.
         """
         with self.database.write() as connection:
             owner = connection.execute(sa.select(ANSWERS.c.reviewer).where(ANSWERS.c.id == answer)).scalar()
@@ -77,14 +77,14 @@ class VerdictStore:
             return gone is None
 
     def read(self, reviewer: str | None = None, expnum: int | None = None) -> pd.DataFrame:
-        """Answers in the order in which they were added, as `review_verdicts`; those taken back are left out.
+        """Return answers in the order in which they were added, as `review_verdicts`, without retracted ones.
 
-        Of one reviewer or one exposure only where these are given. Empty when there is no file.
+        `reviewer`, `expnum`: return only answers of this reviewer, on this exposure. Empty if there is no database.
         """
         return self.read_with_ids(reviewer, expnum)[COLUMNS]
 
     def read_with_ids(self, reviewer: str | None = None, expnum: int | None = None) -> pd.DataFrame:
-        """Like `read`, with the column `id`, which `retract` takes."""
+        """Return the same as `read` with the column `id` for `retract`."""
         query = sa.select(ANSWERS.c.id, *(ANSWERS.c[name] for name in COLUMNS)).where(_HELD).order_by(ANSWERS.c.id)
         if reviewer is not None:
             query = query.where(ANSWERS.c.reviewer == reviewer)
@@ -98,7 +98,7 @@ class VerdictStore:
         return tidy_verdicts(table).assign(id=table["id"].astype("int64"))
 
     def state(self) -> tuple[int, int]:
-        """(newest answer, answers taken back): it changes whenever `read` gives something else. (0, 0): no answer."""
+        """Return (newest answer, number of retractions), which changes whenever the result of `read` does."""
         if not self.database.exists:
             return 0, 0
         with self.database.read() as connection:

@@ -3,7 +3,7 @@
 from badexp_assets.classify.two_step_fit import fit_two_step
 from badexp_assets.classify.vote import VoteRule
 from badexp_assets.config.classifier import ClassifierParams, DecisionParams
-from badexp_assets.evaluation.classification.holdout import HeldOut, judge
+from badexp_assets.evaluation.classification.holdout import HeldOut, evaluate_holdout
 from badexp_assets.survey.cameras import load_camera
 
 CAMERA = load_camera("decam")
@@ -11,7 +11,7 @@ QUICK = ClassifierParams(n_components=(12,), candidates=("discriminant",))
 
 
 def said(model, held_out):
-    return judge(model, held_out, CAMERA, DecisionParams(), VoteRule())
+    return evaluate_holdout(model, held_out, CAMERA, DecisionParams(), VoteRule())
 
 
 def fit(part: HeldOut, keep=None, labels=None):

@@ -14,7 +14,7 @@ from badexp_assets.classify.two_step_fit import fit_two_step
 from badexp_assets.classify.vote import VoteRule
 from badexp_assets.config.classifier import DecisionParams
 from badexp_assets.errors import InputError, ModelError
-from badexp_assets.evaluation.classification.view_gains import view_table
+from badexp_assets.evaluation.classification.baseline_comparison import view_table
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets_tests.classify.planted_models import CAMERA, QUICK, said

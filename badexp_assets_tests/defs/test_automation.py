@@ -18,7 +18,7 @@ from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet import empty_table, write_table
 from badexp_assets.io.schemas import SCHEMAS
-from badexp_assets.pixels.table_writers import PASS_TABLES
+from badexp_assets.pixels.night_tables import PASS_TABLES
 from badexp_assets.survey.archive import list_night_files
 from badexp_assets_tests.homes import remove
 

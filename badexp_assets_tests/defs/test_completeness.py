@@ -11,7 +11,7 @@ from badexp_assets.commands.asset_text import load
 from badexp_assets.config.injection import InjectionParams
 from badexp_assets.config.settings import Home
 from badexp_assets.errors import InputError
-from badexp_assets.evaluation.completeness.injection_plan import plan_injection
+from badexp_assets.evaluation.completeness.measure import plan_injection
 from badexp_assets.io.parquet import write_table
 from badexp_assets.io.parquet_reading import read_table, stored_nights
 from badexp_assets.io.schemas import SCHEMAS

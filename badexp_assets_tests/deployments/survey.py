@@ -14,9 +14,9 @@ from badexp_assets.config.settings import Home, load_settings, save_settings
 from badexp_assets.io.parquet import empty_table, write_table
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.schemas import SCHEMAS
-from badexp_assets.pixels.device_shares import build_machine
+from badexp_assets.pixels.device_shares import load_pass_setup
 from badexp_assets.pixels.night_pass import run_pass
-from badexp_assets.pixels.table_writers import PASS_TABLES
+from badexp_assets.pixels.night_tables import PASS_TABLES
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.cameras import load_camera
@@ -56,7 +56,7 @@ def undisturbed(root: Path, archive: Path, nights: list[str]) -> Home:
     (root / "settings.toml").write_text(OPTIONS)
     settings = load_settings(root, archive=archive)
     save_settings(settings)
-    home, machine, camera = settings.home, build_machine(settings), load_camera(settings.camera)
+    home, machine, camera = settings.home, load_pass_setup(settings), load_camera(settings.camera)
     write_table(empty_table(SCHEMAS["bad_ccd_labels"]), home.table("bad_ccd_labels"), SCHEMAS["bad_ccd_labels"])
     for night in nights:
         run_pass(archive, night, camera, {}, *machine, {name: home.table(name, night) for name in PASS_TABLES})

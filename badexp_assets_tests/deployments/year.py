@@ -93,9 +93,9 @@ def main(folder: Path, storage: str, nights: int, keep: int, seed: int) -> None:
         stack.enter_context(instance_of(home.root, storage))
         stack.enter_context(environment(settings))
         # the network is loaded once, not once a night: it takes longer than a tiny night, and leaves no event
-        [share] = night_module.share_machine(settings)
-        machine = share.build()
-        stack.enter_context(mock.patch.object(night_module, "share_machine", return_value=[share]))
+        [share] = night_module.list_device_shares(settings)
+        machine = share.load()
+        stack.enter_context(mock.patch.object(night_module, "list_device_shares", return_value=[share]))
         stack.enter_context(mock.patch.object(type(share), "build", return_value=machine))
         runner = Runner(settings, lambda _: None, Progress())
         instance = stack.enter_context(dg.DagsterInstance.get())

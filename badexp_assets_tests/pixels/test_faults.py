@@ -13,7 +13,7 @@ from badexp_assets.config.entropy import EntropyParams
 from badexp_assets.config.night_pass import PassParams
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.pixels.night_pass import run_pass
-from badexp_assets.pixels.table_writers import PASS_TABLES
+from badexp_assets.pixels.night_tables import PASS_TABLES
 from badexp_assets.survey.archive import list_nights
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.pixels.stand_in import MeanEmbedder

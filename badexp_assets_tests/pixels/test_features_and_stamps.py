@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from badexp_assets.config.night_pass import PassParams
 from badexp_assets.errors import InputError
 from badexp_assets.pixels.ccd_statistics import measure_features, sky_and_noise
-from badexp_assets.pixels.stamp_sample import StampChoice, offer_stamps
+from badexp_assets.pixels.measure_ccd import merge_stamps, sample_stamps
 from badexp_assets.survey.exposure import CcdImage
 
 
@@ -89,10 +89,10 @@ def test_the_choice_of_stamps_is_bounded_and_does_not_depend_on_the_order_of_ccd
     ccds = {number: sources(30, number) for number in (3, 7, 40)}
     choices = []
     for order in ((3, 7, 40), (40, 3, 7)):
-        choice = StampChoice(20)
+        chosen = []
         for number in order:
-            choice.offer(offer_stamps(ccds[number], 20, 747382, number, seed=0))
-        choices.append(choice.chosen())
+            chosen = merge_stamps(chosen, sample_stamps(ccds[number], 20, 747382, number, seed=0), 20)
+        choices.append(chosen)
     assert [s[:4] for s in choices[0]] == [s[:4] for s in choices[1]]
     assert len(choices[0]) == 20
     assert len({s.ccdnum for s in choices[0]}) == 3
@@ -100,10 +100,8 @@ def test_the_choice_of_stamps_is_bounded_and_does_not_depend_on_the_order_of_ccd
 
 
 def test_fewer_sources_than_asked_for_are_all_kept():
-    choice = StampChoice(20)
-    choice.offer(offer_stamps(sources(5, 0), 20, 1, 3, seed=0))
-    choice.offer(offer_stamps(sources(0, 0), 20, 1, 4, seed=0))
-    assert len(choice.chosen()) == 5
+    found = [sample_stamps(sources(n, 0), 20, 1, ccdnum, seed=0) for n, ccdnum in ((5, 3), (0, 4))]
+    assert len(merge_stamps(*found, 20)) == 5
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ import pytest
 from badexp_assets.config.entropy import EntropyParams
 from badexp_assets.config.night_pass import PassParams
 from badexp_assets.errors import InputError
-from badexp_assets.pixels.ccd_readers import Readers
-from badexp_assets.pixels.measure_ccd import CcdTask, Measure, MeasuredCcd
+from badexp_assets.pixels.measure_ccd import CcdMeasurer, CcdTask, MeasuredCcd
+from badexp_assets.pixels.measuring_pool import MeasuringPool
 from badexp_assets.pixels.mosaic import MosaicPlan
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.exposure import CcdInfo
@@ -49,7 +49,7 @@ def exposure(tiny_cp, tmp_path):
 
 
 def measure(does="nothing"):
-    return Measure(
+    return CcdMeasurer(
         load_camera(), Recipe(does), MosaicPlan(load_camera(), 64, 64), EntropyParams(gradient_points=100), PassParams()
     )
 
@@ -63,7 +63,7 @@ def test_processes_give_what_a_thread_gives_in_the_same_order(exposure):
     items = [*tasks(exposure), "a word", *tasks(exposure, 12), "the end"]
     found = {}
     for workers in (0, 2):
-        with Readers(measure(), workers) as readers:
+        with MeasuringPool(measure(), workers) as readers:
             found[workers] = list(readers.run(iter(items)))
     for one, two, item in zip(found[0], found[2], items, strict=True):
         if isinstance(item, str):
@@ -81,7 +81,7 @@ def test_processes_give_what_a_thread_gives_in_the_same_order(exposure):
 
 @pytest.mark.slow
 def test_a_process_that_dies_costs_the_ccd_it_dies_of_and_no_other(exposure):
-    with Readers(measure("dies"), 2) as readers:
+    with MeasuringPool(measure("dies"), 2) as readers:
         found = list(readers.run(tasks(exposure) + tasks(exposure, 12)))
     reasons = {(ccd.task.expnum, ccd.task.ccd.ccdname): ccd.reason for ccd in found}
     assert len(reasons) == 8
@@ -92,10 +92,10 @@ def test_a_process_that_dies_costs_the_ccd_it_dies_of_and_no_other(exposure):
 
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_an_image_that_is_refused_is_a_reason_and_a_bug_is_an_error_with_file_and_ccd(exposure, workers):
-    with Readers(measure("refuses"), workers) as readers:
+    with MeasuringPool(measure("refuses"), workers) as readers:
         reasons = [ccd.reason for ccd in readers.run(tasks(exposure))]
     assert reasons == [None, None, f"{exposure}[N4]: image: not to my taste", None]
-    with Readers(measure("breaks"), workers) as readers:
+    with MeasuringPool(measure("breaks"), workers) as readers:
         items = readers.run(tasks(exposure))
         assert next(items).reason is next(items).reason is None
         with pytest.raises(ZeroDivisionError) as caught:
@@ -111,7 +111,7 @@ def test_reading_stays_within_its_depth_and_leaving_early_ends_it(exposure):
             given.append(item)
             yield item
 
-    with Readers(measure(), 0) as readers:
+    with MeasuringPool(measure(), 0) as readers:
         items = readers.run(plan())
         for n in range(1, 6):
             next(items)
@@ -122,13 +122,13 @@ def test_reading_stays_within_its_depth_and_leaving_early_ends_it(exposure):
 def test_as_many_ccds_are_measured_ahead_as_asked_for_and_no_more(exposure):
     measured = []
 
-    class Counted(Measure):
+    class Counted(CcdMeasurer):
         def __call__(self, task):
             found = super().__call__(task)
             measured.append(task)
             return found
 
-    with Readers(
+    with MeasuringPool(
         Counted(
             load_camera(), Recipe(), MosaicPlan(load_camera(), 64, 64), EntropyParams(gradient_points=100), PassParams()
         ),
@@ -152,7 +152,7 @@ def test_items_without_ccds_do_not_pile_up(exposure):
             given.append(i)
             yield i
 
-    with Readers(measure(), 0) as readers:
+    with MeasuringPool(measure(), 0) as readers:
         items = readers.run(plan())
         assert next(items) == 0
         assert len(given) < 10
@@ -177,7 +177,7 @@ from pathlib import Path
 sys.path[:0] = {path!r}
 import test_readers as t
 if __name__ == "__main__":
-    with t.Readers(t.measure(), 2) as readers:
+    with t.MeasuringPool(t.measure(), 2) as readers:
         list(readers.run(t.tasks(Path({ooi!r}))))
         print("ready", flush=True)
         time.sleep(60)

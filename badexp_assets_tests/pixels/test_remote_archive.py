@@ -13,11 +13,11 @@ from badexp_assets.errors import TransientError
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.place import Url
 from badexp_assets.io.transient_errors import is_transient
-from badexp_assets.pixels.ccd_readers import Readers
-from badexp_assets.pixels.measure_ccd import CcdTask, Measure
+from badexp_assets.pixels.measure_ccd import CcdMeasurer, CcdTask
+from badexp_assets.pixels.measuring_pool import MeasuringPool
 from badexp_assets.pixels.mosaic import MosaicPlan
 from badexp_assets.pixels.night_pass import run_pass
-from badexp_assets.pixels.table_writers import PASS_TABLES
+from badexp_assets.pixels.night_tables import PASS_TABLES
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.archive import list_exposures, list_nights
@@ -150,8 +150,8 @@ def test_reading_processes_read_the_state_that_was_opened(bucket, tiny_cp, tmp_p
     with open_exposure(bucket / ooi.relative_to(tmp_path).as_posix()) as exposure:
         tasks = [CcdTask(100, exposure.path, None, ccd, True, None) for ccd in exposure.ccds]
         expected = [float(np.nanmean(exposure.read(ccd.ccdnum).image)) for ccd in exposure.ccds]
-    measure = Measure(CAMERA, MeanRecipe(), MosaicPlan(CAMERA, 64, 64), ENTROPY, PassParams())
-    with Readers(measure, 1) as readers:
+    measure = CcdMeasurer(CAMERA, MeanRecipe(), MosaicPlan(CAMERA, 64, 64), ENTROPY, PassParams())
+    with MeasuringPool(measure, 1) as readers:
         found = [float(ccd.prepared[2]) for ccd in readers.run(tasks[:2])]
         assert found == pytest.approx(expected[:2])
         tiny_cp.write_cp(tmp_path, 100, images=large | {"N4": tiny_cp.tiny_image(5)}, with_ood=False)

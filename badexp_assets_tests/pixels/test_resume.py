@@ -14,10 +14,10 @@ import pytest
 from badexp_assets.config.entropy import EntropyParams
 from badexp_assets.config.night_pass import PassParams
 from badexp_assets.config.settings import load_settings
-from badexp_assets.pixels.device_shares import build_machine
+from badexp_assets.pixels.device_shares import load_pass_setup
 from badexp_assets.pixels.journal import journal_folder
 from badexp_assets.pixels.night_pass import run_pass
-from badexp_assets.pixels.table_writers import BUFFER_ROWS, PASS_TABLES
+from badexp_assets.pixels.night_tables import BUFFER_ROWS, PASS_TABLES
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.cameras import load_camera
@@ -168,7 +168,7 @@ def one_pass(archive: Path, out: Path, log: Path, labelled: dict[int, set[int]],
     import torch
 
     torch.set_num_threads(1)  # two of them wait for each other on a busy machine
-    machine = build_machine(replace(load_settings(out), options=OPTIONS))
+    machine = load_pass_setup(replace(load_settings(out), options=OPTIONS))
     add = machine.embedder.add_prepared
 
     def logged(key, prepared):
@@ -187,7 +187,7 @@ def test_a_pass_killed_at_twenty_random_moments_gives_the_same_tables_for_little
     archive = write_survey(tmp_path / "survey", survey).archive
     labelled: dict[int, set[int]] = {}
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["badexp_assets.pixels.reader_process"])
+    context.set_forkserver_preload(["badexp_assets.pixels.measuring_pool"])
 
     def start(out: Path) -> tuple:
         started = context.Event()

@@ -139,7 +139,7 @@ def test_what_a_person_should_know_first_is_at_the_head(home):
     found = "\n".join(summary(home).findings)
     assert "2 of 8 exposures could not be read" in found
     assert "no table night_entropy_scores" in found
-    assert "night_reconstruction_errors was made of other files" in found
+    assert "night_reconstruction_errors was made from files that have changed since" in found
     assert "3 scored exposures are not in night_predictions" in found
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from badexp_assets.pixels.focal_plane_svg import colour_of, votes_svg
 from badexp_assets.reports.candidates_page import write_candidates_page
 from badexp_assets.reports.clusters_page import write_clusters_page
-from badexp_assets.reports.previews import small_previews
+from badexp_assets.reports.page import small_previews
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.browser import chromium
 

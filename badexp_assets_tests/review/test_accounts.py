@@ -60,7 +60,7 @@ def test_a_new_token_and_a_removal_end_the_old_token_and_its_sessions(reviewers)
     reviewers.remove("ann")
     assert reviewers.session(session.id) is None
     assert reviewers.open(new) is None
-    with pytest.raises(InputError, match="'ann': not there; there are none"):
+    with pytest.raises(InputError, match="'ann': not known; reviewers are none"):
         reviewers.remove("ann")
 
 

@@ -9,7 +9,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
-from badexp_assets.review.agreement import agreement, cohen_kappa, fleiss_kappa
+from badexp_assets.review.agreement import cohen_kappa, fleiss_kappa, reviewer_agreement
 
 WORDS = ("bad", "fine", "unsure")
 # Fleiss 1971 as in the textbooks: 10 subjects, 14 raters, 5 categories
@@ -60,7 +60,7 @@ def verdicts(**answers):
 def test_who_disagrees_on_what_is_counted_pair_by_pair():
     table = verdicts(ann="bbbff", bob="bff f", eve="   bb")
     table["category"] = np.where((table["expnum"] == 2) & (table["verdict"] == "bad"), "psf", None)
-    found = agreement(table)
+    found = reviewer_agreement(table)
     to_arrow(found, SCHEMAS["review_agreement"])
     row = found.set_index(["reviewer_a", "reviewer_b", "category"]).loc
     pair = row[("ann", "bob", "all")]
@@ -79,7 +79,7 @@ def test_the_interval_holds_kappa_and_shrinks_with_more_exposures():
         return verdicts(**{name: "".join("bf"[int(t ^ f)] for t, f in zip(truth, flip, strict=False))
                            for name, flip in zip(("a", "b"), flips, strict=True)})  # fmt: skip
 
-    small, large = (agreement(said(n)).iloc[0] for n in (50, 1000))
+    small, large = (reviewer_agreement(said(n)).iloc[0] for n in (50, 1000))
     for row in (small, large):
         assert row["low"] < row["kappa"] < row["high"]
     assert large["high"] - large["low"] < (small["high"] - small["low"]) / 2
@@ -87,4 +87,4 @@ def test_the_interval_holds_kappa_and_shrinks_with_more_exposures():
 
 
 def test_no_answers_give_an_empty_table():
-    assert agreement(verdicts()).empty
+    assert reviewer_agreement(verdicts()).empty

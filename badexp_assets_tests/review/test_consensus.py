@@ -7,11 +7,10 @@ import pytest
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
-from badexp_assets.review.consensus import ConsensusRule, consensus, judge
-from badexp_assets.review.exempt_exposures import read_exempt
-from badexp_assets.review.latest_verdicts import holding_answers
+from badexp_assets.review.consensus import ConsensusRule, build_consensus, decide_outcome, read_exempt
 from badexp_assets.review.reliability import estimate_reliability
 from badexp_assets.review.simulated_reviewers import simulate_reviewers
+from badexp_assets.review.verdicts import latest_verdict_per_reviewer
 from badexp_assets.survey.cameras import load_camera
 
 
@@ -21,7 +20,7 @@ def table(*rows):
 
 
 def on_list(verdicts, rule=None):
-    found = consensus(verdicts, rule)
+    found = build_consensus(verdicts, rule)
     to_arrow(found, SCHEMAS["reviewed_reject_list"])
     return [(e, None if pd.isna(c) else int(c)) for e, c in zip(found["expnum"], found["ccdnum"], strict=True)]
 
@@ -32,7 +31,7 @@ def test_two_of_three_reject_and_one_does_not():
         (2, None, "a", "bad", "psf", None), (2, None, "b", "unsure", None, None), (2, None, "c", "fine", None, None),
     )  # fmt: skip
     assert on_list(verdicts) == [(1, None)]
-    row = consensus(verdicts).iloc[0]
+    row = build_consensus(verdicts).iloc[0]
     assert (row["n_bad"], row["n_fine"], row["n_unsure"], row["category"]) == (2, 1, 0, "psf")
     assert row["rule"] == "at least 2 reviewers say bad, and more say bad than fine"
 
@@ -58,7 +57,7 @@ def test_a_tie_is_no_majority():
     rows = [(1, None, r, v, None, None) for r, v in (("a", "bad"), ("b", "bad"), ("c", "fine"), ("d", "fine"))]
     assert on_list(table(*rows)) == []
     assert on_list(table(*rows), ConsensusRule("any")) == [(1, None)]
-    outcome = judge(table(*rows)).iloc[0]
+    outcome = decide_outcome(table(*rows)).iloc[0]
     assert outcome["outcome"] == "undecided"
     assert outcome["tie"]
 
@@ -68,14 +67,14 @@ def test_the_category_is_that_of_most_and_unknown_when_nobody_names_one():
         (1, None, "a", "bad", "psf", None), (1, None, "b", "bad", "noise", None), (1, None, "c", "bad", "noise", None),
         (2, None, "a", "bad", None, None), (2, None, "b", "bad", None, None),
     )  # fmt: skip
-    assert consensus(verdicts)["category"].tolist() == ["noise", "unknown"]
+    assert build_consensus(verdicts)["category"].tolist() == ["noise", "unknown"]
 
 
 def test_answers_of_simulated_reviewers_are_marked_and_the_rule_says_so():
     verdicts = table((1, None, "a", "bad", "psf", None), (1, None, "b", "bad", "psf", None)).assign(
         simulated=[False, True]
     )
-    row = consensus(verdicts).iloc[0]
+    row = build_consensus(verdicts).iloc[0]
     assert row["simulated"]
     assert row["rule"].endswith("(simulated reviewers)")
 
@@ -114,39 +113,39 @@ def test_each_rule_by_name_rejects_what_it_says(text, rejected_by):
 
 
 def test_one_persons_word_is_marked():
-    assert judge(votes("b"), ConsensusRule("any"))["single_reviewer"].tolist() == [True]
-    assert judge(votes("bf"), ConsensusRule("any"))["single_reviewer"].tolist() == [False]
+    assert decide_outcome(votes("b"), ConsensusRule("any"))["single_reviewer"].tolist() == [True]
+    assert decide_outcome(votes("bf"), ConsensusRule("any"))["single_reviewer"].tolist() == [False]
 
 
 def test_a_newer_reduction_that_is_judged_fine_withdraws_the_reject():
     old = votes("bb", plver="V4.8")
-    assert judge(old)["outcome"].tolist() == ["rejected"]
-    one = judge(pd.concat([old, votes("f", plver="V5.10")])).iloc[0]
+    assert decide_outcome(old)["outcome"].tolist() == ["rejected"]
+    one = decide_outcome(pd.concat([old, votes("f", plver="V5.10")])).iloc[0]
     assert (one["outcome"], one["plver"]) == ("rejected", "V4.8")  # one person's word does not take it back
-    both = judge(pd.concat([votes("ff", plver="V5.10"), old])).iloc[0]
+    both = decide_outcome(pd.concat([votes("ff", plver="V5.10"), old])).iloc[0]
     assert (both["outcome"], both["plver"], both["withdrawn_plver"]) == ("withdrawn", "V5.10", "V4.8")
     assert on_list(pd.concat([votes("ff", plver="V5.10"), old])) == []
 
 
 def test_a_reject_of_the_newer_reduction_holds_whatever_the_older_was():
-    row = judge(pd.concat([votes("bb", plver="V5.10"), votes("ff", plver="V5.9")])).iloc[0]
+    row = decide_outcome(pd.concat([votes("bb", plver="V5.10"), votes("ff", plver="V5.9")])).iloc[0]
     assert (row["outcome"], row["plver"], row["n_bad"], row["n_fine"]) == ("rejected", "V5.10", 2, 0)
 
 
 def test_an_answer_without_a_version_counts_for_each():
     verdicts = pd.concat([votes("b"), votes("bb", plver="V5").iloc[1:]])
-    assert judge(verdicts)[["outcome", "n_bad", "plver"]].iloc[0].tolist() == ["rejected", 2, "V5"]
+    assert decide_outcome(verdicts)[["outcome", "n_bad", "plver"]].iloc[0].tolist() == ["rejected", 2, "V5"]
 
 
 def test_what_is_exempt_is_never_rejected_and_says_so():
     verdicts = pd.concat([votes("bb"), votes("bb").assign(ccdnum=5)])
-    assert judge(verdicts, exempt={(1, None)})["outcome"].tolist() == ["exempt", "rejected"]
-    assert judge(verdicts, exempt={(1, 5)})["outcome"].tolist() == ["rejected", "exempt"]
+    assert decide_outcome(verdicts, exempt={(1, None)})["outcome"].tolist() == ["exempt", "rejected"]
+    assert decide_outcome(verdicts, exempt={(1, 5)})["outcome"].tolist() == ["rejected", "exempt"]
 
 
 def test_counts_add_up_to_the_answers_that_hold():
     verdicts = pd.concat([votes("bbfu"), votes("fub").assign(expnum=2), votes("b").assign(expnum=3, ccdnum=4)])
-    outcomes = judge(verdicts)
+    outcomes = decide_outcome(verdicts)
     assert outcomes[["n_bad", "n_fine", "n_unsure"]].to_numpy().sum() == len(verdicts)
 
 
@@ -162,12 +161,12 @@ def test_the_weighted_rule_finds_out_who_is_reliable_and_beats_the_majority():
     verdicts = pd.concat(
         [pd.DataFrame({"expnum": range(1, 601), "reviewer": name, "verdict": v}) for name, v in said.items()]
     )
-    found = estimate_reliability(holding_answers(verdicts)).table().set_index("reviewer")
+    found = estimate_reliability(latest_verdict_per_reviewer(verdicts)).table().set_index("reviewer")
     assert found["sensitivity"].idxmax() == "good"
     assert found.loc["good"].to_list() == pytest.approx([0.95, 0.95], abs=0.06)
     right = {}
     for rule in ("majority", "weighted"):
-        rejected = consensus(verdicts, ConsensusRule(rule, min_bad=1))["expnum"]
+        rejected = build_consensus(verdicts, ConsensusRule(rule, min_bad=1))["expnum"]
         right[rule] = float((np.isin(np.arange(1, 601), rejected) == truth).mean())
     assert right["weighted"] > right["majority"] + 0.05
 
@@ -225,7 +224,7 @@ def test_an_answer_does_not_depend_on_the_other_candidates():
 
 def test_perfect_reviewers_repeat_the_truth():
     found = simulate_reviewers(CANDIDATES, TRUTH, n=2, miss_rate=0, false_alarm_rate=0, unsure_rate=0)
-    assert consensus(found)["expnum"].tolist() == list(range(1, 501))
+    assert build_consensus(found)["expnum"].tolist() == list(range(1, 501))
 
 
 def test_a_rate_that_is_no_probability_is_named():

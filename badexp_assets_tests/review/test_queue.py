@@ -3,7 +3,7 @@ import pytest
 
 from badexp_assets.config.review import ReviewParams
 from badexp_assets.errors import InputError
-from badexp_assets.review.queue import assign, visible_answers
+from badexp_assets.review.queue import assign_candidates, visible_answers
 
 CANDIDATES = pd.DataFrame(
     {
@@ -23,7 +23,7 @@ def answers(*rows):
 
 
 def open_for(reviewer, verdicts, **options):
-    table = assign(CANDIDATES, verdicts, reviewer, ReviewParams(**options))
+    table = assign_candidates(CANDIDATES, verdicts, reviewer, ReviewParams(**options))
     return table.loc[table["open"], "expnum"].tolist()
 
 
@@ -50,11 +50,13 @@ def test_without_a_second_share_one_answer_is_enough():
 def test_the_share_for_a_second_reviewer_is_drawn_the_same_way_always():
     many = pd.DataFrame({"expnum": range(1, 4001), "night": "n", "rank": range(1, 4001), "p_bad": 0.5, "plver": "V5"})
     params = ReviewParams(second_share=0.2)
-    wanted = assign(many, answers(), "a", params).set_index("expnum")["n_wanted"]
+    wanted = assign_candidates(many, answers(), "a", params).set_index("expnum")["n_wanted"]
     assert (wanted == 2).mean() == pytest.approx(0.2, abs=0.02)
-    part = assign(many.iloc[::3], answers(), "b", params).set_index("expnum")["n_wanted"]
+    part = assign_candidates(many.iloc[::3], answers(), "b", params).set_index("expnum")["n_wanted"]
     assert (part == wanted.loc[part.index]).all()
-    other = assign(many, answers(), "a", ReviewParams(second_share=0.2, seed=1)).set_index("expnum")["n_wanted"]
+    other = assign_candidates(many, answers(), "a", ReviewParams(second_share=0.2, seed=1)).set_index("expnum")[
+        "n_wanted"
+    ]
     assert (other != wanted).any()
 
 
@@ -69,7 +71,9 @@ def test_simulated_reviewers_leave_everything_open_to_people():
 
 
 def test_the_last_answer_of_the_reviewer_is_shown():
-    table = assign(CANDIDATES, answers((11, "a", "bad"), (11, "a", "fine"), (12, "b", "bad")), "a", ReviewParams())
+    table = assign_candidates(
+        CANDIDATES, answers((11, "a", "bad"), (11, "a", "fine"), (12, "b", "bad")), "a", ReviewParams()
+    )
     mine = table.set_index("expnum")["mine"]
     assert mine[11] == "fine"
     assert mine[12] is None
@@ -77,7 +81,7 @@ def test_the_last_answer_of_the_reviewer_is_shown():
 
 def test_orders_are_by_rank_by_night_and_by_doubt():
     def order(word):
-        return assign(CANDIDATES.iloc[::-1], answers(), "a", ReviewParams(), word)["expnum"].tolist()
+        return assign_candidates(CANDIDATES.iloc[::-1], answers(), "a", ReviewParams(), word)["expnum"].tolist()
 
     assert order("rank") == [11, 12, 13, 14]
     assert order("night") == [12, 14, 11, 13]
@@ -87,8 +91,8 @@ def test_orders_are_by_rank_by_night_and_by_doubt():
 
 
 def test_what_others_answered_changes_nothing_that_a_reviewer_sees_before_answering():
-    one = assign(CANDIDATES, answers((11, "b", "bad")), "a", ReviewParams(), "information")
-    other = assign(CANDIDATES, answers((11, "b", "fine")), "a", ReviewParams(), "information")
+    one = assign_candidates(CANDIDATES, answers((11, "b", "bad")), "a", ReviewParams(), "information")
+    other = assign_candidates(CANDIDATES, answers((11, "b", "fine")), "a", ReviewParams(), "information")
     pd.testing.assert_frame_equal(one, other)
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from badexp_assets.errors import InputError, LabelFileError
 from badexp_assets.io.parquet_reading import read_table
-from badexp_assets.review.agreement import agreement
-from badexp_assets.review.consensus import ConsensusRule, consensus, judge
+from badexp_assets.review.agreement import reviewer_agreement
+from badexp_assets.review.consensus import ConsensusRule, build_consensus, decide_outcome
 from badexp_assets.review.spreadsheets import collect_verdicts, export_verdicts, read_verdict_file
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.review.verdicts import tidy_verdicts
@@ -118,13 +118,13 @@ def test_the_public_dr11_verdicts_import_whole(shared_data):
     verdicts = found.table
     bad = verdicts[verdicts["verdict"] == "bad"]
     assert bad["reviewer"].value_counts().to_dict() == {"rev1": 710, "rev3": 467, "rev2": 167}
-    n_bad = judge(verdicts)["n_bad"]
+    n_bad = decide_outcome(verdicts)["n_bad"]
     assert [int((n_bad >= n).sum()) for n in (1, 2, 3)] == [939, 337, 68]
-    sizes = {rule: len(consensus(verdicts, ConsensusRule(rule))) for rule in ("any", "majority", "unanimous")}
+    sizes = {rule: len(build_consensus(verdicts, ConsensusRule(rule))) for rule in ("any", "majority", "unanimous")}
     assert sizes == {"any": 939, "majority": 337, "unanimous": 68}
-    weighted = consensus(verdicts, ConsensusRule("weighted"))
+    weighted = build_consensus(verdicts, ConsensusRule("weighted"))
     assert 68 <= len(weighted) <= 337
-    table = agreement(verdicts).query("category == 'all'").set_index(["reviewer_a", "reviewer_b"])
+    table = reviewer_agreement(verdicts).query("category == 'all'").set_index(["reviewer_a", "reviewer_b"])
     assert set(table["n"]) == {939}
     assert table.loc[("everyone", "everyone"), "n_agree"] == 68
     # negative: an exposure is in the file because somebody rejects it

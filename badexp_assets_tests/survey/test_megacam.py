@@ -10,7 +10,7 @@ from badexp_assets.entropy.scores import score_exposures
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.pixels.night_pass import run_pass
-from badexp_assets.pixels.table_writers import PASS_TABLES
+from badexp_assets.pixels.night_tables import PASS_TABLES
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.archive import list_exposures, list_nights

@@ -252,7 +252,7 @@ def test_weights_of_another_network_leave_what_was_stored(
 
 
 def test_the_command_line_fetches_and_verifies_and_the_night_pass_uses_it(files: list[Path], tmp_path: Path) -> None:
-    from badexp_assets.pixels.device_shares import build_machine
+    from badexp_assets.pixels.device_shares import load_pass_setup
 
     home = ["--home", str(tmp_path / "home")]
     run = CliRunner().invoke
@@ -264,7 +264,7 @@ def test_the_command_line_fetches_and_verifies_and_the_night_pass_uses_it(files:
     assert [line[:25] for line in lines] == [f"ok      {NAME}", "ok      efficientnet_lite"]
 
     settings = load_settings(tmp_path / "home", backbone=NAME)
-    assert fetched.output.startswith(build_machine(settings).embedder.backbone_id)
+    assert fetched.output.startswith(load_pass_setup(settings).embedder.backbone_id)
 
     next((tmp_path / "home" / "weights" / NAME).rglob("model.safetensors")).write_bytes(b"short")
     failed = run(badexp, ["weights", "verify", *home])

@@ -17,7 +17,7 @@ from badexp_assets.evaluation.completeness.entropy_cuts import EntropyCuts
 from badexp_assets.labels.taxonomy import GOOD
 from badexp_assets.orchestration.failures import asset
 from badexp_assets.orchestration.step_resources import step_resources
-from badexp_assets.pixels.device_shares import build_machine
+from badexp_assets.pixels.device_shares import load_pass_setup
 from badexp_assets.review.candidates import CandidateParams
 
 
@@ -52,7 +52,7 @@ def injection_completeness(
     params = settings.parameters("injection", InjectionParams)
     plan = completeness.plan_injection(training_set, night_exposures.concatenated(), params)
     context.log.info(str(plan))
-    machine = build_machine(settings)
+    machine = load_pass_setup(settings)
     fitted_classifier.check_fits(machine.embedder.backbone_id, machine.embedder.recipe_id)
     good = set(training_set.loc[training_set["category"] == GOOD, "expnum"]) - set(plan.exposures["expnum"])
     chain = completeness.Chain(

@@ -16,9 +16,8 @@ from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation import classification
-from badexp_assets.evaluation.classification.holdout import HeldOut
-from badexp_assets.evaluation.classification.report import Evaluation, evaluate
-from badexp_assets.evaluation.classification.unseen_nights import Fit
+from badexp_assets.evaluation.classification.holdout import Fit, HeldOut
+from badexp_assets.evaluation.classification.report import Evaluation, evaluate_classifier
 from badexp_assets.io import models
 from badexp_assets.orchestration.failures import asset
 from badexp_assets.orchestration.step_resources import step_resources
@@ -60,7 +59,7 @@ def classification_report(
     refit, nights = _refit(survey, fitted_classifier, train, tables)
     rule = settings.parameters("vote", classify.VoteRule)
     base_rate = settings.parameters("classifier", ClassifierParams).base_rate or params.base_rate
-    found = evaluate(
+    found = evaluate_classifier(
         fitted_classifier,
         fitted_pipeline,
         held_out,

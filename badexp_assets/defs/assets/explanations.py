@@ -19,7 +19,7 @@ from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.orchestration.failures import asset
 from badexp_assets.orchestration.step_resources import step_resources
 from badexp_assets.pixels.ccd_reader import CcdReader
-from badexp_assets.pixels.device_shares import build_machine
+from badexp_assets.pixels.device_shares import load_pass_setup
 from badexp_assets.reports import explanations
 from badexp_assets.training.training_vectors import gather_vectors
 
@@ -68,13 +68,13 @@ def patch_reference(
         night_entropy_scores.concatenated(),
         params,
     )
-    machine = build_machine(settings)
+    setup = load_pass_setup(settings)
     exposures = night_exposures.concatenated()
-    with CcdReader(settings.archive_folder(), exposures, survey.camera(), machine.embedder.recipe) as reader:
+    with CcdReader(settings.archive_folder(), exposures, survey.camera(), setup.embedder.recipe) as reader:
         reference = explanations.make_patch_reference(
             good,
             reader,
-            machine.embedder.backbone,
+            setup.embedder.backbone,
             params,
             settings.home.models / "patch_reference",
             progress=partial(progress.report, context, "good images"),
@@ -131,16 +131,16 @@ def candidate_explanations(
     found = None
     if model is not None:
         found = _examples(model, ccds, _training_set(settings), night_embeddings, params.n_examples)
-    machine = build_machine(settings)
-    patch_reference.check_fits(machine.embedder.backbone_id, machine.embedder.recipe_id)
+    setup = load_pass_setup(settings)
+    patch_reference.check_fits(setup.embedder.backbone_id, setup.embedder.recipe_id)
     exposures = night_exposures.concatenated()
-    with CcdReader(settings.archive_folder(), exposures, survey.camera(), machine.embedder.recipe) as reader:
+    with CcdReader(settings.archive_folder(), exposures, survey.camera(), setup.embedder.recipe) as reader:
         table = explanations.explain_candidates(
             ccds,
             found,
             patch_reference,
             reader,
-            machine.embedder.backbone,
+            setup.embedder.backbone,
             model.version if model else None,
             progress=partial(progress.report, context, "candidates explained"),
         )

@@ -17,9 +17,9 @@ from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.orchestration.failures import multi_asset
 from badexp_assets.orchestration.step_resources import backfill_policy, night_pass_resources
-from badexp_assets.pixels.device_shares import share_machine
+from badexp_assets.pixels.device_shares import list_device_shares
 from badexp_assets.pixels.multi_device import run_nights
-from badexp_assets.pixels.table_writers import PASS_TABLES
+from badexp_assets.pixels.night_tables import PASS_TABLES
 
 GROUP = "night"
 
@@ -105,7 +105,7 @@ def night_pass(
         context.partition_keys,
         survey.camera(),
         _labelled(settings),
-        share_machine(settings),
+        list_device_shares(settings),
         places=lambda night: {name: settings.home.table(name, night) for name in PASS_TABLES},
         progress=lambda night, done, total: progress.report(context, f"night {night}", done, total),
         settling=arrivals.settling if config.only_written_files else None,

@@ -11,7 +11,6 @@ from badexp_assets.defs.assets.labels import label_files
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.orchestration.failures import asset
-from badexp_assets.review.agreement import agreement
 
 GROUP = "review"
 
@@ -91,8 +90,8 @@ def review_outcomes(survey: SurveyResource, review_verdicts: pd.DataFrame) -> dg
     """Apply the consensus rule."""
     rule = survey.settings().parameters("consensus", review.ConsensusRule)
     exempt = review.read_exempt(rule.exempt, survey.camera()) if rule.exempt else {}
-    table = review.judge(review_verdicts, rule, exempt)
-    answers = review.holding_answers(review_verdicts)
+    table = review.decide_outcome(review_verdicts, rule, exempt)
+    answers = review.latest_verdict_per_reviewer(review_verdicts)
     return dg.Output(
         table,
         metadata={
@@ -130,7 +129,7 @@ def reviewed_reject_list(review_outcomes: pd.DataFrame) -> dg.Output[pd.DataFram
 )
 def review_agreement(review_verdicts: pd.DataFrame) -> dg.Output[pd.DataFrame]:
     """Count agreements and correct them for chance."""
-    table = agreement(review_verdicts)
+    table = review.reviewer_agreement(review_verdicts)
     everyone = table[(table["reviewer_a"] == review.EVERYONE) & (table["category"] == "all")]
     kappa = everyone["kappa"].iloc[0] if len(everyone) else float("nan")
     words = "no item has two reviewers" if math.isnan(kappa) else float(kappa)

@@ -92,7 +92,7 @@ def training_tables(
         survey.taxonomy(),
         params,
         listed=pd.concat([table["expnum"].dropna() for table in lists]).astype("int64"),
-        reviewed_fine=review.judged_fine(review_outcomes),
+        reviewed_fine=review.fine_exposures(review_outcomes),
     )
     for text in built.warnings:
         context.log.warning(text)

@@ -1,4 +1,4 @@
-"""How good a classifier is on exposures that it never saw: tables, scores, curves, their figures, the report's page."""
+"""Accuracy of a classifier on held-out exposures: tables, scores, curves and figures; promotion; drift."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-from .category_table import PAPER_TABLE_3 as PAPER_TABLE_3
+from .category_table import LUO_2025_TABLE_3 as LUO_2025_TABLE_3
 from .category_table import classification_table as classification_table
 from .drift import check_drift as check_drift
 from .drift import night_drift as night_drift

@@ -1,4 +1,4 @@
-"""A classifier beside a baseline on the same held-out exposures: scores with intervals over exposures."""
+"""Comparison of a classifier with a baseline on the same held-out exposures, with intervals over exposures."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import pandas as pd
 from badexp_assets.classify.classifier import GOOD
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.category_table import classification_table
-from badexp_assets.evaluation.classification.holdout import Judgement
-from badexp_assets.evaluation.classification.ranking import Ranking, precision_at
-from badexp_assets.evaluation.classification.reliability import Reliability, base_rate_weights
-from badexp_assets.evaluation.classification.resampling import Resamples, interval
+from badexp_assets.evaluation.classification.curves import Reliability, base_rate_weights
+from badexp_assets.evaluation.classification.holdout import VIEWS, HoldoutResult
+from badexp_assets.evaluation.classification.ranking import Ranking, Resamples, precision_at, with_interval
 
 Array = npt.NDArray[np.floating]
-Measure = Callable[[Array, Array], float]  # of the CCDs' and the exposures' weights
+Measure = Callable[[Array, Array], float]  # of the weights of CCDs and of exposures
 _AVERAGES = ("precision", "recall", "f1")
 
 
-def report_table(judged: dict[str, tuple[Judgement, Judgement]], min_probability: float) -> pd.DataFrame:
-    """Return the `classification_report` table: of each subset of exposures, (found, baseline) of the same CCDs.
+def report_table(results: dict[str, tuple[HoldoutResult, HoldoutResult]], min_probability: float) -> pd.DataFrame:
+    """Return the `classification_report` table of a classifier and a baseline.
 
-    `judged`: by the name of the subset; "" for all exposures. Subsets of the table: `all` and `past_cut` for "", and
-    these with the name before them (`held_out_nights`, `held_out_nights past_cut`). The rows past the cut differ
-    between the two classifiers: the `coverage` is that of `found`; baseline_* are the baseline's numbers.
+    `results`: (classifier, baseline) by the name of the subset of exposures, "" for all exposures. Subsets in the
+    table: `all` and `past_cut` for "", and otherwise the name and `<name> past_cut` (`held_out_nights`,
+    `held_out_nights past_cut`). `coverage` is that of the classifier; columns baseline_* are the baseline's numbers.
+    Which images are past the cut differs between the two.
     """
     tables = []
-    for name, (found, baseline) in judged.items():
+    for name, (found, baseline) in results.items():
         ours, theirs = (
             classification_table(j.ccds["truth"], j.ccds.rename(columns={"found": "category"}), min_probability)
             for j in (found, baseline)
@@ -45,51 +45,84 @@ def report_table(judged: dict[str, tuple[Judgement, Judgement]], min_probability
 
 
 def score_table(
-    found: Judgement, baseline: Judgement, base_rate: float, n_draws: int = 300, seed: int = 0
+    found: HoldoutResult, baseline: HoldoutResult, base_rate: float, n_draws: int = 300, seed: int = 0
 ) -> pd.DataFrame:
-    """Return score, classifier, baseline, difference, each with low and high (95 %, exposures drawn with replacement).
+    """Return a table with a row per score: classifier, baseline and difference, each with a 95 % interval (low, high).
 
-    Precision "at the base rate": were a share `base_rate` of the exposures bad. NaN where a score has no denominator.
-    Raises InputError when the two did not judge the same CCDs.
+    Intervals come from `n_draws` bootstrap samples of exposures. Precision "at the base rate" is that in a population
+    with a share `base_rate` of bad exposures. NaN where a score has no denominator. Raises InputError if the two
+    results are not of the same CCDs.
     """
     key = ["expnum", "ccdnum"]
     if not (found.ccds[key].equals(baseline.ccds[key]) and found.exposures.index.equals(baseline.exposures.index)):
-        raise InputError("found, baseline: not the same CCDs in the same order; judge the same held-out exposures")
+        raise InputError("found, baseline: not the same CCDs in the same order; evaluate the same held-out exposures")
     ours, theirs = _measures(found, base_rate), _measures(baseline, base_rate)
     resamples = Resamples(found.exposures.index.to_numpy(), n_draws, seed)
-    draws = [
-        (np.ones(len(found.ccds)), np.ones(len(found.exposures))),
-        *zip(
-            resamples.weights(found.ccds["expnum"].to_numpy()),
-            resamples.weights(found.exposures.index.to_numpy()),
-            strict=True,
-        ),
-    ]
-    result = []
+    expnums = (found.ccds["expnum"].to_numpy(), found.exposures.index.to_numpy())
+    all_once = tuple(np.ones(len(rows)) for rows in expnums)
+    draws = [all_once, *zip(*map(resamples.weights, expnums), strict=True)]
+    rows = []
     for score in ours:
         values = {
-            "classifier": np.array([ours[score](*w) for w in draws]),
-            "baseline": np.array([theirs[score](*w) for w in draws]),
+            name: np.array([measures[score](*weights) for weights in draws])
+            for name, measures in (("classifier", ours), ("baseline", theirs))
         }
         values["difference"] = values["classifier"] - values["baseline"]
         row: dict[str, object] = {"score": score}
         for name, value in values.items():
-            low, high = interval(value[1:])
-            row |= {name: float(value[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
-        result.append(row)
-    return pd.DataFrame(result)
+            row |= with_interval(name, value)
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
-def _measures(j: Judgement, base_rate: float) -> dict[str, Measure]:
-    """Scores by name, each a function of the weights of CCDs and exposures."""
-    truth, found = j.ccds["truth"].to_numpy(object).astype(str), j.ccds["found"].to_numpy(object).astype(str)
-    ccds_bad, p_bad = truth != GOOD, j.ccds["p_bad"].to_numpy(np.float64)
-    kinds = kind_if_bad(j.ccds)
-    bad, called = j.exposures["bad"].to_numpy(bool), j.exposures["is_bad"].to_numpy(bool)
-    exposures = Ranking(bad, j.exposures["score"].to_numpy(np.float64))
+VIEW_NAMES = {
+    "vote": "vote (Luo et al. 2025)",
+    "pooled": "pooled CCDs",
+    "mosaic": "mosaic alone",
+    "both": "pooled CCDs and mosaic",
+}
+
+
+def view_table(found: HoldoutResult, baseline: HoldoutResult, n_draws: int = 300, seed: int = 0) -> pd.DataFrame:
+    """Return the average precision of exposures by each view: the baseline's vote, pooled CCDs, mosaic, and both.
+
+    Columns: view, average_precision, difference (from the pooled CCDs), each with low and high (95 %, paired: the same
+    exposures drawn with replacement for all views), n_without (exposures without the view: ranked last by the mosaic
+    alone, and by their CCDs with both). No rows if `found` is not a two-step classifier; no rows of the mosaic if no
+    exposure has one.
+    """
+    exposures = found.exposures
+    if not set(VIEWS) <= set(exposures):
+        return pd.DataFrame(columns=["view"])
+    bad, expnums = exposures["bad"].to_numpy(bool), exposures.index.to_numpy()
+    without = int(exposures["mosaic"].isna().sum())
+    scores = {"vote": baseline.exposures["score"].reindex(exposures.index)}
+    scores |= {view: exposures[view].fillna(0.0) for view in (VIEWS if without < len(exposures) else ("pooled",))}
+    resamples = Resamples(expnums, n_draws, seed)
+    drawn = {
+        name: resamples.values(expnums, Ranking(bad, score.to_numpy(np.float64)).average_precision)
+        for name, score in scores.items()
+    }
+    rows = [
+        {"view": VIEW_NAMES[name]}
+        | with_interval("average_precision", values)
+        | with_interval("difference", values - drawn["pooled"])
+        | {"n_without": without if name in ("mosaic", "both") else 0}
+        for name, values in drawn.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _measures(result: HoldoutResult, base_rate: float) -> dict[str, Measure]:
+    """Return the scores by name, each as a function of the weights of CCDs and of exposures."""
+    truth, found = result.ccds["truth"].to_numpy(object).astype(str), result.ccds["found"].to_numpy(object).astype(str)
+    ccds_bad, p_bad = truth != GOOD, result.ccds["p_bad"].to_numpy(np.float64)
+    kinds = kind_if_bad(result.ccds)
+    bad, called = result.exposures["bad"].to_numpy(bool), result.exposures["is_bad"].to_numpy(bool)
+    exposures = Ranking(bad, result.exposures["score"].to_numpy(np.float64))
     ccds = Ranking(ccds_bad, p_bad)
     reliability = Reliability(p_bad, ccds_bad)
-    at_its_rate = base_rate_weights(ccds_bad, j.ccds["weight"].to_numpy(np.float64), j.base_rate)
+    at_its_rate = base_rate_weights(ccds_bad, result.ccds["weight"].to_numpy(np.float64), result.base_rate)
     return {
         "exposure average precision": lambda _, w: exposures.average_precision(w),
         "exposure average precision at the base rate": lambda _, w: exposures.average_precision(w, base_rate),
@@ -107,7 +140,7 @@ def _measures(j: Judgement, base_rate: float) -> dict[str, Measure]:
 
 
 def kind_if_bad(ccds: pd.DataFrame) -> npt.NDArray[Any]:
-    """Return the most probable category but good of each row (p_<category>): it does not depend on the base rate."""
+    """Return the most probable bad category of each row (from p_<category>), which does not depend on the base rate."""
     kinds = [c.removeprefix("p_") for c in map(str, ccds) if c.startswith("p_") and c not in ("p_bad", f"p_{GOOD}")]
     # p_bad is P(not good); the category bad_ccd has its own column
     if not kinds or not len(ccds):
@@ -116,7 +149,7 @@ def kind_if_bad(ccds: pd.DataFrame) -> npt.NDArray[Any]:
 
 
 def macro_f1(truth: npt.NDArray[np.str_], found: npt.NDArray[np.str_], weight: Array) -> float:
-    """Return the mean F1 of the categories that are true somewhere, of (n,) rows with weights; NaN without rows."""
+    """Return the mean F1 over the categories that occur in `truth`, for weighted (n,) rows; NaN without rows."""
     if not len(truth) or not weight.sum():
         return float("nan")
     names, codes = np.unique(np.concatenate([truth, found]), return_inverse=True)

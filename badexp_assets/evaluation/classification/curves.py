@@ -1,4 +1,4 @@
-"""Risk against coverage, and precision against recall at a survey's base rate, with intervals over exposures."""
+"""Risk-coverage, precision-recall and reliability curves, with bootstrap intervals over exposures."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from badexp_assets.evaluation.classification.exposure_metrics import wilson_interval
-from badexp_assets.evaluation.classification.ranking import Ranking, precision_at
-from badexp_assets.evaluation.classification.resampling import Resamples, interval
+from badexp_assets.evaluation.classification.ranking import (
+    Ranking,
+    Resamples,
+    descending_steps,
+    interval,
+    precision_at,
+)
 
 Array = npt.NDArray[np.floating]
 COVERAGES = np.linspace(0.05, 1.0, 20)
@@ -18,10 +23,10 @@ RECALLS = np.linspace(0.02, 1.0, 50)
 def risk_coverage(
     right: npt.NDArray[np.bool_], confidence: Array, expnums: npt.NDArray[np.integer], resamples: Resamples
 ) -> pd.DataFrame:
-    """Return the error among the answers that are kept when only the most confident share is (El-Yaniv & Wiener 2010).
+    """Return the error rate among the most confident share of the answers (El-Yaniv & Wiener 2010).
 
-    Columns: coverage, confidence (the least one kept), n (answers kept), error, low, high (95 %). Answers of equal
-    confidence are kept in part, as if drawn at random.
+    Columns: coverage, confidence (the lowest one kept), n (answers kept), error, low, high (95 %). If only some of the
+    answers of equal confidence are kept, the error is that of a random choice of them.
     """
     found = _RiskCurve(right, confidence)
     errors = found(np.ones(len(right)))
@@ -42,13 +47,11 @@ def risk_coverage(
 
 class _RiskCurve:
     def __init__(self, right: npt.NDArray[np.bool_], confidence: Array) -> None:
-        self._order = np.argsort(-confidence, kind="stable")
+        self._order, self._steps = descending_steps(confidence)
         self._wrong = ~right[self._order]
-        ordered = confidence[self._order]
-        self._steps = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(right) else np.zeros(0, int)
 
     def __call__(self, weight: Array) -> Array:
-        """Errors at COVERAGES; between steps of equal confidence their number grows evenly."""
+        """Return the error rates at COVERAGES, with errors interpolated linearly between steps of confidence."""
         w = weight[self._order]
         kept = np.concatenate([[0.0], np.cumsum(w)[self._steps]])
         wrong = np.concatenate([[0.0], np.cumsum(w * self._wrong)[self._steps]])
@@ -65,14 +68,16 @@ def precision_recall(
     base_rate: float,
     resamples: Resamples,
 ) -> pd.DataFrame:
-    """Return the precision at each recall, were a share `base_rate` of the rows bad.
+    """Return the precision at each recall in a population with a share `base_rate` of bad rows.
 
     Columns: recall, false_alarms (share of the good rows at the threshold that reaches the recall), precision, low,
-    high (95 %). `low` is the lower one of the bootstrap's and of that at Wilson's upper bound of the false alarms among
-    as many good *exposures*: that none of forty good exposures is called bad does not say that one in a thousand isn't.
+    high (95 %). `low` is the lower of two bounds: that of the bootstrap, and the precision at Wilson's upper bound of
+    the false-alarm rate for the number of good exposures. The second matters because a bootstrap of a few good
+    exposures without a false alarm has no spread, although their rate is uncertain.
     """
     ranking = Ranking(bad, score)
-    found = np.array([precision_at(RECALLS, alarms, base_rate) for alarms in _alarms(ranking, resamples, expnums)])
+    drawn = (_at_recalls(*ranking.rates(weight)) for weight in resamples.weights(expnums))
+    found = np.array([precision_at(RECALLS, alarms, base_rate) for alarms in drawn])
     alarms = _at_recalls(*ranking.rates())
     low, high = interval(found)
     n_good = len(np.unique(expnums[~bad]))
@@ -91,12 +96,75 @@ def precision_recall(
     )
 
 
-def _alarms(ranking: Ranking, resamples: Resamples, expnums: npt.NDArray[np.integer]) -> list[Array]:
-    return [_at_recalls(*ranking.rates(weight)) for weight in resamples.weights(expnums)]
-
-
 def _at_recalls(found: Array, alarms: Array) -> Array:
-    """Share of good ones at the first step that reaches each recall; NaN without good or bad ones."""
+    """Return the false-alarm rate at the first step that reaches each recall; NaN without good or bad rows."""
     if not (np.isfinite(found).all() and np.isfinite(alarms).all()):
         return np.full(len(RECALLS), np.nan)
     return alarms[np.minimum(np.searchsorted(found, RECALLS - 1e-9), len(alarms) - 1)]
+
+
+class Reliability:
+    """Bins of probability with equal numbers of rows, where equal probabilities share a bin.
+
+    Naeini et al. (2015), with equal counts instead of equal widths, so that no bin is empty.
+    """
+
+    def __init__(self, p: Array, bad: npt.NDArray[np.bool_], bins: int = 10) -> None:
+        self._p, self._bad = np.asarray(p, np.float64), np.asarray(bad, bool)
+        edges = np.unique(np.quantile(self._p, np.linspace(0, 1, bins + 1)[1:-1])) if len(self._p) else np.zeros(0)
+        _, self._bin = np.unique(np.searchsorted(edges, self._p, side="right"), return_inverse=True)
+        self.counts = np.bincount(self._bin)
+
+    def shares(self, weight: Array | None = None) -> tuple[Array, Array, Array]:
+        """Return each bin's share of the weight, mean probability and share of bad rows; NaN where it is empty."""
+        w = np.ones(len(self._p)) if weight is None else weight
+        n = len(self.counts)
+        total, said, found = (np.bincount(self._bin, weights=v, minlength=n) for v in (w, w * self._p, w * self._bad))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return total / w.sum(), said / total, found / total
+
+    def error(self, weight: Array | None = None) -> float:
+        """Return the expected calibration error: the mean over all rows of |share of bad - mean p| of their bin."""
+        if not len(self._p) or (weight is not None and not weight.sum()):
+            return float("nan")
+        share, said, found = self.shares(weight)
+        return float(np.nansum(share * np.abs(found - said)))
+
+
+def base_rate_weights(bad: npt.NDArray[np.bool_], weight: Array, base_rate: float | None) -> Array:
+    """Return weights scaled so that a share `base_rate` of the total belongs to bad rows; `weight` itself for None.
+
+    Probabilities that are calibrated for one base rate can only be checked on rows weighted to that rate. Weights stay
+    unchanged if there are no good or no bad rows.
+    """
+    total = weight[bad].sum(), weight[~bad].sum()
+    if base_rate is None or not all(total):
+        return weight
+    return np.where(bad, weight * base_rate / total[0], weight * (1 - base_rate) / total[1]) * len(weight)
+
+
+def reliability_table(
+    p: Array, bad: npt.NDArray[np.bool_], expnums: npt.NDArray[np.integer], weight: Array, resamples: Resamples
+) -> tuple[pd.DataFrame, tuple[float, float, float]]:
+    """Return a table with a row per bin, and the calibration error with its interval (95 %, over exposures).
+
+    Columns: n (rows), exposures, share, mean_p, share_bad, low, high. `weight`: of `base_rate_weights`.
+    """
+    found = Reliability(p, bad)
+    share, said, seen = found.shares(weight)
+    draws = [weight * times for times in resamples.weights(expnums)]
+    low, high = interval(np.array([found.shares(w)[2] for w in draws]))
+    errors = interval(np.array([found.error(w) for w in draws]))
+    exposures = pd.Series(expnums).groupby(found._bin).nunique()
+    table = pd.DataFrame(
+        {
+            "n": found.counts,
+            "exposures": exposures.to_numpy(),
+            "share": share,
+            "mean_p": said,
+            "share_bad": seen,
+            "low": low,
+            "high": high,
+        }
+    )
+    return table, (found.error(weight), float(errors[0]), float(errors[1]))

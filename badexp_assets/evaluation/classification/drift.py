@@ -1,4 +1,4 @@
-"""Whether a night is like the nights that the classifier learnt from: novelty, scores, position of the embeddings."""
+"""Drift of a night from the nights that the classifier was trained on: novelty, scores, mean embedding."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ from badexp_assets.io.check_result import CheckParams, CheckResult
 Array = npt.NDArray[np.floating]
 _SHARES = np.linspace(0, 1, 101)
 _KS_95 = 1.358
-"""of the two-sided Kolmogorov-Smirnov distance of n samples, times sqrt(n)"""
+"""95 % quantile of the two-sided Kolmogorov-Smirnov distance of n samples, times sqrt(n)"""
 _MIN_NIGHTS = 3
 
 
 def night_drift(
     record: TrainingRecord, predictions: pd.DataFrame, embeddings: pd.DataFrame, params: CheckParams
 ) -> dict[str, object]:
-    """Return how far a night lies from training, and `fault`: which limits of `params` it is beyond ("" for none).
+    """Return measures of drift of a night, and `fault`: the limits of `params` that it exceeds ("" for none).
 
-    `predictions`: rows of night_predictions; `embeddings`: night_embeddings of the same CCDs. CCDs of an exposure go
-    together, so intervals and limits count exposures. A number that can't be had is NaN and no fault.
+    `predictions`: rows of night_predictions; `embeddings`: night_embeddings of the same CCDs. CCDs of an exposure are
+    not independent, so intervals and limits are computed for the number of exposures. A measure that cannot be computed
+    is NaN and never a fault.
 
-    - novel_share: of CCDs that are like nothing in training (abstain); fault when even the lower end of its interval
-      (Wilson, 95 %) is above both `max_novel_share` and the upper end of the held-out images' share.
-    - score_distance: Kolmogorov-Smirnov distance of P(bad) from the nearest mixture of held-out good and bad images, so
-      that a night with more bad exposures is no drift; fault above `max_score_distance` and what chance gives (95 %).
-    - shift: distance of the night's mean embedding from that of the training nights, in units of their scatter and
-      that of a mean of as many exposures; fault above `max_embedding_shift`.
+    - novel_share: share of CCDs that resemble nothing in training (abstain). Fault if the lower end of its interval
+      (Wilson, 95 %) is above both `max_novel_share` and the upper end of the interval of held-out images.
+    - score_distance: Kolmogorov-Smirnov distance of P(bad) from the nearest mixture of held-out good and bad images; a
+      night with more bad exposures is therefore not drift. Fault above `max_score_distance` plus the 95 % quantile
+      expected by chance.
+    - shift: distance of the night's mean embedding from that of the training nights, in units of the scatter expected
+      for the mean of as many exposures. Fault above `max_embedding_shift`.
     """
     n = int(predictions["expnum"].nunique())
     row: dict[str, object] = {"ccds": len(predictions), "exposures": n, "bad_share": np.nan}
@@ -59,9 +61,9 @@ def night_drift(
 def check_drift(
     nights: dict[str, dict[str, object]], record: TrainingRecord | None, params: CheckParams
 ) -> CheckResult:
-    """Every night is like those that the classifier learnt from; rows: `night_drift` of the nights, by night.
+    """Return the check that every night resembles the training nights; `nights`: `night_drift` by night.
 
-    Not passed without a record: nothing was compared.
+    It fails without a training record, because then nothing can be compared.
     """
     if record is None:
         return CheckResult(
@@ -76,21 +78,19 @@ def check_drift(
             numbers[f"highest {name}"] = float(values.agg(worst))
     numbers |= {"training nights": record.n_nights, "shift allowed": params.max_embedding_shift}
     if far.empty:
-        words = f"{len(rows)} night(s) like those of training"
+        words = f"{len(rows)} night(s) resemble the training nights"
     else:
         named = "; ".join(f"{r.night} ({r.fault})" for r in far.itertuples())
-        words = (
-            f"{len(far)} of {len(rows)} night(s) unlike training, look at them before you trust their scores: {named}"
-        )
+        words = f"{len(far)} of {len(rows)} night(s) unlike training; look at them before using their scores: {named}"
     if record.n_nights < _MIN_NIGHTS:
-        words += f"; fewer than {_MIN_NIGHTS} training nights, so the embeddings' shift is not judged"
+        words += f"; fewer than {_MIN_NIGHTS} training nights, so the shift of the embeddings is not tested"
     return CheckResult(far.empty, words, numbers, rows)
 
 
 def mixture_distance(p_bad: Array, good: Array, bad: Array) -> tuple[float, float]:
     """Return the Kolmogorov-Smirnov distance of (n,) values from the nearest mixture, and its share of `bad`.
 
-    `good`, `bad`: quantiles at QUANTILES; a `bad` of NaN takes no part.
+    `good`, `bad`: quantiles at QUANTILES; `bad` is ignored if it is NaN.
     """
     grid = np.unique(np.concatenate([p_bad, good, bad[np.isfinite(bad)]]))
     night, from_good = _cdf(np.sort(p_bad), grid), _quantile_cdf(good, grid)
@@ -107,7 +107,7 @@ def _cdf(ordered: Array, at: Array) -> Array:
 
 
 def _quantile_cdf(quantiles: Array, at: Array) -> Array:
-    """Share of a sample with these quantiles that is at most `at`: of equal quantiles the last one counts."""
+    """Return the share of a sample with these quantiles that is at most `at`."""
     values, first = np.unique(quantiles[::-1], return_index=True)
     return np.interp(at, values, QUANTILES[::-1][first], left=0.0, right=1.0)
 
@@ -126,5 +126,5 @@ def _shift(record: TrainingRecord, predictions: pd.DataFrame, embeddings: pd.Dat
 
 
 def _interval(share: float, n: int) -> tuple[float, float]:
-    """Wilson's interval of a share of `n` exposures, which need not be a whole number of them."""
+    """Return Wilson's interval of a share of `n` exposures; share * n need not be an integer."""
     return wilson_interval(share * n, n) or (0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Exposure-level results: precision and recall with intervals."""
+"""Precision and recall of exposures, with intervals."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _Z95 = 1.959963984540054
 def wilson_interval(successes: float, n: int, z: float = _Z95) -> tuple[float, float] | None:
     """Return Wilson's score interval of a share (Wilson 1927), 95 % by default; None when n is 0.
 
-    It keeps its coverage at small n and at shares near 0 and 1, where the normal approximation collapses. `successes`
-    may be a fraction: a share of n that was measured on more.
+    Its coverage holds at small n and at shares near 0 and 1, where the normal approximation fails. `successes` may be
+    fractional, for a share that was measured on more rows than n.
     """
     if n == 0:
         return None
@@ -31,11 +31,11 @@ def wilson_interval(successes: float, n: int, z: float = _Z95) -> tuple[float, f
 def exposure_metrics(
     is_bad_predicted: Sequence[bool] | np.ndarray, is_bad_true: Sequence[bool] | np.ndarray
 ) -> dict[str, Any]:
-    """Compare verdicts with the truth, exposure by exposure (two arrays of as many booleans).
+    """Compare predicted with true verdicts of exposures (two boolean arrays of equal length).
 
     Returns n, n_bad (in truth), n_bad_predicted, true_positives, false_positives, false_negatives, true_negatives,
     precision and recall with precision_interval and recall_interval ((low, high), Wilson, 95 %), f1 and
-    false_alarm_rate. A share without a denominator is None. Exposures that got no verdict are the caller's to count.
+    false_alarm_rate. A share without a denominator is None. Exposures without a verdict must be counted by the caller.
     """
     predicted, true = _booleans("is_bad_predicted", is_bad_predicted), _booleans("is_bad_true", is_bad_true)
     if predicted.shape != true.shape:

@@ -1,4 +1,4 @@
-"""Pictures of the classification report."""
+"""Figures of the classification report."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from badexp_assets.io.figures import CYCLE, GREY, new_figure, to_png
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-OURS, PAPER = "classifier in use", "paper's pipeline"
-_COLOURS = {OURS: CYCLE[0], PAPER: CYCLE[1]}
+OURS, BASELINE = "classifier in use", "Luo et al. 2025"
+_COLOURS = {OURS: CYCLE[0], BASELINE: CYCLE[1]}
 Curves = dict[str, pd.DataFrame]
 
 
@@ -52,39 +52,39 @@ def confusion_figure(
 
 
 def risk_figure(risk: Curves) -> bytes:
-    """Return a PNG of the error among kept answers against coverage: CCD images and exposures."""
+    """Return a PNG of the error rate against coverage, of CCD images and of exposures."""
     figure = new_figure(8.4, 3.5)
     axes = figure.subplots(1, 2)
     titles = {"CCDs": "CCD images: category wrong", "exposures": "Exposures: verdict wrong"}
     for ax, (what, title) in zip(axes, titles.items(), strict=True):
         for name, curve in _pair(risk, what):
             _band(ax, curve["coverage"], curve, "error", name)
-        ax.set(title=title, xlabel="share of answers kept, most confident first", xlim=(0, 1), ylim=(0, None))
-    axes[0].set_ylabel("error among the kept")
+        ax.set(title=title, xlabel="coverage: share kept, most confident first", xlim=(0, 1), ylim=(0, None))
+    axes[0].set_ylabel("error rate of those kept")
     axes[0].legend(frameon=False, loc="upper left")
     return to_png(figure)
 
 
 def precision_figure(precision: Curves, base_rate: float) -> bytes:
-    """Return a PNG of precision against recall at the survey's base rate: CCD images and exposures."""
+    """Return a PNG of precision against recall at the survey's base rate, of CCD images and of exposures."""
     figure = new_figure(8.4, 3.5)
     axes = figure.subplots(1, 2)
     for ax, what, title in zip(axes, ("CCDs", "exposures"), ("CCD images", "Exposures"), strict=True):
         for name, curve in _pair(precision, what):
             _band(ax, curve["recall"], curve, "precision", name)
         ax.axhline(base_rate, color=GREY, linewidth=1, linestyle=":")
-        ax.set(title=title, xlabel="recall: share of the bad found", xlim=(0, 1), ylim=(0, 1.03))
-    axes[0].set_ylabel(f"precision, were {base_rate:.1%} bad")
+        ax.set(title=title, xlabel="recall: share of bad ones found", xlim=(0, 1), ylim=(0, 1.03))
+    axes[0].set_ylabel(f"precision if {base_rate:.1%} are bad")
     axes[1].legend(frameon=False, loc="best")
     return to_png(figure)
 
 
 def calibration_figure(calibration: dict[str, tuple[pd.DataFrame, tuple[float, float, float]]]) -> bytes:
-    """Return a PNG with a reliability diagram of each, over a bar for how many rows its bins hold."""
+    """Return a PNG with a reliability diagram of each subject above a histogram of its rows per bin."""
     figure = new_figure(3.1 * max(len(calibration), 2), 4.0)
     axes = figure.subplots(2, len(calibration), height_ratios=(4, 1), sharex="col", squeeze=False)
     for (top, below), (what, (table, (error, low, high))) in zip(axes.T, calibration.items(), strict=True):
-        colour = _COLOURS[PAPER if PAPER in what else OURS]
+        colour = _COLOURS[BASELINE if BASELINE in what else OURS]
         top.plot([0, 1], [0, 1], color=GREY, linewidth=1)
         there = table["low"].notna()
         top.vlines(table["mean_p"][there], table["low"][there], table["high"][there], color=colour, linewidth=1.5)
@@ -92,14 +92,14 @@ def calibration_figure(calibration: dict[str, tuple[pd.DataFrame, tuple[float, f
         top.set(title=f"{what}\nECE {error:.3f} ({low:.3f} to {high:.3f})", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         top.title.set_fontsize(9)
         below.bar(table["mean_p"], table["n"], width=0.03, color=colour)
-        below.set(xlabel="said: P(bad)")
-    axes[0, 0].set_ylabel("found: share of bad")
+        below.set(xlabel="predicted P(bad)")
+    axes[0, 0].set_ylabel("fraction truly bad")
     axes[1, 0].set_ylabel("rows")
     return to_png(figure)
 
 
 def _pair(curves: Curves, what: str) -> list[tuple[str, pd.DataFrame]]:
-    return [(name, curves[key]) for name, key in ((PAPER, f"{what}: {PAPER}"), (OURS, what)) if key in curves]
+    return [(name, curves[key]) for name, key in ((BASELINE, f"{what}: {BASELINE}"), (OURS, what)) if key in curves]
 
 
 def _band(ax: Axes, x: pd.Series, curve: pd.DataFrame, value: str, name: str) -> None:

@@ -1,8 +1,8 @@
-"""What a classifier says of exposures that it never saw, CCD by CCD and exposure by exposure, beside the truth."""
+"""Predictions of a classifier for held-out exposures, per CCD and per exposure, with the true categories."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,11 +24,11 @@ VIEWS = ("pooled", "mosaic", "both")
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Exposures to test on, with all their CCDs that were read.
+    """Held-out exposures with all of their CCDs that were read.
 
-    `rows`: expnum, ccdnum, night, category (null: nobody called it good or bad), weight (inverse of the share of the
-    category that was kept), drawn (for the vote). `vectors` (n, dim) and `features` (of `describe_ccds`) in the same
-    order, made with `backbone` and `recipe` (their ids). `exposures`: expnum, night, filter. `mosaics`: of whole focal
+    `rows`: expnum, ccdnum, night, category (null: not labelled), weight (inverse of the share of the category that was
+    kept), drawn (sampled for the vote). `vectors` (n, dim) and `features` (of `describe_ccds`): in the same order, made
+    with `backbone` and `recipe` (their ids). `exposures`: expnum, night, filter. `mosaics`: embeddings of whole focal
     planes, of these exposures and any others.
     """
 
@@ -41,36 +41,39 @@ class HeldOut:
     mosaics: Mosaics | None = None
 
     def only(self, keep: npt.NDArray[np.bool_]) -> HeldOut:
-        """Return the CCDs where `keep` (n,) is true."""
+        """Return the CCDs for which `keep`, (n,), is true."""
         rows = self.rows[keep].reset_index(drop=True)
         return replace(self, rows=rows, vectors=self.vectors[keep], features=self.features[keep].reset_index(drop=True))
 
     def without(self, expnums: Collection[int]) -> HeldOut:
-        """Return the exposures that are not among `expnums`: those that a model was not trained on."""
+        """Return the exposures that are not among `expnums`, such as those that a model was trained on."""
         return self.only(~self.rows["expnum"].isin(list(expnums)).to_numpy())
 
     @property
     def n_exposures(self) -> int:
-        """How many exposures there are."""
+        """Number of exposures."""
         return int(self.rows["expnum"].nunique())
 
     @property
     def is_bad(self) -> pd.Series:
-        """Whether an exposure is bad (some CCD has a label that is not good), by expnum, sorted."""
+        """Whether each exposure is bad (any of its CCDs has a label other than good), by expnum, sorted."""
         bad = self.rows["category"].notna() & (self.rows["category"] != GOOD)
         return bad.groupby(self.rows["expnum"]).any()
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What a classifier says of held-out exposures.
+class HoldoutResult:
+    """Predictions of a classifier for held-out exposures.
 
-    `base_rate`: share of bad CCD images that its probabilities hold for, None when it has none. `everything`: rows of
-    night_predictions of all CCDs. `ccds`: those somebody labelled, with their truth (the category), night, weight, and
-    the answer: category (as `found`), probability, p_bad, p_<category>. `exposures`, by expnum: night, bad (truth),
-    score (a higher one is more likely bad), p_bad, is_bad (the verdict); exposures without a verdict have score and
-    p_bad 0 and are not called bad; of a two-step classifier also P(bad) in each view (see `exposure_views`). `ccds` and
-    `exposures` of several classifiers that judge the same exposures have the same order.
+    - `base_rate`: share of bad CCD images for which its probabilities are calibrated; None if it has none.
+    - `everything`: rows of night_predictions of all CCDs.
+    - `ccds`: the labelled CCDs with truth (category), night, weight and the prediction: category (as `found`),
+      probability, p_bad, p_<category>.
+    - `exposures`, by expnum: night, bad (truth), score (higher is more likely bad), p_bad, is_bad (verdict). Exposures
+      without a verdict have score and p_bad 0 and are not called bad. For a two-step classifier also P(bad) by each
+      view (see `exposure_views`).
+
+    `ccds` and `exposures` have the same order for all classifiers that are evaluated on the same exposures.
     """
 
     version: str
@@ -80,12 +83,14 @@ class Judgement:
     base_rate: float | None = None
 
 
-def judge(model: Classifier, held_out: HeldOut, camera: Camera, goal: DecisionParams, vote: VoteRule) -> Judgement:
-    """Classify the CCDs, then decide on the exposures as the nights' exposures are decided on.
+def evaluate_holdout(
+    model: Classifier, held_out: HeldOut, camera: Camera, goal: DecisionParams, vote: VoteRule
+) -> HoldoutResult:
+    """Classify the CCDs, then decide on the exposures in the same way as for the exposures of a night.
 
-    A two-step classifier pools (score: P(bad) of the exposure); the paper's pipeline votes (score: share of the drawn
-    CCDs that vote bad, among equals the mean P(bad)). Raises ModelError for vectors of another kind, InputError
-    without exposures.
+    A two-step classifier pools its CCDs (score: P(bad) of the exposure). The pipeline of Luo et al. 2025
+    (arXiv:2507.12784) votes (score: share of the sampled CCDs that vote bad; ties are ordered by the mean P(bad)).
+    Raises ModelError for vectors of another backbone or recipe, InputError without exposures.
     """
     if not len(held_out.rows):
         raise InputError("held-out exposures: none are left; label more exposures or raise [training] test_fraction")
@@ -100,7 +105,7 @@ def judge(model: Classifier, held_out: HeldOut, camera: Camera, goal: DecisionPa
         views = exposure_views(everything, model, camera, held_out.mosaics)[list(VIEWS)]
     else:
         verdicts = decide_exposures(everything, held_out.exposures, vote).set_index("expnum")
-        # at most 62 CCDs vote, so a thousandth breaks ties and nothing else
+        # at most 62 CCDs vote, so a thousandth of P(bad) only breaks ties
         views = pd.DataFrame()
         score = verdicts["n_bad"] / verdicts["n_scored"] + verdicts["p_bad"].astype(float) / 1000
     bad = held_out.is_bad
@@ -118,4 +123,47 @@ def judge(model: Classifier, held_out: HeldOut, camera: Camera, goal: DecisionPa
     ccds = rows.loc[labelled, ["expnum", "ccdnum", "night", "category", "weight"]].rename(columns={"category": "truth"})
     ccds = pd.concat([ccds, answers[labelled].rename(columns={"category": "found"})], axis=1).reset_index(drop=True)
     ccds["weight"] = ccds["weight"].astype(float).fillna(1.0)
-    return Judgement(model.version, ccds, exposures, everything, model.card.get("base_rate"))
+    return HoldoutResult(model.version, ccds, exposures, everything, model.card.get("base_rate"))
+
+
+Evaluate = Callable[[Classifier, HeldOut], HoldoutResult]
+Fit = Callable[[np.ndarray], Classifier]
+"""fits a classifier on the training rows for which a (n,) boolean array is true"""
+
+
+def unseen_nights(held_out: HeldOut, training_nights: set[str]) -> HeldOut:
+    """Return the exposures of nights that have no training exposure."""
+    return held_out.only(~held_out.rows["night"].isin(training_nights).to_numpy())
+
+
+def evaluate_new_nights(
+    held_out: HeldOut, nights: pd.Series, fit: Fit, evaluate: Evaluate, folds: int
+) -> HoldoutResult:
+    """Evaluate every held-out exposure by a classifier that was fitted without its night, in the order of `held_out`.
+
+    `nights`: of the training rows. All nights are assigned to `folds` groups in turn, in order of date, and for each
+    group the classifier is fitted on the other groups. These classifiers have less training data, so the results are
+    slightly pessimistic. Raises InputError if a fit is not possible or there are too few nights.
+    """
+    every = sorted(set(nights) | set(held_out.rows["night"]))
+    if len(every) < folds:
+        raise InputError(f"night_folds: {folds} found, {len(every)} night(s) are there")
+    parts = []
+    for fold in range(folds):
+        left_out = every[fold::folds]
+        part = held_out.only(held_out.rows["night"].isin(left_out).to_numpy())
+        if len(part.rows):
+            parts.append(evaluate(fit(~nights.isin(left_out).to_numpy()), part))
+    return _joined(parts, held_out)
+
+
+def _joined(parts: list[HoldoutResult], held_out: HeldOut) -> HoldoutResult:
+    """Return one result in the order of `held_out`; P is 0 for categories that a classifier does not have."""
+    key = ["expnum", "ccdnum"]
+    everything, ccds = (
+        held_out.rows[key].merge(pd.concat([getattr(part, name) for part in parts]), on=key)
+        for name in ("everything", "ccds")
+    )
+    ccds = ccds.fillna({c: 0.0 for c in ccds if str(c).startswith("p_")})
+    exposures = pd.concat([part.exposures for part in parts]).sort_index()
+    return HoldoutResult(" ".join(part.version for part in parts), ccds, exposures, everything, parts[0].base_rate)

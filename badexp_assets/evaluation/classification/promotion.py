@@ -1,4 +1,4 @@
-"""Whether a new classifier may take the place of the current one: only if it is not worse on the same exposures."""
+"""Decision whether a new classifier replaces the current one: only if it is not worse on the same exposures."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from badexp_assets.classify.classifier import Classifier
 from badexp_assets.classify.training_record import TrainingRecord
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.evaluation.classification.baseline_comparison import score_table
-from badexp_assets.evaluation.classification.holdout import HeldOut, Judgement
+from badexp_assets.evaluation.classification.holdout import Evaluate, HeldOut
 from badexp_assets.io.check_result import CheckResult
 
-# None depends on the base rate that a model was fitted for, or on the rule of the verdict.
+# These scores depend neither on the base rate that a model was fitted for nor on the rule of the verdict.
 SCORES = ("exposure average precision", "CCD average precision of bad")
 KIND_SCORE = "CCD macro-F1 of the kind of bad"
 
@@ -24,9 +24,9 @@ KIND_SCORE = "CCD macro-F1 of the kind of bad"
 class PromotionParams:
     """Section [promotion]: when a newly fitted classifier replaces the current one.
 
-    It does not if one of its scores is lower by more than `max_loss`, or lower beyond chance (95 % interval of the
-    difference, over exposures). With fewer than `min_exposures` good or bad exposures that neither has learnt from
-    nothing can be compared, and it does.
+    It does not replace it if one of its scores is lower by more than `max_loss`, or significantly lower (95 % interval
+    of the difference, over exposures). With fewer than `min_exposures` good or bad exposures that neither classifier
+    was trained on, they are not compared, and it replaces it.
     """
 
     max_loss: float = 0.02
@@ -45,7 +45,7 @@ class PromotionParams:
 
 @dataclass(frozen=True)
 class Promotion:
-    """Whether the new classifier becomes the current one, why in a sentence, and the scores that say so (or None)."""
+    """Whether the new classifier becomes the current one, the reason in a sentence, and the compared scores if any."""
 
     promoted: bool
     reason: str
@@ -53,7 +53,7 @@ class Promotion:
     numbers: dict[str, int | float] = field(default_factory=dict)
 
     def check(self) -> CheckResult:
-        """Return it as a check. rows: score, new, current, difference with its interval, worse."""
+        """Return the decision as a check result; rows: score, new, current, difference with its interval, worse."""
         return CheckResult(self.promoted, self.reason, self.numbers, self.scores)
 
 
@@ -63,15 +63,15 @@ def decide_promotion(
     current: Callable[[], Classifier],
     current_record: Callable[[], TrainingRecord | None],
     held_out: HeldOut | None,
-    judge: Callable[[Classifier, HeldOut], Judgement],
+    evaluate: Evaluate,
     params: PromotionParams,
 ) -> Promotion:
-    """Compare `new` with the current classifier on the exposures of `held_out` that neither has learnt from.
+    """Compare `new` with the current classifier on the exposures of `held_out` that neither was trained on.
 
-    `current` and `current_record` load it and what it learnt from (they may raise ModelError), if there is a
-    `current_version`.
-    `held_out`: exposures that `new` has not learnt from; None when it learnt from all. `judge`: how a classifier
-    decides. Where nothing can be compared the new one is promoted, and the reason says so.
+    `current` and `current_record` load the current classifier and its training record, if there is a
+    `current_version`; they may raise ModelError. `held_out`: exposures that `new` was not trained on; None if it was
+    trained on all. `evaluate`: evaluates a classifier on exposures. If they cannot be compared, the new classifier is
+    promoted and the reason says so.
     """
     if current_version is None:
         return Promotion(True, f"{new.version} is the first model")
@@ -101,7 +101,7 @@ def decide_promotion(
             f"from; {params.min_exposures} of each are needed",
             numbers=numbers,
         )
-    table = score_table(judge(new, left), judge(old, left), 0.5, params.draws, params.seed)
+    table = score_table(evaluate(new, left), evaluate(old, left), 0.5, params.draws, params.seed)
     names = list(SCORES)
     note = ""
     if old.categories == new.categories:

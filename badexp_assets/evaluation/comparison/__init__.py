@@ -1,4 +1,4 @@
-"""The methods beside each other on the same exposures, and one rank learned from them all."""
+"""Comparison of the methods on the same exposures, and a combined ranking that is fitted to all of their scores."""
 
 import lazy_loader
 

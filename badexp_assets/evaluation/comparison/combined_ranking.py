@@ -1,4 +1,4 @@
-"""One rank out of all scores, learned from exposures whose outcome is known."""
+"""A combined ranking of exposures: a logistic regression on all scores, fitted to exposures with a known outcome."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from badexp_assets.config.comparison import ComparisonParams
 from badexp_assets.errors import InputError
+from badexp_assets.evaluation.classification.ranking import Ranking, Resamples, with_interval
 from badexp_assets.evaluation.comparison.top_rates import METHODS
 
 Array = npt.NDArray[np.floating]
@@ -22,9 +23,12 @@ _DRAWS = 300
 
 @dataclass(frozen=True)
 class Combined:
-    """`table`: a row per exposure of the scores, `p_combined` (held out where the outcome is known) and `rank` in its
-    band. `scores`: a row per method: average precision among known exposures, with low and high, and its difference to
-    the combined rank. `weights`: of the standardised scores, over all folds. `findings`: what a person should know.
+    """A combined ranking.
+
+    `table`: the scores with `p_combined` (held out where the outcome is known) and `rank` within the band. `scores`: a
+    row per method with its average precision on exposures of known outcome and the gain of the combined ranking, each
+    with a 95 % interval. `weights`: of the standardised scores, from the fit on all folds. `findings`: messages for
+    people.
     """
 
     table: pd.DataFrame
@@ -36,12 +40,12 @@ class Combined:
 def combine(scores: pd.DataFrame, outcomes: pd.DataFrame, params: ComparisonParams) -> Combined:
     """Fit a logistic regression on the scores of exposures with a known outcome; rank all by it.
 
-    `scores`: expnum, night, filter, and those of SCORES that there are. P(bad) enters as log-odds, z scores as
-    sign(z) ln(1 + |z|), for their tails are long; beside each stands its surprise, -ln of the share of the band that is
-    at least as anomalous (their sum is Fisher's way to combine tests). A missing score counts as the median, with a
-    flag. Known exposures get the answer of a fit without their fold, the others that of all. Folds are of whole nights
-    when there are enough.
-    Raises InputError with fewer than five known bad or good exposures.
+    `scores`: expnum, night, filter, and any of SCORES. P(bad) enters as log-odds and z scores as sign(z) ln(1 + |z|),
+    because they have long tails. Every score also enters as its surprise, -ln of the share of the band that is at least
+    as anomalous, whose sum is Fisher's method of combining tests. A missing score is replaced by the median and
+    flagged. Exposures with a known outcome are ranked by a fit without their fold, the others by a fit on all folds.
+    Folds consist of whole nights if there are enough. Raises InputError with fewer than five known bad or good
+    exposures.
     """
     known = scores[["expnum"]].merge(outcomes, on="expnum", how="left")["bad"].astype("boolean")
     has = known.notna().to_numpy(bool)
@@ -100,7 +104,7 @@ def _folds(nights: npt.NDArray[Any], bad: npt.NDArray[np.bool_], params: Compari
     for number, (_, held) in enumerate(split):
         folds[held] = number
     mixed = all(bad[folds != f].any() and (~bad[folds != f]).any() for f in np.unique(folds))
-    if by_night and not mixed:  # nearly all bad exposures of one night
+    if by_night and not mixed:  # nearly all bad exposures are of one night
         return _folds(np.arange(1).repeat(len(bad)), bad, params)
     return folds, [] if by_night else [f"{len(set(nights))} nights: folds are of exposures, not of nights"]
 
@@ -118,30 +122,17 @@ def _fit(x: Array, bad: npt.NDArray[np.bool_]) -> Any:
 
 
 def _scores(table: pd.DataFrame, bad: npt.NDArray[np.bool_], seed: int) -> pd.DataFrame:
-    """Average precision of each method; an exposure without a score comes last. Bootstrap over exposures."""
-    from badexp_assets.evaluation.classification.ranking import Ranking
-    from badexp_assets.evaluation.classification.resampling import Resamples, interval
-
+    """Return the average precision of each method, with exposures without a score ranked last."""
     methods = {m: c for m, c in METHODS.items() if c in table and table[c].notna().any()}
     rankings = {m: Ranking(bad, table[c].rank().fillna(0).to_numpy(np.float64)) for m, c in methods.items()}
     expnums = table["expnum"].to_numpy(np.int64)
-    weights = [np.ones(len(bad)), *Resamples(expnums, _DRAWS, seed).weights(expnums)]
-    values = {m: np.array([ranking.average_precision(w) for w in weights]) for m, ranking in rankings.items()}
-    rows = []
-    for method, value in values.items():
-        gain = values["combined"] - value
-        (low, high), (gain_low, gain_high) = interval(value[1:]), interval(gain[1:])
-        rows.append(
-            {
-                "method": method,
-                "average_precision": float(value[0]),
-                "low": float(low),
-                "high": float(high),
-                "combined_is_better_by": float(gain[0]),
-                "gain_low": float(gain_low),
-                "gain_high": float(gain_high),
-                "n": len(bad),
-                "n_bad": int(bad.sum()),
-            }
-        )
+    resamples = Resamples(expnums, _DRAWS, seed)
+    values = {m: resamples.values(expnums, ranking.average_precision) for m, ranking in rankings.items()}
+    rows = [
+        {"method": method}
+        | with_interval("average_precision", value, "low", "high")
+        | with_interval("combined_is_better_by", values["combined"] - value, "gain_low", "gain_high")
+        | {"n": len(bad), "n_bad": int(bad.sum())}
+        for method, value in values.items()
+    ]
     return pd.DataFrame(rows)

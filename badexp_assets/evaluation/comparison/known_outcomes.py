@@ -1,4 +1,4 @@
-"""What is known of exposures apart from the methods: a truth file, or verdicts and labels."""
+"""Known outcomes of exposures, independent of the methods: from a truth file, or from verdicts and labels."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ _TRUE, _FALSE = {"true", "1", "1.0", "yes"}, {"false", "0", "0.0", "no"}
 
 
 def read_truth(path: Path, prominent_severity: float) -> pd.DataFrame:
-    """Return expnum, bad, prominent (null where the file has no severity, False for good ones), source of a CSV file.
+    """Read a CSV file with columns expnum, bad and optionally severity; return expnum, bad, prominent, source.
 
-    Raises InputError when the file is missing, lacks `expnum` or `bad`, names an exposure twice, or holds other words
-    than true and false.
+    prominent: severity of at least `prominent_severity`; null without a severity, False for good exposures. Raises
+    InputError if the file cannot be read, lacks `expnum` or `bad`, lists an exposure twice, or has other values of
+    `bad` than true and false.
     """
     try:
         table = pd.read_csv(path)
@@ -43,12 +44,12 @@ def read_truth(path: Path, prominent_severity: float) -> pd.DataFrame:
 
 
 def known_outcomes(verdicts: pd.DataFrame, rejects: pd.DataFrame, listed: set[int]) -> pd.DataFrame:
-    """Return expnum, bad, prominent, source of exposures that people looked at, or that a list calls bad (`listed`).
+    """Return expnum, bad, prominent, source of exposures that were reviewed or that a label list calls bad (`listed`).
 
-    `verdicts`, `rejects`: tables review_verdicts and reviewed_reject_list; what they say of single CCDs is left out. A
-    rejected exposure is bad, prominent when nobody called it fine or was unsure. One with answers that is not rejected
-    is fine when more say fine than bad, else unknown and left out. Verdicts go before lists. prominent is null for
-    listed ones.
+    `verdicts`, `rejects`: tables review_verdicts and reviewed_reject_list, without their rows of single CCDs. A
+    rejected exposure is bad, and prominent if nobody called it fine or was unsure. A reviewed exposure that is not
+    rejected is fine if more reviewers say fine than bad, and otherwise left out. Verdicts take precedence over label
+    lists. prominent is null for exposures from label lists.
     """
     rejected = rejects[rejects["ccdnum"].isna()]
     bad = pd.DataFrame(

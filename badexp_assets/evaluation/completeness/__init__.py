@@ -1,7 +1,4 @@
-"""How complete the search for bad exposures is: anomalies injected into good exposures, found or not by the chain.
-
-Names load on first use, so that importing the package costs nothing.
-"""
+"""Completeness of the search for bad exposures, measured with anomalies injected into good exposures."""
 
 import lazy_loader
 

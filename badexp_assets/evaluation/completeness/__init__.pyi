@@ -1,9 +1,9 @@
 from .exposure_chain import Chain as Chain
-from .figure import completeness_figure as completeness_figure
-from .injection_plan import InjectionPlan as InjectionPlan
-from .injection_plan import plan_injection as plan_injection
+from .measure import InjectionPlan as InjectionPlan
 from .measure import Measured as Measured
 from .measure import measure_completeness as measure_completeness
-from .outcome import Outcome as Outcome
+from .measure import plan_injection as plan_injection
+from .results import Outcome as Outcome
+from .results import completeness_figure as completeness_figure
+from .results import completeness_table as completeness_table
 from .scratch_folder import scratch_folder as scratch_folder
-from .table import completeness_table as completeness_table

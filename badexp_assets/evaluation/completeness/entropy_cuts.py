@@ -1,4 +1,4 @@
-"""From which entropy score on an exposure is flagged, in each band."""
+"""Thresholds of the entropy scores above which an exposure is flagged, by band."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCORES = ("z_source", "z_background")
 
 @dataclass(frozen=True)
 class EntropyCuts:
-    """Lowest z that is flagged: `cuts` by (band, score), `floor` where a band has none."""
+    """Lowest z that is flagged: `cuts` by (band, score), and `floor` for bands without a cut."""
 
     cuts: dict[tuple[str, str], float]
     floor: float
@@ -23,10 +23,10 @@ class EntropyCuts:
 
     @classmethod
     def of_good(cls, scores: pd.DataFrame, good: Collection[int], params: CandidateParams) -> EntropyCuts:
-        """Take the cut that a share `entropy_top_fraction` of a band's good exposures reaches, not below the floor.
+        """Return the cuts that a share `entropy_top_fraction` of a band's good exposures reaches, at least the floor.
 
         `scores`: `night_entropy_scores` of all nights; `good`: exposure numbers. `review_candidates` takes that share
-        of all exposures, so there whether an anomaly gets on the list depends on how many worse ones the survey has.
+        of all exposures instead, where the result for one exposure depends on how many worse ones the survey has.
         """
         table = scores[scores["expnum"].isin(good)]
         cuts = {}
@@ -39,7 +39,7 @@ class EntropyCuts:
         return cls(cuts, params.entropy_min_z, params.min_sources)
 
     def flagged(self, row: pd.Series) -> bool | None:
-        """Whether a row of `night_entropy_scores` reaches a cut; None when it has no score."""
+        """Return whether a row of `night_entropy_scores` reaches a cut; None if it has no score."""
         counted = self._counted(row.to_frame().T, self.min_sources).iloc[0]
         z = {score: float(counted[score]) for score in SCORES if not pd.isna(counted[score])}
         if not z:

@@ -1,4 +1,4 @@
-"""The whole chain on one exposure: reader, recipe, backbone, features, classifier, exposure decision, entropy."""
+"""The detection chain on one exposure: night pass, classifier, exposure decision and entropy scores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from badexp_assets.errors import InputError
-from badexp_assets.evaluation.completeness.outcome import Verdict
+from badexp_assets.evaluation.completeness.results import Verdict
 from badexp_assets.io.parquet_reading import read_table
 
 if TYPE_CHECKING:
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from badexp_assets.classify.vote import VoteRule
     from badexp_assets.config.classifier import DecisionParams
     from badexp_assets.evaluation.completeness.entropy_cuts import EntropyCuts
-    from badexp_assets.pixels.device_shares import NightMachine
+    from badexp_assets.pixels.device_shares import PassSetup
     from badexp_assets.survey.cameras import Camera
 
 
 @dataclass(frozen=True)
 class Chain:
-    """What an exposure goes through, as configured for the survey.
+    """The detection chain, as configured for the survey.
 
-    exposures, predictions, mosaics: `night_exposures`, `night_predictions` and `night_mosaic_embeddings` by night, as
-    stored. A decision may depend on the
-    other exposures of the night (`capacity`, `purity`), so it is taken among them.
+    exposures, predictions, mosaics: the stored `night_exposures`, `night_predictions` and `night_mosaic_embeddings`, by
+    night. The goals `capacity` and `purity` depend on the other exposures of the night, so an exposure is decided on
+    together with them.
     """
 
-    machine: NightMachine
+    setup: PassSetup
     camera: Camera
     model: Classifier
     decision: DecisionParams
@@ -55,18 +55,19 @@ class Chain:
             )
 
     def __call__(self, archive: Path, night: str, expnum: int, out: Path) -> Verdict:
-        """Read the exposure out of `archive`, which has no other, and return what the methods say of it.
+        """Read the only exposure of `archive` and return the verdicts of the methods.
 
-        Tables of the pass are written to the folder `out`. Only drawn CCDs are read: no list names the exposure.
+        The tables of the pass are written to the folder `out`. Only sampled CCDs are read, as for an exposure without
+        labels.
         """
         from badexp_assets.pixels.night_pass import run_pass
-        from badexp_assets.pixels.table_writers import PASS_TABLES
+        from badexp_assets.pixels.night_tables import PASS_TABLES
 
-        shutil.rmtree(out, ignore_errors=True)  # a pass takes over what it finds
-        # neither pictures nor stamps are looked at
-        machine = self.machine._replace(params=replace(self.machine.params, preview_height=0, stamps_per_exposure=0))
+        shutil.rmtree(out, ignore_errors=True)  # a pass reuses the tables that it finds
+        # neither previews nor stamps are needed
+        setup = self.setup._replace(params=replace(self.setup.params, preview_height=0, stamps_per_exposure=0))
         paths = {name: out / f"{name}.parquet" for name in PASS_TABLES}
-        run_pass(archive, night, self.camera, {}, *machine, paths)
+        run_pass(archive, night, self.camera, {}, *setup, paths)
         tables = {name: read_table(path) for name, path in paths.items()}
         is_bad, category, bad_ccds = self._classified(tables, night, expnum)
         wanted = frozenset(tables["night_ccds"]["ccdnum"].astype(int))
@@ -99,16 +100,16 @@ class Chain:
         from badexp_assets.entropy.scores import score_exposures
 
         scores = score_exposures(
-            tables["night_orientations"], tables["night_exposures"], self.reference, self.machine.entropy
+            tables["night_orientations"], tables["night_exposures"], self.reference, self.setup.entropy
         )
         return self.cuts.flagged(scores.iloc[0]) if len(scores) else None
 
 
 def called_bad_ccds(decided: pd.Series, predictions: pd.DataFrame, vote: VoteRule) -> frozenset[int]:
-    """Return the CCDNUMs that are called bad: those that the exposure's row names, or those that vote bad where the
-    paper's vote, which names none, decides.
+    """Return the CCDNUMs that are called bad: those named in the exposure's row or, by the vote, those that vote bad.
 
-    `predictions`: `night_predictions` of the exposure.
+    The row of an exposure that was decided by the vote of Luo et al. 2025 names no CCDs. `predictions`:
+    `night_predictions` of the exposure.
     """
     if "bad_ccds" in decided:
         return frozenset(int(n) for n in str(decided["bad_ccds"]).split(",") if n)

@@ -1,4 +1,4 @@
-"""Anomaly after anomaly, exposure after exposure, through the chain."""
+"""Injection of anomalies into good exposures: the choice of exposures, and sending each through the detection chain."""
 
 from __future__ import annotations
 
@@ -6,17 +6,68 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
+
+from badexp_assets.config.injection import InjectionParams
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.evaluation.completeness.exposure_chain import Chain
-from badexp_assets.evaluation.completeness.injection_plan import InjectionPlan
-from badexp_assets.evaluation.completeness.outcome import Outcome, Verdict
+from badexp_assets.evaluation.completeness.results import Outcome, Verdict
 from badexp_assets.evaluation.completeness.scratch_folder import ScratchArchive
 from badexp_assets.io.place import Place
+from badexp_assets.labels.taxonomy import GOOD
+from badexp_assets.survey.seeded_sampling import priority
+
+
+@dataclass(frozen=True)
+class InjectionPlan:
+    """The `exposures` to inject into: expnum, night, filter, ooi, ood (paths within the archive; ood may be null)."""
+
+    exposures: pd.DataFrame
+    params: InjectionParams
+
+    @property
+    def n_injected(self) -> int:
+        """Number of injected files, which are written, read and scored one after the other."""
+        return len(self.exposures) * len(self.params.severities) * len(self.params.categories)
+
+    @property
+    def n_read(self) -> int:
+        """Number of exposures that go through the chain: the injected ones, and each unchanged one."""
+        return self.n_injected + len(self.exposures)
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.exposures)} exposures x {len(self.params.severities)} severities x "
+            f"{len(self.params.categories)} categories = {self.n_injected} injected exposures"
+        )
+
+
+def plan_injection(training_set: pd.DataFrame, exposures: pd.DataFrame, params: InjectionParams) -> InjectionPlan:
+    """Choose good exposures of the test split of `training_set`, on which no classifier was fitted.
+
+    `exposures`: `night_exposures` of all nights. Exposures with a bad CCD in the training set, or whose pixels could
+    not be read, are left out. The order of choice depends only on the seed and the exposure number, so one more
+    exposure in the survey changes at most one of the chosen ones. All are chosen if there are fewer than `n_exposures`.
+    Raises InputError if there is none.
+    """
+    test = training_set[training_set["split"] == "test"]
+    bad = set(training_set.loc[training_set["category"] != GOOD, "expnum"])
+    train = set(training_set.loc[training_set["split"] == "train", "expnum"])
+    good = set(test.loc[test["category"] == GOOD, "expnum"]) - bad - train
+    found = exposures[(exposures["status"] == "scored") & exposures["expnum"].isin(good)]
+    if found.empty:
+        raise InputError(
+            f"injection: the test split has {len(good)} good exposures, none of them scored; read more nights, or "
+            "raise [training] test_fraction"
+        )
+    order = sorted(found["expnum"].astype(int), key=lambda e: priority(params.seed, e, "injection"))
+    chosen = found.set_index("expnum").loc[order[: params.n_exposures]].reset_index()
+    return InjectionPlan(chosen[["expnum", "night", "filter", "path", "ood"]].rename(columns={"path": "ooi"}), params)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Outcomes of the exposures that could be read to their end; `findings` names the others."""
+    """Outcomes of the exposures that could be read completely; `findings` names the others."""
 
     outcomes: tuple[Outcome, ...]
     findings: tuple[str, ...]
@@ -25,12 +76,12 @@ class Measured:
 def measure_completeness(
     plan: InjectionPlan, archive: Place, chain: Chain, work: Path, progress: Callable[[int, int], None]
 ) -> Measured:
-    """Send the exposures of `plan` through `chain`, each as it is and with every anomaly at every severity.
+    """Send the exposures of `plan` through `chain`: each one unchanged, and with every anomaly at every severity.
 
-    In the folder `work` lies one injected file at a time, and one CCD in memory. `progress` is called with (exposures
-    read, all). The anomaly of an exposure has the same random parameters at every severity, so completeness differs
-    between severities by nothing else. An exposure that can't be injected into is left out at all of them and named.
-    Raises InputError when none can be, or when a night's predictions are of another model.
+    The folder `work` holds one injected file at a time. `progress` is called with (exposures read, all). The anomaly of
+    an exposure has the same random parameters at every severity, so only the severity differs. An exposure that cannot
+    be injected into is left out at all severities and named in the findings. Raises InputError if no exposure can be
+    injected into, or if a night's stored predictions are of another model.
     """
     for night in sorted(set(plan.exposures["night"])):
         chain.check(night)
@@ -60,7 +111,7 @@ def measure_completeness(
 def _of_exposure(
     plan: InjectionPlan, chain: Chain, scratch: ScratchArchive, night: str, expnum: int
 ) -> Iterator[list[Outcome]]:
-    """Yield the outcomes of one reading after the other; the first is of the exposure as it is, for every category."""
+    """Yield the outcomes of each reading; the first is that of the unchanged exposure, for every category."""
     params = plan.params
 
     def verdict() -> Verdict:

@@ -1,4 +1,4 @@
-"""The folder where injected files lie for as long as they are read, outside the archive."""
+"""A temporary folder outside the archive for injected files, while they are read."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from badexp_assets.survey.nights import parse_night
 
 @contextlib.contextmanager
 def scratch_folder(place: Path) -> Iterator[Path]:
-    """Make an empty folder in `place` for the block, and remove it with all that is in it at the end.
+    """Make an empty folder in `place` for the block, and remove it with its contents at the end.
 
-    What a killed process left there is removed first. Raises InputError while another process works in `place`; its
-    lock goes with the process, however that ends.
+    Remains of a killed process are removed first. Raises InputError while another process uses `place`; its lock ends
+    with that process, however it ends.
     """
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def scratch_folder(place: Path) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(f"{place}: another process injects here; wait for its end") from error
+            raise InputError(f"{place}: another process injects here; wait until it has ended") from error
         work = place / "work"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
@@ -39,9 +39,9 @@ def scratch_folder(place: Path) -> Iterator[Path]:
 
 
 class ScratchArchive:
-    """An archive of one night and one exposure, as `run_pass` reads it, in the folder `root`.
+    """An archive with one night and one exposure in the folder `root`, which `run_pass` can read.
 
-    Files behind URLs are copied there as a whole. Raises UnreadableImageError for one that can't be.
+    Files behind URLs are copied there. Raises UnreadableImageError if one cannot be copied.
     """
 
     def __init__(self, root: Path, night: str, ooi: Place, ood: Place | None) -> None:
@@ -55,14 +55,14 @@ class ScratchArchive:
             (self._folder / ood.name).symlink_to(self._copied(ood))
 
     def show_original(self) -> None:
-        """Put the exposure there as it is in the archive."""
+        """Put the unchanged exposure into the archive."""
         self._place(self._source.name).symlink_to(self._source)
 
     def inject(self, category: str, severity: float, seed: int, read: Collection[int]) -> frozenset[int]:
-        """Put it there with an anomaly, in place of what was there; return the CCDNUMs that were hit.
+        """Replace the exposure by one with an injected anomaly; return the CCDNUMs that it affects.
 
-        `read`: those that will be read; the others stay as they are. Raises UnreadableImageError when the exposure
-        can't be read, as `inject_into` does.
+        `read`: CCDNUMs that will be read; the others stay unchanged. Raises UnreadableImageError if the exposure cannot
+        be read, as `inject_into` does.
         """
         from badexp_assets.simulate.inject_file import inject_into
 
@@ -80,7 +80,7 @@ class ScratchArchive:
         return copy
 
     def _place(self, name: str) -> Path:
-        """Remove what is there, and return where the next file goes."""
+        """Remove the previous file and return the path of the next one."""
         if self._ooi is not None:
             self._ooi.unlink(missing_ok=True)
         self._ooi = self._folder / name

@@ -1,7 +1,4 @@
-"""What the Entropy Method finds in simulated surveys where the truth is known, and which good exposures it accuses.
-
-Names load on first use, so that importing the package costs nothing.
-"""
+"""Trial of the Entropy Method on simulated surveys of known truth: anomalies found, and good exposures flagged."""
 
 import lazy_loader
 

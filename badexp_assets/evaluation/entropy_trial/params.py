@@ -1,4 +1,4 @@
-"""Options of the trial."""
+"""Options of the entropy trial."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from badexp_assets.errors import InputError
 
 @dataclass(frozen=True)
 class TrialParams:
-    """Options of the trial: one simulated survey per band. Raises InputError for a value that is not allowed."""
+    """Options of the entropy trial, which simulates one survey per band. Raises InputError for an invalid value."""
 
     good: int = 300
     """ordinary good exposures of a band"""
     hard_negatives: int = 25
-    """good exposures of a band for each kind that is easily mistaken"""
+    """good exposures of a band for each kind that is easily mistaken for bad"""
     anomalies: int = 30
     """prominent anomalies of a band for each kind"""
     bad_fraction: float = 0.02
     """share of bad exposures in the mixtures that are scored"""
     top_fraction: float = 0.05
-    """share of a mixture's exposures, those of highest score, that counts as found"""
+    """share of a mixture's exposures, those with the highest scores, that counts as found"""
     least_severity: float = 0.4
-    """severity from which an anomaly is prominent; up to 1, evenly"""
+    """lowest severity of an anomaly; severities are uniform from here to 1"""
     bands: tuple[str, ...] = ("g", "r", "z")
     n_ccds: int = 16
     ccd_rows: int = 512

@@ -1,4 +1,4 @@
-"""How many exposures of each kind have one of a survey's highest scores."""
+"""Fractions of exposures of each kind that have one of a survey's highest entropy scores."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ SCORES = ("z_source", "kl_source", "z_background", "kl_background")
 def found_rates(truth: pd.DataFrame, orientations: pd.DataFrame, params: TrialParams) -> pd.DataFrame:
     """Return how many exposures of each kind are among the top_fraction of highest scores, a row per score and kind.
 
-    The tables are those of `measure_surveys`. In each band its good exposures are mixed with so many anomalies, of all
-    kinds and drawn at random, that bad_fraction of the mixture is bad, and again with others, until each anomaly was in
-    one mixture. A mixture makes its own reference, anomalies included. An exposure without a score is never found.
+    `truth`, `orientations`: from `measure_surveys`. In each band, the good exposures are mixed with random anomalies of
+    all kinds so that bad_fraction of the mixture is bad, and this is repeated until each anomaly was in one mixture.
+    Every mixture has its own reference, which includes the anomalies. An exposure without a score is never found.
     Columns: score (one of SCORES), kind, is_bad, n, n_scored, n_found, rate (n_found / n), low, high (95 %, Wilson). A
     good exposure is in all mixtures of its band, so its n_scored and n_found are means over them.
     """
@@ -50,7 +50,7 @@ def _mixtures(truth: pd.DataFrame, orientations: pd.DataFrame, params: TrialPara
 
 
 def _outcome(scored: pd.DataFrame, params: TrialParams) -> pd.DataFrame:
-    """Say of each exposure of a mixture, for each score, whether it is in the top."""
+    """Return for each exposure of a mixture and each score whether it is among the highest ones."""
     top = round(params.top_fraction * len(scored))
     parts = []
     for score in SCORES:
@@ -59,3 +59,15 @@ def _outcome(scored: pd.DataFrame, params: TrialParams) -> pd.DataFrame:
             scored[["expnum", "kind", "is_bad"]].assign(score=score, scored=scored[score].notna(), found=rank <= top)
         )
     return pd.concat(parts)
+
+
+def rate_lines(rates: pd.DataFrame) -> Iterator[str]:
+    """Yield the table of `found_rates` as text lines: a row per kind and a column per score, with intervals."""
+    scores = list(rates["score"].unique())
+    for is_bad, title in ((True, "anomalies found"), (False, "good exposures in the top")):
+        yield f"{title:26s}{'n':>6s}  " + "".join(f"{score:>22s}" for score in scores)
+        some = rates[rates["is_bad"] == is_bad]
+        for kind, rows in some.groupby("kind", sort=False):
+            shares = 100 * rows.set_index("score").loc[scores, ["rate", "low", "high"]].to_numpy(dtype=float)
+            cells = [f"{rate:.1f} % ({low:.1f}-{high:.1f})" for rate, low, high in shares]
+            yield f"{kind:26s}{rows['n'].iloc[0]:6d}  " + "".join(f"{cell:>22s}" for cell in cells)

@@ -1,4 +1,4 @@
-"""Simulated exposures of known kinds and their orientation histograms; no pixel is kept."""
+"""Orientation histograms of simulated exposures of known kinds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey_plan import FEW_SOURCES, HARD_NEGATIVES, ExposurePlan, as_hard_negative, plan_survey
 
 GOOD = "good"
-# what each score ought to find: the simulator's category and kinds
+# anomalies that each score should find: category and kinds of the simulator
 ANOMALIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
     "source": {
         "trail": ("telescope_moving", ("drift", "hook")),
@@ -37,20 +37,19 @@ ANOMALIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
         "fringes": ("wonky", ("fringes",)),
     },
 }
-_NEXT_EXPNUM = 100_000  # far beyond the survey's own numbers
-_NEXT_BAND = 100_000_000  # far beyond all of a band's
+_NEXT_EXPNUM = 100_000  # beyond the exposure numbers of a survey
+_NEXT_BAND = 100_000_000  # beyond the exposure numbers of a band
 _A_NIGHT = 100
 
 
 def measure_surveys(
     params: TrialParams, workers: int = 1, progress: Callable[[int, int], None] | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Simulate the exposures of every band and measure them; return their truth and their orientations.
+    """Simulate the exposures of every band and measure them; return two tables, truth and orientations.
 
     Truth: expnum, filter, kind (`good`, a hard negative, or an anomaly of ANOMALIES), is_bad, severity (0: good).
-    Orientations: expnum, ccdnum, filter, source_counts, gradient_counts, gradient_halves, as `night_orientations` has
-    them. The same for the same `params`, whatever `workers` (processes) is. `progress` is given exposures done and in
-    all.
+    Orientations: expnum, ccdnum, filter, source_counts, gradient_counts, gradient_halves, as in `night_orientations`.
+    The result depends only on `params`, not on `workers` (processes). `progress` is called with (exposures done, all).
     """
     planned = [item for k, band in enumerate(params.bands) for item in _planned(params, band, params.seed + k, k)]
     truth = pd.DataFrame(
@@ -77,14 +76,14 @@ def measure_surveys(
 
 
 def _planned(params: TrialParams, band: str, seed: int, place: int) -> Iterator[tuple[int, str, ExposurePlan]]:
-    """Seed, kind and plan of each exposure of a band's survey, good ones first."""
+    """Yield seed, kind and plan of each exposure of a band's survey, good ones first."""
     kinds = {kind: found for method in ANOMALIES.values() for kind, found in method.items()}
     hard = (*HARD_NEGATIVES, FEW_SOURCES)
     n = params.good + params.hard_negatives * len(hard) + params.anomalies * len(kinds)
     survey = SurveyParams(
         nights=-(-n // _A_NIGHT), exposures=_A_NIGHT, bad_fraction=0, hard_negative_fraction=0, seed=seed, bands=(band,)
     )
-    # surveys number their exposures alike
+    # all surveys start with the same exposure number
     plans = (replace(plan, expnum=plan.expnum + place * _NEXT_BAND) for plan in plan_survey(survey))
     for _ in range(params.good):
         yield seed, GOOD, next(plans)
@@ -103,7 +102,7 @@ def _planned(params: TrialParams, band: str, seed: int, place: int) -> Iterator[
 
 
 def _measured(item: tuple[int, str, ExposurePlan], params: TrialParams) -> list[tuple[Any, ...]]:
-    """Rows of an exposure, one per CCD."""
+    """Return the rows of an exposure, one per CCD."""
     seed, _, plan = item
     frames = simulated_frames(plan.camera, plan.night, params.n_ccds, params.ccd_rows, params.ccd_columns)
     entropy: EntropyParams = params.entropy

@@ -1,4 +1,4 @@
-"""How good the methods are, and how they were chosen."""
+"""Tables of the evaluation, the comparison of methods and the search for a pipeline."""
 
 from badexp_assets.io.schemas.columns import CCDNUM, EXPNUM, FILTER, NIGHT, TableSchema, column
 
@@ -14,7 +14,7 @@ SCHEMAS = (
             column("tsne_x", "float32", "t-SNE coordinate"),
             column("tsne_y", "float32", "t-SNE coordinate"),
             *(
-                column(f"tsne3_{axis}", "float32", "3-D t-SNE coordinate; null: not drawn for it", nullable=True)
+                column(f"tsne3_{axis}", "float32", "3-D t-SNE coordinate; null: not in the 3-D sample", nullable=True)
                 for axis in "xyz"
             ),
             column("category", "string", "label, or `unlabelled`"),
@@ -30,10 +30,10 @@ SCHEMAS = (
             column("recall", "float64", "recall", nullable=True),
             column("f1", "float64", "F1", nullable=True),
             column("support", "int64", "CCD images of the category"),
-            column("subset", "string", "`all` test images, those `past_cut`, and as many of other sets of nights"),
-            column("paper_precision", "float64", "the paper's Table 3", nullable=True),
-            column("paper_recall", "float64", "the paper's Table 3", nullable=True),
-            column("paper_f1", "float64", "the paper's Table 3", nullable=True),
+            column("subset", "string", "`all` test images, those `past_cut`, and the same for held-out and new nights"),
+            column("paper_precision", "float64", "Table 3 of Luo et al. 2025", nullable=True),
+            column("paper_recall", "float64", "Table 3 of Luo et al. 2025", nullable=True),
+            column("paper_f1", "float64", "Table 3 of Luo et al. 2025", nullable=True),
         ),
         ("category", "subset"),
     ),
@@ -68,16 +68,20 @@ SCHEMAS = (
     ),
     TableSchema(
         "injection_completeness",
-        "a category at a severity, as one method sees it; severity 0: the same exposures with nothing injected",
+        "a category, severity and method; severity 0: the same exposures without an injected anomaly",
         (
-            column("category", "string", "kind of the injected anomaly"),
+            column("category", "string", "category of the injected anomaly"),
             column("severity", "float64", "0 (nothing injected) to 1 (obvious)"),
             column("method", "string", "`classifier`, `entropy` (either of its two scores) or `either` of both"),
-            column("found_as", "string", "what must be called bad: the `exposure`, or it or hit CCDs: `ccds`"),
+            column(
+                "found_as",
+                "string",
+                "what must be called bad: the `exposure`, or the exposure or affected CCDs: `ccds`",
+            ),
             column("n", "int32", "good exposures of the test split that it was injected into"),
-            column("n_found", "int32", "of them found; at severity 0: false alarms"),
-            column("n_unscored", "int32", "of them without a score of the method: not found"),
-            column("n_named", "int32", "of those found, given this category; classifier only", nullable=True),
+            column("n_found", "int32", "number found; at severity 0: false alarms"),
+            column("n_unscored", "int32", "number without a score of the method, counted as not found"),
+            column("n_named", "int32", "number found and given this category; classifier only", nullable=True),
             column("completeness", "float64", "n_found / n; at severity 0: the false-alarm rate"),
             column("low", "float64", "lower end of its 95 % interval (Wilson)"),
             column("high", "float64", "upper end"),
@@ -85,7 +89,7 @@ SCHEMAS = (
             column("reference", "string", "version of the entropy reference", nullable=True),
             column("backbone", "string", "id of the backbone"),
             column("recipe", "string", "id of the recipe"),
-            column("seed", "int64", "of the choice of exposures and of the anomalies"),
+            column("seed", "int64", "seed of the choice of exposures and of the anomalies"),
         ),
         ("category", "severity", "method"),
     ),
@@ -93,32 +97,34 @@ SCHEMAS = (
         "method_comparison",
         "a method, a band and a bin of the band's most anomalous exposures",
         (
-            column("method", "string", "what ranked them"),
+            column("method", "string", "method that ranks the exposures"),
             FILTER,
             column("bin", "int16", "part of the ranking, 1: most anomalous"),
             column("n", "int64", "exposures in the bin: n_bad + n_fine + n_unknown"),
             column("n_bad", "int64", "known to be bad"),
-            column("n_prominent", "int64", "of these, prominently so"),
+            column("n_prominent", "int64", "prominent ones of these"),
             column("n_fine", "int64", "known to be fine"),
-            column("n_unknown", "int64", "nobody looked at"),
-            column("rate", "float64", "bad ones among the known", nullable=True),
+            column("n_unknown", "int64", "of unknown outcome"),
+            column("rate", "float64", "fraction bad of those with known outcome", nullable=True),
             column("low", "float64", "lower end of its 95 % interval (Wilson)", nullable=True),
             column("high", "float64", "upper end", nullable=True),
-            column("rate_prominent", "float64", "prominent ones among the known", nullable=True),
+            column("rate_prominent", "float64", "fraction prominent of those with known outcome", nullable=True),
         ),
         ("method", "filter", "bin"),
     ),
     TableSchema(
         "combined_ranking",
-        "an exposure in the rank that is learned from all scores",
+        "an exposure in the combined ranking, which is fitted to all scores",
         (
             EXPNUM,
             NIGHT,
             FILTER,
             column("rank", "int64", "place in its band, 1: most likely bad"),
-            column("p_combined", "float64", "P(bad) of all scores together; held out where the outcome is known"),
-            column("known_bad", "bool", "outcome by truth file, verdicts or lists; null: unknown", nullable=True),
-            column("p_bad", "float64", "the classifier's", nullable=True),
+            column("p_combined", "float64", "P(bad) from all scores together; held out if the outcome is known"),
+            column(
+                "known_bad", "bool", "outcome from a truth file, verdicts or label lists; null: unknown", nullable=True
+            ),
+            column("p_bad", "float64", "P(bad) of the classifier", nullable=True),
             column("z_source", "float64", "entropy of sources", nullable=True),
             column("z_background", "float64", "entropy of the background", nullable=True),
             column("z_mse", "float64", "autoencoder error, robust z in the band", nullable=True),

@@ -12,7 +12,7 @@ SCHEMAS = (
             column("category", "string", "most probable category"),
             column("probability", "float32", "its probability"),
             column("p_bad", "float32", "1 - P(good)"),
-            column("drawn", "bool", "drawn for the vote of the exposure"),
+            column("drawn", "bool", "sampled for the vote of the exposure"),
             column("model", "string", "version of the classifier"),
         ),
         ("expnum", "ccdnum"),
@@ -25,10 +25,12 @@ SCHEMAS = (
             NIGHT,
             FILTER,
             column("n_scored", "int16", "CCDs that count for the verdict"),
-            column("n_bad", "int16", "those of them that are bad by themselves"),
+            column("n_bad", "int16", "those of them that are called bad individually"),
             column("is_bad", "bool", "bad by the rule"),
-            column("category", "string", "category of most of its bad CCDs; good when there are none"),
-            column("p_bad", "float32", "P(bad) of the exposure; of the paper's vote the mean over its CCDs"),
+            column("category", "string", "category of most of its bad CCDs; good if there are none"),
+            column(
+                "p_bad", "float32", "P(bad) of the exposure; by the vote of Luo et al. 2025, the mean over its CCDs"
+            ),
             column("rule", "string", "the rule, in words"),
             column("model", "string", "version of the classifier"),
         ),
@@ -41,7 +43,7 @@ SCHEMAS = (
             FILTER,
             column("kind", "string", "`source` or `background`"),
             column("p", "list<float64>", "probability per bin over [0, pi); sums to 1"),
-            column("n_exposures", "int64", "exposures it is the mean of"),
+            column("n_exposures", "int64", "exposures of which it is the mean"),
             column("version", "string", "hash of its content"),
         ),
         ("filter", "kind"),
@@ -63,7 +65,7 @@ SCHEMAS = (
             column("z_source", "float64", "kl_source against its null at the same number of sources", nullable=True),
             column("kl_background", "float64", "mean over CCDs of the KL divergence of gradients, nats", nullable=True),
             column(
-                "z_background", "float64", "shared_background against the exposures of the reference", nullable=True
+                "z_background", "float64", "shared_background relative to the exposures of the reference", nullable=True
             ),
             column("shared_background", "float64", "KL that two halves of each CCD share, nats", nullable=True),
             column("source_angle", "float64", "preferred orientation of sources, rad in [0, pi)", nullable=True),

@@ -23,9 +23,9 @@ from badexp_assets.config.settings import Settings
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.orchestration.plan.inputs import Rates
-from badexp_assets.pixels.device_shares import NightMachine, build_machine
+from badexp_assets.pixels.device_shares import PassSetup, load_pass_setup
 from badexp_assets.pixels.night_pass import run_pass
-from badexp_assets.pixels.table_writers import PASS_TABLES
+from badexp_assets.pixels.night_tables import PASS_TABLES
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.archive import list_night_files, list_nights
@@ -37,17 +37,18 @@ _PER_IMAGE = ("night_ccds", "night_embeddings", "night_orientations")
 _NETWORK_SECONDS = 3.0
 _SAMPLE_SECONDS = 0.05  # between two samples of the memory
 PASS_IMPORTS = (
-    "import badexp_assets.pixels.multi_device, badexp_assets.pixels.reader_process, badexp_assets.vision.backbones"
+    "import fitsio, badexp_assets.entropy.ccd, badexp_assets.pixels.multi_device, badexp_assets.vision.recipes, "
+    "badexp_assets.vision.backbones"
 )
 NETWORK = """
 import sys
 from dataclasses import replace
 import torch
-from badexp_assets.pixels.device_shares import build_machine
+from badexp_assets.pixels.device_shares import load_pass_setup
 from badexp_assets.config.settings import load_settings
 home, device, rows, columns = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 options = {"night_pass": {"device": device, "rows": rows, "columns": columns}}
-machine = build_machine(replace(load_settings(home), options=options))
+machine = load_pass_setup(replace(load_settings(home), options=options))
 recipe = machine.embedder.recipe
 machine.embedder.backbone.embed(torch.zeros(machine.embedder.batch_size, 3, recipe.rows, recipe.columns))
 """
@@ -76,7 +77,7 @@ def measure_rates(
 
     folder: an empty working folder. The first `n_exposures` of the first night of `archive` are read; without an
     archive, simulated exposures with 20 CCDs of `shape` pixels. Raises InputError for an archive without a readable
-    night, and the errors of `build_machine`.
+    night, and the errors of `load_pass_setup`.
     """
     if archive is None:
         say(f"simulating {n_exposures} exposures of 20 CCDs of {shape[0]} x {shape[1]} px")
@@ -86,7 +87,7 @@ def measure_rates(
     else:
         archive = _sample(archive, folder / "sample", n_exposures)
     say("starting a job")
-    machine = build_machine(settings)
+    machine = load_pass_setup(settings)
     recipe, device = machine.embedder.recipe, str(machine.embedder.backbone.device)
     startup = start_seconds(JOB, str(settings.home.root), device, str(recipe.rows), str(recipe.columns))
     say("reading the night")
@@ -127,7 +128,7 @@ def measure_rates(
     )
 
 
-def _read(archive: Path, out: Path, camera: str, machine: NightMachine) -> tuple[float, float]:
+def _read(archive: Path, out: Path, camera: str, machine: PassSetup) -> tuple[float, float]:
     """Return wall seconds and CPU seconds of this process for reading the first night."""
     places = {name: out / f"{name}.parquet" for name in PASS_TABLES}
     for path in places.values():
@@ -145,7 +146,7 @@ def _stored(path: Path) -> int:
     return sum(group.column(i).total_compressed_size for group in groups for i in range(group.num_columns))
 
 
-def _network_seconds(machine: NightMachine) -> tuple[float, float]:
+def _network_seconds(machine: PassSetup) -> tuple[float, float]:
     """Return wall seconds and CPU seconds per image of the network, in whole batches."""
     import torch
 

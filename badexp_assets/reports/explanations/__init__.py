@@ -1,7 +1,4 @@
-"""Why an exposure is a candidate: labelled examples like its worst CCDs, and where these differ from good ones.
-
-Names load on first use, so that importing the package costs nothing.
-"""
+"""Explanations of review candidates: labelled examples like their worst CCDs, and anomaly maps of these."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The review in the browser: a candidate at a time, a grid of many, examples, answers by keyboard."""
+"""The review app in the browser: a grid of candidates, one candidate at a time, and examples."""
 
 import lazy_loader
 

@@ -1,2 +1,2 @@
-from .factory import make_app as make_app
+from .server import make_app as make_app
 from .server import serve as serve

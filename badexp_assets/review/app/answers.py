@@ -1,4 +1,4 @@
-"""What a browser sends as answers, checked and made into rows of the verdict store."""
+"""Checking the answers that a browser sends and turning them into rows of the verdict store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FIELDS = {"key", "expnum", "ccdnum", "verdict", "category", "comment", "plver",
 
 
 class UnknownExposureError(InputError):
-    """An exposure number that no table of the home has."""
+    """An exposure that is not in the home."""
 
 
 def read_answers(
@@ -30,7 +30,7 @@ def read_answers(
     """Return rows for `VerdictStore.answer` and their keys.
 
     `sent`: {"answers": [{"key", "expnum", "verdict", and perhaps "ccdnum", "category", "comment", "plver", "model",
-    "shown"}]}. Raises InputError (UnknownExposureError) that says which answer is wrong, and how.
+    "shown"}]}. Raises InputError (UnknownExposureError) with the number of the wrong answer and the reason.
     """
     found = sent.get("answers") if isinstance(sent, dict) else None
     if not isinstance(found, list) or not 1 <= len(found) <= MAX_ANSWERS:
@@ -58,7 +58,7 @@ def _row(answer: Any, exposures: Exposures, taxonomy: Taxonomy) -> dict[str, Any
     expnum = _whole_number(answer.get("expnum"), "expnum", MAX_EXPNUM)
     night = exposures.find(expnum)
     if night is None:
-        raise UnknownExposureError(f"exposure {expnum} is not known in this home")
+        raise UnknownExposureError(f"exposure {expnum} is not in this home")
     ccdnum = answer.get("ccdnum")
     if ccdnum is not None and _whole_number(ccdnum, "ccdnum", 999) not in exposures.ccds(expnum, night):
         raise InputError(f"exposure {expnum} has no CCD {ccdnum}")

@@ -1,4 +1,4 @@
-"""What the handlers of requests share."""
+"""State that the request handlers share."""
 
 from __future__ import annotations
 
@@ -16,43 +16,42 @@ from badexp_assets.config.settings import Settings
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.review.accounts import Reviewers, Session
-from badexp_assets.review.app.candidates import Candidates
-from badexp_assets.review.app.categories import Category, describe_categories
+from badexp_assets.review.app.candidate_list import CandidateList
+from badexp_assets.review.app.categories import Category, Gallery, describe_categories
 from badexp_assets.review.app.exposures import Exposures
-from badexp_assets.review.app.gallery import Gallery
 from badexp_assets.review.app.home_tables import HomeTables
-from badexp_assets.review.app.login_throttle import Throttle
 from badexp_assets.review.app.picture_cache import PictureCache
 from badexp_assets.review.app.pictures import Pictures
+from badexp_assets.review.app.security import Throttle
 from badexp_assets.review.database import Database
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.survey.cameras import load_camera
 
 MB = 10**6
-_AT_ONCE = 2  # CCDs decoded at a time: each takes some 200 MB
+_AT_ONCE = 2  # CCDs decoded at a time; each needs about 200 MB of memory
 
 
 @dataclass(frozen=True)
-class Desk:
-    """A home under review: its tables, pictures and answers. Made by `open_desk`."""
+class AppState:
+    """The tables, pictures and answers of a home, for the request handlers. Made by `open_app_state`."""
 
     store: VerdictStore
     reviewers: Reviewers
     taxonomy: Taxonomy
     categories: tuple[Category, ...]
-    candidates: Candidates
+    candidates: CandidateList
     exposures: Exposures
     pictures: Pictures
     gallery: Gallery
     throttle: Throttle
     templates: Environment
     drawing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_AT_ONCE))
-    """threads that decode CCDs and draw, apart from those of other requests, which must not wait for them"""
+    """threads that decode CCDs and draw, separate from those of other requests, which must not wait for them"""
     writing: threading.Lock = field(default_factory=threading.Lock)
-    """held by who writes an answer: waiting here is fair, and waiting for SQLite's own lock is polling"""
+    """held while an answer is written; unlike SQLite's own lock, which polls, it serves writers in order"""
 
     def page(self, template: str, request: Request, status: int = 200, **values: Any) -> HTMLResponse:
-        """Return the page that a template makes of values; text in them is escaped."""
+        """Return the page of a template with `values`, whose text is escaped."""
         session: Session | None = getattr(request.state, "session", None)
         values |= {"session": session, "categories": self.categories}
         values["category_data"] = [asdict(category) for category in self.categories]
@@ -60,20 +59,20 @@ class Desk:
         return HTMLResponse(html, status)
 
 
-def open_desk(settings: Settings) -> Desk:
-    """Return the desk of a home. Raises InputError for options that do not hold."""
+def open_app_state(settings: Settings) -> AppState:
+    """Open a home for the app. Raises InputError for invalid options."""
     params = settings.parameters("review", ReviewParams)
     camera, taxonomy = load_camera(settings.camera), load_taxonomy(settings.taxonomy)
     tables, database = HomeTables(settings.home), Database(settings.verdicts, keep_open=True)
     store, exposures = VerdictStore(database), Exposures(tables, camera)
     cache = PictureCache(settings.home.pictures, params.pictures_mb * MB)
     categories = describe_categories(taxonomy)
-    return Desk(
+    return AppState(
         store=store,
         reviewers=Reviewers(database),
         taxonomy=taxonomy,
         categories=categories,
-        candidates=Candidates(tables, store, params),
+        candidates=CandidateList(tables, store, params),
         exposures=exposures,
         pictures=Pictures(tables, settings, camera, cache),
         gallery=Gallery(tables, categories, camera),
@@ -84,13 +83,13 @@ def open_desk(settings: Settings) -> Desk:
     )
 
 
-def desk_of(request: Request) -> Desk:
-    """Return the desk of the app that a request came to."""
-    desk: Desk = request.app.state.desk
-    return desk
+def state_of(request: Request) -> AppState:
+    """Return the state of the app that received a request."""
+    state: AppState = request.app.state.app_state
+    return state
 
 
 def session_of(request: Request) -> Session:
-    """Return the session that the guard has found."""
+    """Return the session of a request, which Guard has set."""
     session: Session = request.state.session
     return session

@@ -1,4 +1,4 @@
-"""Where the CCDs are in an exposure's preview, and what the methods say of each."""
+"""Overlay of an exposure's preview: the place, status and scores of each CCD."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from badexp_assets.pixels.previews import FocalPlane
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.ccd_cuts import names_of_cuts
 
-_HEIGHT = 1000  # px; the page stretches the plane over the picture, whatever its size
-_SAME = 0.02  # of an aspect, for rounding to px
+_HEIGHT = 1000  # px; the page scales the overlay to the size of the picture
+_SAME = 0.02  # relative tolerance of aspect ratios, which differ by rounding to px
 
 Rows = Mapping[int, Mapping[str, Any]]  # by CCDNUM
 
@@ -19,13 +19,12 @@ Rows = Mapping[int, Mapping[str, Any]]  # by CCDNUM
 def plane(
     camera: Camera, preview: Mapping[str, Any] | None, measured: Rows, predicted: Rows, cuts: Mapping[int, int]
 ) -> dict[str, Any]:
-    """Return width and height (px) of the plane and its `ccds`: place (px), number, name, status, vote and cut bits.
+    """Return width and height (px) of the overlay and its `ccds`: place (px), number, name, status, vote and cut bits.
 
-    status is that of night_ccds, `not read` for a CCD of the file that the night pass did not want, or `absent`.
-
-    `preview`: the row of night_previews, without which the CCDs are placed as in one; `measured`: rows of night_ccds;
-    `predicted`: of night_predictions; `cuts`: ccd_cuts of survey_ccds. The picture of a home made by an earlier version
-    does not say which CCDs it has room for: those that were read if that gives its aspect, else all.
+    status: that of night_ccds, `not read` for a CCD that the night pass did not read, or `absent` if it is missing from
+    the file. `preview`: the row of night_previews; `measured`: rows of night_ccds; `predicted`: rows of
+    night_predictions; `cuts`: ccd_cuts of survey_ccds. Previews of homes made by earlier versions do not list the CCDs
+    that they show: these are the CCDs that were read if that gives the right aspect ratio, and otherwise all CCDs.
     """
     layout = _layout(camera, preview, measured)
     present = ccds_of(preview) or set(layout.boxes)
@@ -52,7 +51,7 @@ def plane(
 
 
 def ccds_of(preview: Mapping[str, Any] | None) -> set[int]:
-    """Return the CCDNUMs in the file of an exposure; an empty set where its row of night_previews does not say."""
+    """Return the CCDNUMs in the file of an exposure; an empty set if its row of night_previews does not list them."""
     found = preview.get("ccds") if preview else None
     return {int(n) for n in str(found).split(",")} if found else set()
 

@@ -1,4 +1,4 @@
-"""A CCD in full resolution as a picture, North up and East left, and its mask as a transparent one to lay over it."""
+"""Pictures of a CCD in full resolution, North up and East left, and of its mask as a transparent overlay."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from badexp_assets.survey import masks
 from badexp_assets.survey.exposure import CcdImage
 
 STRETCHES = ("zscale", "deep", "wide")
-MASK_COLOURS = {  # code, name, colour: the legend of the page has the same
+MASK_COLOURS = {  # code, name, colour; the legend on the page is the same
     masks.BAD: ("bad", (213, 94, 0)),
     masks.NO_VALUE: ("no value", (120, 120, 120)),
     masks.SATURATED: ("saturated", (240, 228, 66)),
@@ -25,14 +25,14 @@ MASK_COLOURS = {  # code, name, colour: the legend of the page has the same
 }
 _QUALITY = 88
 _OPACITY = 190
-_SAMPLE = 400_000  # pixels that limits are taken from
+_SAMPLE = 400_000  # pixels that limits are computed from
 
 
 def ccd_jpeg(ccd: CcdImage, stretch: str) -> bytes:
-    """Return the whole CCD as JPEG, a px for a px.
+    """Return the whole CCD as JPEG in full resolution.
 
-    stretch: `zscale`: limits by astropy's ZScaleInterval, then AsinhStretch; `deep`: the sky within 4 sigma, linear;
-    `wide`: from the 1st to the 99.9th percentile, asinh. Pixels without a value are black. InputError for another word.
+    `stretch`: `zscale` (limits from astropy's ZScaleInterval, AsinhStretch), `deep` (sky within 4 sigma, linear) or
+    `wide` (1st to 99.9th percentile, AsinhStretch). Pixels without a value are black. Raises InputError for others.
     """
     turned = np.ascontiguousarray(ccd.image.T[:, ::-1])
     low, high = _limits(turned, stretch)
@@ -48,7 +48,7 @@ def ccd_jpeg(ccd: CcdImage, stretch: str) -> bytes:
 
 
 def mask_png(ccd: CcdImage) -> bytes:
-    """Return the mask in the size of `ccd_jpeg` as PNG, transparent where pixels are good, colours by MASK_COLOURS."""
+    """Return the mask as PNG in the size of `ccd_jpeg`, transparent for good pixels, in MASK_COLOURS."""
     mask = np.zeros(ccd.image.shape, np.uint8) if ccd.mask is None else ccd.mask
     picture = Image.fromarray(np.ascontiguousarray(mask.T[:, ::-1])).convert("P")
     colours = [(0, 0, 0)] + [MASK_COLOURS[code][1] for code in sorted(MASK_COLOURS)]

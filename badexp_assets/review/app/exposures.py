@@ -1,4 +1,4 @@
-"""All that is shown of one exposure, as JSON-able values."""
+"""Everything that the page shows of one exposure, as values for JSON."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _HEADER = ("exptime", "mjd_obs", "airmass", "ra", "dec", "n_ccds", "n_ccds_read"
 
 
 class Exposures:
-    """Puts together what the tables of a home say of an exposure."""
+    """Collects the facts about an exposure from the tables of a home."""
 
     def __init__(self, tables: HomeTables, camera: Camera) -> None:
         self._tables, self._camera = tables, camera
 
     def find(self, expnum: int) -> str | None:
-        """Return the night of an exposure; None for one that the home does not know."""
+        """Return the night of an exposure; None if it is not in the home."""
         return self._tables.night_of(expnum)
 
     def ccds(self, expnum: int, night: str) -> set[int]:
-        """Return the CCDNUMs that an answer on this exposure may name."""
+        """Return the CCDNUMs that an answer on this exposure may refer to."""
         preview = self._tables.row("night_previews", expnum, night, _PREVIEW)
         return ccds_of(preview) or set(self._camera.by_number)
 
     def facts(self, expnum: int, night: str) -> dict[str, Any]:
-        """Return what is shown of an exposure; what no table says is None, or left out of a list."""
+        """Return what is shown of an exposure; missing facts are None or left out of lists."""
         exposure = self._tables.row("night_exposures", expnum, night) or {}
         candidate = self._tables.row("review_candidates", expnum)
         predicted = self._tables.row("night_exposure_predictions", expnum, night)
@@ -74,11 +74,8 @@ class Exposures:
         }
 
     def _seeing(self, measured: dict[int, dict[str, Any]]) -> dict[str, Any]:
-        fwhm = pd.Series([row["fwhm"] for row in measured.values()], dtype="float64").median()
-        sky = pd.Series([row["sky"] for row in measured.values()], dtype="float64").median()
-        noise = pd.Series([row["noise"] for row in measured.values()], dtype="float64").median()
-        seeing = fwhm * self._camera.pixel_scale
-        values = {"seeing": seeing, "sky": sky, "noise": noise}
+        ccds = pd.DataFrame(list(measured.values()), columns=["fwhm", "sky", "noise"], dtype="float64").median()
+        values = {"seeing": ccds["fwhm"] * self._camera.pixel_scale, "sky": ccds["sky"], "noise": ccds["noise"]}
         return {name: None if pd.isna(value) else float(value) for name, value in values.items()}
 
     def _explanations(self, expnum: int) -> list[dict[str, Any]]:
@@ -102,7 +99,7 @@ def _cuts(survey: pd.DataFrame) -> dict[int, int]:
 
 
 def _survey(rows: pd.DataFrame) -> dict[str, Any] | None:
-    """What legacypipe's CCD table says: cut bits by name with the number of CCDs, medians of zero point and E(B-V)."""
+    """Return the facts of survey_ccds: number of CCDs per cut bit, medians of zero point and E(B-V)."""
     if rows.empty:
         return None
     bits: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Pictures on disk, the least recently used ones removed beyond a size."""
+"""A cache of pictures on disk that removes the least recently used ones."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-_SHARE_KEPT = 0.9  # after a removal, so that not every new picture removes one
+_SHARE_KEPT = 0.9  # of the size after a removal, so that not every new picture triggers one
 
 
 class PictureCache:
-    """Files in `folder`, at most `max_bytes` of them; several processes may share it. May be used by many threads."""
+    """Files in `folder`, at most `max_bytes` in total. It is thread-safe, and processes may share the folder."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder, self.max_bytes = folder, max_bytes
@@ -23,7 +23,7 @@ class PictureCache:
         self._size: int | None = None
 
     def get(self, key: str, make: Callable[[], bytes]) -> bytes:
-        """Return the picture `key`; `make` makes it where it is not there, once for all who ask at the same time."""
+        """Return the picture `key`. If it is missing, `make` is called, once for all waiting threads."""
         path = self.folder / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
         found = _read(path)
         if found is not None:
@@ -47,7 +47,7 @@ class PictureCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as file:
             file.write(picture)
-        os.replace(file.name, path)  # not synced: what a power cut takes is made again
+        os.replace(file.name, path)  # not synced: a picture lost in a power failure is made again
         with self._lock:
             if self._size is None:
                 self._size = sum(size for _, size, _ in self._files())

@@ -1,16 +1,17 @@
-"""The pictures of the review, each addressed by exposure and CCD number alone, made once and kept."""
+"""Pictures for the review app. They are addressed by exposure and CCD number only, and cached on disk."""
 
 from __future__ import annotations
 
 import io
 import threading
 from collections.abc import Callable
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from badexp_assets.config.settings import Settings
 from badexp_assets.errors import InputError, UnreadableImageError
-from badexp_assets.io.place import change_token
-from badexp_assets.review.app.archive_paths import inside_archive
+from badexp_assets.io.place import Place, Url, change_token
+from badexp_assets.pixels.ccd_picture import ccd_picture, small_jpeg
 from badexp_assets.review.app.home_tables import HomeTables
 from badexp_assets.review.app.picture_cache import PictureCache
 from badexp_assets.survey.cameras import Camera
@@ -19,24 +20,24 @@ if TYPE_CHECKING:
     from badexp_assets.survey.exposure import CcdImage
 
 JPEG, PNG = "image/jpeg", "image/png"
-SMALL = 280  # px, height of a picture in the grid
-_SMALL_CCD = 300  # px, width of one
+SMALL = 280  # height of a picture in the grid, px
+_SMALL_CCD = 300  # width, px
 _QUALITY = 82
-_MADE_AS = "1"  # raised when the same pixels give another picture
+_MADE_AS = "1"  # increased when the same pixels give another picture
 
 
 class Pictures:
-    """Makes pictures of exposures; each method returns (bytes, media type), or None where there is no such picture.
+    """Makes pictures of exposures; each method returns (bytes, media type), or None if there is no such picture.
 
-    Files are taken from the archive only (see `inside_archive`); the night tables say which.
+    Only files inside the archive are read (see `inside_archive`); the tables of nights give their paths.
     """
 
     def __init__(self, tables: HomeTables, settings: Settings, camera: Camera, cache: PictureCache) -> None:
         self._tables, self._settings, self._camera, self._cache = tables, settings, camera, cache
-        self._drawing = threading.Lock()  # matplotlib's fonts are the process's
+        self._drawing = threading.Lock()  # matplotlib is not thread-safe
 
     def mosaic(self, expnum: int, night: str, small: bool = False) -> tuple[bytes, str] | None:
-        """The focal plane as the night pass has stored it, or a small copy of it."""
+        """Return the preview of the focal plane from the night pass, or a small copy of it."""
         if self._tables.row("night_previews", expnum, night, ("expnum",)) is None:
             return None
 
@@ -45,17 +46,17 @@ class Pictures:
 
         key = f"mosaic {expnum} {night} {self._version('night_previews', night)}"
         if small:
-            return self._kept(f"small {key}", lambda: _smaller(self._kept(key, stored))), JPEG
+            return self._kept(f"small {key}", lambda: small_jpeg(self._kept(key, stored), SMALL, _QUALITY)), JPEG
         return self._kept(key, stored), PNG
 
     def patch_map(self, expnum: int, ccdnum: int) -> tuple[bytes, str] | None:
-        """The map of patches of candidate_explanations."""
+        """Return the anomaly map of candidate_explanations."""
         keys = {"expnum": expnum, "ccdnum": ccdnum}
         png = self._tables.blob("candidate_explanations", "map_png", keys)
         return (png, PNG) if png else None
 
     def whiskers(self, expnum: int, night: str) -> tuple[bytes, str] | None:
-        """Orientations of sources and background against the reference: see `entropy.plots.plot_exposure`."""
+        """Return the orientations of sources and background with the reference: see `entropy.plots.plot_exposure`."""
         rows = self._tables.of_exposure("night_orientations", expnum, night)
         reference = self._tables.read("entropy_reference")
         if rows.empty or reference is None:
@@ -73,7 +74,7 @@ class Pictures:
         return self._kept(f"whiskers {expnum} {self._version('night_orientations', night)} {versions}", make), PNG
 
     def ccd(self, expnum: int, ccdnum: int, night: str, stretch: str) -> tuple[bytes, str]:
-        """A CCD in full resolution. Raises UnreadableImageError where it can't be read."""
+        """Return a CCD in full resolution. Raises UnreadableImageError if it cannot be read."""
         from badexp_assets.review.app.ccd_pictures import STRETCHES, ccd_jpeg
 
         if stretch not in STRETCHES:
@@ -81,8 +82,7 @@ class Pictures:
         return self._of_ccd(f"ccd {stretch}", expnum, ccdnum, night, lambda ccd: ccd_jpeg(ccd, stretch)), JPEG
 
     def small_ccd(self, expnum: int, ccdnum: int, night: str) -> tuple[bytes, str]:
-        """A CCD as a thumbnail, as reports show it."""
-        from badexp_assets.pixels.ccd_picture import ccd_picture
+        """Return a thumbnail of a CCD, as in the reports."""
 
         def make(ccd: CcdImage) -> bytes:
             stream = io.BytesIO()
@@ -92,7 +92,7 @@ class Pictures:
         return self._of_ccd("small ccd", expnum, ccdnum, night, make), JPEG
 
     def mask(self, expnum: int, ccdnum: int, night: str) -> tuple[bytes, str]:
-        """The CCD's mask, transparent where pixels are good. Raises UnreadableImageError where there is none."""
+        """Return the mask of a CCD, transparent for good pixels. Raises UnreadableImageError if there is none."""
         from badexp_assets.review.app.ccd_pictures import mask_png
 
         def make(ccd: CcdImage) -> bytes:
@@ -115,7 +115,7 @@ class Pictures:
 
         row = self._tables.row("night_exposures", expnum, night)
         if row is None:
-            raise UnreadableImageError(f"exposure {expnum}: no row of night_exposures says where it is")
+            raise UnreadableImageError(f"exposure {expnum}: night_exposures has no row with its path")
         archive = self._settings.archive
         ooi = inside_archive(archive, str(row["path"]))
         ood = inside_archive(archive, str(row["ood"])) if masked and row.get("ood") else None
@@ -134,12 +134,33 @@ class Pictures:
         return change_token(self._tables.home.table(asset, night)) or ""
 
 
-def _smaller(png: bytes) -> bytes:
-    from PIL import Image
+def inside_archive(archive: Place | None, relative: str) -> Place:
+    """Return the file `relative` of the archive with all links resolved; behind a URL, pinned to its current version.
 
-    with Image.open(io.BytesIO(png)) as picture:
-        small = picture.convert("RGB")
-    small.thumbnail((2 * SMALL, SMALL), Image.Resampling.LANCZOS)
-    stream = io.BytesIO()
-    small.save(stream, "JPEG", quality=_QUALITY)
-    return stream.getvalue()
+    Paths in tables are not trusted: raises UnreadableImageError if there is no archive or no such file, or if the file
+    is outside of the archive by `..`, an absolute path or a link.
+    """
+    if archive is None:
+        raise UnreadableImageError(f"{relative}: this home has no archive; start with --archive, or set BADEXP_ARCHIVE")
+    return _below_url(archive, relative) if isinstance(archive, Url) else _below_folder(archive, relative)
+
+
+def _below_folder(archive: Path, relative: str) -> Path:
+    root = archive.resolve()
+    try:
+        path = (root / relative).resolve(strict=True)
+    except (OSError, RuntimeError, ValueError) as error:  # circular links, a null byte
+        raise UnreadableImageError(f"{relative}: not in the archive") from error
+    if not path.is_relative_to(root) or not path.is_file():
+        raise UnreadableImageError(f"{relative}: not a file inside the archive; it is not read")
+    return path
+
+
+def _below_url(archive: Url, relative: str) -> Url:
+    parts = PurePosixPath(relative).parts
+    if not parts or relative.startswith("/") or ".." in parts or "::" in relative or not relative.isprintable():
+        raise UnreadableImageError(f"{relative}: not a file inside the archive; it is not read")
+    try:
+        return (archive / relative).pin_version()
+    except FileNotFoundError as error:
+        raise UnreadableImageError(f"{relative}: not in the archive") from error

@@ -1,37 +1,89 @@
-"""Serving the app."""
+"""The ASGI app of the review, and its server."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from badexp_assets.config.settings import Settings
-from badexp_assets.errors import InputError
-from badexp_assets.review.accounts import Reviewers
-from badexp_assets.review.app.factory import LOCAL, make_app
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
-_TIME_TO_FINISH = 5  # s that requests get when the server is stopped
+from badexp_assets.config.settings import Settings
+from badexp_assets.errors import BadExpError, InputError, StorageError, UnreadableImageError
+from badexp_assets.review.accounts import Reviewers
+from badexp_assets.review.app.answers import UnknownExposureError
+from badexp_assets.review.app.app_state import open_app_state, state_of
+from badexp_assets.review.app.routes import ROUTES
+from badexp_assets.review.app.security import Guard
+
+LOCAL = ("127.0.0.1", "localhost")
+_TIME_TO_FINISH = 5  # seconds that requests get when the server is stopped
+_STATUS: tuple[tuple[type[BadExpError], int], ...] = (  # the first class that matches is used
+    (StorageError, 503),
+    (UnknownExposureError, 404),
+    (UnreadableImageError, 404),
+    (InputError, 422),
+    (BadExpError, 500),
+)
+
+
+def make_app(settings: Settings, hosts: Sequence[str] = LOCAL) -> Starlette:
+    """Return the review app of a home as an ASGI app. `hosts`: host names that requests may use.
+
+    Raises InputError for invalid options.
+    """
+    state = open_app_state(settings)
+    app = Starlette(
+        routes=ROUTES,
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
+            Middleware(Guard, reviewers=state.reviewers),
+        ],
+        exception_handlers={HTTPException: _refused, BadExpError: _failed},
+    )
+    app.state.app_state = state
+    return app
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _say(request, error.status_code, str(error.detail))
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    status = next(code for kind, code in _STATUS if isinstance(error, kind))
+    return _say(request, status, str(error))
+
+
+def _say(request: Request, status: int, words: str) -> Response:
+    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/"):
+        return state_of(request).page("error.html.j2", request, status, words=words)
+    return JSONResponse({"error": words}, status)
 
 
 def serve(
     settings: Settings, host: str, port: int, names: Sequence[str], proxy: bool, say: Callable[[str], None]
 ) -> None:
-    """Serve the review of a home until it is stopped.
+    """Serve the review of a home until the process is stopped.
 
-    names: host names by which browsers reach it, besides this machine's own; needed when `host` is another interface.
-    proxy: requests come through a TLS proxy on this machine, which says whose they are. Raises InputError for options
-    that do not hold.
+    `names`: host names that browsers use, besides those of this machine; needed if `host` is another interface.
+    `proxy`: requests come through a TLS proxy on this machine, whose headers name the client. `say`: prints messages.
+    Raises InputError for invalid options.
     """
     import uvicorn
 
     local = host in LOCAL
     if not local and not names:
-        raise InputError(f"--host {host}: name the machine as browsers will (--name review.example.org)")
+        raise InputError(f"--host {host}: give the host name that browsers use (--name review.example.org)")
     app = make_app(settings, [*LOCAL, *names])
     if not local and not proxy:
-        say("WARNING: without TLS anybody on the network can read sessions; put a TLS proxy before it, and see --proxy")
+        say("WARNING: without TLS anybody on the network can read sessions; use a TLS proxy, and see --proxy")
     if not Reviewers(settings.verdicts).names():
         say("nobody can log in yet: `badexp review reviewers add NAME` makes a token")
-    say(f"review on http://{names[0] if names else host}:{port}  (Ctrl-C stops it)")
+    say(f"review on http://{names[0] if names else host}:{port}  (stop with Ctrl-C)")
     uvicorn.run(
         app,
         host=host,

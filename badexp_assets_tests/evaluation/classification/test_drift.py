@@ -97,7 +97,7 @@ def test_what_training_can_not_say_is_not_judged(planted_model, planted_train):
     record = record_training(one.vectors, one.rows, np.zeros(len(one.rows)), None)
     row = drift(record, planted_model, shift=2.0)
     assert row["fault"] == ""
-    assert "embeddings' shift is not judged" in check_drift({"n": row}, record, CheckParams()).description
+    assert "the shift of the embeddings is not tested" in check_drift({"n": row}, record, CheckParams()).description
 
 
 def test_a_record_is_stored_and_read_as_it_is(record, tmp_path):

@@ -9,27 +9,32 @@ import pytest
 from badexp_assets.config.classifier import ReportParams
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.baseline_comparison import score_table
-from badexp_assets.evaluation.classification.curves import COVERAGES, RECALLS, precision_recall, risk_coverage
-from badexp_assets.evaluation.classification.holdout import HeldOut, Judgement
-from badexp_assets.evaluation.classification.ranking import Ranking
-from badexp_assets.evaluation.classification.reliability import Reliability, base_rate_weights, reliability_table
-from badexp_assets.evaluation.classification.report import HELD, NEW, evaluate
-from badexp_assets.evaluation.classification.resampling import Resamples, interval
-from badexp_assets.evaluation.classification.unseen_nights import judge_new_nights, unseen_nights
+from badexp_assets.evaluation.classification.curves import (
+    COVERAGES,
+    RECALLS,
+    Reliability,
+    base_rate_weights,
+    precision_recall,
+    reliability_table,
+    risk_coverage,
+)
+from badexp_assets.evaluation.classification.holdout import HeldOut, HoldoutResult, evaluate_new_nights, unseen_nights
+from badexp_assets.evaluation.classification.ranking import Ranking, Resamples, interval
+from badexp_assets.evaluation.classification.report import HELD, NEW, evaluate_classifier
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.reports.classification_page import write_classification_page
 from badexp_assets_tests.classify.planted_models import fit, said
 
 
-def judgement(p_bad, truth, n_ccds=5, found=None) -> Judgement:
+def judgement(p_bad, truth, n_ccds=5, found=None) -> HoldoutResult:
     n = len(truth) // n_ccds
     e = np.repeat(np.arange(n), n_ccds)
     found = np.where(p_bad > 0.5, "psf", "good") if found is None else found
     ccds = pd.DataFrame({"expnum": e, "ccdnum": np.tile(np.arange(n_ccds), n), "truth": truth, "found": found})
     ccds = ccds.assign(p_bad=p_bad, p_psf=p_bad, p_good=1 - p_bad, weight=1.0, probability=0.9)
     each = ccds.groupby("expnum").agg(bad=("truth", lambda t: (t != "good").any()), score=("p_bad", "mean"))
-    return Judgement("m", ccds, each.assign(p_bad=each["score"], is_bad=each["score"] > 0.5, night="n"), ccds)
+    return HoldoutResult("m", ccds, each.assign(p_bad=each["score"], is_bad=each["score"] > 0.5, night="n"), ccds)
 
 
 def test_scores_stand_beside_the_baselines_with_intervals_over_exposures():
@@ -187,7 +192,7 @@ def test_a_fit_never_sees_the_night_that_it_is_scored_on(planted_train, planted_
         scored.append(set(part.rows["night"]))
         return said(model, part)
 
-    found = judge_new_nights(planted_test, planted_train.rows["night"], refit, judged, 3)
+    found = evaluate_new_nights(planted_test, planted_train.rows["night"], refit, judged, 3)
     assert all(not (a & b) for a, b in zip(seen, scored, strict=True))
     assert set.union(*scored) == set(planted_test.rows["night"])
     assert found.exposures.index.tolist() == sorted(planted_test.rows["expnum"].unique())
@@ -195,14 +200,14 @@ def test_a_fit_never_sees_the_night_that_it_is_scored_on(planted_train, planted_
     assert found.ccds["ccdnum"].tolist() == labelled["ccdnum"].tolist()
     assert (found.ccds["truth"].to_numpy() == labelled["category"].to_numpy()).all()
     with pytest.raises(InputError, match="night_folds: 30 found"):
-        judge_new_nights(planted_test, planted_train.rows["night"], refit, judged, 30)
+        evaluate_new_nights(planted_test, planted_train.rows["night"], refit, judged, 30)
 
 
 @pytest.fixture(scope="module")
 def evaluation(planted_model, planted_baseline, planted_train, planted_test):
     params = ReportParams(draws=50)
     refit = lambda keep: fit(planted_train, keep)  # noqa: E731
-    return evaluate(
+    return evaluate_classifier(
         planted_model, planted_baseline, planted_test, planted_train.rows["night"], refit, said, 0.9, 0.005, params
     )
 
@@ -217,7 +222,7 @@ def test_held_out_nights_are_a_subset_where_there_are_some(
     planted_model, planted_baseline, planted_train, planted_test
 ):
     nights = planted_train.rows["night"][planted_train.rows["night"] != planted_test.rows["night"].iloc[0]]
-    found = evaluate(
+    found = evaluate_classifier(
         planted_model, planted_baseline, planted_test, nights, None, said, 0.9, 0.005, ReportParams(draws=20)
     )
     assert HELD in set(found.table["subset"])
@@ -245,7 +250,7 @@ def test_the_papers_pipeline_as_the_classifier_in_use_has_a_page_too(
     planted_baseline, planted_train, planted_test, tmp_path
 ):
     params = ReportParams(draws=20)
-    found = evaluate(
+    found = evaluate_classifier(
         planted_baseline, planted_baseline, planted_test, planted_train.rows["night"], None, said, 0.9, 0.005, params
     )
     assert "exposures" not in found.calibration  # a vote is no probability

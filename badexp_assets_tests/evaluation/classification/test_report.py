@@ -7,7 +7,7 @@ from PIL import Image
 
 from badexp_assets.classify.embedding_clusters import ClusterParams, cluster_embeddings, cluster_figure
 from badexp_assets.errors import InputError
-from badexp_assets.evaluation.classification.category_table import PAPER_TABLE_3, classification_table
+from badexp_assets.evaluation.classification.category_table import LUO_2025_TABLE_3, classification_table
 from badexp_assets.evaluation.classification.figures import confusion_figure
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
@@ -44,7 +44,7 @@ def test_the_papers_numbers_stand_beside_the_images_past_the_cut() -> None:
     paper = ["paper_precision", "paper_recall", "paper_f1"]
     assert table.loc[("past_cut", "noise"), paper].tolist() == [0.94, 0.99, 0.96]
     assert table.loc["all", paper].isna().all(axis=None)
-    assert len(PAPER_TABLE_3) == 12
+    assert len(LUO_2025_TABLE_3) == 12
 
 
 def test_nothing_past_the_cut_gives_empty_values_not_a_crash() -> None:
@@ -69,8 +69,8 @@ def test_a_report_needs_as_many_predictions_as_truths() -> None:
 
 def test_the_confusion_matrix_is_a_picture_of_at_most_100_kb() -> None:
     assert picture(confusion_figure(TRUE, FOUND["category"])).width > 200
-    names = np.repeat(list(PAPER_TABLE_3), 12)
-    found = np.tile(list(PAPER_TABLE_3), 12)
+    names = np.repeat(list(LUO_2025_TABLE_3), 12)
+    found = np.tile(list(LUO_2025_TABLE_3), 12)
     assert picture(confusion_figure(names, found)).width > 600
 
 

@@ -7,9 +7,8 @@ import pytest
 from badexp_assets.config.comparison import ComparisonParams
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.comparison.combined_ranking import combine
-from badexp_assets.evaluation.comparison.figures import rates_figure
 from badexp_assets.evaluation.comparison.known_outcomes import known_outcomes, read_truth
-from badexp_assets.evaluation.comparison.top_rates import found_by, true_positive_rates
+from badexp_assets.evaluation.comparison.top_rates import found_by, rates_figure, true_positive_rates
 
 
 def survey(n=400, seed=0):

@@ -16,11 +16,14 @@ from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.exposure_metrics import wilson_interval
 from badexp_assets.evaluation.completeness.entropy_cuts import EntropyCuts
 from badexp_assets.evaluation.completeness.exposure_chain import called_bad_ccds
-from badexp_assets.evaluation.completeness.figure import completeness_figure
-from badexp_assets.evaluation.completeness.injection_plan import InjectionPlan
-from badexp_assets.evaluation.completeness.measure import measure_completeness
-from badexp_assets.evaluation.completeness.outcome import Outcome, Verdict
-from badexp_assets.evaluation.completeness.table import completeness_lines, completeness_table
+from badexp_assets.evaluation.completeness.measure import InjectionPlan, measure_completeness
+from badexp_assets.evaluation.completeness.results import (
+    Outcome,
+    Verdict,
+    completeness_figure,
+    completeness_lines,
+    completeness_table,
+)
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.review.candidates import CandidateParams

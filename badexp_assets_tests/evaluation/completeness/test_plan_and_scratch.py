@@ -7,7 +7,7 @@ import pytest
 
 from badexp_assets.config.injection import InjectionParams
 from badexp_assets.errors import InputError, UnreadableImageError
-from badexp_assets.evaluation.completeness.injection_plan import plan_injection
+from badexp_assets.evaluation.completeness.measure import plan_injection
 from badexp_assets.evaluation.completeness.scratch_folder import ScratchArchive, scratch_folder
 from badexp_assets.simulate.anomalies import ANOMALIES
 

@@ -9,9 +9,8 @@ from badexp_assets.cli import badexp
 from badexp_assets.config.entropy import EntropyParams
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.entropy_trial.params import TrialParams
-from badexp_assets.evaluation.entropy_trial.rates import found_rates
+from badexp_assets.evaluation.entropy_trial.rates import found_rates, rate_lines
 from badexp_assets.evaluation.entropy_trial.surveys import measure_surveys
-from badexp_assets.evaluation.entropy_trial.text import rate_lines
 from badexp_assets.simulate.survey_plan import HARD_NEGATIVES
 
 SMALL = TrialParams(

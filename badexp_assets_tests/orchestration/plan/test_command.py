@@ -15,7 +15,7 @@ from badexp_assets.orchestration.plan.archive_scan import scan_archive
 from badexp_assets.orchestration.plan.inputs import Rates, read_rates, write_rates
 from badexp_assets.orchestration.plan.measure import measure_rates
 from badexp_assets.orchestration.plan.report import draw_hours
-from badexp_assets.pixels.table_writers import PASS_TABLES
+from badexp_assets.pixels.night_tables import PASS_TABLES
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.repository import REPOSITORY
 

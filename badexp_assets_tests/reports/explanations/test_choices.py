@@ -9,9 +9,8 @@ from badexp_assets.classify.pipeline import FittedPipeline, PipelineParams, fit_
 from badexp_assets.config.entropy import EntropyParams
 from badexp_assets.config.explanations import ExplanationParams
 from badexp_assets.errors import InputError
-from badexp_assets.reports.explanations.good_images import choose_good_images
-from badexp_assets.reports.explanations.nearest_examples import nearest_examples
-from badexp_assets.reports.explanations.worst_ccds import background_divergences, worst_ccds
+from badexp_assets.reports.explanations.candidate_explanations import nearest_examples
+from badexp_assets.reports.explanations.choose_images import background_divergences, choose_good_images, worst_ccds
 
 NO_SCORES = pd.DataFrame({"expnum": [], "z_source": [], "z_background": []})
 NO_LABELS = pd.DataFrame({"expnum": []})

@@ -16,8 +16,7 @@ from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.pixels.ccd_picture import MAX_MAP_BYTES, map_picture, read_thumbnails
 from badexp_assets.pixels.ccd_reader import CcdReader
-from badexp_assets.reports.explanations.explanations import explain_candidates, pictured_examples
-from badexp_assets.reports.explanations.nearest_examples import Example
+from badexp_assets.reports.explanations.candidate_explanations import Example, explain_candidates, pictured_examples
 from badexp_assets.reports.explanations.patch_reference import make_patch_reference
 from badexp_assets.survey.archive import list_exposures, list_nights
 from badexp_assets.survey.cameras import load_camera
@@ -64,7 +63,7 @@ def test_a_reference_is_read_once_and_then_taken_from_its_place(reader, exposure
     made = make_patch_reference(good, reader, backbone, params, tmp_path, lambda *done: seen.append(done))
     assert seen[-1] == (7, 7)
     assert made.card["n_bank_images"] + made.card["n_aside"] == 6
-    assert made.card["findings"] == ["exposure 999: no row of night_exposures says where it is"]
+    assert made.card["findings"] == ["exposure 999: night_exposures has no row with its path"]
     made.save(tmp_path / made.version)
     seen.clear()
     again = make_patch_reference(good, reader, backbone, params, tmp_path, lambda *done: seen.append(done))
@@ -88,7 +87,7 @@ def test_every_candidate_keeps_its_row_and_one_that_is_gone_says_so(
     assert to_arrow(table, SCHEMAS["candidate_explanations"]).num_rows == 3
     assert table["anomaly"].notna().tolist() == [True, False, False]
     assert table["map_png"].notna().tolist() == [True, False, False]
-    assert table["reason"][2] == "no map: exposure 999: no row of night_exposures says where it is"
+    assert table["reason"][2] == "no map: exposure 999: night_exposures has no row with its path"
     assert json.loads(table["examples"][0])[0] == {
         "expnum": numbers[0],
         "ccdnum": first,

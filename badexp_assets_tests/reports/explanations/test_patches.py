@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from badexp_assets.config.explanations import ExplanationParams
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.io.models import load_current, promote_model, store_model
-from badexp_assets.reports.explanations.patch_distance import PatchReference, fit_patch_reference
+from badexp_assets.reports.explanations.patch_reference import PatchReference, fit_patch_reference
 
 CARD = {"version": "v1", "backbone": "b", "recipe": "r", "findings": []}
 

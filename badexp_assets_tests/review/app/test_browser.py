@@ -7,7 +7,7 @@ import pytest
 
 from badexp_assets.config.review import ReviewParams
 from badexp_assets.io.parquet_reading import read_table
-from badexp_assets.review.queue import assign
+from badexp_assets.review.queue import assign_candidates
 from badexp_assets.review.store import VerdictStore
 
 pytestmark = pytest.mark.slow
@@ -82,7 +82,7 @@ def test_thirty_candidates_are_reviewed_with_the_keyboard_alone(open_page, serve
     assert set(found["plver"]) == {"V5.6S"}
     assert set(found["model"]) == {"m1"}
     assert found["shown"].str.contains('"p_bad": 0.8').all()
-    assert f"30 mine · 30 answered · {N} candidates" in tab.inner_text("#progress")
+    assert f"30 by me · 30 answered · {N} candidates" in tab.inner_text("#progress")
 
 
 def test_keys_that_come_before_the_next_candidate_answer_nothing_and_arrows_count_from_it(open_page, server):
@@ -143,7 +143,7 @@ def test_answers_are_taken_back_the_last_one_by_key_and_earlier_ones_from_the_li
     assert stored(server, 2)["expnum"].tolist() == [FIRST, FIRST + 1]
     tab.keyboard.press("y")
     tab.wait_for_selector(".history li")
-    tab.click(f".history li:has-text('{FIRST}') >> text=take back")
+    tab.click(f".history li:has-text('{FIRST}') >> text=undo")
     assert stored(server, 1)["expnum"].tolist() == [FIRST + 1]
     tab.keyboard.press("Escape")
     tab.keyboard.press("b")
@@ -265,7 +265,7 @@ def test_a_shared_link_leads_to_its_exposure_after_the_login(browser, server):
     tab.fill("#token", token)
     tab.keyboard.press("Enter")
     wait_shown(tab, OTHER)
-    assert "no candidate" in tab.inner_text("#facts")
+    assert "not a candidate" in tab.inner_text("#facts")
     assert token not in tab.url
     assert "badexp_session" not in tab.evaluate("document.cookie")
     assert token not in server.log.read_text()
@@ -307,7 +307,7 @@ def test_the_order_on_the_page_is_that_of_the_queue(open_page, server):
     until(tab, "document.querySelector('.cell')?.dataset.expnum === '1002'")
     candidates = read_table(server.settings.home.table("review_candidates"))
     answers = VerdictStore(server.settings.verdicts).read()
-    expected = assign(candidates, answers, "ann", ReviewParams(), "night")["expnum"].tolist()
+    expected = assign_candidates(candidates, answers, "ann", ReviewParams(), "night")["expnum"].tolist()
     tab.keyboard.press("r")
     for expnum in expected[:4]:
         wait_shown(tab, expnum)

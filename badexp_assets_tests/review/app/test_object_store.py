@@ -9,9 +9,9 @@ from badexp_assets.io.parquet import write_table
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.review.accounts import Reviewers
-from badexp_assets.review.app.archive_paths import inside_archive
-from badexp_assets.review.app.factory import make_app
 from badexp_assets.review.app.home_tables import HomeTables
+from badexp_assets.review.app.pictures import inside_archive
+from badexp_assets.review.app.server import make_app
 
 HOST = "http://127.0.0.1"
 PAGES = (

@@ -16,8 +16,8 @@ from badexp_assets.io.parquet import write_table
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.review.accounts import Reviewers
-from badexp_assets.review.app.factory import make_app
-from badexp_assets.review.app.login_throttle import SECONDS, TRIES, Throttle
+from badexp_assets.review.app.security import SECONDS, TRIES, Throttle
+from badexp_assets.review.app.server import make_app
 from badexp_assets.review.store import VerdictStore
 from badexp_assets_tests.homes import remove
 
@@ -200,7 +200,7 @@ def test_an_answer_that_is_sent_again_is_there_once(ann, settings):
 @pytest.mark.parametrize(
     ("change", "status", "words"),
     [
-        ({"expnum": 77}, 404, "exposure 77 is not known"),
+        ({"expnum": 77}, 404, "exposure 77 is not in this home"),
         ({"expnum": 0}, 422, "expnum is 0"),
         ({"expnum": "1001"}, 422, "expnum is '1001'"),
         ({"expnum": 10**30}, 422, "expnum is 1000"),
@@ -311,8 +311,8 @@ def test_unknown_exposures_and_ccds_are_refused_in_words(ann):
     for path in ("/api/exposure/77", "/picture/77/mosaic", "/picture/77/ccd/28", f"/api/exposure/{10**30}"):
         response = ann.get(path)
         assert response.status_code == 404
-        assert "not known" in response.json()["error"]
-    assert "not known" in ann.get("/exposure/77", headers={"accept": "text/html"}).text
+        assert "is not in this home" in response.json()["error"]
+    assert "is not in this home" in ann.get("/exposure/77", headers={"accept": "text/html"}).text
     for ccdnum in (62, 0, 999, 10**9):
         response = ann.get(f"/picture/{FIRST}/ccd/{ccdnum}")
         assert response.status_code == 404
@@ -372,7 +372,7 @@ def test_without_an_archive_all_but_the_pixels_can_be_seen(settings):
     assert client.get(f"/picture/{FIRST}/mosaic").status_code == 200
     response = client.get(f"/picture/{FIRST}/ccd/28")
     assert response.status_code == 404
-    assert "this home knows no archive" in response.json()["error"]
+    assert "this home has no archive" in response.json()["error"]
 
 
 def test_another_interface_needs_the_name_that_browsers_will_use(settings):
@@ -393,7 +393,7 @@ def test_examples_and_words_of_every_category_are_on_the_gallery_page(ann):
     page = ann.get("/gallery").text
     assert f'href="/exposure/{OTHER}"' in page
     assert "&lt;i&gt;psf&lt;/i&gt;" in page
-    assert "No labelled exposure of this kind" in page
+    assert "This home has no labelled exposure of this category" in page
     assert page.count('<section class="category"') == 24
 
 
@@ -431,4 +431,4 @@ def test_nothing_outside_of_the_archive_is_ever_read(settings, ann, product, kin
 def test_static_files_are_those_of_the_app_only(client, path):
     response = client.get(f"/static/{path}")
     assert response.status_code in (401, 404)
-    assert "Desk" not in response.text
+    assert "AppState" not in response.text

@@ -1,37 +1,90 @@
-"""The pages. What they show of exposures is fetched by their scripts."""
+"""Pages, login and static files. Scripts of the pages fetch what is shown of exposures."""
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from badexp_assets.config.review import ORDERS
-from badexp_assets.review.app.app_state import desk_of
+from badexp_assets.review.accounts import SESSION_HOURS
+from badexp_assets.review.app.app_state import session_of, state_of
+from badexp_assets.review.app.security import COOKIE, read_body, safe_next
+
+_MAX_FORM = 2000  # bytes
 
 
 def grid(request: Request) -> Response:
-    """All candidates."""
-    return desk_of(request).page("grid.html.j2", request, orders=ORDERS)
+    """Return the grid of all candidates."""
+    return state_of(request).page("grid.html.j2", request, orders=ORDERS)
 
 
 def exposure(request: Request) -> Response:
-    """One exposure; an address that can be shared."""
+    """Return the page of one exposure, whose address can be shared."""
     expnum = int(request.path_params["expnum"])
-    if desk_of(request).exposures.find(expnum) is None:
-        raise HTTPException(404, f"Exposure {expnum} is not known in this home.")
-    return desk_of(request).page("exposure.html.j2", request, expnum=expnum)
+    if state_of(request).exposures.find(expnum) is None:
+        raise HTTPException(404, f"Exposure {expnum} is not in this home.")
+    return state_of(request).page("exposure.html.j2", request, expnum=expnum)
 
 
 def gallery(request: Request) -> Response:
-    """Examples of every category."""
-    return desk_of(request).page("gallery.html.j2", request, examples=desk_of(request).gallery.examples())
+    """Return examples of every category."""
+    return state_of(request).page("gallery.html.j2", request, examples=state_of(request).gallery.examples())
 
 
 def tutorial(request: Request) -> Response:
-    """How to review."""
-    return desk_of(request).page("tutorial.html.j2", request)
+    """Return instructions for reviewers."""
+    return state_of(request).page("tutorial.html.j2", request)
+
+
+async def login_page(request: Request) -> Response:
+    """Return the login form."""
+    return state_of(request).page(
+        "login.html.j2", request, next=safe_next(request.query_params.get("next")), error=None
+    )
+
+
+async def login(request: Request) -> Response:
+    """Open a session for a valid token, which is sent in the body and never appears in a URL or a log."""
+    state = state_of(request)
+    form = parse_qs((await read_body(request, _MAX_FORM)).decode("utf-8", "replace"))
+    token, target = form.get("token", [""])[0].strip(), safe_next(form.get("next", [""])[0])
+    address = request.client.host if request.client else ""
+    wait = state.throttle.wait(address)
+    if wait > 0:
+        words = f"Too many wrong tokens from here. Try again in {math.ceil(wait)} s."
+        page = state.page("login.html.j2", request, 429, next=target, error=words)
+        page.headers["retry-after"] = str(math.ceil(wait))
+        return page
+    session = await run_in_threadpool(state.reviewers.open, token) if token else None
+    if session is None:
+        state.throttle.wrong(address)
+        return state.page("login.html.j2", request, 401, next=target, error="This token is not valid.")
+    response = RedirectResponse(target, 303)
+    response.set_cookie(
+        COOKIE,
+        session.id,
+        max_age=int(SESSION_HOURS * 3600),
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+def logout(request: Request) -> Response:
+    """End the session."""
+    state_of(request).reviewers.close(session_of(request))
+    response = JSONResponse({})
+    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return response
 
 
 ROUTES = [
@@ -39,4 +92,8 @@ ROUTES = [
     Route("/exposure/{expnum:int}", exposure, methods=["GET"]),
     Route("/gallery", gallery, methods=["GET"]),
     Route("/tutorial", tutorial, methods=["GET"]),
+    Route("/login", login_page, methods=["GET"]),
+    Route("/login", login, methods=["POST"]),
+    Route("/logout", logout, methods=["POST"]),
+    Mount("/static", StaticFiles(directory=Path(__file__).parents[1] / "static")),  # nothing of a survey: no session
 ]

@@ -1,10 +1,9 @@
-"""Pictures, addressed by exposure and CCD number alone."""
+"""Pictures, addressed by exposure and CCD number only."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from anyio import to_thread
 from starlette.exceptions import HTTPException
@@ -12,99 +11,52 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from badexp_assets.review.app.app_state import desk_of
+from badexp_assets.review.app.app_state import state_of
+from badexp_assets.review.app.pictures import Pictures
 
+Picture = tuple[bytes, str]
 _HEADERS = {"cache-control": "private, max-age=3600"}
 
 
-def _drawn(handler: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
-    """Let a handler that decodes CCDs or draws run in the few threads that are for it."""
+def _route(path: str, what: str, make: Callable[[Pictures, int, str, Request], Picture | None], slow: bool) -> Route:
+    """Return the route of a kind of picture. `slow` ones decode CCDs or draw, in the few threads reserved for that."""
 
-    @functools.wraps(handler)
-    async def run(request: Request) -> Response:
-        return await to_thread.run_sync(handler, request, limiter=desk_of(request).drawing)
+    async def respond(request: Request) -> Response:
+        state, expnum = state_of(request), int(request.path_params["expnum"])
 
-    return run
+        def find() -> Picture | None:
+            night = state.exposures.find(expnum)
+            if night is None:
+                raise HTTPException(404, f"exposure {expnum} is not in this home")
+            return make(state.pictures, expnum, night, request)
 
+        found = await to_thread.run_sync(find, limiter=state.drawing if slow else None)
+        if found is None:
+            raise HTTPException(404, f"exposure {expnum} has no {what}")
+        picture, kind = found
+        tag = f'"{hashlib.blake2b(picture, digest_size=12).hexdigest()}"'
+        headers = {**_HEADERS, "etag": tag}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(picture, media_type=kind, headers=headers)
 
-def mosaic(request: Request) -> Response:
-    """The focal plane."""
-    expnum, night = _exposure(request)
-    return _respond(request, desk_of(request).pictures.mosaic(expnum, night), f"picture of exposure {expnum}")
-
-
-def small(request: Request) -> Response:
-    """The focal plane, small."""
-    expnum, night = _exposure(request)
-    found = desk_of(request).pictures.mosaic(expnum, night, small=True)
-    return _respond(request, found, f"picture of exposure {expnum}")
-
-
-@_drawn
-def whiskers(request: Request) -> Response:
-    """The orientations that the Entropy Method has measured."""
-    expnum, night = _exposure(request)
-    return _respond(request, desk_of(request).pictures.whiskers(expnum, night), f"orientations of exposure {expnum}")
-
-
-@_drawn
-def ccd(request: Request) -> Response:
-    """A CCD in full resolution."""
-    expnum, night = _exposure(request)
-    stretch = request.query_params.get("stretch", "zscale")
-    return _respond(request, desk_of(request).pictures.ccd(expnum, _ccd(request), night, stretch), "CCD")
-
-
-@_drawn
-def small_ccd(request: Request) -> Response:
-    """A CCD, small."""
-    expnum, night = _exposure(request)
-    return _respond(request, desk_of(request).pictures.small_ccd(expnum, _ccd(request), night), "CCD")
-
-
-@_drawn
-def mask(request: Request) -> Response:
-    """The mask of a CCD."""
-    expnum, night = _exposure(request)
-    return _respond(request, desk_of(request).pictures.mask(expnum, _ccd(request), night), "mask")
-
-
-def patch_map(request: Request) -> Response:
-    """Where a CCD is unlike good ones."""
-    expnum, _ = _exposure(request)
-    found = desk_of(request).pictures.patch_map(expnum, _ccd(request))
-    return _respond(request, found, f"map of exposure {expnum}")
-
-
-def _exposure(request: Request) -> tuple[int, str]:
-    expnum = int(request.path_params["expnum"])
-    night = desk_of(request).exposures.find(expnum)
-    if night is None:
-        raise HTTPException(404, f"exposure {expnum} is not known in this home")
-    return expnum, night
+    return Route(f"/picture/{{expnum:int}}/{path}", respond, methods=["GET"])
 
 
 def _ccd(request: Request) -> int:
     return int(request.path_params["ccdnum"])
 
 
-def _respond(request: Request, found: tuple[bytes, str] | None, what: str) -> Response:
-    if found is None:
-        raise HTTPException(404, f"{what}: there is none")
-    picture, kind = found
-    tag = f'"{hashlib.blake2b(picture, digest_size=12).hexdigest()}"'
-    headers = {**_HEADERS, "etag": tag}
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=headers)
-    return Response(picture, media_type=kind, headers=headers)
+def _stretch(request: Request) -> str:
+    return request.query_params.get("stretch", "zscale")
 
 
 ROUTES = [
-    Route("/picture/{expnum:int}/mosaic", mosaic, methods=["GET"]),
-    Route("/picture/{expnum:int}/small", small, methods=["GET"]),
-    Route("/picture/{expnum:int}/whiskers", whiskers, methods=["GET"]),
-    Route("/picture/{expnum:int}/ccd/{ccdnum:int}", ccd, methods=["GET"]),
-    Route("/picture/{expnum:int}/ccd/{ccdnum:int}/small", small_ccd, methods=["GET"]),
-    Route("/picture/{expnum:int}/ccd/{ccdnum:int}/mask", mask, methods=["GET"]),
-    Route("/picture/{expnum:int}/ccd/{ccdnum:int}/map", patch_map, methods=["GET"]),
+    _route("mosaic", "preview", lambda p, e, night, _: p.mosaic(e, night), slow=False),
+    _route("small", "preview", lambda p, e, night, _: p.mosaic(e, night, small=True), slow=False),
+    _route("whiskers", "orientations", lambda p, e, night, _: p.whiskers(e, night), slow=True),
+    _route("ccd/{ccdnum:int}", "CCD", lambda p, e, night, r: p.ccd(e, _ccd(r), night, _stretch(r)), slow=True),
+    _route("ccd/{ccdnum:int}/small", "CCD", lambda p, e, night, r: p.small_ccd(e, _ccd(r), night), slow=True),
+    _route("ccd/{ccdnum:int}/mask", "mask", lambda p, e, night, r: p.mask(e, _ccd(r), night), slow=True),
+    _route("ccd/{ccdnum:int}/map", "anomaly map", lambda p, e, _, r: p.patch_map(e, _ccd(r)), slow=False),
 ]

@@ -1,10 +1,10 @@
-// What every page needs: requests with the session's CSRF token, elements made without HTML, keys, dialogs.
+// Helpers of every page: requests with the CSRF token of the session, elements without HTML strings, keys, dialogs.
 
 const meta = name => document.querySelector(`meta[name=${name}]`)?.content ?? "";
 export const reviewer = meta("reviewer");
 export const categories = JSON.parse(document.getElementById("categories").textContent);
 
-/** Fetch JSON from the app. Throws an Error with `status` (0: no connection) and the server's words. */
+/** Fetch JSON from the app. Throws an Error with `status` (0: no connection) and the message of the server. */
 export async function api(path, body) {
   let response;
   try {
@@ -22,13 +22,13 @@ export async function api(path, body) {
   return answer;
 }
 
-/** Log out; answers that still wait stay in this browser. */
+/** Log out; waiting answers stay in this browser. */
 export async function logOut() {
   await fetch("/logout", {method: "POST", headers: {"x-csrf-token": meta("csrf")}});
   location.assign("/login");
 }
 
-/** Make an element. Strings among the children become text, never HTML. */
+/** Create an element. Strings among the children become text, never HTML. */
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -48,7 +48,7 @@ export function newKey() {
   return Array.from(bytes, byte => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Call handlers by key: {"b": event => …}. Keys typed into a field, or with a modifier other than Shift, are left alone. */
+/** Call handlers by key: {"b": event => …}. Ignores keys typed into a field or with a modifier other than Shift. */
 export function onKeys(handlers) {
   document.addEventListener("keydown", event => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -62,7 +62,7 @@ export function onKeys(handlers) {
   });
 }
 
-/** Show a dialog that closes by Escape or a click beside it, and is removed then. */
+/** Show a dialog, which Escape or a click beside it closes and removes. */
 export function openDialog(kind, ...children) {
   const dialog = el("dialog", {class: kind}, ...children);
   dialog.addEventListener("click", event => event.target === dialog && dialog.close());
@@ -91,11 +91,11 @@ export function chooseCategory(suggested, chosen) {
   }, el("kbd", {}, category.key), el("span", {}, category.name));
   const known = categories.some(category => category.name === suggested);
   const dialog = openDialog("menu",
-    el("h2", {}, "Bad: which kind?"),
-    el("p", {class: "faint"}, el("kbd", {}, "Enter"), known ? ` takes ${suggested}. ` : " takes no kind. ", el("kbd", {}, "Esc"), " back."),
+    el("h2", {}, "Bad: which category?"),
+    el("p", {class: "faint"}, el("kbd", {}, "Enter"), known ? ` chooses ${suggested}. ` : " chooses no category. ", el("kbd", {}, "Esc"), " goes back."),
     el("div", {class: "kinds"}, categories.filter(c => c.trained).map(button)),
     el("div", {class: "kinds more"}, categories.filter(c => !c.trained).map(button)),
-    el("button", {class: "quiet", onclick: () => pick(null)}, el("kbd", {}, "-"), " no kind"));
+    el("button", {class: "quiet", onclick: () => pick(null)}, el("kbd", {}, "-"), " no category"));
   dialog.addEventListener("keydown", event => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const category = categories.find(c => c.key === event.key.toLowerCase());
@@ -110,7 +110,7 @@ export function chooseCategory(suggested, chosen) {
 }
 
 let toastTimer;
-/** Say something at the bottom for some seconds. */
+/** Show a message at the bottom for some seconds. */
 export function toast(...children) {
   document.querySelector(".toast")?.remove();
   clearTimeout(toastTimer);
@@ -119,7 +119,7 @@ export function toast(...children) {
   toastTimer = setTimeout(() => node.remove(), 6000);
 }
 
-/** An answer in words: verdict, category, CCD. */
+/** Describe an answer: verdict, category, CCD. */
 export const inWords = answer =>
   [answer.verdict, answer.category, answer.ccdnum ? `CCD ${answer.ccdnum}` : null].filter(Boolean).join(" · ");
 
@@ -129,6 +129,6 @@ export function showProgress(progress) {
   node.hidden = false;
   node.querySelector(".mine").style.width = percent(progress.mine);
   node.querySelector(".all").style.width = percent(progress.answered);
-  node.querySelector("span").textContent = `${progress.mine} mine · ${progress.answered} answered · ${progress.candidates} candidates`;
-  node.title = `${progress.open} open to me, ${progress.complete} have all the answers they need`;
+  node.querySelector("span").textContent = `${progress.mine} by me · ${progress.answered} answered · ${progress.candidates} candidates`;
+  node.title = `${progress.open} open to me, ${progress.complete} need no more answers`;
 }

@@ -1,4 +1,4 @@
-// A candidate at a time.
+// The page of one candidate.
 
 import {api, chooseCategory, el, inWords, logOut, onKeys, openDialog, showHelp, toast} from "./core.js";
 import {answersPanel, factsPanel} from "./facts.js";
@@ -7,17 +7,17 @@ import * as outbox from "./outbox.js";
 import {Plane} from "./plane.js";
 import {openZoom} from "./zoom.js";
 
-const AHEAD = 4; // candidates that are fetched before they are needed
-const RETRY = 1500; // ms until an exposure that could not be fetched is asked for again
-const KEPT = 24; // that stay in memory
+const AHEAD = 4; // candidates to fetch ahead
+const RETRY = 1500; // ms before a failed request is repeated
+const KEPT = 24; // exposures kept in memory
 const $ = id => document.getElementById(id);
 
-let list = null; // of all candidates, once they are here
-let rows = []; // those that the filters of the grid leave
-let facts = null; // of the exposure that is shown
-let wanted = null; // the exposure that is shown, or on its way
+let list = null; // all candidates, once loaded
+let rows = []; // candidates that match the filters of the grid
+let facts = null; // facts of the exposure that is shown
+let wanted = null; // the exposure that is shown or being loaded
 let turn = 0;
-let pressed = 0; // when the key was pressed that asked for what is shown
+let pressed = 0; // time of the key press that requested the shown exposure
 const loaded = new Map();
 
 const plane = new Plane($("plane"), showTarget, ccd => zoomTo(ccd));
@@ -25,7 +25,7 @@ const plane = new Plane($("plane"), showTarget, ccd => zoomTo(ccd));
 function load(expnum) {
   if (!loaded.has(expnum)) {
     const page = Promise.all([api(`/exposure/${expnum}`), picture(expnum)]).then(([found, image]) => {
-      if (found.has_mosaic && !image) loaded.delete(expnum); // the picture is asked for again next time
+      if (found.has_mosaic && !image) loaded.delete(expnum); // request the picture again next time
       return {found, image};
     });
     page.catch(() => loaded.delete(expnum));
@@ -92,7 +92,7 @@ function prefetch() {
 
 function go(step) {
   const row = rows[place() + step];
-  row ? show(row.expnum) : toast(step > 0 ? "This was the last one." : "This is the first one.");
+  row ? show(row.expnum) : toast(step > 0 ? "This is the last candidate." : "This is the first candidate.");
 }
 
 function skip() {
@@ -101,8 +101,8 @@ function skip() {
 }
 
 function done() {
-  openDialog("done", el("h2", {}, "Nothing left here"), el("p", {}, "You have answered everything that the filters leave."),
-    el("a", {class: "button main", href: "/"}, "To the candidates"));
+  openDialog("done", el("h2", {}, "All done"), el("p", {}, "You have answered all candidates that match the filters."),
+    el("a", {class: "button main", href: "/"}, "Back to the candidates"));
 }
 
 function showTarget() {
@@ -113,7 +113,7 @@ function showTarget() {
 
 function answer(verdict, category = null) {
   if (!facts) return;
-  if (facts.expnum !== wanted) return toast("The next one is not here yet: nothing was answered.");
+  if (facts.expnum !== wanted) return toast("The next candidate is still loading: nothing was answered.");
   const comment = $("comment").value.trim() || null;
   const ccds = plane.selected.size ? [...plane.selected] : [null];
   const shown = {view: "exposure", rank: facts.rank, category: facts.category, n_bad: facts.n_bad, n_scored: facts.n_scored, ...facts.scores};
@@ -147,7 +147,7 @@ function taken(expnums) {
     loaded.delete(expnum);
     list?.note(expnum, null);
   }
-  toast(el("b", {}, expnums.length === 1 ? String(expnums[0]) : `${expnums.length} exposures`), " taken back");
+  toast(el("b", {}, expnums.length === 1 ? String(expnums[0]) : `${expnums.length} exposures`), " undone");
 }
 
 outbox.onStored(item => {
@@ -155,7 +155,7 @@ outbox.onStored(item => {
   for (const expnum of new Set(expnums)) if (!outbox.isWaiting(expnum)) refresh(expnum);
 });
 
-/** Show what is stored on the exposure by now. */
+/** Show the answers that are stored now. */
 async function refresh(expnum) {
   loaded.delete(expnum);
   if (facts?.expnum !== expnum) return;
@@ -171,13 +171,13 @@ async function showHistory() {
   const dialog = openDialog("history", el("h2", {}, "My latest answers"), answers.length ? el("ul", {class: "own"}, answers.map(given => el("li", {},
     el("button", {class: "link", onclick: () => { dialog.close(); show(given.expnum); }}, String(given.expnum)),
     el("span", {class: `verdict ${given.verdict}`}, inWords(given)), given.comment ? el("q", {}, given.comment) : null,
-    el("button", {class: "quiet", onclick: event => { undo(given); event.target.closest("li").remove(); }}, "take back")))) : el("p", {class: "faint"}, "none yet"));
+    el("button", {class: "quiet", onclick: event => { undo(given); event.target.closest("li").remove(); }}, "undo")))) : el("p", {class: "faint"}, "none yet"));
 }
 
 function orientations() {
-  if (!facts?.has_whiskers) return toast("Nothing was measured on this exposure.");
-  openDialog("orientations", el("img", {alt: "orientations of sources and background, and the direction that each CCD prefers", src: `/picture/${facts.expnum}/whiskers`}),
-    el("p", {class: "faint"}, "Here columns go right and rows up, as the camera’s file has them: turned by 90° against the picture of the focal plane."));
+  if (!facts?.has_whiskers) return toast("This exposure has no measured orientations.");
+  openDialog("orientations", el("img", {alt: "orientations of sources and background, and the preferred direction of each CCD", src: `/picture/${facts.expnum}/whiskers`}),
+    el("p", {class: "faint"}, "Measured by the Entropy Method (Alonso, Zhang & Li). CCD columns run to the right and rows upwards, as in the file; the focal-plane picture is rotated by 90° relative to this."));
 }
 
 function zoomTo(ccd) {
@@ -192,9 +192,9 @@ function zoomTo(ccd) {
 }
 
 const help = () => showHelp({
-  "Answer": [["b", "bad, then a category"], ["f", "fine"], ["u", "unsure"], ["c", "comment; Enter or Esc goes back"], ["z", "undo the last answer, and those before"], ["y", "my answers, each can be taken back"]],
-  "Go": [["→ n", "next"], ["← p", "previous"], ["s", "skip to the next open one"], ["g", "all candidates"], ["e", "examples of categories"]],
-  "Focal plane": [["v", "votes of the classifier"], ["h j k l", "move over the CCDs"], ["Space", "select a CCD: the answer is for selected ones"], ["w", "select the CCDs with P(bad) ≥ 0.5"], ["Esc", "select none"], ["Enter", "full resolution"], ["o", "orientations"]],
+  "Answer": [["b", "bad, then a category"], ["f", "fine"], ["u", "unsure"], ["c", "comment (Enter or Esc returns)"], ["z", "undo the last answer, then earlier ones"], ["y", "my answers, each can be undone"]],
+  "Go": [["→ n", "next"], ["← p", "previous"], ["s", "skip to the next open candidate"], ["g", "all candidates"], ["e", "examples of categories"]],
+  "Focal plane": [["v", "votes of the classifier"], ["h j k l", "move over the CCDs"], ["Space", "select a CCD: answers apply to selected CCDs"], ["w", "select the CCDs with P(bad) ≥ 0.5"], ["Esc", "select none"], ["Enter", "full resolution"], ["o", "orientations"]],
   "Full resolution": [["+ -", "zoom (or the wheel)"], ["← → ↑ ↓", "pan (or drag)"], ["0 1", "fit, pixel by pixel"], ["m", "blink the mask"], ["t", "stretch: zscale, deep, wide"], ["[ ]", "previous, next CCD"]],
 });
 
@@ -223,5 +223,5 @@ CandidateList.load(filter.order).then(found => {
   list = found;
   rows = chosen(found.rows, filter);
   if (facts) prefetch();
-}).catch(error => toast(el("b", {class: "error"}, "No list of candidates: "), error.message));
+}).catch(error => toast(el("b", {class: "error"}, "Candidates not loaded: "), error.message));
 show(first, {push: false});

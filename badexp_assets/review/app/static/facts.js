@@ -1,4 +1,4 @@
-// The panel beside the focal plane: why, scores, answers, header, examples.
+// The panel beside the focal plane: reason, scores, answers, header, examples.
 
 import {el, inWords, number} from "./core.js";
 
@@ -12,7 +12,7 @@ const day = at => at?.slice(0, 16).replace("T", " ") ?? "";
 export function factsPanel(facts, actions) {
   return [
     el("div", {class: "head"}, el("h1", {}, String(facts.expnum)),
-      facts.rank ? el("span", {class: "faint"}, `rank ${facts.rank}`) : el("span", {class: "faint"}, "no candidate"),
+      facts.rank ? el("span", {class: "faint"}, `rank ${facts.rank}`) : el("span", {class: "faint"}, "not a candidate"),
       el("span", {class: "faint"}, `${facts.night} · ${facts.filter ?? "?"} · ${facts.plver ?? "version unknown"}`)),
     facts.why ? el("p", {class: "why"}, el("b", {}, facts.category), ": ", facts.why) : null,
     facts.status_reason ? el("p", {class: "error"}, `${facts.status}: ${facts.status_reason}`) : null,
@@ -28,12 +28,12 @@ export function factsPanel(facts, actions) {
 export function answersPanel(facts, actions) {
   const own = facts.mine.map(answer => el("li", {}, el("span", {class: `verdict ${answer.verdict}`}, inWords(answer)),
     answer.comment ? el("q", {}, answer.comment) : null,
-    el("button", {class: "quiet", onclick: () => actions.undo(answer)}, "take back")));
+    el("button", {class: "quiet", onclick: () => actions.undo(answer)}, "undo")));
   const others = facts.others.map(answer => el("li", {}, el("b", {}, answer.reviewer), answer.simulated ? " (simulated) " : " ",
     el("span", {class: `verdict ${answer.verdict}`}, inWords(answer)), answer.comment ? el("q", {}, answer.comment) : null));
   if (!own.length) return [];
   return [el("section", {}, el("h2", {}, "My answers"), el("ul", {class: "own"}, own)),
-    el("section", {}, el("h2", {}, "Answers of others"), others.length ? el("ul", {class: "others"}, others) : el("p", {class: "faint"}, "none yet"))];
+    el("section", {}, el("h2", {}, "Answers of other reviewers"), others.length ? el("ul", {class: "others"}, others) : el("p", {class: "faint"}, "none yet"))];
 }
 
 function scores(facts) {
@@ -46,15 +46,16 @@ function scores(facts) {
   });
   const votes = facts.n_scored ? `${facts.n_bad} of ${facts.n_scored} CCDs bad` : "no classifier";
   return el("section", {}, el("h2", {}, "Scores"), el("table", {class: "scores"}, rows),
-    el("p", {class: "faint"}, [votes, facts.scores.n_sources === null ? null : `${facts.scores.n_sources} sources`].filter(Boolean).join(" · ")));
+    el("p", {class: "faint"}, [votes, facts.scores.n_sources === null ? null : `${facts.scores.n_sources} sources`].filter(Boolean).join(" · ")),
+    el("p", {class: "faint"}, "Classifier: ViT + kNN of Luo et al. 2025 (arXiv:2507.12784) and its extensions. Entropy Method: Alonso, Zhang & Li."));
 }
 
 function survey(facts) {
   if (!facts.survey) return null;
   const cuts = Object.entries(facts.survey.cuts);
-  return el("section", {}, el("h2", {}, "legacypipe’s cuts"), cuts.length
+  return el("section", {}, el("h2", {}, "Cuts of legacypipe"), cuts.length
     ? el("p", {}, cuts.map(([name, n]) => el("span", {class: "tag"}, `${name} ${n === facts.survey.n_ccds ? "all CCDs" : `${n} of ${facts.survey.n_ccds}`}`)))
-    : el("p", {class: "faint"}, `none on ${facts.survey.n_ccds} CCDs`));
+    : el("p", {class: "faint"}, `none of ${facts.survey.n_ccds} CCDs is cut`));
 }
 
 function header(facts) {
@@ -75,9 +76,9 @@ function explained(facts, actions) {
   return facts.explanations.map(ccd => el("section", {},
     el("h2", {}, el("button", {class: "link", onclick: () => actions.open(ccd.ccdnum)}, ccd.name),
       ccd.p_bad === null ? "" : ` ${ccd.category}, P(bad) ${number(ccd.p_bad)}`),
-    ccd.has_map ? [el("img", {class: "map", loading: "lazy", alt: `${ccd.name} and its map`, src: `/picture/${facts.expnum}/ccd/${ccd.ccdnum}/map`}),
-      el("p", {class: "faint"}, `bright: unlike good images; the frame is the worst place (${number(ccd.anomaly, 1)})`)] : null,
-    ccd.examples.length ? el("p", {class: "faint"}, "most alike, of labelled CCDs:") : null,
+    ccd.has_map ? [el("img", {class: "map", loading: "lazy", alt: `${ccd.name} and its anomaly map`, src: `/picture/${facts.expnum}/ccd/${ccd.ccdnum}/map`}),
+      el("p", {class: "faint"}, `Bright areas differ from good images; the box marks the most unusual patch (score ${number(ccd.anomaly, 1)}).`)] : null,
+    ccd.examples.length ? el("p", {class: "faint"}, "Most similar labelled CCDs:") : null,
     ccd.place === 1 ? el("div", {class: "examples"}, ccd.examples.map(example => el("a", {href: `/exposure/${example.expnum}`, title: `distance ${number(example.distance)}`},
       el("img", {loading: "lazy", alt: example.category, src: `/picture/${example.expnum}/ccd/${example.ccdnum}/small`}),
       el("span", {class: example.category === "good" ? "good" : "kind"}, example.category)))) :

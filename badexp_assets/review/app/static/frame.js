@@ -1,4 +1,4 @@
-// The frame of every page: log out, and answers that still wait are sent from any page.
+// Every page can log out and send answers that are still waiting.
 
 import {logOut} from "./core.js";
 import "./outbox.js";

@@ -1,4 +1,4 @@
-// All candidates: filters, a grid of which only what is on the screen exists, and answers for many at once.
+// The grid of candidates: filters, cells for the visible part only, and answers for several candidates at once.
 
 import {chooseCategory, el, inWords, logOut, number, onKeys, showHelp, toast} from "./core.js";
 import {CandidateList, DEFAULT, chosen, readFilter, shownOf, storeFilter} from "./list.js";
@@ -38,7 +38,7 @@ function refill() {
   cursor = 0;
   $("count").textContent = `${rows.length} of ${list?.rows.length ?? 0}`;
   $("nothing").hidden = rows.length > 0;
-  $("nothing").textContent = filter.state === "open" ? "Nothing is open to you here. Change the filters, or you are done." : "No candidate fits these filters.";
+  $("nothing").textContent = filter.state === "open" ? "No open candidate matches these filters." : "No candidate matches these filters.";
   for (const node of nodes.values()) node.remove();
   nodes.clear();
   layout();
@@ -78,7 +78,7 @@ function render() {
 
 function cell(row, index) {
   const picture = el("img", {alt: "", src: `/picture/${row.expnum}/small`, decoding: "async"});
-  picture.addEventListener("error", () => picture.replaceWith(el("span", {class: "nothing"}, "no picture")));
+  picture.addEventListener("error", () => picture.replaceWith(el("span", {class: "nothing"}, "no preview")));
   const box = el("button", {class: "tick", title: "select", "aria-label": `select ${row.expnum}`, tabindex: "-1",
     onclick: event => { event.preventDefault(); event.stopPropagation(); cursor = index; toggle(index); }});
   const link = el("a", {href: `/exposure/${row.expnum}`, tabindex: "-1", title: row.why},
@@ -158,16 +158,16 @@ function undo() {
   if (!expnums) return toast("Nothing to undo in this session.");
   for (const expnum of expnums) list.note(expnum, null);
   for (const index of nodes.keys()) mark(index);
-  toast(`${expnums.length === 1 ? expnums[0] : `${expnums.length} exposures`} taken back`);
+  toast(`${expnums.length === 1 ? expnums[0] : `${expnums.length} exposures`} undone`);
 }
 
 const open = () => rows[cursor] && location.assign(`/exposure/${rows[cursor].expnum}`);
 const start = () => { const row = rows.find(r => r.mine === null) ?? rows[0]; if (row) location.assign(`/exposure/${row.expnum}`); };
 const clear = () => { const had = [...selected]; selected.clear(); had.forEach(mark); showSelection(); };
 const help = () => showHelp({
-  "Go": [["← → ↑ ↓", "move"], ["Enter", "open"], ["r", "start reviewing at the first without my answer"], ["e", "examples of categories"]],
+  "Go": [["← → ↑ ↓", "move"], ["Enter", "open"], ["r", "start with the first candidate without my answer"], ["e", "examples of categories"]],
   "Select": [["Space", "select"], ["Shift+← Shift+→", "select more (or Shift and click)"], ["a", "select all on the screen"], ["Esc", "select none"]],
-  "Answer the selected, else this one": [["b", "bad, then a category"], ["f", "fine"], ["u", "unsure"], ["z", "undo"]],
+  "Answer for the selected candidates, or for this one": [["b", "bad, then a category"], ["f", "fine"], ["u", "unsure"], ["z", "undo"]],
 });
 function selectScreen() {
   const top = scrollY - cells.offsetTop;

@@ -1,4 +1,4 @@
-// The candidates in the reviewer's order, and which of them the filters leave; both pages go through the same list.
+// The candidates in the reviewer's order, and the filters; both pages share them.
 
 import {api, showProgress} from "./core.js";
 
@@ -17,7 +17,7 @@ const STATES = {
   unsure: row => row.mine === "unsure",
 };
 
-/** Candidates that a filter leaves. */
+/** Return the candidates that match a filter. */
 export function chosen(rows, filter) {
   return rows.filter(row =>
     (!filter.state || STATES[filter.state](row)) && (!filter.night || row.night === filter.night) &&
@@ -25,7 +25,7 @@ export function chosen(rows, filter) {
     (!filter.why || row.why.includes(filter.why)));
 }
 
-/** All candidates; `rows` in order, `progress` as the bar shows it. */
+/** All candidates: `rows` in order, and `progress` for the bar. */
 export class CandidateList {
   static async load(order) {
     const found = await api(`/candidates${order ? `?order=${order}` : ""}`);
@@ -38,7 +38,7 @@ export class CandidateList {
     showProgress(progress);
   }
 
-  /** Note an answer (null: taken back) before the server says so. */
+  /** Note an answer (null: undone) before the server has confirmed it. */
   note(expnum, verdict) {
     const row = this.byExpnum.get(expnum);
     if (!row || row.mine === verdict) return;
@@ -53,7 +53,7 @@ export class CandidateList {
   }
 }
 
-/** What is stored as shown with an answer given from the grid. */
+/** Facts that were visible when an answer was given in the grid; they are stored with it. */
 export const shownOf = row => ({
   view: "grid", rank: row.rank, category: row.category, p_bad: row.p_bad, z_source: row.z_source,
   z_background: row.z_background, z_mse: row.z_mse,

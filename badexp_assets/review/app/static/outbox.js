@@ -1,5 +1,5 @@
-// Answers on their way: kept in this browser until the server has acknowledged them, sent again until then.
-// Every answer has a key of its own, by which the server stores it once however often it comes.
+// Answers are kept in this browser and sent again until the server has acknowledged them.
+// Every answer has its own key, so the server stores it once however often it is sent.
 
 import {api, el, newKey, reviewer, toast} from "./core.js";
 
@@ -12,17 +12,17 @@ let busy = false;
 let wait = 0;
 let trouble = "";
 
-/** Call `listener(item)` for whatever the server has stored. */
+/** Call `listener(item)` for every item that the server has stored. */
 export const onStored = listener => listeners.push(listener);
 
-/** Send answers (without keys), as one that `undoLast` takes back. */
+/** Send answers (without keys), which `undoLast` undoes together. */
 export function sendAnswers(answers) {
   const keyed = answers.map(answer => ({key: newKey(), ...answer}));
   keep({kind: "answers", answers: keyed});
   done([...done(), {keys: keyed.map(a => a.key), expnums: [...new Set(keyed.map(a => a.expnum))]}].slice(-200));
 }
 
-/** Take back what was last sent in this session and not taken back; returns its exposures, null where there is none. */
+/** Undo the last answers of this session that are not undone yet; return their exposures, or null. */
 export function undoLast() {
   const entries = done();
   const last = entries.pop();
@@ -32,10 +32,10 @@ export function undoLast() {
   return last.expnums;
 }
 
-/** Take back an answer of the server's list. */
+/** Undo a stored answer. */
 export const takeBack = answer => keep({kind: "retract", ids: [answer.id], expnums: [answer.expnum]});
 
-/** What was sent in this session and can be undone; entries that are given are stored. */
+/** Return the entries of this session that can be undone; store `entries` if given. */
 function done(entries) {
   if (entries) sessionStorage.setItem(UNDO, JSON.stringify(entries));
   return entries ?? JSON.parse(sessionStorage.getItem(UNDO) ?? "[]");
@@ -43,7 +43,7 @@ function done(entries) {
 
 export const waiting = () => items().length;
 
-/** Whether an answer on this exposure is still on its way. */
+/** Return whether an answer on this exposure is still waiting. */
 export const isWaiting = expnum => items().some(({item}) => item.kind === "answers" && item.answers.some(a => a.expnum === expnum));
 
 function items() {
@@ -56,7 +56,7 @@ function keep(item) {
   try {
     localStorage.setItem(ITEM + order, JSON.stringify(item));
   } catch (error) {
-    toast(el("b", {class: "error"}, "Not stored: "), "this browser keeps nothing (storage full or switched off)");
+    toast(el("b", {class: "error"}, "Not stored: "), "this browser has no storage left, or it is switched off");
     throw error;
   }
   show();

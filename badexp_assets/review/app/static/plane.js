@@ -1,4 +1,4 @@
-// The focal plane: the mosaic, the votes drawn over it, and the CCDs that are selected.
+// The focal plane: the preview, the overlay of votes, and the selected CCDs.
 
 import {number} from "./core.js";
 
@@ -13,14 +13,14 @@ function svg(tag, attributes, ...children) {
 }
 
 export class Plane {
-  /** holder: where to draw; changed: called when the selection changes; opened: with a CCD that is to be shown. */
+  /** holder: element to draw in; changed(): the selection has changed; opened(ccd): a CCD was clicked. */
   constructor(holder, changed, opened) {
     Object.assign(this, {holder, changed, opened, selected: new Set(), cursor: null, ccds: []});
     this.votes = sessionStorage.getItem(VOTES) === "on";
     holder.classList.toggle("votes", this.votes);
   }
 
-  /** Show an exposure's facts with its decoded picture (null: none). */
+  /** Show an exposure with its decoded preview (null: none). */
   show(facts, picture) {
     const {width, height, ccds} = facts.plane;
     this.ccds = ccds.filter(ccd => ccd.status !== "absent");
@@ -66,7 +66,7 @@ export class Plane {
     this.mark();
   }
 
-  /** Select the CCDs that are more likely bad than not; none when they are selected already. */
+  /** Select the CCDs with P(bad) of at least 0.5; deselect them if they are selected already. */
   selectWorst() {
     const worst = this.ccds.filter(ccd => ccd.p_bad !== null && ccd.p_bad >= 0.5).map(ccd => ccd.ccdnum);
     const all = worst.length === this.selected.size && worst.every(n => this.selected.has(n));
@@ -82,7 +82,7 @@ export class Plane {
     return had;
   }
 
-  /** Move the cursor to the nearest CCD in a direction (dx, dy); it starts at the worst one. */
+  /** Move the cursor to the nearest CCD in direction (dx, dy); it starts at the worst CCD. */
   move(dx, dy) {
     const from = this.ccds.find(ccd => ccd.ccdnum === this.cursor);
     if (!from) {
@@ -107,7 +107,7 @@ export class Plane {
     return read.toSorted((a, b) => (b.p_bad ?? -1) - (a.p_bad ?? -1))[0] ?? null;
   }
 
-  /** The CCD under the cursor, else the worst one. */
+  /** Return the CCD at the cursor, else the worst one. */
   current() {
     return this.ccds.find(ccd => ccd.ccdnum === this.cursor) ?? this.worst();
   }

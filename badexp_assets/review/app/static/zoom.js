@@ -1,4 +1,4 @@
-// A CCD in full resolution: pan, zoom, stretch, and its mask to blink with.
+// The viewer of a CCD in full resolution: pan, zoom, stretch, blink with the mask.
 
 import {el, openDialog} from "./core.js";
 
@@ -7,7 +7,7 @@ const MASK = [["bad", "Bad"], ["novalue", "No value"], ["saturated", "Saturated"
   ["lowweight", "Low weight"], ["transient", "Transient"], ["streak", "Streak"]];
 let stretch = STRETCHES[0];
 
-/** Open the viewer on a CCD of `plane`. `passOn(event)`: keys that are not the viewer's own, such as answers. */
+/** Open the viewer on a CCD of `plane`. `passOn(event)` handles keys that the viewer does not use, such as answers. */
 export function openZoom(expnum, plane, ccd, passOn) {
   const readable = plane.ccds.filter(c => !["failed", "absent"].includes(c.status));
   let masked = false;
@@ -45,7 +45,7 @@ export function openZoom(expnum, plane, ccd, passOn) {
   });
   picture.addEventListener("error", async () => {
     const answer = await fetch(picture.src).then(r => r.json()).catch(() => ({}));
-    words.textContent = answer.error ?? "this CCD can't be shown";
+    words.textContent = answer.error ?? "this CCD cannot be shown";
   });
 
   function draw() {

@@ -13,9 +13,9 @@ from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.io.parquet_reading import read_metadata, read_table
 from badexp_assets.io.schemas import SCHEMAS
-from badexp_assets.pixels.device_shares import build_machine
+from badexp_assets.pixels.device_shares import load_pass_setup
 from badexp_assets.pixels.night_pass import run_pass
-from badexp_assets.pixels.table_writers import BUFFER_ROWS, PASS_TABLES
+from badexp_assets.pixels.night_tables import BUFFER_ROWS, PASS_TABLES
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.seeded_sampling import draw_ccds
 from badexp_assets_tests.pixels.stand_in import MeanEmbedder
@@ -221,7 +221,7 @@ def test_memory_does_not_grow_with_the_number_of_exposures(tiny_cp, tmp_path, mo
 def test_the_real_backbone_embeds_the_real_cutouts(shared_data, tmp_path):
     settings = load_settings(tmp_path / "home")
     options = {"night_pass": {"rows": 64, "columns": 32, "batch_size": 4, "preview_height": 128}}
-    machine = build_machine(replace(settings, options=options))
+    machine = load_pass_setup(replace(settings, options=options))
     archive = shared_data / "cutouts" / "case6" / "images"
     out = {name: tmp_path / f"{name}.parquet" for name in PASS_TABLES}
     summary = run_pass(archive, "2018-12-14", CAMERA, {}, *machine, out)
@@ -234,4 +234,4 @@ def test_the_real_backbone_embeds_the_real_cutouts(shared_data, tmp_path):
 def test_unknown_options_are_named(tmp_path):
     settings = replace(load_settings(tmp_path), options={"night_pass": {"n_drawn": 3}})
     with pytest.raises(InputError, match=r"n_drawn.*n_draw"):
-        build_machine(settings)
+        load_pass_setup(settings)

@@ -1,4 +1,4 @@
-"""The list of candidates as one reviewer sees it."""
+"""Candidates and answers as one reviewer may see them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ import pandas as pd
 from badexp_assets.config.review import ReviewParams
 from badexp_assets.errors import InputError
 from badexp_assets.review.app.home_tables import HomeTables, records
-from badexp_assets.review.queue import assign
+from badexp_assets.review.queue import assign_candidates, visible_answers
 from badexp_assets.review.store import VerdictStore
 
 _SHOWN = ("expnum", "rank", "night", "filter", "category", "p_bad", "z_source", "z_background", "z_mse", "why")
 _STATE = ("plver", "model", "mine", "open")
+_OWN = ("id", "expnum", "ccdnum", "verdict", "category", "comment", "at")
+_OF_OTHERS = ("reviewer", "ccdnum", "verdict", "category", "comment", "at", "simulated")
 
 
-class Candidates:
-    """Lists candidates; answers are read again only when there are new ones. May be used by many threads."""
+class CandidateList:
+    """Lists candidates; answers are read again only if there are new ones. It is thread-safe."""
 
     def __init__(self, tables: HomeTables, store: VerdictStore, params: ReviewParams) -> None:
         self._tables, self._store, self._params = tables, store, params
@@ -26,16 +28,16 @@ class Candidates:
         self._lock = threading.Lock()
 
     def of_reviewer(self, reviewer: str, order: str | None = None) -> dict[str, Any]:
-        """Return `candidates` in the reviewer's order (see `assign`), and `progress`: candidates, those that the
-        reviewer has answered, that anybody has, that need no more answers, and that are open to the reviewer.
+        """Return `candidates` in the reviewer's order (see `assign_candidates`), and `progress`.
 
-        Raises InputError for another order, or a home without candidates.
+        Progress counts all candidates, and those answered by the reviewer, answered by anybody, complete (no more
+        answers needed) and open to the reviewer. Raises InputError for an unknown order or a home without candidates.
         """
         table = self._tables.read("review_candidates")
         if table is None:
             path = self._tables.home.table("review_candidates")
             raise InputError(f"{path}: no candidates in this home yet; `badexp run` makes them")
-        given = assign(table, self._read(), reviewer, self._params, order)
+        given = assign_candidates(table, self._read(), reviewer, self._params, order)
         progress = {
             "candidates": len(given),
             "mine": int(given["mine"].notna().sum()),
@@ -52,3 +54,15 @@ class Candidates:
             if self._answers is None or self._answers[0] != state:
                 self._answers = (state, self._store.read())
             return self._answers[1]
+
+
+def answers_on(store: VerdictStore, reviewer: str, expnum: int) -> dict[str, Any]:
+    """Return `mine`, the reviewer's answers on an exposure, and `others`, which stays empty without `mine`."""
+    visible = visible_answers(store.read_with_ids(expnum=expnum), reviewer)
+    mine = visible["reviewer"] == reviewer
+    return {"mine": records(visible[mine][list(_OWN)]), "others": records(visible[~mine][list(_OF_OTHERS)])}
+
+
+def latest_answers(store: VerdictStore, reviewer: str, n: int) -> list[dict[str, Any]]:
+    """Return the reviewer's `n` latest answers that were not undone, latest first."""
+    return records(store.read_with_ids(reviewer=reviewer).tail(n).iloc[::-1][list(_OWN)])

@@ -16,10 +16,10 @@ from badexp_assets.config.night_pass import PassParams
 from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError, LostProcessError, ModelError
 from badexp_assets.io.transient_errors import is_transient
-from badexp_assets.pixels.device_shares import NightMachine, share_machine
+from badexp_assets.pixels.device_shares import PassSetup, list_device_shares
 from badexp_assets.pixels.journal import journal_folder
 from badexp_assets.pixels.multi_device import run_nights
-from badexp_assets.pixels.table_writers import PASS_TABLES
+from badexp_assets.pixels.night_tables import PASS_TABLES
 from badexp_assets.survey.archive import list_nights
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.pixels.stand_in import MeanEmbedder
@@ -65,10 +65,10 @@ class Share:
 
     entropy, params = EntropyParams(gradient_points=100), PARAMS
 
-    def build(self) -> NightMachine:
+    def load(self) -> PassSetup:
         if self.does == "stays away":
             raise ModelError("no weights")
-        return NightMachine(Embedder(self), self.entropy, self.params)
+        return PassSetup(Embedder(self), self.entropy, self.params)
 
 
 def places(out: Path):
@@ -208,7 +208,7 @@ _PARENT = """
 import signal, sys
 from pathlib import Path
 sys.path[:0] = {path!r}
-import test_several as t
+import test_multi_device as t
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background of a shell ignores it
     shares = [t.replace(t.Share(at=31, does="waits"), device="cpu")] * 2
@@ -245,7 +245,7 @@ def test_two_processes_with_the_real_backbone_give_the_tables_of_one_to_the_byte
     nights = list_nights(archive)[:2]
     for device, workers in (("cpu", 0), ("cpu,cpu", 2)):
         options = {"night_pass": {"device": device, "rows": 64, "columns": 32, "workers": workers}}
-        shares = share_machine(replace(load_settings(tmp_path / "home"), options=options))
+        shares = list_device_shares(replace(load_settings(tmp_path / "home"), options=options))
         assert [share.device for share in shares] == ["cpu"] * (device.count(",") + 1)
         out = tmp_path / f"{device}-{workers}"
         assert len(list(go(archive, out, shares, nights))) == 2
@@ -257,7 +257,7 @@ def test_devices_share_cores_and_readers(tmp_path, monkeypatch):
 
     def shares(**options):
         settings = replace(load_settings(tmp_path / "home"), options={"night_pass": options})
-        return [(share.device, share.threads, share.params.workers) for share in share_machine(settings)]
+        return [(share.device, share.threads, share.params.workers) for share in list_device_shares(settings)]
 
     monkeypatch.setattr("badexp_assets.pixels.device_shares.processors", lambda: 15)
     assert shares(device="cpu") == [("cpu", 15, 0)]

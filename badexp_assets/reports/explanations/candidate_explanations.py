@@ -1,25 +1,34 @@
-"""The explanations of the review candidates, a row per CCD."""
+"""Explanations of review candidates: similar labelled CCD images, and an anomaly map of the worst CCD."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from badexp_assets.classify.classifier import Classifier
 from badexp_assets.errors import UnreadableImageError
 from badexp_assets.pixels.ccd_picture import map_picture
 
 if TYPE_CHECKING:
     from badexp_assets.pixels.ccd_reader import CcdReader
-    from badexp_assets.reports.explanations.nearest_examples import Example
-    from badexp_assets.reports.explanations.patch_distance import PatchReference
+    from badexp_assets.reports.explanations.patch_reference import PatchReference
     from badexp_assets.vision.backbones import Backbone
 
 Key = tuple[int, int]
 NO_EXAMPLES = "no classifier, so no examples"
+
+
+class Example(NamedTuple):
+    """A labelled CCD image and its distance in the classifier's metric."""
+
+    expnum: int
+    ccdnum: int
+    category: str
+    distance: float
 
 
 def explain_candidates(
@@ -33,8 +42,9 @@ def explain_candidates(
 ) -> pd.DataFrame:
     """Return the `candidate_explanations` table, a row per row of `ccds` (see `worst_ccds`), in order.
 
-    `examples` by (expnum, ccdnum), None without a classifier, of version `model`. The worst CCD of each exposure is
-    read again for its map; one that can't be read keeps its row, with the reason. One image is in memory at a time.
+    `examples`: by (expnum, ccdnum), from the classifier of version `model`; None without a classifier. The worst CCD of
+    each exposure is read again for its anomaly map; if it cannot be read, its row gives the reason. One image is in
+    memory at a time.
     """
     rows: list[dict[str, Any]] = []
     n_maps = int((ccds["place"] == 1).sum())
@@ -59,8 +69,50 @@ def explain_candidates(
     return table.astype({"anomaly": "float32", "anomaly_x": "Int32", "anomaly_y": "Int32"})
 
 
+def nearest_examples(
+    model: Classifier,
+    vectors: np.ndarray,
+    expnums: np.ndarray,
+    examples: pd.DataFrame,
+    example_vectors: np.ndarray,
+    k: int,
+) -> list[list[Example]]:
+    """Return for each of (n, dim) `vectors` the `k` nearest `examples` (expnum, ccdnum, category), nearest first.
+
+    Distances are in the space in which the classifier compares images. `expnums`: exposure of each vector; CCDs of the
+    same exposure are excluded. Fewer than `k` are returned if there are fewer.
+    """
+    if not len(examples) or not len(vectors) or not k:
+        return [[] for _ in range(len(vectors))]
+    from sklearn.metrics import pairwise_distances
+
+    from badexp_assets.classify.neighbours import Neighbours
+
+    points, queries = model.positions(example_vectors), model.positions(vectors)
+    names = examples["expnum"].to_numpy(np.int64)
+    own = pd.Series(names).value_counts()
+    most_own = int(own.reindex(np.asarray(expnums, np.int64)).fillna(0).max())
+    n = min(k + most_own, len(points))
+    (found,) = Neighbours(points, model.metric).nearest(queries, n)
+    result: list[list[Example]] = []
+    for query, expnum, rows in zip(queries, expnums, found, strict=True):
+        rows = rows[names[rows] != expnum][:k]
+        if not len(rows):
+            result.append([])
+            continue
+        distances = pairwise_distances(query[None], points[rows], metric=model.metric)[0]
+        chosen = examples.iloc[rows]
+        result.append(
+            [
+                Example(int(e), int(c), str(name), float(d))
+                for e, c, name, d in zip(chosen["expnum"], chosen["ccdnum"], chosen["category"], distances, strict=True)
+            ]
+        )
+    return result
+
+
 def pictured_examples(table: pd.DataFrame) -> set[Key]:
-    """Return (expnum, ccdnum) of the examples of the worst CCDs in `candidate_explanations`: those a page pictures."""
+    """Return (expnum, ccdnum) of the examples that the page shows: those of the worst CCDs."""
     worst = table.loc[table["place"] == 1, "examples"]
     return {(e["expnum"], e["ccdnum"]) for text in worst for e in json.loads(text)}
 

@@ -1,0 +1,86 @@
+"""Candidates, exposures and answers as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from badexp_assets.errors import InputError
+from badexp_assets.review.app.answers import MAX_ANSWERS, read_answers
+from badexp_assets.review.app.app_state import AppState, session_of, state_of
+from badexp_assets.review.app.candidate_list import answers_on, latest_answers
+from badexp_assets.review.app.security import read_json
+
+_MAX_BODY = 1_000_000  # bytes
+_LATEST = 100
+
+
+def candidates(request: Request) -> Response:
+    """Return all candidates in the reviewer's order, and the progress of the review."""
+    order = request.query_params.get("order") or None
+    return JSONResponse(state_of(request).candidates.of_reviewer(session_of(request).reviewer, order))
+
+
+def exposure(request: Request) -> Response:
+    """Return what is shown of an exposure, with the answers that the reviewer may see."""
+    state, expnum = state_of(request), int(request.path_params["expnum"])
+    night = state.exposures.find(expnum)
+    if night is None:
+        raise HTTPException(404, f"exposure {expnum} is not in this home")
+    answers = answers_on(state.store, session_of(request).reviewer, expnum)
+    return JSONResponse(state.exposures.facts(expnum, night) | answers)
+
+
+async def add(request: Request) -> Response:
+    """Store answers, all or none. Acknowledged answers are on disk; equal keys are stored once."""
+    sent = await read_json(request, _MAX_BODY)
+    return JSONResponse(await run_in_threadpool(_add, state_of(request), session_of(request).reviewer, sent), 201)
+
+
+def _add(state: AppState, reviewer: str, sent: Any) -> dict[str, Any]:
+    rows, keys = read_answers(sent, reviewer, state.exposures, state.taxonomy)
+    with state.writing:
+        ids = state.store.answer(rows, keys)
+    return {"ids": dict(zip(keys, ids, strict=True))}
+
+
+async def retract(request: Request) -> Response:
+    """Undo answers of the reviewer, given by their ids."""
+    sent = await read_json(request, _MAX_BODY)
+    found = sent.get("ids") if isinstance(sent, dict) else None
+    ids: list[int] = found if isinstance(found, list) else []
+    if not 1 <= len(ids) <= MAX_ANSWERS or not all(type(n) is int and 0 < n < 2**63 for n in ids):
+        raise HTTPException(422, f'{{"ids": [...]}} with 1 to {MAX_ANSWERS} ids of answers is needed')
+    state, reviewer = state_of(request), session_of(request).reviewer
+
+    def take_back() -> None:
+        with state.writing:
+            for number in ids:
+                state.store.retract(reviewer, number)
+
+    try:
+        await run_in_threadpool(take_back)
+    except InputError as error:
+        if type(error) is not InputError:
+            raise
+        raise HTTPException(404, str(error)) from error
+    return JSONResponse({})
+
+
+def mine(request: Request) -> Response:
+    """Return the reviewer's latest answers."""
+    return JSONResponse({"answers": latest_answers(state_of(request).store, session_of(request).reviewer, _LATEST)})
+
+
+ROUTES = [
+    Route("/candidates", candidates, methods=["GET"]),
+    Route("/exposure/{expnum:int}", exposure, methods=["GET"]),
+    Route("/answers", add, methods=["POST"]),
+    Route("/answers", mine, methods=["GET"]),
+    Route("/retractions", retract, methods=["POST"]),
+]

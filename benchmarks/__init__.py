@@ -1,1 +1,1 @@
-"""Side-by-side benchmarks: ours and a baseline on the same data in one run, as records that print as JSON lines."""
+"""Benchmarks of badexp_assets and a baseline on the same data; `badexp bench` runs them and prints JSON lines."""

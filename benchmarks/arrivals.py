@@ -1,4 +1,4 @@
-"""Looking for arrivals in a tree of the size of DECam's: the first look, a quiet one, and a new night."""
+"""Benchmark of scanning an archive of the size of DECam's for arrivals: first scan, no changes, and a new night."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -22,40 +23,40 @@ _PRODUCTS = ("ooi", "ood", "oow")
 
 
 def bench_arrivals(options: BenchOptions) -> Iterator[Record]:
-    """Yield files/s of a look at 283,633 exposures in 5,000 nights, of one file and of three each.
+    """Yield files/s of scanning 283,633 exposures in 5,000 nights, with one and with three files per exposure.
 
-    Files are one empty FITS block, sparse. The baseline is a plain walk that stats every file. `first look` starts from
-    nothing and ends with a stored state; `quiet look` reads that state, looks, and stores what follows, as every tick
-    of the sensor does. Then 300 exposures arrive in one night.
+    The files are sparse, one FITS block each. The baseline is os.walk with a stat of every file. `first scan` starts
+    without a state and stores one; `scan without changes` reads the state, scans, and stores the new state, as every
+    tick of the sensor does. Then 300 exposures arrive in one night.
     """
     nights, exposures = (50, 500) if options.quick else (5000, 283_633)
     for products in (1, 3):
         archive = options.folder / f"{products}"
-        started = time.perf_counter()
-        n_files = _make_tree(archive, nights, exposures, products)
-        made = time.perf_counter() - started
+        for n in range(nights):
+            first, last = exposures * n // nights, exposures * (n + 1) // nights
+            _make_night(archive, _FIRST + timedelta(days=n), last - first, products)
         case = f"{exposures} exposures of {products} file(s) in {nights} nights"
-        watch = _Watch(archive, options.folder / f"state-{products}")
-        assert not watch.first().changes
-        size = sum(path.stat().st_size for path in watch.folder.iterdir())
+        scanner = _Scanner(archive, options.folder / f"state-{products}")
+        assert not scanner.first().changes
+        size = sum(path.stat().st_size for path in scanner.folder.iterdir())
         variants: dict[str, Callable[[], object]] = {
             "plain walk": partial(_walk, archive),
-            "first look": watch.first,
-            "quiet look": watch.quiet,
+            "first scan": scanner.first,
+            "scan without changes": scanner.again,
         }
         notes = {
-            "plain walk": f"the tree was made in {made:.0f} s",
-            "first look": f"{size / 1e6:.3f} MB of state, a cursor of {len(watch.cursor)} bytes",
-            "quiet look": f"{len(watch.quiet().changes)} nights due",
+            "first scan": f"{size / 1e6:.3f} MB of state, a cursor of {len(scanner.cursor)} bytes",
+            "scan without changes": f"{len(scanner.again().changes)} nights due",
         }
+        n_files = exposures * products
         for record in compare("arrivals", case, n_files, "files", variants, options.repeats, warm_up=False):
-            yield Record(**{**vars(record), "note": notes[record.variant]})
-        yield watch.new_night(case, 300, products)
+            yield replace(record, note=notes.get(record.variant, ""))
+        yield scanner.new_night(case, 300, products)
         shutil.rmtree(archive)
 
 
-class _Watch:
-    """Looks at a tree as the sensor does, a day after its files were made."""
+class _Scanner:
+    """Scans an archive as the sensor does, a day after its files were written."""
 
     def __init__(self, archive: Path, folder: Path) -> None:
         self._archive, self.folder = archive, folder
@@ -63,7 +64,7 @@ class _Watch:
         self._now = time.time() + _DAY
         self.cursor = ""
 
-    def look(self, cursor: str) -> Decision:
+    def scan(self, cursor: str) -> Decision:
         store = StateStore(self.folder)
         self._now += 30
         state, _ = store.load(cursor)
@@ -73,35 +74,28 @@ class _Watch:
         return found
 
     def first(self) -> Decision:
-        return self.look("")
+        return self.scan("")
 
-    def quiet(self) -> Decision:
-        return self.look(self.cursor)
+    def again(self) -> Decision:
+        return self.scan(self.cursor)
 
     def new_night(self, case: str, exposures: int, products: int) -> Record:
-        """Let exposures arrive in a night, and look until the night was requested and is quiet again."""
-        _fill(self._archive, _FIRST + timedelta(days=10_000), 0, exposures, products)
+        """Let exposures arrive in a night, and scan until the night was requested and does not change any more."""
+        _make_night(self._archive, _FIRST + timedelta(days=10_000), exposures, products)
         requests, seconds = [], []
         for _ in range(4):
             started = time.perf_counter()
-            requests.append(len(self.quiet().changes))
+            requests.append(len(self.again().changes))
             seconds.append(time.perf_counter() - started)
-        note = f"run requests of the looks after {exposures} exposures arrived in one night: {requests}"
+        note = f"run requests of the scans after {exposures} exposures arrived in one night: {requests}"
         rate = exposures * products / sum(seconds)
         return Record("arrivals", case, "a new night", exposures * products, "files", tuple(seconds), rate, note=note)
 
 
-def _make_tree(archive: Path, nights: int, exposures: int, products: int) -> int:
-    for n in range(nights):
-        first, last = exposures * n // nights, exposures * (n + 1) // nights
-        _fill(archive, _FIRST + timedelta(days=n), first, last, products)
-    return exposures * products
-
-
-def _fill(archive: Path, night: date, first: int, last: int, products: int) -> None:
+def _make_night(archive: Path, night: date, exposures: int, products: int) -> None:
     folder = archive / "CP" / "V5.6" / f"CP{night:%Y%m%d}"
     folder.mkdir(parents=True)
-    for number in range(last - first):
+    for number in range(exposures):
         clock = f"{number // 3600:02d}{number // 60 % 60:02d}{number % 60:02d}"
         for product in _PRODUCTS[:products]:
             handle = os.open(folder / f"c4d_{night:%y%m%d}_{clock}_{product}_r_ls9.fits.fz", os.O_CREAT | os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""Decompressing the CCDs of an exposure (RICE_1, row tiles, quantised with q = 4), image by image."""
+"""Benchmark of decompressing the CCDs of an exposure (RICE_1, row tiles, quantised with q = 4)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from benchmarks.measure import BenchOptions, Record, compare
 
 
 def bench_decode(options: BenchOptions) -> Iterator[Record]:
-    """Yield MPix/s of image pixels with astropy (the baseline), fitsio, and what the platform uses.
+    """Yield MPix/s of image pixels read by astropy (the baseline), fitsio and our `open_exposure`.
 
-    The last also finds the CCDs, checks headers and pixels, and, as `with mask`, reads the mask too.
+    `open_exposure` also finds the CCDs and checks headers and pixels; `with mask` it reads the mask too.
     """
     rows, columns, n_ccds = (192, 128, 2) if options.quick else (4094, 2046, 4)
     params = SurveyParams(

@@ -1,4 +1,4 @@
-"""The Entropy Method's measurements of a CCD: the paper's direct sums beside the compiled path."""
+"""Benchmark of the Entropy Method on one CCD: sums as in Alonso, Zhang & Li (arXiv:2310.15481), and compiled code."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from benchmarks.measure import BenchOptions, Record, compare
 
 
 def bench_entropy(options: BenchOptions) -> Iterator[Record]:
-    """Yield CCDs/s of the background gradients at 10,000 points, and of these with background and sources.
+    """Yield CCDs/s of the background gradients at 10,000 points, and of gradients, background and sources.
 
-    The baseline smooths the image and sums at each point, as the paper writes it. In a third case it is decompressing
-    the same CCD on one core; a ratio of 2 or more says that both scores take at most half of that time.
+    The baseline smooths the image and sums at each point, as Alonso, Zhang & Li define it. In the third case the
+    baseline is decompressing the same CCD on one core: a ratio of 2 means that both scores take half of that time.
     """
     for rows, columns in [(192, 128)] if options.quick else [(512, 256), (4094, 2046)]:
         rng = np.random.default_rng(options.seed)

@@ -1,4 +1,4 @@
-"""Synthetic label files and survey tables of any size, for the benchmark of labels."""
+"""Writes label files and survey tables of any size for the benchmark `labels`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from badexp_assets.simulate.survey_ccds import SURVEY_COLUMNS
 from badexp_assets.survey.cameras import load_camera
 
 FIRST_EXPNUM = 200_000
-_PIECE = 61 * 2**14  # rows: whole exposures
+_PIECE = 61 * 2**14  # rows that are written at a time: whole exposures
 _SURVEY = [column for column in SURVEY_COLUMNS if column[0] not in ("ebv", "annotated")]  # survey-ccds has neither
 _REASONS = ("1", "2 depth factor < 0.2", "expfactor=0.208  seeing=1.400", "3 telescope moving", "3   exp factor < 0.3")
 _PROBLEMS = ("NObjects", "Dome Light", "Ghosting", "Clouds", "Telescope Moving", "Wonky", "Sky Background")
 
 
 def write_survey_table(path: Path, n_rows: int, seed: int) -> Path:
-    """Write `n_rows` rows of a survey-ccds table, exposure by exposure of 61 CCDs; `.gz` packs it (fastest level)."""
+    """Write a survey-ccds table of `n_rows` rows, 61 CCDs per exposure; compressed if `path` ends in `.gz`."""
     import fitsio
 
     rng = np.random.default_rng(seed)
@@ -59,7 +59,7 @@ def write_survey_table(path: Path, n_rows: int, seed: int) -> Path:
 
 
 def write_bad_expid(path: Path, n_lines: int, n_exposures: int, seed: int) -> Path:
-    """Write a bad_expid file of `n_lines` in the forms that occur, a tenth of them of single CCDs."""
+    """Write a bad_expid file of `n_lines` lines in the forms of real lists; a tenth of them name single CCDs."""
     rng = np.random.default_rng(seed)
     ccdnames = [ccd.ccdname for ccd in load_camera().ccds]
     expnums = (FIRST_EXPNUM + rng.integers(0, n_exposures, n_lines)).tolist()
@@ -70,14 +70,14 @@ def write_bad_expid(path: Path, n_lines: int, n_exposures: int, seed: int) -> Pa
         for expnum, share, pick in picks:
             ccd = f"-{ccdnames[pick % len(ccdnames)]}" if share < 0.1 else ""
             reason = _REASONS[pick % len(_REASONS)]
-            if pick % 7 == 0:  # measured values: nearly every line a text of its own
+            if pick % 7 == 0:  # measured values, which make nearly every line different
                 reason = f"expfactor={0.1 + pick / 5e6:.4f}  seeing={1 + pick / 1e6:.3f}"
             file.write(f"{expnum}{ccd} {reason}\n")
     return path
 
 
 def write_exclude_lists(folder: Path, n_lines: int, n_exposures: int, seed: int) -> Path:
-    """Write exclude lists of `n_lines` in all: half name exposures and their problem, half CCDs with noise."""
+    """Write exclude lists of `n_lines` lines in all: half name exposures and their problem, half CCDs with noise."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     half = n_lines // 2

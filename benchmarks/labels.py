@@ -1,30 +1,30 @@
-"""Benchmark of labels: text lists, survey tables of millions of rows, and their merging, in time and peak memory.
+"""Benchmark of label files: time and peak memory of text lists, survey tables of millions of rows, and merging.
 
-Baselines are what one would write first: a loop over the lines as in legacypipe's reader of bad_expid files; Table.read
-and to_pandas; merge, sort_values and groupby of pandas. Each run has a process of its own.
+The baselines are simple solutions: a loop over the lines as in legacypipe's reader of bad_expid files; Table.read and
+to_pandas; merge, sort_values and groupby of pandas. Each run is in a new process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.label_files import write_bad_expid, write_exclude_lists, write_survey_table
-from benchmarks.measure import BenchOptions, Record, compare_in_processes, in_process
+from benchmarks.measure import BenchOptions, Record, compare, in_process
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _NAME = "labels"
 _SURVEY = "survey_ccds.parquet"
-_Call = tuple[Callable[..., object], tuple[Any, ...]]
 
 
 def bench_labels(options: BenchOptions) -> Iterator[Record]:
-    """Yield the records. Full size: lists of 1 million lines, survey tables of 1 and 10 million rows (3 GB of disk).
+    """Yield lines/s and rows/s for lists of 1 million lines and survey tables of 1 and 10 million rows (3 GB of disk).
 
-    A run takes seconds, so a third of the repeats are made.
+    A run takes seconds, so the number of rounds is a third of `repeats`.
     """
     n_lines, n_rows = (6_000, 61_000) if options.quick else (1_000_000, 10_004_000)
     n_small, repeats, share = n_rows // 10, max(1, options.repeats // 3), 0.1
@@ -33,33 +33,36 @@ def bench_labels(options: BenchOptions) -> Iterator[Record]:
     excludes = write_exclude_lists(lists / "y03", n_lines, n_rows // 61, seed + 1)
     tables.mkdir(exist_ok=True)
 
-    def compare(case: str, items: float, unit: str, **variants: _Call) -> Iterator[Record]:
-        yield from compare_in_processes(_NAME, case, items, unit, variants, repeats)
+    def compare_here(case: str, items: float, unit: str, **variants: Callable[[], object]) -> Iterator[Record]:
+        yield from compare(_NAME, case, items, unit, variants, repeats, new_processes=True)
 
     def alone(case: str, items: float, unit: str, function: Callable[..., object], *arguments: object) -> Record:
         _, seconds, peak = in_process(function, *arguments)
         return Record(_NAME, case, "ours", items, unit, (seconds,), items / seconds, peak_mib=peak)
 
-    yield from compare("bad_expid", n_lines, "lines", loop=(_loop_list, (bad_expid,)), ours=(_list, (bad_expid,)))
-    yield from compare("exclude", n_lines, "lines", loop=(_loop_excludes, (excludes,)), ours=(_excludes, (excludes,)))
+    loop, ours = partial(_loop_list, bad_expid), partial(_list, bad_expid)
+    yield from compare_here("bad_expid", n_lines, "lines", loop=loop, ours=ours)
+    loop, ours = partial(_loop_excludes, excludes), partial(_excludes, excludes)
+    yield from compare_here("exclude", n_lines, "lines", loop=loop, ours=ours)
     for ending in ("fits", "fits.gz"):
         path = write_survey_table(options.folder / ending / f"survey-ccds.{ending}", n_small, seed)
-        plain, ours = (_plain_survey, (path, tables / "plain.parquet")), (_survey, (path, tables / "small.parquet"))
-        yield from compare(f"survey-ccds.{ending} to Parquet", n_small, "rows", plain=plain, ours=ours)
+        plain = partial(_plain_survey, path, tables / "plain.parquet")
+        ours = partial(_survey, path, tables / "small.parquet")
+        yield from compare_here(f"survey-ccds.{ending} to Parquet", n_small, "rows", plain=plain, ours=ours)
         path.unlink()
     path = write_survey_table(options.folder / "large" / "survey-ccds.fits", n_rows, seed)
     yield alone("survey-ccds.fits to Parquet", n_rows, "rows", _survey, path, tables / _SURVEY)
     path.unlink()
-    columns = {"plain": (_plain_parquet, (tables / _SURVEY,)), "ours": (_columns, (tables / _SURVEY,))}
-    yield from compare("survey_ccds for the training set", n_rows, "rows", **columns)
+    plain, ours = partial(_plain_parquet, tables / _SURVEY), partial(_columns, tables / _SURVEY)
+    yield from compare_here("survey_ccds for the training set", n_rows, "rows", plain=plain, ours=ours)
     in_process(_store_lines, lists, tables)
-    calls: dict[str, _Call] = {"plain": (_plain_merge, (tables, share)), "ours": (_merge, (tables, share))}
-    yield from compare("merging a part of the lists", 2 * n_lines * share, "lines", **calls)
+    plain, ours = partial(_plain_merge, tables, share), partial(_merge, tables, share)
+    yield from compare_here("merging a part of the lists", 2 * n_lines * share, "lines", plain=plain, ours=ours)
     yield alone("merging the lists", 2 * n_lines, "lines", _merge, tables, 1.0)
 
 
 def _loop_list(path: Path) -> int:
-    """As legacypipe reads its list: whitespace, (expnum, CCD name or None) to the reason."""
+    """Read a list as legacypipe does: split at white space, {(expnum, CCD name or None): reason}."""
     bad: dict[tuple[int, str | None], str] = {}
     with path.open() as file:
         for line in file:
@@ -140,7 +143,7 @@ def _store_lines(lists: Path, tables: Path) -> None:
 
 
 def _stored(tables: Path, share: float) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The first share of the lines of two lists, and the survey's CCD images."""
+    """Return the first `share` of the lines of two lists, and the survey's CCD images."""
     from badexp_assets.io.parquet_reading import read_table
 
     lists = [read_table(tables / f"{name}.parquet") for name in ("decals", "delve")]

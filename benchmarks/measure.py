@@ -1,4 +1,4 @@
-"""How benchmarks measure: variants take turns, the median counts, memory is that of a process of its own."""
+"""Measures variants of the same work: they take turns, the median time counts, memory is that of a new process."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,8 +20,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What a benchmark may use: `quick` asks for small data (a smoke test, no figures), `folder` is an empty place for
-    its files, `device` where the network runs, `seed` of its data, `repeats` of every timing.
+    """Options of a benchmark.
+
+    `folder`: empty folder for its files; `quick`: small data, which only shows that the benchmark runs; `device`: where
+    networks run; `seed`: of its data; `repeats`: number of rounds.
     """
 
     folder: Path
@@ -32,10 +35,10 @@ class BenchOptions:
 
 @dataclass(frozen=True)
 class Record:
-    """One measured variant of one case.
+    """Measurement of one variant of one case.
 
-    `rate`: `items` of `unit` per second, from the median of `seconds`; `ratio`: rate over that of the case's baseline
-    (1 for the baseline itself, None when it has none); `peak_mib`: peak resident memory, when it was measured.
+    `rate`: `items` of `unit` per second, from the median of `seconds`; `ratio`: rate divided by that of the baseline
+    (None: the case has no baseline); `peak_mib`: peak resident memory, MiB (None: not measured).
     """
 
     benchmark: str
@@ -50,7 +53,7 @@ class Record:
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Fields for a JSON line, four significant digits, without those that are empty."""
+        """Return the non-empty fields for a JSON line, with four significant digits."""
         found = {name: _rounded(value) for name, value in asdict(self).items()}
         return {name: value for name, value in found.items() if value not in (None, "")}
 
@@ -63,86 +66,68 @@ def compare(
     variants: Mapping[str, Callable[[], object]],
     repeats: int = 3,
     warm_up: bool = True,
+    new_processes: bool = False,
 ) -> Iterator[Record]:
-    """Time `variants` of the same work and yield a record each; the first one is the baseline.
+    """Time `variants` of the same work and yield one record each; the first one is the baseline.
 
-    Each of `repeats` rounds runs every variant once, so that a disturbance of the machine meets them all.
+    Each of the `repeats` rounds runs every variant once, so that disturbances of the machine affect all of them. With
+    `warm_up` every variant runs once before. With `new_processes` each run is in a new process (see `in_process`),
+    whose peak memory is measured too; variants must then be picklable, and the time includes the imports of the call.
     """
-    if warm_up:
+    results: dict[str, list[tuple[float, float | None]]] = {name: [] for name in variants}
+    if warm_up and not new_processes:
         for run in variants.values():
             run()
-    seconds: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(repeats):
         for name, run in variants.items():
-            started = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - started)
-    baseline = items / statistics.median(next(iter(seconds.values())))
-    for name, taken in seconds.items():
-        rate = items / statistics.median(taken)
-        yield Record(benchmark, case, name, items, unit, tuple(taken), rate, rate / baseline)
+            results[name].append(in_process(run)[1:] if new_processes else (_timed(run)[1], None))
+    baseline = None
+    for name, found in results.items():
+        seconds, peaks = zip(*found, strict=True)
+        rate = items / statistics.median(seconds)
+        baseline = baseline or rate
+        peak = max(peaks) if new_processes else None
+        yield Record(benchmark, case, name, items, unit, seconds, rate, rate / baseline, peak)
 
 
 def in_process(function: Callable[..., T], *arguments: Any) -> tuple[T, float, float]:
-    """Call a module-level function in a new process; return its result, seconds, and peak memory in MiB.
+    """Call a picklable function in a new process; return its result, seconds, and peak memory in MiB.
 
-    The memory is the process's own, interpreter and imports included. Raises BadExpError when the process dies.
+    The memory is that of the process, including interpreter and imports. Raises the function's error, or BadExpError if
+    the process dies.
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_measured, args=(sender, function, arguments))
+    process = context.Process(target=_measured, args=(sender, partial(function, *arguments)))
     process.start()
     sender.close()
     try:
         outcome = receiver.recv()
     except EOFError:
         process.join()
-        raise BadExpError(f"benchmark: the process of {function.__name__} died with code {process.exitcode}") from None
+        name = getattr(function, "__name__", function)
+        raise BadExpError(f"benchmark: the process of {name} died with code {process.exitcode}") from None
     process.join()
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome
 
 
-def compare_in_processes(
-    benchmark: str,
-    case: str,
-    items: float,
-    unit: str,
-    variants: Mapping[str, tuple[Callable[..., object], tuple[Any, ...]]],
-    repeats: int = 3,
-) -> Iterator[Record]:
-    """As `compare`, with a new process for every run, so that each record has the peak memory of its variant.
-
-    `variants`: a module-level function and its arguments. The time is that of the call, with what it imports.
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in variants}
-    peaks: dict[str, list[float]] = {name: [] for name in variants}
-    for _ in range(repeats):
-        for name, (function, arguments) in variants.items():
-            _, taken, peak = in_process(function, *arguments)
-            seconds[name].append(taken)
-            peaks[name].append(peak)
-    baseline = items / statistics.median(next(iter(seconds.values())))
-    for name, times in seconds.items():
-        rate = items / statistics.median(times)
-        ratio = rate / baseline
-        yield Record(benchmark, case, name, items, unit, tuple(times), rate, ratio, max(peaks[name]))
-
-
-def _measured(sender: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _timed(run: Callable[[], T]) -> tuple[T, float]:
     started = time.perf_counter()
+    return run(), time.perf_counter() - started
+
+
+def _measured(sender: Any, run: Callable[[], Any]) -> None:
     try:
-        result = function(*arguments)
+        outcome: Any = (*_timed(run), _peak_mib())
     except BaseException as error:
-        sender.send(error)
-        return
-    seconds = time.perf_counter() - started
-    sender.send((result, seconds, _peak_mib()))
+        outcome = error
+    sender.send(outcome)
 
 
 def _peak_mib() -> float:
-    try:  # ru_maxrss of a new process starts at what its parent held
+    try:  # ru_maxrss of a new process starts at the memory of its parent
         with open("/proc/self/status", encoding="ascii") as handle:
             return next(int(line.split()[1]) for line in handle if line.startswith("VmHWM")) / 1024
     except (OSError, StopIteration):

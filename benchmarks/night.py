@@ -1,4 +1,4 @@
-"""A whole night: from compressed files to tables, and the memory that it takes."""
+"""Benchmark of a night pass, from compressed files to tables: speed and memory."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from badexp_assets.config.night_pass import PassParams
     from badexp_assets.vision.backbones import Backbone
 
-_N_DRAW = 61  # all of them
+_N_CCDS = 61  # CCDs that are read per exposure: all of them
 
 
 def bench_night(options: BenchOptions) -> Iterator[Record]:
-    """Yield exposures/s and peak memory (the process, its children, interpreter and imports included) of a night.
+    """Yield exposures/s and peak memory of a night; memory includes child processes, interpreter and imports.
 
     The baseline is a plain script: astropy, one image at a time, raw counts as float32, embeddings only. The night pass
-    also measures orientations and writes stamps, previews and tables; with `workers`, reading runs in processes.
+    also measures orientations and writes stamps, previews and tables; with `workers` it reads in several processes.
     """
     sizes = [(192, 128, 3, 2)] if options.quick else [(512, 256, 16, 12), (4094, 2046, 61, 1)]
     for rows, columns, n_ccds, exposures in sizes:
@@ -51,19 +51,16 @@ def bench_night(options: BenchOptions) -> Iterator[Record]:
         rates: dict[str, float] = {}
         for name, (run, workers) in variants.items():
             (seconds, peak), _, _ = in_process(_timed, run, archive, folder, workers, options.device, options.repeats)
-            rates[name] = exposures / statistics.median(seconds)
-            ratio = rates[name] / next(iter(rates.values()))
-            note = f"{3600 * rates[name]:.0f} exposures/hour"
-            yield Record(
-                "night", case, name, exposures, "exposures", tuple(seconds), rates[name], ratio, peak, note=note
-            )
+            rate = rates[name] = exposures / statistics.median(seconds)
+            ratio, note = rate / next(iter(rates.values())), f"{3600 * rate:.0f} exposures/hour"
+            yield Record("night", case, name, exposures, "exposures", tuple(seconds), rate, ratio, peak, note)
         shutil.rmtree(folder)
 
 
 def _timed(
     run: Callable[..., None], archive: Path, folder: Path, workers: int, device: str, repeats: int
 ) -> tuple[list[float], float]:
-    """Return the seconds of each of `repeats` runs after a first one, and the peak memory of all in MiB."""
+    """Return the seconds of each of `repeats` runs after a first one, and the peak memory (MiB) of all."""
     from badexp_assets.vision.backbones import load_backbone
 
     backbone = load_backbone("efficientnet_lite0", device=device)
@@ -89,7 +86,7 @@ def _plain(archive: Path, out: Path, workers: int, backbone: Backbone) -> None:
         with open_exposure(archive / row["ooi"], camera=camera) as exposure:
             extensions = {ccd.ccdnum: ccd.extension for ccd in exposure.ccds}
         with fits.open(archive / row["ooi"]) as file:
-            for ccdnum in draw_ccds(row["expnum"], extensions, _N_DRAW):
+            for ccdnum in draw_ccds(row["expnum"], extensions, _N_CCDS):
                 image = np.ascontiguousarray(file[extensions[ccdnum]].data, dtype=np.float32)
                 prepared = torch.from_numpy(recipe.prepare(image))[None]
                 vectors.append(backbone.embed(prepared)[0].numpy())
@@ -100,11 +97,11 @@ def _plain(archive: Path, out: Path, workers: int, backbone: Backbone) -> None:
 def _night(archive: Path, out: Path, workers: int, backbone: Backbone) -> None:
     from badexp_assets.config.night_pass import PassParams
 
-    read_night(archive, out, replace(PassParams(), n_draw=_N_DRAW, workers=workers), backbone)
+    read_night(archive, out, replace(PassParams(), n_draw=_N_CCDS, workers=workers), backbone)
 
 
 def read_night(archive: Path, out: Path, params: PassParams, backbone: Backbone) -> None:
-    """Read the first night of `archive` into tables in the folder `out`, whatever is there already."""
+    """Run the night pass on the first night of `archive`; replaces the folder `out` by its tables."""
     from badexp_assets.config.entropy import EntropyParams
     from badexp_assets.pixels.night_pass import run_pass
     from badexp_assets.pixels.night_tables import PASS_TABLES

@@ -1,4 +1,4 @@
-"""A night embedded by a vision transformer: how much of the reading hides behind the network."""
+"""Benchmark of a night pass with a vision transformer: how much of the reading overlaps with the network."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from benchmarks.night import read_night
 
 
 def bench_overlap(options: BenchOptions) -> Iterator[Record]:
-    """Yield images/s of the network alone, on images in memory, and of the night pass, files to tables.
+    """Yield images/s of the network alone, on images in memory, and of the night pass, from files to tables.
 
-    Full-size CCDs at the paper's image size. The baseline is the network alone: a ratio of 1 would be a night of which
-    nothing but the network takes time. On a processor it also takes the cores that reading needs.
+    Full-size CCDs at the image size of Luo et al. 2025 (arXiv:2507.12784). The baseline is the network alone: with a
+    ratio of 1 reading takes no additional time. On processors the network also uses the cores that reading needs.
     """
     name = "dinov2_vits14_reg"
     ccd, size, n_ccds = ((192, 128), (28, 14), 2) if options.quick else ((4094, 2046), (2352, 1176), 6)

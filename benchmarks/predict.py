@@ -1,4 +1,4 @@
-"""Classifying CCD vectors: the paper's pipeline by scikit-learn and by us, and the two-step classifier."""
+"""Benchmark of classifying embeddings: pipeline of Luo et al. 2025 (arXiv:2507.12784), and two-step classifier."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from benchmarks.vectors import make_vectors
 
 
 def bench_predict(options: BenchOptions) -> Iterator[Record]:
-    """Yield vectors/s of the paper's pipeline (40,000 x 768 training vectors, 15 components, k = 7, Manhattan) by
-    scikit-learn (the baseline) and by us, with the share of equal categories, and of the two-step classifier, fitted
-    on 4,000 of them with features.
+    """Yield vectors/s of the pipeline of Luo et al. and of the two-step classifier.
+
+    The pipeline (40,000 x 768 training vectors, 15 components, k = 7, Manhattan) is run by scikit-learn (the baseline)
+    and by our code, with the share of equal categories; the two-step classifier is fitted on 4,000 of the vectors.
     """
     n_train, dim, n_new = (500, 32, 500) if options.quick else (40_000, 768, 20_000)
     vectors, rows = make_vectors(n_train + n_new, dim, options.seed)

@@ -1,4 +1,4 @@
-"""The search for the pipeline's parameters, beside scikit-learn's HalvingRandomSearchCV in the same space and folds."""
+"""Benchmark of the pipeline's parameter search and scikit-learn's HalvingRandomSearchCV, same space and folds."""
 
 from __future__ import annotations
 
@@ -21,36 +21,35 @@ _TRIALS = 162
 
 
 def bench_search(options: BenchOptions) -> Iterator[Record]:
-    """As many candidates, rungs and rows for both at 8,000 x 768; ours alone at 40,000 x 768.
+    """Yield pipelines/s of both searches at 8,000 x 768 with equal candidates and rows, and of ours at 40,000 x 768.
 
-    `items` are the pipelines tried. The note has the score of the parameters found, by the same cross-validation on
-    all rows, so that speed is compared at equal quality. Each search runs once, in a process of its own.
+    The note has the score of the parameters found, from the same cross-validation on all rows, so that speed can be
+    compared at equal quality. Each search runs once, in a new process.
     """
     n, dim, trials = (1_500, 110, 9) if options.quick else (8_000, 768, _TRIALS)
     params = SearchParams(n_trials=trials, seed=options.seed)
     vectors, rows = make_vectors(n, dim, options.seed)
     scorer = FoldScorer(vectors, rows, load_space().highest("n_components"), options.seed)
     case = f"{n} x {dim}, {trials} pipelines"
-    theirs, seconds, _ = in_process(_scikit_learn, n, dim, params)  # its memory is that of its worker processes
+    theirs, seconds, _ = in_process(_scikit_learn, n, dim, params)  # its memory is in its worker processes
     baseline = trials / seconds
-    yield _record(case, "scikit-learn HalvingRandomSearchCV", trials, seconds, 1.0, None, _note(scorer, theirs))
+
+    def record(variant: str, seconds: float, peak: float | None, note: str, baseline: float | None) -> Record:
+        rate = trials / seconds
+        ratio = rate / baseline if baseline else None
+        return Record("search", case, variant, trials, "pipelines", (seconds,), rate, ratio, peak, note)
+
+    yield record("scikit-learn HalvingRandomSearchCV", seconds, None, _note(scorer, theirs), baseline)
     for sampler in ("random", "tpe"):
         shutil.rmtree(options.folder, ignore_errors=True)
         ours = SearchParams(sampler=sampler, n_trials=trials, seed=options.seed)
         best, seconds, peak = in_process(_badexp, n, dim, ours, options.folder / "study.sqlite")
-        note = _note(scorer, best)
-        yield _record(case, f"badexp {sampler}", trials, seconds, trials / seconds / baseline, peak, note)
+        yield record(f"badexp {sampler}", seconds, peak, _note(scorer, best), baseline)
     if not options.quick:
         n = 40_000
         best, seconds, peak = in_process(_badexp, n, dim, params, options.folder / "large.sqlite")
-        note = f"{seconds / 60:.1f} min"
-        yield _record(f"{n} x {dim}, {trials} pipelines", "badexp random", trials, seconds, None, peak, note)
-
-
-def _record(
-    case: str, variant: str, trials: int, seconds: float, ratio: float | None, peak: float | None, note: str
-) -> Record:
-    return Record("search", case, variant, trials, "pipelines", (seconds,), trials / seconds, ratio, peak, note)
+        case = f"{n} x {dim}, {trials} pipelines"
+        yield record("badexp random", seconds, peak, f"{seconds / 60:.1f} min", None)
 
 
 def _note(scorer: FoldScorer, best: PipelineParams) -> str:
@@ -96,7 +95,7 @@ def _scikit_learn(n: int, dim: int, params: SearchParams) -> PipelineParams:
         random_state=params.seed,
     )
     search.fit(vectors, rows["category"])
-    get_reusable_executor().shutdown()  # idle workers would keep this process for minutes
+    get_reusable_executor().shutdown()  # idle workers would keep this process alive for minutes
     found = pd.DataFrame(search.cv_results_)
     last = found[found["iter"] == found["iter"].max()]
     best = last.loc[last["mean_test_score"].idxmax(), "params"]

@@ -1,33 +1,28 @@
-"""What a job costs before it reads its first exposure: a process, what it imports, the network, and its first batch."""
+"""Benchmark of the start of a job: interpreter, imports, network, and first batch."""
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 from badexp_assets.orchestration.plan.measure import JOB, NETWORK, PASS_IMPORTS, start_seconds
-from benchmarks.measure import BenchOptions, Record
+from benchmarks.measure import BenchOptions, Record, compare
 
 _STAGES = {
     "an interpreter": "",
-    "what a pass imports": PASS_IMPORTS,
-    "and the network, and its first batch": PASS_IMPORTS + NETWORK,
-    "a step of Dagster: the code location, too": JOB,
+    "with the imports of a night pass": PASS_IMPORTS,
+    "with the network and its first batch": PASS_IMPORTS + NETWORK,
+    "a Dagster step, with the code location": JOB,
 }
 
 
 def bench_startup(options: BenchOptions) -> Iterator[Record]:
-    """Yield how often a second a process could be started to each stage; the baseline is an empty one.
+    """Yield starts/s up to each stage; the baseline is an interpreter without imports.
 
-    The last one is what every job pays once, whatever nights it has: see docs/scale.md.
+    Every job pays the last stage once, however many nights it has: see docs/scale.md.
     """
     arguments = (str(options.folder / "home"), options.device, *(("64", "32") if options.quick else ("512", "256")))
-    seconds: dict[str, list[float]] = {stage: [] for stage in _STAGES}
-    for _ in range(options.repeats):
-        for stage, code in _STAGES.items():
-            seconds[stage].append(start_seconds(code, *arguments))
-    baseline = 1 / statistics.median(next(iter(seconds.values())))
-    for stage, taken in seconds.items():
-        middle = statistics.median(taken)
-        note = f"{middle:.1f} s"
-        yield Record("startup", "a job", stage, 1, "starts", tuple(taken), 1 / middle, 1 / middle / baseline, note=note)
+    variants = {stage: partial(start_seconds, code, *arguments) for stage, code in _STAGES.items()}
+    for record in compare("startup", "a job", 1, "starts", variants, options.repeats, warm_up=False):
+        yield replace(record, note=f"{1 / record.rate:.1f} s")

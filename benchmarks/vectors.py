@@ -1,27 +1,26 @@
-"""CCD vectors for benchmarks, with a structure as a backbone gives: classes, exposures, a few strong directions."""
+"""Synthetic embeddings for benchmarks, structured like real ones: classes, exposures, a few strong directions."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-_CCDS = 5  # of an exposure
-_DIRECTIONS = 60  # that carry class, exposure and noise of the vectors
+_CCDS = 5  # per exposure
+_DIRECTIONS = 60  # dimension of the subspace with class, exposure and noise
 _CATEGORIES = ("good", *(f"bad_{i:02d}" for i in range(1, 12)))
 
 
 def make_vectors(n: int, dim: int, seed: int = 0, folds: int = 3) -> tuple[np.ndarray, pd.DataFrame]:
     """Return (n, dim) float32 vectors and their rows: expnum, ccdnum, category, fold, weight (all 1).
 
-    Twelve categories of unequal size; the CCDs of an exposure resemble each other, so that folds must keep it together.
+    Twelve categories of unequal size. The CCDs of an exposure are similar, so an exposure must not be split over folds.
     """
     rng = np.random.default_rng(seed)
     expnum = np.arange(n) // _CCDS
     share = 1.0 / np.arange(1, len(_CATEGORIES) + 1)
     category = rng.choice(len(_CATEGORIES), expnum[-1] + 1, p=share / share.sum())
-    category[: 2 * folds * len(_CATEGORIES)] = np.arange(len(category))[: 2 * folds * len(_CATEGORIES)] % len(
-        _CATEGORIES
-    )
+    n_first = min(2 * folds * len(_CATEGORIES), len(category))
+    category[:n_first] = np.arange(n_first) % len(_CATEGORIES)
     centres = rng.normal(size=(len(_CATEGORIES), _DIRECTIONS))
     exposure = rng.normal(size=(len(category), _DIRECTIONS))
     strength = 1.5 * np.arange(1, _DIRECTIONS + 1) ** -0.5

@@ -1,12 +1,13 @@
-"""The benchmarks' own instruments."""
+"""How benchmarks measure time and memory."""
 
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 
 from badexp_assets.errors import BadExpError, InputError
-from benchmarks.measure import BenchOptions, compare, compare_in_processes, in_process
+from benchmarks.measure import BenchOptions, compare, in_process
 from benchmarks.registry import BENCHMARKS, run_benchmarks
 
 
@@ -72,8 +73,8 @@ def test_peak_memory_of_a_tree_counts_its_children() -> None:
 
 
 def test_variants_in_processes_are_compared_with_their_own_peaks() -> None:
-    variants = {"large": (allocate, (200,)), "small": (allocate, (1,))}
-    large, small = compare_in_processes("b", "c", 4, "images", variants, repeats=2)
+    variants = {"large": partial(allocate, 200), "small": partial(allocate, 1)}
+    large, small = compare("b", "c", 4, "images", variants, repeats=2, new_processes=True)
     assert (large.variant, large.ratio, len(large.seconds)) == ("large", 1, 2)
     assert large.peak_mib is not None
     assert small.peak_mib is not None

@@ -147,7 +147,7 @@ def test_the_exclude_table_has_the_teams_types_and_whole_exposures_become_all_cc
     assert path.read_bytes() == first
 
 
-def test_what_is_written_is_what_legacypipe_reads(tmp_path, rejects):
+def test_legacypipe_reads_what_is_written(tmp_path, rejects):
     path = tmp_path / "list.txt"
     write_bad_expid(rejects, path)
     found, _ = legacypipe_reads(path)
@@ -185,7 +185,7 @@ def test_a_list_of_ten_thousand_lines_grows_by_exactly_what_is_new(tmp_path, end
     assert path.read_bytes() == after
 
 
-def test_an_exposure_of_which_the_list_has_a_ccd_is_still_added_as_a_whole(tmp_path):
+def test_an_exposure_of_which_the_list_has_one_ccd_is_added_as_a_whole(tmp_path):
     path, out = tmp_path / "old.txt", tmp_path / "new.txt"
     path.write_text("7-N4 amplifier\n")
     assert append_bad_expid(pd.DataFrame({"expnum": [7]}), path, out) == (1, 0)
@@ -193,7 +193,7 @@ def test_an_exposure_of_which_the_list_has_a_ccd_is_still_added_as_a_whole(tmp_p
     assert path.read_text() == "7-N4 amplifier\n"
 
 
-def test_a_list_that_legacypipe_would_not_read_whole_is_refused(tmp_path):
+def test_a_list_that_legacypipe_would_not_read_completely_is_refused(tmp_path):
     path = tmp_path / "old.txt"
     path.write_bytes(b"\xef\xbb\xbf7 clouds\n")
     for existing, words in ((path, "byte-order mark"), (tmp_path / "none.txt", "can't be read")):
@@ -203,7 +203,7 @@ def test_a_list_that_legacypipe_would_not_read_whole_is_refused(tmp_path):
 
 
 @given(st.lists(st.tuples(st.integers(1, 99), st.sampled_from([None, 3, 35])), max_size=20), st.binary(max_size=200))
-def test_whatever_the_list_holds_its_bytes_stay_and_all_of_ours_is_read_behind_them(pairs, junk):
+def test_the_bytes_of_any_list_stay_and_all_of_our_rows_are_read_after_them(pairs, junk):
     with TemporaryDirectory() as folder:
         old, new = Path(folder) / "old.txt", Path(folder) / "new.txt"
         old.write_bytes(junk)

@@ -79,7 +79,7 @@ def test_ignored_lines_and_contradictions_are_grouped_with_an_example(audit):
     assert sums[("clouds_transparency", "delve")] == 61
 
 
-def test_a_verdict_file_is_listed_when_nobody_reads_it(folder):
+def test_a_verdict_file_without_a_reader_is_only_listed(folder):
     files = audit_labels(find_label_files(folder), CAMERA, TAXONOMY).files.set_index("file")
     assert files.loc["our_verdicts.csv", ["lines", "unmatched"]].isna().all()
 
@@ -124,7 +124,7 @@ def test_the_real_lists_are_understood_to_the_last_line(shared_data):
     assert len(audit.contradictions) > 10
 
 
-def test_only_a_list_as_long_as_the_paper_s_is_compared_with_it(folder, audit):
+def test_only_a_list_as_long_as_that_of_luo_et_al_is_compared_with_it(folder, audit):
     assert audit.paper.empty
     assert "Luo et al." not in format_audit(audit, "table")
     (folder / "decam-bad_expid.txt").write_text("".join(f"{100_000 + i} 1\n" for i in range(3014)))

@@ -122,7 +122,7 @@ def test_a_line_without_a_kind_of_bad_is_ignored_with_a_reason(tmp_path, line):
         ("346343 depth factor" + " " * 9_000 + "x", 346343, "no entry of the taxonomy matches 'depth factor x'"),
     ],
 )
-def test_a_line_that_no_reader_can_match_is_a_finding_and_the_rest_counts(tmp_path, line, expnum, expected):
+def test_an_unreadable_line_is_reported_and_the_others_are_read(tmp_path, line, expnum, expected):
     table = read(tmp_path, f"# head\n{line}\n346662 1\n")
     first = table.iloc[0]
     assert (first["status"], first["line"]) == ("unmatched", 2)
@@ -185,13 +185,13 @@ def test_a_byte_order_mark_amid_joined_files_does_not_matter(tmp_path):
     assert read(tmp_path, b"\xef\xbb\xbf346662 1\n\xef\xbb\xbf346663 2\n")["expnum"].tolist() == [346662, 346663]
 
 
-def test_a_header_line_without_hash_is_no_row(tmp_path):
+def test_a_header_line_without_hash_is_not_a_row(tmp_path):
     table = read(tmp_path, 'expnum seeing efftime survey_speed comment\n1300662 1.65 13.9 0.04 "out of focus"\n')
     assert table["category"].tolist() == ["out_of_focus"]
     assert table.attrs["counts"]["comments"] == 1
 
 
-def test_a_findings_text_stays_short_whatever_the_line(tmp_path):
+def test_the_text_about_an_unreadable_line_is_short(tmp_path):
     table = read(tmp_path, "346343 " + "q" * 9_000 + "\n346343-" + "w" * 9_000 + "\n" + "e" * 9_000 + "\n")
     assert set(table["status"]) == {"unmatched"}
     assert table["status_reason"].str.len().max() < 250
@@ -218,7 +218,7 @@ def test_a_list_of_another_camera_labels_no_exposure_of_this_one(tmp_path):
     assert set(table["status_reason"]) == {"a list of mosaic; its exposure numbers are not decam's"}
 
 
-def test_a_word_that_only_begins_like_a_camera_is_not_one(tmp_path):
+def test_a_file_name_that_only_begins_like_a_camera_name_names_no_camera(tmp_path):
     path = tmp_path / "mosaics-bad_expid.txt"
     path.write_text("59957-N4 clouds\n")
     assert read_bad_expid(path)["status"].tolist() == ["label"]

@@ -19,7 +19,7 @@ def decals(tmp_path):
     return read_decals(find_label_files(tmp_path))
 
 
-def test_lines_that_nobody_understands_are_listed_with_what_was_expected(decals):
+def test_lines_that_are_not_understood_are_listed_with_what_was_expected(decals):
     found = check_every_line_understood(decals, "decals_bad_exposures")
     assert not found.passed
     assert found.numbers == {"lines": 5, "unmatched": 3}
@@ -77,7 +77,7 @@ def test_labels_are_counted_by_category_and_source_with_totals():
     assert counts.loc["total"].tolist() == ["", 1, 2, 2, 2, 2, 4]
 
 
-def test_the_picture_of_the_labels_is_small_and_there_is_none_without_labels():
+def test_the_figure_of_the_labels_is_small_and_there_is_none_without_labels():
     rows = [(1, 1, "psf", "decals"), (2, 1, "streak", "delve")]
     labels = pd.DataFrame(rows, columns=["expnum", "ccdnum", "category", "source"])
     png = label_counts_figure(count_labels(labels, TAXONOMY), TAXONOMY)

@@ -60,13 +60,13 @@ def test_commented_rows_stay_out_and_are_counted(tmp_path):
         ("20140328", "from 1"),
     ],
 )
-def test_a_row_that_can_not_be_used_is_reported_and_the_rest_counts(tmp_path, row, expected):
+def test_an_unusable_row_is_reported_and_the_others_are_read(tmp_path, row, expected):
     table = read(tmp_path, "ghost-scatter-y00.txt", f"{HEAD}{row}\n20140328  296596  nan nan  53\n")
     assert table["status"].tolist() == ["unmatched", "label"]
     assert expected in table.iloc[0]["status_reason"]
 
 
-def test_an_id_that_contradicts_ccdnum_is_noted_and_ccdnum_holds(tmp_path):
+def test_an_id_that_contradicts_ccdnum_is_noted_and_ccdnum_is_used(tmp_path):
     row = read(tmp_path, "ghost-scatter-y00.txt", "20121103  146603  71 S20   9\n").iloc[0]
     assert (row["status"], row["ccdnum"]) == ("label", 9)
     assert "id S20 is CCD 8" in row["status_reason"]
@@ -122,13 +122,13 @@ def test_a_file_that_is_not_fits_is_refused(tmp_path):
         ("#date expnum ccd id ccdnum\n2014-03-28 1001.0 nan nan 5.0\n", [(1001, 5)]),
     ],
 )
-def test_columns_go_by_the_header_and_without_one_by_their_number(tmp_path, content, rows):
+def test_columns_are_named_by_the_header_or_inferred_from_their_number(tmp_path, content, rows):
     table = read(tmp_path, "ghost-scatter-y1-uniq.txt", content)
     assert list(zip(table["expnum"], table["ccdnum"], strict=True)) == rows
     assert set(table["category"]) == {"ghost_scatter"}
 
 
-def test_a_reason_column_goes_before_the_kind_of_file(tmp_path):
+def test_a_reason_column_takes_precedence_over_the_kind_of_file(tmp_path):
     table = read(tmp_path, "rejects-y07.txt", "#reason    expnum   ccdnum\nDome Light    1001   5\nxyzzy   1002   6\n")
     assert table["reason"].tolist() == ["Dome Light", "xyzzy"]
     assert table["category"].tolist() == ["dome_light", None]
@@ -204,7 +204,7 @@ def test_problems_of_other_years_have_a_category_or_are_ignored(tmp_path, proble
     assert (row["status"], row["category"]) == ("label" if category else "ignored", category)
 
 
-def test_a_csv_line_that_does_not_fit_costs_only_itself(tmp_path):
+def test_a_csv_line_that_does_not_fit_the_header_is_unmatched_and_the_others_are_read(tmp_path):
     path = tmp_path / "my_exclude.csv"
     lines = [
         "# made by hand",

@@ -95,12 +95,12 @@ def test_files_are_listed_with_size_and_content_hash(folder):
     ]
 
 
-def test_a_single_years_folder_can_be_given_itself(folder):
+def test_the_folder_of_a_single_year_can_be_a_source(folder):
     found = find_label_files(folder / "deep" / "y02")
     assert [p.name for p in found.exclude_lists] == ["noise-y02.txt", "problem-y02.txt"]
 
 
-def test_a_survey_table_that_can_not_be_used_is_listed_and_the_others_count(folder):
+def test_an_unusable_survey_table_is_listed_and_the_others_are_read(folder):
     (folder / "survey-ccds-broken.fits").write_text("no FITS")
     found = read_survey(find_label_files(folder), CAMERA)
     assert len(found) == 3
@@ -145,7 +145,7 @@ def test_an_empty_folder_gives_empty_tables_that_can_be_stored_and_merged(tmp_pa
     assert merged.counts["ccds"] == 0
 
 
-def test_a_file_that_can_not_be_used_is_one_finding_and_the_others_count(folder):
+def test_an_unusable_file_is_reported_once_and_the_others_are_read(folder):
     des = read_des(find_label_files(folder))
     broken = des[des["file"] == "broken_exclude.csv"].iloc[0]
     assert (broken["status"], broken["line"]) == ("unmatched", 0)
@@ -201,7 +201,7 @@ def test_precedence_decides_conflicts_and_they_are_listed(folder):
     assert merged.counts["conflicts"] == merged.table["conflict"].sum() == 61
 
 
-def test_reviewers_go_before_all_lists_and_unknown_categories_are_counted(folder):
+def test_reviewers_take_precedence_over_all_lists_and_unknown_categories_are_counted(folder):
     reviewed = pd.DataFrame(
         {
             "expnum": [102, 107],
@@ -260,7 +260,7 @@ def test_a_survey_table_without_a_needed_column_names_it(tmp_path):
         read_survey_ccds(path, CAMERA)
 
 
-def test_of_two_survey_tables_the_annotated_row_of_a_ccd_is_kept_once(tmp_path):
+def test_if_two_survey_tables_have_a_ccd_the_annotated_row_is_kept(tmp_path):
     survey_table().write(tmp_path / "survey-ccds.fits")
     survey_table(ebv=np.full(3, 0.03, "f4")).write(tmp_path / "ccds-annotated.fits")
     found = read_survey(find_label_files(tmp_path), CAMERA)
@@ -268,7 +268,7 @@ def test_of_two_survey_tables_the_annotated_row_of_a_ccd_is_kept_once(tmp_path):
     assert found["ebv"].notna().all()
 
 
-def test_nights_of_many_times_equal_the_slow_way_one_by_one():
+def test_nights_of_many_times_equal_those_computed_one_by_one():
     times = np.random.default_rng(3).uniform(56000, 60000, 300)
     assert nights_of(times, CAMERA).tolist() == [night_of(float(t), CAMERA) for t in times]
 

@@ -87,13 +87,13 @@ def test_a_single_file_is_a_source_and_needs_no_folder_of_a_year(tmp_path):
     assert read_delve(found)["file"].tolist() == ["problem-y06.txt"]
 
 
-def test_a_single_file_that_is_no_label_file_by_its_name_is_refused(tmp_path):
+def test_a_single_file_without_the_name_of_a_label_file_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("1 1\n")
     with pytest.raises(InputError, match=r"notes\.txt: not the name of a label file"):
         find_label_files(tmp_path / "notes.txt")
 
 
-def test_several_sources_give_whole_names_and_a_file_that_two_hold_is_taken_once(tmp_path, folder, bucket):
+def test_with_several_sources_names_are_whole_paths_and_a_file_in_two_of_them_is_read_once(tmp_path, folder, bucket):
     other = tmp_path / "other"
     other.mkdir()
     (other / "decam-bad_expid.txt").write_bytes(b"200 2\n")
@@ -128,7 +128,7 @@ def test_a_zip_file_and_a_file_url_are_sources(tmp_path, folder):
     assert set(both.names.values()) == {zipped, f"{folder}/decam-bad_expid.txt"}
 
 
-def test_only_what_changed_is_fetched_and_what_vanished_is_gone(tmp_path, bucket):
+def test_only_changed_files_are_fetched_and_removed_files_are_dropped(tmp_path, bucket):
     mirrors = tmp_path / "mirrors"
     before = find_label_files("memory://labels", mirrors)
     (old,), (kept,) = before.bad_expid, before.exclude_lists
@@ -188,7 +188,7 @@ def test_a_url_that_can_not_be_read_is_named_with_the_reason(tmp_path, bucket, u
         find_label_files(url, tmp_path / "mirrors")
 
 
-def test_a_wrong_source_is_told_before_anything_is_read(tmp_path):
+def test_a_wrong_source_is_reported_before_anything_is_read(tmp_path):
     check_sources([str(tmp_path), "memory://labels", "zip://lists::memory://labels.zip", "zip::/a/b.zip"])
     with pytest.raises(InputError, match=r"labels .*nowhere: no such file or folder"):
         check_sources([str(tmp_path / "nowhere")])
@@ -196,7 +196,7 @@ def test_a_wrong_source_is_told_before_anything_is_read(tmp_path):
         check_sources(["nothing://labels"])
 
 
-def test_passwords_and_signatures_are_not_redact_credentials():
+def test_passwords_and_signatures_are_redacted():
     assert redact_credentials("sftp://me:secret@host/labels") == "sftp://me@host/labels"
     assert redact_credentials("https://host/bad_expid.txt?signature=secret") == "https://host/bad_expid.txt"
     assert redact_credentials("zip::https://me:secret@host/a.zip?b=c") == "zip::https://me@host/a.zip"
@@ -268,7 +268,7 @@ find_label_files("memory://labels", Path(sys.argv[1]))
 """
 
 
-def test_a_process_that_is_killed_while_it_fetches_leaves_no_copy_that_counts(tmp_path, bucket):
+def test_a_process_that_is_killed_while_fetching_leaves_no_valid_copy(tmp_path, bucket):
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     assert b"hal" in {path.read_bytes() for path in tmp_path.rglob("file")}

@@ -110,7 +110,7 @@ def test_the_columns_of_every_release_are_read(release, ending, upper, tmp_path)
     assert stored.num_rows == 3
 
 
-def test_the_boresight_stands_in_for_a_position_that_is_missing(tmp_path):
+def test_the_boresight_replaces_a_missing_position(tmp_path):
     table = rows(EARLY)
     table["ra"] = np.nan, 400, 10.25
     found = read_survey_ccds(write(tmp_path / "t.fits", table), CAMERA)
@@ -122,7 +122,7 @@ def test_the_boresight_stands_in_for_a_position_that_is_missing(tmp_path):
     assert read_survey_ccds(write(tmp_path / "t.fits", rows(nowhere)), CAMERA)["ra"].isna().all()
 
 
-def test_many_chunks_equal_one(tmp_path, monkeypatch):
+def test_reading_in_many_chunks_equals_reading_in_one(tmp_path, monkeypatch):
     table = rows(LATE | ANNOTATED, n=1000)
     rng = np.random.default_rng(2)
     table["expnum"] = rng.integers(0, 90, 1000)  # 0: no exposure
@@ -141,7 +141,7 @@ def test_many_chunks_equal_one(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("expnum", [0, -5, 2**31, 2**62])
-def test_a_row_whose_exposure_number_can_not_be_is_counted(expnum, tmp_path):
+def test_a_row_with_an_impossible_exposure_number_is_counted(expnum, tmp_path):
     table = rows(LATE)
     table["expnum"][1] = expnum
     found = read_survey_ccds(write(tmp_path / "t.fits", table), CAMERA)
@@ -150,7 +150,7 @@ def test_a_row_whose_exposure_number_can_not_be_is_counted(expnum, tmp_path):
 
 
 @pytest.mark.parametrize("mjd", [np.nan, np.inf, -np.inf, 0, -1, 1e9, 1e300])
-def test_a_row_whose_time_can_not_be_is_counted(mjd, tmp_path):
+def test_a_row_with_an_impossible_time_is_counted(mjd, tmp_path):
     table = rows(LATE)
     table["mjd_obs"][0] = mjd
     found = read_survey_ccds(write(tmp_path / "t.fits", table), CAMERA)
@@ -158,7 +158,7 @@ def test_a_row_whose_time_can_not_be_is_counted(mjd, tmp_path):
     assert found.attrs["counts"]["no_expnum_or_time"] == 1
 
 
-def test_numbers_that_are_no_measurement_are_null_and_can_be_stored(tmp_path):
+def test_invalid_numbers_become_null_and_can_be_stored(tmp_path):
     table = rows(LATE | {"fwhm": ">f8"})
     table["exptime"][0], table["fwhm"][1], table["ccdzpt"][2] = np.nan, 1e300, np.inf
     found = read_survey_ccds(write(tmp_path / "t.fits", table), CAMERA)
@@ -206,7 +206,7 @@ def test_every_type_of_column_equals_what_astropy_reads(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["expnum", "ccdname", "filter", "mjd_obs", "exptime"])
-def test_a_vector_where_one_value_is_needed_is_a_finding(name, tmp_path):
+def test_a_vector_column_where_one_value_is_needed_is_an_error(name, tmp_path):
     columns = dict(LATE) | {name: f"(2,){LATE[name]}"}
     path = tmp_path / "survey-ccds.fits"
     write(path, np.zeros(3, list(columns.items())))
@@ -214,7 +214,7 @@ def test_a_vector_where_one_value_is_needed_is_a_finding(name, tmp_path):
         read_survey_ccds(path, CAMERA)
 
 
-def test_a_vector_in_another_column_costs_that_column_and_is_named(tmp_path):
+def test_an_optional_column_of_vectors_is_skipped_and_named(tmp_path):
     table = rows(LATE | {"fwhm": "(2,)>f4"})
     write(tmp_path / "survey-ccds.fits", table)
     found = read_survey(find_label_files(tmp_path), CAMERA)
@@ -232,7 +232,7 @@ def test_a_table_without_rows_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".fits", ".fits.gz"])
-def test_a_file_that_ends_early_is_a_finding_and_the_others_count(ending, tmp_path):
+def test_a_truncated_file_is_reported_and_the_others_are_read(ending, tmp_path):
     write(tmp_path / "survey-ccds-a.fits", rows(LATE))
     path = write(tmp_path / f"survey-ccds-b{ending}", rows(LATE, n=5000))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -252,14 +252,14 @@ def test_a_file_that_ends_early_is_a_finding_and_the_others_count(ending, tmp_pa
         (b"\x1f\x8b\x08garbage", "gzip"),
     ],
 )
-def test_what_is_no_fits_table_is_a_finding(content, what, tmp_path):
+def test_a_file_that_is_not_a_fits_table_is_reported(content, what, tmp_path):
     path = tmp_path / "survey-ccds.fits.gz"
     path.write_bytes(content)
     with pytest.raises(LabelFileError, match=what):
         read_survey_ccds(path, CAMERA)
 
 
-def test_an_image_without_a_table_and_a_table_packed_by_fpack_are_findings(tmp_path):
+def test_an_image_without_a_table_and_a_table_compressed_by_fpack_are_reported(tmp_path):
     path = tmp_path / "survey-ccds.fits"
     fits.HDUList([fits.PrimaryHDU(np.zeros((4, 4)))]).writeto(path)
     with pytest.raises(LabelFileError, match="no binary table"):
@@ -271,7 +271,7 @@ def test_an_image_without_a_table_and_a_table_packed_by_fpack_are_findings(tmp_p
         find_table(tmp_path / "nothing.fits", ("expnum",))
 
 
-def test_the_first_row_with_dust_is_kept_of_each_image_and_the_others_are_counted(tmp_path):
+def test_the_first_row_with_an_extinction_is_kept_per_image_and_the_others_are_counted(tmp_path):
     table = rows(LATE | ANNOTATED, n=6)
     table["expnum"] = [9, 9, 7, 7, 7, 8]
     table["ccdname"] = "N4"
@@ -322,7 +322,7 @@ def rows_or_finding(path):
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_a_damaged_table_gives_rows_or_a_finding_and_never_anything_else(good_bytes, tmp_path_factory, data):
+def test_a_damaged_table_gives_rows_or_a_named_error(good_bytes, tmp_path_factory, data):
     mutated = bytearray(good_bytes)
     header = st.integers(2880, 2880 + 80 * 60) | st.integers(0, len(mutated) - 1)
     for place in data.draw(st.lists(header, max_size=6)):
@@ -342,7 +342,7 @@ def test_a_damaged_table_gives_rows_or_a_finding_and_never_anything_else(good_by
 
 @settings(max_examples=20, deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 4000))
-def test_a_damaged_gzip_file_gives_rows_or_a_finding(good_bytes, tmp_path_factory, junk, place):
+def test_a_damaged_gzip_file_gives_rows_or_a_named_error(good_bytes, tmp_path_factory, junk, place):
     buffer = io.BytesIO(gzip.compress(good_bytes, 1))
     buffer.seek(min(place, buffer.getbuffer().nbytes))
     buffer.write(junk)

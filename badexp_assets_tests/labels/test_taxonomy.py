@@ -31,7 +31,7 @@ def test_a_category_can_be_added_by_editing_the_file(tmp_path):
     assert load(tmp_path, text).classify("delve", "A BAD one").category == "comets"
 
 
-def test_what_no_entry_matches_is_unmatched_and_quoted():
+def test_a_reason_that_no_entry_matches_is_unmatched_and_quoted():
     match = load_taxonomy().classify("delve", "Xyzzy")
     assert match.status == "unmatched"
     assert "'Xyzzy'" in match.why
@@ -83,7 +83,7 @@ why = "Our observers' joke."
 """
 
 
-def test_a_file_that_extends_the_packaged_taxonomy_goes_before_it(tmp_path):
+def test_a_file_that_extends_the_packaged_taxonomy_takes_precedence(tmp_path):
     mine, packaged = load(tmp_path, MINE), load_taxonomy()
     assert mine.classify("delve", "Comet").category == "comets"
     assert mine.classify("delve", "clouds over the dome").category == "birds"
@@ -95,7 +95,7 @@ def test_a_file_that_extends_the_packaged_taxonomy_goes_before_it(tmp_path):
     assert len(mine.all_categories) == len(set(mine.all_categories)) == len(packaged.all_categories) + 2
 
 
-def test_names_alone_are_enough_to_train_on_what_was_only_kept(tmp_path):
+def test_naming_an_extra_category_makes_it_a_trained_one(tmp_path):
     mine = load(tmp_path, 'extends = "packaged"\ncategories = ["fringing"]\n')
     assert mine.classify("delve", "Fringing").category == "fringing"
     assert "fringing" in mine.categories

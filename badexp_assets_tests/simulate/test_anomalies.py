@@ -150,7 +150,7 @@ def test_glare_runs_on_from_one_ccd_to_the_next() -> None:
 
 @pytest.mark.parametrize("category", ANOMALIES)
 @pytest.mark.parametrize("severity", [0.1, 1.0])
-def test_what_is_affected_depends_on_where_an_anomaly_acts(category: str, severity: float) -> None:
+def test_the_affected_ccds_depend_on_where_an_anomaly_acts(category: str, severity: float) -> None:
     ccds = camera_of()
     numbers = [ccd.ccdnum for ccd in ccds]
     hits = [affected_ccds(category, severity, seed, ccds) for seed in range(12)]
@@ -162,7 +162,7 @@ def test_what_is_affected_depends_on_where_an_anomaly_acts(category: str, severi
 
 
 @pytest.mark.parametrize("category", EXTENDED_LIGHT)
-def test_light_that_spans_the_field_is_faint_on_ccds_that_do_not_count(category: str) -> None:
+def test_extended_light_is_faint_on_ccds_that_are_not_affected(category: str) -> None:
     ccds = camera_of()
     for seed in range(20):
         hit = affected_ccds(category, 0.5, seed, ccds)
@@ -173,7 +173,7 @@ def test_light_that_spans_the_field_is_faint_on_ccds_that_do_not_count(category:
     assert max(change[n] for n in hit) > max(v for n, v in change.items() if n not in hit)
 
 
-def test_blown_pixels_carry_the_codes_of_the_mask() -> None:
+def test_saturated_pixels_have_the_codes_of_the_mask() -> None:
     ccd = replace(field_of_stars(), expnum=1)
     plane = Plane(15.0, 28.0, 20.0)
     after = inject(ccd, "saturated", 1.0, 0, plane)
@@ -185,7 +185,7 @@ def test_blown_pixels_carry_the_codes_of_the_mask() -> None:
     assert set(np.unique(after.mask)) <= {0, 3, 4}
 
 
-def test_pixels_without_a_value_stay_without() -> None:
+def test_pixels_without_a_value_stay_so() -> None:
     ccd = field_of_stars()
     image = ccd.image.copy()
     image[10:14, 5] = np.nan
@@ -198,13 +198,13 @@ def test_pixels_without_a_value_stay_without() -> None:
 
 
 @pytest.mark.parametrize("category", KINDS)
-def test_an_exposures_kind_can_be_told_beforehand_and_kinds_come_by_their_shares(category: str) -> None:
+def test_the_kind_of_an_exposure_is_known_beforehand_and_kinds_have_their_shares(category: str) -> None:
     found = [kind_of(category, 1, expnum) for expnum in range(600)]
     for kind, share in KINDS[category].items():
         assert found.count(kind) / 600 == pytest.approx(share, abs=0.07)
 
 
-def test_a_kind_is_what_is_injected() -> None:
+def test_the_kind_that_is_predicted_is_injected() -> None:
     flat = CcdPixels(np.full((200, 100), SKY, np.float32), gain=GAIN, read_noise=NOISE, ccdnum=5, sky_adu=SKY)
     of_kind = {kind_of("wonky", 1, expnum): expnum for expnum in range(60)}
     change = {k: inject(replace(flat, expnum=e), "wonky", 0.6, 1).image - SKY for k, e in of_kind.items()}
@@ -215,7 +215,7 @@ def test_a_kind_is_what_is_injected() -> None:
     assert max(np.abs(list(likeness.values()))) < 0.5
 
 
-def test_fringes_belong_to_a_ccd_and_a_category_without_kinds_says_so() -> None:
+def test_fringes_differ_between_ccds_and_a_category_without_kinds_has_none() -> None:
     np.testing.assert_array_equal(fringes(5, (90, 60)), fringes(5, (90, 60)))
     assert np.abs(np.corrcoef(fringes(5, (90, 60)).ravel(), fringes(6, (90, 60)).ravel())[0, 1]) < 0.5
     assert kind_of("saturated", 1, 5) == ""

@@ -49,7 +49,7 @@ def test_a_real_cutout_takes_every_anomaly_and_keeps_its_headers(
 
 
 @pytest.mark.parametrize("category", ["ghost_scatter", "bad_ccd", "out_of_focus"])
-def test_an_exposure_keeps_the_ccds_that_are_not_hit(category: str, exposure: Path, tmp_path: Path) -> None:
+def test_an_exposure_keeps_the_ccds_that_are_not_affected(category: str, exposure: Path, tmp_path: Path) -> None:
     out = tmp_path / "new_ooi.fits.fz"
     hit = inject_into(exposure, out, category, 0.9, 4)
     with fits.open(exposure) as old, fits.open(out) as new:
@@ -74,7 +74,7 @@ def _blocks(path: Path) -> dict[int, bytes]:
 
 
 @pytest.mark.parametrize("gzipped", [False, True])
-def test_ccds_that_nobody_asks_for_are_copied_byte_by_byte_and_the_others_are_as_ever(
+def test_ccds_that_are_not_requested_are_copied_byte_by_byte_and_the_others_are_changed(
     exposure: Path, tmp_path: Path, gzipped: bool
 ) -> None:
     source, whole, part = exposure, tmp_path / "whole.fits.fz", tmp_path / "part.fits.fz"

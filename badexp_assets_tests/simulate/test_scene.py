@@ -8,7 +8,7 @@ from badexp_assets.simulate.ccd_pixels import Plane
 
 @pytest.mark.parametrize("place", [(40.0, 40.0), (40.5, 39.5), (30.0, 45.5)])
 @pytest.mark.parametrize("kind", [0, 5])
-def test_a_source_lands_where_it_belongs_with_its_flux(place: tuple[float, float], kind: int) -> None:
+def test_a_source_has_its_position_and_flux(place: tuple[float, float], kind: int) -> None:
     templates = scene.source_templates(scene.draw_psf(96, 4.0, 3.5, (0.0, 0.0)), None, np.random.default_rng(0))
     image = np.zeros((81, 81), np.float32)
     scene.add_sources(image, templates, scene.Catalogue(*(np.array([v]) for v in (kind, *place, 1e4))))

@@ -128,7 +128,7 @@ def test_lists_per_ccd_name_the_affected_ccds(survey: Path) -> None:
         assert category[(row["EXPNUM"], row["CCDNUM"])] == {"Bad CCD": "bad_ccd", "Wonky": "wonky"}[reason]
 
 
-def test_survey_ccds_has_every_ccd_and_says_what_was_cut(survey: Path) -> None:
+def test_survey_ccds_has_every_ccd_and_its_cut_bits(survey: Path) -> None:
     truth, exposures = pd.read_parquet(survey / "truth.parquet"), pd.read_csv(survey / "truth_exposures.csv")
     table = fitsio.read(str(survey / "labels" / "survey-ccds-simulated.fits.gz"))
     assert len(table) == len(truth)

@@ -77,7 +77,7 @@ def test_too_many_missing_images_are_a_warning_with_the_most_frequent_reason():
 
 
 @pytest.mark.parametrize("reason", [NOT_READ, NO_SUCH_CCD])
-def test_labels_beyond_the_nights_and_files_that_were_read_are_counted_apart(reason):
+def test_labels_of_other_nights_and_absent_ccds_are_counted_separately(reason):
     beyond = images((1, 2), (2, 1)).assign(reason=reason)
     found = check_missing_share(3, beyond, CheckParams(max_missing_share=0))
     assert found.passed
@@ -99,7 +99,7 @@ def test_a_category_with_fewer_exposures_than_folds_and_a_test_is_named():
     assert found.description == "too few exposures for 3 folds and a test: psf (2)"
 
 
-def test_pictures_are_small():
+def test_figures_are_small():
     made = a_set()
     for png in (balance_figure(made.balance), funnel_figure(made.funnel)):
         assert png.startswith(b"\x89PNG")

@@ -42,7 +42,7 @@ def maps(tmp_path):
     return tmp_path
 
 
-def test_values_are_those_that_were_planted_and_are_not_recalibrated(maps):
+def test_values_are_those_of_the_map_and_are_not_recalibrated(maps):
     galactic = SkyCoord(RA, DEC, unit="deg").galactic
     planted = sky(galactic.l.radian, galactic.b.radian)
     assert sfd_ebv(maps, RA, DEC) == pytest.approx(planted, rel=2e-3)
@@ -61,13 +61,13 @@ def test_values_are_those_of_the_projection_evaluated_directly(maps):
         assert value == pytest.approx(np.array([1 - fy, fy]) @ four @ np.array([1 - fx, fx]), rel=1e-5)
 
 
-def test_what_is_no_position_has_no_value(maps):
+def test_an_invalid_position_has_no_value(maps):
     values = sfd_ebv(maps, [10.0, np.nan, 10.0, np.inf], [0.0, 0.0, 95.0, 0.0])
     assert np.isnan(values).tolist() == [False, True, True, True]
     assert sfd_ebv(maps, [], []).shape == (0,)
 
 
-def test_the_first_origin_that_is_there_holds(maps):
+def test_the_first_available_origin_is_used(maps):
     exposures = pd.DataFrame({"expnum": [1, 2, 3, 4], "ra": [10.0, 10.0, 10.0, None], "dec": [0.0, 0.0, 0.0, None]})
     survey = pd.DataFrame({"expnum": [1, 1, 2, 2, 4], "ebv": [0.2, 0.4, None, None, None]})
     survey = survey.assign(ra=[50.0, 50.0, 359.9, 0.1, None], dec=[0.0, 0.0, -45.0, -45.0, None])

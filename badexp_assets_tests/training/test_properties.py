@@ -62,7 +62,7 @@ def shuffled(table, seed):
 
 @settings(max_examples=30, deadline=None)
 @given(surveys())
-def test_of_every_training_set(given_survey):
+def test_every_training_set_keeps_its_invariants(given_survey):
     labels, exposures, ccds, params = given_survey
     made = build(*given_survey)
     table = made.table
@@ -100,7 +100,7 @@ def test_of_every_training_set(given_survey):
 
 @settings(max_examples=5, deadline=None)
 @given(surveys())
-def test_another_seed_draws_others(given_survey):
+def test_another_seed_gives_another_sample(given_survey):
     labels, exposures, ccds, params = given_survey
     assume(not params.hold_out_nights)
     made = [build(labels, exposures, ccds, TrainingParams(good_exposures=20, seed=seed)).table for seed in range(4)]

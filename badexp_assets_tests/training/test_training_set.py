@@ -139,7 +139,7 @@ def test_an_exposure_on_any_line_of_a_list_is_no_good_candidate():
     assert set(good) == set(range(first_good + 30, first_good + 40))
 
 
-def test_exposures_that_reviewers_call_fine_come_first_and_are_told_from_candidates():
+def test_exposures_that_reviewers_call_fine_come_first_and_are_distinguished_from_candidates():
     first_good = sum(BAD.values()) + 1
     fine = {first_good + 3, first_good + 17, 1}  # exposure 1 is in a list: it does not become good
     made = build(TrainingParams(good_exposures=5), reviewed_fine=fine)
@@ -151,7 +151,7 @@ def test_exposures_that_reviewers_call_fine_come_first_and_are_told_from_candida
     assert not by_source["candidate"] & fine
 
 
-def test_cut_bits_and_dust_take_good_candidates_out_and_unknown_ones_stay():
+def test_cut_bits_and_dust_remove_good_candidates_and_unknown_ones_stay():
     exposures = survey()[1]
     first = sum(BAD.values()) + 1
     table = ccd_table(exposures, ebv=0.01)
@@ -190,7 +190,7 @@ def test_the_dust_step_counts_where_each_value_is_from(monkeypatch):
     assert step["note"] == f"E(B-V) of exposures: {origins}"
 
 
-def test_only_the_papers_cut_bits_count():
+def test_only_the_cut_bits_of_luo_et_al_count():
     exposures = survey()[1]
     first = sum(BAD.values()) + 1
     table = ccd_table(exposures, ebv=0.01)

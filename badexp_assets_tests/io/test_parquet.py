@@ -180,7 +180,9 @@ def test_an_error_of_something_else_in_the_block_keeps_its_own_name(tmp_path):
 
 def test_a_large_table_is_written_in_pieces_and_text_of_few_values_stays_categorical(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "_PIECE", 7)
-    schema = TableSchema("t", "a row", (Column("n", "int64", ""), Column("text", "dictionary", "", nullable=True)))
+    schema = TableSchema("t", "a row").with_columns(
+        Column("n", "int64", ""), Column("text", "dictionary", "", nullable=True)
+    )
     text = pd.Series([None if i % 5 == 0 else f"v{i // 4}" for i in range(30)], dtype="str")
     for column in (text, text.astype("category"), text.astype(object)):
         table = pd.DataFrame({"n": range(30), "text": column})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,16 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSchema:
-    """Columns of one asset's table, what one row is, and the columns that identify a row."""
+    """Columns of one asset's table, what one row is, and the columns that identify a row (none: rows may repeat)."""
 
     name: str
     row: str
-    columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+
+    def with_columns(self, *columns: Column) -> TableSchema:
+        """Return the schema with these columns."""
+        return replace(self, columns=columns)
 
     @property
     def column_names(self) -> list[str]:
@@ -33,13 +37,8 @@ class TableSchema:
         return [c.name for c in self.columns]
 
 
-def column(name: str, type_: str, description: str, nullable: bool = False) -> Column:
-    """Shorthand for a column."""
-    return Column(name, type_, description, nullable)
-
-
-EXPNUM = column("expnum", "int64", "exposure number")
-CCDNUM = column("ccdnum", "int16", "CCD number, 1-based")
-CCDNUM_OR_ALL = column("ccdnum", "int16", "CCD number; null: the whole exposure", nullable=True)
-NIGHT = column("night", "string", "observing night, YYYY-MM-DD: local date on which the evening began")
-FILTER = column("filter", "string", "band: first word of FILTER")
+EXPNUM = Column("expnum", "int64", "exposure number")
+CCDNUM = Column("ccdnum", "int16", "CCD number, 1-based")
+CCDNUM_OR_ALL = Column("ccdnum", "int16", "CCD number; null: the whole exposure", nullable=True)
+NIGHT = Column("night", "string", "observing night, YYYY-MM-DD: local date on which the evening began")
+FILTER = Column("filter", "string", "band: first word of FILTER")

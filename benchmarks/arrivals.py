@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from badexp_assets.config.arrivals import ArrivalParams
-from badexp_assets.survey.arrivals.due_nights import Decision, decide
-from badexp_assets.survey.arrivals.scan import take_look
-from badexp_assets.survey.arrivals.state_file import StateStore
+from badexp_assets.survey.arrivals.archive_state import StateStore
+from badexp_assets.survey.arrivals.due_nights import DueNights, find_due_nights
+from badexp_assets.survey.arrivals.scan import scan_archive
 from benchmarks.measure import BenchOptions, Record, compare
 
 _FIRST = date(2012, 9, 1)
@@ -64,19 +64,19 @@ class _Scanner:
         self._now = time.time() + _DAY
         self.cursor = ""
 
-    def scan(self, cursor: str) -> Decision:
+    def scan(self, cursor: str) -> DueNights:
         store = StateStore(self.folder)
         self._now += 30
         state, _ = store.load(cursor)
-        look = take_look(self._archive, state, self._params, self._now)
-        found = decide(state, look, self._now, self._params, lambda night: None)
+        look = scan_archive(self._archive, state, self._params, self._now)
+        found = find_due_nights(state, look, self._now, self._params, lambda night: None)
         self.cursor = store.save(found.state, self.cursor)
         return found
 
-    def first(self) -> Decision:
+    def first(self) -> DueNights:
         return self.scan("")
 
-    def again(self) -> Decision:
+    def again(self) -> DueNights:
         return self.scan(self.cursor)
 
     def new_night(self, case: str, exposures: int, products: int) -> Record:

@@ -18,7 +18,7 @@ from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.archive import list_exposures, list_nights
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.exposure import open_exposure
-from badexp_assets.survey.seeded_sampling import draw_ccds
+from badexp_assets.survey.seeded_sampling import sample_ccds
 from benchmarks.measure import BenchOptions, Record, in_process
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _plain(archive: Path, out: Path, workers: int, backbone: Backbone) -> None:
         with open_exposure(archive / row["ooi"], camera=camera) as exposure:
             extensions = {ccd.ccdnum: ccd.extension for ccd in exposure.ccds}
         with fits.open(archive / row["ooi"]) as file:
-            for ccdnum in draw_ccds(row["expnum"], extensions, _N_CCDS):
+            for ccdnum in sample_ccds(row["expnum"], extensions, _N_CCDS):
                 image = np.ascontiguousarray(file[extensions[ccdnum]].data, dtype=np.float32)
                 prepared = torch.from_numpy(recipe.prepare(image))[None]
                 vectors.append(backbone.embed(prepared)[0].numpy())

@@ -21,7 +21,7 @@ from badexp_assets.pixels.pass_fingerprint import EmbeddingIds
 from badexp_assets.pixels.previews import FocalPlane
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.exposure import open_exposure
-from badexp_assets.survey.seeded_sampling import draw_ccds
+from badexp_assets.survey.seeded_sampling import sample_ccds
 
 if TYPE_CHECKING:
     from badexp_assets.config.entropy import EntropyParams
@@ -140,5 +140,5 @@ def choose_ccds(
     expnum: int, present: frozenset[int], labelled: Iterable[int], params: PassParams
 ) -> tuple[frozenset[int], frozenset[int]]:
     """Return CCDNUMs sampled for the vote, and CCDNUMs to read: the sampled and the labelled ones, or all `present`."""
-    drawn = frozenset(draw_ccds(expnum, present, params.n_draw, params.seed))
+    drawn = frozenset(sample_ccds(expnum, present, params.n_draw, params.seed))
     return drawn, present if params.all_ccds else drawn | (frozenset(labelled) & present)

@@ -24,4 +24,4 @@ from .masks import mask_codes as mask_codes
 from .nights import night_from_folder as night_from_folder
 from .nights import night_of as night_of
 from .nights import parse_night as parse_night
-from .seeded_sampling import draw_ccds as draw_ccds
+from .seeded_sampling import sample_ccds as sample_ccds

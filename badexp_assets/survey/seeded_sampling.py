@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from badexp_assets.errors import InputError
 
 
-def draw_ccds(expnum: int, ccdnums: Iterable[int], n: int, seed: int = 0) -> list[int]:
+def sample_ccds(expnum: int, ccdnums: Iterable[int], n: int, seed: int = 0) -> list[int]:
     """Return up to `n` of `ccdnums` (duplicates count once), in the order in which they are drawn.
 
     Every CCD has a priority that is a hash of (seed, expnum, ccdnum) alone, and the `n` smallest are drawn. So a CCD

@@ -10,7 +10,7 @@ import pandas as pd
 
 from badexp_assets.config.training import TrainingParams
 from badexp_assets.survey.ccd_cuts import IMAGE_CUTS
-from badexp_assets.survey.seeded_sampling import draw_ccds, priority
+from badexp_assets.survey.seeded_sampling import priority, sample_ccds
 from badexp_assets.training.extinction import ORIGINS, UNKNOWN, exposure_ebv
 
 
@@ -100,9 +100,9 @@ def choose_good(
 
 
 def sample_per_exposure(ccds: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
-    """Return (expnum, ccdnum) of up to `n` CCDs of each exposure in `ccds`, sampled by `draw_ccds`."""
+    """Return (expnum, ccdnum) of up to `n` CCDs of each exposure in `ccds`, sampled by `sample_ccds`."""
     numbers = ccds.groupby("expnum")["ccdnum"].agg(list)
     pairs = [
-        (e, c) for e, found in zip(numbers.index.tolist(), numbers, strict=True) for c in draw_ccds(e, found, n, seed)
+        (e, c) for e, found in zip(numbers.index.tolist(), numbers, strict=True) for c in sample_ccds(e, found, n, seed)
     ]
     return pd.DataFrame(pairs, columns=["expnum", "ccdnum"]).astype({"expnum": "int64", "ccdnum": "int16"})

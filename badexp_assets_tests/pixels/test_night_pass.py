@@ -17,7 +17,7 @@ from badexp_assets.pixels.device_shares import load_pass_setup
 from badexp_assets.pixels.night_pass import run_pass
 from badexp_assets.pixels.night_tables import BUFFER_ROWS, PASS_TABLES
 from badexp_assets.survey.cameras import load_camera
-from badexp_assets.survey.seeded_sampling import draw_ccds
+from badexp_assets.survey.seeded_sampling import sample_ccds
 from badexp_assets_tests.pixels.stand_in import MeanEmbedder
 
 NIGHT = "2018-05-17"
@@ -108,7 +108,7 @@ def test_every_fault_is_counted_with_its_reason_and_costs_no_more_than_itself(ti
 
 def test_drawn_and_labelled_ccds_are_read_and_no_others(tiny_cp, tmp_path):
     tiny_cp.write_cp(tmp_path / "cp", 11)
-    drawn = draw_ccds(11, tiny_cp.CCDS.values(), 2)
+    drawn = sample_ccds(11, tiny_cp.CCDS.values(), 2)
     other = next(c for c in tiny_cp.CCDS.values() if c not in drawn)
     params = replace(PARAMS, n_draw=2)
     go(tmp_path / "cp", tmp_path / "out", {11: {other, 1}, 99: {5}}, params=params)

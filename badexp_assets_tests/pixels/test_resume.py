@@ -21,7 +21,7 @@ from badexp_assets.pixels.night_tables import BUFFER_ROWS, PASS_TABLES
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.cameras import load_camera
-from badexp_assets.survey.seeded_sampling import draw_ccds
+from badexp_assets.survey.seeded_sampling import sample_ccds
 from badexp_assets_tests.pixels.stand_in import MeanEmbedder
 
 NIGHT = "2018-05-17"
@@ -92,7 +92,7 @@ def test_a_new_exposure_and_one_that_changed_are_read_and_the_others_taken_over(
 
 def test_new_labels_cost_the_exposures_that_they_name(archive, tiny_cp, tmp_path, row_groups):
     go(archive, tmp_path / "out", {11: {28}})
-    drawn = draw_ccds(13, tiny_cp.CCDS.values(), 2)
+    drawn = sample_ccds(13, tiny_cp.CCDS.values(), 2)
     other = next(ccdnum for ccdnum in tiny_cp.CCDS.values() if ccdnum not in drawn)
     labels = {11: {28}, 13: {other}, 99: {1}}
     summary, keys = go(archive, tmp_path / "out", labels)

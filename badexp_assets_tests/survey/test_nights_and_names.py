@@ -12,7 +12,7 @@ from badexp_assets.survey.cp_files import parse_cp_name
 from badexp_assets.survey.cp_versions import process_key, version_key
 from badexp_assets.survey.masks import mask_codes
 from badexp_assets.survey.nights import night_from_folder, night_of
-from badexp_assets.survey.seeded_sampling import draw_ccds
+from badexp_assets.survey.seeded_sampling import sample_ccds
 
 
 @pytest.mark.parametrize(
@@ -104,20 +104,20 @@ def test_masks_of_old_versions_become_codes():
 
 def test_the_draw_is_repeatable_and_a_missing_ccd_changes_no_other_choice():
     everything = list(range(1, 63))
-    drawn = draw_ccds(678026, everything, 20)
-    assert drawn == draw_ccds(678026, reversed(everything), 20)
-    assert drawn[:7] == draw_ccds(678026, everything, 7)
+    drawn = sample_ccds(678026, everything, 20)
+    assert drawn == sample_ccds(678026, reversed(everything), 20)
+    assert drawn[:7] == sample_ccds(678026, everything, 7)
     without = [c for c in everything if c != drawn[3]]
-    assert draw_ccds(678026, without, 19) == drawn[:3] + drawn[4:]
-    assert drawn != draw_ccds(678027, everything, 20)
-    assert drawn != draw_ccds(678026, everything, 20, seed=1)
-    assert sorted(draw_ccds(1, [3, 1, 2, 2], 20)) == [1, 2, 3]
+    assert sample_ccds(678026, without, 19) == drawn[:3] + drawn[4:]
+    assert drawn != sample_ccds(678027, everything, 20)
+    assert drawn != sample_ccds(678026, everything, 20, seed=1)
+    assert sorted(sample_ccds(1, [3, 1, 2, 2], 20)) == [1, 2, 3]
     with pytest.raises(InputError, match="negative"):
-        draw_ccds(1, everything, -1)
+        sample_ccds(1, everything, -1)
 
 
 def test_every_ccd_is_drawn_equally_often():
-    counts = np.bincount(np.concatenate([draw_ccds(e, range(1, 63), 20) for e in range(2000)]), minlength=63)[1:]
+    counts = np.bincount(np.concatenate([sample_ccds(e, range(1, 63), 20) for e in range(2000)]), minlength=63)[1:]
     expected = 2000 * 20 / 62
     # 5 sigma of a binomial count
     assert np.abs(counts - expected).max() < 5 * np.sqrt(expected * (1 - 20 / 62))

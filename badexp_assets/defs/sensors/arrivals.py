@@ -9,10 +9,10 @@ from badexp_assets.defs.archive_events import arrival, first_and_last, repetitio
 from badexp_assets.defs.jobs import NEW_NIGHT
 from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
-from badexp_assets.survey.arrivals.due_nights import decide
-from badexp_assets.survey.arrivals.scan import take_look
-from badexp_assets.survey.arrivals.state_file import StateStore
-from badexp_assets.survey.arrivals.summary_text import one_line
+from badexp_assets.survey.arrivals.archive_state import StateStore
+from badexp_assets.survey.arrivals.due_nights import find_due_nights
+from badexp_assets.survey.arrivals.scan import scan_archive
+from badexp_assets.survey.arrivals.summary_text import summarize_scan
 from badexp_assets.survey.arrivals.table_sources import possible_scores, scored_files
 
 NO_MODELS = "no model is fitted in this home, so nights are read but not scored; badexp run fits models"
@@ -39,15 +39,15 @@ def arrivals_sensor(running: bool, tick_seconds: int) -> dg.SensorDefinition:
         first, last = first_and_last(NIGHTS)
         store = StateStore(home.arrivals)
         state, said = store.load(context.cursor)
-        found = decide(
+        found = find_due_nights(
             state,
-            take_look(settings.archive, state, params, now),
+            scan_archive(settings.archive, state, params, now),
             now,
             params,
             scored=lambda night: scored_files(home, night, scores),
             possible=lambda night: first <= night <= last,
         )
-        words = "; ".join(filter(None, [one_line(found), said, None if scores else NO_MODELS]))
+        words = "; ".join(filter(None, [summarize_scan(found), said, None if scores else NO_MODELS]))
         if said or found.problems:
             context.log.warning(words)
         elif found.changes:

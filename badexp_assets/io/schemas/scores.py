@@ -47,7 +47,7 @@ SCHEMAS = (
         Column(
             "z_source",
             "float64",
-            "kl_source in units of its scatter for random orientations of as many sources",
+            "standard deviations by which kl_source exceeds what chance gives for as many sources",
             nullable=True,
         ),
         Column("kl_background", "float64", "mean over CCDs of the KL divergence of gradients, nats", nullable=True),

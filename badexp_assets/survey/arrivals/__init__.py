@@ -1,4 +1,4 @@
-"""What arrives in the tree of CP files: which nights are due to be read, what is still being written, what is wrong."""
+"""Arrivals in the archive: scanning it, and finding the nights that are due because files came, changed or went."""
 
 import lazy_loader
 

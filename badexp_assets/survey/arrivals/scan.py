@@ -1,4 +1,4 @@
-"""A look at the tree, in bounded time: folders first, and files only where something may have changed."""
+"""Scanning the archive in bounded time: folders first, and files only where something may have changed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from badexp_assets.config.arrivals import ArrivalParams
 from badexp_assets.io.place import Place, Url
 from badexp_assets.survey.archive_tree import FoundFile, folder_time, list_folder, night_folders
-from badexp_assets.survey.arrivals.archive_state import NightState, State
+from badexp_assets.survey.arrivals.archive_state import ArchiveState, NightState
 
 
 @dataclass(frozen=True)
-class Listing:
+class NightListing:
     """The files of one night, or the `problem` that kept them from being listed.
 
-    folders: where they lie, with the folders below; signature: of the times of these folders, taken before the files.
+    folders: folders of the night, with those below. signature: hash of the times of these folders before the listing.
     """
 
     night: str
@@ -31,16 +31,16 @@ class Listing:
 
 
 @dataclass
-class Look:
-    """What the tree looks like: which nights have a folder, and the files of those that may have changed.
+class ArchiveScan:
+    """The nights that have a folder, and the files of those that may have changed.
 
-    `hidden`: folders above the nights that can't be listed, with the reason; nights below them can't be seen.
-    `listings` is read once, and goes to the disk as it is read. After that `n_left` says how many nights were not
-    looked at for lack of time, and `next_stat`, `next_list` where the next look goes on.
+    hidden: folders above the nights that can't be listed, with the reason; nights below them are not seen. listings:
+    an iterator that reads the disk as it goes. Once it is exhausted, `n_left` is the number of nights that were not
+    scanned for lack of time, and `next_stat`, `next_list` are the nights at which the next scan goes on.
     """
 
     nights: frozenset[str]
-    listings: Iterable[Listing]
+    listings: Iterable[NightListing]
     hidden: dict[str, str] = field(default_factory=dict)
     n_left: int = 0
     next_stat: str = ""
@@ -52,19 +52,19 @@ class Look:
         return any(folder.startswith(tops) for folder in night.folders) if tops else False
 
 
-def take_look(
+def scan_archive(
     archive: Place,
-    state: State,
+    state: ArchiveState,
     params: ArrivalParams,
     now: float,
     clock: Callable[[], float] = time.monotonic,
-) -> Look:
-    """Look at the nights of `archive`, at time `now` (s since 1970).
+) -> ArchiveScan:
+    """Scan the nights of `archive`, at time `now` (s since 1970).
 
-    Files are listed of nights that are new or in motion, of the `recent_nights` newest, of those with a folder whose
-    time has changed, and of a slice of the others, so that each has been listed after `reread_hours`. After
-    `scan_seconds` of `clock` the rest is left for the next look, which begins with it. Raises InputError for an
-    archive that is missing or can't be listed.
+    Files are listed of nights that are new or changing, of the `recent_nights` newest, of those with a folder whose
+    time has changed, and of a part of the others, so that each is listed once in `reread_hours`. After `scan_seconds`
+    of `clock` the rest is left to the next scan, which begins with it. Raises InputError for an archive that is missing
+    or can't be listed.
     """
     ends = clock() + params.scan_seconds
     hidden: dict[str, str] = {}
@@ -77,63 +77,66 @@ def take_look(
 
     for night, folder in night_folders(archive, refuse):
         folders.setdefault(night, []).append(folder)
-    look = Look(frozenset(folders), (), hidden, next_stat=state.next_stat, next_list=state.next_list)
-    look.listings = _listings(archive, folders, state, params, now, look, lambda: clock() >= ends)
-    return look
+    scan = ArchiveScan(frozenset(folders), (), hidden, next_stat=state.next_stat, next_list=state.next_list)
+    scan.listings = _listings(archive, folders, state, params, now, scan, lambda: clock() >= ends)
+    return scan
 
 
 def _listings(
     archive: Place,
     folders: dict[str, list[str]],
-    state: State,
+    state: ArchiveState,
     params: ArrivalParams,
     now: float,
-    look: Look,
-    over: Callable[[], bool],
-) -> Iterator[Listing]:
+    scan: ArchiveScan,
+    time_is_up: Callable[[], bool],
+) -> Iterator[NightListing]:
     known = state.nights
     done: set[str] = set()
 
-    def visit(nights: Iterable[str], whatever: bool) -> Generator[Listing, None, str]:
-        """List `nights`, or those of them that changed; at least one, so that every look gets on. Return the next."""
+    def visit(nights: Iterable[str], always: bool) -> Generator[NightListing, None, str]:
+        """List `nights`, or unless `always` those that changed, until time is up; return the next night ("": none).
+
+        At least one night is visited, so that every scan makes progress.
+        """
         first = True
         for night in nights:
             if night in done:
                 continue
-            if not first and over():
+            if not first and time_is_up():
                 return night
             first = False
             done.add(night)
             old = known.get(night)
-            if whatever or old is None or _signature_now(archive, folders[night], old) != old.signature:
-                yield _list(archive, night, folders[night])
+            if always or old is None or _present_signature(archive, folders[night], old) != old.signature:
+                yield _list_night(archive, night, folders[night])
         return ""
 
     order = sorted(folders)
     urgent = [night for night in order if night not in known or not known[night].signature]
-    urgent.sort(key=lambda night: night in known)  # new nights first: those in motion could fill every look
+    urgent.sort(key=lambda night: night in known)  # new nights first: changing ones could take all the time
     yield from visit([*urgent, *order[max(0, len(order) - params.recent_nights) :]], True)
-    turn, n = _rotated(order, state.next_list), _slice(len(order), state, params, now)
-    look.next_list = (yield from visit(turn[:n], True)) or (turn[n % len(turn)] if turn else "")
-    look.next_stat = yield from visit(_rotated(order, state.next_stat), False)
-    look.n_left = len(order) - len(done)
+    turn, n = _rotated(order, state.next_list), _n_to_list(len(order), state, params, now)
+    scan.next_list = (yield from visit(turn[:n], True)) or (turn[n % len(turn)] if turn else "")
+    scan.next_stat = yield from visit(_rotated(order, state.next_stat), False)
+    scan.n_left = len(order) - len(done)
 
 
-def _slice(nights: int, state: State, params: ArrivalParams, now: float) -> int:
-    """How many nights of the rotation are listed now, for all to be listed in `reread_hours`."""
+def _n_to_list(n_nights: int, state: ArchiveState, params: ArrivalParams, now: float) -> int:
+    """Return how many nights are to be listed now, for all to be listed once in `reread_hours`."""
     if state.first:
         return 0
     share = max(0.0, now - state.looked) / (3600 * params.reread_hours) if params.reread_hours else 1.0
-    return math.ceil(min(1.0, share) * nights)
+    return math.ceil(min(1.0, share) * n_nights)
 
 
 def _rotated(order: list[str], start: str) -> list[str]:
-    """`order` from `start` on, then what is before it."""
+    """Return `order` from `start` on, then the part before it."""
     place = bisect_left(order, start)
     return order[place:] + order[:place]
 
 
-def _list(archive: Place, night: str, tops: list[str]) -> Listing:
+def _list_night(archive: Place, night: str, tops: list[str]) -> NightListing:
     files: list[FoundFile] = []
     times: dict[str, int] = {}
     try:
@@ -142,12 +145,12 @@ def _list(archive: Place, night: str, tops: list[str]) -> Listing:
             files += found
             times |= below
     except OSError as error:
-        return Listing(night, folders=tuple(tops), problem=f"{error.filename}: can't be read ({error.strerror})")
-    return Listing(night, tuple(files), tuple(sorted(times)), _signature(times))
+        return NightListing(night, folders=tuple(tops), problem=f"{error.filename}: can't be read ({error.strerror})")
+    return NightListing(night, tuple(files), tuple(sorted(times)), _signature(times))
 
 
-def _signature_now(archive: Place, tops: list[str], known: NightState) -> str:
-    """Signature of the night's folders as they are now, with those below them that were there; "" for one that went."""
+def _present_signature(archive: Place, tops: list[str], known: NightState) -> str:
+    """Return the signature of the night's folders now, with the known ones below them; "" if one is missing."""
     folders = set(tops)
     if folders != set(known.folders):
         folders.update(f for f in known.folders if f.startswith(tuple(os.path.join(top, "") for top in tops)))
@@ -158,6 +161,6 @@ def _signature_now(archive: Place, tops: list[str], known: NightState) -> str:
 
 
 def _signature(times: Mapping[str, int]) -> str:
-    """Hash of folders and the times of their last change."""
+    """Return a hash of folders and the times of their last change."""
     text = "\n".join(f"{folder}|{mtime}" for folder, mtime in sorted(times.items()))
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

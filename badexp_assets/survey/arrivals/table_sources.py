@@ -1,4 +1,4 @@
-"""Which files the stored tables of a night were made of."""
+"""The files that the stored tables of a night were made from, and whether they are the present ones."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from badexp_assets.errors import DamagedTableError
 from badexp_assets.io.parquet_reading import read_metadata
 
 FINGERPRINT = "fingerprint"
-"""in the metadata of a nightly table: that of the files of the night, `survey.NightFiles.fingerprint`"""
-MODELS = {  # score tables of a night, and the model or reference that each is made with
+"""key in the metadata of a nightly table: `survey.NightFiles.fingerprint` of the files that it was made from"""
+MODELS = {
     "night_entropy_scores": "entropy_reference",
     "night_reconstruction_errors": "stamp_autoencoder",
     "night_predictions": "fitted_classifier",
     "night_exposure_predictions": "fitted_classifier",
 }
+"""score tables of a night, and the model or reference that each is made with"""
 
 
 def possible_scores(home: Home) -> list[str]:
-    """Return the score tables that can be made with what is fitted in `home`."""
+    """Return the score tables whose model or reference is fitted in `home`."""
     return [
         table
         for table, model in MODELS.items()
@@ -28,9 +29,9 @@ def possible_scores(home: Home) -> list[str]:
 
 
 def files_of(home: Home, asset: str, night: str) -> str | None:
-    """Return the fingerprint of the files that a stored nightly table was made of; None where it is not known.
+    """Return the fingerprint of the files that a stored nightly table was made from.
 
-    So it is without a table, with a damaged one, or with one of a version that did not write it down.
+    None without a table, with a damaged one, or with one of a version that did not record it.
     """
     path = home.table(asset, night)
     try:
@@ -40,9 +41,9 @@ def files_of(home: Home, asset: str, night: str) -> str | None:
 
 
 def scored_files(home: Home, night: str, scores: Sequence[str]) -> str | None:
-    """Return the fingerprint of the files that all tables of `night` were made of, those of `scores` included.
+    """Return the fingerprint of the files that all tables of `night`, with those of `scores`, were made from.
 
-    None: the night was never read; "": a score is missing or was made of other files.
+    None: the pixels of the night were never read. "": a score table is missing or was made from other files.
     """
     read = files_of(home, "night_exposures", night)
     if read is None:
@@ -54,5 +55,5 @@ def scored_files(home: Home, night: str, scores: Sequence[str]) -> str | None:
 
 
 def is_scored(home: Home, night: str, fingerprint: str, scores: Sequence[str]) -> bool:
-    """Whether all tables of `night` were made of the files with this `fingerprint`."""
+    """Whether all tables of `night` were made from the files with this `fingerprint`."""
     return scored_files(home, night, scores) == fingerprint

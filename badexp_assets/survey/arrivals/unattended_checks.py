@@ -1,4 +1,4 @@
-"""Checks of a platform that runs unattended: the newest night is scored, and its disk has room."""
+"""Checks of an unattended platform: the newest night is scored, and the disk has free space."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from badexp_assets.survey.arrivals.table_sources import possible_scores, scored_
 
 
 def check_newest_night(home: Home, archive: Place, last: str, params: ArrivalParams) -> CheckResult:
-    """The tables of the newest night of `archive`, up to the night `last`, are those of its written files.
+    """Check that the newest night of `archive`, up to the night `last`, is scored from its present written files.
 
-    Scores count whose model is fitted in `home`. Raises InputError for an archive that can't be read.
+    Needed are the scores whose model is fitted in `home`. Raises InputError for an archive that can't be read.
     """
     nights = [night for night in list_nights(archive) if night <= last]
     if not nights:
@@ -41,7 +41,7 @@ def check_newest_night(home: Home, archive: Place, last: str, params: ArrivalPar
 
 
 def check_room(home: Home, min_free_gb: float) -> CheckResult:
-    """The disk of `home` has room for `min_free_gb` (10^9 bytes)."""
+    """Check that the disk of `home` has `min_free_gb` (10^9 bytes) of free space."""
     usage = shutil.disk_usage(home.root)
     free = usage.free / 1e9
     words = f"{home.root}: {free:.1f} GB of {usage.total / 1e9:.1f} GB are free"

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from badexp_assets.config.arrivals import ArrivalParams
-from badexp_assets.survey.arrivals.archive_state import State
-from badexp_assets.survey.arrivals.due_nights import Decision, decide
-from badexp_assets.survey.arrivals.scan import take_look
-from badexp_assets.survey.arrivals.state_file import StateStore
+from badexp_assets.survey.arrivals.archive_state import ArchiveState, StateStore
+from badexp_assets.survey.arrivals.due_nights import DueNights, find_due_nights
+from badexp_assets.survey.arrivals.scan import scan_archive
 
 START = 1_700_000_000.0  # s since 1970
 PARAMS = ArrivalParams(settle_seconds=100, incomplete_seconds=1000, max_wait_seconds=500)
@@ -48,13 +47,13 @@ class Watch:
     said: str | None = None
     requested: list[tuple[str, str]] = field(default_factory=list)
 
-    def look(self, seconds: float = 60.0, clock=None) -> Decision:
+    def look(self, seconds: float = 60.0, clock=None) -> DueNights:
         self.now += seconds
         store = StateStore(self.folder)
         state, self.said = store.load(self.cursor)
-        assert isinstance(state, State)
-        look = take_look(self.tree.root, state, self.params, self.now, **({"clock": clock} if clock else {}))
-        found = decide(state, look, self.now, self.params, self.scored.get)
+        assert isinstance(state, ArchiveState)
+        look = scan_archive(self.tree.root, state, self.params, self.now, **({"clock": clock} if clock else {}))
+        found = find_due_nights(state, look, self.now, self.params, self.scored.get)
         self.cursor = store.save(found.state, self.cursor)
         self.requested += [(change.night, change.fingerprint) for change in found.changes]
         return found

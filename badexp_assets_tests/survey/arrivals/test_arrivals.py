@@ -15,7 +15,7 @@ from badexp_assets.survey.archive import list_night_files
 from badexp_assets.survey.archive_tree import list_folder
 from badexp_assets.survey.arrivals import scan
 from badexp_assets.survey.arrivals.due_nights import EMPTY
-from badexp_assets.survey.arrivals.summary_text import one_line
+from badexp_assets.survey.arrivals.summary_text import summarize_scan
 
 NIGHT, NEXT = "2018-05-17", "2018-05-18"
 OLD = 1_699_000_000.0  # long before the first look
@@ -31,7 +31,7 @@ def test_an_empty_tree_asks_for_nothing_and_is_no_problem(watch):
     for _ in range(3):
         found = watch.look()
         assert (found.changes, found.problems, found.notes, found.unscored) == ([], [], [], [])
-    assert one_line(found) == "no night is due"
+    assert summarize_scan(found) == "no night is due"
 
 
 def test_a_new_night_is_requested_once_with_the_fingerprint_that_the_pass_will_find(watch, tree):
@@ -66,7 +66,7 @@ def test_a_half_written_file_is_waited_for_and_named(watch, tree):
         found = watch.look()
         assert found.changes == []
         assert found.writing == {NIGHT: [half.relative_to(tree.root).as_posix()]}
-    assert "still being written" in one_line(found)
+    assert "still being written" in summarize_scan(found)
     tree.write(NIGHT, 1, watch.now, blocks=2)
     assert watch.look(50).changes == []  # whole, but written 50 s ago
     for _ in range(3):
@@ -160,7 +160,7 @@ def test_nights_of_the_first_look_are_recorded_and_those_without_tables_are_name
     found = watch.look()
     assert found.changes == []
     assert found.unscored == [NEXT]
-    assert "backfill" in one_line(found)
+    assert "backfill" in summarize_scan(found)
     assert [watch.look().changes for _ in range(3)] == [[], [], []]
     tree.write("2018-05-19", 0, OLD)
     watch.look(), watch.look()
@@ -417,7 +417,7 @@ def test_an_old_or_damaged_cursor_is_told_and_made_anew(watch, tree, cursor):
     watch.scored = {NIGHT: list_night_files(tree.root, NIGHT).fingerprint, NEXT: "of other files"}
     watch.cursor = cursor
     watch.look()
-    assert "is made anew" in watch.said
+    assert "starting with a new one" in watch.said
     watch.look()
     assert watch.said is None
     assert watch.nights() == [NEXT]

@@ -6,9 +6,9 @@ from badexp_assets.config.arrivals import ArrivalParams
 from badexp_assets.errors import TransientError
 from badexp_assets.io.place import Url
 from badexp_assets.survey.archive import list_night_files
-from badexp_assets.survey.arrivals.due_nights import decide
-from badexp_assets.survey.arrivals.scan import take_look
-from badexp_assets.survey.arrivals.state_file import StateStore
+from badexp_assets.survey.arrivals.archive_state import StateStore
+from badexp_assets.survey.arrivals.due_nights import find_due_nights
+from badexp_assets.survey.arrivals.scan import scan_archive
 
 NIGHTS = [f"2018-03-{day:02d}" for day in range(1, 31)]
 
@@ -29,8 +29,8 @@ class Watch:
     def look(self, seconds: float = 60.0):
         self.now += seconds
         state, _ = self.store.load(self.cursor)
-        found = decide(
-            state, take_look(self.archive, state, self.params, self.now), self.now, self.params, lambda night: None
+        found = find_due_nights(
+            state, scan_archive(self.archive, state, self.params, self.now), self.now, self.params, lambda night: None
         )
         self.cursor = self.store.save(found.state, self.cursor)
         return [change.night for change in found.changes]

@@ -198,7 +198,7 @@ def test_a_cursor_of_another_version_is_told_and_nights_with_other_files_are_due
     platform.scored(NIGHT)
     platform.scored(NEXT, "of other files")
     platform.cursor = '{"version": 0}'
-    assert "is made anew" in platform.tick().skip_message
+    assert "starting with a new one" in platform.tick().skip_message
     assert [request.partition_key for request in platform.tick().run_requests] == [NEXT]
 
 

@@ -1,4 +1,4 @@
-"""What a check of a table says, and the limits that checks hold tables to."""
+"""The result of a check of a table, and the limits of checks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from badexp_assets.errors import InputError
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Whether it passed, what was found in a sentence, numbers by name, and the rows that are at fault."""
+    """Whether a check passed, what it found in a sentence, numbers by name, and the offending rows."""
 
     passed: bool
     description: str

@@ -1,4 +1,4 @@
-"""PNG files of figures, small enough for Dagster's metadata."""
+"""Matplotlib figures as PNG images that are small enough for Dagster's metadata."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 100_000
 CYCLE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-"""colours that people with any kind of colour vision tell apart (Okabe & Ito 2008)"""
+"""colours that readers with any kind of colour vision can tell apart (Okabe & Ito 2008)"""
 GREY = "#B0B0B0"
 
 

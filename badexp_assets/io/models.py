@@ -1,7 +1,7 @@
-"""Fitted models as folders: one per version, never overwritten; beside them what is known of each, and the current one.
+"""Storage of fitted models: one folder per version, which is never overwritten, and a pointer to the current one.
 
-`<place>/<version>/` is the model, `<place>/<version>.json` its class, when it was stored and what was decided about it,
-`<place>/current.json` the version in use.
+`<place>/<version>/` is the model, `<place>/<version>.json` its record (class, time of storage, note on the decision
+about it), and `<place>/current.json` the pointer.
 """
 
 from __future__ import annotations
@@ -20,75 +20,77 @@ from badexp_assets.io.parquet import atomic_path
 
 _POINTER = "current.json"
 _MOVED = {"badexp_assets.explain.patches": "badexp_assets.reports.explanations.patch_reference"}
-"""modules of classes that were stored by version 0.1.0"""
+"""modules that classes stored by version 0.1.0 have been moved to"""
 
 
 class Model(Protocol):
-    """What can be stored: a version (hash of the content), `save`, and a class method `load`."""
+    """A model that can be stored: it has a version (hash of its content), `save`, and a class method `load`."""
 
     @property
     def version(self) -> str:
         """Hash of the content."""
 
     def save(self, folder: Path) -> None:
-        """Write all of the model into a folder that is made."""
+        """Write the model into a new folder."""
 
     @classmethod
     def load(cls, folder: Path) -> Any:
-        """Read what `save` wrote. Raises ModelError when it is damaged."""
+        """Read a model that `save` wrote. Raises ModelError when it is damaged."""
 
 
 def store_model(model: Model, place: Path) -> Path:
-    """Save `model` as `<place>/<version>` unless that is there, and return its folder. The current model stays so.
+    """Save `model` as `<place>/<version>` unless it is stored already, and return the folder.
 
-    A folder of that version which does not load (damaged, or of an older layout) is set aside, not overwritten.
+    The current model remains current. A stored folder of that version that can't be loaded is renamed, not overwritten.
     """
     folder = place / model.version
     if folder.exists() and not _loads(model, folder):
         folder.rename(place / f"{model.version}.damaged-{time.time_ns()}")
     if not folder.exists():
         model.save(folder)
-    if not _slip(place, model.version).exists():
+    if not _record_path(place, model.version).exists():
         kind = f"{type(model).__module__}:{type(model).__qualname__}"
-        _write(_slip(place, model.version), {"version": model.version, "class": kind, "stored": _now(), "note": ""})
+        _write(
+            _record_path(place, model.version), {"version": model.version, "class": kind, "stored": _now(), "note": ""}
+        )
     return folder
 
 
 def promote_model(place: Path, version: str, note: str) -> None:
-    """Make the stored `version` the current one; `note` says why. Raises ModelError for none, or a damaged one."""
-    slip = _read(_slip(place, version)) if _slip(place, version).exists() else None
-    if slip is None or not (place / version).is_dir():
-        known = ", ".join(v["version"] for v in _slips(place)) or "none"
+    """Make a stored version the current one; `note` says why. Raises ModelError if it is missing or damaged."""
+    record = _read(_record_path(place, version)) if _record_path(place, version).exists() else None
+    if record is None or not (place / version).is_dir():
+        known = ", ".join(v["version"] for v in _records(place)) or "none"
         raise ModelError(f"{place}: no model of version {version!r} is stored; stored: {known}")
-    _load(place, slip)
+    _load(place, record)
     note_model(place, version, note)
-    _write(place / _POINTER, {"version": slip["version"], "class": slip["class"]})
+    _write(place / _POINTER, {"version": record["version"], "class": record["class"]})
 
 
 def note_model(place: Path, version: str, note: str) -> None:
-    """Keep with a stored version what was decided about it, and why."""
-    _write(_slip(place, version), _read(_slip(place, version)) | {"note": note, "noted": _now()})
+    """Add a note to the record of a stored version: what was decided about it, and why."""
+    _write(_record_path(place, version), _read(_record_path(place, version)) | {"note": note, "noted": _now()})
 
 
 def list_models(place: Path) -> pd.DataFrame:
-    """Return version, stored, current, noted, note of the stored models of `place`, the newest last.
+    """Return a table of the stored models of `place`, the newest last: version, stored, current, noted, note.
 
-    stored, noted: when it was stored and when `note` was made, UTC.
+    stored, noted: time of storage and of the note, ISO 8601, UTC.
     """
     current = current_version(place)
-    slips = sorted(_slips(place), key=lambda slip: (slip["stored"], slip["version"]))
-    table = pd.DataFrame(slips, columns=["version", "stored", "noted", "note"])
+    records = sorted(_records(place), key=lambda record: (record["stored"], record["version"]))
+    table = pd.DataFrame(records, columns=["version", "stored", "noted", "note"])
     table.insert(2, "current", table["version"] == current)
     return table
 
 
 def current_version(place: Path) -> str | None:
-    """Version of the current model of `place`, None when there is none. Raises ModelError for a damaged pointer."""
+    """Return the version of the current model, None when there is none. Raises ModelError for a damaged pointer."""
     return _read(place / _POINTER)["version"] if (place / _POINTER).exists() else None
 
 
 def current_folder(place: Path) -> Path:
-    """Folder of the current model of `place`. Raises ModelError when there is none."""
+    """Return the folder of the current model of `place`. Raises ModelError when there is none."""
     return place / _pointer(place)["version"]
 
 
@@ -118,11 +120,11 @@ def _pointer(place: Path) -> dict[str, str]:
     return _read(place / _POINTER)
 
 
-def _slip(place: Path, version: str) -> Path:
+def _record_path(place: Path, version: str) -> Path:
     return place / f"{version}.json"
 
 
-def _slips(place: Path) -> list[dict[str, str]]:
+def _records(place: Path) -> list[dict[str, str]]:
     return [_read(path) for path in sorted(place.glob("*.json")) if path.name != _POINTER]
 
 

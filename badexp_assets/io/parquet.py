@@ -1,6 +1,7 @@
-"""Atomic Parquet files: written beside their place, synced, then moved onto it. A killed writer leaves the old file.
+"""Atomic writing of Parquet files: a killed writer leaves the old file.
 
-Behind a URL: written to a temporary file of this machine, then put there whole.
+A file is written next to its final path, synced, and then moved there; a file behind a URL is written to a temporary
+local file and uploaded whole.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import contextlib
 import glob
 import json
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -28,21 +28,7 @@ from badexp_assets.io.place import Place, Url
 from badexp_assets.io.schemas.columns import TableSchema
 
 METADATA_KEY = b"badexp"
-"""in the metadata of a Parquet file: what `write_table` was given, as JSON"""
-_SCALARS = {
-    "int8": pa.int8(),
-    "int16": pa.int16(),
-    "int32": pa.int32(),
-    "int64": pa.int64(),
-    "float16": pa.float16(),
-    "float32": pa.float32(),
-    "float64": pa.float64(),
-    "bool": pa.bool_(),
-    "string": pa.string(),
-    "binary": pa.binary(),
-    "dictionary": pa.dictionary(pa.int32(), pa.string()),
-}
-_EMPTY = {name: name for name in _SCALARS} | {"string": "str", "binary": "object", "dictionary": "category"}
+"""key in the metadata of a Parquet file: the metadata that `write_table` was given, as JSON"""
 _PIECE = 2**20  # rows that are converted and written at once
 _TEMPORARY = ".part"
 _STALE = 2 * 86400.0  # seconds; a run lasts a day at most (max_runtime_seconds of the instance)
@@ -50,12 +36,11 @@ _STALE = 2 * 86400.0  # seconds; a run lasts a day at most (max_runtime_seconds 
 
 @contextlib.contextmanager
 def atomic_path(path: Place) -> Iterator[Path]:
-    """Give a temporary path beside `path`; sync and move it onto `path` when the block ends, remove it when it fails.
+    """Give a temporary path to write to, which replaces `path` when the block ends and is removed when it fails.
 
-    For a URL the path is in the folder of temporary files (TMPDIR), and is put there when the block ends.
-
-    An OSError (disk full, no permission) is raised again as one line that names `path`. What killed processes left
-    beside `path` is removed once it is two days old; until then it is a hidden file that no reader looks at.
+    It is a hidden file next to `path`, or for a URL a file in the folder of temporary files (TMPDIR). An OSError (disk
+    full, no permission) is raised again as one line that names `path`. Temporary files that killed processes left next
+    to `path` are removed once they are two days old.
     """
     if isinstance(path, Url):
         with _path_to_put(path) as local:
@@ -103,7 +88,7 @@ def _not_written(path: Place, error: OSError) -> StorageError:
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove temporary files of `path` that no living writer can have; a younger one may be another process's."""
+    """Remove temporary files of `path` that are too old to belong to a living writer."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*{_TEMPORARY}"):
         with contextlib.suppress(FileNotFoundError):
             if time.time() - left.stat().st_mtime > _STALE:
@@ -112,7 +97,7 @@ def _remove_stale(path: Path) -> None:
 
 @contextlib.contextmanager
 def folder_to_move(folder: Path) -> Iterator[Path]:
-    """Give a new hidden folder beside `folder`, to be filled, synced and moved onto it; else it is removed."""
+    """Give a new hidden folder next to `folder`, to be filled, synced and moved there by the caller, else removed."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
@@ -139,8 +124,9 @@ def sync(path: Path) -> None:
 
 
 def arrow_type(name: str) -> pa.DataType:
-    """The Arrow type of a schema's type name; of `list<T>`, that of its values."""
-    return _SCALARS[name.removeprefix("list<").removesuffix(">")]
+    """Return the Arrow type of a schema's type name; of `list<T>`, the type of its values."""
+    scalar = name.removeprefix("list<").removesuffix(">")
+    return pa.dictionary(pa.int32(), pa.string()) if scalar == "dictionary" else pa.type_for_alias(scalar)
 
 
 def to_arrow(table: pd.DataFrame | pa.Table, schema: TableSchema) -> pa.Table:
@@ -179,19 +165,17 @@ def to_arrow(table: pd.DataFrame | pa.Table, schema: TableSchema) -> pa.Table:
 
 
 def _array(values: Any, type_: str) -> pa.Array | pa.ChunkedArray:
-    match = re.fullmatch(r"list<(\w+)>", type_)
-    if match is None:
-        target = _SCALARS[type_]
+    inner = arrow_type(type_)
+    if not type_.startswith("list<"):
         if isinstance(values, pa.ChunkedArray):
-            return values.cast(target)
-        if pa.types.is_dictionary(target):
+            return values.cast(inner)
+        if pa.types.is_dictionary(inner):
             array = pa.Array.from_pandas(values)
             coded = array if pa.types.is_dictionary(array.type) else array.cast(pa.string()).dictionary_encode()
-            return coded.cast(target)
-        if pa.types.is_integer(target) and pd.api.types.is_float_dtype(values.dtype):
+            return coded.cast(inner)
+        if pa.types.is_integer(inner) and pd.api.types.is_float_dtype(values.dtype):
             values = values.astype("Int64")  # refuses fractions; NaN becomes null
-        return pa.Array.from_pandas(values, type=target)
-    inner = _SCALARS[match[1]]
+        return pa.Array.from_pandas(values, type=inner)
     if isinstance(values, pa.ChunkedArray):
         if pa.types.is_fixed_size_list(values.type):
             return values.cast(pa.list_(inner, values.type.list_size))
@@ -200,27 +184,23 @@ def _array(values: Any, type_: str) -> pa.Array | pa.ChunkedArray:
     if len(lengths) > 1:
         raise ValueError(f"lists of different lengths {sorted(lengths)}")
     size = lengths.pop() if lengths else 0
-    flat = np.concatenate([np.asarray(v) for v in values]) if size else np.empty(0)
-    flat = flat.astype(inner.to_pandas_dtype(), copy=False)
     if not size:
-        return (
-            pa.array([], type=pa.list_(inner, 0))
-            if not len(values)
-            else pa.FixedSizeListArray.from_arrays(pa.array(flat), 0)
-        )
+        return pa.array([[]] * len(values), type=pa.list_(inner, 0))
+    flat = np.concatenate([np.asarray(v) for v in values]).astype(inner.to_pandas_dtype(), copy=False)
     return pa.FixedSizeListArray.from_arrays(pa.array(flat, type=inner), size)
 
 
 def empty_table(schema: TableSchema) -> pd.DataFrame:
-    """A table of the schema without rows, with the types that `read_table` would give."""
-    columns = {column.name: pd.Series([], dtype=_EMPTY.get(column.type, "object")) for column in schema.columns}
-    return to_arrow(pd.DataFrame(columns), schema).to_pandas()
+    """Return a table of the schema without rows, with the types that `read_table` would give."""
+    types = {c.name: arrow_type(c.type) for c in schema.columns}
+    lists = {c.name: pa.list_(types[c.name], 0) for c in schema.columns if c.type.startswith("list<")}
+    return pa.schema(types | lists).empty_table().to_pandas()
 
 
 class TableWriter:
-    """Write a table in pieces, in bounded memory; the file appears at `path` whole, on close, or not at all.
+    """Writes a table in pieces, in bounded memory; use as a context manager.
 
-    Use as a context manager. Without any piece the file holds an empty table of the schema.
+    The file appears at `path` when the block ends, or not at all. Without any piece it holds an empty table.
     """
 
     def __init__(self, path: Place, schema: TableSchema, metadata: Mapping[str, Any] | None = None) -> None:
@@ -269,7 +249,7 @@ class TableWriter:
 def write_table(
     table: pd.DataFrame | pa.Table, path: Place, schema: TableSchema, metadata: Mapping[str, Any] | None = None
 ) -> None:
-    """Write a whole table atomically. `metadata` (JSON-able) is stored in the file and read by `read_metadata`."""
+    """Write a whole table atomically, with `metadata` (anything JSON can hold) that `read_metadata` returns."""
     with TableWriter(path, schema, metadata) as writer:
         writer.write(table)
 

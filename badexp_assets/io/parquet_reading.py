@@ -1,4 +1,4 @@
-"""Reading Parquet files, from folders and from behind URLs; there, only footers and the wanted columns are fetched."""
+"""Reading Parquet files from folders and URLs; from a URL only footers and the wanted columns are fetched."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _ATTEMPTS = 5  # to read a file behind a URL that is written again meanwhile
 
 @contextlib.contextmanager
 def open_table(path: Place) -> Iterator[pq.ParquetFile]:
-    """Give an open Parquet file; behind a URL, one state of it.
+    """Give an open Parquet file, pinned to its current version if it is behind a URL.
 
-    Raises DamagedTableError when it is missing or damaged, in the block too, and ChangedFileError when a file behind a
-    URL is written again while it is read.
+    Raises DamagedTableError when it is missing or damaged, also for errors in the block, and ChangedFileError when a
+    file behind a URL is written again while it is read.
     """
     try:
         source: Any = pa.PythonFile(RangedFile(path), mode="r") if isinstance(path, Url) else path
@@ -46,28 +46,28 @@ def read_table(path: Place, columns: Sequence[str] | None = None) -> pd.DataFram
 
 
 def read_metadata(path: Place) -> dict[str, Any]:
-    """Metadata given to `write_table`; an empty dict when there was none."""
+    """Return the metadata given to `write_table`; an empty dict when there was none."""
     found = _read(path, lambda file: file.schema_arrow.metadata or {})
     return json.loads(found.get(METADATA_KEY, b"{}"))
 
 
 def count_rows(path: Place) -> int:
-    """Number of rows of a table."""
+    """Return the number of rows of a table."""
     return _read(path, lambda file: file.metadata.num_rows)
 
 
 def column_names(path: Place) -> list[str]:
-    """Columns that a stored table has."""
+    """Return the names of the columns of a stored table."""
     return _read(path, lambda file: file.schema_arrow.names)
 
 
 def read_rows(path: Place, columns: Sequence[str], **equal: int) -> pa.Table:
-    """Return `columns` of the rows whose columns have these values, a row group in memory at a time.
+    """Return `columns` of the rows in which the columns named in `equal` have these values.
 
-    Of other row groups than those that may have such rows, nothing is read.
+    One row group is in memory at a time; those that can't have such rows, by their statistics, are not read.
     """
 
-    def chosen(file: pq.ParquetFile) -> pa.Table:
+    def select(file: pq.ParquetFile) -> pa.Table:
         schema = pa.schema([file.schema_arrow.field(name) for name in columns])
         pieces = [schema.empty_table()]
         for group in range(file.num_row_groups):
@@ -81,7 +81,7 @@ def read_rows(path: Place, columns: Sequence[str], **equal: int) -> pa.Table:
                 pieces.append(file.read_row_group(group, columns=list(columns)).filter(rows).select(list(columns)))
         return pa.concat_tables([piece.cast(schema) for piece in pieces])
 
-    return _read(path, chosen)
+    return _read(path, select)
 
 
 def scan_nights(folder: Place, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -97,7 +97,7 @@ def stored_nights(folder: Place) -> list[Place]:
 
 
 def _read(path: Place, read: Callable[[pq.ParquetFile], T]) -> T:
-    """What `read` gives of one state of the file: when it is written again meanwhile, it is read again."""
+    """Return what `read` returns for one version of the file; a file that is written again meanwhile is read again."""
     for attempt in range(_ATTEMPTS):
         try:
             with open_table(path if isinstance(path, Url) else Path(path)) as file:
@@ -109,7 +109,7 @@ def _read(path: Place, read: Callable[[pq.ParquetFile], T]) -> T:
 
 
 def _may_have(group: Any, equal: dict[str, int]) -> bool:
-    """Whether a row group may have a row with these values, by its statistics."""
+    """Whether the statistics of a row group allow a row with these values."""
     for place in range(group.num_columns):
         column = group.column(place)
         value, found = equal.get(column.path_in_schema), column.statistics

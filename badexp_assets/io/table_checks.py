@@ -1,4 +1,4 @@
-"""Whether a stored table is what its schema says."""
+"""Comparison of a stored table with its schema."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ def check_stored_table(path: Place, schema: TableSchema) -> CheckResult:
     except DamagedTableError as error:
         return CheckResult(False, str(error))
     rows = pd.DataFrame(faults, columns=["column", "expected", "found"])
-    words = "; ".join(f"{name}: {found}, {expected} expected" for name, expected, found in faults)
-    description = f"{path}: {words}" if faults else f"{n_rows} rows, {len(schema.columns)} columns as in the schema"
+    differences = "; ".join(f"{name}: {found}, {expected} expected" for name, expected, found in faults)
+    description = (
+        f"{path}: {differences}" if faults else f"{n_rows} rows, {len(schema.columns)} columns as in the schema"
+    )
     return CheckResult(not faults, description, {"rows": n_rows, "faults": len(faults)}, rows)
 
 
 def _faults(file: pq.ParquetFile, schema: TableSchema) -> list[tuple[str, str, str]]:
-    """Return (column, expected, found) of what differs."""
+    """Return (column, expected, found) of every difference."""
     faults: list[tuple[str, str, str]] = []
     stored = file.schema_arrow
     for column in schema.columns:

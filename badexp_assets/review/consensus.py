@@ -16,7 +16,7 @@ from badexp_assets.labels.bad_expid import read_expnum
 from badexp_assets.review.reliability import Reliability, estimate_reliability
 from badexp_assets.review.verdicts import KEY, VERDICTS, category_of_most, latest_verdict_per_reviewer
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.cp_versions import version_key
+from badexp_assets.survey.cp_files import version_key
 
 RULES = {
     "any": "one reviewer says bad",

@@ -1,4 +1,4 @@
-"""Cameras, Community-Pipeline files and headers, opening an exposure CCD by CCD, observing nights."""
+"""The survey: cameras, the archive of Community-Pipeline files, headers, exposures read CCD by CCD, and nights."""
 
 import lazy_loader
 

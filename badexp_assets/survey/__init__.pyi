@@ -11,8 +11,8 @@ from .ccd_cuts import IMAGE_CUTS as IMAGE_CUTS
 from .ccd_cuts import names_of_cuts as names_of_cuts
 from .cp_files import CpName as CpName
 from .cp_files import parse_cp_name as parse_cp_name
-from .cp_versions import process_key as process_key
-from .cp_versions import version_key as version_key
+from .cp_files import process_key as process_key
+from .cp_files import version_key as version_key
 from .exposure import CcdImage as CcdImage
 from .exposure import CcdInfo as CcdInfo
 from .exposure import Exposure as Exposure

@@ -1,4 +1,4 @@
-"""The tree of CP files: which nights it has, and which exposures a night has, each with its status and its reason."""
+"""The archive of CP files: its nights, and the exposures of a night, each with a status and the reason for it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import pandas as pd
 
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.place import Place, Url, as_place
-from badexp_assets.survey.archive_tree import FoundFile, Settling, divide, list_folder, night_folders
+from badexp_assets.survey.archive_tree import FoundFile, Settling, list_folder, night_folders
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.cp_files import PRODUCTS, parse_cp_name
-from badexp_assets.survey.cp_versions import process_key, version_key
+from badexp_assets.survey.cp_files import PRODUCTS, parse_cp_name, process_key, version_key
 from badexp_assets.survey.headers import FileHeader, read_file_header
 from badexp_assets.survey.nights import parse_night
 from badexp_assets.survey.remote_fits import fetch_headers
@@ -46,7 +45,7 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class ExposureFiles:
-    """The files of one reduction of one exposure, relative to the archive; band as in their name."""
+    """The files of one reduction of one exposure, relative to the archive, and the band in their names."""
 
     ooi: str
     ood: str | None
@@ -57,8 +56,8 @@ class ExposureFiles:
 
 @dataclass(frozen=True)
 class NightFiles:
-    """Files of a night. `others` are FITS files there that are no image, mask or weight map with an image beside it,
-    `writing` those that were left out because they are still being written.
+    """Files of a night. `others`: FITS files that are neither an image nor the mask or weight map of one. `writing`:
+    files that were left out because they are still being written.
     """
 
     night: str
@@ -68,7 +67,7 @@ class NightFiles:
 
     @property
     def n_files(self) -> int:
-        """Files of the exposures."""
+        """Number of files of the exposures."""
         return sum(1 for e in self.exposures for path in (e.ooi, e.ood, e.oow) if path is not None)
 
     @property
@@ -86,9 +85,9 @@ def list_nights(archive: Place) -> list[str]:
 
 
 def select_nights(nights: Sequence[str], wanted: str | None) -> list[str]:
-    """Return those of `nights` that `wanted` names: None all, `YYYY-MM-DD` one, `first..last` a range, ends included.
+    """Return the `nights` that `wanted` selects: None all, `YYYY-MM-DD` one, `first..last` a range, ends included.
 
-    Raises InputError when that is none of them, or `wanted` can't be understood.
+    Raises InputError when none is selected, or `wanted` is none of these.
     """
     if not nights:
         raise InputError("the archive has no night: no folder CP<YYYYMMDD> at any depth")
@@ -105,10 +104,10 @@ def select_nights(nights: Sequence[str], wanted: str | None) -> list[str]:
 
 
 def list_night_files(archive: Place, night: str, settling: Settling | None = None) -> NightFiles:
-    """Return the files of `night` by names and sizes alone; none for a night without a folder.
+    """Return the files of `night`, from names and sizes alone; none for a night without a folder.
 
-    Files that are still being written are left out: hidden ones, `.part`, and with `settling` those that were changed
-    lately. Raises InputError as `list_nights` does.
+    Files that are still being written are left out: hidden ones, `.part`, and with `settling` those that changed
+    recently. Raises InputError as `list_nights` does.
     """
     archive, night = as_place(archive), parse_night(night)
     files: list[FoundFile] = []
@@ -120,12 +119,14 @@ def list_night_files(archive: Place, night: str, settling: Settling | None = Non
                 _refuse(error)
     if settling is None:
         return group_files(night, files)
-    written, writing = divide(files, settling, time.time())
-    return replace(group_files(night, written), writing=tuple(file.path for file in writing))
+    now = time.time()
+    written = [file for file in files if not settling.being_written(file, now)]
+    writing = tuple(file.path for file in files if settling.being_written(file, now))
+    return replace(group_files(night, written), writing=writing)
 
 
 def group_files(night: str, files: Iterable[FoundFile]) -> NightFiles:
-    """Return the `files` of a night, in the order of their folders, put together to exposures."""
+    """Group the `files` of a night, which are in the order of their folders, into exposures."""
     groups: dict[tuple[str, ...], dict[str, FoundFile]] = {}
     others: list[str] = []
     for file in files:
@@ -134,7 +135,7 @@ def group_files(night: str, files: Iterable[FoundFile]) -> NightFiles:
         if name is None:
             others.append(file.path)
             continue
-        # a packed and a plain copy of one file are two versions of it
+        # of a packed and a plain copy of one file the first is used
         group = groups.setdefault((folder, *name.exposure), {})
         if name.product in group:
             others.append(file.path)
@@ -155,12 +156,12 @@ def list_exposures(archive: Place, night: str, camera: Camera, files: NightFiles
 
     `files`: those of the night, where they have been listed already.
 
-    Columns: those of `night_exposures` that headers tell, plus ooi, ood, oow (paths relative to `archive`; missing:
-    no such file), plprocid, n_superseded (older reductions left out) and note (what is odd but no reason to leave it
-    out). status is `ready`, `failed` (the header can't be read) or `excluded` (not usable, or DTCALDAT is another
-    night than the folder's), with its reason. Of several reductions the newest (PLVER, PLPROCID) stands for the
-    exposure. Where EXPNUM is not known, expnum is a negative number made from the file's name, so that the row still
-    counts.
+    Columns: those of `night_exposures` that come from headers, plus ooi, ood, oow (paths relative to `archive`;
+    missing: no such file), plprocid, n_superseded (number of older reductions left out) and note (irregularities that
+    do not exclude it). status is `ready`, `failed` (the header can't be read) or `excluded` (not usable, or DTCALDAT
+    is another night than the folder's), with the reason in status_reason. If an exposure was reduced several times, the
+    newest reduction (PLVER, PLPROCID) is used. Where EXPNUM is unknown, expnum is a negative number made from the
+    file's name, so that the exposure is still counted.
     """
     archive = as_place(archive)
     files = files or list_night_files(archive, night)
@@ -180,7 +181,7 @@ def list_exposures(archive: Place, night: str, camera: Camera, files: NightFiles
 
 
 def surrogate_expnum(relative: str) -> int:
-    """Return the negative number that stands for the exposure number of a file which gives none."""
+    """Return a negative number that replaces the exposure number of a file that has none."""
     return -1 - int.from_bytes(hashlib.blake2b(relative.encode(), digest_size=6).digest(), "big")
 
 
@@ -204,21 +205,21 @@ def _row(archive: Place, night: str, files: ExposureFiles, camera: Camera) -> di
     reason = header.why_not
     if reason is None and header.night != night:
         reason = f"header says night {header.night or 'unknown'} (DTCALDAT), folder says {night}"
-    return row | {
-        "expnum": header.expnum if header.expnum is not None and header.expnum > 0 else row["expnum"],
-        "filter": header.filter or files.band,
-        "exptime": header.exptime,
-        "mjd_obs": header.mjd_obs,
-        "airmass": header.airmass,
-        "ra": header.ra,
-        "dec": header.dec,
-        "plver": header.plver,
-        "plprocid": header.plprocid,
-        "n_ccds": found.n_ccds,
-        "status": "ready" if reason is None else "excluded",
-        "status_reason": reason,
-        "note": _note(found, files),
+    values = {
+        name: getattr(header, name) for name in ("exptime", "mjd_obs", "airmass", "ra", "dec", "plver", "plprocid")
     }
+    return (
+        row
+        | values
+        | {
+            "expnum": header.expnum if header.expnum is not None and header.expnum > 0 else row["expnum"],
+            "filter": header.filter or files.band,
+            "n_ccds": found.n_ccds,
+            "status": "ready" if reason is None else "excluded",
+            "status_reason": reason,
+            "note": _note(found, files),
+        }
+    )
 
 
 def _note(found: FileHeader, files: ExposureFiles) -> str | None:

@@ -1,9 +1,9 @@
-"""Folders of nights and the FITS files in them, by names and stats alone, and which of these files are written."""
+"""Folders of nights and the FITS files in them, from names and stats alone, and which files are being written."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,9 +18,9 @@ _GONE = -1
 
 
 class FoundFile(NamedTuple):
-    """A FITS file: path relative to the archive, size in bytes (-1: gone since, or a dangling link), time of its last
-    change in ns since 1970 by the clock of its file server, and whether this process may read it. `state`: what an
-    object store calls the state of its content.
+    """A FITS file: path relative to the archive, size in bytes (-1: removed since, or a dangling link), time of the
+    last change in ns since 1970 by the clock of the file server, and whether this process may read it. `state`: the
+    name that an object store gives to this version of the content (ETag).
     """
 
     path: str
@@ -31,7 +31,7 @@ class FoundFile(NamedTuple):
 
     @property
     def stamp(self) -> str:
-        """Text that changes when the file is written again, renamed, or its permission changes."""
+        """Text that changes when the file is written again or renamed, or its permission changes."""
         if self.size == _GONE:
             return f"{self.path}|gone"
         state = f"|{self.state}" if self.state else ""
@@ -39,29 +39,29 @@ class FoundFile(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether its size is one that a FITS file has: full blocks, and not none. Of `.gz` this can't be told."""
+        """Whether its size is possible for a FITS file, at least one block and whole blocks; True for any `.gz`."""
         return self.size > 0 and (self.size % FITS_BLOCK == 0 or self.path.endswith(".gz"))
 
 
 @dataclass(frozen=True)
 class Settling:
-    """How long a file must have been left alone before it counts as written, s.
+    """How long a file must be unchanged before it counts as written, s.
 
-    `settle_seconds` for one of a size that a FITS file can have, `incomplete_seconds` for any other: after that it is
-    taken as it is, for it may be all that there will ever be.
+    `settle_seconds` for a size that a FITS file can have, `incomplete_seconds` for any other size: after that it is
+    used as it is, since it may never be completed.
     """
 
     settle_seconds: float
     incomplete_seconds: float
 
     def needed(self, file: FoundFile) -> float:
-        """Seconds that `file` must have been left alone."""
+        """Return the time for which `file` must be unchanged, s."""
         return self.settle_seconds if file.whole else self.incomplete_seconds
 
     def being_written(self, file: FoundFile, now: float) -> bool:
-        """Whether `file` was changed so lately, at time `now` (s since 1970).
+        """Whether `file` changed so recently, at time `now` (s since 1970).
 
-        A time in the future says that two clocks differ, and nothing of the file: False.
+        False for a time in the future, which means that two clocks differ.
         """
         age = now - file.mtime_ns / 1e9
         return 0 <= age < self.needed(file)
@@ -70,9 +70,9 @@ class Settling:
 def night_folders(archive: Place, refuse: Callable[[OSError], None]) -> Iterator[tuple[str, str]]:
     """Yield (night, folder relative to `archive`) of every folder `CP<YYYYMMDD>`, in the order of their paths.
 
-    At any depth, not inside each other and not in hidden folders. Links are followed, each folder is entered once.
-    `refuse` is called for a folder that can't be listed. Raises InputError for an archive that is missing or can't be
-    listed.
+    They are found at any depth, but not inside each other nor in hidden folders. Links are followed; each folder is
+    entered once. `refuse` is called for a folder that can't be listed. Raises InputError for an archive that is missing
+    or can't be listed.
     """
     if isinstance(archive, Url):
         yield from _night_folders_behind_url(archive)
@@ -104,7 +104,7 @@ def _walk(
         return
     for name, linked in below:
         path = os.path.join(folder, name)
-        # only links can lead to a folder twice, so only they cost a look at the disk
+        # Only links can lead to a folder twice, so only they need a realpath.
         place = os.path.realpath(os.path.join(root, path)) if linked else os.path.join(real, name)
         if place in seen:
             continue
@@ -137,11 +137,11 @@ def _night_folders_behind_url(archive: Url) -> Iterator[tuple[str, str]]:
 
 
 def list_folder(archive: Place, folder: str) -> tuple[list[FoundFile], dict[str, int]]:
-    """Return the FITS files in `folder` (relative to `archive`) and below it, by path; then it and the folders below
-    it, each with the time of its last change in ns as it was before the folder was listed.
+    """Return the FITS files in `folder` (relative to `archive`) and below it, by path, and the times of the folders.
 
-    Hidden files and folders, and files with other endings (`.part`), are left out: they are being written. Folders
-    behind URLs have no time; theirs is 0. Raises OSError for a folder that can't be listed.
+    The latter are `folder` and the folders below it, each with the time of its last change, in ns, before it was
+    listed; 0 behind URLs, where folders have no time. Hidden files and folders, and files with other suffixes
+    (`.part`), are left out, since they are being written. Raises OSError for a folder that can't be listed.
     """
     if isinstance(archive, Url):
         top = f"{folder}/" if folder else ""
@@ -172,22 +172,13 @@ def list_folder(archive: Place, folder: str) -> tuple[list[FoundFile], dict[str,
 
 
 def folder_time(archive: Place, folder: str) -> int:
-    """Time of the last change of a folder in ns; 0 for one behind a URL, which has none. Raises OSError."""
+    """Return the time of the last change of a folder, ns; 0 behind a URL, where it has none. Raises OSError."""
     return 0 if isinstance(archive, Url) else os.stat(os.path.join(archive, folder)).st_mtime_ns
-
-
-def divide(files: Iterable[FoundFile], settling: Settling, now: float) -> tuple[list[FoundFile], list[FoundFile]]:
-    """Return those of `files` that are written, and those that are being written, at time `now` (s since 1970)."""
-    written: list[FoundFile] = []
-    writing: list[FoundFile] = []
-    for file in files:
-        (writing if settling.being_written(file, now) else written).append(file)
-    return written, writing
 
 
 def _found(entry: os.DirEntry[str], path: str) -> FoundFile:
     try:
         found = entry.stat()
-    except OSError:  # gone since it was listed, or a dangling link: reading it will say so
+    except OSError:  # removed since it was listed, or a dangling link; reading it will report that
         return FoundFile(path, _GONE, 0)
     return FoundFile(path, found.st_size, found.st_mtime_ns, os.access(entry.path, os.R_OK, effective_ids=_EFFECTIVE))

@@ -1,9 +1,9 @@
-"""Cameras as data: a TOML file per camera in this folder says where its CCDs are and which of them are dead when."""
+"""Cameras, each described by a TOML file in this folder: positions of its CCDs, and which were dead when."""
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
 from importlib import resources
 
@@ -33,7 +33,7 @@ class DeadCcd:
 class Camera:
     """A mosaic camera. `ccd_shape` is (rows, columns) in px, `pixel_scale` arcsec/px, `pixel_size` mm/px.
 
-    `longitude` of the observatory in degrees East; `filters`: what headers say of a band, where that is known.
+    `longitude` of the observatory in degrees East; `filters`: FILTER in headers by band, where it is known.
     """
 
     name: str
@@ -63,13 +63,13 @@ class Camera:
         return {ccd.ccdnum: ccd for ccd in self.ccds}
 
     def alive(self, night: str) -> tuple[Ccd, ...]:
-        """CCDs that could give data on `night` (`YYYY-MM-DD`), in CCDNUM order."""
+        """Return the CCDs that were not dead on `night` (`YYYY-MM-DD`), in CCDNUM order."""
         gone = {d.ccdname for d in self.dead if d.since <= night and (d.until is None or night <= d.until)}
         return tuple(ccd for ccd in self.ccds if ccd.ccdname not in gone)
 
 
 def camera_names() -> list[str]:
-    """Names that `load_camera` knows."""
+    """Return the names that `load_camera` knows."""
     return sorted(
         f.name.removesuffix(".toml") for f in resources.files(__package__).iterdir() if f.name.endswith(".toml")
     )
@@ -85,8 +85,7 @@ def load_camera(name: str = "decam") -> Camera:
         raise InputError(f"camera {name!r} is not known; known: {', '.join(camera_names())}")
     text = resources.files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8")
     spec = tomllib.loads(text)
-    rows = spec["rows"]
-    along_x = spec.get("rows_along", "y") == "x"
+    rows, along_x = spec["rows"], spec.get("rows_along", "y") == "x"
     ccds: list[Ccd] = []
     for i, row in enumerate(rows):
         for j, ccdname in enumerate(row):
@@ -94,18 +93,9 @@ def load_camera(name: str = "decam") -> Camera:
             x, y = (along, across) if along_x else (across, along)
             ccds.append(Ccd(len(ccds) + 1, ccdname, x * spec["pitch_x"], y * spec["pitch_y"]))
     return Camera(
-        name=spec["name"],
-        instrument=spec["instrument"],
-        file_prefix=spec["file_prefix"],
-        timezone=spec["timezone"],
-        first_night=spec["first_night"],
-        pixel_scale=spec["pixel_scale"],
-        pixel_size=spec["pixel_size"],
+        **{f.name: spec[f.name] for f in fields(Camera) if isinstance(spec.get(f.name), str | float)},
         ccd_shape=(spec["ccd_shape"][0], spec["ccd_shape"][1]),
         bands=tuple(spec["bands"]),
-        telescope=spec["telescope"],
-        observatory=spec["observatory"],
-        longitude=spec["longitude"],
         filters=spec.get("filters", {}),
         ccds=tuple(ccds),
         dead=tuple(DeadCcd(d["ccdname"], d["from"], d.get("until")) for d in spec.get("dead", [])),

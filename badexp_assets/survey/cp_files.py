@@ -1,4 +1,4 @@
-"""Names of Community-Pipeline (CP) files."""
+"""Names of Community-Pipeline (CP) files, and versions of the pipeline in the order in which they were made."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ _NAME = re.compile(
     re.ASCII,
 )
 
+VersionKey = tuple[tuple[int, int, str], ...]
+
 
 @dataclass(frozen=True)
 class CpName:
-    """What a CP file's name says. `time` is the end of the exposure until 2017 and the start later: never join on it.
+    """Parts of a CP file's name. `time` is the end of the exposure until 2017 and the start later: never join on it.
 
-    date `YYYY-MM-DD` and time `HH:MM:SS` are UTC; `tag` (`ls9`) is "" and `ccdname` (only in cutouts of one CCD) None
-    when the name has none.
+    date `YYYY-MM-DD` and time `HH:MM:SS` are UTC; without a `tag` (`ls9`) it is "", without a `ccdname` (only cutouts
+    of one CCD have it) None.
     """
 
     prefix: str
@@ -35,7 +37,7 @@ class CpName:
 
     @property
     def exposure(self) -> tuple[str, ...]:
-        """What the ooi, ood and oow of one exposure have in common."""
+        """The parts that the ooi, ood and oow files of one exposure have in common."""
         return (self.prefix, self.date, self.time, self.band, self.tag, self.ccdname or "")
 
 
@@ -61,7 +63,7 @@ def parse_cp_name(name: str) -> CpName | None:
     )
 
 
-# not strptime, which takes ten times as long: archives have a million files
+# Not strptime, which takes ten times as long: archives have a million files.
 @lru_cache(maxsize=8192)
 def _day(text: str) -> str | None:
     """`YYMMDD` as `YYYY-MM-DD`; None where there is no such day."""
@@ -76,3 +78,23 @@ def _time(text: str) -> str | None:
     """`HHMMSS` as `HH:MM:SS`; None where there is no such time."""
     hour, minute, second = text[:2], text[2:4], text[4:]
     return f"{hour}:{minute}:{second}" if hour < "24" and minute < "60" and second < "60" else None
+
+
+def version_key(plver: str | None) -> VersionKey:
+    """Return a key that sorts PLVER naturally: V5.10 > V5.6S > V5.6 > V4.8.2a > V4.8.2 > DES1.0 > none.
+
+    Numbers compare as numbers; where one version ends, a further letter comes later and a further number latest.
+    Versions of the DES system (`DES...`) count as older than all versions of the CP, as in legacypipe.
+    """
+    if not plver or not plver.strip():
+        return ()
+    text = plver.strip().upper()
+    text = "0." + text[3:] if text.startswith("DES") else text.lstrip("V")
+    parts = re.findall(r"\d+|[A-Z]+", text)
+    return tuple((1, int(p), "") if p.isdigit() else (0, 0, p) for p in parts)
+
+
+def process_key(plprocid: str | None) -> tuple[int, str]:
+    """Return a key that sorts PLPROCID, a hexadecimal number that grows with time; any other text sorts first."""
+    text = (plprocid or "").strip().lower()
+    return (int(text, 16), text) if re.fullmatch(r"[0-9a-f]+", text) else (-1, text)

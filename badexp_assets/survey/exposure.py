@@ -1,10 +1,9 @@
-"""Opening an exposure CCD by CCD: pixels, mask and calibration of one CCD at a time, each decompressed once."""
+"""Reading an exposure one CCD at a time: pixels, mask and calibration, each decompressed once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -18,12 +17,12 @@ from badexp_assets.survey.headers import ExposureHeader, number_card, parse_head
 from badexp_assets.survey.masks import BLEED, GOOD, SATURATED, mask_codes
 
 MAX_ADU = 1e30
-"""a pixel beyond this is damage, and has no value; sums and squares of such pixels would overflow"""
+"""a pixel beyond this is damaged and becomes NaN; sums and squares of such pixels would overflow"""
 
 
 @dataclass(frozen=True)
 class CcdInfo:
-    """A CCD of the file: its number (1-based) and name in the camera, and its extension (0 is the primary)."""
+    """A CCD of a file: its number (1-based) and name in the camera, and its extension (0 is the primary)."""
 
     ccdnum: int
     ccdname: str
@@ -36,8 +35,8 @@ class CcdImage:
 
     image: float32 (rows, columns), ADU; pixels without a value are NaN. mask: uint8 (rows, columns), codes as in
     `masks.mask_codes`, or None where there is none, with `mask_problem` if one was expected. gain in electrons/ADU and
-    read_noise in electrons are means of the amplifiers, saturate (ADU) is the lowest; fwhm_px is the seeing; None: the
-    header does not say. header: the extension's.
+    read_noise in electrons are means of the amplifiers, saturate (ADU) is the lowest of them; fwhm_px is the seeing;
+    None where the header has none. header: header of the extension.
     """
 
     ccdnum: int
@@ -66,10 +65,10 @@ class CcdImage:
 
 
 class Exposure:
-    """An open exposure; made by `open_exposure`, used in a `with` block.
+    """An open exposure, made by `open_exposure`; use it in a `with` block.
 
-    header: what the primary header says. ccds: its CCDs in CCDNUM order, empty extensions included. problems:
-    extensions that are no CCD of the camera, or a second one of the same CCD, in words.
+    header: values of the primary header. ccds: its CCDs in CCDNUM order, including empty extensions. problems: messages
+    about extensions that are no CCD of the camera, or the second one of a CCD.
     """
 
     def __init__(self, ooi: Place, ood: Place | None, camera: Camera) -> None:
@@ -93,15 +92,15 @@ class Exposure:
 
     @property
     def ccds(self) -> list[CcdInfo]:
-        """CCDs of the file, by CCDNUM."""
+        """CCDs of the file, in CCDNUM order."""
         names = self._camera.by_number
         return [CcdInfo(n, names[n].ccdname, ext) for n, ext in sorted(self._extensions.items())]
 
     def read(self, ccdnum: int) -> CcdImage:
         """Decompress and return one CCD.
 
-        Raises UnreadableImageError, which names file and extension, when the CCD is not in the file, is empty, has no
-        two axes, or its tiles do not decompress. A mask that can't be read costs the mask only (`mask_problem`).
+        Raises UnreadableImageError, which names file and extension, when the CCD is not in the file, is empty, does not
+        have two axes, or can't be decompressed. If only its mask can't be read, `mask` is None (see `mask_problem`).
         """
         ccd = self._camera.by_number.get(ccdnum)
         name = ccd.ccdname if ccd else f"CCDNUM {ccdnum}"
@@ -110,7 +109,7 @@ class Exposure:
         extension = self._extensions[ccdnum]
         header = self._fits.header(extension)
         pixels = self._fits.pixels(extension, f"{self.path}[{name}]")
-        with np.errstate(over="ignore"):  # beyond float32: infinite
+        with np.errstate(over="ignore"):  # values beyond float32 become infinite
             image = np.ascontiguousarray(pixels, dtype=np.float32)
         image[np.abs(image) > MAX_ADU] = np.nan
         mask, problem = self._read_mask(ccdnum, name, image.shape)
@@ -136,9 +135,7 @@ class Exposure:
     def __enter__(self) -> Exposure:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _open_masks(self, ood: Place) -> None:
@@ -172,16 +169,16 @@ class Exposure:
 def open_exposure(ooi: Place, ood: Place | None = None, camera: Camera | None = None) -> Exposure:
     """Open an exposure's image file and, where given, its mask file; use it in a `with` block.
 
-    CCDs are found by EXTNAME, then DETPOS, then CCDNUM. camera: DECam by default. A mask file that can't be opened
-    costs the masks only. Of files behind URLs, headers and the CCDs that are read are fetched. Raises
+    CCDs are identified by EXTNAME, then DETPOS, then CCDNUM. camera: DECam by default. If the mask file can't be
+    opened, the CCDs have no mask. Of files behind URLs only headers and the CCDs that are read are fetched. Raises
     UnreadableImageError for an image file that can't be opened or has no CCD of the camera, and TransientError or
-    InputError when a server does not answer or refuses.
+    InputError when a server does not answer or denies access.
     """
     return Exposure(as_place(ooi), as_place(ood) if ood is not None else None, camera or load_camera())
 
 
 def _ccd_extensions(fits: FitsFile, camera: Camera, problems: list[str]) -> dict[int, int]:
-    """Return the extension of every CCD, keyed by CCDNUM; what is no CCD goes to `problems`."""
+    """Return the extension of every CCD, by CCDNUM; add messages about other extensions to `problems`."""
     found: dict[int, int] = {}
     by_name = camera.by_name
     path = fits.where
@@ -202,7 +199,7 @@ def _ccd_extensions(fits: FitsFile, camera: Camera, problems: list[str]) -> dict
 
 
 def _identify(fits: FitsFile, extension: int, camera: Camera) -> int | None:
-    """Return the CCDNUM of an extension whose EXTNAME does not tell, by DETPOS, then CCDNUM."""
+    """Return the CCDNUM of an extension whose EXTNAME is no CCD, by DETPOS, then CCDNUM."""
     header = fits.header(extension)
     ccd = camera.by_name.get((text_card(header, "DETPOS") or "").upper())
     number = number_card(header, "CCDNUM")

@@ -1,4 +1,4 @@
-"""A FITS file as CFITSIO reads it, wherever it lies: its headers, and the pixels of one extension at a time."""
+"""A FITS file, local or behind a URL, read with CFITSIO: headers, and the pixels of one extension at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
@@ -20,20 +19,20 @@ from badexp_assets.survey.remote_fits import RemoteFits
 if TYPE_CHECKING:
     import fitsio
 
-# Errors and open files of CFITSIO are the process's: a night opens one file while it reads another.
+# CFITSIO shares its error stack and open files among threads, and a night pass opens one file while it reads another.
 _CFITSIO = threading.RLock()
 
 MAX_PIXELS = 2**26
-"""pixels of a CCD; a damaged header that promises more must not cost all memory"""
+"""pixels of a CCD; a damaged header with more must not exhaust the memory"""
 
 
 class FitsFile:
     """An open FITS file; use as a context manager, or `close` it.
 
-    where: the file, as messages name it; behind a URL in the state in which it was opened. size in bytes. Of a file
-    behind a URL only headers are fetched when it is opened, and of the pixels those that are asked for. Everything
-    raises UnreadableImageError where the file is at fault, a file that was written again since it was opened included,
-    and TransientError or InputError where a server does not answer or refuses.
+    where: the file, as messages name it; behind a URL pinned to the version that was opened. size is in bytes. Of a
+    file behind a URL only the headers are fetched when it is opened, and only the pixels that are read. All methods
+    raise UnreadableImageError for a damaged file, or one that was written again after it was opened, and TransientError
+    or InputError when a server does not answer or denies access.
     """
 
     def __init__(self, place: Place) -> None:
@@ -56,16 +55,16 @@ class FitsFile:
             raise
 
     def header(self, extension: int) -> Mapping[str, Any]:
-        """The header of an extension; 0 is the primary."""
+        """Return the header of an extension; 0 is the primary."""
         with _CFITSIO:
             try:
                 return self._fits[extension].read_header()
-            except Exception as error:  # fitsio raises whatever the bytes lead it to, UnicodeDecodeError among them
+            except Exception as error:  # damaged bytes can raise anything, such as UnicodeDecodeError
                 where = f"{self.where}[{extension}]"
                 raise UnreadableImageError(f"{where}: header can't be read ({one_line(error)})") from error
 
     def infos(self) -> list[Mapping[str, Any]]:
-        """What fitsio tells of each extension (`get_info`)."""
+        """Return fitsio's description of each extension (`get_info`)."""
         with _CFITSIO:
             try:
                 return [hdu.get_info() for hdu in self._fits]
@@ -73,7 +72,7 @@ class FitsFile:
                 raise UnreadableImageError(f"{self.where}: extensions can't be listed ({one_line(error)})") from error
 
     def pixels(self, extension: int, where: str) -> npt.NDArray[Any]:
-        """The pixels (rows, columns) of an extension, decompressed; messages name it `where`."""
+        """Return the decompressed pixels (rows, columns) of an extension, which messages name `where`."""
         if self._remote is None or self._remote.whole:
             with _CFITSIO:
                 return _read_pixels(self._fits, where, extension)
@@ -94,24 +93,21 @@ class FitsFile:
     def __enter__(self) -> FitsFile:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
 def is_image(info: Mapping[str, Any]) -> bool:
-    """Whether a HDU (fitsio's `get_info`) is an image; extensions count even when empty, the primary with pixels."""
+    """Whether an HDU (fitsio's `get_info`) is an image; an extension may be empty, the primary must have pixels."""
     return info["hdutype"] == 0 and (info["extnum"] > 0 or info["ndims"] > 0)
 
 
 def one_line(error: BaseException) -> str:
     """Return an error's message on one line, at most 200 characters.
 
-    Of CFITSIO's only the status: below it stand messages of earlier errors too, so it would depend on what was read
-    before.
+    Of CFITSIO's messages only the status is used: the lines below it include messages of earlier errors.
     """
-    if isinstance(error, UnicodeDecodeError):  # a position in that stack
+    if isinstance(error, UnicodeDecodeError):  # its message depends on earlier errors too
         return "bytes that are no text"
     status = re.search(r"FITSIO status = \d+: .*", str(error))
     if status:

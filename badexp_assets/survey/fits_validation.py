@@ -1,6 +1,6 @@
-"""A look at a FITS file's headers before CFITSIO gets it: what would kill the process there is an error here.
+"""Validation of a FITS file's headers before CFITSIO opens it, because damage can kill the process there.
 
-CFITSIO (4.6) divides by the axes of a compressed image as soon as it moves to its extension, and dies of an empty one.
+CFITSIO (4.6) divides by the axes of a compressed image when it moves to its extension, and crashes if one is 0.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ _FIRST_LETTERS = b"BNPGZ"
 
 
 class SupportsHeaders(Protocol):
-    """A file that headers are read from."""
+    """A file from which headers can be read."""
 
     def read(self, size: int, /) -> bytes:
         """Return the next `size` bytes."""
 
     def seek(self, offset: int, /) -> int:
-        """Go to a place."""
+        """Set the position."""
 
 
 class Hdu(NamedTuple):
-    """A header and its data in a file: the header as it stands there, from byte `start` to `data`, where the data begin
-    that end at `end` (padded to full blocks, as the header says; the file may be shorter).
+    """A header and the place of its data: the raw header is at bytes `start` to `data`, the data at `data` to `end`.
+
+    `end` includes the padding to full blocks and comes from the header; the file may be shorter.
     """
 
     start: int
@@ -46,8 +47,8 @@ class Hdu(NamedTuple):
 def check_headers(path: Path, where: Place | None = None) -> None:
     """Raise UnreadableImageError for a file that can't be opened, or has a compressed image without pixels.
 
-    Anything else that is wrong is left for CFITSIO to find. Files packed as a whole (`.gz`) are not looked into.
-    Messages name `where` (`path` unless given).
+    All other damage is left to CFITSIO. Files compressed as a whole (`.gz`) are not checked. Messages name `where`
+    (by default `path`).
     """
     where = where or path
     if where.suffix == ".gz":
@@ -61,7 +62,7 @@ def check_headers(path: Path, where: Place | None = None) -> None:
 
 
 def walk_headers(file: SupportsHeaders, where: Place) -> Iterator[Hdu]:
-    """Yield the HDUs of a file, from its beginning to its end or to what is no header; only headers are read.
+    """Yield the HDUs of a file up to its end or the first invalid header; only headers are read.
 
     Raises UnreadableImageError as `check_headers` does.
     """
@@ -85,7 +86,7 @@ def walk_headers(file: SupportsHeaders, where: Place) -> Iterator[Hdu]:
 
 
 def _read_header(file: SupportsHeaders) -> tuple[bytes, dict[str, int]] | None:
-    """Read one header up to its END: its bytes, and its integers that matter; None at the end of the file."""
+    """Read one header up to its END; return its bytes and the integers needed here, None at the end of the file."""
     numbers: dict[str, int] = {}
     blocks: list[bytes] = []
     for _ in range(_MAX_BLOCKS):
@@ -109,7 +110,7 @@ def _integer(value: bytes) -> int:
 
 
 def _data_size(numbers: dict[str, int]) -> int | None:
-    """Bytes of data after a header; None when the header does not tell."""
+    """Return the number of bytes of data after a header; None when it can't be computed."""
     axes = numbers.get("NAXIS")
     bits = numbers.get("BITPIX")
     if axes is None or bits is None or not 0 <= axes <= 9:

@@ -1,14 +1,14 @@
-"""The primary header of an exposure, read past every trap that real files set.
+"""The primary header of an exposure, with the irregularities of real files.
 
-Traps: EXPNUM or AIRMASS as a string, `'NaN'`, missing RA and DEC, a PLPROCID of digits only, a WCSCAL that says
-`Failed` for a good solution, an NEXTEND that says nothing.
+These are: EXPNUM or AIRMASS as a string, `'NaN'`, missing RA and DEC, a PLPROCID of digits only, a WCSCAL of `Failed`
+for a good solution, a wrong NEXTEND.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,11 +28,11 @@ _MJD_1970 = 40587.0
 
 @dataclass(frozen=True)
 class ExposureHeader:
-    """What the primary header says; None: the header does not say, or says NaN.
+    """Values of the primary header; None where a card is missing or NaN.
 
     expnum is None or any integer; `filter` is the band, the first word of FILTER (`g DECam SDSS c0001`, `i.MP9702`);
     exptime in s, mjd_obs (UTC) in d, `night` DTCALDAT, or the night of mjd_obs where that is missing; ra and dec in
-    degrees, both or neither; dimmsee in arcsec. `why_not` is the reason for which the exposure is not usable.
+    degrees, both or neither; dimmsee in arcsec. `why_not` is the reason why the exposure is not usable.
     """
 
     expnum: int | None
@@ -55,7 +55,7 @@ class ExposureHeader:
 
     @property
     def why_not(self) -> str | None:
-        """Why it is not usable (legacypipe's rule, but for WCSCAL, which lies where SCAMPFLG is 0); None: it is."""
+        """Why it is not usable, by legacypipe's rules, but ignoring WCSCAL where SCAMPFLG is 0; None: it is usable."""
         if self.expnum is None or self.expnum <= 0:
             return f"EXPNUM is {_said(self.expnum)}; more than 0 is needed"
         if self.exptime is None or not self.exptime > MIN_EXPTIME:
@@ -76,36 +76,26 @@ class ExposureHeader:
 
 
 def parse_header(header: Mapping[str, Any], camera: Camera) -> ExposureHeader:
-    """Return what a primary header (anything with `.get`) says. Never raises for a card that is odd or missing."""
+    """Return the values of a primary header (anything with `.get`). Never raises for an odd or missing card."""
     band = text_card(header, "FILTER")
     mjd_obs = number_card(header, "MJD-OBS")
     if mjd_obs is None:
         mjd_obs = _mjd(text_card(header, "DATE-OBS"))
     position = sky_position(header)
+    values: dict[str, Any] = {name: read(header, name.upper()) for name, read in _PLAIN_CARDS.items()}
     return ExposureHeader(
-        expnum=integer_card(header, "EXPNUM"),
+        **values,
         filter=re.split(r"[\s.]", band)[0] or None if band else None,
-        exptime=number_card(header, "EXPTIME"),
         mjd_obs=mjd_obs,
-        airmass=number_card(header, "AIRMASS"),
         night=_night(text_card(header, "DTCALDAT"), mjd_obs, camera),
-        plver=text_card(header, "PLVER"),
-        plprocid=text_card(header, "PLPROCID"),
-        proctype=text_card(header, "PROCTYPE"),
-        obstype=text_card(header, "OBSTYPE"),
-        wcscal=text_card(header, "WCSCAL"),
-        scampflg=integer_card(header, "SCAMPFLG"),
         ra=position[0] if position else None,
         dec=position[1] if position else None,
-        magzero=number_card(header, "MAGZERO"),
-        dimmsee=number_card(header, "DIMMSEE"),
-        skysub=number_card(header, "SKYSUB"),
     )
 
 
 @dataclass(frozen=True)
 class FileHeader:
-    """A file's primary header, its number of image extensions, and what is wrong with it short of being unreadable."""
+    """A file's primary header, its number of image extensions, and a note on damage that leaves it readable."""
 
     header: ExposureHeader
     n_ccds: int
@@ -115,7 +105,7 @@ class FileHeader:
 def read_file_header(path: Place, camera: Camera) -> FileHeader:
     """Read the primary header of `path` and count its image extensions; no pixel is read.
 
-    A file that ends before its last extension does has a note: CCDs after that extension are lost, and can't be
+    A file that ends before its last extension does gets a note: CCDs after that extension are lost and can't be
     counted. Raises UnreadableImageError for a file that is no FITS file, is empty, or has no image.
     """
     with FitsFile(path) as fits:
@@ -155,6 +145,13 @@ def integer_card(header: Mapping[str, Any], key: str) -> int | None:
     """Return a card as int, None when it is missing or is not one. Text that is a whole number counts."""
     number = number_card(header, key)
     return int(number) if number is not None and number == int(number) and abs(number) < 2**53 else None
+
+
+_PLAIN_CARDS: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = (
+    dict.fromkeys(("plver", "plprocid", "proctype", "obstype", "wcscal"), text_card)
+    | dict.fromkeys(("expnum", "scampflg"), integer_card)
+    | dict.fromkeys(("exptime", "airmass", "magzero", "dimmsee", "skysub"), number_card)
+)
 
 
 def _night(dtcaldat: str | None, mjd_obs: float | None, camera: Camera) -> str | None:

@@ -1,17 +1,17 @@
-"""Data-quality masks of the Community Pipeline, all in the codes of its newer versions."""
+"""Data-quality masks of the Community Pipeline, converted to the codes of its newer versions."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from badexp_assets.survey.cp_versions import version_key
+from badexp_assets.survey.cp_files import version_key
 
 GOOD, BAD, NO_VALUE, SATURATED, BLEED, COSMIC_RAY, LOW_WEIGHT, TRANSIENT, STREAK = range(9)
 FIRST_VERSION_WITH_CODES = "V3.5.0"
 
-# Bits of older versions (NOAO Data Handbook), strongest first: a pixel that is bad on the detector also carries the
-# saturation bit in places, and legacypipe trusts the former.
+# Bits of older versions (NOAO Data Handbook), in order of precedence: some pixels that are bad on the detector have the
+# saturation bit too, and count as bad, as in legacypipe.
 _BITS = ((1, BAD), (2, SATURATED), (64, BLEED), (16, COSMIC_RAY), (128, TRANSIENT), (4, BAD))
 
 
@@ -19,8 +19,8 @@ def mask_codes(mask: npt.NDArray[np.integer], plver: str | None) -> npt.NDArray[
     """Return `mask` (any shape, integers) as codes of PLVER >= 3.5.0.
 
     Codes: 0 good, 1 bad, 2 no value, 3 saturated, 4 bleed, 5 cosmic ray, 6 low weight, 7 transient, 8 streak.
-    Masks of older versions hold bits and are converted; a mask of unknown version is taken to hold codes. A value that
-    neither convention knows becomes 1.
+    Masks of older versions hold bits and are converted; a mask of unknown version is assumed to hold codes. Values that
+    are undefined become 1.
     """
     mask = np.asarray(mask)
     if plver is not None and version_key(plver) < version_key(FIRST_VERSION_WITH_CODES):

@@ -32,10 +32,9 @@ def night_of(mjd_utc: float, camera: Camera) -> str:
 
 
 def nights_of(mjd: NDArray[np.float64], camera: Camera) -> pd.Categorical:
-    """Nights (`YYYY-MM-DD`) of times (n,) in MJD (UTC, d): local date on which the evening began.
+    """Return the observing nights of times (n,) in MJD (UTC, d), as categories `YYYY-MM-DD`; see `night_of`.
 
-    A night lasts from local noon to local noon. Clock changes happen on the hour, so one look-up per hour is exact.
-    The times must be dates that `night_of` takes.
+    Clock changes happen on the hour, so one look-up of the local time per hour is exact.
     """
     zone = ZoneInfo(camera.timezone)
     place, hours = pd.factorize(np.floor(np.asarray(mjd, dtype=float) * 24).astype(np.int64))
@@ -47,7 +46,7 @@ def nights_of(mjd: NDArray[np.float64], camera: Camera) -> pd.Categorical:
 
 
 def _offset(hour: int, zone: ZoneInfo) -> float:
-    """Local time less UTC, in days, at an hour counted from the start of MJD."""
+    """Return local time minus UTC, in days, at an hour counted from the start of MJD."""
     shift = (_MJD_EPOCH + timedelta(hours=hour)).astimezone(zone).utcoffset()
     return shift.total_seconds() / 86400 if shift is not None else 0.0
 

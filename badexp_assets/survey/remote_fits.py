@@ -1,30 +1,44 @@
 """FITS files behind URLs: their headers as a sparse local file, and one extension at a time as a file of its own.
 
-A file with 60 CCDs has 300 MB, and 20 of them are wanted. So its headers are walked by ranges, from one to the next
-(a header tells where the next one begins), and only the data of wanted extensions are fetched. Local files are
-unlinked when they are made: nothing is left of them, however the process ends. An extension is decompressed from a file
-that holds it and nothing else, never from a place that was not fetched.
+A file of 60 CCDs has 300 MB, and 20 of them are wanted. So its headers are read by ranges, one after the other (a
+header says where the next one begins), and only the data of wanted extensions are fetched. Local files are unlinked as
+soon as they are made, so that nothing is left of them, however the process ends. An extension is decompressed from a
+file that holds nothing else, so pixels never come from a place that was not fetched.
+
+Headers are also kept in the folder of temporary files (TMPDIR), compressed, by URL and version, so that they are
+fetched once per machine: about 100 KB for a file of 60 CCDs. Headers that are damaged there, or in a folder of another
+user, are fetched again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
+import os
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import IO
 
-from badexp_assets.errors import ChangedFileError, UnreadableImageError
+from badexp_assets.errors import ChangedFileError, StorageError, UnreadableImageError
+from badexp_assets.io.parquet import atomic_path
 from badexp_assets.io.place import Url
 from badexp_assets.survey.fits_validation import BLOCK, Hdu, walk_headers
-from badexp_assets.survey.remote_header_cache import keep_headers, kept_headers
 
 WHOLE = 2**20
-"""bytes; a file up to this size is fetched as a whole, by one request instead of one for every header"""
+"""bytes; a file up to this size is fetched whole, by one request instead of one per header"""
 _FIRST = 8 * BLOCK  # bytes of the first request; a primary header of the Community Pipeline fits in
 _MORE = 2 * BLOCK  # where a header turns out to be longer
 _AT_ONCE = 16  # files whose headers are walked at the same time
+KEPT = 4096
+"""files whose headers are kept in the folder of temporary files"""
+_CLEAN_EVERY = 256  # files after which the oldest are removed
+_CACHE_VERSION = "1"
+_kept = count()
 _PRIMARY = b"".join(
     card.ljust(80)
     for card in (
@@ -38,10 +52,10 @@ _PRIMARY = b"".join(
 
 
 class RemoteFits:
-    """A FITS file behind a URL, in one state: `url` is pinned to it, `size` in bytes.
+    """One version of a FITS file behind a URL: `url` is pinned to it, `size` is in bytes.
 
-    headers: path of a local file of the same size with all headers in their places, and nothing between them; where
-    `whole` is set, of a copy. Raises FileNotFoundError, and ChangedFileError when the file is written again.
+    headers: path of a local file of the same size with all headers at their offsets and nothing between them; if
+    `whole`, of a copy. Raises FileNotFoundError, and ChangedFileError when the file is written again.
     """
 
     def __init__(self, url: Url) -> None:
@@ -69,7 +83,7 @@ class RemoteFits:
 
     @contextlib.contextmanager
     def fetched(self, extension: int) -> Iterator[tuple[Path, int]]:
-        """Fetch an extension; give a local file with it, and its number in that file."""
+        """Fetch an extension; give a local file that holds it, and its number in that file."""
         hdu = self._hdus[extension]
         data = self.url.read_range(hdu.data, min(hdu.end, self.size))
         with _unlinked() as file:
@@ -85,9 +99,9 @@ class RemoteFits:
 
 
 def fetch_headers(urls: Iterable[Url]) -> None:
-    """Walk the headers of many files at the same time and keep them: opening these files asks for little then.
+    """Fetch and keep the headers of many files in parallel, so that opening these files takes few requests.
 
-    What is wrong with a file is left to be found when it is opened.
+    Files that can't be read are skipped; opening them says why.
     """
 
     def fetch(url: Url) -> None:
@@ -100,7 +114,7 @@ def fetch_headers(urls: Iterable[Url]) -> None:
 
 
 def _headers(url: Url) -> list[Hdu]:
-    """The HDUs of a file; an empty list for one that is not FITS to its end, which only CFITSIO can make sense of."""
+    """Return the HDUs of a file; an empty list for one that is not FITS to its end, which is left to CFITSIO."""
     found = kept_headers(url)
     if found is None:
         assert url.pinned is not None
@@ -112,7 +126,7 @@ def _headers(url: Url) -> list[Hdu]:
 
 
 class _Headers:
-    """The file as `walk_headers` reads it: block after block, and then on to the next header."""
+    """The file as `walk_headers` reads it: block after block of a header, then on to the next header."""
 
     def __init__(self, url: Url) -> None:
         assert url.pinned is not None
@@ -132,7 +146,7 @@ class _Headers:
         return self._data[place : place + size]
 
     def seek(self, offset: int) -> int:
-        """Go to the next header, which is taken to be as long as this one was: those of CCDs are."""
+        """Go to the next header, which is assumed to be as long as this one was, as those of CCDs are."""
         if self._header:
             self._guess = self._place - self._header
         self._header = self._place = offset
@@ -144,5 +158,53 @@ def _unlinked() -> IO[bytes]:
 
 
 def _path(file: IO[bytes]) -> Path:
-    """A path under which an unlinked file can be opened, as long as it is open here."""
+    """Return a path under which an unlinked file can be opened, as long as it is open here."""
     return Path(f"/dev/fd/{file.fileno()}")
+
+
+def kept_headers(url: Url) -> list[Hdu] | None:
+    """Return the HDUs that `keep_headers` kept for this version of a file; None where there are none."""
+    try:
+        place = _cache_path(url)
+        if place.parent.stat().st_uid != os.getuid():
+            return None
+        stored = zlib.decompress(place.read_bytes())
+        spans, _, headers = stored.partition(b"\n")
+        found, done = [], 0
+        for start, data, end in json.loads(spans):
+            found.append(Hdu(start, data, end, headers[done : done + data - start]))
+            done += data - start
+        return found if done == len(headers) else None
+    except (OSError, zlib.error, ValueError):
+        return None
+
+
+def keep_headers(url: Url, hdus: list[Hdu]) -> None:
+    """Keep the headers of a pinned file, unless the folder can't be written."""
+    spans = json.dumps([(hdu.start, hdu.data, hdu.end) for hdu in hdus])
+    text = spans.encode() + b"\n" + b"".join(hdu.header for hdu in hdus)
+    place = _cache_path(url)
+    with contextlib.suppress(OSError, StorageError):
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if place.parent.stat().st_uid != os.getuid():
+            return
+        with atomic_path(place) as path:
+            path.write_bytes(zlib.compress(text, 1))
+        if next(_kept) % _CLEAN_EVERY == 0:
+            _remove_oldest(place.parent)
+
+
+def _cache_path(url: Url) -> Path:
+    name = hashlib.blake2b(
+        "|".join(map(str, (_CACHE_VERSION, url, *(url.pinned or ())))).encode(), digest_size=16
+    ).hexdigest()
+    return Path(tempfile.gettempdir()) / f"badexp-headers-{os.getuid()}" / f"{name}.z"
+
+
+def _remove_oldest(folder: Path) -> None:
+    written: list[tuple[float, Path]] = []
+    for path in folder.glob("*.z"):
+        with contextlib.suppress(FileNotFoundError):
+            written.append((path.stat().st_mtime, path))
+    for _, path in sorted(written)[:-KEPT]:
+        path.unlink(missing_ok=True)

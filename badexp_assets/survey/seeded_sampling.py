@@ -1,4 +1,4 @@
-"""Which CCDs of an exposure stand for it in the vote: a draw that anyone can repeat from three numbers."""
+"""Reproducible random sampling of the CCDs that vote on an exposure, and of exposures."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from badexp_assets.errors import InputError
 
 
 def sample_ccds(expnum: int, ccdnums: Iterable[int], n: int, seed: int = 0) -> list[int]:
-    """Return up to `n` of `ccdnums` (duplicates count once), in the order in which they are drawn.
+    """Return a random sample of up to `n` of `ccdnums` (duplicates count once), in the order of sampling.
 
-    Every CCD has a priority that is a hash of (seed, expnum, ccdnum) alone, and the `n` smallest are drawn. So a CCD
-    that is missing moves up the next one and changes no other choice, and the first m of n are the same whatever n
-    is. Fewer CCDs than `n`: all of them. The paper draws 20.
-
-    Raises InputError for a negative `n`.
+    Every CCD has a priority that is a hash of (seed, expnum, ccdnum) alone, and those with the `n` smallest are
+    sampled. A missing CCD is therefore replaced by the next one without changing the others, and the first m of n do
+    not depend on n. Of fewer than `n` CCDs all are returned. Luo et al. 2025 (arXiv:2507.12784) sample 20. Raises InputError for
+    a negative `n`.
     """
     if n < 0:
-        raise InputError(f"n = {n}: the number of CCDs to draw can't be negative")
+        raise InputError(f"n = {n}: the number of CCDs to sample can't be negative")
     return sorted({int(c) for c in ccdnums}, key=lambda c: (_priority(seed, int(expnum), c), c))[:n]
 
 
@@ -28,6 +27,6 @@ def _priority(seed: int, expnum: int, ccdnum: int) -> int:
 
 
 def priority(seed: int, number: int, purpose: str) -> int:
-    """A number that orders exposures at random, the same on every machine and whatever other exposures there are."""
+    """Return a number that sorts exposures in random order, independent of machine and of the other exposures."""
     digest = hashlib.blake2b(f"{seed}:{purpose}:{number}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big")

@@ -1,4 +1,4 @@
-"""Where an exposure points, by its primary header: sexagesimal or degrees, under two pairs of names, or nowhere."""
+"""The boresight of an exposure, from RA and DEC or TELRA and TELDEC of its header, sexagesimal or in degrees."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d{1,2})?")
 
 
 def sky_position(header: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Return (ra, dec) in degrees, ra in [0, 360), of RA and DEC, else of TELRA and TELDEC; None: neither can be read.
+    """Return (ra, dec) in degrees, ra in [0, 360), from RA and DEC, else from TELRA and TELDEC; None without either.
 
-    Text with colons or blanks is sexagesimal, hours for the right ascension; a bare number is degrees. A pair of which
-    one half is missing, NaN or out of range is passed over.
+    Text with colons or blanks is sexagesimal, with right ascension in hours; a plain number is in degrees. A pair with
+    a card that is missing, NaN or out of range is skipped.
     """
     for ra_card, dec_card in _PAIRS:
         ra, dec = _degrees(header.get(ra_card), 15.0), _degrees(header.get(dec_card), 1.0)
@@ -26,7 +26,7 @@ def sky_position(header: Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def _degrees(value: Any, per_unit: float) -> float | None:
-    """Degrees of a card; `per_unit` of them are one unit of its sexagesimal form. None for what is no angle."""
+    """Return a card in degrees; sexagesimal units are `per_unit` degrees. None for a card that is no angle."""
     if value is None or isinstance(value, bool):
         return None
     text = str(value).strip()
@@ -37,7 +37,7 @@ def _degrees(value: Any, per_unit: float) -> float | None:
     if found is None:
         return None
     units, minutes, seconds = int(found[2]), int(found[3]), float(found[4] or 0)
-    if minutes >= 60 or seconds > 60:  # 60.00 is what rounding makes of 59.999
+    if minutes >= 60 or seconds > 60:  # 59.999 may be rounded to 60.00
         return None
     size = per_unit * (units + minutes / 60 + seconds / 3600)
     return -size if found[1] == "-" else size

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from badexp_assets.errors import InputError
 from badexp_assets.survey.archive import select_nights
 from badexp_assets.survey.cameras import load_camera
-from badexp_assets.survey.cp_files import parse_cp_name
-from badexp_assets.survey.cp_versions import process_key, version_key
+from badexp_assets.survey.cp_files import parse_cp_name, process_key, version_key
 from badexp_assets.survey.masks import mask_codes
 from badexp_assets.survey.nights import night_from_folder, night_of
 from badexp_assets.survey.seeded_sampling import sample_ccds

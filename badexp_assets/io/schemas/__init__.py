@@ -1,7 +1,7 @@
-"""The schema of every table that the platform stores, with a sentence and a unit per column.
+"""The schema of every stored table, with a description and unit per column.
 
-A fixed-size list (embedding, histogram, stamp) has its length from the data, so the schema only fixes its value type.
-Columns beyond these are allowed and kept.
+A schema fixes the value type of a fixed-size list (embedding, histogram, stamp) but not its length. Tables may have
+further columns, which are kept.
 """
 
 from badexp_assets.io.schemas import evaluation, labels, night, review, scores

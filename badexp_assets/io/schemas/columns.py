@@ -1,4 +1,4 @@
-"""A table's columns, each with a sentence and a unit, and the columns that many tables have."""
+"""Descriptions of tables and their columns, and the columns that many tables share."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Column:
-    """One column: Arrow type name, what it says, whether null is allowed.
+    """One column: name, Arrow type name, description with unit, and whether null is allowed.
 
-    `list<T>` is a fixed-size list; `dictionary` is text of few different values, which reads as categorical.
+    `list<T>` is a fixed-size list; `dictionary` is text with few different values, which pandas reads as categorical.
     """
 
     name: str
@@ -20,7 +20,7 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSchema:
-    """Columns of one asset's table, what one row is, and the columns that identify a row (none: rows may repeat)."""
+    """An asset's table: what one row is, the columns that identify a row (none: rows may repeat), and all columns."""
 
     name: str
     row: str

@@ -13,8 +13,8 @@ def sample_ccds(expnum: int, ccdnums: Iterable[int], n: int, seed: int = 0) -> l
 
     Every CCD has a priority that is a hash of (seed, expnum, ccdnum) alone, and those with the `n` smallest are
     sampled. A missing CCD is therefore replaced by the next one without changing the others, and the first m of n do
-    not depend on n. Of fewer than `n` CCDs all are returned. Luo et al. 2025 (arXiv:2507.12784) sample 20. Raises InputError for
-    a negative `n`.
+    not depend on n. Of fewer than `n` CCDs all are returned. Luo et al. 2025 (arXiv:2507.12784) sample 20. Raises
+    InputError for a negative `n`.
     """
     if n < 0:
         raise InputError(f"n = {n}: the number of CCDs to sample can't be negative")

@@ -86,7 +86,7 @@ def _tables_on_s3(request: pytest.FixtureRequest) -> Iterator[None]:
         return top / str(root).strip("/") / "tables"
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("badexp_assets.config.settings.default_tables", tables)
+        patch.setattr("badexp_assets.config.home.default_tables", tables)
         yield
 
 

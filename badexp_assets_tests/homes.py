@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.io.place import Place, Url
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from badexp_assets.classify.pipeline import PipelineParams, fit_pipeline
+from badexp_assets.classify.pipeline import fit_pipeline
+from badexp_assets.config.classifier_options import PipelineParams
 from badexp_assets_tests.classify.planted_models import fit
 from badexp_assets_tests.planted_classifiers import part_of, planted_survey
 

@@ -177,6 +177,6 @@ def test_a_wrong_command_is_noticed():
 
 
 def test_a_wrong_name_is_noticed():
-    assert is_defined("badexp_assets.config.entropy.EntropyParams")
-    assert not is_defined("badexp_assets.config.entropy.EntropyParam")
+    assert is_defined("badexp_assets.config.night_options.EntropyParams")
+    assert not is_defined("badexp_assets.config.night_options.EntropyParam")
     assert not is_defined("badexp_assets.entropi")

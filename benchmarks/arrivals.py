@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
-from badexp_assets.config.arrivals import ArrivalParams
+from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.survey.arrivals.archive_state import StateStore
 from badexp_assets.survey.arrivals.due_nights import DueNights, find_due_nights
 from badexp_assets.survey.arrivals.scan import scan_archive

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.ccd import measure_ccd
 from badexp_assets.entropy.gradients import draw_gradient_points, gradient_angles, gradient_orientation, smooth
 from benchmarks.measure import BenchOptions, Record, compare

@@ -22,7 +22,7 @@ from badexp_assets.survey.seeded_sampling import sample_ccds
 from benchmarks.measure import BenchOptions, Record, in_process
 
 if TYPE_CHECKING:
-    from badexp_assets.config.night_pass import PassParams
+    from badexp_assets.config.night_options import PassParams
     from badexp_assets.vision.backbones import Backbone
 
 _N_CCDS = 61  # CCDs that are read per exposure: all of them
@@ -95,14 +95,14 @@ def _plain(archive: Path, out: Path, workers: int, backbone: Backbone) -> None:
 
 
 def _night(archive: Path, out: Path, workers: int, backbone: Backbone) -> None:
-    from badexp_assets.config.night_pass import PassParams
+    from badexp_assets.config.night_options import PassParams
 
     read_night(archive, out, replace(PassParams(), n_draw=_N_CCDS, workers=workers), backbone)
 
 
 def read_night(archive: Path, out: Path, params: PassParams, backbone: Backbone) -> None:
     """Run the night pass on the first night of `archive`; replaces the folder `out` by its tables."""
-    from badexp_assets.config.entropy import EntropyParams
+    from badexp_assets.config.night_options import EntropyParams
     from badexp_assets.pixels.night_pass import run_pass
     from badexp_assets.pixels.night_tables import PASS_TABLES
     from badexp_assets.vision.embedder import Embedder

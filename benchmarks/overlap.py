@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from badexp_assets.config.night_pass import PassParams
+from badexp_assets.config.night_options import PassParams
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.vision.backbones import load_backbone

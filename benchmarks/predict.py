@@ -13,9 +13,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
 from badexp_assets.classify.features import NAMES
-from badexp_assets.classify.pipeline import PipelineParams, fit_pipeline
+from badexp_assets.classify.pipeline import fit_pipeline
 from badexp_assets.classify.two_step_fit import fit_two_step
-from badexp_assets.config.classifier import ClassifierParams
+from badexp_assets.config.classifier_options import ClassifierParams, PipelineParams
 from benchmarks.measure import BenchOptions, Record, compare
 from benchmarks.vectors import make_vectors
 

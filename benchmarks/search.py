@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from badexp_assets.classify.pipeline import PipelineParams, make_pca, make_scaler
+from badexp_assets.classify.pipeline import make_pca, make_scaler
 from badexp_assets.classify.search.folds import FoldScorer
 from badexp_assets.classify.search.space import load_space
 from badexp_assets.classify.search.study import search_pipeline
-from badexp_assets.config.search import SearchParams
+from badexp_assets.config.classifier_options import PipelineParams, SearchParams
 from benchmarks.measure import BenchOptions, Record, in_process
 from benchmarks.vectors import make_vectors
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from badexp_assets.config.autoencoder import SCALINGS
+from badexp_assets.config.night_options import SCALINGS
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.io.model_folder import write_model_folder
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from badexp_assets.autoencoder.model import BATCH, HIDDEN, StampAutoencoder, build_network, flatten_stamps, scale_stamps
-from badexp_assets.config.autoencoder import AutoencoderParams
+from badexp_assets.config.night_options import AutoencoderParams
 from badexp_assets.errors import InputError
 
 

@@ -14,7 +14,6 @@ from badexp_assets.errors import InputError, ModelError
 from badexp_assets.io.model_folder import write_model_folder
 
 GOOD = "good"
-METRICS = ("manhattan", "euclidean", "chebyshev", "cosine")
 """distances in which images can be compared"""
 
 

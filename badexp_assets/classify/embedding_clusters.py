@@ -3,40 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from badexp_assets.config.classifier_options import ClusterParams
 from badexp_assets.errors import InputError
 
 UNLABELLED = "unlabelled"
-
-
-@dataclass(frozen=True)
-class ClusterParams:
-    """Parameters of the map. Luo et al. 2025 cluster `n_images` = 10,000 random images into clusters of 10 or more.
-
-    `n_components`: PCA components that HDBSCAN and t-SNE use. `perplexity`: of t-SNE; lowered for few images.
-    `n_images_3d`: number of random images with 3-D coordinates, too, which take far longer; 0: none. `max_previews`:
-    maximum number of exposures whose preview the page can show.
-    """
-
-    n_images: int = 10_000
-    min_cluster_size: int = 10
-    n_components: int = 30
-    perplexity: float = 30.0
-    n_images_3d: int = 5000
-    max_previews: int = 2000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        least_of = {"n_images": 1, "min_cluster_size": 2, "n_components": 2, "n_images_3d": 0, "max_previews": 0}
-        for name, least in (least_of | {"seed": 0}).items():
-            if getattr(self, name) < least:
-                raise InputError(f"{name}: {getattr(self, name)} found; at least {least} allowed")
-        if not 1 < self.perplexity < float("inf"):
-            raise InputError(f"perplexity: {self.perplexity} found; above 1 allowed")
 
 
 def cluster_embeddings(

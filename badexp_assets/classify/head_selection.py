@@ -14,7 +14,7 @@ from badexp_assets.classify.embedding_space import Novelty, Space
 from badexp_assets.classify.features import FeatureScaler
 from badexp_assets.classify.heads import head_names, make_head
 from badexp_assets.classify.two_step import bad_log_odds, with_context
-from badexp_assets.config.classifier import ClassifierParams
+from badexp_assets.config.classifier_options import ClassifierParams
 
 Array = npt.NDArray[np.floating]
 

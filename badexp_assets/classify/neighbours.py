@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numba import njit
 
-from badexp_assets.classify.classifier import METRICS
+from badexp_assets.config.classifier_options import METRICS
 from badexp_assets.config.cpu_count import processors
 from badexp_assets.errors import InputError
 

@@ -13,43 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from badexp_assets.classify.classifier import METRICS, Classifier, check_training
+from badexp_assets.classify.classifier import Classifier, check_training
 from badexp_assets.classify.skops_folder import read_content
+from badexp_assets.config.classifier_options import PipelineParams
 from badexp_assets.errors import InputError, ModelError
 
-SCALERS = ("minmax", "standard", "maxabs", "robust", "power", "quantile")
 _CHUNK = 20_000  # vectors classified at once
 # types beyond skops' own list that a pipeline may hold: scikit-learn's distances and search trees
 _TRUSTED = ("sklearn.metrics._dist_metrics.", "sklearn.neighbors._kd_tree.", "sklearn.neighbors._ball_tree.")
-
-
-@dataclass(frozen=True)
-class PipelineParams:
-    """Parameters of the pipeline; the defaults are the result of the search in Luo et al. 2025.
-
-    `scaler`: one of SCALERS. `n_components`: PCA components, lowered to what the data allow. `variance_threshold`:
-    components with a lower variance are dropped. `n_neighbors`: k. `metric`: one of METRICS. `seed`: for the rows that
-    the quantile scaler samples.
-    """
-
-    scaler: str = "minmax"
-    n_components: int = 15
-    variance_threshold: float = 0.001
-    n_neighbors: int = 7
-    metric: str = "manhattan"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, allowed in (("scaler", SCALERS), ("metric", METRICS)):
-            if getattr(self, name) not in allowed:
-                raise InputError(f"{name}: {getattr(self, name)!r} found; allowed: {', '.join(allowed)}")
-        for name in ("n_components", "n_neighbors"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}: {getattr(self, name)} found; at least 1 allowed")
-        if not self.variance_threshold >= 0:
-            raise InputError(f"variance_threshold: {self.variance_threshold} found; at least 0 allowed")
-        if not 0 <= self.seed < 2**32:
-            raise InputError(f"seed: {self.seed} found; 0 to 2**32 - 1 allowed")
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from badexp_assets.classify.classifier import GOOD, Classifier
 from badexp_assets.classify.mosaic_view import STATISTIC, Mosaics
 from badexp_assets.classify.pooling import ccd_log_odds, pool_statistics
 from badexp_assets.classify.two_step import TwoStepClassifier
-from badexp_assets.classify.vote import VERDICT_TYPES, VoteRule, check_decidable, decide_exposures
-from badexp_assets.config.classifier import DecisionParams
+from badexp_assets.classify.vote import VERDICT_TYPES, check_decidable, decide_exposures
+from badexp_assets.config.classifier_options import DecisionParams, VoteRule
 from badexp_assets.survey.cameras import Camera
 
 _TYPES = VERDICT_TYPES | {

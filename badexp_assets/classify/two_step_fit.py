@@ -22,7 +22,7 @@ from badexp_assets.classify.head_selection import Choice, choose_head
 from badexp_assets.classify.mosaic_view import Mosaics, fit_mosaic_view
 from badexp_assets.classify.pooling import fit_pool, pool_statistics
 from badexp_assets.classify.two_step import TwoStepClassifier, with_context
-from badexp_assets.config.classifier import ClassifierParams
+from badexp_assets.config.classifier_options import ClassifierParams
 from badexp_assets.errors import InputError
 
 Array = npt.NDArray[np.floating]

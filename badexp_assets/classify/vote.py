@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pandas as pd
 
 from badexp_assets.classify.classifier import GOOD
+from badexp_assets.config.classifier_options import VoteRule
 from badexp_assets.errors import InputError
 
 VERDICT_TYPES = {  # columns of `night_exposure_predictions` for every rule
@@ -23,41 +22,11 @@ VERDICT_TYPES = {  # columns of `night_exposure_predictions` for every rule
 }
 
 
-@dataclass(frozen=True)
-class VoteRule:
-    """A CCD votes bad if its category is not good, with a probability of at least `min_probability`.
-
-    An exposure is bad if `min_bad` of `n_draw` CCDs vote bad, or the same share (rounded up) of its scored CCDs.
-    """
-
-    min_probability: float = 0.9
-    n_draw: int = 20
-    min_bad: int = 10
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.min_probability <= 1:
-            raise InputError(f"min_probability: {self.min_probability} found; 0 to 1 allowed")
-        if self.n_draw < 1:
-            raise InputError(f"n_draw: {self.n_draw} found; at least 1 allowed")
-        if not 1 <= self.min_bad <= self.n_draw:
-            raise InputError(f"min_bad: {self.min_bad} found; 1 to n_draw ({self.n_draw}) allowed")
-
-    def needed(self, n_scored: int) -> int:
-        """Return how many of `n_scored` CCDs must vote bad: ceil(min_bad / n_draw * n_scored)."""
-        return -(-self.min_bad * n_scored // self.n_draw)
-
-    def votes_bad(self, predictions: pd.DataFrame) -> pd.Series:
-        """Return which rows of `predictions` vote bad."""
-        # half a float32 step: 0.9 stored as float32 must still be at least 0.9
-        sure = predictions["probability"].astype(float) >= self.min_probability - 6e-8
-        return (predictions["category"] != GOOD) & sure
-
-    def describe(self, n_scored: int) -> str:
-        """Return the rule, as a sentence, for an exposure with `n_scored` CCDs."""
-        return (
-            f"bad when {self.needed(n_scored)} of {n_scored} CCDs vote bad ({self.min_bad} of {self.n_draw}); "
-            f"a CCD does when its category is not good with a probability of at least {self.min_probability:g}"
-        )
+def votes_bad(predictions: pd.DataFrame, rule: VoteRule) -> pd.Series:
+    """Return which rows of `predictions` vote bad."""
+    # half a float32 step: 0.9 stored as float32 must still be at least 0.9
+    sure = predictions["probability"].astype(float) >= rule.min_probability - 6e-8
+    return (predictions["category"] != GOOD) & sure
 
 
 def decide_exposures(predictions: pd.DataFrame, exposures: pd.DataFrame, rule: VoteRule) -> pd.DataFrame:
@@ -71,7 +40,7 @@ def decide_exposures(predictions: pd.DataFrame, exposures: pd.DataFrame, rule: V
     """
     check_decidable(predictions, exposures)
     drawn = predictions[predictions["drawn"].astype(bool)]
-    bad = rule.votes_bad(drawn)
+    bad = votes_bad(drawn, rule)
     about = exposures.set_index("expnum")
     rows = []
     for expnum, group in drawn.groupby("expnum", sort=True):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.errors import InputError
 from badexp_assets.io.models import current_folder
 from badexp_assets.io.parquet_reading import read_table, scan_nights

@@ -14,7 +14,8 @@ import pandas as pd
 from badexp_assets.commands.asset_text import load
 from badexp_assets.commands.graph_run import Runner, environment
 from badexp_assets.commands.run_output import TerminalProgress, summary_lines
-from badexp_assets.config.settings import VERDICTS, Home, Settings, default_tables, load_settings, save_settings
+from badexp_assets.config.home import Home
+from badexp_assets.config.settings import VERDICTS, Settings, load_settings, save_settings
 from badexp_assets.defs import jobs
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.exposure_metrics import exposure_metrics
@@ -63,12 +64,14 @@ def demonstrate(
         survey, params, progress=lambda done, total: progress.report(None, "exposures", done, total), workers=2
     )
     truth_file = survey / "truth_exposures.csv"
+    stored = load_settings(home.root).sections
     options = {**options, "comparison": {"truth": str(truth_file)}}
-    settings = Settings(home, survey / "images", (str(survey / "labels"),), options=options)
+    sections = {**stored, **{name: {**stored.get(name, {}), **given} for name, given in options.items()}}
+    settings = Settings(home, survey / "images", (str(survey / "labels"),), sections=sections)
     truth = pd.read_csv(truth_file)
     with environment(settings):
-        save_settings(settings)
         runner = Runner(settings, say, progress)
+        save_settings(settings)
         outcome = runner.run(list_nights(survey / "images"))
         say(f"{N_REVIEWERS} simulated reviewers look at the candidates")
         verdicts = simulate_reviewers(
@@ -92,7 +95,7 @@ def _clear(home: Home, survey: Path) -> None:
     stored = load_settings(home.root).archive if home.settings_file.exists() else None
     if stored is not None and stored != survey / "images":
         raise InputError(f"{home.root} holds the survey {stored}; give the demonstration a home of its own with --home")
-    if home.tables != default_tables(home.root) and home.tables.is_dir():
+    if home.tables != Home(home.root).tables and home.tables.is_dir():
         raise InputError(f"{home.tables} holds tables; the demonstration removes no tables outside its home")
     for folder in (survey, home.root / "tables", home.models, home.verdicts.parent, home.export):
         if folder.exists():

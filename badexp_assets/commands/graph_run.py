@@ -12,8 +12,8 @@ from typing import Any
 
 import dagster as dg
 
-from badexp_assets.config.search import SearchParams
-from badexp_assets.config.settings import Home, Settings
+from badexp_assets.config.home import Home
+from badexp_assets.config.settings import Settings
 from badexp_assets.defs import jobs
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.resources import Progress
@@ -25,6 +25,7 @@ from badexp_assets.io.storage_errors import redact_credentials
 from badexp_assets.orchestration.dagster_internals import DagsterAssetCheckFailedError
 from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS, exclusive_run
 from badexp_assets.orchestration.failures import one_line_errors
+from badexp_assets.orchestration.settings_check import check_settings
 from badexp_assets.pixels.device_shares import load_pass_setup
 
 # The event log records everything; the command line prints its own progress instead of log lines.
@@ -95,7 +96,7 @@ class Runner:
     """
 
     def __init__(self, settings: Settings, say: Callable[[str], None], progress: Progress) -> None:
-        settings.check_options()
+        check_settings(settings)
         load_pass_setup(settings)
         self.settings = settings
         self.say = say
@@ -176,7 +177,7 @@ class Runner:
             outcome.notes.append(f"methods are not compared: {error}")
 
     def _fit_classifier(self, outcome: Outcome) -> bool:
-        if not self.settings.parameters("search", SearchParams).use_best:
+        if not self.settings.options.search.use_best:
             return self._fit(outcome, "classifier", jobs.FIT_CLASSIFIER, *_TRAINING, *_CLASSIFIERS)
         return (
             self._fit(outcome, "classifier", jobs.FIT_CLASSIFIER, *_TRAINING)

@@ -83,12 +83,11 @@ def plan(
 
 
 def _archive(settings: Settings, given: dict[str, Any]) -> Archive:
-    from badexp_assets.config.night_pass import PassParams
     from badexp_assets.orchestration.plan.archive_scan import scan_archive
     from badexp_assets.orchestration.plan.inputs import Archive
     from badexp_assets.survey.cameras import load_camera
 
-    n_draw = given["ccds_per_exposure"] or settings.parameters("night_pass", PassParams).n_draw
+    n_draw = given["ccds_per_exposure"] or settings.options.night_pass.n_draw
     needed = {name: given[name] for name in ("exposures", "nights", "file_size")}
     if any(value is not None for value in needed.values()):
         missing = [f"--{name.replace('_', '-')}" for name, value in needed.items() if value is None]

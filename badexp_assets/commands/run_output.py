@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from badexp_assets.commands.asset_text import FILES, load
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.defs.resources import Progress
 from badexp_assets.io.models import current_version
 from badexp_assets.io.parquet_reading import scan_nights

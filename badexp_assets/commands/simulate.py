@@ -81,10 +81,9 @@ def entropy_trial(settings: Settings, out: Path | None, bands: str, workers: int
     Uses the home's [entropy] options. Writes the rates to OUT (.csv) if it is given.
     """
     from badexp_assets.commands.run_output import TerminalProgress
-    from badexp_assets.config.entropy import EntropyParams
     from badexp_assets.evaluation import entropy_trial
 
-    options = settings.parameters("entropy", EntropyParams)
+    options = settings.options.entropy
     params = entropy_trial.TrialParams(**given, bands=tuple(bands.split(",")), entropy=options)
     progress = TerminalProgress()
     truth, orientations = entropy_trial.measure_surveys(

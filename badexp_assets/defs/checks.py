@@ -4,12 +4,12 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import training
-from badexp_assets.config.arrivals import ArrivalParams
+from badexp_assets.config.operation_options import CheckParams
 from badexp_assets.defs.archive_events import CP_IMAGES, NIGHT_REPORT, first_and_last
 from badexp_assets.defs.asset_metadata import preview
 from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
-from badexp_assets.io.check_result import CheckParams, CheckResult
+from badexp_assets.io.check_result import CheckResult
 from badexp_assets.io.parquet import empty_table
 from badexp_assets.io.parquet_reading import read_table, scan_nights
 from badexp_assets.io.schemas import SCHEMAS
@@ -92,7 +92,7 @@ def every_label_is_read_or_missing(survey: SurveyResource) -> dg.AssetCheckResul
 
 def check_params(survey: SurveyResource) -> CheckParams:
     """Return section [checks] of the settings."""
-    return survey.settings().parameters("checks", CheckParams)
+    return survey.settings().options.checks
 
 
 @asset_check(
@@ -103,7 +103,7 @@ def check_params(survey: SurveyResource) -> CheckParams:
 def newest_night_is_scored(survey: SurveyResource) -> dg.AssetCheckResult:
     """Compare the archive with the stored tables."""
     settings = survey.settings()
-    params = settings.parameters("arrivals", ArrivalParams)
+    params = settings.options.arrivals
     _, last = first_and_last(NIGHTS)
     found = arrivals.check_newest_night(settings.home, settings.archive_folder(), last, params)
     return to_warning("cp_images", "newest_night_is_scored", found)

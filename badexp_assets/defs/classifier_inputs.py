@@ -5,7 +5,6 @@ from typing import NamedTuple
 import pandas as pd
 
 from badexp_assets import classify
-from badexp_assets.config.classifier import DecisionParams
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.evaluation.classification.holdout import HeldOut, HoldoutResult, evaluate_holdout
@@ -70,8 +69,8 @@ class HoldoutEvaluator:
     def __init__(self, survey: SurveyResource) -> None:
         settings = survey.settings()
         self.camera = survey.camera()
-        self.vote = settings.parameters("vote", classify.VoteRule)
-        self.goal = settings.parameters("decision", DecisionParams)
+        self.vote = settings.options.vote
+        self.goal = settings.options.decision
 
     def __call__(self, model: classify.Classifier, held_out: HeldOut) -> HoldoutResult:
         """Return the predictions and verdicts of `model`."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.errors import DamagedTableError
 from badexp_assets.io.parquet_reading import read_metadata, read_table
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.background import fit_background
 from badexp_assets.entropy.clipping import clip_sources
 from badexp_assets.entropy.divergence import half_histograms, orientation_histogram

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.errors import InputError
 
 _CELL = 64  # px, side of the cells of the chequerboard; at least three windows

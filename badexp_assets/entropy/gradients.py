@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.moment_kernel import orientation
 from badexp_assets.errors import InputError
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.divergence import bin_centres, preferred_direction
 from badexp_assets.entropy.reference import KINDS, exposure_histograms
 from badexp_assets.errors import InputError

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.divergence import preferred_angle, z_against_null
 from badexp_assets.entropy.reference import ExposureHistograms, divergence, exposure_histograms, shared, usable
 from badexp_assets.errors import InputError

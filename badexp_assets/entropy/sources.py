@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.background import Background
 from badexp_assets.entropy.moment_kernel import moment_angle
 from badexp_assets.entropy.source_kernels import SEGMENT, SOURCES, STAMP, find_peaks, measure_peaks

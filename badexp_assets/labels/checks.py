@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from badexp_assets.io.check_result import CheckParams, CheckResult
+from badexp_assets.config.operation_options import CheckParams
+from badexp_assets.io.check_result import CheckResult
 
 _ALL = "all together"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.errors import InputError
 from badexp_assets.orchestration.dagster_internals import UNFINISHED
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.errors import BadExpError, StorageError
 from badexp_assets.io.transient_errors import is_transient
 

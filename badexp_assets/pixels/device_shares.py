@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from badexp_assets.config.cpu_count import processors
-from badexp_assets.config.night_pass import PassParams
+from badexp_assets.config.night_options import PassParams
 from badexp_assets.config.settings import Settings
 
 if TYPE_CHECKING:
-    from badexp_assets.config.entropy import EntropyParams
+    from badexp_assets.config.night_options import EntropyParams
     from badexp_assets.vision.embedder import Embedder
 
 
@@ -41,9 +41,8 @@ class DeviceShare:
     @property
     def entropy(self) -> EntropyParams:
         """Options of the Entropy Method."""
-        from badexp_assets.config.entropy import EntropyParams
 
-        return self.settings.parameters("entropy", EntropyParams)
+        return self.settings.options.entropy
 
     def load(self) -> PassSetup:
         """Load the backbone to the device. Raises the errors of `WeightStore.load`.
@@ -74,7 +73,7 @@ def list_device_shares(settings: Settings) -> list[DeviceShare]:
     """
     from badexp_assets.vision.engines import find_devices
 
-    params = settings.parameters("night_pass", PassParams)
+    params = settings.options.night_pass
     devices = find_devices(params.device)
     cores = even_shares(processors(), len(devices))
     workers = [max(1, n - 1) if device.type == "cuda" else 0 for n, device in zip(cores, devices, strict=True)]
@@ -94,8 +93,8 @@ def load_pass_setup(settings: Settings) -> PassSetup:
     `WeightStore.load`.
     """
     first = list_device_shares(settings)[0].device
-    options = dict(settings.options) | {"night_pass": {**settings.options.get("night_pass", {}), "device": first}}
-    return list_device_shares(replace(settings, options=options))[0].load()
+    sections = dict(settings.sections) | {"night_pass": {**settings.sections.get("night_pass", {}), "device": first}}
+    return list_device_shares(replace(settings, sections=sections))[0].load()
 
 
 def even_shares(total: int, n: int) -> list[int]:

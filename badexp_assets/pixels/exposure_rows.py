@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from badexp_assets.config.night_pass import PassParams
+from badexp_assets.config.night_options import PassParams
 from badexp_assets.errors import ModelError
 from badexp_assets.pixels.measure_ccd import MeasuredCcd, Stamp, merge_stamps
 from badexp_assets.pixels.mosaic import MosaicPlan, level_and_scale

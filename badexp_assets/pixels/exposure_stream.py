@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from badexp_assets.config.night_pass import PassParams
+from badexp_assets.config.night_options import PassParams
 from badexp_assets.errors import UnreadableImageError
 from badexp_assets.io.place import Place, pin_if_exists
 from badexp_assets.pixels.exposure_rows import ExposureRows
@@ -24,7 +24,7 @@ from badexp_assets.survey.exposure import open_exposure
 from badexp_assets.survey.seeded_sampling import sample_ccds
 
 if TYPE_CHECKING:
-    from badexp_assets.config.entropy import EntropyParams
+    from badexp_assets.config.night_options import EntropyParams
     from badexp_assets.vision.embedder import Embedder
 
 Row = Mapping[str, Any]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from badexp_assets.config.night_pass import PassParams
+from badexp_assets.config.night_options import PassParams
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.place import Place
 from badexp_assets.pixels.ccd_statistics import CcdFeatures, measure_features
@@ -19,7 +19,7 @@ from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.exposure import CcdImage, CcdInfo, Exposure, open_exposure
 
 if TYPE_CHECKING:
-    from badexp_assets.config.entropy import EntropyParams
+    from badexp_assets.config.night_options import EntropyParams
     from badexp_assets.entropy.ccd import CcdOrientations
     from badexp_assets.pixels.sky_structure import SkyStructure
     from badexp_assets.pixels.source_shapes import SourceShapes

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from badexp_assets.config.night_pass import PassParams
+from badexp_assets.config.night_options import PassParams
 from badexp_assets.io.place import Place, as_place
 from badexp_assets.pixels.exposure_stream import PixelReader
 from badexp_assets.pixels.night_progress import NightPlanner, PassSummary
@@ -14,7 +14,7 @@ from badexp_assets.survey.archive_tree import Settling
 from badexp_assets.survey.cameras import Camera
 
 if TYPE_CHECKING:
-    from badexp_assets.config.entropy import EntropyParams
+    from badexp_assets.config.night_options import EntropyParams
     from badexp_assets.vision.embedder import Embedder
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from badexp_assets.config.night_pass import PassParams
+from badexp_assets.config.night_options import PassParams
 from badexp_assets.io.parquet_reading import count_rows, read_table
 from badexp_assets.io.place import Place
 from badexp_assets.pixels.exposure_rows import exposure_row
@@ -29,7 +29,7 @@ from badexp_assets.survey.archive_tree import Settling
 from badexp_assets.survey.cameras import Camera
 
 if TYPE_CHECKING:
-    from badexp_assets.config.entropy import EntropyParams
+    from badexp_assets.config.night_options import EntropyParams
 
 Row = Mapping[str, Any]
 

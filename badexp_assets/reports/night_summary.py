@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from badexp_assets.config.settings import Home
-from badexp_assets.io.check_result import CheckParams
+from badexp_assets.config.home import Home
+from badexp_assets.config.operation_options import CheckParams
 from badexp_assets.io.models import current_version
 from badexp_assets.io.parquet import empty_table
 from badexp_assets.io.parquet_reading import read_metadata, read_table

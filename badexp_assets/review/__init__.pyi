@@ -9,7 +9,6 @@ from .candidates import RankedCandidates as RankedCandidates
 from .candidates import join_scores as join_scores
 from .candidates import listed_exposures as listed_exposures
 from .candidates import rank_candidates as rank_candidates
-from .consensus import RULES as RULES
 from .consensus import ConsensusRule as ConsensusRule
 from .consensus import build_consensus as build_consensus
 from .consensus import decide_outcome as decide_outcome

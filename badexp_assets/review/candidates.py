@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from badexp_assets.errors import InputError
+from badexp_assets.config.review_options import CandidateParams
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.taxonomy import GOOD, UNKNOWN, Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
@@ -18,43 +17,6 @@ _SCORES = {
     "z_background": "entropy of the background",
     "z_mse": "autoencoder error",
 }
-
-
-@dataclass(frozen=True)
-class CandidateParams:
-    """Who becomes a candidate besides the exposures that the classifier's rule calls bad.
-
-    The top fraction of a band by a score, if it (P(bad) or z) is also at least the floor, so that a clean survey gives
-    none; scores of exposures with fewer than min_sources sources (min_stamps stamps) do not count.
-    max_candidates: 0 for all. include_known: exposures that a list calls bad already become candidates too.
-    """
-
-    classifier_top_fraction: float = 0.05
-    classifier_min_p_bad: float = 0.5
-    entropy_top_fraction: float = 0.05
-    entropy_min_z: float = 3.0
-    min_sources: int = 20
-    autoencoder_top_fraction: float = 0.05
-    autoencoder_min_z: float = 3.0
-    min_stamps: int = 20
-    max_candidates: int = 0
-    include_known: bool = False
-
-    def __post_init__(self) -> None:
-        for name in (
-            "classifier_top_fraction",
-            "classifier_min_p_bad",
-            "entropy_top_fraction",
-            "autoencoder_top_fraction",
-        ):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"candidates: {name} is {getattr(self, name)!r}; 0 to 1 is allowed")
-        for name in ("min_sources", "min_stamps", "max_candidates"):
-            if getattr(self, name) < 0:
-                raise InputError(f"candidates: {name} is {getattr(self, name)!r}; it can't be negative")
-        for name in ("entropy_min_z", "autoencoder_min_z"):
-            if not math.isfinite(getattr(self, name)):
-                raise InputError(f"candidates: {name} is {getattr(self, name)!r}; a finite number is needed")
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Hashable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
 
+from badexp_assets.config.review_options import ConsensusRule
 from badexp_assets.errors import InputError
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.bad_expid import read_expnum
@@ -18,47 +18,7 @@ from badexp_assets.review.verdicts import KEY, VERDICTS, category_of_most, lates
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.cp_files import version_key
 
-RULES = {
-    "any": "one reviewer says bad",
-    "majority": "more say bad than fine",
-    "unanimous": "all who looked say bad",
-    "weighted": "P(bad) of the answers, weighted by how reliable reviewers are, is at least {min_probability:g}",
-}
 _WHOLE = -1
-
-
-@dataclass(frozen=True)
-class ConsensusRule:
-    """When an exposure (or CCD) is rejected.
-
-    rule: `any`, `majority`, `unanimous` or `weighted`. min_bad: so many reviewers must say bad at least, and so many
-    fine before a reject is withdrawn; `any` needs one. min_probability: of `weighted`. exempt: CSV file with expnum,
-    and perhaps ccdnum and a reason, of what is never rejected.
-    """
-
-    rule: str = "majority"
-    min_bad: int = 2
-    min_probability: float = 0.5
-    exempt: str = ""
-
-    def __post_init__(self) -> None:
-        if self.rule not in RULES:
-            raise InputError(f"consensus: rule is {self.rule!r}; allowed: {', '.join(RULES)}")
-        if isinstance(self.min_bad, bool) or not isinstance(self.min_bad, int) or self.min_bad < 1:
-            raise InputError(f"consensus: min_bad is {self.min_bad!r}; a whole number from 1 is needed")
-        if not 0 < self.min_probability < 1:
-            raise InputError(f"consensus: min_probability is {self.min_probability!r}; between 0 and 1 is needed")
-
-    @property
-    def needed(self) -> int:
-        """Reviewers who must agree."""
-        return 1 if self.rule == "any" else self.min_bad
-
-    @property
-    def words(self) -> str:
-        """The rule in words."""
-        least = f"at least {self.needed} reviewer{'s' if self.needed > 1 else ''} say{'s' * (self.needed == 1)} bad"
-        return least if self.rule == "any" else f"{least}, and {RULES[self.rule].format(**vars(self))}"
 
 
 def decide_outcome(

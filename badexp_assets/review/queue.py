@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from badexp_assets.config.review import ORDERS, ReviewParams
+from badexp_assets.config.review_options import ORDERS, ReviewParams
 from badexp_assets.errors import InputError
 from badexp_assets.review.verdicts import latest_verdict_per_reviewer
 

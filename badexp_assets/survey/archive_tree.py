@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.errors import InputError
 from badexp_assets.io.place import Place, Url
 from badexp_assets.survey.nights import night_from_folder
@@ -53,6 +54,11 @@ class Settling:
 
     settle_seconds: float
     incomplete_seconds: float
+
+    @classmethod
+    def of(cls, params: ArrivalParams) -> Settling:
+        """Return the times of section [arrivals]."""
+        return cls(params.settle_seconds, params.incomplete_seconds)
 
     def needed(self, file: FoundFile) -> float:
         """Return the time for which `file` must be unchanged, s."""

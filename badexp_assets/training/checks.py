@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from badexp_assets.io.check_result import CheckParams, CheckResult
+from badexp_assets.config.operation_options import CheckParams
+from badexp_assets.io.check_result import CheckResult
 from badexp_assets.labels.taxonomy import GOOD
 from badexp_assets.training.labelled_images import KEY, NO_SUCH_CCD, NOT_READ, trained_labels
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
-from badexp_assets.config.training import TrainingParams
+from badexp_assets.config.classifier_options import TrainingParams
 from badexp_assets.survey.ccd_cuts import IMAGE_CUTS
 from badexp_assets.survey.seeded_sampling import priority, sample_ccds
 from badexp_assets.training.extinction import ORIGINS, UNKNOWN, exposure_ebv

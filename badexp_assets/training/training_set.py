@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from badexp_assets.config.training import TrainingParams
+from badexp_assets.config.classifier_options import TrainingParams
 from badexp_assets.errors import InputError
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.taxonomy import GOOD, Taxonomy

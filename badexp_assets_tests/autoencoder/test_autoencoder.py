@@ -12,7 +12,7 @@ from badexp_assets.autoencoder.model import StampAutoencoder
 from badexp_assets.autoencoder.plots import plot_loss, plot_reconstructions
 from badexp_assets.autoencoder.scores import score_reconstruction
 from badexp_assets.autoencoder.training import train_autoencoder
-from badexp_assets.config.autoencoder import AutoencoderParams
+from badexp_assets.config.night_options import AutoencoderParams
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.io.parquet import write_table
 from badexp_assets.io.parquet_reading import read_table
@@ -232,5 +232,5 @@ def test_the_pictures_are_small_pngs(trained):
     [("epochs", 0), ("n_stamps", 1), ("batch_size", 1.5), ("validation_fraction", 1.0), ("scaling", "max")],
 )
 def test_an_option_out_of_range_is_refused_by_name(option, value):
-    with pytest.raises(InputError, match=rf"autoencoder\.{option}: "):
+    with pytest.raises(InputError, match=rf"^\[autoencoder\]: {option} is "):
         AutoencoderParams(**{option: value})

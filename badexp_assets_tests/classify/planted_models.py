@@ -1,8 +1,7 @@
 """How the planted survey is fitted and judged."""
 
 from badexp_assets.classify.two_step_fit import fit_two_step
-from badexp_assets.classify.vote import VoteRule
-from badexp_assets.config.classifier import ClassifierParams, DecisionParams
+from badexp_assets.config.classifier_options import ClassifierParams, DecisionParams, VoteRule
 from badexp_assets.evaluation.classification.holdout import HeldOut, evaluate_holdout
 from badexp_assets.survey.cameras import load_camera
 

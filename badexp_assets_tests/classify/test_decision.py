@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from badexp_assets.classify.vote import VoteRule, decide_exposures, exposures_without_votes
+from badexp_assets.classify.vote import decide_exposures, exposures_without_votes
+from badexp_assets.config.classifier_options import VoteRule
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.exposure_metrics import exposure_metrics, wilson_interval
 from badexp_assets.io.parquet import to_arrow
@@ -119,7 +120,7 @@ def test_tables_that_do_not_belong_together_are_refused() -> None:
     [{"min_probability": 1.1}, {"min_probability": float("nan")}, {"n_draw": 0}, {"min_bad": 21}, {"min_bad": 0}],
 )
 def test_rules_out_of_range_are_refused_by_name(wrong: dict) -> None:
-    with pytest.raises(InputError, match=f"^{next(iter(wrong))}:"):
+    with pytest.raises(InputError, match=rf"^\[vote\]: {next(iter(wrong))} is "):
         VoteRule(**wrong)
 
 

@@ -11,8 +11,7 @@ from badexp_assets.classify.mosaic_view import Mosaics
 from badexp_assets.classify.pooled_decision import decide_pooled, exposure_views
 from badexp_assets.classify.two_step import TwoStepClassifier
 from badexp_assets.classify.two_step_fit import fit_two_step
-from badexp_assets.classify.vote import VoteRule
-from badexp_assets.config.classifier import DecisionParams
+from badexp_assets.config.classifier_options import DecisionParams, VoteRule
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.evaluation.classification.baseline_comparison import view_table
 from badexp_assets.io.parquet import to_arrow

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from badexp_assets.classify.classifier import METRICS
 from badexp_assets.classify.neighbours import Neighbours, vote_shares
+from badexp_assets.config.classifier_options import METRICS
 from badexp_assets.errors import InputError
 
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
-from badexp_assets.classify.pipeline import FittedPipeline, PipelineParams, fit_pipeline
+from badexp_assets.classify.pipeline import FittedPipeline, fit_pipeline
 from badexp_assets.classify.predictions import predict_night
+from badexp_assets.config.classifier_options import PipelineParams
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
@@ -219,7 +220,7 @@ def test_a_variance_threshold_that_drops_everything_is_named() -> None:
     ],
 )
 def test_parameters_out_of_range_are_refused_by_name(wrong: dict) -> None:
-    with pytest.raises(InputError, match=f"^{next(iter(wrong))}:"):
+    with pytest.raises(InputError, match=rf"^\[pipeline\]: {next(iter(wrong))} is "):
         PipelineParams(**wrong)
 
 

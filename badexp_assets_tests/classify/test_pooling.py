@@ -4,8 +4,7 @@ import pytest
 
 from badexp_assets.classify.pooled_decision import called_bad, decide_pooled
 from badexp_assets.classify.pooling import ccd_log_odds, fit_pool, pool_statistics
-from badexp_assets.classify.vote import VoteRule
-from badexp_assets.config.classifier import DecisionParams
+from badexp_assets.config.classifier_options import DecisionParams, VoteRule
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
@@ -115,5 +114,5 @@ def test_the_table_fits_the_contract_also_when_empty(model):
 
 @pytest.mark.parametrize("wrong", [{"goal": "x"}, {"purity": 0.0}, {"per_night": 0}, {"probability": 2.0}])
 def test_goals_out_of_range_are_refused_by_name(wrong: dict):
-    with pytest.raises(InputError, match=f"decision: {next(iter(wrong))} "):
+    with pytest.raises(InputError, match=rf"^\[decision\]: {next(iter(wrong))} is "):
         DecisionParams(**wrong)

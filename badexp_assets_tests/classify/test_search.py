@@ -7,12 +7,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from badexp_assets.classify.classifier import METRICS
-from badexp_assets.classify.pipeline import SCALERS, PipelineParams, fit_pipeline
+from badexp_assets.classify.pipeline import fit_pipeline
 from badexp_assets.classify.search.figures import score_figure
 from badexp_assets.classify.search.folds import FoldScorer, macro_f1
 from badexp_assets.classify.search.study import SearchResult, best_parameters, rows_fingerprint, search_pipeline
-from badexp_assets.config.search import SearchParams
+from badexp_assets.config.classifier_options import METRICS, SCALERS, PipelineParams, SearchParams
 from badexp_assets.errors import InputError, StorageError
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS

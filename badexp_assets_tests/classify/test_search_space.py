@@ -4,10 +4,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import FixedTrial
 
-from badexp_assets.classify.classifier import METRICS
-from badexp_assets.classify.pipeline import SCALERS, PipelineParams
 from badexp_assets.classify.search.space import load_space
-from badexp_assets.config.search import SearchParams
+from badexp_assets.config.classifier_options import METRICS, SCALERS, PipelineParams, SearchParams
 from badexp_assets.errors import InputError
 
 
@@ -76,7 +74,7 @@ def test_a_space_that_is_not_there_is_named(tmp_path: Path) -> None:
     [{"sampler": "grid"}, {"n_trials": 0}, {"reduction": 1}, {"rungs": 0}, {"batch": 0}, {"seed": -1}, {"use_best": 1}],
 )
 def test_options_out_of_range_are_refused_by_name(wrong: dict) -> None:
-    with pytest.raises(InputError, match=f"^search: {next(iter(wrong))} is "):
+    with pytest.raises(InputError, match=rf"^\[search\]: {next(iter(wrong))} is "):
         SearchParams(**wrong)
 
 

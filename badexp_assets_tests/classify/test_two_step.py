@@ -13,7 +13,7 @@ from badexp_assets.classify.features import NAMES
 from badexp_assets.classify.heads import CosineNeighbours, ShrunkDiscriminant
 from badexp_assets.classify.two_step import TwoStepClassifier, with_context
 from badexp_assets.classify.two_step_fit import fit_two_step
-from badexp_assets.config.classifier import ClassifierParams
+from badexp_assets.config.classifier_options import ClassifierParams
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.io.models import load_current, promote_model, store_model
 
@@ -225,7 +225,7 @@ def test_vectors_of_another_backbone_recipe_or_length_are_refused(model):
     ],
 )
 def test_options_out_of_range_are_refused_by_name(wrong: dict):
-    with pytest.raises(InputError, match=f"classifier: {next(iter(wrong))} "):
+    with pytest.raises(InputError, match=rf"^\[classifier\]: {next(iter(wrong))} (is|has) "):
         ClassifierParams(**wrong)
 
 

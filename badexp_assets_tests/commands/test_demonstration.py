@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from badexp_assets.cli import badexp
 from badexp_assets.commands.asset_text import load
 from badexp_assets.commands.demonstration import demonstrate
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.errors import InputError
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets_tests.homes import copy_home

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from badexp_assets.commands.asset_text import load
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets_tests.commands.homes import new_home, part_of_survey, start, whole_tables
 
 
@@ -49,8 +49,14 @@ def test_a_wrong_word_is_one_line_that_says_what_is_wrong(badexp, tmp_path, simu
     ("options", "complaint"),
     [
         ("[autoencoder]\nepochs = -1\n", "epochs"),
-        ("[vote]\nmin_bad = 21\n", "min_bad: 21 found"),
-        ('[night_pass]\nrows = "many"\n', "night_pass.rows: 'many'"),
+        (
+            "[vote]\nmin_bad = 21\n",
+            "settings.toml [vote]: min_bad is 21; a whole number from 1 to n_draw (20)",
+        ),
+        (
+            '[night_pass]\nrows = "many"\n',
+            "settings.toml [night_pass]: rows is 'many'; a whole number of at least 0",
+        ),
         ("[clusters]\nsize = 1\n", "settings.toml [clusters]: unknown name(s) size; allowed: n_images"),
     ],
 )

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from badexp_assets.commands.asset_text import load
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets_tests.commands.homes import start, whole_tables
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from badexp_assets.commands.asset_text import load
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets_tests.commands.homes import new_home, whole_tables
 
 

@@ -1,15 +1,13 @@
-"""The command line goes before the environment, and that before the home's file."""
+"""Command-line options take precedence over the environment, and this over the home's file."""
 
-import importlib
-import tomllib
 from pathlib import Path
 
 import pytest
 
-from badexp_assets.config.night_pass import PassParams
-from badexp_assets.config.settings import SECTIONS, load_settings, save_settings
+from badexp_assets.config.night_options import PassParams
+from badexp_assets.config.settings import load_settings, save_settings
 from badexp_assets.errors import InputError
-from badexp_assets_tests.repository import REPOSITORY
+from badexp_assets.orchestration.settings_check import check_settings
 
 
 def test_defaults_hold_where_nothing_is_given(tmp_path, monkeypatch):
@@ -38,8 +36,8 @@ def test_what_is_saved_is_loaded_again(tmp_path):
     first = load_settings(tmp_path, archive='/a "quoted" \\ path')
     save_settings(first)
     assert load_settings(tmp_path) == first
-    assert first.options["night_pass"] == {"rows": 64}
-    assert first.options["training"] == {"hold_out_nights": ["2018-01-01"], "fix": True}
+    assert first.sections["night_pass"] == {"rows": 64}
+    assert first.sections["training"] == {"hold_out_nights": ["2018-01-01"], "fix": True}
 
 
 def test_an_unknown_name_in_the_file_is_refused_with_the_allowed_ones(tmp_path):
@@ -56,14 +54,14 @@ def test_a_file_that_is_not_toml_is_refused_by_name(tmp_path):
 
 def test_parameters_take_their_section_and_keep_other_defaults(tmp_path):
     (tmp_path / "settings.toml").write_text("[night_pass]\nn_draw = 3\n")
-    params = load_settings(tmp_path).parameters("night_pass", PassParams)
+    params = load_settings(tmp_path).options.night_pass
     assert params == PassParams(n_draw=3)
 
 
 def test_an_unknown_option_of_a_section_is_refused_with_the_allowed_ones(tmp_path):
     (tmp_path / "settings.toml").write_text("[night_pass]\ndraws = 3\n")
     with pytest.raises(InputError, match=r"settings\.toml \[night_pass\]: unknown name\(s\) draws; allowed: n_draw"):
-        load_settings(tmp_path).parameters("night_pass", PassParams)
+        _ = load_settings(tmp_path).options
 
 
 def test_label_sources_come_as_one_or_several_from_each_place(tmp_path, monkeypatch):
@@ -96,24 +94,39 @@ def test_label_sources_that_are_no_paths_are_refused(tmp_path, value):
 def test_a_wrong_taxonomy_and_missing_labels_are_told_by_the_check_of_options(tmp_path):
     (tmp_path / "mine.toml").write_text('extends = "packaged"\ncategory = 1\n')
     with pytest.raises(InputError, match=r"mine\.toml:2: category is not a known name"):
-        load_settings(tmp_path, taxonomy=tmp_path / "mine.toml").check_options()
+        check_settings(load_settings(tmp_path, taxonomy=tmp_path / "mine.toml"))
     with pytest.raises(InputError, match=r"labels /nowhere: no such file or folder"):
-        load_settings(tmp_path, labels="/nowhere").check_options()
+        check_settings(load_settings(tmp_path, labels="/nowhere"))
 
 
-def _documented():
-    text = (REPOSITORY / "docs" / "configuration.md").read_text(encoding="utf-8")
-    return tomllib.loads(text.partition("```toml")[2].partition("```")[0])
+def test_a_camera_that_is_not_known_is_named_by_the_check_of_settings(tmp_path):
+    with pytest.raises(InputError, match="camera 'lsst' is not known; known: 90prime"):
+        check_settings(load_settings(tmp_path, camera="lsst"))
 
 
-def test_the_documentation_names_every_section():
-    assert {name for name, value in _documented().items() if isinstance(value, dict)} == set(SECTIONS)
+def test_an_injected_category_that_does_not_exist_is_named_by_the_check_of_settings(tmp_path):
+    (tmp_path / "settings.toml").write_text('[injection]\ncategories = ["clowds"]\n')
+    with pytest.raises(InputError, match=r"\[injection\]: categories has 'clowds'; any of saturated, "):
+        check_settings(load_settings(tmp_path))
 
 
-@pytest.mark.parametrize("section", SECTIONS)
-def test_the_documentation_shows_options_that_exist_with_their_defaults(section):
-    module, _, kind = SECTIONS[section].partition(":")
-    defaults = getattr(importlib.import_module(module), kind)()
-    for name, value in _documented()[section].items():
-        default = getattr(defaults, name)
-        assert value == (list(default) if isinstance(default, tuple) else default), name
+def test_a_section_can_be_used_although_another_one_is_wrong(tmp_path):
+    (tmp_path / "settings.toml").write_text("[night_pass]\ndraws = 3\n\n[alerts]\nattempts = 2\n")
+    settings = load_settings(tmp_path)
+    assert settings.section("alerts").attempts == 2
+    with pytest.raises(InputError, match="draws"):
+        _ = settings.options
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("camera = 3", r"settings\.toml: camera is 3; a text is needed"),
+        ("night_pass = 3", r"settings\.toml: night_pass is 3; a section \[night_pass\] is needed"),
+        ("[[night_pass]]\nrows = 3", r"settings\.toml: night_pass is \[.*; a section \[night_pass\] is needed"),
+    ],
+)
+def test_a_value_where_a_section_belongs_and_a_number_where_a_text_does_are_refused(tmp_path, text, message):
+    (tmp_path / "settings.toml").write_text(f"{text}\n")
+    with pytest.raises(InputError, match=message):
+        _ = load_settings(tmp_path).options

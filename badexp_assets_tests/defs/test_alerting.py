@@ -9,7 +9,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.defs.sensors.alerts import VERDICTS, alert_bad_nights, alert_failed_runs
 from badexp_assets.io.parquet import write_table

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.defs.archive_events import CP_IMAGES, arrival, arrived_nights
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.partitions import TIMEZONE

@@ -7,7 +7,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.checks import CHECKED_TABLES
 from badexp_assets.defs.io_managers import ParquetIOManager

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from badexp_assets.cli import badexp
 from badexp_assets.commands.asset_text import load
-from badexp_assets.config.injection import InjectionParams
-from badexp_assets.config.settings import Home
+from badexp_assets.config.evaluation_options import InjectionParams
+from badexp_assets.config.home import Home
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.completeness.measure import plan_injection
 from badexp_assets.io.parquet import write_table

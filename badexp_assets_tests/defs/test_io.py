@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.defs.io_managers import NightTables, ParquetIOManager
 from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource

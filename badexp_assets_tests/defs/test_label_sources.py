@@ -6,7 +6,8 @@ import pytest
 
 from badexp_assets.commands.asset_text import load
 from badexp_assets.commands.graph_run import Runner, environment
-from badexp_assets.config.settings import Home, load_settings
+from badexp_assets.config.home import Home
+from badexp_assets.config.settings import load_settings
 from badexp_assets.defs import jobs
 from badexp_assets.defs.resources import Progress
 from badexp_assets.errors import InputError

@@ -6,7 +6,8 @@ from click.testing import CliRunner
 
 from badexp_assets.cli import badexp
 from badexp_assets.commands.asset_text import load
-from badexp_assets.config.settings import Home, load_settings
+from badexp_assets.config.home import Home
+from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError, TransientError
 from badexp_assets.io.schemas import SCHEMAS
 

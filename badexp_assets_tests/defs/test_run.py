@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from badexp_assets.cli import badexp
 from badexp_assets.commands.asset_text import load
 from badexp_assets.commands.run_output import summary_lines
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.io.models import current_version, list_models, load_current
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.place import change_tokens

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 import pytest
 
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.defs.stored_scores import INPUTS, STORED, StoredScores
 from badexp_assets.io.parquet import write_table
 from badexp_assets.io.parquet_reading import read_table

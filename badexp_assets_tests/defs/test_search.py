@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from badexp_assets.commands.asset_text import render
-from badexp_assets.config.settings import Home, load_settings
+from badexp_assets.config.home import Home
+from badexp_assets.config.settings import load_settings
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.errors import InputError
 from badexp_assets.io.models import load_current

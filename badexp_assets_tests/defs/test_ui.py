@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from badexp_assets.commands.asset_text import load
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.defs.build import build_definitions
 from badexp_assets_tests.browser import chromium
 from badexp_assets_tests.repository import REPOSITORY

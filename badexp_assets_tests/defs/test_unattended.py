@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from badexp_assets.commands.graph_run import prepare_instance
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.defs.archive_events import arrived_nights
 from badexp_assets.defs.jobs import NEW_NIGHT
 from badexp_assets.io.parquet_reading import read_table

@@ -2,7 +2,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.defs.sensors.verdicts import verdicts_sensor

@@ -21,7 +21,7 @@ import psutil
 from dagster._core.execution.backfill import BulkActionStatus
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.defs.sensors.lost_runs import REPEATS_TAG
 from badexp_assets_tests.deployments.postgres import Postgres
 from badexp_assets_tests.deployments.services import QUICK, Services

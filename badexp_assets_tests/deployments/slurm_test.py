@@ -18,7 +18,7 @@ import dagster as dg
 import psutil
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets_tests.deployments.kill_test import ENDED, variables
 from badexp_assets_tests.deployments.postgres import Postgres
 from badexp_assets_tests.deployments.services import QUICK, Services

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from badexp_assets import entropy
-from badexp_assets.config.entropy import EntropyParams
-from badexp_assets.config.settings import Home, load_settings, save_settings
+from badexp_assets.config.home import Home
+from badexp_assets.config.settings import load_settings, save_settings
 from badexp_assets.io.parquet import empty_table, write_table
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.schemas import SCHEMAS
@@ -60,7 +60,7 @@ def undisturbed(root: Path, archive: Path, nights: list[str]) -> Home:
     write_table(empty_table(SCHEMAS["bad_ccd_labels"]), home.table("bad_ccd_labels"), SCHEMAS["bad_ccd_labels"])
     for night in nights:
         run_pass(archive, night, camera, {}, *machine, {name: home.table(name, night) for name in PASS_TABLES})
-    params = settings.parameters("entropy", EntropyParams)
+    params = settings.options.entropy
     measured = {night: read_table(home.table("night_orientations", night)) for night in nights}
     reference = entropy.build_reference(pd.concat([table for table in measured.values() if len(table)]), params)
     write_table(reference, home.table("entropy_reference"), SCHEMAS["entropy_reference"])

@@ -9,7 +9,6 @@ import sys
 import pytest
 
 from badexp_assets.config.settings import load_settings
-from badexp_assets.config.slurm import SlurmParams
 from badexp_assets.defs.build import ALL_ASSETS
 from badexp_assets.orchestration.slurm.executor import slurm_executor
 from badexp_assets_tests.deployments.services import DEPLOYMENT as SERVICES
@@ -22,7 +21,7 @@ def _variables(path):
 
 def test_the_template_of_a_site_is_accepted_and_names_steps_that_are_jobs(tmp_path, monkeypatch):
     shutil.copy(DEPLOYMENT / "settings.nersc.toml", tmp_path / "settings.toml")
-    params = load_settings(tmp_path).parameters("slurm", SlurmParams)
+    params = load_settings(tmp_path).options.slurm
     assert params.of_step("night_pass").constraint == "gpu"
     assert params.of_step("fitted_pipeline").constraint == "cpu"
     monkeypatch.setenv("BADEXP_HOME", str(tmp_path))

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.ccd import measure_ccd
 from badexp_assets.entropy.clipping import clip_sources
 from badexp_assets.entropy.divergence import kl_divergence
@@ -83,5 +83,5 @@ def test_a_crowded_field_prefers_no_direction_once_its_stars_are_cut_off():
 
 
 def test_a_negative_limit_is_refused_by_name():
-    with pytest.raises(InputError, match=r"entropy\.clip_sigma: -1"):
+    with pytest.raises(InputError, match=r"^\[entropy\]: clip_sigma is -1; a number of at least 0"):
         EntropyParams(clip_sigma=-1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.divergence import (
     bin_centres,
     kl_divergence,
@@ -163,5 +163,5 @@ def test_the_picture_is_a_small_png_even_of_nothing():
     ],
 )
 def test_an_option_out_of_range_is_refused_by_name(option, value):
-    with pytest.raises(InputError, match=rf"entropy\.{option}: "):
+    with pytest.raises(InputError, match=rf"^\[entropy\]: {option} is "):
         EntropyParams(**{option: value})

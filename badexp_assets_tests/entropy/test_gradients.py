@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.divergence import orientation_histogram
 from badexp_assets.entropy.gradients import draw_gradient_points, gradient_angles, gradient_orientation, smooth
 from badexp_assets.errors import InputError

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.ccd import measure_ccd
 from badexp_assets.entropy.divergence import half_histograms, kl_divergence, shared_divergence
 

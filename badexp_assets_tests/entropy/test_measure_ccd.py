@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.ccd import measure_ccd
 from badexp_assets.entropy.divergence import kl_divergence, preferred_angle, z_against_null
 from badexp_assets.entropy.reference import build_reference

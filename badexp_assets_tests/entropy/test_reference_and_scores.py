@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.divergence import kl_divergence, kl_null, shared_divergence
 from badexp_assets.entropy.reference import build_reference
 from badexp_assets.entropy.scores import score_exposures

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.background import Background, fit_background
 from badexp_assets.entropy.sources import find_sources, source_orientation
 from badexp_assets.errors import InputError

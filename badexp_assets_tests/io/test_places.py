@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from badexp_assets.config.settings import Home, load_settings, save_settings
+from badexp_assets.config.home import Home
+from badexp_assets.config.settings import load_settings, save_settings
 from badexp_assets.errors import InputError
 from badexp_assets.io.place import Url, as_place
+from badexp_assets.orchestration.settings_check import check_settings
 
 
 def test_a_path_stays_a_path_and_becomes_absolute(tmp_path, monkeypatch):
@@ -65,7 +67,7 @@ def test_a_home_is_no_url():
 
 def test_tables_behind_a_protocol_without_atomic_writes_are_refused(tmp_path):
     with pytest.raises(InputError, match="sftp://host/t: sftp:// can't hold tables; allowed: s3,"):
-        load_settings(tmp_path, tables="sftp://host/t").check_options()
+        check_settings(load_settings(tmp_path, tables="sftp://host/t"))
 
 
 def test_a_name_below_a_url_can_not_start_a_chain_of_urls():

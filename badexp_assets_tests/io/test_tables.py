@@ -19,6 +19,7 @@ from badexp_assets.io.place import Url
 from badexp_assets.io.ranged_file import RangedFile
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.io.transient_errors import is_transient
+from badexp_assets.orchestration.settings_check import check_settings
 
 SCHEMA = SCHEMAS["night_embeddings"]
 
@@ -206,7 +207,7 @@ def test_no_bucket_no_access_and_no_credentials_are_for_people(bucket, object_st
     with pytest.raises(StorageError, match=r"could not be written \(no such bucket\)"):
         write_table(embeddings(3, 1), nowhere, SCHEMA)
     with pytest.raises(InputError, match="no such bucket"):
-        load_settings(tmp_path, tables="s3://no-such-bucket/t").check_options()
+        check_settings(load_settings(tmp_path, tables="s3://no-such-bucket/t"))
     write_table(embeddings(3, 1), bucket / "t.parquet", SCHEMA)
     object_store.fail = lambda method, path: "403 AccessDenied"
     with pytest.raises(InputError, match="access denied") as refused:

@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
+from badexp_assets.config.operation_options import CheckParams
 from badexp_assets.errors import InputError
-from badexp_assets.io.check_result import CheckParams
 from badexp_assets.labels.checks import check_every_line_understood, check_no_labels_lost
 from badexp_assets.labels.label_counts import count_labels, label_counts_figure
 from badexp_assets.labels.label_files import find_label_files, read_decals, read_delve, read_des
@@ -61,7 +61,7 @@ def test_labels_that_were_lost_since_the_last_run_are_named(before, now, fault):
 
 @pytest.mark.parametrize("given", [{"max_label_loss": 2}, {"min_good_share": "0"}, {"min_good_share": 0.99}])
 def test_a_limit_that_is_not_allowed_is_named(given):
-    with pytest.raises(InputError, match=f"checks: {next(iter(given))} is"):
+    with pytest.raises(InputError, match=rf"^\[checks\]: {next(iter(given))} is"):
         CheckParams(**given)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.errors import InputError, StorageError
 from badexp_assets.orchestration import failures

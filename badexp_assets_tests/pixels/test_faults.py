@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from badexp_assets.config.entropy import EntropyParams
-from badexp_assets.config.night_pass import PassParams
+from badexp_assets.config.night_options import EntropyParams, PassParams
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.pixels.night_pass import run_pass
 from badexp_assets.pixels.night_tables import PASS_TABLES

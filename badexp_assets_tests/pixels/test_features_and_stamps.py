@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from badexp_assets.config.night_pass import PassParams
+from badexp_assets.config.night_options import PassParams
 from badexp_assets.errors import InputError
 from badexp_assets.pixels.ccd_statistics import measure_features, sky_and_noise
 from badexp_assets.pixels.measure_ccd import merge_stamps, sample_stamps
@@ -108,5 +108,5 @@ def test_fewer_sources_than_asked_for_are_all_kept():
     ("name", "value"), [("n_draw", -1), ("batch_size", 0), ("n_draw", 2.5), ("all_ccds", 1), ("workers", -2)]
 )
 def test_an_option_out_of_range_is_named(name, value):
-    with pytest.raises(InputError, match=rf"night_pass\.{name}"):
+    with pytest.raises(InputError, match=rf"^\[night_pass\]: {name} is "):
         PassParams(**{name: value})

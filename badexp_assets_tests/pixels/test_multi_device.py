@@ -11,8 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from badexp_assets.config.entropy import EntropyParams
-from badexp_assets.config.night_pass import PassParams
+from badexp_assets.config.night_options import EntropyParams, PassParams
 from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError, LostProcessError, ModelError
 from badexp_assets.io.transient_errors import is_transient
@@ -245,7 +244,7 @@ def test_two_processes_with_the_real_backbone_give_the_tables_of_one_to_the_byte
     nights = list_nights(archive)[:2]
     for device, workers in (("cpu", 0), ("cpu,cpu", 2)):
         options = {"night_pass": {"device": device, "rows": 64, "columns": 32, "workers": workers}}
-        shares = list_device_shares(replace(load_settings(tmp_path / "home"), options=options))
+        shares = list_device_shares(replace(load_settings(tmp_path / "home"), sections=options))
         assert [share.device for share in shares] == ["cpu"] * (device.count(",") + 1)
         out = tmp_path / f"{device}-{workers}"
         assert len(list(go(archive, out, shares, nights))) == 2
@@ -256,7 +255,7 @@ def test_devices_share_cores_and_readers(tmp_path, monkeypatch):
     import torch
 
     def shares(**options):
-        settings = replace(load_settings(tmp_path / "home"), options={"night_pass": options})
+        settings = replace(load_settings(tmp_path / "home"), sections={"night_pass": options})
         return [(share.device, share.threads, share.params.workers) for share in list_device_shares(settings)]
 
     monkeypatch.setattr("badexp_assets.pixels.device_shares.processors", lambda: 15)

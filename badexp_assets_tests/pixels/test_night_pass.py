@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from badexp_assets.config.entropy import EntropyParams
-from badexp_assets.config.night_pass import PassParams
+from badexp_assets.config.night_options import EntropyParams, PassParams
 from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.io.parquet_reading import read_metadata, read_table
@@ -221,7 +220,7 @@ def test_memory_does_not_grow_with_the_number_of_exposures(tiny_cp, tmp_path, mo
 def test_the_real_backbone_embeds_the_real_cutouts(shared_data, tmp_path):
     settings = load_settings(tmp_path / "home")
     options = {"night_pass": {"rows": 64, "columns": 32, "batch_size": 4, "preview_height": 128}}
-    machine = load_pass_setup(replace(settings, options=options))
+    machine = load_pass_setup(replace(settings, sections=options))
     archive = shared_data / "cutouts" / "case6" / "images"
     out = {name: tmp_path / f"{name}.parquet" for name in PASS_TABLES}
     summary = run_pass(archive, "2018-12-14", CAMERA, {}, *machine, out)
@@ -232,6 +231,6 @@ def test_the_real_backbone_embeds_the_real_cutouts(shared_data, tmp_path):
 
 
 def test_unknown_options_are_named(tmp_path):
-    settings = replace(load_settings(tmp_path), options={"night_pass": {"n_drawn": 3}})
+    settings = replace(load_settings(tmp_path), sections={"night_pass": {"n_drawn": 3}})
     with pytest.raises(InputError, match=r"n_drawn.*n_draw"):
         load_pass_setup(settings)

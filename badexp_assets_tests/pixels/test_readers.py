@@ -11,8 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
-from badexp_assets.config.entropy import EntropyParams
-from badexp_assets.config.night_pass import PassParams
+from badexp_assets.config.night_options import EntropyParams, PassParams
 from badexp_assets.errors import InputError
 from badexp_assets.pixels.measure_ccd import CcdMeasurer, CcdTask, MeasuredCcd
 from badexp_assets.pixels.measuring_pool import MeasuringPool

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from badexp_assets.config.entropy import EntropyParams
-from badexp_assets.config.night_pass import PassParams
+from badexp_assets.config.night_options import EntropyParams, PassParams
 from badexp_assets.config.settings import load_settings
 from badexp_assets.pixels.device_shares import load_pass_setup
 from badexp_assets.pixels.journal import journal_folder
@@ -168,7 +167,7 @@ def one_pass(archive: Path, out: Path, log: Path, labelled: dict[int, set[int]],
     import torch
 
     torch.set_num_threads(1)  # two of them wait for each other on a busy machine
-    machine = load_pass_setup(replace(load_settings(out), options=OPTIONS))
+    machine = load_pass_setup(replace(load_settings(out), sections=OPTIONS))
     add = machine.embedder.add_prepared
 
     def logged(key, prepared):

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from badexp_assets.commands.asset_text import render
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
+from badexp_assets.config.operation_options import CheckParams
 from badexp_assets.errors import InputError
-from badexp_assets.io.check_result import CheckParams
 from badexp_assets.io.parquet import write_table
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.reports.night_figures import trends_figure

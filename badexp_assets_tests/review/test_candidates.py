@@ -2,10 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from badexp_assets.config.review_options import CandidateParams
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
-from badexp_assets.review.candidates import CandidateParams, rank_candidates
+from badexp_assets.review.candidates import rank_candidates
 
 N = 60
 

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from badexp_assets.config.review_options import ConsensusRule
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
-from badexp_assets.review.consensus import ConsensusRule, build_consensus, decide_outcome, read_exempt
+from badexp_assets.review.consensus import build_consensus, decide_outcome, read_exempt
 from badexp_assets.review.reliability import estimate_reliability
 from badexp_assets.review.simulated_reviewers import simulate_reviewers
 from badexp_assets.review.verdicts import latest_verdict_per_reviewer

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from badexp_assets.config.review import ReviewParams
+from badexp_assets.config.review_options import ReviewParams
 from badexp_assets.errors import InputError
 from badexp_assets.review.queue import assign_candidates, visible_answers
 

@@ -3,10 +3,11 @@ import json
 import pandas as pd
 import pytest
 
+from badexp_assets.config.review_options import ConsensusRule
 from badexp_assets.errors import InputError, LabelFileError
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.review.agreement import reviewer_agreement
-from badexp_assets.review.consensus import ConsensusRule, build_consensus, decide_outcome
+from badexp_assets.review.consensus import build_consensus, decide_outcome
 from badexp_assets.review.spreadsheets import collect_verdicts, export_verdicts, read_verdict_file
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.review.verdicts import tidy_verdicts

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from badexp_assets.config.entropy import EntropyParams
-from badexp_assets.config.night_pass import PassParams
+from badexp_assets.config.night_options import EntropyParams, PassParams
 from badexp_assets.entropy.reference import build_reference
 from badexp_assets.entropy.scores import score_exposures
 from badexp_assets.errors import InputError

@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from badexp_assets.config.training import TrainingParams
-from badexp_assets.io.check_result import CheckParams
+from badexp_assets.config.classifier_options import TrainingParams
+from badexp_assets.config.operation_options import CheckParams
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.training.checks import (
     check_accounting,

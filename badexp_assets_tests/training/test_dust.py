@@ -6,9 +6,11 @@ import pandas as pd
 import pytest
 from astropy.coordinates import SkyCoord
 
-from badexp_assets.config.settings import Home, Settings
-from badexp_assets.config.training import TrainingParams
+from badexp_assets.config.classifier_options import TrainingParams
+from badexp_assets.config.home import Home
+from badexp_assets.config.settings import Settings
 from badexp_assets.errors import InputError
+from badexp_assets.orchestration.settings_check import check_settings
 from badexp_assets.training.extinction import ANNOTATED, HEADER, SURVEY, UNKNOWN, exposure_ebv, sfd_ebv
 
 SIZE = 256  # px; 4096 in the files of SFD
@@ -86,9 +88,9 @@ def test_without_positions_or_maps_nothing_is_known(maps, survey):
 
 def test_a_missing_a_truncated_and_a_wrong_map_are_named_with_the_option(maps, tmp_path):
     def wrong(match):
-        options = {"training": {"sfd_maps": str(maps)}}
+        sections = {"training": {"sfd_maps": str(maps)}}
         with pytest.raises(InputError, match=match):
-            Settings(Home(tmp_path), None, options=options).check_options()
+            check_settings(Settings(Home(tmp_path), None, sections=sections))
 
     whole = (maps / SOUTH).read_bytes()
     (maps / SOUTH).write_bytes(whole[: len(whole) // 2])

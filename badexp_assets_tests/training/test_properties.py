@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from badexp_assets.config.training import TrainingParams
+from badexp_assets.config.classifier_options import TrainingParams
 from badexp_assets.errors import InputError
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.training.labelled_images import trained_labels

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from badexp_assets.config.training import TrainingParams
+from badexp_assets.config.classifier_options import TrainingParams
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
@@ -175,7 +175,6 @@ def test_the_dust_step_counts_where_each_value_is_from(monkeypatch):
     exposures = survey()[1]
     first = sum(BAD.values()) + 1
     monkeypatch.setattr("badexp_assets.training.extinction.check_sfd_maps", lambda folder: None)
-    monkeypatch.setattr("badexp_assets.config.training.check_sfd_maps", lambda folder: None)
     monkeypatch.setattr(
         "badexp_assets.training.extinction.sfd_ebv", lambda folder, ra, dec: np.where(ra > 0, ra / 100, np.nan)
     )

@@ -16,7 +16,8 @@ import pandas as pd
 
 from badexp_assets.classify.classifier import check_training
 from badexp_assets.classify.neighbours import Neighbours, vote_shares
-from badexp_assets.classify.pipeline import PipelineParams, make_pca, make_scaler
+from badexp_assets.classify.pipeline import make_pca, make_scaler
+from badexp_assets.config.classifier_options import PipelineParams
 from badexp_assets.config.cpu_count import processors
 from badexp_assets.errors import InputError
 

@@ -9,8 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from badexp_assets.classify.classifier import METRICS
-from badexp_assets.classify.pipeline import SCALERS, PipelineParams
+from badexp_assets.config.classifier_options import METRICS, SCALERS, PipelineParams
 from badexp_assets.errors import InputError
 
 if TYPE_CHECKING:

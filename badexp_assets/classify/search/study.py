@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from badexp_assets.classify.pipeline import PipelineParams
 from badexp_assets.classify.search.folds import FoldScorer, FoldScores
 from badexp_assets.classify.search.space import SearchSpace, load_space
-from badexp_assets.config.search import SearchParams
+from badexp_assets.config.classifier_options import PipelineParams, SearchParams
 from badexp_assets.errors import InputError, StorageError
 
 if TYPE_CHECKING:

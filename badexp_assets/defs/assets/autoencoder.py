@@ -6,7 +6,6 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import autoencoder
-from badexp_assets.config.autoencoder import AutoencoderParams
 from badexp_assets.defs.asset_metadata import counts, model_asset, picture, preview, table_asset
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.partitions import GPU, NIGHTS
@@ -37,7 +36,7 @@ def stamp_autoencoder(
     progress: dg.ResourceParam[Progress],
 ) -> dg.Output:
     """Train on a sample of the stored nights' stamps."""
-    params = survey.settings().parameters("autoencoder", AutoencoderParams)
+    params = survey.settings().options.autoencoder
     sampled, stamps = autoencoder.sample_stamps(night_stamps.items(), params.n_stamps, params.seed)
     model, history = autoencoder.train_autoencoder(
         stamps, params, progress=lambda epoch, *_: progress.report(context, "autoencoder epoch", epoch, params.epochs)

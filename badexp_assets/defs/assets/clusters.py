@@ -26,7 +26,7 @@ def embedding_clusters(
 ) -> dg.Output[pd.DataFrame]:
     """Cluster a random sample and write its page."""
     settings = survey.settings()
-    params = settings.parameters("clusters", classify.ClusterParams)
+    params = settings.options.clusters
     table = classify.cluster_embeddings(night_embeddings.items(), bad_ccd_labels, params)
     page = settings.home.reports / PAGE
     n_previews = reports.write_clusters_page(page, table, night_previews.of_nights, params.max_previews)

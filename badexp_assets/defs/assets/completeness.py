@@ -6,8 +6,6 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import classify
-from badexp_assets.config.classifier import DecisionParams
-from badexp_assets.config.injection import InjectionParams
 from badexp_assets.defs.asset_metadata import picture, preview, table_asset
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.partitions import PIXELS
@@ -18,7 +16,6 @@ from badexp_assets.labels.taxonomy import GOOD
 from badexp_assets.orchestration.failures import asset
 from badexp_assets.orchestration.step_resources import step_resources
 from badexp_assets.pixels.device_shares import load_pass_setup
-from badexp_assets.review.candidates import CandidateParams
 
 
 @asset(
@@ -49,7 +46,7 @@ def injection_completeness(
     """Inject, read, score and count, one exposure at a time, in a scratch folder of the home."""
     settings = survey.settings()
     archive = settings.archive_folder()
-    params = settings.parameters("injection", InjectionParams)
+    params = settings.options.injection
     plan = completeness.plan_injection(training_set, night_exposures.concatenated(), params)
     context.log.info(str(plan))
     machine = load_pass_setup(settings)
@@ -59,12 +56,10 @@ def injection_completeness(
         machine,
         survey.camera(),
         fitted_classifier,
-        settings.parameters("decision", DecisionParams),
-        settings.parameters("vote", classify.VoteRule),
+        settings.options.decision,
+        settings.options.vote,
         entropy_reference,
-        EntropyCuts.of_good(
-            night_entropy_scores.concatenated(), good, settings.parameters("candidates", CandidateParams)
-        ),
+        EntropyCuts.of_good(night_entropy_scores.concatenated(), good, settings.options.candidates),
         night_exposures,
         night_predictions,
         night_mosaic_embeddings,

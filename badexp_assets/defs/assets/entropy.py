@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import entropy
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.defs.asset_metadata import counts, picture, preview, table_asset
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.partitions import NIGHTS
@@ -17,7 +17,7 @@ _PICTURES = 2  # of the highest scores of each kind
 
 
 def _params(survey: SurveyResource) -> EntropyParams:
-    return survey.settings().parameters("entropy", EntropyParams)
+    return survey.settings().options.entropy
 
 
 @asset(

@@ -8,7 +8,7 @@ import pandas as pd
 
 from badexp_assets import classify, reports
 from badexp_assets.classify.pipeline import FittedPipeline
-from badexp_assets.config.classifier import ClassifierParams, ReportParams
+from badexp_assets.config.classifier_options import ClassifierParams
 from badexp_assets.config.settings import Settings
 from badexp_assets.defs.asset_metadata import picture, preview, table_asset
 from badexp_assets.defs.classifier_inputs import ClassifierTables, HoldoutEvaluator
@@ -47,7 +47,7 @@ def classification_report(
 ) -> dg.Output[pd.DataFrame]:
     """Evaluate both classifiers on all CCDs of the test split's exposures, and write the page."""
     settings = survey.settings()
-    params = settings.parameters("report", ReportParams)
+    params = settings.options.report
     tables = ClassifierTables(
         night_embeddings, night_ccds, night_exposures, night_orientations, night_mosaic_embeddings
     )
@@ -57,8 +57,8 @@ def classification_report(
     held_out, seen = _drop_trained(fitted_classifier, held_out, settings)
     train = training_set[training_set["split"] == "train"]
     refit, nights = _refit(survey, fitted_classifier, train, tables)
-    rule = settings.parameters("vote", classify.VoteRule)
-    base_rate = settings.parameters("classifier", ClassifierParams).base_rate or params.base_rate
+    rule = settings.options.vote
+    base_rate = settings.options.classifier.base_rate or params.base_rate
     found = evaluate_classifier(
         fitted_classifier,
         fitted_pipeline,

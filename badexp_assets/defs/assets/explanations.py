@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from badexp_assets import classify, pixels, reports
-from badexp_assets.config.entropy import EntropyParams
-from badexp_assets.config.explanations import ExplanationParams
+from badexp_assets.config.review_options import ExplanationParams
 from badexp_assets.config.settings import Settings
 from badexp_assets.defs.asset_metadata import model_asset, preview, table_asset
 from badexp_assets.defs.io_managers import NightTables
@@ -27,7 +26,7 @@ PAGE = "candidates.html"
 
 
 def _params(survey: SurveyResource) -> ExplanationParams:
-    return survey.settings().parameters("explanations", ExplanationParams)
+    return survey.settings().options.explanations
 
 
 @asset(
@@ -122,7 +121,7 @@ def candidate_explanations(
     divergences = explanations.background_divergences(
         night_orientations.of_exposures(nights, chosen["expnum"]),
         entropy_reference,
-        settings.parameters("entropy", EntropyParams),
+        settings.options.entropy,
     )
     ccds, without = explanations.worst_ccds(chosen, votes, divergences, params.n_ccds)
     for row in without.itertuples():

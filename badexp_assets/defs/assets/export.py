@@ -6,7 +6,6 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import export
-from badexp_assets.config.export import ExportParams
 from badexp_assets.defs.asset_metadata import column_schema, file_asset, parts, preview, table_asset
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
@@ -32,7 +31,7 @@ CSV = "reject_list.csv"
 def bad_expid_file(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -> dg.MaterializeResult:
     """Write `export/bad_expid.txt` of the home, after the lines of [export] base_list if one is set."""
     settings = survey.settings()
-    base = settings.parameters("export", ExportParams).base_list or None
+    base = settings.options.export.base_list or None
     return _written(export.write_rejects(reviewed_reject_list, settings.home.export / BAD_EXPID, survey.camera(), base))
 
 

@@ -10,8 +10,6 @@ import pandas as pd
 from badexp_assets import classify
 from badexp_assets.classify import search
 from badexp_assets.classify.pipeline import FittedPipeline
-from badexp_assets.config.classifier import ClassifierParams
-from badexp_assets.config.search import SearchParams
 from badexp_assets.config.settings import Settings
 from badexp_assets.defs.asset_metadata import counts, model_asset, picture, preview, table_asset
 from badexp_assets.defs.checks import to_asset_check_result
@@ -53,7 +51,7 @@ def pipeline_search(
     found = search.search_pipeline(
         train.values,
         train.rows,
-        settings.parameters("search", SearchParams),
+        settings.options.search,
         settings.home.search,
         progress=lambda what, done, total: progress.report(context, what, done, total),
     )
@@ -155,7 +153,7 @@ def fitted_classifier(
 ) -> Iterator:
     """Fit on the train split and the unlabelled CCDs of its exposures; promote unless it is worse."""
     settings = survey.settings()
-    params = settings.parameters("classifier", ClassifierParams)
+    params = settings.options.classifier
     tables = ClassifierTables(
         night_embeddings, night_ccds, night_exposures, night_orientations, night_mosaic_embeddings
     )
@@ -190,7 +188,7 @@ def fitted_classifier(
         lambda: classify.TrainingRecord.load(models.current_folder(place)),
         held_out,
         evaluate,
-        settings.parameters("promotion", classification.PromotionParams),
+        settings.options.promotion,
     )
     if not decided.promoted:
         models.note_model(place, fitted.version, decided.reason)
@@ -206,8 +204,8 @@ def _train(training_set: pd.DataFrame, night_embeddings: NightTables) -> Vectors
 
 def _parameters(settings: Settings, train: Vectors) -> classify.PipelineParams:
     """Return the parameters of [pipeline], or the best ones of the stored search with [search] use_best = true."""
-    options = settings.parameters("search", SearchParams)
+    options = settings.options.search
     if not options.use_best:
-        return settings.parameters("pipeline", classify.PipelineParams)
+        return settings.options.pipeline
     table = read_table(settings.home.table("pipeline_search"))
     return search.best_parameters(table, search.rows_fingerprint(train.values, train.rows), options.seed)

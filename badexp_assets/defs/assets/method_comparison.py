@@ -7,7 +7,6 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import review
-from badexp_assets.config.comparison import ComparisonParams
 from badexp_assets.defs.asset_metadata import picture, preview, table_asset
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
@@ -39,7 +38,7 @@ def compared_methods(
     night_reconstruction_errors: NightTables,
 ) -> Iterator[dg.Output[pd.DataFrame]]:
     """Learn the combined ranking on known exposures outside the train split, and compare all methods on them."""
-    params = survey.settings().parameters("comparison", ComparisonParams)
+    params = survey.settings().options.comparison
     scores = review.join_scores(
         night_exposures.concatenated(),
         night_exposure_predictions.concatenated(),

@@ -8,7 +8,6 @@ import dagster as dg
 import pandas as pd
 from pydantic import Field
 
-from badexp_assets.config.arrivals import ArrivalParams
 from badexp_assets.config.settings import Settings
 from badexp_assets.defs.archive_events import CP_IMAGES, arrival
 from badexp_assets.defs.asset_metadata import OWNERS, counts, parts, picture, preview, row_count, table_asset
@@ -20,6 +19,7 @@ from badexp_assets.orchestration.step_resources import backfill_policy, night_pa
 from badexp_assets.pixels.device_shares import list_device_shares
 from badexp_assets.pixels.multi_device import run_nights
 from badexp_assets.pixels.night_tables import PASS_TABLES
+from badexp_assets.survey.archive_tree import Settling
 
 GROUP = "night"
 
@@ -99,7 +99,6 @@ def night_pass(
     """Read every selected CCD of the nights once, and write all tables that need its pixels."""
     settings = survey.settings()
     archive = settings.archive_folder()
-    arrivals = settings.parameters("arrivals", ArrivalParams)
     passes = run_nights(
         archive,
         context.partition_keys,
@@ -108,7 +107,7 @@ def night_pass(
         list_device_shares(settings),
         places=lambda night: {name: settings.home.table(name, night) for name in PASS_TABLES},
         progress=lambda night, done, total: progress.report(context, f"night {night}", done, total),
-        settling=arrivals.settling if config.only_written_files else None,
+        settling=Settling.of(settings.options.arrivals) if config.only_written_files else None,
         journals=settings.home.journal,
         tell=context.log.warning,
     )

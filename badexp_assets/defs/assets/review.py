@@ -33,7 +33,7 @@ def review_candidates(
     night_reconstruction_errors: NightTables,
 ) -> dg.Output[pd.DataFrame]:
     """Rank the exposures that any method flags."""
-    params = survey.settings().parameters("candidates", review.CandidateParams)
+    params = survey.settings().options.candidates
     ranked = review.rank_candidates(
         night_exposures.concatenated(),
         night_exposure_predictions.concatenated(),
@@ -88,7 +88,7 @@ def review_verdicts(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
 )
 def review_outcomes(survey: SurveyResource, review_verdicts: pd.DataFrame) -> dg.Output[pd.DataFrame]:
     """Apply the consensus rule."""
-    rule = survey.settings().parameters("consensus", review.ConsensusRule)
+    rule = survey.settings().options.consensus
     exempt = review.read_exempt(rule.exempt, survey.camera()) if rule.exempt else {}
     table = review.decide_outcome(review_verdicts, rule, exempt)
     answers = review.latest_verdict_per_reviewer(review_verdicts)

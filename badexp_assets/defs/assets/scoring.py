@@ -6,7 +6,6 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import classify
-from badexp_assets.config.classifier import DecisionParams
 from badexp_assets.defs.asset_metadata import counts, table_asset
 from badexp_assets.defs.checks import check_params, to_warning
 from badexp_assets.defs.classifier_inputs import ClassifierTables
@@ -54,8 +53,8 @@ def night_classification(
     """Classify the CCDs and exposures of the nights; unchanged nights keep their stored predictions."""
     model = fitted_classifier
     settings = survey.settings()
-    rule = settings.parameters("vote", classify.VoteRule)
-    goal = settings.parameters("decision", DecisionParams)
+    rule = settings.options.vote
+    goal = settings.options.decision
     camera = survey.camera()
     limits = check_params(survey)
     record = classify.TrainingRecord.load(settings.home.models / "fitted_classifier" / model.version)

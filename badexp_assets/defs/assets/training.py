@@ -79,10 +79,9 @@ def training_tables(
 ) -> Iterator:
     """Select, balance and split the images."""
     from badexp_assets import training
-    from badexp_assets.config.training import TrainingParams
     from badexp_assets.training import figures
 
-    params = survey.settings().parameters("training", TrainingParams)
+    params = survey.settings().options.training
     lists = [decals_bad_exposures, des_bad_ccds, delve_bad_ccds]
     built = training.build_training_set(
         bad_ccd_labels,

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import dagster as dg
 import pandas as pd
 
-from badexp_assets.config.alerts import AlertParams
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
+from badexp_assets.config.operation_options import AlertParams
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.orchestration.alerts.messages import Alert, bad_nights_alert, failed_run_alert, find_bad_nights
@@ -86,7 +86,7 @@ def _cursor(after: int, told: dict[str, str]) -> str:
 
 
 def _params(survey: SurveyResource) -> AlertParams:
-    return survey.settings().parameters("alerts", AlertParams)
+    return survey.settings().section("alerts")
 
 
 def _send(log: logging.Logger, alert: Alert, params: AlertParams) -> bool:

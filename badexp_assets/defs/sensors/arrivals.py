@@ -4,7 +4,6 @@ import time
 
 import dagster as dg
 
-from badexp_assets.config.arrivals import ArrivalParams
 from badexp_assets.defs.archive_events import arrival, first_and_last, repetition_suffix, request
 from badexp_assets.defs.jobs import NEW_NIGHT
 from badexp_assets.defs.partitions import NIGHTS
@@ -33,7 +32,7 @@ def arrivals_sensor(running: bool, tick_seconds: int) -> dg.SensorDefinition:
         settings = survey.settings()
         if settings.archive is None:
             return dg.SkipReason("no archive given: set BADEXP_ARCHIVE or archive in settings.toml")
-        params = settings.parameters("arrivals", ArrivalParams)
+        params = settings.options.arrivals
         home, now = settings.home, time.time()
         scores = possible_scores(home)
         first, last = first_and_last(NIGHTS)

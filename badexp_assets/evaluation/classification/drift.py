@@ -7,8 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from badexp_assets.classify.training_record import QUANTILES, TrainingRecord, night_position
+from badexp_assets.config.operation_options import CheckParams
 from badexp_assets.evaluation.classification.exposure_metrics import wilson_interval
-from badexp_assets.io.check_result import CheckParams, CheckResult
+from badexp_assets.io.check_result import CheckResult
 
 Array = npt.NDArray[np.floating]
 _SHARES = np.linspace(0, 1, 101)

@@ -13,8 +13,8 @@ from badexp_assets.classify.classifier import GOOD, Classifier
 from badexp_assets.classify.mosaic_view import Mosaics
 from badexp_assets.classify.pooled_decision import decide_pooled, exposure_views
 from badexp_assets.classify.two_step import TwoStepClassifier
-from badexp_assets.classify.vote import VoteRule, decide_exposures
-from badexp_assets.config.classifier import DecisionParams
+from badexp_assets.classify.vote import decide_exposures
+from badexp_assets.config.classifier_options import DecisionParams, VoteRule
 from badexp_assets.errors import InputError
 from badexp_assets.survey.cameras import Camera
 

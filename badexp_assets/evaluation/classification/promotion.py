@@ -10,7 +10,8 @@ import pandas as pd
 
 from badexp_assets.classify.classifier import Classifier
 from badexp_assets.classify.training_record import TrainingRecord
-from badexp_assets.errors import InputError, ModelError
+from badexp_assets.config.evaluation_options import PromotionParams
+from badexp_assets.errors import ModelError
 from badexp_assets.evaluation.classification.baseline_comparison import score_table
 from badexp_assets.evaluation.classification.holdout import Evaluate, HeldOut
 from badexp_assets.io.check_result import CheckResult
@@ -18,29 +19,6 @@ from badexp_assets.io.check_result import CheckResult
 # These scores depend neither on the base rate that a model was fitted for nor on the rule of the verdict.
 SCORES = ("exposure average precision", "CCD average precision of bad")
 KIND_SCORE = "CCD macro-F1 of the kind of bad"
-
-
-@dataclass(frozen=True)
-class PromotionParams:
-    """Section [promotion]: when a newly fitted classifier replaces the current one.
-
-    It does not replace it if one of its scores is lower by more than `max_loss`, or significantly lower (95 % interval
-    of the difference, over exposures). With fewer than `min_exposures` good or bad exposures that neither classifier
-    was trained on, they are not compared, and it replaces it.
-    """
-
-    max_loss: float = 0.02
-    min_exposures: int = 5
-    draws: int = 300
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if isinstance(self.max_loss, bool) or not 0 <= self.max_loss <= 1:
-            raise InputError(f"promotion: max_loss is {self.max_loss!r}; a number from 0 to 1 is needed")
-        for name, least in (("min_exposures", 1), ("draws", 20), ("seed", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise InputError(f"promotion: {name} is {value!r}; a whole number from {least} is needed")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from badexp_assets.classify.classifier import GOOD, Classifier
-from badexp_assets.config.classifier import ReportParams
+from badexp_assets.config.evaluation_options import ReportParams
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.baseline_comparison import report_table, score_table, view_table
 from badexp_assets.evaluation.classification.curves import (

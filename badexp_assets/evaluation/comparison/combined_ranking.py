@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from badexp_assets.config.comparison import ComparisonParams
+from badexp_assets.config.evaluation_options import ComparisonParams
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.ranking import Ranking, Resamples, with_interval
 from badexp_assets.evaluation.comparison.top_rates import METHODS

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from badexp_assets.config.comparison import ComparisonParams
+from badexp_assets.config.evaluation_options import ComparisonParams
 from badexp_assets.evaluation.classification.exposure_metrics import wilson_interval
 from badexp_assets.io.figures import CYCLE, new_figure, to_png
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from badexp_assets.review.candidates import CandidateParams
+from badexp_assets.config.review_options import CandidateParams
 
 SCORES = ("z_source", "z_background")
 

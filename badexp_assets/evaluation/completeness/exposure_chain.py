@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from badexp_assets.classify.vote import votes_bad
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.completeness.results import Verdict
 from badexp_assets.io.parquet_reading import read_table
 
 if TYPE_CHECKING:
     from badexp_assets.classify.classifier import Classifier
-    from badexp_assets.classify.vote import VoteRule
-    from badexp_assets.config.classifier import DecisionParams
+    from badexp_assets.config.classifier_options import DecisionParams, VoteRule
     from badexp_assets.evaluation.completeness.entropy_cuts import EntropyCuts
     from badexp_assets.pixels.device_shares import PassSetup
     from badexp_assets.survey.cameras import Camera
@@ -113,4 +113,4 @@ def called_bad_ccds(decided: pd.Series, predictions: pd.DataFrame, vote: VoteRul
     """
     if "bad_ccds" in decided:
         return frozenset(int(n) for n in str(decided["bad_ccds"]).split(",") if n)
-    return frozenset(predictions.loc[vote.votes_bad(predictions), "ccdnum"].astype(int))
+    return frozenset(predictions.loc[votes_bad(predictions, vote), "ccdnum"].astype(int))

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from badexp_assets.config.injection import InjectionParams
+from badexp_assets.config.evaluation_options import InjectionParams
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.evaluation.completeness.exposure_chain import Chain
 from badexp_assets.evaluation.completeness.results import Outcome, Verdict
 from badexp_assets.evaluation.completeness.scratch_folder import ScratchArchive
 from badexp_assets.io.place import Place
 from badexp_assets.labels.taxonomy import GOOD
+from badexp_assets.simulate.anomalies import ANOMALIES
 from badexp_assets.survey.seeded_sampling import priority
 
 
@@ -26,9 +27,14 @@ class InjectionPlan:
     params: InjectionParams
 
     @property
+    def categories(self) -> tuple[str, ...]:
+        """Categories of anomalies that are injected."""
+        return self.params.categories or ANOMALIES
+
+    @property
     def n_injected(self) -> int:
         """Number of injected files, which are written, read and scored one after the other."""
-        return len(self.exposures) * len(self.params.severities) * len(self.params.categories)
+        return len(self.exposures) * len(self.params.severities) * len(self.categories)
 
     @property
     def n_read(self) -> int:
@@ -38,8 +44,15 @@ class InjectionPlan:
     def __str__(self) -> str:
         return (
             f"{len(self.exposures)} exposures x {len(self.params.severities)} severities x "
-            f"{len(self.params.categories)} categories = {self.n_injected} injected exposures"
+            f"{len(self.categories)} categories = {self.n_injected} injected exposures"
         )
+
+
+def check_categories(params: InjectionParams) -> None:
+    """Raise InputError for a category that can't be injected."""
+    unknown = [category for category in params.categories if category not in ANOMALIES]
+    if unknown:
+        raise InputError(f"[injection]: categories has {unknown[0]!r}; any of {', '.join(ANOMALIES)} is needed")
 
 
 def plan_injection(training_set: pd.DataFrame, exposures: pd.DataFrame, params: InjectionParams) -> InjectionPlan:
@@ -50,6 +63,7 @@ def plan_injection(training_set: pd.DataFrame, exposures: pd.DataFrame, params: 
     exposure in the survey changes at most one of the chosen ones. All are chosen if there are fewer than `n_exposures`.
     Raises InputError if there is none.
     """
+    check_categories(params)
     test = training_set[training_set["split"] == "test"]
     bad = set(training_set.loc[training_set["category"] != GOOD, "expnum"])
     train = set(training_set.loc[training_set["split"] == "train", "expnum"])
@@ -120,8 +134,8 @@ def _of_exposure(
     scratch.show_original()
     as_it_is = Outcome(expnum, "", 0.0, None, verdict())
     wanted = as_it_is.verdict.wanted
-    yield [replace(as_it_is, category=category) for category in params.categories]
-    for category in params.categories:
+    yield [replace(as_it_is, category=category) for category in plan.categories]
+    for category in plan.categories:
         for severity in params.severities:
             hit = scratch.inject(category, severity, params.seed, wanted)
             yield [Outcome(expnum, category, severity, hit, verdict())]

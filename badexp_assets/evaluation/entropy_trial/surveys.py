@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.ccd import measure_ccd
 from badexp_assets.evaluation.entropy_trial.params import TrialParams
 from badexp_assets.simulate.anomalies import kind_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from badexp_assets.config.alerts import AlertParams
+from badexp_assets.config.operation_options import AlertParams
 
 _MAX_CHARACTERS = 2000  # of a text: an error may quote a whole query
 _MAX_NIGHTS = 20  # in a text; the fields hold all nights

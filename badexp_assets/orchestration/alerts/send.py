@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from badexp_assets.config.alerts import AlertParams
+from badexp_assets.config.operation_options import AlertParams
 from badexp_assets.orchestration.alerts.messages import Alert
 
 _PAUSE = 1.0  # seconds before the second attempt, doubled before each further one

@@ -47,8 +47,8 @@ import torch
 from badexp_assets.pixels.device_shares import load_pass_setup
 from badexp_assets.config.settings import load_settings
 home, device, rows, columns = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-options = {"night_pass": {"device": device, "rows": rows, "columns": columns}}
-machine = load_pass_setup(replace(load_settings(home), options=options))
+sections = {"night_pass": {"device": device, "rows": rows, "columns": columns}}
+machine = load_pass_setup(replace(load_settings(home), sections=sections))
 recipe = machine.embedder.recipe
 machine.embedder.backbone.embed(torch.zeros(machine.embedder.batch_size, 3, recipe.rows, recipe.columns))
 """

@@ -7,7 +7,7 @@ import re
 import subprocess
 from collections.abc import Sequence
 
-from badexp_assets.config.slurm import SlurmParams
+from badexp_assets.config.operation_options import SlurmParams
 from badexp_assets.errors import SlurmBusyError, SlurmError
 from badexp_assets.orchestration.slurm.job_request import JobRequest
 from badexp_assets.orchestration.slurm.jobs import (

@@ -6,7 +6,6 @@ from typing import Any
 import dagster as dg
 
 from badexp_assets.config.settings import load_settings
-from badexp_assets.config.slurm import SlurmParams
 from badexp_assets.errors import InputError
 from badexp_assets.orchestration.dagster_internals import RetryMode, StepDelegatingExecutor
 from badexp_assets.orchestration.executors import LostStepRetryExecutor
@@ -58,7 +57,7 @@ def slurm_executor(assets: Sequence[Any]) -> dg.ExecutorDefinition:
     @dg.executor(name="slurm", requirements=dg.multiple_process_executor_requirements())
     def executor(context: dg.InitExecutorContext) -> SlurmExecutor:
         settings = load_settings()
-        params = settings.parameters("slurm", SlurmParams)
+        params = settings.options.slurm
         unknown = sorted(set(params.steps) - set(heavy))
         if unknown:
             raise InputError(

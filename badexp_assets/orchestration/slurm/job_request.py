@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from badexp_assets.config.settings import Home
-from badexp_assets.config.slurm import SlurmParams
+from badexp_assets.config.home import Home
+from badexp_assets.config.operation_options import SlurmParams
 from badexp_assets.errors import StorageError
 from badexp_assets.orchestration.slurm.jobs import JobName
 from badexp_assets.orchestration.step_resources import StepResources

@@ -11,8 +11,8 @@ from typing import Any
 
 import dagster as dg
 
-from badexp_assets.config.settings import Home
-from badexp_assets.config.slurm import SlurmParams
+from badexp_assets.config.home import Home
+from badexp_assets.config.operation_options import SlurmParams
 from badexp_assets.errors import BadExpError, SlurmBusyError, SlurmError
 from badexp_assets.orchestration.dagster_internals import (
     CheckStepHealthResult,

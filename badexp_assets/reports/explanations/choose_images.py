@@ -7,8 +7,8 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from badexp_assets.config.entropy import EntropyParams
-from badexp_assets.config.explanations import ExplanationParams
+from badexp_assets.config.night_options import EntropyParams
+from badexp_assets.config.review_options import ExplanationParams
 from badexp_assets.entropy.divergence import kl_divergence
 from badexp_assets.errors import InputError
 from badexp_assets.labels.taxonomy import GOOD

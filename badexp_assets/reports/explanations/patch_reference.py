@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from badexp_assets.config.explanations import ExplanationParams
+from badexp_assets.config.review_options import ExplanationParams
 from badexp_assets.errors import InputError, ModelError, StorageError, UnreadableImageError
 from badexp_assets.io.parquet import folder_to_move, sync, sync_folder
 

@@ -11,7 +11,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from badexp_assets.config.review import ReviewParams
 from badexp_assets.config.settings import Settings
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
@@ -61,7 +60,7 @@ class AppState:
 
 def open_app_state(settings: Settings) -> AppState:
     """Open a home for the app. Raises InputError for invalid options."""
-    params = settings.parameters("review", ReviewParams)
+    params = settings.options.review
     camera, taxonomy = load_camera(settings.camera), load_taxonomy(settings.taxonomy)
     tables, database = HomeTables(settings.home), Database(settings.verdicts, keep_open=True)
     store, exposures = VerdictStore(database), Exposures(tables, camera)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from badexp_assets.config.review import ReviewParams
+from badexp_assets.config.review_options import ReviewParams
 from badexp_assets.errors import InputError
 from badexp_assets.review.app.home_tables import HomeTables, records
 from badexp_assets.review.queue import assign_candidates, visible_answers

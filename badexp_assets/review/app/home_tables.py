@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.io.parquet_reading import column_names, read_rows, read_table
 from badexp_assets.io.place import Place, change_token, change_tokens
 

@@ -63,11 +63,10 @@ class Pictures:
             return None
 
         def make() -> bytes:
-            from badexp_assets.config.entropy import EntropyParams
             from badexp_assets.entropy.plots import plot_exposure
 
             with self._drawing:
-                params = self._settings.parameters("entropy", EntropyParams)
+                params = self._settings.options.entropy
                 return plot_exposure(rows, reference, self._camera, params, f"orientations of {expnum}")
 
         versions = " ".join(sorted(set(reference["version"])))

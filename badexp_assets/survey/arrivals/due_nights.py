@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from badexp_assets.config.arrivals import ArrivalParams
+from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.survey.archive import NightFiles, group_files
 from badexp_assets.survey.archive_tree import FoundFile
 from badexp_assets.survey.arrivals.archive_state import ArchiveState, NightState
@@ -145,7 +145,7 @@ class _Comparison:
 
         The latter are in one of the first two as well: how long they were left alone is measured by the state's clock.
         """
-        settling = self.params.settling
+        settling = Settling.of(self.params)
         written: list[FoundFile] = []
         writing: list[str] = []
         future: dict[str, tuple[int, int, float]] = {}

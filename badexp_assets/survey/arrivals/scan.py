@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from badexp_assets.config.arrivals import ArrivalParams
+from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.io.place import Place, Url
 from badexp_assets.survey.archive_tree import FoundFile, folder_time, list_folder, night_folders
 from badexp_assets.survey.arrivals.archive_state import ArchiveState, NightState

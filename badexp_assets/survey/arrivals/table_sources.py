@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
 from badexp_assets.errors import DamagedTableError
 from badexp_assets.io.parquet_reading import read_metadata
 

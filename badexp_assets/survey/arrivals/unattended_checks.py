@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 
-from badexp_assets.config.arrivals import ArrivalParams
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
+from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.io.check_result import CheckResult
 from badexp_assets.io.place import Place
 from badexp_assets.survey.archive import list_night_files, list_nights
+from badexp_assets.survey.archive_tree import Settling
 from badexp_assets.survey.arrivals.due_nights import counted
 from badexp_assets.survey.arrivals.table_sources import possible_scores, scored_files
 
@@ -22,7 +23,7 @@ def check_newest_night(home: Home, archive: Place, last: str, params: ArrivalPar
     if not nights:
         return CheckResult(False, f"{archive}: no night has arrived yet")
     newest = nights[-1]
-    files = list_night_files(archive, newest, params.settling)
+    files = list_night_files(archive, newest, Settling.of(params))
     numbers = {"exposures": len(files.exposures), "files being written": len(files.writing)}
     what = f"night {newest}, {counted(len(files.exposures), 'exposure')}"
     if files.writing:

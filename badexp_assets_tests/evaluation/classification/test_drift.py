@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from badexp_assets.classify.training_record import FILE, QUANTILES, TrainingRecord, record_training
+from badexp_assets.config.operation_options import CheckParams
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.evaluation.classification.drift import check_drift, mixture_distance, night_drift
-from badexp_assets.io.check_result import CheckParams
 from badexp_assets_tests.classify.planted_models import said
 from badexp_assets_tests.planted_classifiers import planted_survey
 

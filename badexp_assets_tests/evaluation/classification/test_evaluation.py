@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from badexp_assets.config.classifier import ReportParams
+from badexp_assets.config.evaluation_options import ReportParams
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.baseline_comparison import score_table
 from badexp_assets.evaluation.classification.curves import (
@@ -261,5 +261,5 @@ def test_the_papers_pipeline_as_the_classifier_in_use_has_a_page_too(
 
 @pytest.mark.parametrize("wrong", [{"base_rate": 0.0}, {"draws": 1}, {"night_folds": 1}])
 def test_report_options_out_of_range_are_refused_by_name(wrong):
-    with pytest.raises(InputError, match=f"report: {next(iter(wrong))}"):
+    with pytest.raises(InputError, match=rf"^\[report\]: {next(iter(wrong))} is "):
         ReportParams(**wrong)

@@ -6,8 +6,9 @@ import pytest
 
 from badexp_assets.classify.training_record import record_training
 from badexp_assets.classify.two_step_fit import fit_two_step
+from badexp_assets.config.evaluation_options import PromotionParams
 from badexp_assets.errors import InputError, ModelError
-from badexp_assets.evaluation.classification.promotion import PromotionParams, decide_promotion
+from badexp_assets.evaluation.classification.promotion import decide_promotion
 from badexp_assets_tests.classify.planted_models import QUICK, fit, said
 
 
@@ -95,5 +96,5 @@ def test_a_two_step_classifier_can_follow_on_the_papers_pipeline(planted_model, 
 
 @pytest.mark.parametrize("wrong", [{"max_loss": -0.1}, {"min_exposures": 0}, {"draws": 1}])
 def test_promotion_options_out_of_range_are_refused_by_name(wrong):
-    with pytest.raises(InputError, match=f"promotion: {next(iter(wrong))}"):
+    with pytest.raises(InputError, match=rf"^\[promotion\]: {next(iter(wrong))} is "):
         PromotionParams(**wrong)

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from badexp_assets.classify.embedding_clusters import ClusterParams, cluster_embeddings, cluster_figure
+from badexp_assets.classify.embedding_clusters import cluster_embeddings, cluster_figure
+from badexp_assets.config.classifier_options import ClusterParams
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.category_table import LUO_2025_TABLE_3, classification_table
 from badexp_assets.evaluation.classification.figures import confusion_figure
@@ -159,5 +160,5 @@ def test_embeddings_that_can_not_be_compared_are_refused() -> None:
 
 @pytest.mark.parametrize("wrong", [{"n_images": 0}, {"min_cluster_size": 1}, {"n_components": 1}, {"perplexity": 0.5}])
 def test_cluster_parameters_out_of_range_are_refused_by_name(wrong: dict) -> None:
-    with pytest.raises(InputError, match=f"^{next(iter(wrong))}:"):
+    with pytest.raises(InputError, match=rf"^\[clusters\]: {next(iter(wrong))} is "):
         ClusterParams(**wrong)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from badexp_assets.config.comparison import ComparisonParams
+from badexp_assets.config.evaluation_options import ComparisonParams
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.comparison.combined_ranking import combine
 from badexp_assets.evaluation.comparison.known_outcomes import known_outcomes, read_truth
@@ -119,5 +119,5 @@ def test_a_truth_file_is_read_with_its_severities_and_complaints_name_it(tmp_pat
 
 @pytest.mark.parametrize(("name", "value"), [("top_fraction", 0.0), ("bins", 0), ("folds", 1)])
 def test_options_out_of_range_are_named(name, value):
-    with pytest.raises(InputError, match=f"comparison.{name}"):
+    with pytest.raises(InputError, match=rf"^\[comparison\]: {name} is "):
         ComparisonParams(**{name: value})

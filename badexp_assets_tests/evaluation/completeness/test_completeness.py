@@ -10,8 +10,9 @@ import pytest
 from astropy.io import fits
 from PIL import Image
 
-from badexp_assets.classify.vote import VoteRule
-from badexp_assets.config.injection import InjectionParams
+from badexp_assets.config.classifier_options import VoteRule
+from badexp_assets.config.evaluation_options import InjectionParams
+from badexp_assets.config.review_options import CandidateParams
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.exposure_metrics import wilson_interval
 from badexp_assets.evaluation.completeness.entropy_cuts import EntropyCuts
@@ -26,7 +27,6 @@ from badexp_assets.evaluation.completeness.results import (
 )
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
-from badexp_assets.review.candidates import CandidateParams
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from badexp_assets.config.injection import InjectionParams
+from badexp_assets.config.evaluation_options import InjectionParams
 from badexp_assets.errors import InputError, UnreadableImageError
-from badexp_assets.evaluation.completeness.measure import plan_injection
+from badexp_assets.evaluation.completeness.measure import InjectionPlan, plan_injection
 from badexp_assets.evaluation.completeness.scratch_folder import ScratchArchive, scratch_folder
 from badexp_assets.simulate.anomalies import ANOMALIES
 
@@ -55,7 +55,7 @@ def test_without_a_good_exposure_the_error_says_what_to_do() -> None:
 def test_lists_of_a_settings_file_become_sorted_severities_and_all_categories() -> None:
     params = InjectionParams(severities=[1, 0.2], categories=[])  # type: ignore[arg-type]
     assert params.severities == (0.2, 1.0)
-    assert params.categories == ANOMALIES
+    assert InjectionPlan(pd.DataFrame(), params).categories == ANOMALIES
 
 
 @pytest.mark.parametrize(
@@ -64,19 +64,23 @@ def test_lists_of_a_settings_file_become_sorted_severities_and_all_categories() 
         ({"n_exposures": 0}, "n_exposures is 0"),
         ({"n_exposures": True}, "n_exposures is True"),
         ({"seed": -1}, "seed is -1"),
-        ({"severities": ()}, r"severities is \[\]"),
-        ({"severities": (0.0, 0.5)}, "above 0 and up to 1"),
-        ({"severities": (0.5, float("nan"))}, "above 0 and up to 1"),
-        ({"severities": ("high",)}, "above 0 and up to 1"),
+        ({"severities": ()}, r"severities is \(\); a list, not empty"),
+        ({"severities": (0.0, 0.5)}, "severities has 0.0; .*above 0 and at most 1"),
+        ({"severities": (0.5, float("nan"))}, "severities has nan; .*above 0 and at most 1"),
+        ({"severities": ("high",)}, "severities has 'high'; .*above 0 and at most 1"),
         ({"severities": (0.5, 0.5)}, "without repetitions"),
         ({"severities": 0.5}, "a list"),
-        ({"categories": ("clowds",)}, "'clowds'; allowed: saturated"),
         ({"categories": ("psf", "psf")}, "without repetitions"),
     ],
 )
 def test_an_option_out_of_range_is_named_with_what_is_allowed(options, message) -> None:
     with pytest.raises(InputError, match=message):
         InjectionParams(**options)
+
+
+def test_a_category_that_can_not_be_injected_is_named_with_those_that_can() -> None:
+    with pytest.raises(InputError, match=r"^\[injection\]: categories has 'clowds'; any of saturated, clouds_"):
+        plan_injection(*survey(20), InjectionParams(categories=("clowds",)))
 
 
 def test_the_folder_goes_at_the_end_and_what_a_killed_process_left_goes_first(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from badexp_assets.cli import badexp
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.entropy_trial.params import TrialParams
 from badexp_assets.evaluation.entropy_trial.rates import found_rates, rate_lines

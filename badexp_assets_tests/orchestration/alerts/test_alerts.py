@@ -13,7 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pandas as pd
 import pytest
 
-from badexp_assets.config.alerts import AlertParams
+from badexp_assets.config.operation_options import AlertParams
+from badexp_assets.errors import InputError
 from badexp_assets.orchestration.alerts.messages import Alert, bad_nights_alert, failed_run_alert, find_bad_nights
 from badexp_assets.orchestration.alerts.send import send
 
@@ -167,7 +168,7 @@ def test_a_command_that_is_not_there_is_tried_once():
     ("options", "word"),
     [
         ({"url": "http://a", "url_env": "B"}, "both"),
-        ({"command": "mail -s x"}, "list of words"),
+        ({"command": "mail -s x"}, "list of texts"),
         ({"min_bad_share": 1.5}, "min_bad_share"),
         ({"min_exposures": 0}, "min_exposures"),
         ({"timeout": 60}, "timeout"),
@@ -176,7 +177,7 @@ def test_a_command_that_is_not_there_is_tried_once():
     ],
 )
 def test_an_option_that_is_out_of_range_is_named(options, word):
-    with pytest.raises(ValueError, match=word):
+    with pytest.raises(InputError, match=word):
         AlertParams(**options)
 
 

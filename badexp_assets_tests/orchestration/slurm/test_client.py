@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from badexp_assets.config.slurm import SlurmParams
+from badexp_assets.config.operation_options import SlurmParams
 from badexp_assets.errors import SlurmBusyError, SlurmError
 from badexp_assets.orchestration.slurm.client import Slurm
 from badexp_assets.orchestration.slurm.job_request import JobRequest

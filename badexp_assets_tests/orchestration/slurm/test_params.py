@@ -3,7 +3,6 @@
 import pytest
 
 from badexp_assets.config.settings import load_settings, save_settings
-from badexp_assets.config.slurm import SlurmParams
 from badexp_assets.errors import InputError
 
 NERSC = """[slurm]
@@ -21,7 +20,7 @@ hours = 6.5
 
 def _params(folder, text):
     (folder / "settings.toml").write_text(text)
-    return load_settings(folder).parameters("slurm", SlurmParams)
+    return load_settings(folder).options.slurm
 
 
 def test_options_of_a_step_go_before_those_of_all(tmp_path):
@@ -34,7 +33,7 @@ def test_options_of_a_step_go_before_those_of_all(tmp_path):
 def test_what_is_saved_is_loaded_again(tmp_path):
     first = _params(tmp_path, NERSC)
     save_settings(load_settings(tmp_path))
-    assert load_settings(tmp_path).parameters("slurm", SlurmParams) == first
+    assert load_settings(tmp_path).options.slurm == first
 
 
 @pytest.mark.parametrize(
@@ -50,16 +49,16 @@ def test_what_is_saved_is_loaded_again(tmp_path):
         ("hours = -1", "hours is -1; a number of at least 0.01"),
         ("hours = nan", "hours is nan"),
         ("memory_gib = -1", "memory_gib is -1"),
-        ("poll_seconds = 0.1", "poll_seconds is 0.1; a number of at least 1"),
-        ("poll_seconds = 60", "poll_seconds is 60; at most 10"),
+        ("poll_seconds = 0.1", "poll_seconds is 0.1; a number from 1 to 10"),
+        ("poll_seconds = 60", "poll_seconds is 60; a number from 1 to 10"),
         ("local_steps = 0", "local_steps is 0"),
         ('gpu_option = "--gpus=2"', "gpu_option is '--gpus=2'; an option of sbatch with {gpus}"),
         ('gpu_option = "--gpus={gpus}{x}"', "only {gpus} may stand in braces"),
         ('extra = "--exclusive"', "extra is '--exclusive'; a list of texts"),
         ('extra = ["exclusive"]', "extra has 'exclusive'; options of sbatch"),
-        ('extra = ["--output=x"]', "extra has '--output=x'; --output is the platform's own"),
-        ('extra = ["-ofile"]', "--output is the platform's own"),
-        ("setup = [3]", r"setup is \[3\]; a list of texts"),
+        ('extra = ["--output=x"]', "extra has '--output=x'; --output is set by the platform"),
+        ('extra = ["-ofile"]', "--output is set by the platform"),
+        ("setup = [3]", r"setup has 3; a list of texts"),
         ("steps = {night_pass = 3}", r"steps.night_pass is 3; a section \[slurm.steps.night_pass\]"),
         ("steps = {night_pass = {gpu = 1}}", r"steps.night_pass: unknown name\(s\) gpu; allowed: partition"),
         ("steps = {night_pass = {poll_seconds = 2}}", r"steps.night_pass: unknown name\(s\) poll_seconds"),

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from badexp_assets.config.slurm import SlurmParams
+from badexp_assets.config.operation_options import SlurmParams
 from badexp_assets.errors import StorageError
 from badexp_assets.orchestration.slurm.job_request import JobRequest, tail
 from badexp_assets.orchestration.step_resources import StepResources

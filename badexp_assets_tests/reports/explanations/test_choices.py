@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from badexp_assets.classify.pipeline import FittedPipeline, PipelineParams, fit_pipeline
-from badexp_assets.config.entropy import EntropyParams
-from badexp_assets.config.explanations import ExplanationParams
+from badexp_assets.classify.pipeline import FittedPipeline, fit_pipeline
+from badexp_assets.config.classifier_options import PipelineParams
+from badexp_assets.config.night_options import EntropyParams
+from badexp_assets.config.review_options import ExplanationParams
 from badexp_assets.errors import InputError
 from badexp_assets.reports.explanations.candidate_explanations import nearest_examples
 from badexp_assets.reports.explanations.choose_images import background_divergences, choose_good_images, worst_ccds
@@ -125,5 +126,5 @@ def test_there_are_fewer_examples_where_there_are_not_so_many(model) -> None:
 
 @pytest.mark.parametrize("name", ["max_candidates", "n_ccds", "n_good", "bank_size"])
 def test_options_out_of_range_are_refused(name: str) -> None:
-    with pytest.raises(InputError, match=f"explanations: {name} is -1"):
+    with pytest.raises(InputError, match=rf"^\[explanations\]: {name} is -1"):
         ExplanationParams(**{name: -1})

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from badexp_assets.commands.asset_text import load
-from badexp_assets.config.explanations import ExplanationParams
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
+from badexp_assets.config.review_options import ExplanationParams
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.pixels.ccd_picture import MAX_MAP_BYTES, map_picture, read_thumbnails

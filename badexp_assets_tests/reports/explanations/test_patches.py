@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from badexp_assets.config.explanations import ExplanationParams
+from badexp_assets.config.review_options import ExplanationParams
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.io.models import load_current, promote_model, store_model
 from badexp_assets.reports.explanations.patch_reference import PatchReference, fit_patch_reference

@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from badexp_assets.config.entropy import EntropyParams
+from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.config.settings import Settings, load_settings
 from badexp_assets.io.parquet import write_table
 from badexp_assets.io.schemas import SCHEMAS

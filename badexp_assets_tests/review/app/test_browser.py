@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from badexp_assets.config.review import ReviewParams
+from badexp_assets.config.review_options import ReviewParams
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.review.queue import assign_candidates
 from badexp_assets.review.store import VerdictStore

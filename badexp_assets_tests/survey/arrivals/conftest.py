@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from badexp_assets.config.arrivals import ArrivalParams
+from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.survey.arrivals.archive_state import ArchiveState, StateStore
 from badexp_assets.survey.arrivals.due_nights import DueNights, find_due_nights
 from badexp_assets.survey.arrivals.scan import scan_archive

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from badexp_assets.config.arrivals import ArrivalParams
+from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.errors import InputError
 from badexp_assets.survey.archive import list_night_files
 from badexp_assets.survey.archive_tree import list_folder
@@ -468,5 +468,5 @@ def test_the_cursor_is_short_and_a_quiet_look_writes_nothing(watch, tree):
     ],
 )
 def test_an_option_out_of_range_is_named(given):
-    with pytest.raises(InputError, match=f"arrivals.{next(iter(given))}"):
+    with pytest.raises(InputError, match=rf"^\[arrivals\]: {next(iter(given))} is "):
         ArrivalParams(**given)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from badexp_assets.config.arrivals import ArrivalParams
+from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.errors import TransientError
 from badexp_assets.io.place import Url
 from badexp_assets.survey.archive import list_night_files

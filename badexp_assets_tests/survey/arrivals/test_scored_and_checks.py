@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from badexp_assets.config.arrivals import ArrivalParams
-from badexp_assets.config.settings import Home
+from badexp_assets.config.home import Home
+from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet import empty_table, write_table
 from badexp_assets.io.schemas import SCHEMAS
@@ -106,7 +106,7 @@ def test_the_pass_leaves_out_what_is_being_written_and_agrees_with_the_arrival(t
     watch.look()
     tree.write(NIGHT, 0, 1_600_000_000)
     half = tree.write(NIGHT, 1, time.time(), more=5)
-    found = list_night_files(tree.root, NIGHT, watch.params.settling)
+    found = list_night_files(tree.root, NIGHT, Settling.of(watch.params))
     assert [len(found.exposures), found.n_files] == [1, 1]
     assert found.writing == (half.relative_to(tree.root).as_posix(),)
     assert len(list_night_files(tree.root, NIGHT).exposures) == 2

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from badexp_assets.config.review import ORDERS
+from badexp_assets.config.review_options import ORDERS
 from badexp_assets.review.accounts import SESSION_HOURS
 from badexp_assets.review.app.app_state import session_of, state_of
 from badexp_assets.review.app.security import COOKIE, read_body, safe_next

@@ -1,0 +1,122 @@
+"""Options of the review and of what follows from it: [candidates], [review], [consensus], [explanations], [export]."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from badexp_assets.config.section import Number, Seed, Share, section
+
+Order = Literal["rank", "information", "night"]
+ORDERS = get_args(Order)
+RULES = {
+    "any": "one reviewer says bad",
+    "majority": "more say bad than fine",
+    "unanimous": "all who looked say bad",
+    "weighted": "P(bad) of the answers, weighted by how reliable reviewers are, is at least {min_probability:g}",
+}
+_Count = Annotated[int, Field(ge=0)]
+
+
+@section("candidates")
+class CandidateParams:
+    """Which exposures become candidates besides those that the classifier's rule calls bad.
+
+    These are the exposures in the top fraction of their band by a score, if the score (P(bad) or z) is also at least
+    the minimum, so that a clean survey has no candidates.
+    """
+
+    classifier_top_fraction: Share = 0.05
+    """Top fraction by P(bad) of the classifier."""
+    classifier_min_p_bad: Share = 0.5
+    """Lowest P(bad) of a candidate."""
+    entropy_top_fraction: Share = 0.05
+    """Top fraction by each score of the Entropy Method."""
+    entropy_min_z: Number = 3.0
+    """Lowest z of a candidate of the Entropy Method."""
+    min_sources: _Count = 20
+    """Entropy scores of exposures with fewer sources do not count."""
+    autoencoder_top_fraction: Share = 0.05
+    """Top fraction by the autoencoder's error."""
+    autoencoder_min_z: Number = 3.0
+    """Lowest z of a candidate of the autoencoder."""
+    min_stamps: _Count = 20
+    """Autoencoder errors of exposures with fewer stamps do not count."""
+    max_candidates: _Count = 0
+    """Candidates, at most; 0: all."""
+    include_known: bool = False
+    """Exposures that a label list already calls bad become candidates too."""
+
+
+@section("review")
+class ReviewParams:
+    """How candidates are assigned to reviewers. Every candidate is assigned to one."""
+
+    store: str = ""
+    """URL of a Postgres database for answers, without its password: that belongs into BADEXP_VERDICTS, which takes
+    precedence. Empty: an SQLite file in the home."""
+    second_share: Share = 1.0
+    """Share of the candidates that is also assigned to a second reviewer, who does not see the first answer."""
+    third_on_tie: bool = True
+    """Another reviewer is asked where as many say bad as fine."""
+    order: Order = "rank"
+    """Default order of the candidates."""
+    seed: int = 0
+    """Seed of the candidates that get a second reviewer."""
+    pictures_mb: _Count = 2000
+    """Disk space for pictures that the review app has made, MB (10^6 bytes)."""
+
+
+@section("consensus")
+class ConsensusRule:
+    """When an exposure (or CCD) is rejected."""
+
+    rule: Literal["any", "majority", "unanimous", "weighted"] = "majority"
+    """Rule by which answers are combined."""
+    min_bad: int = Field(default=2, ge=1)
+    """Reviewers who must say bad, and who must say fine before a reject is withdrawn; `any` needs one."""
+    min_probability: Number = Field(default=0.5, gt=0, lt=1)
+    """Lowest P(bad) of a reject by the rule `weighted`."""
+    exempt: str = ""
+    """CSV file (expnum, perhaps ccdnum and reason) of what is never rejected; empty: none."""
+
+    @property
+    def needed(self) -> int:
+        """Reviewers who must agree."""
+        return 1 if self.rule == "any" else self.min_bad
+
+    @property
+    def words(self) -> str:
+        """The rule in words."""
+        least = f"at least {self.needed} reviewer{'s' if self.needed > 1 else ''} say{'s' * (self.needed == 1)} bad"
+        words = RULES[self.rule].format(min_probability=self.min_probability)
+        return least if self.rule == "any" else f"{least}, and {words}"
+
+
+@section("explanations")
+class ExplanationParams:
+    """The explanations of candidates."""
+
+    max_candidates: _Count = 200
+    """Candidates that are explained, by rank."""
+    n_ccds: int = Field(default=3, ge=1)
+    """CCDs of each candidate, worst first, for which examples are searched."""
+    n_examples: _Count = 5
+    """Nearest labelled CCDs shown per CCD."""
+    n_good: int = Field(default=100, ge=2)
+    """Good CCDs that patches are compared with; a fifth of them is set aside to find the unit of the score."""
+    patches_per_image: int = Field(default=256, ge=1)
+    """Patches sampled per good CCD, at most."""
+    bank_size: int = Field(default=4096, ge=1)
+    """Patches kept of all good CCDs."""
+    seed: Seed = 0
+    """Seed of the good CCDs and of the patches."""
+
+
+@section("export")
+class ExportParams:
+    """How reject lists are written."""
+
+    base_list: str = ""
+    """A bad_expid list whose lines come first in `export/bad_expid.txt`; empty: none."""

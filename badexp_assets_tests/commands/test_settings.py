@@ -1,0 +1,75 @@
+"""`badexp run` stores settings once they are all valid, and nothing else in the file changes."""
+
+import pytest
+
+from badexp_assets.commands import graph_run
+
+TEXT = """\
+# Ask Ana before changing anything.
+camera = "decam"  # the one at the Blanco telescope
+
+# --- reading ---
+[night_pass] # small images
+rows    = 64 # px
+columns = 0x20
+"""
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home with a commented settings file, in which runs end when they have stored their settings."""
+    monkeypatch.setattr(graph_run.Runner, "run", lambda self, nights: graph_run.Outcome(list(nights)))
+    monkeypatch.setattr("badexp_assets.commands.run_output.summary_lines", lambda *args: [])
+    (tmp_path / "settings.toml").write_text(TEXT)
+    return tmp_path
+
+
+def test_comments_survive_ten_runs(badexp, home, simulated_survey):
+    for number in range(10):
+        labels = simulated_survey / ("labels" if number < 5 else "")
+        words = ["--archive", simulated_survey / "images", "--labels", labels]
+        code, _, error = badexp("run", "--home", home, *words)
+        assert (code, error) == (0, "")
+    head, _, sections = TEXT.partition("\n\n")
+    assert (home / "settings.toml").read_text() == (
+        f'{head}\narchive = "{simulated_survey}/images"\nlabels = ["{simulated_survey}"]\n'
+        f'backbone = "efficientnet_lite0"\n\n{sections}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--camera", "lsst"], "camera 'lsst' is not known; known: "),
+        (["--backbone", "resnet"], "backbone 'resnet' is not known; known: "),
+        (["--labels", "/nowhere"], "labels /nowhere: no such file or folder"),
+        (["--taxonomy", "/nowhere.toml"], "/nowhere.toml"),
+        (["--tables", "sftp://host/t"], "sftp:// can't hold tables"),
+        (["--nights", "2019-01-01"], "the archive has none of them"),
+    ],
+)
+def test_an_option_that_is_refused_leaves_the_file_as_it_was(badexp, home, simulated_survey, words, complaint):
+    code, said, error = badexp("run", "--home", home, "--archive", simulated_survey / "images", *words)
+    assert (code, said) == (2, "")
+    assert error.startswith("badexp: error: ")
+    assert error.count("\n") == 1
+    assert complaint in error
+    assert (home / "settings.toml").read_bytes() == TEXT.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[night_pass]\nrows = -1 # px\n", "[night_pass]: rows is -1; a whole number of at least 0 is needed"),
+        ("[injection]\ncategories = ['clowds']\n", "[injection]: categories has 'clowds'; any of saturated, "),
+        ("[training]\nsfd_maps = '/nowhere'\n", "training: sfd_maps: /nowhere/SFD_dust_4096_ngp.fits: no such file"),
+        ("[our_tool]\nkey = 1\n", "unknown name(s) our_tool; allowed: archive, "),
+    ],
+)
+def test_a_file_that_is_refused_is_not_changed(badexp, home, simulated_survey, text, complaint):
+    (home / "settings.toml").write_text(text)
+    code, said, error = badexp("run", "--home", home, "--archive", simulated_survey / "images")
+    assert (code, said) == (2, "")
+    assert error.count("\n") == 1
+    assert complaint in error
+    assert (home / "settings.toml").read_text() == text

@@ -146,7 +146,7 @@ def test_identical_vectors_are_no_crash() -> None:
 
 def test_embeddings_that_can_not_be_compared_are_refused() -> None:
     rows = embeddings(12)
-    with pytest.raises(InputError, match="one backbone can be compared"):
+    with pytest.raises(InputError, match="backbone a and b found; use vectors of one backbone"):
         cluster_embeddings(by_night(rows.assign(backbone=["a"] * 11 + ["b"])))
     broken = rows.copy()
     broken.at[3, "embedding"] = np.full(20, np.nan, np.float32)

@@ -113,7 +113,7 @@ def finished_home(simulated_survey: Path, tmp_path_factory: pytest.TempPathFacto
     """A home in which the whole graph has run over `simulated_survey` by the command line; not to be changed."""
     from click.testing import CliRunner
 
-    from badexp_assets.cli import badexp
+    from badexp_assets.commands.cli import badexp
 
     home = tmp_path_factory.mktemp("finished") / "home"
     home.mkdir()

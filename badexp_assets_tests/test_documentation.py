@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import click
 import pytest
 
-from badexp_assets.cli import badexp
+from badexp_assets.commands.cli import badexp
 from badexp_assets_tests.repository import REPOSITORY
 
 INDEX = REPOSITORY / "docs" / "README.md"

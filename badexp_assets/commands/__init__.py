@@ -1,1 +1,1 @@
-"""The commands of `badexp`, in modules by subject; `badexp_assets/cli.py` puts them together."""
+"""The commands of `badexp`, in modules by subject; `cli.py` puts them together."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +18,29 @@ from badexp_assets.pixels.previews import FocalPlane
 from badexp_assets.survey.cameras import Camera
 
 if TYPE_CHECKING:
-    from badexp_assets.pixels.exposure_stream import OpenedExposure
     from badexp_assets.vision.embedder import Embedder
 
 Vectors = Iterable[tuple[tuple[int, int], np.ndarray]]
+
+
+@dataclass(frozen=True)
+class OpenedExposure:
+    """An exposure, which is followed by its `wanted` CCDs, in order of CCDNUM.
+
+    `row`: its row of `list_exposures`; `present`: CCDNUMs in its file; `problem`: extensions that are not CCDs;
+    `reason`: why it could not be opened.
+    """
+
+    row: Mapping[str, Any]
+    present: frozenset[int] = frozenset()
+    wanted: tuple[int, ...] = ()
+    problem: str | None = None
+    reason: str | None = None
+
+    @property
+    def expnum(self) -> int:
+        """Exposure number."""
+        return int(self.row["expnum"])
 
 
 class ExposureRows:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -12,7 +11,7 @@ import pyarrow as pa
 from badexp_assets.config.night_options import PassParams
 from badexp_assets.errors import UnreadableImageError
 from badexp_assets.io.place import Place, pin_if_exists
-from badexp_assets.pixels.exposure_rows import ExposureRows
+from badexp_assets.pixels.exposure_rows import ExposureRows, OpenedExposure
 from badexp_assets.pixels.measure_ccd import CcdMeasurer, CcdTask, MeasuredCcd
 from badexp_assets.pixels.measuring_pool import MeasuringPool
 from badexp_assets.pixels.mosaic import MosaicPlan, mosaic_aspect
@@ -29,26 +28,6 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 _AHEAD_BYTES = 2**28  # of prepared images that wait for the backbone
-
-
-@dataclass(frozen=True)
-class OpenedExposure:
-    """An exposure, which is followed by its `wanted` CCDs, in order of CCDNUM.
-
-    `row`: its row of `list_exposures`; `present`: CCDNUMs in its file; `problem`: extensions that are not CCDs;
-    `reason`: why it could not be opened.
-    """
-
-    row: Row
-    present: frozenset[int] = frozenset()
-    wanted: tuple[int, ...] = ()
-    problem: str | None = None
-    reason: str | None = None
-
-    @property
-    def expnum(self) -> int:
-        """Exposure number."""
-        return int(self.row["expnum"])
 
 
 class PixelReader:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from badexp_assets import cli
+from badexp_assets.commands import cli
 
 
 @pytest.fixture

@@ -39,6 +39,6 @@ def whole_tables(home: Path) -> list[Path]:
 
 
 def start(words: list, **more) -> subprocess.Popen:
-    command = [sys.executable, "-c", "from badexp_assets.cli import main; main()", *map(str, words)]
+    command = [sys.executable, "-c", "from badexp_assets.commands.cli import main; main()", *map(str, words)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True, **more)

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from badexp_assets.cli import badexp
 from badexp_assets.commands.asset_text import load
+from badexp_assets.commands.cli import badexp
 from badexp_assets.config.home import Home
 from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError, TransientError

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from badexp_assets.cli import badexp
 from badexp_assets.commands.asset_text import load
+from badexp_assets.commands.cli import badexp
 from badexp_assets.commands.run_output import summary_lines
 from badexp_assets.config.home import Home
 from badexp_assets.io.models import current_version, list_models, load_current

@@ -87,7 +87,18 @@ def served(finished_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     home, log, port = folder / "home", folder / "log.txt", _free_port()
     shutil.copytree(finished_home, home)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("BADEXP_", "DAGSTER_"))}
-    command = [sys.executable, "-m", "badexp_assets.cli", "ui", "--home", home, "--host", "127.0.0.1", "-p", port]
+    command = [
+        sys.executable,
+        "-m",
+        "badexp_assets.commands.cli",
+        "ui",
+        "--home",
+        home,
+        "--host",
+        "127.0.0.1",
+        "-p",
+        port,
+    ]
     with log.open("wb") as output:
         server = subprocess.Popen(
             [str(word) for word in command],

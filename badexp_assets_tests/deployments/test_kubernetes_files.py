@@ -19,7 +19,7 @@ from dagster_k8s import K8sRunLauncher
 from dagster_k8s.job import DagsterK8sJobConfig
 from dockerfile_parse import DockerfileParser
 
-from badexp_assets.cli import badexp
+from badexp_assets.commands.cli import badexp
 from badexp_assets_tests.deployments import chart
 from badexp_assets_tests.repository import REPOSITORY
 

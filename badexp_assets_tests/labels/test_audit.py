@@ -5,7 +5,7 @@ import pytest
 from astropy.table import Table
 from click.testing import CliRunner
 
-from badexp_assets.cli import badexp
+from badexp_assets.commands.cli import badexp
 from badexp_assets.labels.audit import audit_labels, format_audit
 from badexp_assets.labels.label_files import find_label_files
 from badexp_assets.labels.taxonomy_file import load_taxonomy

@@ -10,8 +10,8 @@ import sqlalchemy as db
 from click.testing import CliRunner
 from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEventLogStorageTable
 
-from badexp_assets.cli import badexp
 from badexp_assets.commands import graph_run as _run  # noqa: F401  # definitions are made at import, before warnings are errors
+from badexp_assets.commands.cli import badexp
 from badexp_assets.orchestration.pruning import prune
 
 NIGHTS = dg.StaticPartitionsDefinition([f"n{number}" for number in range(6)])

@@ -1,6 +1,6 @@
 from click.testing import CliRunner
 
-from badexp_assets.cli import badexp
+from badexp_assets.commands.cli import badexp
 from badexp_assets.review.accounts import Reviewers
 
 

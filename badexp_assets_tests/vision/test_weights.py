@@ -10,7 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from badexp_assets.cli import badexp
+from badexp_assets.commands.cli import badexp
 from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.vision.backbones import lite_weights, load_backbone

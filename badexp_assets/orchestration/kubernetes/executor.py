@@ -16,8 +16,8 @@ from dagster_k8s.executor import K8sStepHandler
 
 from badexp_assets.config import cpu_count
 from badexp_assets.orchestration.dagster_internals import CheckStepHealthResult, StepHandler, StepHandlerContext
-from badexp_assets.orchestration.executors import LostStepRetryExecutor
 from badexp_assets.orchestration.kubernetes.pod_endings import Ending, explain_ending
+from badexp_assets.orchestration.lost_steps import LostStepRetryExecutor
 
 _REQUESTED = {"resource_field_ref": {"resource": "requests.cpu", "divisor": "1"}}
 

@@ -8,8 +8,8 @@ import dagster as dg
 from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError
 from badexp_assets.orchestration.dagster_internals import RetryMode, StepDelegatingExecutor
-from badexp_assets.orchestration.executors import LostStepRetryExecutor
 from badexp_assets.orchestration.failures import RETRIES
+from badexp_assets.orchestration.lost_steps import LostStepRetryExecutor
 from badexp_assets.orchestration.slurm.client import Slurm
 from badexp_assets.orchestration.slurm.queue_snapshot import Queue
 from badexp_assets.orchestration.slurm.run_events import EndFilter, wait_for_database

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from badexp_assets.cli import badexp
+from badexp_assets.commands.cli import badexp
 from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.entropy_trial.params import TrialParams

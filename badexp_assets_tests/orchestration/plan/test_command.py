@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from badexp_assets.cli import badexp
+from badexp_assets.commands.cli import badexp
 from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError
 from badexp_assets.orchestration.plan.archive_scan import scan_archive

@@ -174,7 +174,7 @@ class Server:
         clean["BADEXP_TABLES"] = str(self.settings.home.tables)
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "badexp_assets.cli", *words],
+                [sys.executable, "-m", "badexp_assets.commands.cli", *words],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.log.parent,

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
-from badexp_assets.cli import badexp
+from badexp_assets.commands.cli import badexp
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet import write_table
 from badexp_assets.io.parquet_reading import read_table

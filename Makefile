@@ -2,19 +2,22 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BADEXP_HOME ?= var
 export BADEXP_HOME
 
-.PHONY: demo test check ui services services-down install format clean
+.PHONY: demo test test-all test-versions check ui services services-down install format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    set up, simulate a survey, run the whole graph on it, say where the results are"
-	@echo "make test    set up, check format, lint and types, run the tests"
+	@echo "make test    set up, check format, lint, types and layers, run the quick tests (4 minutes on 2 cores)"
+	@echo "make test-all       make test, then the slow tests: browser, daemon, kills, Slurm, PostgreSQL, S3, surveys"
+	@echo "make test-versions  the quick tests with the lowest and with the newest versions that pyproject.toml allows"
 	@echo "make ui      open the Dagster UI on the same home (BADEXP_HOME, default ./var)"
 	@echo "make services       start webserver, daemon and code server on Postgres: deployments/services/README.md"
 	@echo "make services-down  end them"
-	@echo "make check   format, lint and types only"
+	@echo "make check   format, lint, types and layers only"
 	@echo "make format  format the code"
 
 install: $(VENV)/installed
@@ -24,7 +27,12 @@ $(VENV)/installed: pyproject.toml constraints.txt
 		{ echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@echo "installing into $(VENV), once; it takes a few minutes"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(PIP) --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/test-installed: $(VENV)/installed
+	@echo "installing what tests need into $(VENV), once; it takes a few minutes"
+	@$(PIP) --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 demo: install
@@ -34,7 +42,7 @@ ui: install
 	@$(BIN)/badexp ui $(UI_OPTIONS)
 
 $(VENV)/services: $(VENV)/installed
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[services]'
+	@$(PIP) --constraint constraints.txt --editable '.[services]'
 	@touch $@
 
 services: $(VENV)/services
@@ -43,16 +51,34 @@ services: $(VENV)/services
 services-down:
 	@deployments/services/badexp-services down
 
-check: install
+check: $(VENV)/test-installed
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/mypy
 
-test: check
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(TEST_OPTIONS)
+# one thread in each of the two processes: more of them wait for each other on two cores
+PYTEST := -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test test-all test-versions: export OMP_NUM_THREADS = 1
 
-format: install
+test: check
+	@$(BIN)/python $(PYTEST) -m "not slow" $(TEST_OPTIONS)
+
+test-all: test
+	@$(BIN)/python $(PYTEST) -m slow $(TEST_OPTIONS)
+
+# Environments beside .venv, made anew each time: the lowest versions as .ci/lowest_versions lists them, then the newest.
+test-versions:
+	@mkdir -p build && .ci/lowest_versions > build/lowest.txt && : > build/newest.txt
+	@for versions in lowest newest; do \
+		echo "quick tests with the $$versions versions" && \
+		rm -rf build/$$versions && $(PYTHON) -m venv build/$$versions && \
+		build/$$versions/bin/python -m pip install --quiet --disable-pip-version-check \
+			--constraint build/$$versions.txt --editable '.[dev]' && \
+		build/$$versions/bin/python $(PYTEST) -m "not slow" $(TEST_OPTIONS) || exit 1; \
+	done
+
+format: $(VENV)/test-installed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 

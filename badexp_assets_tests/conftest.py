@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from badexp_assets.io.place import Place, Url
+from badexp_assets_tests.built_once import built_once
 from badexp_assets_tests.deployments.postgres import Postgres
 from badexp_assets_tests.object_store import ObjectStore
 from badexp_assets_tests.repository import REPOSITORY
@@ -98,33 +99,57 @@ def tables_in_folder() -> None:
 
 
 @pytest.fixture(scope="session")
-def simulated_survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small simulated survey of three nights: images/, labels/ and truth."""
+def simulated_survey(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A small simulated survey of two nights: images/, labels/ and truth; not to be changed."""
     from badexp_assets.simulate.params import SurveyParams
     from badexp_assets.simulate.survey import write_survey
 
-    out = tmp_path_factory.mktemp("survey") / "survey"
-    write_survey(out, SurveyParams(nights=3, exposures=16, n_ccds=6, ccd_rows=192, ccd_columns=128, seed=5))
-    return out
+    params = SurveyParams(nights=2, exposures=24, n_ccds=6, ccd_rows=192, ccd_columns=128, seed=5)
+    return built_once(tmp_path_factory, worker_id, "survey", lambda place: write_survey(place, params))
 
 
 @pytest.fixture(scope="session")
-def finished_home(simulated_survey: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_home(simulated_survey: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A home in which the whole graph has run over `simulated_survey` by the command line; not to be changed."""
+    on_s3 = os.environ.get("BADEXP_TEST_TABLES") == "s3"  # each process has a server of its own
+    name = f"home-{worker_id}" if on_s3 else "home"
+    return built_once(tmp_path_factory, worker_id, name, lambda home: _run_graph(simulated_survey, home))
+
+
+_QUICK_OPTIONS = """
+[night_pass]
+rows = 96
+columns = 64
+
+[entropy]
+gradient_points = 500
+
+[autoencoder]
+epochs = 5
+
+[classifier]
+candidates = ["discriminant", "logistic", "trees"]
+n_components = [24]
+
+[report]
+draws = 40
+night_folds = 2
+
+[clusters]
+n_images_3d = 200
+"""
+
+
+def _run_graph(survey: Path, home: Path) -> None:
     from click.testing import CliRunner
 
     from badexp_assets.commands.cli import badexp
 
-    home = tmp_path_factory.mktemp("finished") / "home"
     home.mkdir()
-    (home / "settings.toml").write_text(
-        "[night_pass]\nrows = 96\ncolumns = 64\n\n[entropy]\ngradient_points = 500\n\n[autoencoder]\nepochs = 5\n\n"
-        f'[comparison]\ntruth = "{simulated_survey / "truth_exposures.csv"}"\n'
-    )
-    words = ["run", "--home", home, "--archive", simulated_survey / "images", "--labels", simulated_survey / "labels"]
+    (home / "settings.toml").write_text(f'{_QUICK_OPTIONS}\n[comparison]\ntruth = "{survey / "truth_exposures.csv"}"\n')
+    words = ["run", "--home", home, "--archive", survey / "images", "--labels", survey / "labels"]
     result = CliRunner().invoke(badexp, [str(word) for word in words], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return home
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,13 @@ from badexp_assets.errors import InputError
 T = TypeVar("T")
 
 # True is no whole number and "3" no number; nan is none, and infinity only where a field allows it.
-_CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+_CONFIG = ConfigDict(
+    strict=True,
+    extra="forbid",
+    allow_inf_nan=False,
+    use_attribute_docstrings=True,
+    hide_input_in_errors=True,  # a value may be a URL with a secret, and tracebacks are logged
+)
 _NOUNS = {
     "boolean": ("true or false", "truth values"),
     "integer": ("a whole number", "whole numbers"),

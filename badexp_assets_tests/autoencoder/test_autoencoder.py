@@ -41,6 +41,7 @@ def trained():
     return train_autoencoder(star_stamps(400), PARAMS)
 
 
+@pytest.mark.slow
 def test_the_layers_are_those_of_the_paper(trained):
     model, _ = trained
     sizes = [layer.in_features for layer in model.network if isinstance(layer, torch.nn.Linear)]
@@ -218,6 +219,7 @@ def test_every_exposure_gets_the_mean_over_its_stamps(trained, tmp_path):
     write_table(none, tmp_path / "none.parquet", SCHEMAS["night_reconstruction_errors"])
 
 
+@pytest.mark.slow
 def test_the_pictures_are_small_pngs(trained):
     model, history = trained
     for picture in (plot_loss(history), plot_reconstructions(model, star_stamps(30)), plot_loss(history.iloc[:1])):

@@ -43,6 +43,7 @@ def test_the_first_variant_is_the_baseline_and_ratios_are_of_rates() -> None:
     assert records[1].ratio > 1
 
 
+@pytest.mark.slow
 def test_peak_memory_is_that_of_the_child_alone() -> None:
     held = np.ones(600 * 2**20, dtype=np.uint8)
     small, _, small_peak = in_process(allocate, 1)
@@ -67,11 +68,13 @@ def hold(mib: int) -> None:
     del held
 
 
+@pytest.mark.slow
 def test_peak_memory_of_a_tree_counts_its_children() -> None:
     small, large = hold_in_child(1), hold_in_child(300)
     assert 250 < large - small < 400
 
 
+@pytest.mark.slow
 def test_variants_in_processes_are_compared_with_their_own_peaks() -> None:
     variants = {"large": partial(allocate, 200), "small": partial(allocate, 1)}
     large, small = compare("b", "c", 4, "images", variants, repeats=2, new_processes=True)

@@ -37,6 +37,7 @@ def test_a_shape_that_no_sigmoid_has_is_left_to_isotonic():
     assert calibration_error(expit(calibration(x)), bad) < 0.03
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # the first example imports scikit-learn
 @given(st.floats(-20, 20), st.floats(-20, 20))
 def test_calibration_keeps_the_order(a: float, b: float):

@@ -65,6 +65,7 @@ def decided(model, part, mosaics):
     return rows, decide_pooled(rows, part.exposures, model, CAMERA, DecisionParams(), VoteRule(), mosaics)
 
 
+@pytest.mark.slow
 def test_what_the_mosaic_alone_shows_is_found_with_it_and_not_with_the_ccds(model, plain, test_part):
     assert model.card["mosaic"]["used"]
     table = view_table(said(model, test_part), said(plain, test_part), 50).set_index("view")
@@ -77,6 +78,7 @@ def test_what_the_mosaic_alone_shows_is_found_with_it_and_not_with_the_ccds(mode
     np.testing.assert_allclose(both["score"], both["both"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_mosaic_that_says_nothing_is_not_used_and_the_card_says_so():
     told = planted_survey(n_nights=12, distance=3.0)
     model = fit(told, planes(told, 0.0))
@@ -108,6 +110,7 @@ def test_without_a_mosaic_an_exposure_is_decided_on_by_its_ccds(model, survey, t
     assert to_arrow(table.reset_index(), SCHEMAS["night_exposure_predictions"]).num_rows == len(table)
 
 
+@pytest.mark.slow
 def test_training_exposures_without_a_mosaic_still_teach_the_pool_of_ccds(survey, plain):
     lost = survey.rows["expnum"].unique()[:10]
     model = fit(survey, planes(survey, 6.0, lost=lost))
@@ -159,6 +162,7 @@ def test_a_stored_model_that_knows_nothing_of_mosaics_loads(plain, tmp_path, mon
     assert loaded.pool == plain.pool
 
 
+@pytest.mark.slow
 def test_the_version_tells_mosaics_apart_and_the_fit_is_repeatable(model, plain, survey):
     again = fit(survey, survey.mosaics)
     assert again.version == model.version != plain.version

@@ -74,6 +74,7 @@ def test_no_queries_give_no_neighbours() -> None:
     assert Neighbours(points, "manhattan").nearest(points[:0], 2).shape == (1, 0, 2)
 
 
+@pytest.mark.slow
 def test_votes_count_with_their_weights() -> None:
     neighbours = np.array([[0, 1, 2], [2, 3, 3]], np.int32)
     shares = vote_shares(neighbours, np.array([0, 1, 1, 2]), np.array([2.0, 1.0, 1.0, 3.0]), 3)

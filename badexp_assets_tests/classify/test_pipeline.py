@@ -58,6 +58,7 @@ def test_the_defaults_are_the_papers() -> None:
     }
 
 
+@pytest.mark.slow
 def test_planted_clusters_are_told_apart_on_new_vectors(model: FittedPipeline) -> None:
     vectors, names = planted(seed=1)
     found = model.predict(vectors)
@@ -118,6 +119,7 @@ def test_without_weights_the_shares_are_scikit_learns() -> None:
     np.testing.assert_allclose(ours, theirs.predict_proba(space.transform(new)), atol=1e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.floats(0.01, 100), st.integers(0, 1000))
 def test_only_the_ratio_of_weights_matters(scale: float, seed: int) -> None:

@@ -61,6 +61,7 @@ def search(folder: Path, progress=None, data=None, space: str = SPACE, **params)
     return search_pipeline(*(data or planted()), given, folder / "search" / "study.sqlite", progress)
 
 
+@pytest.mark.slow
 def test_shared_work_gives_the_scores_of_pipelines_that_are_fitted_one_by_one() -> None:
     vectors, rows = planted()
     pipelines = [
@@ -100,6 +101,7 @@ def test_macro_f1_is_scikit_learns_over_the_categories_in_the_truth() -> None:
     assert macro_f1(true, found, 5) == pytest.approx(f1_score(true, found, average="macro", labels=[0, 1, 2]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_every_trial_ends_finished_pruned_or_failed_and_the_best_finished_one_is_taken(tmp_path, sampler) -> None:
     found = search(tmp_path, sampler=sampler, n_trials=24, batch=8)
@@ -127,6 +129,7 @@ def dies(rung: str, what: str, done: int, total: int) -> None:
         raise Killed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_a_killed_search_goes_on_to_the_same_result(tmp_path: Path, sampler: str) -> None:
     for name in ("whole", "killed"):
@@ -140,6 +143,7 @@ def test_a_killed_search_goes_on_to_the_same_result(tmp_path: Path, sampler: str
     pd.testing.assert_frame_equal(resumed.table[columns], whole.table[columns])
 
 
+@pytest.mark.slow
 def test_a_finished_search_is_not_computed_again(tmp_path: Path) -> None:
     first = search(tmp_path)
 
@@ -149,6 +153,7 @@ def test_a_finished_search_is_not_computed_again(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(search(tmp_path, never).table, first.table)
 
 
+@pytest.mark.slow
 def test_other_rows_or_options_have_a_study_of_their_own(tmp_path: Path) -> None:
     first = search(tmp_path)
     vectors, rows = planted()

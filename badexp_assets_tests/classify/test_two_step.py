@@ -102,6 +102,7 @@ def test_classifying_in_pieces_changes_nothing(model, monkeypatch):
     assert list(empty.columns) == list(whole.columns)
 
 
+@pytest.mark.slow
 def test_a_stated_base_rate_multiplies_the_odds():
     data = planted()
     rate = fit(*data).card["training_rate"]
@@ -121,6 +122,7 @@ def test_an_image_like_nothing_in_training_is_novel_and_gets_no_answer(model):
     assert strange["abstain"].all()
 
 
+@pytest.mark.slow
 def test_a_bad_exposure_among_the_good_candidates_is_left_out_and_named():
     vectors, rows, features = planted(n_exposures=36)
     hidden = rows["expnum"].eq(101)  # noise, and in no list
@@ -147,6 +149,7 @@ def test_the_model_card_has_the_scores_of_all_candidates(model):
     json.dumps(model.card)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("candidate", ["discriminant", "logistic", "neighbours", "ensemble", "boosting"])
 def test_every_head_can_be_fitted_and_stored(candidate: str, tmp_path: Path):
     vectors, rows, features = planted()
@@ -168,6 +171,7 @@ def test_a_damaged_or_foreign_model_is_refused(model, tmp_path: Path):
         TwoStepClassifier.load(tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 def test_the_same_data_give_the_same_version_and_any_change_another(model):
     vectors, rows, features = planted(n_exposures=36)
     assert fit(vectors, rows, features).version == model.version

@@ -11,6 +11,7 @@ from badexp_assets.config.home import Home
 from badexp_assets_tests.commands.homes import new_home, part_of_survey, start, whole_tables
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
@@ -19,17 +20,17 @@ from badexp_assets_tests.commands.homes import new_home, part_of_survey, start, 
         (["run", "--archive", "{tmp}/file"], "--archive {tmp}/file: no such folder"),
         (["run", "--archive", "{archive}", "--labels", "{tmp}/none"], "labels {tmp}/none: no such file or folder"),
         (["run", "--archive", "{tmp}/empty"], "the archive has no night: no folder CP<YYYYMMDD> at any depth"),
-        (["run", "--archive", "{archive}", "--nights", "2019-01-01"], "the archive has none of them; it has 3"),
+        (["run", "--archive", "{archive}", "--nights", "2019-01-01"], "the archive has none of them; it has 2"),
         (["run", "--archive", "{archive}", "--nights", "2018-13-01"], "'2018-13-01': not a date as YYYY-MM-DD"),
         (["run", "--archive", "{archive}", "--nights", "2018-03-10.."], "night '': not a date as YYYY-MM-DD"),
-        (["run", "--archive", "{archive}", "--home", "{tmp}/file"], "{tmp}/file: can't be made the home"),
-        (["run", "--archive", "{archive}", "--home", "/proc/home"], "/proc/home: can't be made the home"),
+        (["run", "--archive", "{archive}", "--home", "{tmp}/file"], "{tmp}/file: can't be used as the home"),
+        (["run", "--archive", "{archive}", "--home", "/proc/home"], "/proc/home: can't be used as the home"),
         (["run", "--archive", "{archive}", "--backbone", "resnet"], "backbone 'resnet' is not known; known: "),
         (["show", "nothing"], "asset 'nothing' is not known; known: bad_ccd_labels, "),
-        (["show", "night_exposures"], "night_exposures: nothing stored; has the asset been materialised"),
+        (["show", "night_exposures"], "night_exposures: nothing stored; has the asset been materialized"),
         (["show", "night_exposures", "--night", "2018-03-10"], "2018-03-10.parquet: no such table"),
         (["show", "fitted_pipeline"], "fitted_pipeline: no fitted model yet; materialise its asset first"),
-        (["show", "exclude_table"], "exclude.fits: no such file; has its asset been materialised?"),
+        (["show", "exclude_table"], "exclude.fits: no such file; has its asset been materialized?"),
         (["review", "import", "{tmp}/none.csv"], "{tmp}/none.csv: can't be read"),
     ],
 )
@@ -68,6 +69,7 @@ def test_a_wrong_option_is_told_before_any_night_is_read(badexp, tmp_path, simul
     assert complaint in error
 
 
+@pytest.mark.slow
 def test_damaged_files_are_counted_and_listed_and_the_rest_is_scored(badexp, tmp_path, simulated_survey):
     (night,) = part_of_survey(simulated_survey, tmp_path, nights=1, exposures=8)
     truncated, zero, garbage, cut_header, lost = sorted(night.glob("*_ooi_*"))[:5]
@@ -103,6 +105,7 @@ def test_damaged_files_are_counted_and_listed_and_the_rest_is_scored(badexp, tmp
     whole_tables(home)
 
 
+@pytest.mark.slow
 def test_labels_of_other_exposures_leave_what_needs_none_and_a_line_that_says_so(badexp, tmp_path, simulated_survey):
     nights = part_of_survey(simulated_survey, tmp_path, nights=2, exposures=1)
     for image in nights[1].glob("*_ooi_*"):
@@ -121,6 +124,7 @@ def test_labels_of_other_exposures_leave_what_needs_none_and_a_line_that_says_so
     assert not (home / "tables" / "night_exposure_predictions").exists()
 
 
+@pytest.mark.slow
 def test_a_home_in_which_another_process_runs_is_left_alone(badexp, tmp_path, simulated_survey):
     import fcntl
 
@@ -129,9 +133,10 @@ def test_a_home_in_which_another_process_runs_is_left_alone(badexp, tmp_path, si
         fcntl.flock(lock, fcntl.LOCK_EX)
         code, _, error = badexp("run", "--home", tmp_path, "--archive", simulated_survey / "images")
     assert code == 2
-    assert error == f"badexp: error: {tmp_path}: another run is at work in this home; wait for its end\n"
+    assert error == f"badexp: error: {tmp_path}: another run is active in this home; wait until it ends\n"
 
 
+@pytest.mark.slow
 def test_a_disk_that_refuses_a_write_is_one_line_and_leaves_whole_tables(tmp_path, simulated_survey):
     home = new_home(tmp_path / "home")
 

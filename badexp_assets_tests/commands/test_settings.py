@@ -24,6 +24,7 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_comments_survive_ten_runs(badexp, home, simulated_survey):
     for number in range(10):
         labels = simulated_survey / ("labels" if number < 5 else "")
@@ -37,6 +38,7 @@ def test_comments_survive_ten_runs(badexp, home, simulated_survey):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [

@@ -156,6 +156,7 @@ def test_a_file_that_an_older_version_wrote_is_loaded_and_left_as_it_is(file):
     assert file.read_text() == text
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(TEXT, st.lists(TEXT, min_size=1), st.floats(0, 1), st.booleans())
 @example(

@@ -102,6 +102,7 @@ def platform(tmp_path) -> Iterator[Platform]:
         yield Platform(home, tmp_path / "archive", instance)
 
 
+@pytest.mark.slow
 def test_a_night_that_arrives_is_requested_once_and_its_arrival_is_an_event_of_the_exposures(platform):
     assert "no night is due" in platform.tick().skip_message
     platform.write(NIGHT)
@@ -120,6 +121,7 @@ def test_a_night_that_arrives_is_requested_once_and_its_arrival_is_an_event_of_t
     assert records[0].asset_materialization.metadata["dagster/row_count"].value == 1
 
 
+@pytest.mark.slow
 def test_the_same_files_are_an_event_once_whoever_sees_them(platform):
     first = arrival(platform.instance, platform.archive, NIGHT, "abc", 3)
     platform.instance.report_runless_asset_event(first)
@@ -128,6 +130,7 @@ def test_the_same_files_are_an_event_once_whoever_sees_them(platform):
     assert arrival(platform.instance, platform.archive, NEXT, "abc", 3) is not None
 
 
+@pytest.mark.slow
 def test_files_that_go_and_come_back_as_they_were_are_requested_again_under_a_key_of_their_own(platform):
     platform.tick()
     kept = platform.write(NIGHT, 1)
@@ -172,6 +175,7 @@ def test_a_night_outside_the_partitions_is_a_problem_and_never_a_request(platfor
     assert "night 2093-01-01: not a night that can be requested" in message
 
 
+@pytest.mark.slow
 def test_a_home_without_an_archive_or_without_models_says_so(platform, tmp_path):
     remove(platform.home.table("entropy_reference"))
     assert "no model is fitted" in platform.tick().skip_message
@@ -179,6 +183,7 @@ def test_a_home_without_an_archive_or_without_models_says_so(platform, tmp_path)
     assert "no archive given" in platform.tick().skip_message
 
 
+@pytest.mark.slow
 def test_an_archive_that_cannot_be_read_fails_the_tick(platform):
     platform.archive.rmdir()
     with pytest.raises(Exception, match="no such folder") as raised:
@@ -186,12 +191,14 @@ def test_an_archive_that_cannot_be_read_fails_the_tick(platform):
     assert isinstance(raised.value.__cause__ or raised.value, InputError | Exception)
 
 
+@pytest.mark.slow
 def test_an_unknown_option_fails_the_tick_and_names_the_file(platform):
     platform.home.settings_file.write_text("[arrivals]\nsettle = 3\n")
     with pytest.raises(Exception, match="unknown name"):
         platform.tick()
 
 
+@pytest.mark.slow
 def test_a_cursor_of_another_version_is_told_and_nights_with_other_files_are_due(platform):
     platform.write(NIGHT)
     platform.write(NEXT)
@@ -202,6 +209,7 @@ def test_a_cursor_of_another_version_is_told_and_nights_with_other_files_are_due
     assert [request.partition_key for request in platform.tick().run_requests] == [NEXT]
 
 
+@pytest.mark.slow
 def test_every_night_that_arrived_and_is_not_scored_is_asked_for_after_noon(platform):
     platform.tick()
     for night in (NIGHT, NEXT, "2018-05-19"):
@@ -219,6 +227,7 @@ def test_every_night_that_arrived_and_is_not_scored_is_asked_for_after_noon(plat
     assert "all 3 nights that have arrived are scored" in platform.schedule("missed_nights", 12, 30)
 
 
+@pytest.mark.slow
 def test_a_night_that_was_read_and_not_scored_is_missed(platform):
     platform.tick()
     platform.write(NIGHT)
@@ -228,6 +237,7 @@ def test_a_night_that_was_read_and_not_scored_is_missed(platform):
     assert [r.partition_key for r in platform.schedule("missed_nights", 12, 30)] == [NIGHT]
 
 
+@pytest.mark.slow
 def test_candidates_are_listed_once_a_day_after_the_last_night_is_read(platform):
     assert platform.schedule("close_of_night") == "no night has been read yet"
     platform.write(NIGHT)

@@ -101,6 +101,7 @@ def built(finished, tmp_path) -> Home:
     return copied(finished, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_line_that_nobody_understands_is_in_the_metadata(fresh, tmp_path):
     home = copied(fresh, tmp_path)
     with (home.root.parent / "labels" / "bad_expid.txt").open("a") as file:
@@ -112,6 +113,7 @@ def test_a_line_that_nobody_understands_is_in_the_metadata(fresh, tmp_path):
     assert "'N99' is no CCD" in check.metadata["lines"].value
 
 
+@pytest.mark.slow
 def test_labels_that_were_lost_since_the_last_run_are_a_warning(built):
     bad_expid(built.root.parent, range(1, N_BAD))
     check = run(built, LABELS)["bad_ccd_labels.no_labels_are_lost"]
@@ -120,6 +122,7 @@ def test_labels_that_were_lost_since_the_last_run_are_a_warning(built):
     assert run(built, LABELS)["bad_ccd_labels.no_labels_are_lost"].passed
 
 
+@pytest.mark.slow
 def test_a_split_that_leaks_fails_and_stops_what_needs_it(built):
     built.settings_file.write_text('[training]\nsplit_by = "row"\n')
     checks = run(built, [*TRAINING, "classification_report", "fitted_pipeline"], succeeds=False)
@@ -127,6 +130,7 @@ def test_a_split_that_leaks_fails_and_stops_what_needs_it(built):
     assert not (built.models / "fitted_pipeline").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("asset", "other"), [TRAINING, TRAINING[::-1]])
 def test_each_of_the_two_tables_is_made_alone_with_its_own_checks(built, asset, other):
     before = change_token(built.table(other))
@@ -152,6 +156,7 @@ def test_a_label_that_is_neither_read_nor_listed_fails(built):
     assert "neither read nor listed as missing" in check.metadata["rows"].value
 
 
+@pytest.mark.slow
 def test_limits_of_the_settings_decide_about_shares_and_sizes(built):
     built.settings_file.write_text(
         "[checks]\nmax_missing_share = 0.01\nmax_good_share = 0.2\n\n[training]\nfolds = 8\n"

@@ -45,6 +45,7 @@ def injected(home, simulated_survey) -> tuple[str, pd.DataFrame]:
     return result.output, load(home, "injection_completeness")
 
 
+@pytest.mark.slow
 def test_what_is_not_injected_gets_the_verdict_that_is_stored(home, injected):
     _, table = injected
     params = InjectionParams(n_exposures=2)
@@ -55,6 +56,7 @@ def test_what_is_not_injected_gets_the_verdict_that_is_stored(home, injected):
     assert as_it_is.loc["bad_ccd", "n_found"] == (stored["scope"] != "none").sum()
 
 
+@pytest.mark.slow
 def test_the_command_states_the_cost_shows_progress_and_leaves_no_file(home, injected):
     output, table = injected
     assert "2 exposures x 1 severities x 2 categories = 4 injected exposures: 0 of 6" in output
@@ -64,11 +66,13 @@ def test_the_command_states_the_cost_shows_progress_and_leaves_no_file(home, inj
     assert [path.name for path in home.injection.iterdir()] == ["lock"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_finds_the_same(home, injected):
     assert invoke(home).exit_code == 0
     pd.testing.assert_frame_equal(load(home, "injection_completeness"), injected[1])
 
 
+@pytest.mark.slow
 def test_nights_that_another_model_or_none_has_scored_are_named_and_nothing_is_injected(home, injected, tmp_path: Path):
     root = tmp_path / "home"
     scored = stored_nights(copy_home(home, root).tables / "night_predictions")

@@ -81,6 +81,7 @@ def test_all_nightly_assets_share_one_backfill_policy_so_that_a_night_is_one_run
     assert len(policies) == 1
 
 
+@pytest.mark.slow
 def test_loading_the_code_location_imports_no_heavy_library():
     code = f"import sys, badexp_assets.definitions; print([name for name in {HEAVY!r} if name in sys.modules])"
     result = in_a_fresh_process(sys.executable, "-c", code)

@@ -66,6 +66,7 @@ def test_one_night_is_one_file_with_the_run_in_its_metadata(home):
     assert read_metadata(path)["run_id"] == result.run_id
 
 
+@pytest.mark.slow
 def test_several_nights_of_one_run_are_a_file_each(home):
     ends = {"dagster/asset_partition_range_start": "2018-03-04", "dagster/asset_partition_range_end": "2018-03-06"}
     result = materialise(home, [night_reconstruction_errors], **ends)
@@ -78,6 +79,7 @@ def test_several_nights_of_one_run_are_a_file_each(home):
     assert counts == dict.fromkeys(found, 2)
 
 
+@pytest.mark.slow
 def test_an_asset_of_all_nights_reads_those_that_are_stored(home):
     for night in ("2018-03-04", "2018-03-09"):
         materialise(home, [night_reconstruction_errors], night)
@@ -106,13 +108,14 @@ def test_a_writer_that_dies_leaves_the_stored_night_whole(home, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("badexp_assets.io.parquet.os.replace", die)
-    monkeypatch.setattr("badexp_assets.io.parquet.put", die)
+    monkeypatch.setattr("badexp_assets.io.place.Url.put", die)
     with pytest.raises(InputError, match=r"2018-03-04\.parquet: could not be written \(No space left on device\)"):
         materialise(home, [night_reconstruction_errors], "2018-03-04")
     assert read_bytes(path) == before
     assert list((home.tables / "night_reconstruction_errors").glob("*")) == [path]
 
 
+@pytest.mark.slow
 def test_a_reader_gets_only_the_columns_that_it_asks_for(home):
     seen: dict[str, list[str]] = {}
 

@@ -50,6 +50,7 @@ def runner(settings, monkeypatch) -> Runner:
     return Runner(settings, lambda line: None, Progress())
 
 
+@pytest.mark.slow
 def test_a_category_of_the_users_reaches_the_training_set_and_the_classifier(settings, monkeypatch):
     home = settings.home
     before = load(home, "bad_ccd_labels")
@@ -78,6 +79,7 @@ def test_a_category_of_the_users_reaches_the_training_set_and_the_classifier(set
     assert read_metadata(home.table("night_embeddings", night)) == first
 
 
+@pytest.mark.slow
 def test_a_source_that_can_not_be_read_fails_the_run_and_its_labels_stay(settings, bucket, monkeypatch):
     with environment(settings):
         run = runner(settings, monkeypatch)
@@ -90,6 +92,7 @@ def test_a_source_that_can_not_be_read_fails_the_run_and_its_labels_stay(setting
         run.execute(jobs.PUBLISH_REJECTS)  # on the state of the source that the labels were made from
 
 
+@pytest.mark.slow
 def test_assets_below_label_files_read_one_state_of_a_source(settings, bucket, monkeypatch):
     with environment(settings):
         run = runner(settings, monkeypatch)
@@ -103,6 +106,7 @@ def test_assets_below_label_files_read_one_state_of_a_source(settings, bucket, m
         assert load(settings.home, "decals_bad_exposures")["expnum"].tolist() == [1]
 
 
+@pytest.mark.slow
 def test_an_asset_whose_source_was_never_fetched_says_what_to_do(settings, monkeypatch):
     with environment(settings):
         run = runner(settings, monkeypatch)
@@ -110,6 +114,7 @@ def test_an_asset_whose_source_was_never_fetched_says_what_to_do(settings, monke
             run.execute(jobs.READ_LABELS, assets=["decals_bad_exposures"])
 
 
+@pytest.mark.slow
 def test_several_sources_are_told_apart_in_the_tables(settings, simulated_survey, monkeypatch):
     both = load_settings(settings.home.root, labels=[MEMORY, simulated_survey / "labels"], taxonomy=settings.taxonomy)
     with environment(both):

@@ -47,6 +47,7 @@ def test_the_whole_graph_on_an_object_store_gives_the_tables_of_a_disk(
     assert shown == invoke("show", "review_candidates", "--home", finished_home, "--format", "csv")
 
 
+@pytest.mark.slow
 def test_a_run_says_at_once_what_is_wrong_with_the_place_of_its_tables(
     simulated_survey, bucket, object_store, tmp_path, monkeypatch
 ):

@@ -16,7 +16,7 @@ from badexp_assets.io.place import change_tokens
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets_tests.homes import copy_home
 
-NIGHTS = 3
+NIGHTS = 2
 EXPOSURES = 48
 
 
@@ -72,6 +72,7 @@ def test_labels_agree_with_the_truth_of_the_simulation(home, simulated_survey):
     assert (known["category"] == known["expnum"].map(truth)).all()
 
 
+@pytest.mark.slow
 def test_a_second_run_reads_no_pixels_again(home, tmp_path):
     again = copy_home(home, tmp_path / "home")
     before = change_tokens(again.tables / "night_embeddings", "*.parquet")
@@ -90,6 +91,7 @@ def stored_scores(home: Home) -> dict:
     }
 
 
+@pytest.mark.slow
 def test_a_second_run_scores_nothing_again_and_a_changed_option_does(home, tmp_path):
     again = copy_home(home, tmp_path / "home")
     words = ["run", "--home", str(again.root)]
@@ -140,6 +142,7 @@ def test_the_first_classifier_is_promoted_and_scores_all_nights(home):
     assert set(load(home, "night_predictions")["model"]) == set(table["version"])
 
 
+@pytest.mark.slow
 def test_a_worse_classifier_is_stored_and_nights_are_scored_with_the_one_in_use(home, tmp_path):
     again = copy_home(home, tmp_path / "home")
     before = current_version(again.models / "fitted_classifier")

@@ -55,6 +55,7 @@ def materialise(home: Home, asset: str, use_best: bool) -> dg.ExecuteInProcessRe
         return job.execute_in_process(instance=instance, asset_selection=[dg.AssetKey(asset)])
 
 
+@pytest.mark.slow
 def test_the_search_is_stored_shown_and_used_when_the_settings_say_so(home: Home) -> None:
     result = materialise(home, "pipeline_search", use_best=True)
     (event,) = result.get_asset_materialization_events()
@@ -75,6 +76,7 @@ def test_the_search_is_stored_shown_and_used_when_the_settings_say_so(home: Home
     assert load_current(home.models / "fitted_pipeline").card["params"]["scaler"] == "minmax"
 
 
+@pytest.mark.slow
 def test_a_pipeline_that_should_use_a_search_says_when_there_is_none_or_one_of_other_rows(home: Home) -> None:
     with pytest.raises(InputError, match=r"pipeline_search\.parquet: no such table; has its asset been materialised"):
         materialise(home, "fitted_pipeline", use_best=True)

@@ -44,6 +44,7 @@ def test_no_key_is_there_twice_of_which_yaml_would_silently_take_the_last(path):
         assert _repeated_keys(document) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", INSTANCES, ids=deployment)
 def test_dagster_makes_an_instance_of_every_deployment_that_recovers_by_itself(path, tmp_path, database):
     (tmp_path / "dagster.yaml").write_bytes(path.read_bytes())

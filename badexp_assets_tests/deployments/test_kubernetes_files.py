@@ -115,6 +115,7 @@ def dagster_home(tmp_path, database, monkeypatch) -> Path:
     return tmp_path / "dagster"
 
 
+@pytest.mark.slow
 def test_dagster_makes_an_instance_of_the_values_with_the_settings_of_the_services(dagster_home):
     services = yaml.safe_load((REPOSITORY / "deployments" / "services" / "dagster.yaml").read_text(encoding="utf-8"))
     with dg.DagsterInstance.from_config(str(dagster_home)) as instance:

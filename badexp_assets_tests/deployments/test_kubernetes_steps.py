@@ -37,7 +37,7 @@ def cluster(tmp_path) -> Iterator[Cluster]:
 @pytest.fixture
 def instance(cluster, tmp_path, monkeypatch) -> Iterator[dg.DagsterInstance]:
     monkeypatch.setattr(executor, "CHECK_SECONDS", 1)
-    monkeypatch.setattr(executor, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(executor, "RETRY_SECONDS", 0)
     monkeypatch.setenv("DAGSTER_STEP_DELEGATING_EXECUTOR_SLEEP_SECONDS", "0.2")
     launcher = {
         "module": "dagster_k8s",

@@ -38,10 +38,12 @@ def health(instance: dg.DagsterInstance, run: dg.DagsterRun) -> WorkerStatus:
     return instance.run_launcher.check_run_worker_health(run).status
 
 
+@pytest.mark.slow
 def test_a_run_whose_process_lives_is_running(instance):
     assert health(instance, started(instance, os.getpid())) == WorkerStatus.RUNNING
 
 
+@pytest.mark.slow
 def test_a_run_whose_process_was_killed_has_failed_and_says_which_it_was(instance):
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     run = started(instance, process.pid)
@@ -58,13 +60,15 @@ def test_a_run_whose_process_was_killed_has_failed_and_says_which_it_was(instanc
 
 def test_another_process_that_got_the_same_number_later_is_not_the_runs():
     assert is_alive(os.getpid(), time.time())
-    assert not is_alive(os.getpid(), said_at=1.0)  # 1970: long before this process was started
+    assert not is_alive(os.getpid(), seen_at=1.0)  # 1970: long before this process was started
 
 
+@pytest.mark.slow
 def test_a_run_that_has_not_named_its_process_yet_counts_as_running(instance):
     assert health(instance, started(instance, None)) == WorkerStatus.RUNNING
 
 
+@pytest.mark.slow
 def test_a_run_of_another_machine_is_left_to_the_longest_runtime(instance):
     gone = 2**22 + 1  # above the highest number that Linux gives
     assert health(instance, started(instance, gone, **{HOST_TAG: "elsewhere"})) == WorkerStatus.RUNNING

@@ -38,6 +38,7 @@ def test_without_a_limit_the_image_is_the_papers():
     np.testing.assert_array_equal(*gradients)
 
 
+@pytest.mark.slow
 def test_saturated_and_missing_pixels_stay_what_they_were():
     image = sky()
     image[10:20, 10:20], image[40:50, 40:50], image[60, 60] = 60_000, np.nan, np.inf

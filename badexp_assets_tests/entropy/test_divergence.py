@@ -117,6 +117,7 @@ def test_the_strength_of_a_direction_is_0_for_the_reference_and_1_for_a_single_a
     assert np.isnan(preferred_direction(flat, np.zeros(18))).all()
 
 
+@pytest.mark.slow
 def test_the_picture_of_an_exposure_is_a_small_png_also_without_sources_or_reference():
     params, camera = EntropyParams(gradient_points=1000), load_camera()
     rng = np.random.default_rng(0)

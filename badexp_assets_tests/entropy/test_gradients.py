@@ -128,6 +128,7 @@ def test_points_are_drawn_where_nothing_is_masked_and_spread_over_the_image():
     assert abs(np.mean(y) - 225) < 2
 
 
+@pytest.mark.slow
 def test_points_at_or_above_the_saturation_level_are_not_used():
     image = np.random.default_rng(0).normal(100, 5, (100, 100)).astype(np.float32)
     image[:, 50:] = 60_000

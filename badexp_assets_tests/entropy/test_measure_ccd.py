@@ -152,6 +152,7 @@ def test_a_constant_half_gives_no_angles_rather_than_angle_0():
 WEIRD = st.sampled_from([0.0, -0.0, 1.0, -1.0, np.nan, np.inf, -np.inf, 1e-40, 3e38, -3e38, 65535.0, 200.5])
 
 
+@pytest.mark.slow
 @given(
     hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12),
     st.data(),

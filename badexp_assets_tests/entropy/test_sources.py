@@ -174,6 +174,7 @@ def test_the_fast_search_finds_what_the_rules_say_pixel_by_pixel(params):
     assert np.all((ellipticity > 0) & (ellipticity <= 1))
 
 
+@pytest.mark.slow
 def test_a_saturated_star_is_kept_out_by_mask_and_by_level():
     image = np.random.default_rng(0).normal(100, 5, (128, 128)).astype(np.float32)
     image[32:96, 32:96] += gaussian(0.3, 6, 6, peak=60_000).astype(np.float32)

@@ -202,6 +202,7 @@ def test_a_list_that_legacypipe_would_not_read_completely_is_refused(tmp_path):
     assert not (tmp_path / "out.txt").exists()
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(1, 99), st.sampled_from([None, 3, 35])), max_size=20), st.binary(max_size=200))
 def test_the_bytes_of_any_list_stay_and_all_of_our_rows_are_read_after_them(pairs, junk):
     with TemporaryDirectory() as folder:

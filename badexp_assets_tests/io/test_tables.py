@@ -42,6 +42,7 @@ def values(table: pd.DataFrame) -> set[float]:
     return {float(vector[0]) for vector in table["embedding"]}
 
 
+@pytest.mark.slow
 def test_a_table_comes_back_with_its_metadata(bucket):
     table = embeddings(100, 1)
     write_table(table, bucket / "t.parquet", SCHEMA, {"model": "m"})
@@ -104,6 +105,7 @@ def unfinished(object_store, bucket: Url) -> int:
     return len(object_store.client().list_multipart_uploads(Bucket=bucket.path).get("Uploads", []))
 
 
+@pytest.mark.slow
 def test_a_server_that_fails_in_mid_upload_leaves_the_old_object_and_no_parts(bucket, object_store, tmp_path):
     url = bucket / "t"
     (tmp_path / "old").write_bytes(b"old")
@@ -121,6 +123,7 @@ def test_a_server_that_fails_in_mid_upload_leaves_the_old_object_and_no_parts(bu
     assert RangedFile(url).size == 80 * 2**20
 
 
+@pytest.mark.slow
 def test_a_writer_killed_in_mid_upload_leaves_the_old_object_and_its_parts_are_removed_later(
     bucket, object_store, tmp_path, monkeypatch
 ):
@@ -151,6 +154,7 @@ def test_a_writer_killed_in_mid_upload_leaves_the_old_object_and_its_parts_are_r
     assert RangedFile(url).size == 80 * 2**20
 
 
+@pytest.mark.slow
 def test_a_reader_of_a_table_that_is_written_again_gets_one_state_of_it(bucket):
     """Files of equal size and layout: a mixture would be readable."""
     url, stop = bucket / "t.parquet", threading.Event()
@@ -174,6 +178,7 @@ def test_a_reader_of_a_table_that_is_written_again_gets_one_state_of_it(bucket):
     assert len(set().union(*seen)) > 1
 
 
+@pytest.mark.slow
 def test_a_read_begins_again_when_the_table_is_replaced_between_two_ranges(bucket, object_store):
     url = bucket / "t.parquet"
     write_table(embeddings(2000, 1), url, SCHEMA)
@@ -221,6 +226,7 @@ def test_no_bucket_no_access_and_no_credentials_are_for_people(bucket, object_st
     assert not is_transient(refused.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", ["503 SlowDown", "500 InternalError"])
 def test_an_overloaded_server_may_pass_and_is_not_a_missing_table(bucket, object_store, status):
     write_table(embeddings(3, 1), bucket / "t.parquet", SCHEMA)

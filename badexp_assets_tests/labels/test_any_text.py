@@ -85,6 +85,7 @@ def write(folder: Path, name: str, content: bytes) -> Path:
     return path
 
 
+@pytest.mark.slow
 @FUZZ
 @given(content=CONTENT)
 @example(content=b"346662 1\n\xef\xbb\xbf346663 2")
@@ -98,6 +99,7 @@ def test_bad_expid_lists(tmp_path, content):
     assert len(table) + counts["comments"] + counts["blank"] == counts["lines"]
 
 
+@pytest.mark.slow
 @FUZZ
 @given(content=CONTENT, kind=st.sampled_from(["problem", "noise", "ccd02", "gremlin"]))
 def test_exclude_lists(tmp_path, content, kind):

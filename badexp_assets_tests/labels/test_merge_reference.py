@@ -57,6 +57,7 @@ def same(fast, slow):
     pd.testing.assert_frame_equal(plain(fast.contradictions), plain(slow.contradictions), check_dtype=False)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(SOURCES, SOURCES, SOURCES, st.none() | REVIEWED, SURVEY, st.sampled_from([2**22, 1]))
 def test_the_fast_merge_equals_the_slow_one(decals, des, delve, reviewed, survey, cells):

@@ -268,6 +268,7 @@ find_label_files("memory://labels", Path(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_while_fetching_leaves_no_valid_copy(tmp_path, bucket):
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL

@@ -122,6 +122,7 @@ def test_the_boresight_replaces_a_missing_position(tmp_path):
     assert read_survey_ccds(write(tmp_path / "t.fits", rows(nowhere)), CAMERA)["ra"].isna().all()
 
 
+@pytest.mark.slow
 def test_reading_in_many_chunks_equals_reading_in_one(tmp_path, monkeypatch):
     table = rows(LATE | ANNOTATED, n=1000)
     rng = np.random.default_rng(2)
@@ -320,6 +321,7 @@ def rows_or_finding(path):
     return None
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_damaged_table_gives_rows_or_a_named_error(good_bytes, tmp_path_factory, data):

@@ -166,6 +166,7 @@ def test_the_error_that_a_user_can_act_on_comes_out_of_its_wrappers(tmp_path, fi
         wrapped()
 
 
+@pytest.mark.slow
 def test_runs_of_killed_processes_are_ended_and_give_their_pools_back(tmp_path):
     (tmp_path / "dagster").mkdir()
     with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:

@@ -81,6 +81,7 @@ def count(instance: dg.DagsterInstance, table: db.Table) -> int:
         return connection.execute(db.select(db.func.count()).select_from(table)).scalar()
 
 
+@pytest.mark.slow
 def test_the_latest_materialisation_of_every_asset_and_night_stays(instance):
     first = {night: run(instance, night) for night in ("n0", "n1", "n2")}
     again = run(instance, "n1")
@@ -102,6 +103,7 @@ def test_the_latest_materialisation_of_every_asset_and_night_stays(instance):
     assert tagged <= kept
 
 
+@pytest.mark.slow
 def test_pruning_twice_removes_nothing_more(instance):
     run(instance, "n0")
     prune(instance, tomorrow())
@@ -109,6 +111,7 @@ def test_pruning_twice_removes_nothing_more(instance):
     assert (again.n_events, again.n_runs_gone, again.n_checks) == (0, 0, 0)
 
 
+@pytest.mark.slow
 def test_what_is_younger_stays_whole(instance):
     done = run(instance, "n0")
     before = len(instance.all_logs(done))
@@ -117,6 +120,7 @@ def test_what_is_younger_stays_whole(instance):
     assert len(instance.all_logs(done)) == before
 
 
+@pytest.mark.slow
 def test_a_night_that_failed_is_still_known_as_failed(instance):
     run(instance, "n0")
     run(instance, "n3", fail=True)
@@ -133,6 +137,7 @@ def test_a_night_that_failed_is_still_known_as_failed(instance):
     assert failed() == {"n3"}
 
 
+@pytest.mark.slow
 def test_only_the_latest_result_of_a_check_stays(instance):
     for night in ("n0", "n1", "n2"):
         run(instance, night)
@@ -144,6 +149,7 @@ def test_only_the_latest_result_of_a_check_stays(instance):
     assert record.event.dagster_event.event_specific_data.passed
 
 
+@pytest.mark.slow
 def test_what_processes_printed_goes_with_their_runs(instance, tmp_path):
     done = run(instance, "n0")
     printed = [path for path in (tmp_path / "storage").rglob("*") if path.is_file() and done in str(path)]
@@ -161,6 +167,7 @@ def test_a_run_in_progress_is_left_alone(instance):
     assert instance.get_run_by_id(running.run_id).status == dg.DagsterRunStatus.STARTED
 
 
+@pytest.mark.slow
 def test_the_database_does_not_grow_when_the_same_nights_are_run_again_and_again(instance):
     sizes = []
     for _ in range(3):
@@ -171,6 +178,7 @@ def test_the_database_does_not_grow_when_the_same_nights_are_run_again_and_again
     assert sizes[0] == sizes[1] == sizes[2] == (4, 2)
 
 
+@pytest.mark.slow
 def test_the_command_prunes_a_home_and_refuses_to_forget_everything(tmp_path):
     done = CliRunner().invoke(badexp, ["prune", "--home", str(tmp_path)], catch_exceptions=False)
     assert done.exit_code == 0, done.output

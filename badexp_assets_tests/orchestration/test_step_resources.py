@@ -93,6 +93,7 @@ def test_a_size_that_is_no_whole_number_is_refused(monkeypatch, name, word):
         nights_per_job(), night_pass_resources()
 
 
+@pytest.mark.slow
 def test_a_code_location_that_is_loaded_has_the_size_of_its_environment():
     code = (
         "from badexp_assets.defs.build import build_definitions\n"

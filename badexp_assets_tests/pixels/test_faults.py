@@ -41,6 +41,7 @@ def run(archive: Path, out: Path, night: str = NIGHT, progress=None):
     return summary, found
 
 
+@pytest.mark.slow
 def test_a_night_of_damaged_files_is_accounted_for_to_the_last_ccd(tiny_cp, mutations, tmp_path):
     images = {name: tiny_cp.tiny_image(i, (60, 40)) for i, name in enumerate(tiny_cp.CCDS)}
     rng = np.random.default_rng(4)
@@ -78,6 +79,7 @@ def test_files_that_are_being_written_are_left_for_later(tiny_cp, tmp_path):
     assert (summary.n_scored, summary.n_ccds_read, found["night_exposures"]["expnum"].tolist()) == (1, 4, [1])
 
 
+@pytest.mark.slow
 def test_a_file_that_vanishes_while_the_night_is_read_is_a_failed_exposure(tiny_cp, tmp_path):
     for i in range(6):
         last = tiny_cp.write_cp(tmp_path / "cp", 1 + i, time=f"04000{i}")

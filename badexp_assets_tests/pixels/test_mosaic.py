@@ -149,6 +149,7 @@ def planted(n=16):
     return exposures, np.arange(n) % 2 == 1
 
 
+@pytest.mark.slow
 def test_a_gradient_over_the_plane_that_no_ccd_shows_is_seen_by_the_mosaic_alone(embedder):
     exposures, bad = planted()
     # in the array: levels against x

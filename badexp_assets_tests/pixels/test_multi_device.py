@@ -108,6 +108,7 @@ def archive(tiny_cp, tmp_path):
     return tmp_path / "cp"
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_exposures_and_give_the_tables_of_one(archive, tmp_path):
     one = list(go(archive, tmp_path / "one", [Share()]))
     steps = []
@@ -126,6 +127,7 @@ def test_two_processes_share_the_exposures_and_give_the_tables_of_one(archive, t
     assert processes_of_passes() == []
 
 
+@pytest.mark.slow
 def test_a_single_night_is_shared_by_all_processes_and_none_is_read_twice(archive, tmp_path):
     log = tmp_path / "log"
     list(go(archive, tmp_path / "out", [Share(log, pause=0.1)] * 2, NIGHTS[:1]))
@@ -135,6 +137,7 @@ def test_a_single_night_is_shared_by_all_processes_and_none_is_read_twice(archiv
     assert sum(map(len, read_by(log).values())) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("does", ["dies", "fails"])
 def test_a_process_that_dies_or_fails_costs_what_it_was_at_and_the_rest_is_kept(archive, tmp_path, does):
     told, done = [], []
@@ -161,6 +164,7 @@ def test_a_process_that_dies_or_fails_costs_what_it_was_at_and_the_rest_is_kept(
     assert content(tmp_path / "out") == content(tmp_path / "one")
 
 
+@pytest.mark.slow
 def test_when_all_processes_are_gone_the_nights_that_were_not_read_are_named(archive, tmp_path):
     shares = [Share(at=11, does="fails"), Share(does="stays away")]
     with pytest.raises(
@@ -169,12 +173,14 @@ def test_when_all_processes_are_gone_the_nights_that_were_not_read_are_named(arc
         list(go(archive, tmp_path / "out", shares))
 
 
+@pytest.mark.slow
 def test_a_hiccup_in_a_process_is_one_here_so_that_the_step_is_repeated(archive, tmp_path):
     with pytest.raises(LostProcessError) as raised:
         list(go(archive, tmp_path / "out", [Share(at=22, does="hiccup")] * 2))
     assert is_transient(raised.value)
 
 
+@pytest.mark.slow
 def test_a_device_that_does_not_start_is_told_and_the_others_do_its_part(archive, tmp_path):
     told = []
     shares = [Share(), Share(does="stays away")]
@@ -183,16 +189,19 @@ def test_a_device_that_does_not_start_is_told_and_the_others_do_its_part(archive
     assert told[0].startswith("no weights")
 
 
+@pytest.mark.slow
 def test_when_no_device_starts_its_own_error_is_raised(archive, tmp_path):
     with pytest.raises(ModelError, match="no weights"):
         list(go(archive, tmp_path / "out", [Share(does="stays away")] * 2))
 
 
+@pytest.mark.slow
 def test_devices_whose_vectors_differ_are_refused(archive, tmp_path):
     with pytest.raises(InputError, match=r"gives other vectors than the rest .*sky.*; set precision"):
         list(go(archive, tmp_path / "out", [Share(pause=0.2), Share(backbone="sky-bf16")]))
 
 
+@pytest.mark.slow
 def test_leaving_early_ends_every_process_and_lets_go_of_the_nights(archive, tmp_path):
     passes = go(archive, tmp_path / "out", [Share(at=31, does="waits")] * 2)
     assert next(passes).night == NIGHTS[0]

@@ -130,6 +130,7 @@ def test_a_night_without_files_gives_empty_tables(tmp_path):
     assert go(tmp_path / "cp", tmp_path / "out").reused
 
 
+@pytest.mark.slow
 def test_an_unchanged_night_is_not_read_again_and_a_changed_one_is(tiny_cp, tmp_path):
     cp, out = tmp_path / "cp", tmp_path / "out"
     ooi = tiny_cp.write_cp(cp, 11)

@@ -96,6 +96,7 @@ def test_failed_unread_and_absent_ccds_look_different_and_labelled_ones_are_fram
     assert not ((plain[:, :, 0] > 200) & (plain[:, :, 1] > 150) & (plain[:, :, 2] < 120)).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(41, 51), (512, 256), (4094, 2046)])
 def test_any_size_of_ccd_fits_and_files_stay_small(shape):
     present = frozenset({20}) if shape == (41, 51) else ALL

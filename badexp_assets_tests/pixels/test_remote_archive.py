@@ -58,6 +58,7 @@ def assert_same(one, two):
         pd.testing.assert_frame_equal(*(t[name].drop(columns="fingerprint", errors="ignore") for t in (one, two)))
 
 
+@pytest.mark.slow
 def test_archive_and_tables_behind_urls_give_what_folders_give(archive, bucket, tmp_path):
     there, tables = read(archive, bucket / "tables", journal=tmp_path / "journal")
     here, expected = read(tmp_path / "cp", tmp_path / "out")
@@ -99,6 +100,7 @@ def bytes_of(path, ccdnums) -> int:
     return sum(hdu.end - hdu.start for hdu in chosen)
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_away_and_comes_back_costs_nothing_but_time(archive, tmp_path, object_store):
     def away_after_the_first_exposure(method, path):
         return "503 SlowDown" if list((tmp_path / "out").glob(".*.journal/*.arrows")) else None
@@ -114,6 +116,7 @@ def test_a_server_that_goes_away_and_comes_back_costs_nothing_but_time(archive, 
     assert_same(tables, read(tmp_path / "cp", tmp_path / "local")[1])
 
 
+@pytest.mark.slow
 def test_a_file_replaced_while_its_night_is_read_costs_its_exposure(archive, tiny_cp, tmp_path, object_store):
     def replace(method, path):
         if "044131_ooi" in path and object_store.count("GET", "044131_ooi")[0] == 6:

@@ -74,6 +74,7 @@ def row_groups(request, monkeypatch):
         monkeypatch.setitem(BUFFER_ROWS, name, rows)
 
 
+@pytest.mark.slow
 def test_a_new_exposure_and_one_that_changed_are_read_and_the_others_taken_over(archive, tiny_cp, tmp_path, row_groups):
     go(archive, tmp_path / "out")
     tiny_cp.write_cp(archive, 9, time="040009")
@@ -89,6 +90,7 @@ def test_a_new_exposure_and_one_that_changed_are_read_and_the_others_taken_over(
     assert content(tmp_path / "out") == content(tmp_path / "fresh")
 
 
+@pytest.mark.slow
 def test_new_labels_cost_the_exposures_that_they_name(archive, tiny_cp, tmp_path, row_groups):
     go(archive, tmp_path / "out", {11: {28}})
     drawn = sample_ccds(13, tiny_cp.CCDS.values(), 2)
@@ -101,6 +103,7 @@ def test_new_labels_cost_the_exposures_that_they_name(archive, tiny_cp, tmp_path
     assert content(tmp_path / "out") == content(tmp_path / "fresh")
 
 
+@pytest.mark.slow
 def test_a_pass_that_fails_leaves_its_work_to_the_next(archive, tmp_path):
     with pytest.raises(RuntimeError, match="no more"):
         go(archive, tmp_path / "out", seen=Seen(fails_at=5))
@@ -112,6 +115,7 @@ def test_a_pass_that_fails_leaves_its_work_to_the_next(archive, tmp_path):
     assert not journal_folder(paths(tmp_path / "out")["night_exposures"]).exists()
 
 
+@pytest.mark.slow
 def test_work_for_other_options_and_damaged_work_is_discarded_and_counted(archive, tmp_path):
     def cut_off():
         with pytest.raises(RuntimeError):
@@ -130,6 +134,7 @@ def test_work_for_other_options_and_damaged_work_is_discarded_and_counted(archiv
     assert (summary.n_discarded, summary.n_resumed, len(keys)) == (2, 1, 6)
 
 
+@pytest.mark.slow
 def test_a_pass_killed_while_tables_move_to_their_places_takes_over_what_old_and_new_share(archive, tiny_cp, tmp_path):
     go(archive, tmp_path / "out")
     tiny_cp.write_cp(archive, 15, time="040015")

@@ -114,6 +114,7 @@ def test_dark_pixels_and_skewed_noise_are_found(white):
     assert measure_sky(skewed.astype(np.float32), None).skewness > 0.5
 
 
+@pytest.mark.slow
 def test_masked_saturated_and_missing_pixels_take_no_part(white):
     clean = measure_sky(white, None)
     rng = np.random.default_rng(7)

@@ -116,6 +116,7 @@ def test_a_night_in_which_nothing_stands_out_has_no_worst_exposures(home):
     assert "none stands out" in write_night_report(home.night_report(NIGHT), home.night_report(NIGHT, "md"), found, {})
 
 
+@pytest.mark.slow
 def test_seeing_and_sky_are_medians_in_arcsec_and_adu_a_second(home):
     camera = load_camera()
     trends = night_trends(home, NIGHT, camera, 30)
@@ -161,6 +162,7 @@ def test_page_and_text_say_the_same_and_text_of_files_is_escaped(home):
     assert html.count("no preview") == 1
 
 
+@pytest.mark.slow
 def test_a_night_without_exposures_is_a_report_too(home):
     for asset in (asset for asset in SCHEMAS if NIGHT in home.nights(asset)):
         remove(home.table(asset, NIGHT))

@@ -57,6 +57,7 @@ def verdicts(**answers):
     return pd.DataFrame(rows, columns=["expnum", "reviewer", "verdict"])
 
 
+@pytest.mark.slow
 def test_who_disagrees_on_what_is_counted_pair_by_pair():
     table = verdicts(ann="bbbff", bob="bff f", eve="   bb")
     table["category"] = np.where((table["expnum"] == 2) & (table["verdict"] == "bad"), "psf", None)

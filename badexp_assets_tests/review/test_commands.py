@@ -11,7 +11,7 @@ def run(home, *words):
 
 
 def test_a_reviewer_is_added_listed_and_removed_and_the_printed_token_works(tmp_path):
-    assert "nobody" in run(tmp_path, "reviewers", "list")
+    assert "no reviewers" in run(tmp_path, "reviewers", "list")
     token = run(tmp_path, "reviewers", "add", "ann")
     store = Reviewers(tmp_path / "review" / "verdicts.sqlite")
     assert store.open(token).reviewer == "ann"

@@ -154,6 +154,7 @@ def coin(p_bad_if_bad, p_bad_if_fine, truth, rng):
     return ["bad" if rng.random() < (p_bad_if_bad if t else p_bad_if_fine) else "fine" for t in truth]
 
 
+@pytest.mark.slow
 def test_the_weighted_rule_finds_out_who_is_reliable_and_beats_the_majority():
     rng = np.random.default_rng(2)
     truth = rng.random(600) < 0.4
@@ -223,6 +224,7 @@ def test_an_answer_does_not_depend_on_the_other_candidates():
     assert (other["verdict"] != whole["verdict"]).any()
 
 
+@pytest.mark.slow
 def test_perfect_reviewers_repeat_the_truth():
     found = simulate_reviewers(CANDIDATES, TRUTH, n=2, miss_rate=0, false_alarm_rate=0, unsure_rate=0)
     assert build_consensus(found)["expnum"].tolist() == list(range(1, 501))

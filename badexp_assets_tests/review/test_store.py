@@ -204,6 +204,6 @@ def test_answers_of_one_reviewer_or_exposure_can_be_read_alone(tmp_path):
 
 
 def test_a_url_of_another_kind_of_database_is_refused_without_its_password():
-    with pytest.raises(InputError, match="mysql is not known") as error:
+    with pytest.raises(InputError, match="mysql is not supported") as error:
         VerdictStore("mysql://me:secret@localhost/x")
     assert "secret" not in str(error.value)

@@ -48,6 +48,7 @@ def test_a_real_cutout_takes_every_anomaly_and_keeps_its_headers(
             assert new[1].header["FWHM"] > old[1].header["FWHM"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("category", ["ghost_scatter", "bad_ccd", "out_of_focus"])
 def test_an_exposure_keeps_the_ccds_that_are_not_affected(category: str, exposure: Path, tmp_path: Path) -> None:
     out = tmp_path / "new_ooi.fits.fz"
@@ -73,6 +74,7 @@ def _blocks(path: Path) -> dict[int, bytes]:
     return {n: raw[place["hdrLoc"] : place["datLoc"] + place["datSpan"]] for n, place in places.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gzipped", [False, True])
 def test_ccds_that_are_not_requested_are_copied_byte_by_byte_and_the_others_are_changed(
     exposure: Path, tmp_path: Path, gzipped: bool
@@ -91,12 +93,14 @@ def test_ccds_that_are_not_requested_are_copied_byte_by_byte_and_the_others_are_
         assert new[ccdnum] == (full if ccdnum in wanted else old)[ccdnum]
 
 
+@pytest.mark.slow
 def test_the_same_seed_injects_the_same_pixels(exposure: Path, tmp_path: Path) -> None:
     for name in ("a.fits.fz", "b.fits.fz"):
         inject_into(exposure, tmp_path / name, "noise", 0.5, 2)
     assert (tmp_path / "a.fits.fz").read_bytes() == (tmp_path / "b.fits.fz").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_short_exposure_says_so_in_its_header(exposure: Path, tmp_path: Path) -> None:
     times = set()
     for seed in range(6):

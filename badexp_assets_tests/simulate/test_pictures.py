@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from badexp_assets.simulate.ccd_pixels import CcdPixels
 from badexp_assets.simulate.contact_sheet import contact_sheet, mosaic
@@ -22,6 +23,7 @@ def test_a_mosaic_puts_ccds_in_their_places() -> None:
     assert np.isnan(picture[:, 3]).all()
 
 
+@pytest.mark.slow
 def test_the_contact_sheet_is_a_picture(tmp_path: Path) -> None:
     contact_sheet(tmp_path / "sheet.png", seed=1, ccd_rows=48, ccd_columns=41, n_ccds=2)
     assert (tmp_path / "sheet.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"

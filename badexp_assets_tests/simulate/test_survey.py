@@ -56,6 +56,7 @@ def named_exposures(survey: Path) -> dict[int, set[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(tmp_path: Path) -> None:
     for name, workers in (("a", 1), ("b", 2)):
         write_survey(tmp_path / name, TINY, workers=workers)
@@ -76,6 +77,7 @@ def test_a_folder_with_a_survey_is_not_written_to(tmp_path: Path) -> None:
         write_survey(tmp_path, TINY)
 
 
+@pytest.mark.slow
 def test_truth_agrees_with_itself_and_with_the_files(survey: Path) -> None:
     truth, exposures = pd.read_parquet(survey / "truth.parquet"), pd.read_csv(survey / "truth_exposures.csv")
     pd.testing.assert_frame_equal(truth, pd.read_csv(survey / "truth.csv", keep_default_na=False), check_dtype=False)

@@ -137,6 +137,7 @@ def test_an_empty_compressed_image_is_an_error_and_not_the_end_of_the_process(ti
     assert list_exposures(tmp_path, "2018-05-17", load_camera())["status"].tolist() == ["failed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed", [True, False])
 def test_no_damaged_file_breaks_the_reader(tiny_cp, mutations, tmp_path, packed):
     images = {name: tiny_cp.tiny_image(i, (60, 40)) for i, name in enumerate(("N4", "N1"))}

@@ -32,6 +32,7 @@ def test_its_ccds_stand_in_four_rows_of_nine_and_do_not_overlap():
     assert CAMERA.by_name["ccd00"].y_mm == CAMERA.by_name["ccd08"].y_mm
 
 
+@pytest.mark.slow
 def test_a_survey_of_it_is_read_and_scored(tmp_path):
     params = SurveyParams(
         camera="megacam", bands=("i",), nights=1, exposures=3, n_ccds=36, ccd_rows=96, ccd_columns=64, bad_fraction=0.34

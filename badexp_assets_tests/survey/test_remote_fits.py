@@ -117,6 +117,7 @@ def test_a_file_that_is_not_there_is_named_by_its_url(archive):
         open_exposure(archive / "none.fits.fz")
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_is_no_fault_of_the_file(archive, object_store):
     ooi, _ = files(archive)
     with open_exposure(ooi) as exposure:
@@ -136,6 +137,7 @@ def list_night_files_before(archive, object_store):
     return found
 
 
+@pytest.mark.slow
 def test_nothing_but_headers_is_left_in_the_temporary_folder(archive):
     with open_exposure(*files(archive)) as exposure:
         exposure.read(28)
@@ -159,6 +161,7 @@ def test_an_archive_that_is_not_there_says_so(bucket):
         list_nights(as_place("s3://no-such-bucket/cp"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed", [True, False])
 def test_damaged_files_give_the_pixels_of_a_disk_or_an_error(tiny_cp, mutations, tmp_path, packed):
     """Never others: not from places that were not fetched, nor of another extension.

@@ -99,6 +99,7 @@ def test_a_category_with_fewer_exposures_than_folds_and_a_test_is_named():
     assert found.description == "too few exposures for 3 folds and a test: psf (2)"
 
 
+@pytest.mark.slow
 def test_figures_are_small():
     made = a_set()
     for png in (balance_figure(made.balance), funnel_figure(made.funnel)):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -60,6 +61,7 @@ def shuffled(table, seed):
     return table.sample(frac=1, random_state=seed).reset_index(drop=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(surveys())
 def test_every_training_set_keeps_its_invariants(given_survey):
@@ -98,6 +100,7 @@ def test_every_training_set_keeps_its_invariants(given_survey):
         assert folds.max() - folds.min() <= 1
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None)
 @given(surveys())
 def test_another_seed_gives_another_sample(given_survey):

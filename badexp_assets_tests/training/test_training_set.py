@@ -219,6 +219,7 @@ def test_an_exposure_that_another_nights_folder_holds_too_is_used_whatever_the_o
         assert made.missing.empty
 
 
+@pytest.mark.slow
 def test_a_category_that_shares_all_its_exposures_with_a_common_one_is_on_both_sides():
     labels = survey()[0]
     clouds = labels.loc[labels["category"] == "clouds_transparency", "expnum"].unique()

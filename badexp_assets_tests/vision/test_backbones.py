@@ -61,6 +61,7 @@ def test_patches_of_dinov2_are_the_patch_tokens_of_the_official_code_row_by_row(
     assert moved.flatten().argmax() == 1 * 6 + 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "columns"), [(96, 64), (70, 130)])
 def test_the_mean_of_the_patches_of_efficientnet_is_its_embedding(lite: Backbone, rows: int, columns: int) -> None:
     batch = images(2, rows, columns)
@@ -204,6 +205,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         load_backbone("efficientnet_lite0", device="toaster")
 
 
+@pytest.mark.slow
 def test_efficientnet_recognises_a_palace_and_a_daisy_so_weights_padding_and_normalisation_are_right(
     lite: Backbone,
 ) -> None:
@@ -221,6 +223,7 @@ def test_efficientnet_recognises_a_palace_and_a_daisy_so_weights_padding_and_nor
     assert classes == [698, 985]  # ImageNet: palace, daisy
 
 
+@pytest.mark.slow
 def test_features_tell_a_smooth_image_from_a_noisy_one(lite: Backbone) -> None:
     smooth = torch.zeros(1, 3, 128, 64)
     a, b, c = lite.embed(torch.cat([smooth, images(1, 128, 64, 1), images(1, 128, 64, 2)]))

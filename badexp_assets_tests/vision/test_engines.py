@@ -61,6 +61,7 @@ def test_the_position_embeddings_of_one_size_are_not_used_for_another(official: 
             assert (model(images(1, *size)) - cls_token(read_tensors(official), images(1, *size))).abs().max() < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_or_with_openvino")
 @pytest.mark.parametrize("size", [(64, 96), (63, 33)])
 def test_efficientnet_returns_what_the_plain_module_returns(
@@ -71,6 +72,7 @@ def test_efficientnet_returns_what_the_plain_module_returns(
     assert difference(load_backbone("efficientnet_lite0").embed(images(3, *size)), expected) <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", "cpu,cpu"])
 def test_a_vector_is_the_same_to_the_bit_whatever_its_batch(official: Path, device: str) -> None:
     for backbone, size in (

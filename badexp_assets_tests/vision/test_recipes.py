@@ -175,6 +175,7 @@ def test_a_recipe_can_be_sent_to_another_process(scaled: Recipe) -> None:
     assert pickle.loads(pickle.dumps(scaled)) == scaled
 
 
+@pytest.mark.slow
 def test_the_embedder_returns_every_key_once_in_order(lite: Backbone, scaled: Recipe) -> None:
     embedder = Embedder(lite, scaled, batch_size=3)
     done: list[tuple[tuple[int, int], np.ndarray]] = []

@@ -149,6 +149,7 @@ def vector(backbone) -> torch.Tensor:
     return backbone.embed(torch.ones(1, 3, 28, 42))
 
 
+@pytest.mark.slow
 def test_a_branch_of_the_hub_is_pinned_to_its_commit_and_loads_without_the_hub(
     hub: Hub, store: WeightStore, files: list[Path]
 ) -> None:
@@ -162,6 +163,7 @@ def test_a_branch_of_the_hub_is_pinned_to_its_commit_and_loads_without_the_hub(
     assert store.verify(NAME) == record
 
 
+@pytest.mark.slow
 def test_a_revision_is_taken_and_a_new_fetch_follows_the_branch(hub: Hub, store: WeightStore) -> None:
     pinned = store.fetch(NAME, f"{REPOSITORY}@{COMMITS[1]}")
     assert pinned.commit == COMMITS[1]
@@ -203,6 +205,7 @@ def test_a_download_that_breaks_off_stores_nothing_and_can_be_repeated(
     assert store.fetch(NAME, REPOSITORY).commit == COMMITS[0]
 
 
+@pytest.mark.slow
 def test_folders_and_official_files_are_copied_as_they_came(
     files: list[Path], store: WeightStore, tmp_path: Path
 ) -> None:
@@ -236,6 +239,7 @@ def test_a_stored_file_that_is_truncated_changed_or_gone_is_refused(files: list[
         store.load(NAME)
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_leave_what_was_stored(
     files: list[Path], store: WeightStore, tmp_path: Path
 ) -> None:
@@ -251,6 +255,7 @@ def test_weights_of_another_network_leave_what_was_stored(
     assert [path.name for path in store.place.rglob(".*")] == []
 
 
+@pytest.mark.slow
 def test_the_command_line_fetches_and_verifies_and_the_night_pass_uses_it(files: list[Path], tmp_path: Path) -> None:
     from badexp_assets.pixels.device_shares import load_pass_setup
 

@@ -30,6 +30,7 @@ def drift(record, model, shift=0.0, params=None, bad_only=False, seed=7):
     return night_drift(record, predictions, embeddings, params or CheckParams())
 
 
+@pytest.mark.slow
 def test_a_night_like_those_of_training_passes(record, planted_model):
     for seed in range(7, 12):
         row = drift(record, planted_model, seed=seed)

@@ -180,6 +180,7 @@ def test_nights_without_training_exposures_are_told_apart(planted_test):
     assert len(held.vectors) == len(held.features) == len(held.rows)
 
 
+@pytest.mark.slow
 def test_a_fit_never_sees_the_night_that_it_is_scored_on(planted_train, planted_test):
     seen: list[set[str]] = []
     scored: list[set[str]] = []
@@ -212,12 +213,14 @@ def evaluation(planted_model, planted_baseline, planted_train, planted_test):
     )
 
 
+@pytest.mark.slow
 def test_the_table_fits_its_schema_and_has_all_subsets(evaluation):
     assert to_arrow(evaluation.table, SCHEMAS["classification_report"]).num_rows == len(evaluation.table)
     assert set(evaluation.table["subset"]) == {"all", "past_cut", NEW, f"{NEW} past_cut"}
     assert any("Held-out nights" in text for text in evaluation.not_reached)
 
 
+@pytest.mark.slow
 def test_held_out_nights_are_a_subset_where_there_are_some(
     planted_model, planted_baseline, planted_train, planted_test
 ):
@@ -230,6 +233,7 @@ def test_held_out_nights_are_a_subset_where_there_are_some(
     assert not any("Held-out nights" in text for text in found.not_reached)
 
 
+@pytest.mark.slow
 def test_the_page_is_whole_and_asks_nobody_for_anything(evaluation, planted_model, tmp_path):
     path = tmp_path / "reports" / "page.html"
     write_classification_page(evaluation, planted_model.card, {"model": "<b>&"}, path)
@@ -246,6 +250,7 @@ def test_the_page_is_whole_and_asks_nobody_for_anything(evaluation, planted_mode
     assert len(text) < 1_000_000
 
 
+@pytest.mark.slow
 def test_the_papers_pipeline_as_the_classifier_in_use_has_a_page_too(
     planted_baseline, planted_train, planted_test, tmp_path
 ):

@@ -31,6 +31,7 @@ def worse(planted_train):
     return fit(planted_train, labels=labels)
 
 
+@pytest.mark.slow
 def test_a_worse_model_is_not_promoted_and_the_numbers_say_why(planted_model, worse, planted_test):
     found = decide(worse, planted_model, planted_test)
     assert not found.promoted
@@ -83,6 +84,7 @@ def test_what_can_not_be_compared_is_promoted_and_says_so(
     ).promoted
 
 
+@pytest.mark.slow
 def test_with_other_categories_only_good_against_bad_counts(planted_model, planted_train, planted_test):
     merged = planted_train.rows["category"].replace({"psf": "noise"})
     found = decide(fit(planted_train, labels=merged), planted_model, planted_test)

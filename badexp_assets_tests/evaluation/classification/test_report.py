@@ -88,6 +88,7 @@ def by_night(rows: pd.DataFrame, n_nights: int = 3) -> list[tuple[str, pd.DataFr
     return [(f"2018-05-{17 + i}", rows[rows["expnum"] % n_nights == i]) for i in range(n_nights)]
 
 
+@pytest.mark.slow
 def test_planted_groups_are_found_as_clusters_and_lie_apart_in_the_picture() -> None:
     table = cluster_embeddings(by_night(embeddings(90)))
     pairs = table[["ccdnum", "cluster"]].drop_duplicates()
@@ -98,6 +99,7 @@ def test_planted_groups_are_found_as_clusters_and_lie_apart_in_the_picture() -> 
     assert np.linalg.norm(centres.diff().dropna(), axis=1).min() > 2 * spread
 
 
+@pytest.mark.slow
 def test_as_many_images_as_asked_for_have_coordinates_in_3d_and_neighbours_there_are_of_one_group() -> None:
     axes = ["tsne3_x", "tsne3_y", "tsne3_z"]
     table = cluster_embeddings(by_night(embeddings(90)), params=ClusterParams(n_images_3d=60, perplexity=8))
@@ -109,6 +111,7 @@ def test_as_many_images_as_asked_for_have_coordinates_in_3d_and_neighbours_there
     assert (group[distances.argmin(axis=1)] == group).mean() > 0.8  # a third by chance; t-SNE of few points strays
 
 
+@pytest.mark.slow
 def test_the_map_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
     rows = embeddings(60)
     params = ClusterParams(n_images=40)
@@ -120,6 +123,7 @@ def test_the_map_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
     assert not other[["expnum", "ccdnum"]].equals(table[["expnum", "ccdnum"]])
 
 
+@pytest.mark.slow
 def test_labels_name_their_images_and_the_rest_is_unlabelled() -> None:
     labels = pd.DataFrame({"expnum": [0, 99], "ccdnum": [2, 1], "category": ["psf", "noise"]})
     table = cluster_embeddings(by_night(embeddings(30)), labels).set_index(["expnum", "ccdnum"])

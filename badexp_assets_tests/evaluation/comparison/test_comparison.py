@@ -68,6 +68,7 @@ def test_the_combined_rank_finds_what_each_method_alone_misses():
     assert "z_source missing" in found.weights
 
 
+@pytest.mark.slow
 def test_known_exposures_are_ranked_by_a_fit_that_has_not_seen_them():
     scores, outcomes = survey()
     scores["z_mse"] = np.random.default_rng(9).normal(size=len(scores))

@@ -178,6 +178,7 @@ def plan_of(archive: Path) -> InjectionPlan:
     return InjectionPlan(pd.DataFrame(rows), InjectionParams(severities=(0.2, 0.8), categories=("psf", "noise")))
 
 
+@pytest.mark.slow
 def test_every_exposure_is_read_as_it_is_and_with_every_anomaly_at_every_severity(archive, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in archive.rglob("*")}
     chain, steps = SeverityReader(), []
@@ -192,6 +193,7 @@ def test_every_exposure_is_read_as_it_is_and_with_every_anomaly_at_every_severit
     assert {path: path.stat().st_mtime_ns for path in archive.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_an_exposure_that_cannot_be_injected_into_is_left_out_everywhere_and_named(archive, tmp_path):
     plan = plan_of(archive)
     lost = int(plan.exposures["expnum"].iloc[1])

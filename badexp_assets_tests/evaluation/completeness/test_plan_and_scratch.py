@@ -115,6 +115,7 @@ def test_the_archive_of_one_exposure_forgets_the_one_before_and_never_writes_to_
     assert {path.name: path.read_bytes() for path in source.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_files_behind_urls_are_copied_for_as_long_as_they_are_needed(tmp_path: Path, bucket, object_store) -> None:
     (tmp_path / "a_ooi.fits.fz").write_bytes(b"image")
     object_store.upload(tmp_path, bucket)

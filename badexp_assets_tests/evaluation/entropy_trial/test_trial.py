@@ -67,6 +67,7 @@ def test_each_anomaly_is_in_one_mixture_of_the_stated_share():
     assert rates.loc[("z_source", "trail"), "n_found"] == 7
 
 
+@pytest.mark.slow
 def test_simulated_surveys_have_every_kind():
     truth, orientations = measure_surveys(SMALL)
     assert truth["kind"].value_counts().to_dict() == {"good": 12} | dict.fromkeys(

@@ -150,7 +150,7 @@ def test_a_finished_run_has_explained_its_candidates_on_a_page_with_all_its_pict
         assert row.expnum not in {e["expnum"] for e in examples}
     page = (home.reports / "candidates.html").read_text(encoding="utf-8")
     assert page.count("<article") == len(candidates)
-    assert page.count('alt="map of') == len(candidates)
+    assert page.count('alt="anomaly map of') == len(candidates)
     assert page.count('alt="preview of') == len(candidates)
     assert page.count('<svg class="votes"') == len(candidates)
     assert "not readable" not in page

@@ -39,6 +39,7 @@ def log_in(settings) -> TestClient:
     return client
 
 
+@pytest.mark.slow
 def test_every_page_and_picture_is_that_of_folders(settings, there):
     here, remote = log_in(settings), log_in(there)
     expnum = here.get("/api/candidates").json()["candidates"][0]["expnum"]

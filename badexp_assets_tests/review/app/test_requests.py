@@ -68,6 +68,7 @@ def every_route(routes, before=""):
                 yield method, path
 
 
+@pytest.mark.slow
 def test_without_a_session_no_route_gives_anything_but_the_login_page(app, client, settings):
     Reviewers(settings.verdicts).add("ann")
     routes = list(every_route(app.routes))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -43,6 +44,7 @@ def apply(watch, operation) -> None:
         watch.look(seconds, clock=(lambda: next(ticks) * 20) if hurried else None)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(operations, max_size=25), st.integers(1, 3))
 @example(  # found once, by chance

@@ -48,12 +48,14 @@ def watch(bucket, object_store, tmp_path) -> Watch:
     return found
 
 
+@pytest.mark.slow
 def test_a_quiet_look_lists_the_tree_and_the_newest_nights(watch, object_store):
     assert watch.look() == []
     n_requests, _ = object_store.count()
     assert n_requests <= 2 + watch.params.recent_nights + 2  # folders above the nights, nights, a slice of the others
 
 
+@pytest.mark.slow
 def test_a_new_night_is_asked_for_with_the_fingerprint_of_its_files(watch):
     watch.write("2018-04-01")
     assert watch.look() == []  # the same at two looks
@@ -61,22 +63,26 @@ def test_a_new_night_is_asked_for_with_the_fingerprint_of_its_files(watch):
     assert watch.look() == []
 
 
+@pytest.mark.slow
 def test_a_file_that_arrives_in_a_recent_night_is_seen_at_once(watch):
     watch.write(NIGHTS[-2], 1)
     assert [watch.look() for _ in range(2)][-1] == [NIGHTS[-2]]
 
 
+@pytest.mark.slow
 def test_a_file_that_arrives_in_an_old_night_is_seen_within_the_time_of_a_round(watch):
     watch.write(NIGHTS[4], 1)
     assert [night for _ in range(26) for night in watch.look(3600)] == [NIGHTS[4]]
 
 
+@pytest.mark.slow
 def test_the_same_size_at_the_same_second_is_another_state(watch):
     before = list_night_files(watch.archive, NIGHTS[0]).fingerprint
     watch.write(NIGHTS[0], content=b"y" * 2880)
     assert list_night_files(watch.archive, NIGHTS[0]).fingerprint != before
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_is_not_an_empty_archive(watch, object_store):
     object_store.fail = lambda method, path: "503 SlowDown"
     with pytest.raises(TransientError):

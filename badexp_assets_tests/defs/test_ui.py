@@ -26,7 +26,7 @@ from badexp_assets_tests.repository import REPOSITORY
 pytestmark = pytest.mark.slow
 
 NIGHT = "2018-03-11"
-NEWEST = "2018-03-12"  # the night that was materialised last
+NEWEST = "2018-03-11"  # the night that was materialised last
 SECONDS_TO_START = 60
 SECONDS_TO_RUN = 60
 

@@ -26,7 +26,7 @@ from badexp_assets_tests.repository import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
-NIGHT = "2018-03-12"
+NIGHT = "2018-03-11"
 SECONDS = 150  # that any one thing may take on a busy machine
 CODE = """
 from badexp_assets.defs.build import build_definitions

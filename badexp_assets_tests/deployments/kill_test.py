@@ -85,7 +85,7 @@ class Chaos:
     def _run_process(self) -> int:
         """Process of a run that is being executed; 0 when there is none."""
         for run in self.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-            found = self.instance.run_launcher._process_of(run.run_id)
+            found = self.instance.run_launcher._find_process(run.run_id)
             if found is not None:
                 return found[0]
         return 0

@@ -210,6 +210,9 @@ def test_the_page_of_an_asset_shows_description_row_count_last_materialisation_a
     from playwright.sync_api import expect
 
     page.goto(f"/assets/{asset}")
+    expect(page.get_by_text("Latest materialization", exact=True).first).to_be_visible(
+        timeout=60_000
+    )  # on a busy machine
     for heading in ("Latest materialization", "Row count", "Description", "Columns", "Metadata"):
         expect(page.get_by_text(heading, exact=True).first).to_be_visible()
     node = build_definitions().resolve_asset_graph().get(_key(asset))

@@ -11,6 +11,7 @@ from hypothesis import settings
 from badexp_assets.io.place import Place, Url
 from badexp_assets_tests.built_once import built_once
 from badexp_assets_tests.deployments.postgres import Postgres
+from badexp_assets_tests.homes import QUICK_OPTIONS
 from badexp_assets_tests.object_store import ObjectStore
 from badexp_assets_tests.repository import REPOSITORY
 
@@ -116,17 +117,7 @@ def finished_home(simulated_survey: Path, tmp_path_factory: pytest.TempPathFacto
     return built_once(tmp_path_factory, worker_id, name, lambda home: _run_graph(simulated_survey, home))
 
 
-_QUICK_OPTIONS = """
-[night_pass]
-rows = 96
-columns = 64
-
-[entropy]
-gradient_points = 500
-
-[autoencoder]
-epochs = 5
-
+_QUICK_MODELS = """
 [classifier]
 candidates = ["discriminant", "logistic", "trees"]
 n_components = [24]
@@ -146,7 +137,9 @@ def _run_graph(survey: Path, home: Path) -> None:
     from badexp_assets.commands.cli import badexp
 
     home.mkdir()
-    (home / "settings.toml").write_text(f'{_QUICK_OPTIONS}\n[comparison]\ntruth = "{survey / "truth_exposures.csv"}"\n')
+    (home / "settings.toml").write_text(
+        f'{QUICK_OPTIONS}{_QUICK_MODELS}\n[comparison]\ntruth = "{survey / "truth_exposures.csv"}"\n'
+    )
     words = ["run", "--home", home, "--archive", survey / "images", "--labels", survey / "labels"]
     result = CliRunner().invoke(badexp, [str(word) for word in words], catch_exceptions=False)
     assert result.exit_code == 0, result.output

@@ -7,6 +7,18 @@ from pathlib import Path
 from badexp_assets.config.home import Home
 from badexp_assets.io.place import Place, Url
 
+QUICK_OPTIONS = """
+[night_pass]
+rows = 96
+columns = 64
+
+[entropy]
+gradient_points = 500
+
+[autoencoder]
+epochs = 5
+"""
+
 
 def copy_home(home: Home, root: Path) -> Home:
     """Copy a home with its tables to `root`, where each has its usual place."""

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-OPTIONS = "[night_pass]\nrows = 96\ncolumns = 64\n\n[entropy]\ngradient_points = 500\n\n[autoencoder]\nepochs = 5\n"
+from badexp_assets_tests.homes import QUICK_OPTIONS
 
 
 def new_home(folder: Path) -> Path:
     folder.mkdir(parents=True)
-    (folder / "settings.toml").write_text(OPTIONS)
+    (folder / "settings.toml").write_text(QUICK_OPTIONS)
     return folder
 
 

@@ -10,6 +10,7 @@ from badexp_assets.commands.asset_text import load
 from badexp_assets.commands.cli import badexp
 from badexp_assets.commands.run_output import summary_lines
 from badexp_assets.config.home import Home
+from badexp_assets.config.settings_file import update_settings_file
 from badexp_assets.io.models import current_version, list_models, load_current
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.place import change_tokens
@@ -98,11 +99,10 @@ def test_a_second_run_scores_nothing_again_and_a_changed_option_does(home, tmp_p
     files = stored_scores(again)
     result = CliRunner().invoke(badexp, words)
     assert result.exit_code == 0, result.output
-    assert "3 of 3 nights are as they were and were not scored again" in result.output
+    assert f"{NIGHTS} of {NIGHTS} nights are as they were and were not scored again" in result.output
     assert stored_scores(again) == files
 
-    with again.settings_file.open("a") as file:
-        file.write("\n[decision]\ngoal = 'probability'\nprobability = 0.7\n")
+    update_settings_file(again.settings_file, {}, {"decision": {"goal": "probability", "probability": 0.7}})
     result = CliRunner().invoke(badexp, [*words, "--nights", "2018-03-10"])
     assert result.exit_code == 0, result.output
     changed = {path for path, written in stored_scores(again).items() if files[path] != written}
@@ -146,16 +146,16 @@ def test_the_first_classifier_is_promoted_and_scores_all_nights(home):
 def test_a_worse_classifier_is_stored_and_nights_are_scored_with_the_one_in_use(home, tmp_path):
     again = copy_home(home, tmp_path / "home")
     before = current_version(again.models / "fitted_classifier")
-    worse = '\n[classifier]\nkind = "paper"\n\n[pipeline]\nn_components = 1\nn_neighbors = 1\n'
-    with again.settings_file.open("a") as file:
-        file.write(worse + "\n[promotion]\nmax_loss = 0\nmin_exposures = 1\n\n[report]\nnight_folds = 0\n")
+    worse = {"classifier": {"kind": "paper"}, "pipeline": {"n_components": 1, "n_neighbors": 1}}
+    strict = {"promotion": {"max_loss": 0, "min_exposures": 1}, "report": {"night_folds": 0}}
+    update_settings_file(again.settings_file, {}, worse | strict)
     result = CliRunner().invoke(badexp, ["run", "--home", str(again.root), "--nights", "2018-03-10"])
     assert result.exit_code == 0, result.output
     table = list_models(again.models / "fitted_classifier").set_index("version")
     assert table["current"].to_dict()[before]
     (new,) = set(table.index) - {before}
     assert f"{new} is not promoted, {before} stays in use" in result.output.replace("\n", " ")
-    assert f"3 night(s) scored by {before} (in use)" in result.output
+    assert f"{NIGHTS} night(s) scored by {before} (in use)" in result.output
     assert set(load(again, "night_predictions")["model"]) == {before}
 
     promoted = CliRunner().invoke(badexp, ["models", "promote", new, "--home", str(again.root)])
@@ -164,4 +164,4 @@ def test_a_worse_classifier_is_stored_and_nights_are_scored_with_the_one_in_use(
     listed = CliRunner().invoke(badexp, ["models", "list", "--home", str(again.root), "--format", "csv"])
     assert "promoted by hand" in listed.output
     lines = summary_lines(again)
-    assert any(f"3 night(s) scored by {before} (an earlier one)" in line for line in lines)
+    assert any(f"{NIGHTS} night(s) scored by {before} (an earlier one)" in line for line in lines)

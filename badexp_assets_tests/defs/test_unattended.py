@@ -17,6 +17,7 @@ import pytest
 
 from badexp_assets.commands.graph_run import prepare_instance
 from badexp_assets.config.home import Home
+from badexp_assets.config.settings_file import update_settings_file
 from badexp_assets.defs.archive_events import arrived_nights
 from badexp_assets.defs.jobs import NEW_NIGHT
 from badexp_assets.io.parquet_reading import read_table
@@ -79,8 +80,7 @@ def unattended(finished_home, simulated_survey, tmp_path) -> Iterator[Unattended
     for table in home.tables.iterdir():
         if table.is_dir():
             shutil.rmtree(table)
-    with home.settings_file.open("a") as file:
-        file.write("\n[arrivals]\nsettle_seconds = 4\n")
+    update_settings_file(home.settings_file, {}, {"arrivals": {"settle_seconds": 4}})
     archive.mkdir()
     prepare_instance(home)
     (tmp_path / "watched.py").write_text(CODE)
@@ -136,7 +136,7 @@ def write_slowly(source: Path, target: Path, seconds: float, pieces: int = 6) ->
 
 def test_an_exposure_that_arrives_slowly_is_scored_without_a_hand_and_again_once_it_is_changed(unattended):
     images = unattended.survey / "images"
-    files = sorted(path for path in images.rglob("*") if path.is_file() and "CP20180312" in str(path))
+    files = sorted(path for path in images.rglob("*") if path.is_file() and f"CP{NIGHT.replace('-', '')}" in str(path))
     times = sorted({path.name.split("_")[2] for path in files})[:2]
     first, second = ([path for path in files if f"_{time}_" in path.name] for time in times)
     unattended.wait(lambda: unattended.ticks() > 0)

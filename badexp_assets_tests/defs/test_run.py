@@ -99,7 +99,7 @@ def test_a_second_run_scores_nothing_again_and_a_changed_option_does(home, tmp_p
     files = stored_scores(again)
     result = CliRunner().invoke(badexp, words)
     assert result.exit_code == 0, result.output
-    assert f"{NIGHTS} of {NIGHTS} nights are as they were and were not scored again" in result.output
+    assert f"{NIGHTS} of {NIGHTS} nights are unchanged and were not scored again" in result.output
     assert stored_scores(again) == files
 
     update_settings_file(again.settings_file, {}, {"decision": {"goal": "probability", "probability": 0.7}})

@@ -119,7 +119,7 @@ def finished_home(simulated_survey: Path, tmp_path_factory: pytest.TempPathFacto
 
 _QUICK_MODELS = """
 [classifier]
-candidates = ["discriminant", "logistic", "trees"]
+candidates = ["discriminant", "logistic"]
 n_components = [24]
 
 [report]

@@ -42,11 +42,12 @@ def read_content(folder: Path, trusted: tuple[str, ...]) -> tuple[dict[str, Any]
     path = folder / MODEL_FILE
     if _sha256(path) != wanted:
         raise ModelError(f"{path}: damaged: its content does not match the model card; fit the model again")
-    foreign = [t for t in skops.io.get_untrusted_types(file=path) if not t.startswith(trusted)]
+    found = skops.io.get_untrusted_types(file=path)
+    foreign = [t for t in found if not t.startswith(trusted)]
     if foreign:
         raise ModelError(f"{path}: holds type(s) that no fitted pipeline has: {', '.join(foreign)}")
     try:
-        return skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path)), card
+        return skops.io.load(path, trusted=found), card
     except Exception as error:  # an incompatible scikit-learn raises many kinds
         raise ModelError(
             f"{path}: can't be read with the installed libraries ({error}); "

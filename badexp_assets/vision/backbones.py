@@ -141,8 +141,7 @@ def load_backbone(
         model = EfficientNetLite0()
         load_strictly(model, read_tensors(path), path)
         identity = weights_hash(model.state_dict())
-        # the faster order on processors; PyTorch's annotations lack the option
-        model.fold().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.fold().to(memory_format=torch.channels_last)  # the faster order on processors
     else:
         model = load_dinov2(spec.source if weights is None else weights)
         others = {s.dim: n for n, s in BACKBONES.items() if s.family == "dinov2" and n != name}
@@ -160,7 +159,7 @@ def load_backbone(
         std=spec.std,
         precision=precision,
         model=model,
-        engine=make_engine(model, first, precision),
+        engine=make_engine(model, first, precision, f"{name}-{identity}"),
         device=first,
     )
 

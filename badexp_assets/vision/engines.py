@@ -66,12 +66,15 @@ def choose_precision(precision: str, family: str, device: torch.device) -> str:
     return precision
 
 
-def make_engine(model: nn.Module, device: torch.device, precision: str) -> Engine:
-    """Return an engine that runs `model` (in evaluation mode, on the CPU) on `device`."""
+def make_engine(model: nn.Module, device: torch.device, precision: str, identity: str) -> Engine:
+    """Return an engine that runs `model` (in evaluation mode, on the CPU) on `device`.
+
+    `identity` must depend on architecture and weights: models of the same identity share a compiled network.
+    """
     if device.type == "cpu" and importlib.util.find_spec("openvino"):
         from badexp_assets.vision.openvino_engine import OpenVinoEngine
 
-        return OpenVinoEngine(model, precision)
+        return OpenVinoEngine(model, precision, identity)
     return TorchEngine(model if device.type == "cpu" else copy.deepcopy(model), device, precision)
 
 

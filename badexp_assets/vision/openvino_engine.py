@@ -14,18 +14,22 @@ from torch import Tensor, nn
 from badexp_assets.errors import InputError
 
 _SIZES_KEPT = 2
-_TRACING = threading.Lock()  # PyTorch traces one module at a time
+_SMALL = 25_000_000  # parameters, 100 MB in float32
+_COMPILING = threading.Lock()  # PyTorch traces one module at a time
+# Small networks that were compiled last. Every night of a run loads its backbone, and compiling takes seconds.
+_compiled: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
 
 class OpenVinoEngine:
     """Runs a PyTorch module on the CPU, one image a request and several requests at a time.
 
-    A network is compiled for each image size (seconds), and the latest two are kept. The vector of an image does not
-    depend on its batch, to the bit. The number of threads is that of PyTorch. Raises InputError for bfloat16 on a
-    processor without it.
+    A network is compiled for each image size (seconds), and the latest two are kept. Later engines of this process use
+    them, too, if they have the same `identity` (which must depend on architecture and weights) and options, and at most
+    25 million parameters. The vector of an image does not depend on its batch, to the bit. The number of threads is
+    that of PyTorch. Raises InputError for bfloat16 on a processor without it.
     """
 
-    def __init__(self, model: nn.Module, precision: str) -> None:
+    def __init__(self, model: nn.Module, precision: str, identity: str) -> None:
         import openvino
 
         self._model = model
@@ -39,7 +43,9 @@ class OpenVinoEngine:
             "PERFORMANCE_HINT": "THROUGHPUT",
             "ENABLE_CPU_PINNING": False,  # two processes would be pinned to the same cores
         }
-        self._compiled: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        self._identity = (identity, *self._options.values())
+        self._small = sum(p.numel() for p in model.parameters()) <= _SMALL
+        self._queues: OrderedDict[tuple[int, ...], Any] = OrderedDict()
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return (B, dim) float32 vectors."""
@@ -60,14 +66,24 @@ class OpenVinoEngine:
         """Return the request queue of the network compiled for images of `shape`."""
         import openvino
 
-        if shape in self._compiled:
-            self._compiled.move_to_end(shape)
+        if shape in self._queues:
+            self._queues.move_to_end(shape)
         else:
-            network = self._core.compile_model(self._convert(shape), "CPU", self._options)
-            self._compiled[shape] = openvino.AsyncInferQueue(network)
-            if len(self._compiled) > _SIZES_KEPT:
-                self._compiled.popitem(last=False)
-        return self._compiled[shape]
+            self._queues[shape] = openvino.AsyncInferQueue(self._compile(shape))
+            _drop_oldest(self._queues)
+        return self._queues[shape]
+
+    def _compile(self, shape: tuple[int, ...]) -> Any:
+        """Return the network compiled for images of `shape`."""
+        key = (*self._identity, shape)
+        with _COMPILING:
+            network = _compiled.pop(key, None)
+            if network is None:
+                network = self._core.compile_model(self._convert(shape), "CPU", self._options)
+            if self._small:
+                _compiled[key] = network
+                _drop_oldest(_compiled)
+        return network
 
     def _convert(self, shape: tuple[int, ...]) -> Any:
         """Convert the module for one image of `shape`, without `openvino.convert_model`, which may report usage."""
@@ -75,7 +91,7 @@ class OpenVinoEngine:
         from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
         example = torch.zeros(1, *shape)
-        with _TRACING, torch.no_grad(), warnings.catch_warnings():
+        with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sizes become constants, as they should
             self._model(example)  # computes what the module caches for a size, outside the trace
             traced = torch.jit.trace(self._model, example, check_trace=False)
@@ -84,3 +100,8 @@ class OpenVinoEngine:
         network = frontend.convert(frontend.load(decoder))
         network.reshape([1, *shape])
         return network
+
+
+def _drop_oldest(kept: OrderedDict[Any, Any]) -> None:
+    if len(kept) > _SIZES_KEPT:
+        kept.popitem(last=False)

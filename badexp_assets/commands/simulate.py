@@ -24,6 +24,7 @@ from badexp_assets.errors import InputError
 @click.option("--labelled-fraction", default=0.6, show_default=True, help="Share of the bad ones in label files.")
 @click.option("--first-night", default="2018-03-10", show_default=True)
 @click.option("--bands", default="g,r,z", show_default=True, help="Bands of the exposures, by commas.")
+@click.option("--categories", help="Kinds of bad exposures, by commas. [default: all that are trained on]")
 @click.option("--seed", default=0, show_default=True, help="Same seed, same bytes.")
 @click.option("--workers", default=2, show_default=True, help="Processes.")
 @click.option("--contact-sheet", is_flag=True, help="Write OUT as a PNG with every kind of anomaly, and no survey.")
@@ -40,6 +41,7 @@ def simulate(
     severity: float,
     workers: int,
     bands: str,
+    categories: str | None,
     **survey: Any,
 ) -> None:
     """Write a synthetic CP survey with label files and truth to the folder OUT."""
@@ -56,9 +58,12 @@ def simulate(
         click.echo(f"{out}: {inject_into.name} with {category} of severity {severity:g}")
     else:
         progress = TerminalProgress()
+        survey["bands"] = tuple(bands.split(","))
+        if categories is not None:
+            survey["categories"] = tuple(categories.split(","))
         summary = simulate.write_survey(
             out,
-            simulate.SurveyParams(**survey, bands=tuple(bands.split(","))),
+            simulate.SurveyParams(**survey),
             progress=lambda done, total: progress.report(None, "exposures", done, total),
             workers=workers,
         )

@@ -1,4 +1,4 @@
-"""The eleven categories of anomaly, and `inject`, which adds one to any CCD image, simulated or real.
+"""The categories of anomaly, and `inject`, which adds one to any CCD image, simulated or real.
 
 The random parameters of an exposure's anomaly depend on (seed, expnum, category) alone. Each CCD can therefore be made
 by itself, and patterns still continue from CCD to CCD. What differs between CCDs depends on ccdnum too.
@@ -18,11 +18,12 @@ from badexp_assets.simulate.anomalies_optics import KERNELS, Kernel, convolve, w
 from badexp_assets.simulate.anomaly_kinds import KINDS, draw_kind, path_kind, psf_kind
 from badexp_assets.simulate.ccd_pixels import CcdPixels, Plane
 
+# the place of a category is part of its seed: new ones come last
 ANOMALIES = (
     "saturated", "clouds_transparency", "psf", "nonoptimal_exposure", "ghost_scatter", "nobjects", "bad_ccd", "noise",
-    "wonky", "telescope_moving", "out_of_focus",
+    "wonky", "telescope_moving", "out_of_focus", "few_sources",
 )  # fmt: skip
-WHOLE_EXPOSURE = (*KERNELS, "clouds_transparency", "nonoptimal_exposure", "nobjects")
+WHOLE_EXPOSURE = (*KERNELS, "clouds_transparency", "nonoptimal_exposure", "nobjects", "few_sources")
 # light that is spread over the field: most of it falls on the CCDs that count as affected, a faint rest on the others
 EXTENDED_LIGHT = ("ghost_scatter", "saturated")
 # smallest and largest share of the exposure's CCDs that fail together
@@ -76,7 +77,7 @@ def optical_kernel(
 
 
 def light_change(category: str, severity: float, seed: int, ccd: CcdPixels, plane: Plane) -> LightChange:
-    """Return how clouds_transparency, nonoptimal_exposure, ghost_scatter or nobjects changes the light on `ccd`."""
+    """Return how clouds_transparency, nonoptimal_exposure, ghost_scatter or few_sources changes the light on `ccd`."""
     return LIGHTS[category](exposure_rng(seed, ccd.expnum, category), severity, ccd, *plane_coordinates(ccd, plane))
 
 

@@ -1,4 +1,4 @@
-"""Anomalies of the detectors and of their calibration: saturated, bad_ccd, noise, wonky.
+"""Anomalies of the detectors and of their calibration: saturated, nobjects, bad_ccd, noise, wonky.
 
 They act on the finished image. `rng` is the exposure's random generator, with the same state for each of its CCDs, so
 that patterns continue across them; `ccd_rng` belongs to the CCD alone. x (columns,) and y (rows,) are focal-plane
@@ -64,6 +64,29 @@ def saturated(rng: Rng, ccd_rng: Rng, severity: float, ccd: CcdPixels, x: Axis, 
     mask[full] = SATURATED
     level = ccd.saturate * (1.0 + 0.004 * ccd_rng.standard_normal(image.shape))
     return ccd.with_image(np.where(full, level, image), mask)
+
+
+def nobjects(rng: Rng, ccd_rng: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> CcdPixels:
+    """An anomalously large number of detections: false sources as many as true ones, several times as many at worst.
+
+    They come from excess noise with grains of the size of the PSF, dark ones too, or from a sky that is hard to
+    estimate, with bright clumps of one to two PSFs on waves of its level. Sources themselves stay as they are.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    kind = draw_kind(rng, "nobjects")
+    size = ccd.fwhm_px / 2.355 * (rng.uniform(0.7, 1.0) if kind == "grains" else rng.uniform(1.0, 2.0))
+    field = waves(rng, x, y, 6, 0.3, 2.0)  # where there are more of them
+    noise = gaussian_filter(ccd_rng.standard_normal(ccd.image.shape, dtype=np.float32), size, mode="wrap")
+    noise /= max(float(noise.std()), 1e-9)
+    least = 2.8 - 1.0 * severity - 0.25 * np.clip(field, -1.5, 1.5)  # in units of the noise
+    height = 3.0 * 9.0**severity * ccd.sigma
+    pattern = np.clip(noise - least, 0, None)
+    if kind == "grains":
+        pattern -= np.clip(-noise - least, 0, None)
+    else:
+        pattern += (0.04 * severity + 0.002) * field
+    return ccd.with_image(ccd.image + height * pattern)
 
 
 def bad_ccd(rng: Rng, ccd_rng: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> CcdPixels:
@@ -178,6 +201,7 @@ def wonky(rng: Rng, ccd_rng: Rng, severity: float, ccd: CcdPixels, x: Axis, y: A
 
 DETECTORS: dict[str, Callable[[Rng, Rng, float, CcdPixels, Axis, Axis], CcdPixels]] = {
     "saturated": saturated,
+    "nobjects": nobjects,
     "bad_ccd": bad_ccd,
     "noise": noise,
     "wonky": wonky,

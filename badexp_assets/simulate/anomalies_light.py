@@ -1,4 +1,4 @@
-"""Anomalies of the light that reaches the CCDs: clouds_transparency, nonoptimal_exposure, ghost_scatter, nobjects.
+"""Anomalies of the light that reaches the CCDs: clouds_transparency, nonoptimal_exposure, ghost_scatter, few_sources.
 
 Each function returns a LightChange: the share of the sources' light that arrives, and the factor of the sky level. The
 simulator applies it before it adds noise; for a finished image `apply_light` does so and adds the missing noise.
@@ -107,7 +107,7 @@ def ghost(rng: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> LightC
     return LightChange(1.0, 1.0 + amplitude * glow)
 
 
-def nobjects(rng: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> LightChange:
+def few_sources(rng: Rng, severity: float, ccd: CcdPixels, x: Axis, y: Axis) -> LightChange:
     """The dome blocks the light: sources fade or vanish; the sky is dark with an edge, or lit from inside the dome."""
     lit = rng.random() < 0.4
     direction = rng.uniform(0, 2 * np.pi)
@@ -125,7 +125,7 @@ LIGHTS: dict[str, Callable[[Rng, float, CcdPixels, Axis, Axis], LightChange]] = 
     "clouds_transparency": clouds,
     "nonoptimal_exposure": nonoptimal,
     "ghost_scatter": ghost,
-    "nobjects": nobjects,
+    "few_sources": few_sources,
 }
 
 

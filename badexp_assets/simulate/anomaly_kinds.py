@@ -9,6 +9,7 @@ KINDS: dict[str, dict[str, float]] = {
     "psf": {"astigmatic": 0.625, "broad": 0.375},
     "telescope_moving": {"drift": 0.45, "hook": 0.25, "jump": 0.3},
     "ghost_scatter": {"ring": 0.55, "arc": 0.25, "fan": 0.2},
+    "nobjects": {"grains": 0.5, "clumps": 0.5},
     "noise": {"stripes": 0.35, "herringbone": 0.3, "base_line": 0.15, "amplifier": 0.2},
     "wonky": {"step": 0.4, "waves": 0.3, "levels": 0.18, "fringes": 0.12},
 }

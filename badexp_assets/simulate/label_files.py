@@ -3,7 +3,8 @@
 | category | file |
 |---|---|
 | saturated, clouds_transparency, psf, nonoptimal_exposure, telescope_moving, out_of_focus | bad_expid file |
-| clouds_transparency, telescope_moving (every other), nobjects, ghost_scatter and wonky of all CCDs | problem-y01.txt |
+| clouds_transparency, telescope_moving (every other), ghost_scatter and wonky of all CCDs | problem-y01.txt |
+| nobjects, few_sources | problem-y01.txt |
 | ghost_scatter, noise of some CCDs | ghost-scatter-y01.txt, noise-y01.txt |
 | bad_ccd, wonky of some CCDs | exclude-simulated.fits |
 """
@@ -93,6 +94,7 @@ def _label(lines: _Lines, plan: ExposurePlan, ccds: list[WrittenCcd], count: int
     labelled = {ccd.ccdnum for ccd in ccds}
     problems = {
         "nobjects": "NObjects",
+        "few_sources": "No Stars",
         "ghost_scatter": "Ghosting" if everywhere else "",
         "wonky": "Wonky" if everywhere else "",
         "clouds_transparency": "Clouds" if count % 2 else "",

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from badexp_assets.errors import InputError
+from badexp_assets.simulate.anomalies import ANOMALIES
 from badexp_assets.survey.cameras import load_camera
 
 BANDS = ("g", "r", "i", "z")
+CATEGORIES = tuple(category for category in ANOMALIES if category != "few_sources")  # those that are trained on
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class SurveyParams:
     `ccd_rows` x `ccd_columns`: size of a CCD image, px, at the camera's real pixel scale (a real DECam CCD has 4094 x
     2046); `nights`: number of consecutive nights from `first_night` (YYYY-MM-DD) on; `exposures`: number per night;
     `bad_fraction`, `hard_negative_fraction`: shares of all exposures; `labelled_fraction`: share of the bad exposures
-    that label files name. Raises InputError for a value that is not allowed.
+    that label files name; `categories`: which ANOMALIES occur, equally often. Raises InputError for a value that is not allowed.
     """
 
     camera: str = "decam"
@@ -33,10 +35,12 @@ class SurveyParams:
     labelled_fraction: float = 0.6
     hard_negative_fraction: float = 0.12
     bands: tuple[str, ...] = ("g", "r", "z")
+    categories: tuple[str, ...] = CATEGORIES
 
     def __post_init__(self) -> None:
         camera = load_camera(self.camera)
         object.__setattr__(self, "bands", tuple(self.bands))
+        object.__setattr__(self, "categories", tuple(self.categories))
         rows, columns = camera.ccd_shape
         for name, low, high in (
             ("ccd_rows", 41, rows),
@@ -62,6 +66,12 @@ class SurveyParams:
             date.fromisoformat(self.first_night)
         except (TypeError, ValueError) as error:
             raise InputError(f"first_night: found {self.first_night!r}, allowed is YYYY-MM-DD") from error
+        if not self.categories or not set(self.categories) <= set(ANOMALIES):
+            raise InputError(
+                f"categories: found {', '.join(self.categories) or 'none'}, allowed are some of {', '.join(ANOMALIES)}"
+            )
+        if len(set(self.categories)) < len(self.categories):
+            raise InputError(f"categories: found {', '.join(self.categories)}, allowed is each category once")
         known = [band for band in BANDS if band in camera.filters]
         if not self.bands or not set(self.bands) <= set(known):
             raise InputError(

@@ -7,12 +7,13 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 
-from badexp_assets.simulate.anomalies import ANOMALIES
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.survey.cameras import Camera, load_camera
 
 HARD_NEGATIVES = ("satellite", "thin_cirrus", "bright_star", "crowded_field")
-FEW_SOURCES = "few_sources"  # another hard negative, for trials only; `plan_survey` does not use it
+# Another hard negative, for trials only; `plan_survey` does not use it. It is a sound exposure of a sparse field, unlike
+# the anomaly of the same name.
+FEW_SOURCES = "few_sources"
 PLVER = "V5.6S"
 TAG = "sim1"
 _MJD_EPOCH = datetime(1858, 11, 17)
@@ -93,8 +94,8 @@ def _conditions(params: SurveyParams, rng: np.random.Generator) -> list[tuple[st
     n_bad = round(params.bad_fraction * n)
     n_hard = min(n - n_bad, round(params.hard_negative_fraction * n))
     conditions: list[tuple[str, float, str, bool]] = []
-    for k, category in enumerate(ANOMALIES):
-        count = n_bad // len(ANOMALIES) + (k < n_bad % len(ANOMALIES))
+    for k, category in enumerate(params.categories):
+        count = n_bad // len(params.categories) + (k < n_bad % len(params.categories))
         # severities are spread evenly, so each category has faint and obvious cases
         severity = 0.08 + 0.92 * (np.arange(count) + rng.uniform(0, 1, count)) / max(count, 1)
         n_labelled = round(params.labelled_fraction * count)

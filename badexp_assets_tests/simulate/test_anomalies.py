@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import label
 
 from badexp_assets.errors import InputError
 from badexp_assets.simulate.anomalies import (
@@ -20,7 +21,10 @@ from badexp_assets.simulate.anomalies_detector import fringes, glare
 from badexp_assets.simulate.anomalies_light import plane_coordinates
 from badexp_assets.simulate.anomalies_optics import widened_fwhm
 from badexp_assets.simulate.anomaly_kinds import KINDS
-from badexp_assets.simulate.ccd_pixels import CcdPixels, Plane, choose_ccds, frame_of
+from badexp_assets.simulate.ccd_pixels import CcdPixels, Plane, choose_ccds, frame_of, simulated_frames
+from badexp_assets.simulate.exposure import simulate_exposure
+from badexp_assets.simulate.params import SurveyParams
+from badexp_assets.simulate.survey_plan import plan_survey
 from badexp_assets.survey.cameras import load_camera
 
 SKY, GAIN, NOISE = 300.0, 4.0, 6.0
@@ -129,7 +133,7 @@ def test_noise_follows_the_sky_that_an_anomaly_makes() -> None:
         assert after.image.std() == pytest.approx(np.sqrt(level / GAIN + (NOISE / GAIN) ** 2), rel=0.04)
 
 
-@pytest.mark.parametrize("category", ["ghost_scatter", "clouds_transparency", "nobjects"])
+@pytest.mark.parametrize("category", ["ghost_scatter", "clouds_transparency", "few_sources"])
 def test_light_runs_on_from_one_ccd_to_the_next(category: str) -> None:
     left = CcdPixels(np.ones((80, 40), np.float32), expnum=3, ccdnum=1, x0_mm=0.0, dx_mm=0.6, dy_mm=0.7)
     right = replace(left, ccdnum=2, x0_mm=40 * 0.6)
@@ -240,3 +244,35 @@ def test_unknown_categories_and_severities_are_named() -> None:
     for severity in (0.0, -1.0, 1.01, float("nan")):
         with pytest.raises(InputError, match="severity: found"):
             inject(ccd, "psf", severity, 0)
+
+
+def simulated(category: str, severity: float, kind: str = "") -> list[np.ndarray]:
+    """CCDs of an exposure that is good but for `category`, of the given kind."""
+    plan = plan_survey(SurveyParams(nights=1, exposures=1, bad_fraction=0, hard_negative_fraction=0, seed=3))[0]
+    while kind and kind_of(category, 3, plan.expnum) != kind:
+        plan = replace(plan, expnum=plan.expnum + 1)
+    plan = replace(plan, category=category, severity=severity)
+    frames = simulated_frames(plan.camera, plan.night, 2, 512, 256)
+    return [ccd.pixels.image for ccd in simulate_exposure(plan, frames, 3, Plane())]
+
+
+def count_detections(image: np.ndarray) -> int:
+    """Groups of at least 6 connected pixels above 2 sigma, sigma from the median absolute deviation."""
+    level = np.median(image)
+    groups, _ = label(image > level + 2 * 1.4826 * np.median(np.abs(image - level)))
+    return int((np.bincount(groups.ravel())[1:] >= 6).sum())
+
+
+@pytest.mark.parametrize("kind", KINDS["nobjects"])
+def test_nobjects_has_an_anomalously_large_number_of_detections(kind: str) -> None:
+    good, faint, severe = (
+        sum(map(count_detections, simulated(category, severity, kind if severity else "")))
+        for category, severity in (("good", 0.0), ("nobjects", 0.5), ("nobjects", 1.0))
+    )
+    assert faint > 1.25 * good
+    assert severe > 2 * good
+
+
+def test_few_sources_has_less_than_half_of_the_detections() -> None:
+    good, few = (sum(map(count_detections, simulated(*of))) for of in (("good", 0.0), ("few_sources", 0.9)))
+    assert few < 0.5 * good

@@ -10,10 +10,10 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from badexp_assets.errors import InputError
-from badexp_assets.simulate.anomalies import ANOMALIES
+from badexp_assets.labels.label_files import find_label_files, read_delve
 from badexp_assets.simulate.ccd_pixels import Plane, choose_ccds, frame_of
 from badexp_assets.simulate.exposure import amplifiers_of, simulate_exposure
-from badexp_assets.simulate.params import SurveyParams
+from badexp_assets.simulate.params import CATEGORIES, SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.simulate.survey_plan import plan_survey
 from badexp_assets.survey.cameras import load_camera
@@ -96,10 +96,20 @@ def test_truth_agrees_with_itself_and_with_the_files(survey: Path) -> None:
 
 def test_every_category_occurs_labelled_and_unlabelled(survey: Path) -> None:
     exposures = pd.read_csv(survey / "truth_exposures.csv")
-    for category in ANOMALIES:
+    for category in CATEGORIES:
         labelled = exposures.loc[exposures["category"] == category, "in_labels"]
         assert labelled.sum() >= 3
         assert (~labelled).sum() >= 1
+
+
+def test_too_few_sources_are_simulated_and_labelled_on_request(tmp_path: Path) -> None:
+    write_survey(tmp_path, replace(TINY, bad_fraction=1.0, hard_negative_fraction=0.0, categories=("few_sources",)))
+    truth = pd.read_csv(tmp_path / "truth_exposures.csv")
+    assert set(truth["category"]) == {"few_sources"}
+    lines = read_delve(find_label_files(tmp_path / "labels"))
+    assert set(lines["category"]) == {"few_sources"}
+    assert set(lines["expnum"]) == set(truth.loc[truth["in_labels"], "expnum"])
+    assert "few_sources" not in {plan.category for plan in plan_survey(SurveyParams())}
 
 
 def test_label_files_name_exactly_the_labelled_exposures(survey: Path) -> None:
@@ -261,6 +271,9 @@ def test_chosen_ccds_form_a_block_about_the_centre_without_dead_ones() -> None:
         ({"bands": ("Y",)}, "bands: found Y"),
         ({"camera": "hubble"}, "camera 'hubble' is not known"),
         ({"seed": -1}, "seed: found -1"),
+        ({"categories": ()}, "categories: found none"),
+        ({"categories": ("clouds",)}, "categories: found clouds, allowed are some of saturated"),
+        ({"categories": ("psf", "psf")}, "categories: found psf, psf, allowed is each category once"),
     ],
 )
 def test_parameters_out_of_range_are_named(change: dict[str, object], named: str) -> None:

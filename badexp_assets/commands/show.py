@@ -53,19 +53,24 @@ def export_rejects(settings: Settings, out: Path, append_to: Path | None) -> Non
 def audit(sources: tuple[str, ...], home: Path | None, form: str, **given: Any) -> None:
     """Print what the label files of SOURCES contain (by default those of the home); exit code 1 if a line is invalid.
 
-    A source is a file, a folder, or a URL.
+    A source is a file, a folder, or a URL. Table 2 shows how the home's [training] options balance the categories.
     """
+    from dataclasses import replace
+
     from badexp_assets.labels.audit import audit_labels, format_audit
     from badexp_assets.labels.label_files import find_label_files
     from badexp_assets.labels.taxonomy_file import load_taxonomy
     from badexp_assets.review.spreadsheets import read_verdict_file
     from badexp_assets.survey.cameras import load_camera
+    from badexp_assets.training.balance import table_2
 
     settings = load_settings(home, labels=sources, **given)
     if not settings.labels:
         raise InputError("no label files given: name a file, a folder or a URL, or set BADEXP_LABELS")
     files = find_label_files(settings.labels, settings.home.labels)
-    found = audit_labels(files, load_camera(settings.camera), load_taxonomy(settings.taxonomy), read_verdict_file)
-    click.echo(format_audit(found, form))
+    taxonomy, training = load_taxonomy(settings.taxonomy), settings.options.training
+    found = audit_labels(files, load_camera(settings.camera), taxonomy, read_verdict_file)
+    counts, how = table_2(found.labels, taxonomy.categories, training)
+    click.echo(format_audit(replace(found, table_2=counts, balance_options=how), form))
     if not found.understood:
         sys.exit(1)

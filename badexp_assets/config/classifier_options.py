@@ -41,12 +41,16 @@ class TrainingParams:
     """Folds of cross-validation in the rest."""
     seed: Seed = 0
     """Seed of every random choice."""
-    thin: Listed[str] = ("clouds_transparency=1/3", "ghost_scatter=1/2", "nobjects=3/4")
-    """Share of a category that is kept, `category=share` each (or a table), applied above `thin_above` images."""
+    max_ccds_per_bad_exposure: int = Field(default=20, ge=0)
+    """CCD images per bad exposure, at most; 0: all. 20 are as many as Luo et al. 2025 score of an exposure."""
+    max_imbalance: NumberOrInfinity = Field(default=11.8, ge=1)
+    """Bad categories are thinned to at most this many times the CCD images of the smallest one; inf: none is thinned.
+    11.8 is the imbalance that Luo et al. 2025 train with."""
     thin_above: int = Field(default=1000, ge=0)
-    """CCD images above which a category is thinned."""
-    max_ccds_per_bad_exposure: int = Field(default=0, ge=0)
-    """CCD images per bad exposure, at most; 0: all."""
+    """No category with at most this many CCD images is thinned, and none to fewer by `max_imbalance`."""
+    thin: Listed[str] = ()
+    """Shares of categories that are kept, `category=share` each (or a table). If any are given, they replace
+    `max_imbalance`; those of Luo et al. 2025 are clouds_transparency=1/3, ghost_scatter=1/2, nobjects=3/4."""
     hold_out_nights: Listed[str] = ()
     """Nights (YYYY-MM-DD) that are the test split; empty: `test_fraction` decides."""
     split_by: Literal["exposure", "row"] = "exposure"
@@ -83,7 +87,7 @@ class TrainingParams:
 
     @property
     def shares(self) -> dict[str, float]:
-        """Share of a category's exposures to keep, above 0 up to 1."""
+        """Shares of categories' exposures to keep that `thin` gives, above 0 up to 1."""
         return _shares(self.thin)
 
 
@@ -97,6 +101,8 @@ def _shares(pairs: tuple[str, ...]) -> dict[str, float]:
             share = 0.0
         if not category.strip() or not 0 < share <= 1:
             raise ValueError(f"thin has {pair!r}; category=share with a share above 0 up to 1 is needed")
+        if category.strip() in shares:
+            raise ValueError(f"thin has {category.strip()!r} twice; each category once is needed")
         shares[category.strip()] = share
     return shares
 

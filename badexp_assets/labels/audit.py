@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from numbers import Number
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ import pandas as pd
 
 from badexp_assets.errors import BadExpError
 from badexp_assets.labels.label_files import LabelFiles, read_decals, read_delve, read_des
-from badexp_assets.labels.luo2025_comparison import LUO2025_EXPOSURES, compare_with_luo2025
+from badexp_assets.labels.luo2025_comparison import LUO2025_EXPOSURES, LUO2025_IMAGES, compare_with_luo2025
 from badexp_assets.labels.merge import merge_labels
 from badexp_assets.labels.survey_ccds import read_survey
 from badexp_assets.labels.taxonomy import Taxonomy
@@ -34,6 +35,8 @@ class Audit:
     category), exposures, ccds, and a `file:line` for each. `categories`: category, source, exposures, ccds after
     merging. `paper`: comparison of the bad_expid files with Luo et al. 2025 (see `compare_with_luo2025`); empty if they
     list fewer exposures than Luo et al. use, because they are then not the same list. `taxonomy`: name and hash.
+    `labels`: the merged labels. `table_2`: bad images for training, in the layout of Table 2 of Luo et al. 2025 (see
+    `training.table_2`), and `balance_options`, how they are balanced; empty until `badexp labels` sets them.
     """
 
     files: pd.DataFrame
@@ -44,6 +47,9 @@ class Audit:
     categories: pd.DataFrame
     paper: pd.DataFrame
     taxonomy: str
+    labels: pd.DataFrame
+    table_2: pd.DataFrame = field(default_factory=pd.DataFrame)
+    balance_options: str = ""
 
     @property
     def understood(self) -> bool:
@@ -52,7 +58,7 @@ class Audit:
 
     def as_dict(self) -> dict[str, Any]:
         """Return all results as plain values for JSON; tables are lists of records."""
-        tables = ("files", "unmatched", "ignored", "contradictions", "categories", "paper")
+        tables = ("files", "unmatched", "ignored", "contradictions", "categories", "paper", "table_2")
         found: dict[str, Any] = {"taxonomy": self.taxonomy, "unused": list(self.unused)}
         for name in tables:
             table = getattr(self, name).astype(object)
@@ -126,6 +132,7 @@ def audit_labels(
         categories=_categories(merged.table),
         paper=paper if tables["bad_expid"]["expnum"].nunique() >= LUO2025_EXPOSURES else paper.iloc[:0],
         taxonomy=f"{taxonomy.name} (sha256 {taxonomy.sha256[:16]})",
+        labels=merged.table,
     )
 
 
@@ -215,6 +222,11 @@ def _lines(audit: Audit) -> Iterator[str]:
     if len(audit.paper):
         yield "\nbad_expid lists compared with the bad exposures of Luo et al. 2025 (arXiv:2507.12784, DR10.2):"
         yield _table(audit.paper)
+    if len(audit.table_2):
+        yield "\nTable 2 of Luo et al. 2025: bad CCD images as listed, capped per exposure and thinned, beside theirs"
+        yield f"  {audit.balance_options}"
+        yield f"  Luo et al. count {LUO2025_IMAGES:,} images in all, some of other categories and some of two"
+        yield _table(audit.table_2)
     if audit.understood:
         yield "\nevery line is understood"
         return
@@ -231,7 +243,7 @@ def _by_source(categories: pd.DataFrame) -> pd.DataFrame:
 
 def _table(table: pd.DataFrame) -> str:
     """Return a table as text: texts left, numbers right aligned, missing numbers as a dash."""
-    numbers = [name for name in table.columns if table[name].dtype.kind in "iu"]
+    numbers = [name for name in table.columns if all(isinstance(v, Number) for v in table[name].dropna())]
     cells = table.astype(object).where(table.notna(), "-").astype(str)
     rows = [[str(name) for name in cells.columns], *cells.to_numpy().tolist()]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

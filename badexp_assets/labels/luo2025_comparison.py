@@ -1,4 +1,4 @@
-"""Compares the number of bad exposures in a bad_expid list with that of Luo et al. 2025 (arXiv:2507.12784)."""
+"""Numbers of Luo et al. 2025 (arXiv:2507.12784) about their labels, and a comparison of a bad_expid list with them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,21 @@ from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 
 LUO2025_EXPOSURES = 3014  # bad exposures of the DR10.2 list after the rules of Luo et al.
+
+# CCD images per category (Table 2) and after thinning clouds to 1/3, ghosts to 1/2 and nobjects to 3/4, as the authors'
+# notebook build_train_test_dataset.ipynb prints them (github.com/Brookluo/ssl-bad-exposure-identification). It counts
+# 73,990 images in all; some have another reason (bad seeing, Canopus) or none that it knows. An image with two reasons
+# counts twice.
+LUO2025_IMAGES = 73_990
+LUO2025_TABLE_2 = {
+    "saturated": 778, "clouds_transparency": 23_338, "psf": 7_641, "nonoptimal_exposure": 3_194,
+    "ghost_scatter": 15_756, "nobjects": 10_093, "bad_ccd": 2_623, "noise": 2_467, "wonky": 667,
+    "telescope_moving": 2_729, "out_of_focus": 2_340,
+}  # fmt: skip
+LUO2025_THINNED = LUO2025_TABLE_2 | {
+    "clouds_transparency": 7_772, "psf": 7_630, "nonoptimal_exposure": 2_954, "ghost_scatter": 7_878,
+    "nobjects": 7_570, "bad_ccd": 2_622,
+}  # fmt: skip
 
 _RULES = "rules of Luo et al."
 

@@ -20,7 +20,8 @@ class SurveyParams:
     `ccd_rows` x `ccd_columns`: size of a CCD image, px, at the camera's real pixel scale (a real DECam CCD has 4094 x
     2046); `nights`: number of consecutive nights from `first_night` (YYYY-MM-DD) on; `exposures`: number per night;
     `bad_fraction`, `hard_negative_fraction`: shares of all exposures; `labelled_fraction`: share of the bad exposures
-    that label files name; `categories`: which ANOMALIES occur, equally often. Raises InputError for a value that is not allowed.
+    that label files name; `categories`: which ANOMALIES occur, equally often. Raises InputError for a value that is not
+    allowed.
     """
 
     camera: str = "decam"

@@ -11,8 +11,8 @@ from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.survey.cameras import Camera, load_camera
 
 HARD_NEGATIVES = ("satellite", "thin_cirrus", "bright_star", "crowded_field")
-# Another hard negative, for trials only; `plan_survey` does not use it. It is a sound exposure of a sparse field, unlike
-# the anomaly of the same name.
+# another hard negative, for trials only; `plan_survey` does not use it. It is a sound exposure of a sparse field, not
+# the anomaly of the same name
 FEW_SOURCES = "few_sources"
 PLVER = "V5.6S"
 TAG = "sim1"

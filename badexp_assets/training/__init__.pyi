@@ -1,3 +1,8 @@
+from .balance import Balanced as Balanced
+from .balance import balance_categories as balance_categories
+from .balance import count_categories as count_categories
+from .balance import imbalance as imbalance
+from .balance import table_2 as table_2
 from .checks import check_accounting as check_accounting
 from .checks import check_category_sizes as check_category_sizes
 from .checks import check_good_share as check_good_share

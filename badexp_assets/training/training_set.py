@@ -12,8 +12,8 @@ from badexp_assets.config.classifier_options import TrainingParams
 from badexp_assets.errors import InputError
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.taxonomy import GOOD, Taxonomy
-from badexp_assets.survey.seeded_sampling import priority
-from badexp_assets.training.good_candidates import Funnel, choose_good, sample_per_exposure
+from badexp_assets.training.balance import Balanced, balance_categories, count_categories
+from badexp_assets.training.good_candidates import Funnel, choose_good
 from badexp_assets.training.labelled_images import (
     KEY,
     images_read,
@@ -33,7 +33,8 @@ class TrainingSet:
 
     `funnel`: path, step, exposures, ccds, note (see `Funnel`). `missing`: the `labels_without_image` table. `balance`,
     one row per category: available_exposures and available_ccds (before the limit per exposure, thinning and sampling),
-    train_ccds, test_ccds, and mean weight.
+    capped_ccds and thinned_ccds (bad images after the limit and after thinning), train_ccds, test_ccds, mean weight,
+    and luo2025_ccds and luo2025_thinned_ccds, the numbers of Luo et al. 2025 (arXiv:2507.12784).
     """
 
     table: pd.DataFrame
@@ -58,12 +59,12 @@ def build_training_set(
     Only CCD images that were read, of scored exposures, are used; labelled images that were not read are listed in
     `missing`. Bad images have a label of a trained category. Good images are of exposures without labels that are not
     in `listed` (exposure numbers on any line of a list, including ignored and unmatched lines) and that pass the cuts
-    of `choose_good`; those in `reviewed_fine` come first. Large categories are thinned: a share of their exposures is
-    kept, chosen by a hash of the exposure number, and weight is 1 / share of CCD images kept, as in Luo et al. 2025
-    (arXiv:2507.12784). For split and folds see `split_groups` and `strata`. The same rows in any order and the same
-    seed give the same table.
+    of `choose_good`; those in `reviewed_fine` come first. For the limit of CCDs per exposure and the thinning of large
+    categories see `balance_categories`, for split and folds `split_groups` and `strata`. The same rows in any order and
+    the same seed give the same table.
 
-    Raises InputError if there is no labelled image or no good candidate, or if hold_out_nights leave a split empty.
+    Raises InputError if there is no labelled image or no good candidate, if hold_out_nights leave a split empty, or if
+    `thin` names a category that is not trained on.
     """
     params = params or TrainingParams()
     funnel = Funnel()
@@ -71,7 +72,10 @@ def build_training_set(
     read = images_read(exposures, ccds)
     missing = labels_without_image(labels, exposures, ccds, taxonomy.categories)
     available = _labelled(labels, read, taxonomy, len(missing), funnel)
-    bad = _thinned(available, params, funnel)
+    balanced = balance_categories(available, taxonomy.categories, params)
+    for step, left, note in balanced.steps:
+        funnel.add("bad", step, left, note)
+    bad = balanced.thinned
     everywhere = {int(e) for e in labels["expnum"]}
     everywhere |= {int(e) for e in ([] if listed is None else listed) if not pd.isna(e)}
     good = choose_good(exposures, read, everywhere, survey_ccds, params, funnel, reviewed_fine)
@@ -95,7 +99,7 @@ def build_training_set(
         funnel.add("both", side, table[table["split"] == side], note)
     columns = SCHEMAS["training_set"].column_names
     table = table[columns].astype({"expnum": "int64", "ccdnum": "int16", "fold": "int8", "weight": "float32"})
-    balance = _balance(pd.concat([available, good.candidates.assign(category=GOOD)]), table)
+    balance = _balance(balanced, good.candidates.assign(category=GOOD), table, taxonomy)
     return TrainingSet(table, funnel.table(), missing, balance, good.warnings)
 
 
@@ -110,27 +114,6 @@ def _labelled(
         "bad", "read from the archive", found, f"{n_missing} CCD images are not: badexp show labels_without_image"
     )
     return found
-
-
-def _thinned(bad: pd.DataFrame, params: TrainingParams, funnel: Funnel) -> pd.DataFrame:
-    if params.max_ccds_per_bad_exposure:
-        n = params.max_ccds_per_bad_exposure
-        bad = bad.merge(sample_per_exposure(bad, n, params.seed), on=KEY)
-        funnel.add("bad", f"at most {n} CCDs of an exposure", bad, f"max_ccds_per_bad_exposure = {n}")
-    bad = bad.assign(weight=1.0)
-    for category, share in params.shares.items():
-        rows = bad["category"] == category
-        n_before = int(rows.sum())
-        if share == 1 or n_before <= params.thin_above:
-            continue
-        expnums = sorted(bad.loc[rows, "expnum"].unique(), key=lambda e: priority(params.seed, int(e), "thin"))
-        kept = rows & bad["expnum"].isin(expnums[: int(np.ceil(share * len(expnums)))])
-        weight = n_before / int(kept.sum())
-        bad.loc[kept, "weight"] = weight
-        bad = bad[~rows | kept].reset_index(drop=True)
-        note = f"{int(kept.sum())} of {n_before} CCD images kept, weight {weight:.3g}"
-        funnel.add("bad", f"{category} thinned", bad, note)
-    return bad
 
 
 def _split(table: pd.DataFrame, params: TrainingParams) -> pd.DataFrame:
@@ -150,13 +133,17 @@ def _split(table: pd.DataFrame, params: TrainingParams) -> pd.DataFrame:
     return table.assign(group=group).merge(sides, on="group", how="left")
 
 
-def _balance(available: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    before = available.groupby("category")["expnum"].agg(["nunique", "size"])
+def _balance(balanced: Balanced, candidates: pd.DataFrame, table: pd.DataFrame, taxonomy: Taxonomy) -> pd.DataFrame:
+    before = pd.concat([balanced.listed, candidates]).groupby("category")["expnum"].agg(["nunique", "size"])
     before.columns = pd.Index(["available_exposures", "available_ccds"])
+    counted = count_categories(balanced, taxonomy.categories).set_index("category")
+    counted = counted.drop(columns=["exposures", "listed", "weight"]).add_suffix("_ccds")
     sides = pd.crosstab(table["category"], table["split"]).reindex(columns=["train", "test"], fill_value=0)
     sides.columns = pd.Index(["train_ccds", "test_ccds"])
     weight = table.groupby("category")["weight"].mean()
-    balance = before.join(sides).join(weight).sort_values(["available_ccds", "available_exposures"], ascending=False)
+    balance = before.join(counted[["capped_ccds", "thinned_ccds"]]).join(sides).join(weight)
+    balance = balance.join(counted[["luo2025_ccds", "luo2025_thinned_ccds"]])
+    balance = balance.sort_values(["available_ccds", "available_exposures"], ascending=False)
     return balance.rename_axis("category").reset_index()
 
 

@@ -15,7 +15,8 @@ TAXONOMY = load_taxonomy()
 CCDS = range(1, 11)
 BAD = {"clouds_transparency": 30, "psf": 10, "ghost_scatter": 8, "wonky": 2, "noise": 1, "fringing": 3}
 N_GOOD = 40
-PARAMS = TrainingParams(good_exposures=20, ccds_per_exposure=5, thin_above=50)
+LUO2025_SHARES = ("clouds_transparency=1/3", "ghost_scatter=1/2", "nobjects=3/4")
+PARAMS = TrainingParams(good_exposures=20, ccds_per_exposure=5, thin_above=50, thin=LUO2025_SHARES)
 
 
 def survey(seed=0):
@@ -238,7 +239,10 @@ def test_balance_says_what_was_there_and_what_is_used():
     assert balance.loc["good", ["available_exposures", "available_ccds"]].tolist() == [40, 400]
     used = made.table.groupby("category").size()
     assert (balance["train_ccds"] + balance["test_ccds"]).to_dict() == used.to_dict()
-    assert balance.loc["clouds_transparency", "weight"] == pytest.approx(3)
+    assert balance.loc["clouds_transparency", ["capped_ccds", "thinned_ccds"]].tolist() == [120, 48]
+    assert balance.loc["clouds_transparency", "weight"] == pytest.approx(2.5)
+    assert balance.loc["wonky", ["capped_ccds", "thinned_ccds", "luo2025_ccds"]].tolist() == [8, 8, 667]
+    assert balance.loc["good", ["capped_ccds", "luo2025_thinned_ccds"]].isna().all()
 
 
 def test_the_papers_split_of_rows_puts_exposures_on_both_sides():
@@ -278,6 +282,12 @@ def test_no_label_or_no_good_exposure_is_an_error_that_says_what_to_do():
         ("max_ebv", 0),
         ("thin", ["clouds=2"]),
         ("thin", ["clouds"]),
+        ("thin", ["psf=1/2", "psf = 0.5"]),
+        ("thin", ["psf=1/0"]),
+        ("max_imbalance", 0.9),
+        ("max_imbalance", float("nan")),
+        ("max_imbalance", "11.8"),
+        ("max_ccds_per_bad_exposure", -1),
         ("hold_out_nights", "2015-03-11"),
         ("seed", -1),
         ("split_by", "rows"),
@@ -290,7 +300,8 @@ def test_a_wrong_option_is_named_with_what_is_allowed(option, value):
 
 
 def test_shares_are_given_as_list_or_mapping():
-    assert TrainingParams().shares == {"clouds_transparency": 1 / 3, "ghost_scatter": 0.5, "nobjects": 0.75}
+    assert TrainingParams().shares == {}
+    assert PARAMS.shares == {"clouds_transparency": 1 / 3, "ghost_scatter": 0.5, "nobjects": 0.75}
     assert TrainingParams(thin={"psf": 0.25}).shares == {"psf": 0.25}
 
 

@@ -79,6 +79,7 @@ def training_tables(
 ) -> Iterator:
     """Select, balance and split the images."""
     from badexp_assets import training
+    from badexp_assets.labels.taxonomy import GOOD
     from badexp_assets.training import figures
 
     params = survey.settings().options.training
@@ -103,12 +104,24 @@ def training_tables(
             metadata={"reasons": counts(missing["reason"]), "categories": counts(missing["category"])},
         )
     if dg.AssetKey("training_set") in context.selected_asset_keys:
+        bad = built.balance[built.balance["category"] != GOOD]
+        ratios = {
+            text: f"{training.imbalance(bad[column]):.3g}"
+            for text, column in (
+                ("read from the archive", "available_ccds"),
+                ("at most max_ccds_per_bad_exposure", "capped_ccds"),
+                ("thinned", "thinned_ccds"),
+                ("Luo et al. 2025", "luo2025_ccds"),
+                ("Luo et al. 2025, thinned", "luo2025_thinned_ccds"),
+            )
+        }
         yield dg.Output(
             table,
             "training_set",
             metadata={
                 "funnel": preview(built.funnel, rows=50),
                 "balance": preview(built.balance, rows=50),
+                "imbalance": preview(pd.DataFrame(ratios.items(), columns=["bad CCD images", "largest / smallest"])),
                 "warnings": dg.MetadataValue.json(list(built.warnings)),
                 **picture(figures.balance_figure(built.balance), "balance of the categories"),
                 **picture(figures.funnel_figure(built.funnel), "funnel"),

@@ -395,7 +395,7 @@ def test_examples_and_words_of_every_category_are_on_the_gallery_page(ann):
     assert f'href="/exposure/{OTHER}"' in page
     assert "&lt;i&gt;psf&lt;/i&gt;" in page
     assert "This home has no labelled exposure of this category" in page
-    assert page.count('<section class="category"') == 24
+    assert page.count('<section class="category"') == 25
 
 
 def tamper(settings, **columns):

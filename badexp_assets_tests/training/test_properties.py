@@ -44,6 +44,8 @@ def surveys(draw):
         test_fraction=draw(st.sampled_from([0.1, 0.3, 0.5])),
         thin_above=draw(st.sampled_from([0, 20])),
         max_ccds_per_bad_exposure=draw(st.sampled_from([0, 2])),
+        max_imbalance=draw(st.sampled_from([1.0, 3.0, 11.8, float("inf")])),
+        thin=draw(st.sampled_from([(), (), ("psf=1/2", "noise=1/3")])),
         hold_out_nights=held_out,
         seed=seed,
     )

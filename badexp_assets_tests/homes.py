@@ -9,14 +9,26 @@ from badexp_assets.io.place import Place, Url
 
 QUICK_OPTIONS = """
 [night_pass]
-rows = 96
+rows = 64  # of the size of a mosaic, so that the network is compiled once
 columns = 64
 
 [entropy]
 gradient_points = 500
 
 [autoencoder]
-epochs = 5
+epochs = 3
+
+[classifier]
+candidates = ["discriminant", "logistic"]
+n_components = [24]
+
+[report]
+draws = 40
+night_folds = 2
+
+[clusters]
+n_images = 150
+n_images_3d = 50
 """
 
 

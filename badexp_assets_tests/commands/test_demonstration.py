@@ -1,6 +1,6 @@
 """The demonstration, and verdicts that come back as labels."""
 
-import shutil
+import tomllib
 
 import pandas as pd
 import pytest
@@ -9,17 +9,17 @@ from click.testing import CliRunner
 from badexp_assets.commands.asset_text import load
 from badexp_assets.commands.cli import badexp
 from badexp_assets.commands.demonstration import demonstrate
+from badexp_assets.commands.graph_run import Runner, environment
 from badexp_assets.config.home import Home
+from badexp_assets.config.settings import load_settings
+from badexp_assets.defs import jobs
+from badexp_assets.defs.resources import Progress
 from badexp_assets.errors import InputError
 from badexp_assets.simulate.params import SurveyParams
-from badexp_assets_tests.homes import copy_home
+from badexp_assets_tests.homes import QUICK_OPTIONS, copy_home
 
 TINY = SurveyParams(nights=2, exposures=16, n_ccds=4, ccd_rows=192, ccd_columns=128, seed=3)
-QUICK = {
-    "night_pass": {"rows": 96, "columns": 64},
-    "entropy": {"gradient_points": 500},
-    "autoencoder": {"epochs": 5},
-}
+QUICK = tomllib.loads(QUICK_OPTIONS)
 
 
 @pytest.mark.slow
@@ -49,7 +49,6 @@ def test_a_home_with_another_survey_is_not_overwritten(tmp_path):
 def test_verdicts_of_people_become_rejects_and_then_labels(finished_home, tmp_path):
     home = Home(tmp_path / "home")
     copy_home(Home(finished_home), home.root)
-    shutil.rmtree(home.dagster)
     known = set(load(home, "bad_ccd_labels")["expnum"])
     fresh = [int(e) for e in load(home, "night_exposures")["expnum"] if e not in known][:2]
     answers = [(fresh[0], who, "bad", "psf") for who in ("ana", "ben", "eve")]
@@ -60,8 +59,11 @@ def test_verdicts_of_people_become_rejects_and_then_labels(finished_home, tmp_pa
         result = CliRunner().invoke(badexp, words, catch_exceptions=False)
         assert result.exit_code == 0, result.output
     assert "0 answers added" in result.output
-    result = CliRunner().invoke(badexp, ["run", "--home", str(home.root)], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
+    settings = load_settings(home.root)
+    with environment(settings):
+        runner = Runner(settings, print, Progress())
+        for job in (jobs.READ_LABELS, jobs.PUBLISH_REJECTS):
+            runner.execute(job)
     assert load(home, "reviewed_reject_list")["expnum"].tolist() == [fresh[0]]
     labels = load(home, "bad_ccd_labels")
     mine = labels[labels["expnum"] == fresh[0]]

@@ -109,6 +109,7 @@ def kill_test(
     seconds: float,
     say: Callable[[str], None] = lambda _: None,
     timings: Mapping = QUICK,
+    nights_per_run: int = 25,
 ) -> Report:
     """Backfill `n_nights`, some empty, while `victims` are killed one after the other; wait at most `seconds`."""
     report = Report(n_nights)
@@ -120,7 +121,8 @@ def kill_test(
     with contextlib.ExitStack() as stack:
         postgres = stack.enter_context(Postgres())
         stack.enter_context(variables(postgres.environment))
-        services = stack.enter_context(Services(home.root, archive, postgres, timings))
+        more = {"BADEXP_NIGHTS_PER_JOB": str(nights_per_run)}
+        services = stack.enter_context(Services(home.root, archive, postgres, timings, variables=more))
         services.wait_until_loaded()
         started = time.monotonic()
         backfill = services.launch_backfill(NIGHT_ASSETS, nights)

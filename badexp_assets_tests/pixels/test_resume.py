@@ -26,7 +26,7 @@ from badexp_assets_tests.pixels.stand_in import MeanEmbedder
 NIGHT = "2018-05-17"
 KILLS = 20
 OPTIONS = {
-    "night_pass": {"rows": 64, "columns": 32, "preview_height": 96, "stamps_per_exposure": 4},
+    "night_pass": {"rows": 32, "columns": 32, "preview_height": 96, "stamps_per_exposure": 4},
     "entropy": {"gradient_points": 200},
 }
 
@@ -191,7 +191,7 @@ def test_a_pass_killed_at_twenty_random_moments_gives_the_same_tables_for_little
     archive = write_survey(tmp_path / "survey", survey).archive
     labelled: dict[int, set[int]] = {}
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["badexp_assets.pixels.measuring_pool"])
+    context.set_forkserver_preload([__name__, "badexp_assets.vision.openvino_engine"])  # seconds for every process
 
     def start(out: Path) -> tuple:
         started = context.Event()

@@ -28,12 +28,6 @@ from badexp_assets.survey.archive import list_nights
 # Error rates of the simulated reviewers: a bad exposure called fine, a fine one called bad, either called unsure.
 MISS, FALSE_ALARM, UNSURE = 0.10, 0.05, 0.05
 N_REVIEWERS = 3
-_RANKINGS = (
-    ("night_exposure_predictions", "p_bad", "classifier, P(bad)"),
-    ("night_entropy_scores", "z_source", "entropy of sources"),
-    ("night_entropy_scores", "z_background", "entropy of background"),
-    ("night_reconstruction_errors", "mean_mse", "autoencoder"),
-)
 # Small images for the backbone, few points, stamps and epochs, so that two cores need minutes and not hours.
 OPTIONS: dict[str, dict[str, Any]] = {
     "night_pass": {"rows": 256, "columns": 128},
@@ -125,7 +119,13 @@ def _score_lines(home: Home, truth: pd.DataFrame) -> list[str]:
         named = pd.Series(fresh.index.isin(load(home, asset)["expnum"]), index=fresh.index)
         lines.append(_metrics(what, named, bad))
     lines.append("average precision of rankings by one score, without a cut:")
-    for asset, score, what in _RANKINGS:
+    source, background = load_settings(home.root).options.entropy.ranking_scores
+    for asset, score, what in (
+        ("night_exposure_predictions", "p_bad", "classifier, P(bad)"),
+        ("night_entropy_scores", source, "entropy of sources"),
+        ("night_entropy_scores", background, "entropy of background"),
+        ("night_reconstruction_errors", "mean_mse", "autoencoder"),
+    ):
         if home.has_nights(asset):
             value = load(home, asset).set_index("expnum")[score].reindex(fresh.index)
             lines.append(f"  {what:<30} {_average_precision(value, bad):.2f}")

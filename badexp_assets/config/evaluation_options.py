@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, field_validator
 
 from badexp_assets.config.section import Listed, Number, Seed, Share, section
 
 T = TypeVar("T")
+Unsure = Literal["unknown", "dubious"]
 _Draws = Annotated[int, Field(ge=20)]
 
 
@@ -86,13 +87,36 @@ class ComparisonParams:
     """The comparison of methods, by the measure of Alonso, Zhang & Li (Entropy Method)."""
 
     truth: str = ""
-    """CSV file of which exposures are bad (expnum, bad and, if known, severity); empty: verdicts and labels."""
+    """CSV file of which exposures are bad: expnum, bad and, if known, severity or degree (prominent, dubious), and kind
+    (source, background, both, neither) or category; empty: verdicts and labels."""
     top_fraction: Number = Field(default=0.1, gt=0, le=1)
     """Share of a band's exposures, most anomalous first, that is examined (published: 0.1)."""
     bins: int = Field(default=10, ge=1)
     """Parts of that share (published: 10)."""
     prominent_severity: Share = 0.4
     """Severity from which a bad exposure of the truth file counts as prominent; below, as dubious."""
+    unsure: Unsure = "unknown"
+    """Outcome of an exposure that is not rejected, but that more reviewers call bad or unsure than fine: `unknown`, or
+    `dubious`, a bad exposure that is not prominent."""
+    source_categories: Listed[str] = ("psf", "telescope_moving", "out_of_focus")
+    """Categories that are anomalies of sources."""
+    background_categories: Listed[str] = (
+        "clouds_transparency",
+        "ghost_scatter",
+        "noise",
+        "wonky",
+        "bad_ccd",
+        "fringing",
+        "streak",
+        "dome_light",
+        "readout",
+        "sky_background",
+        "flat_field",
+    )
+    """Categories that are anomalies of the background; the other categories are neither."""
+    train_split: bool = True
+    """Exposures of the train split count for methods that learn from no label; false: for no method, so that all are
+    measured on the same exposures."""
     min_sources: int = Field(default=20, ge=0)
     """An exposure with fewer sources has no score of sources."""
     min_stamps: int = Field(default=20, ge=0)

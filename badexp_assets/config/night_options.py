@@ -6,7 +6,8 @@ The Entropy Method and its autoencoder are those of Alonso, Zhang & Li; defaults
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, get_args
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator
 
@@ -15,6 +16,11 @@ from badexp_assets.config.section import AS_GIVEN, NumberOrInfinity, Seed, Share
 MAX_PREVIEW_HEIGHT = 4096
 Scaling = Literal["peak", "norm"]
 SCALINGS = get_args(Scaling)
+RankBy = Literal["z", "kl"]
+RANKING_SCORES: dict[RankBy, tuple[str, str]] = {
+    "z": ("z_source", "z_background"),
+    "kl": ("kl_source", "kl_background"),
+}
 _Seconds = Annotated[float, Field(ge=0), AS_GIVEN]
 _Trim = Annotated[float, Field(ge=0, lt=0.5), AS_GIVEN]
 _Sigma = Annotated[float, Field(gt=0), AS_GIVEN]
@@ -146,6 +152,18 @@ class EntropyParams:
     """Distribution that exposures are compared with: `mean` (published), or `trimmed`, which anomalies do not shift."""
     reference_trim: _Trim = 0.1
     """Share of exposures left out at both ends of each bin of the trimmed mean."""
+    rank_by: RankBy = "z"
+    """Score by which exposures are ranked: `z`, relative to chance, or `kl`, the plain divergence, as published."""
+
+    @property
+    def ranking_scores(self) -> tuple[str, str]:
+        """Columns of `night_entropy_scores` by which exposures are ranked, for sources and for the background."""
+        return RANKING_SCORES[self.rank_by]
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """The options on which measurements and scores depend: all but the choice of the score that ranks."""
+        return {name: value for name, value in asdict(self).items() if name != "rank_by"}
 
     @property
     def min_points(self) -> int:

@@ -34,7 +34,9 @@ class CandidateParams:
     entropy_top_fraction: Share = 0.05
     """Top fraction by each score of the Entropy Method."""
     entropy_min_z: Number = 3.0
-    """Lowest z of a candidate of the Entropy Method."""
+    """Lowest z of a candidate of the Entropy Method, if `rank_by` of [entropy] is `z`."""
+    entropy_min_kl: Number = Field(default=0.0, ge=0)
+    """Lowest KL divergence of a candidate of the Entropy Method, nats, if `rank_by` of [entropy] is `kl`."""
     min_sources: _Count = 20
     """Entropy scores of exposures with fewer sources do not count."""
     autoencoder_top_fraction: Share = 0.05
@@ -47,6 +49,10 @@ class CandidateParams:
     """Candidates, at most; 0: all."""
     include_known: bool = False
     """Exposures that a label list already calls bad become candidates too."""
+
+    def entropy_floor(self, score: str) -> float:
+        """Lowest value of a candidate by `score`, a column of `night_entropy_scores` such as kl_source."""
+        return self.entropy_min_kl if score.startswith("kl_") else self.entropy_min_z
 
 
 @section("review")

@@ -45,7 +45,7 @@ def describe_pass(
         "camera": camera.name,
         **ids._asdict(),
         "pass": {name: value for name, value in asdict(params).items() if name not in _ELSEWHERE},
-        "entropy": asdict(entropy),
+        "entropy": entropy.fingerprint,
         "code_version": CODE_VERSION,
     }
     return json.loads(json.dumps(description))

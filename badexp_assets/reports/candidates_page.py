@@ -18,7 +18,9 @@ from badexp_assets.survey.cameras import Camera
 _SCORES = {  # column of review_candidates, name, and format
     "p_bad": ("P(bad) of the exposure", "{:.2f}"),
     "z_source": ("entropy of sources, z", "{:.1f}"),
+    "kl_source": ("entropy of sources, KL (nats)", "{:.3f}"),
     "z_background": ("entropy of the background, z", "{:.1f}"),
+    "kl_background": ("entropy of the background, KL (nats)", "{:.3f}"),
     "z_mse": ("autoencoder error, z", "{:.1f}"),
 }
 

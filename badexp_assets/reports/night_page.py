@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from badexp_assets.config.night_options import RANKING_SCORES, RankBy
 from badexp_assets.io.parquet import atomic_path
 from badexp_assets.reports.night_figures import trends_figure
 from badexp_assets.reports.night_summary import NightSummary
@@ -28,7 +29,7 @@ def write_night_report(page: Path, text: Path, summary: NightSummary, previews: 
     values = {
         "summary": summary,
         "total": summary.total,
-        "worst": [_card(row, previews) for row in summary.worst.to_dict("records")],
+        "worst": [_card(row, previews, summary.rank_by) for row in summary.worst.to_dict("records")],
         "trends": data_uri(trends_figure(summary.trends, bands)) if nights else None,
         "n_nights": nights,
         "candidates": _CANDIDATES if (page.parent.parent / _CANDIDATES).exists() else None,
@@ -51,7 +52,7 @@ def night_markdown(summary: NightSummary) -> str:
     if len(summary.ccd_failures):
         lines += ["## CCD images that could not be read", "", *_table(summary.ccd_failures), ""]
     lines += ["## Worst exposures", ""]
-    worst = [_card(row, {}) for row in summary.worst.to_dict("records")]
+    worst = [_card(row, {}, summary.rank_by) for row in summary.worst.to_dict("records")]
     columns = ("expnum", "filter", "category", "verdict", "scores", "candidate")
     lines += _table(pd.DataFrame(worst, columns=columns)) if worst else ["none stands out"]
     lines += ["", "## Drift", "", summary.drift.description if summary.drift else "no classifier scored the night", ""]
@@ -70,19 +71,25 @@ def headline(summary: NightSummary) -> str:
     return f"{words}; {total['bad']} called bad."
 
 
-def _card(row: Mapping[Any, Any], previews: Mapping[int, bytes]) -> dict[str, Any]:
+def _card(row: Mapping[Any, Any], previews: Mapping[int, bytes], rank_by: RankBy) -> dict[str, Any]:
     """Return what the page shows of one of the worst exposures."""
     verdict = "not classified"
     if not math.isnan(row["p_bad"]):
         verdict = f"P(bad) {row['p_bad']:.2f}, {row['n_bad']:.0f} of {row['n_scored']:.0f} CCDs bad"
-    z = {"sources": row["z_source"], "background": row["z_background"], "autoencoder": row["z_mse"]}
+    source, background = RANKING_SCORES[rank_by]
+    kind = "KL {:.3f}" if rank_by == "kl" else "z {:.1f}"
+    scores = (
+        ("sources", kind, row[source]),
+        ("background", kind, row[background]),
+        ("autoencoder", "z {:.1f}", row["z_mse"]),
+    )
     return {
         "expnum": int(row["expnum"]),
         "filter": row["filter"],
         "category": row["category"] if isinstance(row["category"], str) else "unknown",
         "is_bad": bool(row["is_bad"]),
         "verdict": verdict,
-        "scores": ", ".join(f"{name} z {value:.1f}" for name, value in z.items() if not math.isnan(value)) or "none",
+        "scores": ", ".join(f"{name} {word.format(x)}" for name, word, x in scores if not math.isnan(x)) or "none",
         "candidate": "" if pd.isna(row["rank"]) else f"number {int(row['rank'])}",
         "preview": data_uri(previews.get(int(row["expnum"]))),
     }

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from badexp_assets.config.home import Home
+from badexp_assets.config.night_options import RANKING_SCORES, RankBy
 from badexp_assets.config.operation_options import CheckParams
 from badexp_assets.io.models import current_version
 from badexp_assets.io.parquet import empty_table
 from badexp_assets.io.parquet_reading import read_metadata, read_table
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.pixels.night_progress import STATUSES
-from badexp_assets.review.candidates import join_scores
+from badexp_assets.review.candidates import join_scores, robust_z
 from badexp_assets.survey.arrivals.table_sources import MODELS, files_of
 from badexp_assets.survey.cameras import Camera
 
@@ -36,8 +37,8 @@ class NightSummary:
     - `counts`: a row per filter and one for all: n, scored, failed, excluded (n is their sum), bad.
     - `failures`: status, reason, n, expnums (the first ones) of exposures that were not scored; `ccd_failures`:
       reason, n, expnums of CCDs that could not be read.
-    - `worst`: exposures, worst first: expnum, filter, category, p_bad, n_bad, n_scored, z_source, z_background, z_mse,
-      rank (among the review candidates, missing if it is none), path.
+    - `worst`: exposures, worst first: expnum, filter, category, p_bad, n_bad, n_scored, kl_source, z_source,
+      kl_background, z_background, z_mse, rank (among the review candidates, missing if it is none), path.
     - `versions`: names and versions of files and models; `drift`: the comparison with the training nights, None without
       a classifier.
     - `trends`: a row per night and filter, for this night and those before it: seeing (arcsec), sky (ADU/s), n, bad,
@@ -54,6 +55,7 @@ class NightSummary:
     drift: CheckResult | None
     trends: pd.DataFrame
     findings: list[str] = field(default_factory=list)
+    rank_by: RankBy = "z"
 
     @property
     def total(self) -> pd.Series:
@@ -62,12 +64,18 @@ class NightSummary:
 
 
 def summarise_night(
-    home: Home, night: str, camera: Camera, limits: CheckParams, n_worst: int = 12, n_trend: int = 30
+    home: Home,
+    night: str,
+    camera: Camera,
+    limits: CheckParams,
+    n_worst: int = 12,
+    n_trend: int = 30,
+    rank_by: RankBy = "z",
 ) -> NightSummary:
     """Summarise a night that was read; missing scores are left out.
 
-    At most `n_worst` exposures are listed and `n_trend` nights compared. Raises InputError for a night that was not
-    read.
+    At most `n_worst` exposures are listed and `n_trend` nights compared. `rank_by`: option of [entropy]. Raises
+    InputError for a night that was not read.
     """
     exposures = read_table(home.table("night_exposures", night))
     scores = {name: _stored(home, name, night) for name in _SCORES}
@@ -80,10 +88,11 @@ def summarise_night(
         counts=counts,
         failures=_reasons(exposures[exposures["status"] != "scored"], ["status", "status_reason"]),
         ccd_failures=_reasons(ccds[ccds["status"] == "failed"], ["status_reason"]),
-        worst=_worst(home, exposures, scores).head(n_worst),
+        worst=_worst(home, exposures, scores, rank_by).head(n_worst),
         versions=_versions(home, night, exposures, scores),
         drift=_drift(home, night, scores["night_predictions"], limits),
         trends=night_trends(home, night, camera, n_trend),
+        rank_by=rank_by,
     )
     summary.findings.extend(_findings(home, summary, scores))
     return summary
@@ -141,8 +150,11 @@ def _reasons(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return table.sort_values("n", ascending=False, kind="stable", ignore_index=True)
 
 
-def _worst(home: Home, exposures: pd.DataFrame, scores: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return exposures that are called bad, are candidates, or have a high score of another method, worst first."""
+def _worst(home: Home, exposures: pd.DataFrame, scores: dict[str, pd.DataFrame], rank_by: RankBy) -> pd.DataFrame:
+    """Return exposures that are called bad, are candidates, or have a high score of another method, worst first.
+
+    KL divergences are compared with the other scores as the autoencoder's error is: by their robust z in the band.
+    """
     table = join_scores(
         exposures,
         scores["night_exposure_predictions"],
@@ -155,7 +167,10 @@ def _worst(home: Home, exposures: pd.DataFrame, scores: dict[str, pd.DataFrame])
     if home.table("review_candidates").exists():
         ranks = read_table(home.table("review_candidates"), ["expnum", "rank"])
     table = table.merge(ranks.astype({"expnum": "int64"}), on="expnum", how="left")
-    table["z"] = table[["z_source", "z_background", "z_mse"]].max(axis=1)
+    z = table[[*RANKING_SCORES[rank_by], "z_mse"]]
+    if rank_by == "kl":
+        z = z.assign(**{name: robust_z(table[name], table["filter"]) for name in RANKING_SCORES[rank_by]})
+    table["z"] = z.max(axis=1)
     chosen = table[table["is_bad"] | table["rank"].notna() | (table["z"] > _Z_IS_HIGH)]
     return chosen.sort_values(["is_bad", "p_bad", "z"], ascending=False, ignore_index=True)
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from badexp_assets.config.night_options import RANKING_SCORES, RankBy
 from badexp_assets.config.review_options import CandidateParams
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.taxonomy import GOOD, UNKNOWN, Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 
-_SCORES = {
-    "z_source": "entropy of sources",
-    "z_background": "entropy of the background",
-    "z_mse": "autoencoder error",
+_WORDS = {
+    "z_source": "entropy of sources z = {:.1f}",
+    "kl_source": "entropy of sources KL = {:.3f}",
+    "z_background": "entropy of the background z = {:.1f}",
+    "kl_background": "entropy of the background KL = {:.3f}",
+    "z_mse": "autoencoder error z = {:.1f}",
 }
 
 
@@ -35,6 +39,7 @@ def rank_candidates(
     labels: pd.DataFrame | None,
     params: CandidateParams | None = None,
     taxonomy: Taxonomy | None = None,
+    rank_by: RankBy = "z",
 ) -> RankedCandidates:
     """Return `review_candidates`, rank 1 first, and counts of flagged exposures and of those left out.
 
@@ -42,8 +47,9 @@ def rank_candidates(
     `night_reconstruction_errors`); all but the first may be empty. Only exposures with status `scored` are considered.
     An exposure is flagged if the classifier calls it bad, or if it is in the top fraction of its band, and above a
     floor, by p_bad, z_source, z_background or the autoencoder error (robust z of ln mean_mse in its band, (x - median)
-    / (1.4826 MAD)). category: that of the classifier if it flags the exposure and a CCD voted bad, else `unknown`,
-    because the other methods give no category.
+    / (1.4826 MAD)). With `rank_by` = kl, kl_source and kl_background take the place of z_source and z_background.
+    category: that of the classifier if it flags the exposure and a CCD voted bad, else `unknown`, because the other
+    methods give no category.
 
     Candidates are ranked by the number of methods that flag them, then by score (the mean percentile over the methods
     that scored them: p_bad over all exposures, the others per band; 1: worst), then by p_bad and expnum. Additional
@@ -55,15 +61,10 @@ def rank_candidates(
     )
     likely = _top(table, "p_bad", params.classifier_top_fraction, params.classifier_min_p_bad)
     flags = pd.DataFrame({"classifier": table["is_bad"].astype(bool) | likely})
-    for score in _SCORES:
-        autoencoder = score == "z_mse"
-        flags[score] = _top(
-            table,
-            score,
-            params.autoencoder_top_fraction if autoencoder else params.entropy_top_fraction,
-            params.autoencoder_min_z if autoencoder else params.entropy_min_z,
-        )
-    table["score"] = _mean_percentile(table)
+    for score in RANKING_SCORES[rank_by]:
+        flags[score] = _top(table, score, params.entropy_top_fraction, params.entropy_floor(score))
+    flags["z_mse"] = _top(table, "z_mse", params.autoencoder_top_fraction, params.autoencoder_min_z)
+    table["score"] = _mean_percentile(table, [*RANKING_SCORES[rank_by], "z_mse"])
     flagged = flags.any(axis=1)
     counts = {"considered": len(table), "flagged": int(flagged.sum())}
     counts |= {f"flagged_by_{name}": int(flags[name].sum()) for name in flags}
@@ -105,9 +106,9 @@ def _top(table: pd.DataFrame, score: str, fraction: float, floor: float) -> pd.S
     return (place <= np.ceil(fraction * groups.transform("count"))) & (table[score] >= floor)
 
 
-def _mean_percentile(table: pd.DataFrame) -> pd.Series:
+def _mean_percentile(table: pd.DataFrame, scores: Sequence[str]) -> pd.Series:
     ranks = {"p_bad": table["p_bad"].rank(pct=True)}
-    ranks |= {score: table.groupby("filter")[score].rank(pct=True) for score in _SCORES}
+    ranks |= {score: table.groupby("filter")[score].rank(pct=True) for score in scores}
     return pd.DataFrame(ranks).mean(axis=1)  # of the methods that gave a score
 
 
@@ -118,7 +119,7 @@ def _why(table: pd.DataFrame, flags: pd.DataFrame) -> pd.Series:
             votes = f"classifier: {row['n_bad']:.0f} of {row['n_scored']:.0f} CCDs bad"
             named = "" if row["category"] == GOOD else f"{row['category']}, "
             parts.append(f"{votes} ({named}mean P {row['p_bad']:.2f})")
-        parts += [f"{name} z = {row[score]:.1f}" for score, name in _SCORES.items() if flags.at[row.name, score]]
+        parts += [_WORDS[score].format(row[score]) for score in flags if score in _WORDS and flags.at[row.name, score]]
         return "; ".join(parts)
 
     return pd.Series([words(row) for _, row in table.iterrows()], index=table.index, dtype="str")
@@ -135,9 +136,9 @@ def join_scores(
     """Return the scores of all methods, a row per exposure with status `scored`; NaN for missing scores.
 
     The tables are those of all nights (`night_exposures`, `night_exposure_predictions`, `night_entropy_scores`,
-    `night_reconstruction_errors`); all but the first may be empty. z_source is NaN for fewer than `min_sources`
-    sources. z_mse is the autoencoder's error as a robust z of ln mean_mse in its band, (x - median) / (1.4826 MAD), and
-    NaN for fewer than `min_stamps` stamps. model: version of the classifier.
+    `night_reconstruction_errors`); all but the first may be empty. z_source and kl_source are NaN for fewer than
+    `min_sources` sources. z_mse is the autoencoder's error as a robust z of ln mean_mse in its band, (x - median) /
+    (1.4826 MAD), and NaN for fewer than `min_stamps` stamps. model: version of the classifier.
     """
     table = exposures.loc[exposures["status"] == "scored", ["expnum", "night", "filter", "plver", "path"]]
     table = table.drop_duplicates("expnum", keep="last").astype({"expnum": "int64"})
@@ -153,12 +154,17 @@ def join_scores(
         table[name] = pd.to_numeric(table[name], errors="coerce").astype("float64")
     table["is_bad"] = table["is_bad"].astype("boolean").fillna(False).astype(bool)
     table[["category", "model"]] = table[["category", "model"]].astype(object)
-    table.loc[~(table["n_sources"] >= min_sources), "z_source"] = np.nan
+    table.loc[~(table["n_sources"] >= min_sources), ["kl_source", "z_source"]] = np.nan
     mse = table["mean_mse"].where((table["mean_mse"] > 0) & (table["n_stamps"] >= min_stamps))
-    table["z_mse"] = np.log(mse).groupby(table["filter"]).transform(_robust_z) if len(table) else mse
+    table["z_mse"] = robust_z(np.log(mse), table["filter"])
     return table
 
 
-def _robust_z(values: pd.Series) -> pd.Series:
+def robust_z(values: pd.Series, bands: pd.Series) -> pd.Series:
+    """Return (x - median) / (1.4826 MAD) of `values` within each band; NaN where a band has no scatter."""
+    return values.groupby(bands).transform(_robust_z_of_band) if len(values) else values
+
+
+def _robust_z_of_band(values: pd.Series) -> pd.Series:
     spread = 1.4826 * (values - values.median()).abs().median()
     return (values - values.median()) / spread if spread > 0 else values * np.nan

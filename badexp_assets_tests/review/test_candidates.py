@@ -103,6 +103,20 @@ def test_every_method_flags_its_own_and_says_why_with_numbers():
     assert sorted(table["rank"]) == [1, 2, 3]
 
 
+def test_with_rank_by_kl_the_plain_divergence_flags_and_z_does_not():
+    tables = planted()
+    put(tables, "entropy_scores", 8, z_background=0.0, kl_background=0.7)
+    put(tables, "entropy_scores", 7, kl_source=0.25)
+    params = CandidateParams(entropy_top_fraction=0.02, entropy_min_kl=0.2)
+    ranked = rank_candidates(**tables, params=params, rank_by="kl")
+    table = ranked.table.set_index("expnum")
+    assert table.loc[7, "why"].endswith("; entropy of sources KL = 0.250")
+    assert table.loc[8, "why"] == "entropy of the background KL = 0.700"
+    assert {name for name in ranked.counts if name.startswith("flagged_by_")} == {
+        f"flagged_by_{name}" for name in ("classifier", "kl_source", "kl_background", "z_mse")
+    }
+
+
 def test_counts_add_up():
     counts = rank(planted()).counts
     assert counts["flagged"] == counts["known_left_out"] + counts["over_the_maximum"] + counts["candidates"] == 3

@@ -59,7 +59,9 @@ def injection_completeness(
         settings.options.decision,
         settings.options.vote,
         entropy_reference,
-        EntropyCuts.of_good(night_entropy_scores.concatenated(), good, settings.options.candidates),
+        EntropyCuts.of_good(
+            night_entropy_scores.concatenated(), good, settings.options.candidates, settings.options.entropy.rank_by
+        ),
         night_exposures,
         night_predictions,
         night_mosaic_embeddings,

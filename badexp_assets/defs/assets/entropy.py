@@ -63,20 +63,23 @@ def night_entropy_scores(
     params = _params(survey)
     versions = sorted(entropy_reference["version"].unique())
     sources = ("night_exposures", "night_orientations")
-    stored = StoredScores(survey.settings().home, ["night_entropy_scores"], sources, versions, params)
+    stored = StoredScores(survey.settings().home, ["night_entropy_scores"], sources, versions, params.fingerprint)
 
     def score(night: str) -> list[pd.DataFrame]:
         return [entropy.score_exposures(night_orientations[night], night_exposures[night], entropy_reference, params)]
 
     scores = {night: stored.reuse_or_make(night, score)[0] for night in context.partition_keys}
     table = pd.concat(scores.values())
-    worst = table.sort_values("z_source", ascending=False)
+    worst = table.sort_values(params.ranking_scores[0], ascending=False)
     pictures: dict[str, dg.MetadataValue] = {}
-    for column in ("z_source", "z_background"):
+    for column in params.ranking_scores:
         scored = table[table[column].notna()]
         for row in scored.sort_values(column, ascending=False).head(_PICTURES).itertuples():
             measured = night_orientations[str(row.night)]
-            title = f"{row.expnum} {row.filter}: z of sources {row.z_source:.1f}, of background {row.z_background:.1f}"
+            title = (
+                f"{row.expnum} {row.filter}: sources z {row.z_source:.1f}, KL {row.kl_source:.3f}; "
+                f"background z {row.z_background:.1f}, KL {row.kl_background:.3f}"
+            )
             own = measured[measured["expnum"] == row.expnum]
             png = entropy.plot_exposure(own, entropy_reference, survey.camera(), params, title)
             pictures |= picture(png, f"orientations of {row.expnum}")
@@ -86,7 +89,9 @@ def night_entropy_scores(
             "reference": ", ".join(versions) or "none",
             **stored.metadata(),
             "without a score": counts(table["reason"].dropna()),
-            "highest z of sources": preview(worst[["expnum", "filter", "n_sources", "kl_source", "z_source"]], rows=10),
+            f"highest {params.ranking_scores[0]}": preview(
+                worst[["expnum", "filter", "n_sources", "kl_source", "z_source"]], rows=10
+            ),
             **pictures,
         },
     )

@@ -20,8 +20,9 @@ from badexp_assets.orchestration.failures import multi_asset
         name: dg.AssetOut(**table_asset(name, what, "review", {"scikitlearn", "parquet"}))
         for name, what in {
             "method_comparison": "True-positive rates in the most anomalous tenth of each band for Entropy Method, "
-            "autoencoder, classifier and their combination. Only exposures count that no classifier was trained on and "
-            "whose outcome is known from a truth file, verdicts or label lists.",
+            "autoencoder, classifier and their combination. Outcomes are known from a truth file, verdicts or label "
+            "lists. Exposures that classifiers were trained on count only for methods that learn from no label; "
+            "n_measured says on how many exposures a method was measured.",
             "combined_ranking": "Every scored exposure with a P(bad) learned from the scores of all methods.",
         }.items()
     },
@@ -38,7 +39,7 @@ def compared_methods(
     night_reconstruction_errors: NightTables,
 ) -> Iterator[dg.Output[pd.DataFrame]]:
     """Learn the combined ranking on known exposures outside the train split, and compare all methods on them."""
-    params = survey.settings().options.comparison
+    params, rank_by = survey.settings().options.comparison, survey.settings().options.entropy.rank_by
     scores = review.join_scores(
         night_exposures.concatenated(),
         night_exposure_predictions.concatenated(),
@@ -51,18 +52,24 @@ def compared_methods(
         outcomes = comparison.read_truth(Path(params.truth), params.prominent_severity)
     else:
         listed = review.listed_exposures(bad_ccd_labels, survey.taxonomy())
-        outcomes = comparison.known_outcomes(review_verdicts, reviewed_reject_list, listed)
+        named = bad_ccd_labels.groupby("expnum")["category"].agg(lambda names: names.mode().iloc[0]).to_dict()
+        answers = review.latest_verdict_per_reviewer(review_verdicts)
+        outcomes = comparison.known_outcomes(answers, reviewed_reject_list, listed, named, params.unsure)
     learnt = set(training_set.loc[training_set["split"] == "train", "expnum"])
-    outcomes = outcomes[~outcomes["expnum"].isin(learnt)]
-    found = comparison.combine(scores, outcomes, params)
+    held_out = outcomes[~outcomes["expnum"].isin(learnt)]
+    found = comparison.combine(scores, held_out, params, rank_by)
     fresh = found.table[~found.table["expnum"].isin(learnt)]
-    rates = comparison.true_positive_rates(fresh, outcomes, params)
+    outcomes = comparison.with_kinds(outcomes, params)
+    rates = comparison.true_positive_rates(found.table, outcomes, params, learnt, rank_by)
     yield dg.Output(
         rates,
         "method_comparison",
         metadata={
             "average precision, 95 % intervals over exposures": preview(found.scores),
-            "bad exposures in the top of their band": preview(comparison.found_by(fresh, outcomes, params)),
+            "exposures that each method was measured on": preview(comparison.measured_exposures(rates)),
+            "bad exposures outside the train split in the top of their band": preview(
+                comparison.found_by(fresh, held_out, params, rank_by)
+            ),
             "outcomes from": sorted(set(outcomes["source"])),
             **picture(comparison.rates_figure(rates), "true-positive rates"),
         },

@@ -45,9 +45,9 @@ from badexp_assets.reports.night_figures import trends_figure
 def night_report(context: dg.AssetExecutionContext, survey: SurveyResource) -> dg.MaterializeResult:
     """Write the pages of the nights from their stored tables."""
     home, camera = survey.settings().home, survey.camera()
-    limits = check_params(survey)
+    limits, rank_by = check_params(survey), survey.settings().section("entropy").rank_by
     for night in context.partition_keys:
-        summary = reports.summarise_night(home, night, camera, limits)
+        summary = reports.summarise_night(home, night, camera, limits, rank_by=rank_by)
         pictures = home.table("night_previews", night)
         stored = [(night, read_table(pictures))] if pictures.exists() else []
         previews = dict(reports.small_previews(stored, set(summary.worst["expnum"])))

@@ -42,6 +42,7 @@ def review_candidates(
         bad_ccd_labels,
         params,
         survey.taxonomy(),
+        survey.settings().options.entropy.rank_by,
     )
     return dg.Output(
         ranked.table,

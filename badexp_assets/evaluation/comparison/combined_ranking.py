@@ -10,12 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from badexp_assets.config.evaluation_options import ComparisonParams
+from badexp_assets.config.night_options import RANKING_SCORES, RankBy
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.ranking import Ranking, Resamples, with_interval
-from badexp_assets.evaluation.comparison.top_rates import METHODS
+from badexp_assets.evaluation.comparison.top_rates import method_scores
 
 Array = npt.NDArray[np.floating]
-SCORES = ("p_bad", "z_source", "z_background", "z_mse")
 _MIN_OF_A_KIND = 5
 _PENALTIES = (0.003, 0.03, 0.3)
 _DRAWS = 300
@@ -37,13 +37,14 @@ class Combined:
     findings: tuple[str, ...]
 
 
-def combine(scores: pd.DataFrame, outcomes: pd.DataFrame, params: ComparisonParams) -> Combined:
+def combine(scores: pd.DataFrame, outcomes: pd.DataFrame, params: ComparisonParams, rank_by: RankBy = "z") -> Combined:
     """Fit a logistic regression on the scores of exposures with a known outcome; rank all by it.
 
-    `scores`: expnum, night, filter, and any of SCORES. P(bad) enters as log-odds and z scores as sign(z) ln(1 + |z|),
-    because they have long tails. Every score also enters as its surprise, -ln of the share of the band that is at least
-    as anomalous, whose sum is Fisher's method of combining tests. A missing score is replaced by the median and
-    flagged. Exposures with a known outcome are ranked by a fit without their fold, the others by a fit on all folds.
+    `scores`: expnum, night, filter, and any of p_bad, z_mse and the scores of the Entropy Method that rank by `rank_by`
+    (`method_scores`). P(bad) enters as log-odds and the others as sign(x) ln(1 + |x|), because they have long tails.
+    Every score also enters as its surprise, -ln of the share of the band that is at least as anomalous, whose sum is
+    Fisher's method of combining tests. A missing score is replaced by the median and flagged. Exposures with a known
+    outcome are ranked by a fit without their fold, the others by a fit on all folds.
     Folds consist of whole nights if there are enough. Raises InputError with fewer than five known bad or good
     exposures.
     """
@@ -56,7 +57,8 @@ def combine(scores: pd.DataFrame, outcomes: pd.DataFrame, params: ComparisonPara
             f"of the exposures that no classifier was trained on {n_bad} are known to be bad and {n_good} to be good; "
             f"{_MIN_OF_A_KIND} of each are needed: review candidates, or give [comparison] truth"
         )
-    names = [name for name in SCORES if name in scores and scores[name].notna().any()]
+    names = ["p_bad", *RANKING_SCORES[rank_by], "z_mse"]
+    names = [name for name in names if name in scores and scores[name].notna().any()]
     x, columns = _inputs(scores, names)
     folds, findings = _folds(scores["night"].to_numpy(object)[has], bad[has], params)
     held = np.zeros(len(folds))
@@ -69,7 +71,7 @@ def combine(scores: pd.DataFrame, outcomes: pd.DataFrame, params: ComparisonPara
     table = scores.assign(p_combined=p, known_bad=known.to_numpy())
     table["rank"] = table.groupby("filter")["p_combined"].rank(ascending=False, method="first").astype("int64")
     weights = {name: round(float(w), 4) for name, w in zip(columns, model[-1].coef_[0], strict=True)}
-    return Combined(table, _scores(table[has], bad[has], params.seed), weights, tuple(findings))
+    return Combined(table, _scores(table[has], bad[has], params.seed, rank_by), weights, tuple(findings))
 
 
 def _inputs(scores: pd.DataFrame, names: list[str]) -> tuple[Array, list[str]]:
@@ -121,9 +123,9 @@ def _fit(x: Array, bad: npt.NDArray[np.bool_]) -> Any:
     return make_pipeline(StandardScaler(), model).fit(x, bad)
 
 
-def _scores(table: pd.DataFrame, bad: npt.NDArray[np.bool_], seed: int) -> pd.DataFrame:
+def _scores(table: pd.DataFrame, bad: npt.NDArray[np.bool_], seed: int, rank_by: RankBy) -> pd.DataFrame:
     """Return the average precision of each method, with exposures without a score ranked last."""
-    methods = {m: c for m, c in METHODS.items() if c in table and table[c].notna().any()}
+    methods = {m: c for m, c in method_scores(rank_by).items() if c in table and table[c].notna().any()}
     rankings = {m: Ranking(bad, table[c].rank().fillna(0).to_numpy(np.float64)) for m, c in methods.items()}
     expnums = table["expnum"].to_numpy(np.int64)
     resamples = Resamples(expnums, _DRAWS, seed)

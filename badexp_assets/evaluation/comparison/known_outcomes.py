@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from badexp_assets.config.evaluation_options import ComparisonParams, Unsure
 from badexp_assets.errors import InputError
+from badexp_assets.labels.taxonomy import UNKNOWN
 
-COLUMNS = ("expnum", "bad", "prominent", "source")
+COLUMNS = ("expnum", "bad", "prominent", "source", "category", "kind")
 _TRUE, _FALSE = {"true", "1", "1.0", "yes"}, {"false", "0", "0.0", "no"}
+_DEGREES = {"prominent": True, "dubious": False}
+_KINDS = {"source": (True, False), "background": (False, True), "both": (True, True), "neither": (False, False)}
 
 
 def read_truth(path: Path, prominent_severity: float) -> pd.DataFrame:
-    """Read a CSV file with columns expnum, bad and optionally severity; return expnum, bad, prominent, source.
+    """Read a CSV file with the columns expnum and bad; return a table with COLUMNS.
 
-    prominent: severity of at least `prominent_severity`; null without a severity, False for good exposures. Raises
-    InputError if the file cannot be read, lacks `expnum` or `bad`, lists an exposure twice, or has other values of
-    `bad` than true and false.
+    Optional columns: `degree` (prominent, dubious or empty) or else `severity`; `category`; `kind` (source, background,
+    both, neither or empty). prominent: degree, or severity of at least `prominent_severity`; null without either, False
+    for good exposures. Raises InputError if the file cannot be read, lacks `expnum` or `bad`, lists an exposure twice,
+    or has other values of bad, degree or kind.
     """
     try:
         table = pd.read_csv(path)
@@ -34,22 +41,47 @@ def read_truth(path: Path, prominent_severity: float) -> pd.DataFrame:
     if odd.any():
         raise InputError(f"comparison.truth: {path}: bad is {table.loc[odd, 'bad'].iloc[0]!r}; true or false is needed")
     found = pd.DataFrame({"expnum": table["expnum"].astype("int64"), "bad": words.isin(_TRUE)})
+    prominent = pd.Series(pd.NA, index=table.index, dtype="boolean")
     if "severity" in table:
         severity = pd.to_numeric(table["severity"], errors="coerce")
         prominent = (severity >= prominent_severity).astype("boolean").mask(severity.isna())
-        found["prominent"] = prominent.mask(~found["bad"], False)
-    else:
-        found["prominent"] = pd.array([None] * len(found), dtype="boolean")
+    degree = _words(table, "degree", _DEGREES, path)
+    prominent = degree.map(_DEGREES).astype("boolean").fillna(prominent)
+    found["prominent"] = prominent.mask(~found["bad"], False)
+    found["category"] = table["category"].astype(object) if "category" in table else None
+    found["kind"] = _words(table, "kind", _KINDS, path)
     return found.assign(source="truth file")[list(COLUMNS)]
 
 
-def known_outcomes(verdicts: pd.DataFrame, rejects: pd.DataFrame, listed: set[int]) -> pd.DataFrame:
-    """Return expnum, bad, prominent, source of exposures that were reviewed or that a label list calls bad (`listed`).
+def _words(table: pd.DataFrame, column: str, allowed: Mapping[str, object], path: Path) -> pd.Series:
+    """Return a column of words, null where it is empty or missing."""
+    if column not in table:
+        return pd.Series(None, index=table.index, dtype=object)
+    words = table[column].astype(object).where(table[column].notna(), None)
+    words = words.map(lambda word: str(word).strip().lower() or None, na_action="ignore")
+    odd = words[words.notna() & ~words.isin(allowed)]
+    if len(odd):
+        raise InputError(
+            f"comparison.truth: {path}: {column} is {odd.iloc[0]!r}; {', '.join(allowed)} or nothing is needed"
+        )
+    return words
 
-    `verdicts`, `rejects`: tables review_verdicts and reviewed_reject_list, without their rows of single CCDs. A
-    rejected exposure is bad, and prominent if nobody called it fine or was unsure. A reviewed exposure that is not
-    rejected is fine if more reviewers say fine than bad, and otherwise left out. Verdicts take precedence over label
-    lists. prominent is null for exposures from label lists.
+
+def known_outcomes(
+    verdicts: pd.DataFrame,
+    rejects: pd.DataFrame,
+    listed: set[int],
+    categories: Mapping[int, str] | None = None,
+    unsure: Unsure = "unknown",
+) -> pd.DataFrame:
+    """Return COLUMNS of exposures that were reviewed or that a label list calls bad (`listed`).
+
+    `verdicts`, `rejects`: the answers that hold, and the table reviewed_reject_list, without their rows of single CCDs.
+    A rejected exposure is bad, and prominent if nobody called it fine or was unsure. An exposure that is not rejected
+    is fine if more reviewers say fine than bad and, with `unsure` = dubious, than bad or unsure together. Otherwise it
+    is left out, or with `unsure` = dubious it is bad and not prominent (dubious) if more say bad or unsure than fine.
+    Verdicts take precedence over label lists, whose exposures have the category of `categories`; their prominent is
+    null. kind is null.
     """
     rejected = rejects[rejects["ccdnum"].isna()]
     bad = pd.DataFrame(
@@ -58,13 +90,43 @@ def known_outcomes(verdicts: pd.DataFrame, rejects: pd.DataFrame, listed: set[in
             "bad": True,
             "prominent": ((rejected["n_fine"] == 0) & (rejected["n_unsure"] == 0)).astype("boolean"),
             "source": "verdicts",
+            "category": rejected.get("category"),
         }
     )
     answers = verdicts[verdicts["ccdnum"].isna() & ~verdicts["expnum"].isin(bad["expnum"])]
-    votes = pd.crosstab(answers["expnum"], answers["verdict"]).reindex(columns=["bad", "fine"], fill_value=0)
-    fine = votes.index[votes["fine"] > votes["bad"]]
+    votes = pd.crosstab(answers["expnum"], answers["verdict"]).reindex(columns=["bad", "fine", "unsure"], fill_value=0)
+    against = votes["bad"] + (votes["unsure"] if unsure == "dubious" else 0)
+    fine = votes.index[votes["fine"] > against]
     good = pd.DataFrame({"expnum": fine.astype("int64"), "bad": False, "prominent": False, "source": "verdicts"})
+    doubted = votes.index[(against > votes["fine"]) & (unsure == "dubious")]
+    dubious = pd.DataFrame({"expnum": doubted.astype("int64"), "bad": True, "prominent": False, "source": "verdicts"})
+    dubious["category"] = [_category_of_most(answers, expnum) for expnum in doubted]
     rest = sorted(listed - set(bad["expnum"]) - set(answers["expnum"].astype(int)))
     lists = pd.DataFrame({"expnum": rest, "bad": True, "prominent": None, "source": "label lists"})
-    parts = [part.astype({"expnum": "int64", "bad": "bool", "prominent": "boolean"}) for part in (bad, good, lists)]
-    return pd.concat(parts, ignore_index=True).sort_values("expnum", ignore_index=True)[list(COLUMNS)]
+    lists["category"] = [(categories or {}).get(expnum) for expnum in rest]
+    types: Any = {"expnum": "int64", "bad": "bool", "prominent": "boolean", "category": object, "kind": object}
+    parts = [part.reindex(columns=list(COLUMNS)).astype(types) for part in (bad, good, dubious, lists)]
+    return pd.concat(parts, ignore_index=True).sort_values("expnum", ignore_index=True)
+
+
+def _category_of_most(answers: pd.DataFrame, expnum: int) -> str:
+    """Return the category that most of those who do not call the exposure fine name; `unknown` if none is named."""
+    some = answers[(answers["expnum"] == expnum) & (answers["verdict"] != "fine")]
+    return str(next(iter(some["category"].mode()), UNKNOWN)) if "category" in some else UNKNOWN
+
+
+def with_kinds(outcomes: pd.DataFrame, params: ComparisonParams) -> pd.DataFrame:
+    """Return `outcomes` with the columns of_source and of_background: is it bad by an anomaly of that kind?
+
+    kind decides, or else the category by `source_categories` and `background_categories`. Null for a bad exposure of
+    unknown kind; False for a good one.
+    """
+    category = outcomes["category"].where(outcomes["category"].notna() & (outcomes["category"] != UNKNOWN), None)
+    found = outcomes.copy()
+    for place, (name, categories) in enumerate(
+        (("of_source", params.source_categories), ("of_background", params.background_categories))
+    ):
+        by_category = category.isin(categories).astype("boolean").mask(category.isna())
+        stated = outcomes["kind"].map({kind: flags[place] for kind, flags in _KINDS.items()}).astype("boolean")
+        found[name] = stated.fillna(by_category).mask(~outcomes["bad"].astype(bool), False)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -51,6 +51,20 @@ def measure_surveys(
     Orientations: expnum, ccdnum, filter, source_counts, gradient_counts, gradient_halves, as in `night_orientations`.
     The result depends only on `params`, not on `workers` (processes). `progress` is called with (exposures done, all).
     """
+    truth, (orientations,) = measure_settings(params, [params.entropy], workers, progress)
+    return truth, orientations
+
+
+def measure_settings(
+    params: TrialParams,
+    settings: Sequence[EntropyParams],
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+    """Measure the same simulated pixels with each of `settings`; return truth, and the orientations of each setting.
+
+    Tables and other parameters are those of `measure_surveys`; `params.entropy` is not used.
+    """
     planned = [item for k, band in enumerate(params.bands) for item in _planned(params, band, params.seed + k, k)]
     truth = pd.DataFrame(
         {
@@ -61,18 +75,19 @@ def measure_surveys(
             "severity": [plan.severity for _, _, plan in planned],
         }
     )
-    rows: list[tuple[Any, ...]] = []
+    rows: list[list[tuple[Any, ...]]] = [[] for _ in settings]
     with ExitStack() as stack:
-        measured: Iterator[list[tuple[Any, ...]]] = map(_measured, planned, repeat(params))
+        measured: Iterator[list[list[tuple[Any, ...]]]] = map(_measured, planned, repeat(params), repeat(settings))
         if workers > 1:
             pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))
-            measured = pool.map(_measured, planned, repeat(params), chunksize=4)
+            measured = pool.map(_measured, planned, repeat(params), repeat(settings), chunksize=4)
         for done, found in enumerate(measured, 1):
-            rows += found
+            for of_setting, more in zip(rows, found, strict=True):
+                of_setting += more
             if progress is not None:
                 progress(done, len(planned))
     columns = ["expnum", "ccdnum", "filter", "source_counts", "gradient_counts", "gradient_halves"]
-    return truth, pd.DataFrame(rows, columns=columns)
+    return truth, [pd.DataFrame(of_setting, columns=columns) for of_setting in rows]
 
 
 def _planned(params: TrialParams, band: str, seed: int, place: int) -> Iterator[tuple[int, str, ExposurePlan]]:
@@ -101,15 +116,17 @@ def _planned(params: TrialParams, band: str, seed: int, place: int) -> Iterator[
             yield seed, kind, plan
 
 
-def _measured(item: tuple[int, str, ExposurePlan], params: TrialParams) -> list[tuple[Any, ...]]:
-    """Return the rows of an exposure, one per CCD."""
+def _measured(
+    item: tuple[int, str, ExposurePlan], params: TrialParams, settings: Sequence[EntropyParams]
+) -> list[list[tuple[Any, ...]]]:
+    """Return the rows of an exposure, one per CCD, for each setting."""
     seed, _, plan = item
     frames = simulated_frames(plan.camera, plan.night, params.n_ccds, params.ccd_rows, params.ccd_columns)
-    entropy: EntropyParams = params.entropy
-    rows = []
+    rows: list[list[tuple[Any, ...]]] = [[] for _ in settings]
     for ccd in simulate_exposure(plan, frames, seed, Plane()):
         pixels, number = ccd.pixels, ccd.frame.ccd.ccdnum
-        found = measure_ccd(pixels.image, pixels.mask, entropy, (seed, plan.expnum, number), pixels.saturate)
-        counts = (found.source_counts, found.gradient_counts, found.gradient_halves.ravel())
-        rows.append((plan.expnum, number, plan.band, *counts))
+        for of_setting, entropy in zip(rows, settings, strict=True):
+            found = measure_ccd(pixels.image, pixels.mask, entropy, (seed, plan.expnum, number), pixels.saturate)
+            counts = (found.source_counts, found.gradient_counts, found.gradient_halves.ravel())
+            of_setting.append((plan.expnum, number, plan.band, *counts))
     return rows

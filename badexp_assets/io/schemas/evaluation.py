@@ -79,10 +79,11 @@ SCHEMAS = (
     ),
     TableSchema(
         "method_comparison",
-        "a method, a band and a bin of the band's most anomalous exposures",
-        ("method", "filter", "bin"),
+        "a method, a truth, a band and a bin of the band's most anomalous exposures",
+        ("method", "truth", "filter", "bin"),
     ).with_columns(
         Column("method", "string", "method that ranks the exposures"),
+        Column("truth", "string", "what counts as bad: `any` anomaly, one of a `source`, or one of the `background`"),
         FILTER,
         Column("bin", "int16", "bin of the ranking, 1: most anomalous"),
         Column("n", "int64", "exposures in the bin: n_bad + n_fine + n_unknown"),
@@ -90,6 +91,8 @@ SCHEMAS = (
         Column("n_prominent", "int64", "prominent ones of these"),
         Column("n_fine", "int64", "known to be fine"),
         Column("n_unknown", "int64", "of unknown outcome"),
+        Column("n_measured", "int64", "exposures of the band that the method was measured on"),
+        Column("n_known", "int64", "those of them with a known outcome"),
         Column("rate", "float64", "fraction bad of those with known outcome", nullable=True),
         Column("low", "float64", "lower end of its 95 % interval (Wilson)", nullable=True),
         Column("high", "float64", "upper end of that interval", nullable=True),
@@ -107,6 +110,8 @@ SCHEMAS = (
         Column("p_bad", "float64", "P(bad) of the classifier", nullable=True),
         Column("z_source", "float64", "z of source orientations (Entropy Method)", nullable=True),
         Column("z_background", "float64", "z of background gradients (Entropy Method)", nullable=True),
+        Column("kl_source", "float64", "KL divergence of source orientations, nats", nullable=True),
+        Column("kl_background", "float64", "KL divergence of background gradients, nats", nullable=True),
         Column("z_mse", "float64", "autoencoder error, robust z in the band", nullable=True),
     ),
     TableSchema(

@@ -7,8 +7,13 @@ import pytest
 from badexp_assets.config.evaluation_options import ComparisonParams
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.comparison.combined_ranking import combine
-from badexp_assets.evaluation.comparison.known_outcomes import known_outcomes, read_truth
-from badexp_assets.evaluation.comparison.top_rates import found_by, rates_figure, true_positive_rates
+from badexp_assets.evaluation.comparison.known_outcomes import known_outcomes, read_truth, with_kinds
+from badexp_assets.evaluation.comparison.top_rates import (
+    found_by,
+    measured_exposures,
+    rates_figure,
+    true_positive_rates,
+)
 
 
 def survey(n=400, seed=0):
@@ -110,12 +115,80 @@ def test_a_truth_file_is_read_with_its_severities_and_complaints_name_it(tmp_pat
         ("expnum\n1\n", "no column bad"),
         ("expnum,bad\n1,True\n1,True\n", "names exposure 1 twice"),
         ("expnum,bad\n1,perhaps\n", "bad is 'perhaps'"),
+        ("expnum,bad,degree\n1,True,faint\n", "degree is 'faint'; prominent, dubious or nothing is needed"),
+        ("expnum,bad,kind\n1,True,sky\n", "kind is 'sky'; source, background, both, neither or nothing is needed"),
     ):
         path.write_text(text)
         with pytest.raises(InputError, match=complaint):
             read_truth(path, 0.4)
     with pytest.raises(InputError, match="can't be read"):
         read_truth(tmp_path / "none.csv", 0.4)
+
+
+def test_a_truth_file_tells_anomalies_of_sources_from_those_of_the_background(tmp_path):
+    path = tmp_path / "truth.csv"
+    path.write_text(
+        "expnum,bad,degree,severity,kind,category\n"
+        "1,True,dubious,0.9,,psf\n"
+        "2,True,,0.9,source,noise\n"
+        "3,True,prominent,,,ghost_scatter\n"
+        "4,True,,,,nobjects\n"
+        "5,True,,,both,\n"
+        "6,True,,,,\n"
+        "7,False,,,,good\n"
+    )
+    found = with_kinds(read_truth(path, 0.4), ComparisonParams()).set_index("expnum")
+    assert found["prominent"].tolist() == [False, True, True, pd.NA, pd.NA, pd.NA, False]
+    assert found["of_source"].tolist() == [True, True, False, False, True, pd.NA, False]
+    assert found["of_background"].tolist() == [False, False, True, False, True, pd.NA, False]
+
+
+def test_unsure_answers_are_dubious_anomalies_if_the_option_says_so():
+    answers = [(1, "unsure", "psf"), (1, "unsure", "psf"), (2, "unsure", None), (2, "fine", None), (3, "fine", None)]
+    answers += [(3, "fine", None), (3, "unsure", None), (4, "bad", "noise"), (5, "fine", None), (5, "fine", None)]
+    verdicts = pd.DataFrame(answers, columns=["expnum", "verdict", "category"]).assign(ccdnum=None)
+    rejects = pd.DataFrame({"expnum": [9], "ccdnum": None, "n_bad": 2, "n_fine": 0, "n_unsure": 1, "category": "wonky"})
+    plain = known_outcomes(verdicts, rejects, set()).set_index("expnum")
+    assert plain["bad"].to_dict() == {2: False, 3: False, 5: False, 9: True}
+    found = known_outcomes(verdicts, rejects, {7}, {7: "streak"}, "dubious").set_index("expnum")
+    assert found["bad"].to_dict() == {1: True, 3: False, 4: True, 5: False, 7: True, 9: True}
+    assert not found.loc[[1, 4, 9], "prominent"].any()
+    assert found["category"].dropna().to_dict() == {1: "psf", 4: "noise", 7: "streak", 9: "wonky"}
+    assert with_kinds(found.reset_index(), ComparisonParams())["of_background"].sum() == 3
+
+
+def test_each_method_is_measured_by_its_kind_and_on_the_exposures_it_may_be_measured_on():
+    scores, outcomes = survey()
+    category = np.where(outcomes["prominent"], "telescope_moving", "clouds_transparency")
+    known = with_kinds(outcomes.assign(category=category, kind=None), ComparisonParams())
+    learnt = set(range(1, 101))
+    rates = true_positive_rates(scores, known, ComparisonParams(), learnt)
+    measured = measured_exposures(rates).set_index(["method", "truth"])["n_measured"]
+    assert measured.to_dict() == {
+        ("entropy of sources", "any"): 320,
+        ("entropy of sources", "source"): 320,
+        ("entropy of background", "any"): 400,
+        ("entropy of background", "background"): 400,
+        ("autoencoder", "any"): 400,
+        ("autoencoder", "source"): 400,
+        ("classifier", "any"): 300,
+    }
+    rows = rates[(rates["method"] == "entropy of sources") & (rates["truth"] == "source")]
+    assert rows["n_bad"].sum() == 20  # of 25 trails, the five without a score are not ranked
+    assert (rows["n_bad"] == rows["n_prominent"]).all()
+    assert rates_figure(rates).startswith(b"\x89PNG")
+    same = true_positive_rates(scores, known, ComparisonParams(train_split=False), learnt)
+    assert set(measured_exposures(same)["n_measured"]) == {240, 300}
+
+
+def test_the_plain_divergence_takes_the_place_of_z_if_it_ranks():
+    scores, outcomes = survey()
+    scores = scores.assign(kl_source=scores["p_bad"], kl_background=0.0)
+    rates = true_positive_rates(scores, outcomes, ComparisonParams(), rank_by="kl").set_index("method")
+    assert rates.loc["entropy of sources", "n_bad"].tolist() == rates.loc["classifier", "n_bad"].tolist()
+    weights = combine(scores, outcomes, ComparisonParams(), "kl").weights
+    assert {"kl_source", "kl_background"} <= set(weights)
+    assert "z_source" not in weights
 
 
 @pytest.mark.parametrize(("name", "value"), [("top_fraction", 0.0), ("bins", 0), ("folds", 1)])

@@ -38,10 +38,10 @@ def cluster_embeddings(
         raise InputError(f"embeddings: {n_bad} of {len(vectors)} have non-finite values; embed them again")
     components = _components(vectors, params)
     result["cluster"] = _clusters(components, params)
-    result[["tsne_x", "tsne_y"]] = _coordinates(components, params, 2)
+    result[["tsne_x", "tsne_y"]] = tsne_coordinates(components, params, 2)
     sampled = np.argsort(_priority(result, params.seed), kind="stable")[: params.n_images_3d]
     coordinates = np.full((len(result), 3), np.nan)
-    coordinates[sampled] = _coordinates(components[sampled], params, 3)
+    coordinates[sampled] = tsne_coordinates(components[sampled], params, 3)
     result[["tsne3_x", "tsne3_y", "tsne3_z"]] = coordinates
     if labels is None:
         result["category"] = UNLABELLED
@@ -101,8 +101,8 @@ def _clusters(components: np.ndarray, params: ClusterParams) -> np.ndarray:
     return np.asarray(model.fit_predict(components))
 
 
-def _coordinates(components: np.ndarray, params: ClusterParams, n: int) -> np.ndarray:
-    """Return (images, n) t-SNE coordinates."""
+def tsne_coordinates(components: np.ndarray, params: ClusterParams, n: int) -> np.ndarray:
+    """Return (images, n) t-SNE coordinates of (images, d) components; fewer than 5 images keep their components."""
     if len(components) < 5 or not components.any():
         return np.pad(components[:, :n], ((0, 0), (0, max(0, n - components.shape[1]))))
     if components.shape[1] < n:

@@ -63,6 +63,11 @@ class FittedPipeline(Classifier):
         """Distance between `positions`."""
         return str(self.steps[-1].metric)
 
+    @property
+    def training_positions(self) -> np.ndarray:
+        """Positions of the training images, (n, components), in the order of `codes`."""
+        return np.asarray(self.steps[-1]._fit_X)
+
     def positions(self, vectors: np.ndarray) -> np.ndarray:
         """Return the positions in which nearest neighbours are searched, (n, components) float32."""
         return np.asarray(self.steps[:-1].transform(self._checked(vectors)), dtype=np.float32)

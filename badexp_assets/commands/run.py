@@ -23,13 +23,29 @@ from badexp_assets.errors import InputError
 @click.option("--backbone", help="Pretrained network [BADEXP_BACKBONE, efficientnet_lite0].")
 @CAMERA
 @click.option("--nights", help="A night (YYYY-MM-DD), or first..last; all nights of the archive when left out.")
-def run(home: Path | None, labels: tuple[str, ...], nights: str | None, **given: Any) -> None:
-    """Materialize the whole graph over an archive: labels, nights, models, scores, candidates, reject list."""
+@click.option("--preset", "presets", multiple=True, help="Options of a published method; can be repeated.")
+@click.option("--set", "assigned", multiple=True, help="An option: SECTION.OPTION=VALUE; can be repeated.")
+def run(
+    home: Path | None,
+    labels: tuple[str, ...],
+    nights: str | None,
+    presets: tuple[str, ...],
+    assigned: tuple[str, ...],
+    **given: Any,
+) -> None:
+    """Materialize the whole graph over an archive: labels, nights, models, scores, candidates, reject list.
+
+    --preset vit-knn-2025 and --preset entropy-2024 take the options of the papers. --set and other options take
+    precedence. All are stored in settings.toml of the home.
+    """
     from badexp_assets.commands.graph_run import Runner, environment
     from badexp_assets.commands.run_output import TerminalProgress, summary_lines
+    from badexp_assets.config.presets import apply_presets, load_preset, read_assignments
     from badexp_assets.survey.archive import list_nights, select_nights
 
     settings = load_settings(home, labels=labels, **given)
+    chosen_presets = [load_preset(name) for name in dict.fromkeys(presets)]
+    settings, changes = apply_presets(settings, chosen_presets, read_assignments(assigned), given)
     archive = settings.archive
     if archive is None:
         raise InputError("no archive given: use --archive or set BADEXP_ARCHIVE")
@@ -39,6 +55,8 @@ def run(home: Path | None, labels: tuple[str, ...], nights: str | None, **given:
     with environment(settings):
         runner = Runner(settings, click.echo, TerminalProgress())
         save_settings(settings)
+        for line in changes:
+            click.echo(line)
         outcome = runner.run(chosen)
     click.echo("")
     for line in summary_lines(settings.home, outcome.skipped, outcome.notes):

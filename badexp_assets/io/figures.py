@@ -22,10 +22,24 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def to_png(figure: Figure) -> bytes:
-    """Return `figure` as PNG of at most 100 kB: the resolution is lowered until it fits. No display is needed."""
+    """Return `figure` as PNG of at most 100 kB. No display is needed.
+
+    If it is larger, its colours are reduced to 64, and if that is not enough, also its resolution.
+    """
     for dpi in (110, 80, 60, 45, 30, 20):
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+        if buffer.tell() > MAX_BYTES:
+            buffer = _few_colours(buffer)
         if buffer.tell() <= MAX_BYTES:
             break
     return buffer.getvalue()
+
+
+def _few_colours(png: io.BytesIO) -> io.BytesIO:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    with Image.open(png) as image:
+        image.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(buffer, format="png", optimize=True)
+    return buffer

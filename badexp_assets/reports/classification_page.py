@@ -20,21 +20,34 @@ SUBSETS = {
 _AVERAGES = ("accuracy", "macro avg", "weighted avg")
 
 
-def write_classification_page(evaluation: Evaluation, card: dict[str, Any], about: dict[str, Any], path: Path) -> None:
+def write_classification_page(
+    evaluation: Evaluation,
+    card: dict[str, Any],
+    about: dict[str, Any],
+    path: Path,
+    training_map: bytes | None = None,
+) -> None:
     """Write the page to `path`, atomically.
 
-    `card`: the classifier's model card; `about`: names and values for the head of the page. Raises StorageError if it
-    cannot be written.
+    `card`: the classifier's model card; `about`: names and values for the head of the page; `training_map`: PNG of the
+    training set in the space of the baseline. Raises StorageError if it cannot be written.
     """
     ccds = evaluation.found.ccds
     pictures = {
         "confusion": figures.confusion_figure(ccds["truth"], ccds["found"], "CCD images of the test split"),
+        "fractions": figures.confusion_fractions_figure(ccds, evaluation.min_probability),
         "risk": figures.risk_figure(evaluation.risk),
         "precision": figures.precision_figure(evaluation.precision, evaluation.base_rate),
         "calibration": figures.calibration_figure(evaluation.calibration),
     }
+    if evaluation.baseline.version != evaluation.found.version:
+        theirs = evaluation.baseline.ccds
+        pictures["baseline_fractions"] = figures.confusion_fractions_figure(theirs, evaluation.min_probability)
+    if training_map is not None:
+        pictures["training_map"] = training_map
     values = {
         "about": about,
+        "min_probability": evaluation.min_probability,
         "version": evaluation.found.version,
         "base_rate": evaluation.base_rate,
         "scores": [(SUBSETS[name], _size(evaluation, name), table) for name, table in evaluation.scores.items()],

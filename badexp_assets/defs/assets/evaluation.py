@@ -71,7 +71,8 @@ def classification_report(
         params,
     )
     about = _about(found, fitted_classifier, fitted_pipeline, seen)
-    reports.write_classification_page(found, fitted_classifier.card, about, settings.home.report)
+    training_map = classify.training_map_figure(classify.map_training_set(fitted_pipeline, settings.options.clusters))
+    reports.write_classification_page(found, fitted_classifier.card, about, settings.home.report, training_map)
     return dg.Output(
         found.table,
         metadata={
@@ -93,6 +94,15 @@ def classification_report(
                 classification.confusion_figure(found.found.ccds["truth"], found.found.ccds["found"]),
                 "confusion matrix",
             ),
+            **picture(
+                classification.confusion_fractions_figure(found.found.ccds, rule.min_probability),
+                "confusion matrices, fractions",
+            ),
+            **picture(
+                classification.confusion_fractions_figure(found.baseline.ccds, rule.min_probability),
+                "confusion matrices of the pipeline of Luo et al. 2025, fractions",
+            ),
+            **picture(training_map, "training set in the space of the pipeline"),
         },
     )
 

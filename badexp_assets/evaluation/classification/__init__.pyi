@@ -5,5 +5,6 @@ from .drift import night_drift as night_drift
 from .exposure_metrics import exposure_metrics as exposure_metrics
 from .exposure_metrics import wilson_interval as wilson_interval
 from .figures import confusion_figure as confusion_figure
+from .figures import confusion_fractions_figure as confusion_fractions_figure
 from .promotion import PromotionParams as PromotionParams
 from .promotion import decide_promotion as decide_promotion

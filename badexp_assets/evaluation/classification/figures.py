@@ -27,28 +27,62 @@ def confusion_figure(
 
     Cells hold counts and are coloured by the share of the true category.
     """
-    true = np.asarray(y_true, dtype=object).astype(str)
-    found = np.asarray(y_predicted, dtype=object).astype(str)
-    if len(true) != len(found) or not len(true):
-        raise InputError(f"y_true, y_predicted: {len(true)}, {len(found)} found; as many of each, at least 1")
-    names = sorted(set(true) | set(found), key=lambda c: (category_order(c), c))
-    index = {c: i for i, c in enumerate(names)}
-    counts = np.zeros((len(names), len(names)), int)
-    np.add.at(counts, ([index[c] for c in true], [index[c] for c in found]), 1)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    names, counts = _confusion(y_true, y_predicted)
     side = 3.2 + 0.42 * len(names)
     figure = new_figure(side, side - 0.6)
-    axes = figure.add_subplot()
+    _draw_confusion(figure.add_subplot(), names, counts, title, as_fractions=False)
+    return to_png(figure)
+
+
+def confusion_fractions_figure(ccds: pd.DataFrame, min_probability: float) -> bytes:
+    """Return a PNG (at most 100 kB) of the fraction of each true category by predicted category, in two panels.
+
+    As Figure 9 of Luo et al. 2025 (arXiv:2507.12784): for all images, and for those past the probability cut.
+    `ccds`: truth, found (categories) and probability of the found one. Fractions below 0.005 are not written; a
+    category without an image has an empty row.
+    """
+    names, _ = _confusion(ccds["truth"], ccds["found"])
+    past = ccds[ccds["probability"].astype(float) >= min_probability - 6e-8]  # float32
+    side = 1.7 + 0.42 * len(names)
+    figure = new_figure(2 * side, side + 1.1)
+    panels = figure.subplots(1, 2, sharey=True)
+    for panel, some, what in zip(
+        panels, (ccds, past), ("All test images", f"Probability of at least {min_probability:g}"), strict=True
+    ):
+        _, counts = _confusion(some["truth"], some["found"], names)
+        _draw_confusion(panel, names, counts, f"{what}: {len(some)} images", as_fractions=True)
+    panels[1].set_ylabel("")
+    return to_png(figure)
+
+
+def _confusion(
+    y_true: Sequence[str] | pd.Series, y_predicted: Sequence[str] | pd.Series, names: Sequence[str] | None = None
+) -> tuple[list[str], np.ndarray]:
+    """Return the categories, in their order, and the counts (true, predicted). Raises InputError for unequal lengths,
+    and without `names` for no images."""
+    true = np.asarray(y_true, dtype=object).astype(str)
+    found = np.asarray(y_predicted, dtype=object).astype(str)
+    if len(true) != len(found) or (names is None and not len(true)):
+        raise InputError(f"y_true, y_predicted: {len(true)}, {len(found)} found; as many of each, at least 1")
+    known = list(names or sorted(set(true) | set(found), key=lambda c: (category_order(c), c)))
+    index = {c: i for i, c in enumerate(known)}
+    counts = np.zeros((len(known), len(known)), int)
+    np.add.at(counts, ([index[c] for c in true], [index[c] for c in found]), 1)
+    return known, counts
+
+
+def _draw_confusion(axes: Axes, names: list[str], counts: np.ndarray, title: str, as_fractions: bool) -> None:
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for i, j in np.argwhere(counts > 0):
+    for i, j in np.argwhere(shares >= 0.005 if as_fractions else counts > 0):
         colour = "white" if shares[i, j] > 0.5 else "black"
-        axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour, fontsize=8)
+        text = f"{shares[i, j]:.2f}" if as_fractions else str(counts[i, j])
+        axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=8)
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title(title, fontsize=10)
-    return to_png(figure)
 
 
 def risk_figure(risk: Curves) -> bytes:

@@ -39,9 +39,9 @@ class Evaluation:
     """Results of an evaluation.
 
     `table`: classification_report. `scores` (`score_table`) and `views` (`view_table`): by subset of the exposures.
-    `found`, `baseline`: results for all exposures. `risk`, `precision`, `calibration`: curves by subject ("CCDs",
-    "exposures", and the same followed by BASELINE); `calibration` with the error and its interval. `not_reached`: what
-    could not be measured, one sentence each.
+    `found`, `baseline`: results for all exposures; `min_probability`: the probability cut. `risk`, `precision`,
+    `calibration`: curves by subject ("CCDs", "exposures", and the same followed by BASELINE); `calibration` with the
+    error and its interval. `not_reached`: what could not be measured, one sentence each.
     """
 
     table: pd.DataFrame
@@ -49,6 +49,7 @@ class Evaluation:
     found: HoldoutResult
     baseline: HoldoutResult
     base_rate: float
+    min_probability: float
     risk: Curves = field(default_factory=dict)
     precision: Curves = field(default_factory=dict)
     calibration: dict[str, tuple[pd.DataFrame, tuple[float, float, float]]] = field(default_factory=dict)
@@ -101,6 +102,7 @@ def evaluate_classifier(
         found,
         theirs,
         base_rate,
+        min_probability,
         views={name: view_table(*pair, params.draws, params.seed) for name, pair in results.items()},
         not_reached=tuple(missing),
     )

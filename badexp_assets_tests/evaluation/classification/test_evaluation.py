@@ -236,14 +236,14 @@ def test_held_out_nights_are_a_subset_where_there_are_some(
 @pytest.mark.slow
 def test_the_page_is_whole_and_asks_nobody_for_anything(evaluation, planted_model, tmp_path):
     path = tmp_path / "reports" / "page.html"
-    write_classification_page(evaluation, planted_model.card, {"model": "<b>&"}, path)
+    write_classification_page(evaluation, planted_model.card, {"model": "<b>&"}, path, b"a map")
     text = path.read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")
     assert "&lt;b&gt;&amp;" in text
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)", text)
     assert "<script" not in text
     assert "url(" not in text
-    assert text.count("data:image/png;base64,") == 4
+    assert text.count("data:image/png;base64,") == 7
     for heading in ("Risk and coverage", "Calibration", "Model card", "could not be measured", "Table 3"):
         assert heading in text
     assert "nan" not in re.sub(r"base64,[^\"]*|nan?o", "", text.lower()).split()

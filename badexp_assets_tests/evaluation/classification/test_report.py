@@ -9,7 +9,7 @@ from badexp_assets.classify.embedding_clusters import cluster_embeddings, cluste
 from badexp_assets.config.classifier_options import ClusterParams
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.category_table import LUO_2025_TABLE_3, classification_table
-from badexp_assets.evaluation.classification.figures import confusion_figure
+from badexp_assets.evaluation.classification.figures import confusion_figure, confusion_fractions_figure
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
 
@@ -70,6 +70,9 @@ def test_a_report_needs_as_many_predictions_as_truths() -> None:
 
 def test_the_confusion_matrix_is_a_picture_of_at_most_100_kb() -> None:
     assert picture(confusion_figure(TRUE, FOUND["category"])).width > 200
+    ccds = pd.DataFrame({"truth": TRUE, "found": FOUND["category"], "probability": FOUND["probability"]})
+    assert picture(confusion_fractions_figure(ccds, 0.9)).width > 400
+    assert picture(confusion_fractions_figure(ccds, 1.0)).width > 400  # perhaps none is past the cut
     names = np.repeat(list(LUO_2025_TABLE_3), 12)
     found = np.tile(list(LUO_2025_TABLE_3), 12)
     assert picture(confusion_figure(names, found)).width > 600

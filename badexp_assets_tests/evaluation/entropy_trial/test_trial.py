@@ -9,6 +9,7 @@ from badexp_assets.commands.cli import badexp
 from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.entropy_trial.params import TrialParams
+from badexp_assets.evaluation.entropy_trial.published import compare_with_published, comparison_lines, sample_rows
 from badexp_assets.evaluation.entropy_trial.rates import found_rates, rate_lines
 from badexp_assets.evaluation.entropy_trial.surveys import measure_surveys
 from badexp_assets.simulate.survey_plan import HARD_NEGATIVES
@@ -86,6 +87,25 @@ def test_the_number_of_processes_changes_nothing():
     alone, together = (measure_surveys(few, workers)[1] for workers in (1, 2))
     for column in ("source_counts", "gradient_counts", "gradient_halves"):
         np.testing.assert_array_equal(np.stack(alone[column]), np.stack(together[column]))
+
+
+def test_a_third_of_the_ccds_of_every_exposure_is_sampled():
+    rows = pd.DataFrame({"expnum": np.repeat([7, 8, 9], [16, 16, 1]), "ccdnum": [*range(16), *range(16), 5]})
+    some = sample_rows(rows, 1 / 3, 0)
+    assert some.groupby("expnum").size().to_dict() == {7: 5, 8: 5, 9: 1}
+    assert some.equals(sample_rows(rows, 1 / 3, 0))
+    assert not some.equals(sample_rows(rows, 1 / 3, 1))
+
+
+@pytest.mark.slow
+def test_the_published_options_are_measured_on_the_same_exposures():
+    few = replace(SMALL, good=3, hard_negatives=0, bands=("r",))
+    table = compare_with_published(few)
+    assert table.columns[0] == "setting"
+    assert list(table["setting"].unique()) == ["here", "here, a third of the CCDs", "published"]
+    sizes = table.groupby("setting")["n"].sum()
+    assert sizes.nunique() == 1
+    assert sum(line.startswith("---") for line in comparison_lines(table)) == 3
 
 
 def test_options_out_of_range_are_refused_by_name():

@@ -12,7 +12,7 @@ export BADEXP_HOME
 help:
 	@echo "make demo    set up, simulate a survey, run the whole graph on it, say where the results are"
 	@echo "make test    set up, check format, lint, types and layers, run the quick tests (6 minutes on 2 cores)"
-	@echo "make test-all       make test, then the slow tests: browser, daemon, kills, Slurm, PostgreSQL, S3, surveys"
+	@echo "make test-all       the same with the slow tests, too: browser, daemon, kills, Slurm, PostgreSQL, S3, surveys"
 	@echo "make test-versions  the quick tests with the lowest and with the newest versions that pyproject.toml allows"
 	@echo "make ui      open the Dagster UI on the same home (BADEXP_HOME, default ./var)"
 	@echo "make services       start webserver, daemon and code server on Postgres: deployments/services/README.md"
@@ -64,8 +64,9 @@ test test-all test-versions: export OMP_NUM_THREADS = 1
 test: check
 	@$(BIN)/python $(PYTEST) -m "not slow" $(TEST_OPTIONS)
 
-test-all: test
-	@$(BIN)/python $(PYTEST) -m slow $(TEST_OPTIONS)
+# one session, which simulates a survey and runs the graph on it once for both tiers
+test-all: check
+	@$(BIN)/python $(PYTEST) $(TEST_OPTIONS)
 
 # Environments beside .venv, made anew each time: the lowest versions as .ci/lowest_versions lists them, then the newest.
 test-versions:

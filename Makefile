@@ -55,7 +55,7 @@ check: $(VENV)/test-installed
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/lint-imports --no-cache --no-logo
-	@$(BIN)/mypy
+	@$(BIN)/mypy --num-workers 2
 
 # one thread in each of the two processes: more of them wait for each other on two cores
 PYTEST := -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder

@@ -136,3 +136,10 @@ def test_every_option_is_described(section, option, schema):
 def test_the_documentation_lists_all_options_as_they_are():
     page = (REPOSITORY / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert page.endswith(options_reference()), "run python -m badexp_assets.config.options_reference"
+
+
+def test_the_score_that_ranks_is_no_part_of_what_stored_nights_depend_on():
+    options = EntropyParams(rank_by="kl")
+    assert options.fingerprint == EntropyParams().fingerprint
+    assert set(asdict(options)) - set(options.fingerprint) == {"rank_by"}
+    assert options.ranking_scores == ("kl_source", "kl_background")

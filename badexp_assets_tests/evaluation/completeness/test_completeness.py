@@ -123,6 +123,17 @@ def test_cuts_are_reached_by_the_stated_share_of_good_exposures_of_the_band_and_
     assert flagged(filter="z", z_source=3.5) is True  # a band without good exposures has the floor
 
 
+def test_with_rank_by_kl_the_cuts_are_of_the_plain_divergence():
+    scores = pd.DataFrame({"expnum": range(50), "filter": "r", "n_sources": 50, "kl_source": np.arange(50) / 100})
+    scores = scores.assign(kl_background=0.1, z_source=99.0, z_background=99.0)
+    params = CandidateParams(entropy_top_fraction=0.1, entropy_min_kl=0.2)
+    cuts = EntropyCuts.of_good(scores, set(range(50)), params, "kl")
+    assert cuts.cuts == {("r", "kl_source"): pytest.approx(0.441), ("r", "kl_background"): 0.2}
+    row = {"filter": "r", "n_sources": 50, "z_source": 99.0, "z_background": 99.0}
+    assert cuts.flagged(pd.Series(row | {"kl_source": 0.43, "kl_background": 0.1})) is False
+    assert cuts.flagged(pd.Series(row | {"kl_source": 0.45, "kl_background": 0.1})) is True
+
+
 def test_called_ccds_are_those_that_the_verdict_names_or_those_that_vote_bad():
     predictions = pd.DataFrame(
         {"ccdnum": [1, 2, 3], "category": ["good", "psf", "psf"], "probability": np.float32([1, 0.9, 0.8])}

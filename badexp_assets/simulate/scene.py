@@ -7,7 +7,7 @@ subpixel phase.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -97,12 +97,14 @@ def source_templates(psf: Array, kernel: NDArray[np.float64] | None, rng: np.ran
     ramp = np.clip((n / 2 - np.abs(np.arange(n) - n // 2)) / (0.15 * n), 0, 1).astype(np.float32)
     taper = ramp * ramp * (3 - 2 * ramp)
     fine *= taper[:, None] * taper[None, :]
-    m = n // SAMPLES - 1
+    m, left = n // SAMPLES - 1, n - SAMPLES + 1
+    # sums over SAMPLES x SAMPLES grid points from each point on, first along columns, then along rows
+    pixels = reduce(np.add, [fine[:, i : i + left] for i in range(SAMPLES)])
+    pixels = reduce(np.add, [pixels[:, :, j : j + left] for j in range(SAMPLES)])
     phases = np.empty((len(fine), SAMPLES, SAMPLES, m, m), np.float32)
     for i in range(SAMPLES):
         for j in range(SAMPLES):
-            part = fine[:, i : i + SAMPLES * m, j : j + SAMPLES * m]
-            phases[:, i, j] = part.reshape(len(fine), m, SAMPLES, m, SAMPLES).sum(axis=(2, 4))
+            phases[:, i, j] = pixels[:, i : i + SAMPLES * m : SAMPLES, j : j + SAMPLES * m : SAMPLES]
     return phases
 
 

@@ -11,6 +11,7 @@ QUICK_OPTIONS = """
 [night_pass]
 rows = 64  # of the size of a mosaic, so that the network is compiled once
 columns = 64
+n_draw = 4
 
 [entropy]
 gradient_points = 500

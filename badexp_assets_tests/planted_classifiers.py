@@ -22,11 +22,11 @@ def planted_survey(n_nights: int = 9, per_night: int = 9, seed: int = 0, distanc
             known = category if c < N_LABELLED else None
             source = "candidate" if category == "good" else "decals"
             fold = -1 if split == "test" else e // per_night % 3
-            rows.append((100 + e, c + 1, night, split, fold, known, 1.0 if known else np.nan, source, True))
+            rows.append((100 + e, c + 1, night, split, fold, known, 1.0 if known else np.nan, source, True, True))
             centre = np.zeros(DIM)
             centre[CENTRES[category]] = distance if category != "good" else 0
             vectors.append(rng.normal(size=DIM) + centre)
-    columns = ["expnum", "ccdnum", "night", "split", "fold", "category", "weight", "source", "drawn"]
+    columns = ["expnum", "ccdnum", "night", "split", "fold", "category", "weight", "source", "drawn", "in_pass"]
     table = pd.DataFrame(rows, columns=columns)
     features = table[["expnum", "ccdnum"]].assign(filter="r", x_mm=table["ccdnum"] * 30.0, y_mm=0.0)
     features = features.assign(**{name: rng.normal(size=len(table)) for name in NAMES})

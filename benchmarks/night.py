@@ -112,4 +112,4 @@ def read_night(archive: Path, out: Path, params: PassParams, backbone: Backbone)
     recipe = load_recipe(params.recipe, backbone, params.rows, params.columns)
     embedder = Embedder(backbone, recipe, params.batch_size)
     places = {name: out / f"{name}.parquet" for name in PASS_TABLES}
-    run_pass(archive, list_nights(archive)[0], load_camera(), {}, embedder, EntropyParams(), params, places)
+    run_pass(archive, list_nights(archive)[0], load_camera(), embedder, EntropyParams(), params, places)

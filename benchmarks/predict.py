@@ -61,7 +61,7 @@ def _two_step(vectors: np.ndarray, rows: pd.DataFrame, n_train: int, options: Be
     fitted = slice(0, min(n_train, 4000))
     model = fit_two_step(
         vectors[fitted],
-        rows[fitted].assign(source="list"),
+        rows[fitted].assign(source="list", in_pass=True),
         features[fitted],
         ClassifierParams(seed=options.seed),
         "bench",

@@ -71,22 +71,29 @@ _ALL = ""
 
 
 def describe_ccds(
-    ccds: pd.DataFrame, exposures: pd.DataFrame, orientations: pd.DataFrame | None, camera: Camera
+    ccds: pd.DataFrame,
+    exposures: pd.DataFrame,
+    orientations: pd.DataFrame | None,
+    camera: Camera,
+    labelled: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return expnum, ccdnum, filter, x_mm, y_mm and the features NAMES (float64, natural logarithms) of read CCDs.
 
-    `ccds`, `exposures`, `orientations`: tables of a night (night_ccds, night_exposures, night_orientations). Units:
+    `ccds`, `exposures`, `orientations`: tables of a night (night_ccds, night_exposures, night_orientations).
+    `labelled`: labelled_ccd_embeddings of the night; its CCDs are described too, without changing the others. Units:
     sky ADU/s, noise ADU, FWHM px, sources per 10^6 px, exposure time s. `log_noise_to_shot` is ln(noise / sqrt(sky)),
     `log_noise_to_local` is ln(noise / scatter within small cells). `log_flux_rate`: light of the source at rank 60 per
     10^6 px, the brightest first (ADU/s; at least 10 noises); it grows with transparency and source density. The others
     are columns of night_ccds; logarithms are taken of at least the values in _LOGARITHMS. Concentration: length of the
     mean doubled-angle vector of the histogram, 0 (random) to 1 (one orientation), of gradients per CCD, and of sources
-    per exposure, because a CCD has few. `_to_siblings`: minus the median of the exposure's read CCDs. Values that were
-    not measured are NaN.
+    per exposure, because a CCD has few. `_to_siblings`: minus the median of the CCDs of the exposure that the night
+    pass read. Values that were not measured are NaN.
     """
-    table = ccds.loc[ccds["status"] == "read"].merge(
-        exposures[["expnum", "filter", "exptime"]].drop_duplicates("expnum"), on="expnum", how="left"
-    )
+    read = ccds.loc[ccds["status"] == "read"].assign(in_pass=True)
+    if labelled is not None and len(labelled):
+        more = labelled[(labelled["status"] == "read")].assign(in_pass=False)
+        read = pd.concat([read, more], ignore_index=True).drop_duplicates(KEY)
+    table = read.merge(exposures[["expnum", "filter", "exptime"]].drop_duplicates("expnum"), on="expnum", how="left")
     # nights that an older version read lack some measurements
     table = table.reindex(columns=[*table.columns, *(name for name in MEASURED if name not in table)])
     out = table[[*KEY, "filter"]].copy()
@@ -108,21 +115,27 @@ def describe_ccds(
         out[name] = _number(table[name])
     out["log_exptime"] = np.log(exptime)
     levels = out[list(LEVELS)]
-    siblings = (levels - levels.groupby(out["expnum"]).transform("median")).add_suffix("_to_siblings")
-    return _with_concentrations(pd.concat([out, siblings], axis=1), orientations).reset_index(drop=True)
+    typical = levels.where(table["in_pass"]).groupby(out["expnum"]).transform("median")
+    siblings = (levels - typical).add_suffix("_to_siblings")
+    return _with_concentrations(pd.concat([out, siblings], axis=1), orientations, labelled).reset_index(drop=True)
 
 
-def _with_concentrations(out: pd.DataFrame, orientations: pd.DataFrame | None) -> pd.DataFrame:
+def _with_concentrations(
+    out: pd.DataFrame, orientations: pd.DataFrame | None, labelled: pd.DataFrame | None
+) -> pd.DataFrame:
     if orientations is None or orientations.empty or out.empty:
         return out.assign(**dict.fromkeys(_CONCENTRATIONS, np.nan))
     found = orientations.drop_duplicates(KEY, keep="last")
-    sources = np.stack(found["source_counts"].to_list()).astype(float)
-    sources = pd.DataFrame(sources).groupby(found["expnum"].to_numpy()).transform("sum").to_numpy()
-    values = {
-        "gradient_concentration": _concentration(np.stack(found["gradient_counts"].to_list()).astype(float)),
-        "source_concentration": _concentration(sources),
-    }
-    return out.merge(found[KEY].assign(**values), on=KEY, how="left")
+    of_ccd = found[[*KEY, "gradient_counts"]]
+    if labelled is not None and len(labelled):
+        more = labelled.loc[labelled["gradient_counts"].notna(), of_ccd.columns]
+        of_ccd = pd.concat([of_ccd, more], ignore_index=True).drop_duplicates(KEY)
+    gradients = _concentration(np.stack(of_ccd["gradient_counts"].to_list()).astype(float))
+    sources = pd.DataFrame(np.stack(found["source_counts"].to_list()).astype(float))
+    sources = sources.groupby(found["expnum"].to_numpy()).sum()
+    of_exposure = pd.Series(_concentration(sources.to_numpy()), sources.index)
+    out = out.merge(of_ccd[KEY].assign(gradient_concentration=gradients), on=KEY, how="left")
+    return out.assign(source_concentration=out["expnum"].map(of_exposure))
 
 
 def _concentration(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -26,7 +26,7 @@ from badexp_assets.config.classifier_options import ClassifierParams
 from badexp_assets.errors import InputError
 
 Array = npt.NDArray[np.floating]
-_COLUMNS = ("expnum", "ccdnum", "category", "fold", "weight", "source")
+_COLUMNS = ("expnum", "ccdnum", "category", "fold", "weight", "source", "in_pass")
 
 
 # the fits are small: threads that wait for each other on a busy machine made them a hundred times slower
@@ -44,8 +44,8 @@ def fit_two_step(
 
     `rows`: expnum, ccdnum, category (null: an unlabelled CCD of a training exposure, used for the pool only), fold (one
     per exposure), weight (inverse of the share of the category that was kept), source (`candidate`: assumed good
-    because no list names it). `features`: from `describe_ccds`, in the same order. `mosaics`: whole focal planes of
-    these exposures and any others, or None.
+    because no list names it), in_pass (false: read for its label only, and not used for the pool). `features`: from
+    `describe_ccds`, in the same order. `mosaics`: whole focal planes of these exposures and any others, or None.
 
     1. In each fold, a space and every candidate head are fitted on the other folds (inputs: see TwoStepClassifier).
     2. P(bad) comes from the head of the highest average precision, the kind of bad from that of the highest macro-F1.
@@ -89,13 +89,14 @@ def fit_two_step(
     kept = labelled & ~(rows["expnum"].isin(suspects).to_numpy() & (names == GOOD))
     if not (names[kept] == GOOD).any():
         suspects, kept = [], labelled
-    statistics = pool_statistics(
-        rows["expnum"].to_numpy(),
-        fitted,
-        features["x_mm"].to_numpy(np.float64),
-        features["y_mm"].to_numpy(np.float64),
-    )
     is_bad = rows["category"].notna() & (rows["category"] != GOOD)
+    counted = _counted(rows, is_bad)
+    statistics = pool_statistics(
+        rows["expnum"].to_numpy()[counted],
+        fitted[counted],
+        features["x_mm"].to_numpy(np.float64)[counted],
+        features["y_mm"].to_numpy(np.float64)[counted],
+    )
     exposures = pd.DataFrame({"expnum": rows["expnum"], "bad": is_bad, "fold": folds, "weight": weights})
     exposures = exposures.groupby("expnum").agg({"bad": "max", "fold": "first", "weight": "mean"}).loc[statistics.index]
     pool, held, pooled = fit_pool(
@@ -180,6 +181,17 @@ def _last_fit(
     context = with_context(np.hstack([z[bad, : choice.n_kind], named[bad]]), groups, np.ones(len(groups)))
     kind_head = choice.new(choice.kind).fit(context, y[bad]) if len(set(y[bad])) > 1 else None
     return space, scaler, choice.new(choice.bad).fit(x, y), kind_head, Novelty.fit(x, y)
+
+
+def _counted(rows: pd.DataFrame, is_bad: pd.Series) -> npt.NDArray[np.bool_]:
+    """Return which CCDs the pool is fitted on, (n,): those of the night pass, as in a night without labels.
+
+    Exposures that are bad only in CCDs that the night pass did not read are left out: the others do not show it.
+    """
+    in_pass = rows["in_pass"].astype(bool)
+    seen = (is_bad & in_pass).groupby(rows["expnum"]).transform("any")
+    known = is_bad.groupby(rows["expnum"]).transform("any")
+    return (in_pass & (seen | ~known)).to_numpy()
 
 
 def _suspects(rows: pd.DataFrame, good: npt.NDArray[np.bool_], even: Array) -> list[int]:

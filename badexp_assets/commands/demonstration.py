@@ -28,9 +28,10 @@ from badexp_assets.survey.archive import list_nights
 # Error rates of the simulated reviewers: a bad exposure called fine, a fine one called bad, either called unsure.
 MISS, FALSE_ALARM, UNSURE = 0.10, 0.05, 0.05
 N_REVIEWERS = 3
-# Small images for the backbone, few points, stamps and epochs, so that two cores need minutes and not hours.
+# Small images for the backbone, few points, stamps and epochs, so that two cores need minutes and not hours. As in a
+# real survey, not all CCDs of an exposure are sampled.
 OPTIONS: dict[str, dict[str, Any]] = {
-    "night_pass": {"rows": 256, "columns": 128},
+    "night_pass": {"rows": 256, "columns": 128, "n_draw": 10},
     "entropy": {"gradient_points": 2000},
     "autoencoder": {"n_stamps": 5000, "epochs": 60},
     # 40 % of the exposures are bad, so reviewers must look at a larger share than in a real survey

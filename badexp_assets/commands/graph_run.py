@@ -15,6 +15,7 @@ import dagster as dg
 from badexp_assets.config.home import Home
 from badexp_assets.config.settings import Settings
 from badexp_assets.defs import jobs
+from badexp_assets.defs.assets.labelled_ccds import nights_to_read
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.resources import Progress
 from badexp_assets.defs.stored_scores import NOT_AGAIN
@@ -146,6 +147,7 @@ class Runner:
         self.say(f"labels: {', '.join(map(redact_credentials, self.settings.labels)) or 'none given'}")
         outcome.notes += self.execute(jobs.READ_LABELS)
         self._each_night(jobs.READ_NIGHT, "reading", outcome)
+        self._read_labelled_ccds(outcome)
         self.say("references and models")
         scores = ["night_entropy_scores"]
         self.execute(jobs.FIT_UNSUPERVISED, assets=["entropy_reference"])
@@ -167,6 +169,15 @@ class Runner:
         if "night_predictions" in scores:
             self._compare(outcome)
         self._fit(outcome, "explanations", jobs.LIST_CANDIDATES, "patch_reference", "candidate_explanations")
+
+    def _read_labelled_ccds(self, outcome: Outcome) -> None:
+        """Read the labelled CCDs that were not sampled. Training does without those of a night that fails."""
+        found = Outcome(nights_to_read(self.settings, set(outcome.nights) - set(outcome.failed)))
+        try:
+            self._each_night(jobs.READ_LABELLED_CCDS, "reading labelled CCDs of", found)
+        except InputError as error:
+            outcome.notes.append(f"labelled CCDs: {error}")
+        outcome.notes += [f"labelled CCDs of {night} were not read: {why}" for night, why in found.failed.items()]
 
     def _compare(self, outcome: Outcome) -> None:
         """Compare with legacypipe; compare the methods if enough outcomes are known, which needs a review."""

@@ -100,11 +100,11 @@ class Home:
         """Return the Parquet file of an asset, or of a night of it."""
         return self.tables / asset / f"{night}.parquet" if night else self.tables / f"{asset}.parquet"
 
-    def journal(self, night: str) -> Path:
-        """Return the file that lists the finished exposures of `night` during its pass; on a disk, beside the tables if
-        these are on one."""
-        folder = self.root / "journals" if isinstance(self.tables, Url) else self.tables / "night_exposures"
-        return folder / f".{night}.journal"
+    def journal(self, night: str, asset: str = "night_exposures") -> Path:
+        """Return the folder of the finished exposures of `night` while `asset` is made; on a disk, beside the tables
+        if these are on one."""
+        folder = self.root / "journals" if isinstance(self.tables, Url) else self.tables
+        return folder / asset / f".{night}.journal"
 
     def has_nights(self, asset: str) -> bool:
         """Return whether a night of the asset is stored."""

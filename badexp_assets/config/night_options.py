@@ -62,7 +62,7 @@ class PassParams:
     n_draw: int = Field(default=20, ge=0)
     """CCDs of an exposure that are sampled to vote (Luo et al. 2025: 20)."""
     all_ccds: bool = False
-    """Read every CCD of an exposure, not only the sampled and the labelled ones."""
+    """Read every CCD of an exposure, not only the sampled ones."""
     seed: Seed = 0
     """Seed of the sampled CCDs, of the points of the Entropy Method and of the stamps that are kept."""
     recipe: str = "scaled"

@@ -1,5 +1,8 @@
 """Asset checks of stored tables, which can run on their own, and conversion of check results to Dagster."""
 
+from itertools import chain
+from pathlib import Path
+
 import dagster as dg
 import pandas as pd
 
@@ -9,6 +12,7 @@ from badexp_assets.defs.archive_events import CP_IMAGES, NIGHT_REPORT, first_and
 from badexp_assets.defs.asset_metadata import preview
 from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.evaluation import classification, comparison
 from badexp_assets.io.check_result import CheckResult
 from badexp_assets.io.parquet import empty_table
 from badexp_assets.io.parquet_reading import read_table, scan_nights
@@ -72,13 +76,16 @@ def columns_and_types(asset: str) -> dg.AssetChecksDefinition:
 @asset_check(
     asset="labels_without_image",
     name="every_label_is_read_or_missing",
-    additional_deps=["bad_ccd_labels", "night_exposures", "night_ccds"],
+    additional_deps=["bad_ccd_labels", "night_exposures", "night_ccds", "labelled_ccd_embeddings"],
     description="Every labelled CCD image of a trained category was either read or is listed in this table.",
 )
 def every_label_is_read_or_missing(survey: SurveyResource) -> dg.AssetCheckResult:
     """Count the images again from the stored tables."""
     home = survey.settings().home
-    nights = scan_nights(home.tables / "night_ccds", ["expnum", "ccdnum", "status"])
+    columns = ["expnum", "ccdnum", "status"]
+    nights = chain(
+        scan_nights(home.tables / "night_ccds", columns), scan_nights(home.tables / "labelled_ccd_embeddings", columns)
+    )
     exposures = dict(scan_nights(home.tables / "night_exposures", ["expnum", "status"]))
     read = [training.images_read(exposures[night], ccds) for night, ccds in nights if night in exposures]
     found = training.check_accounting(
@@ -88,6 +95,28 @@ def every_label_is_read_or_missing(survey: SurveyResource) -> dg.AssetCheckResul
         survey.taxonomy().categories,
     )
     return to_asset_check_result("labels_without_image", "every_label_is_read_or_missing", found)
+
+
+@asset_check(
+    asset="training_set",
+    name="labels_leave_no_trace_in_measurements",
+    additional_deps=["bad_ccd_labels", "night_ccds"],
+    description="Number and places of the CCDs that were read do not tell whether an exposure has a label, nor, where "
+    "a truth file is given, does the number of sources among bad exposures. Otherwise a classifier could learn the "
+    "label itself, and its scores would mean nothing.",
+)
+def labels_leave_no_trace_in_measurements(survey: SurveyResource) -> dg.AssetCheckResult:
+    """Compare exposures with and without a label."""
+    settings = survey.settings()
+    nights = scan_nights(settings.home.tables / "night_ccds", ["expnum", "ccdnum", "status", "n_sources"])
+    labelled = set(read_table(settings.home.table("bad_ccd_labels"), ["expnum"])["expnum"])
+    params, bad = settings.options.comparison, None
+    if params.truth:
+        truth = comparison.read_truth(Path(params.truth), params.prominent_severity)
+        bad = set(truth.loc[truth["bad"], "expnum"])
+    measured = classification.exposures_measured(nights, survey.camera())
+    found = classification.check_label_leak(classification.label_leak(measured, labelled, bad))
+    return to_asset_check_result("training_set", "labels_leave_no_trace_in_measurements", found)
 
 
 def check_params(survey: SurveyResource) -> CheckParams:
@@ -126,6 +155,7 @@ def disk_has_room(survey: SurveyResource) -> dg.AssetCheckResult:
 ALL_CHECKS = [
     *(columns_and_types(asset) for asset in CHECKED_TABLES),
     every_label_is_read_or_missing,
+    labels_leave_no_trace_in_measurements,
     newest_night_is_scored,
     disk_has_room,
 ]

@@ -1,7 +1,10 @@
 """The nightly tables that a classifier reads, and the inputs for training, scoring and evaluation made from them."""
 
+from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from badexp_assets import classify
@@ -20,24 +23,33 @@ class Inputs(NamedTuple):
 
 
 class ClassifierTables(NamedTuple):
-    """Nightly tables that a classifier reads."""
+    """Nightly tables that a classifier reads; `labelled` is read for training and evaluation only."""
 
     embeddings: NightTables
     ccds: NightTables
     exposures: NightTables
     orientations: NightTables
     mosaics: NightTables
+    labelled: NightTables | None = None
 
     def features(self, survey: SurveyResource, nights: set[str]) -> pd.DataFrame:
         """Return the named features of the CCD images (`describe_ccds`) of those of `nights` that are stored."""
         camera = survey.camera()
-        stored = sorted(nights & set(self.ccds))
-        tables = [classify.describe_ccds(self.ccds[n], self.exposures[n], self.orientations[n], camera) for n in stored]
-        return pd.concat(tables, ignore_index=True)
+        labelled = set(self.labelled or ())
+
+        def describe(night: str) -> pd.DataFrame:
+            more = self.labelled[night] if self.labelled is not None and night in labelled else None
+            return classify.describe_ccds(
+                self.ccds[night], self.exposures[night], self.orientations[night], camera, more
+            )
+
+        return pd.concat([describe(night) for night in sorted(nights & set(self.ccds))], ignore_index=True)
 
     def inputs(self, survey: SurveyResource, rows: pd.DataFrame) -> Inputs:
         """Return the inputs for `rows` of the training set, and for the other CCDs of their exposures."""
-        vectors = gather_vectors(with_other_ccds(rows, self.ccds.concatenated()), self.embeddings.items())
+        vectors = gather_vectors(
+            with_other_ccds(rows, self.ccds.concatenated()), both_embeddings(self.embeddings, self.labelled)
+        )
         nights = set(rows["night"])
         features = classify.align(self.features(survey, nights), vectors.rows)
         mosaics = classify.Mosaics.of_table(self.mosaics.of_exposures(nights, set(rows["expnum"])))
@@ -46,14 +58,21 @@ class ClassifierTables(NamedTuple):
     def held_out(self, survey: SurveyResource, training_set: pd.DataFrame) -> HeldOut | None:
         """Return the exposures of the test split with all their CCDs; None if the split is empty."""
         split = training_set[training_set["split"] == "test"]
-        if split.empty:
-            return None
-        found, features, mosaics = self.inputs(survey, split)
-        sampled = self.ccds.concatenated()[["expnum", "ccdnum", "drawn"]]
-        drawn = found.rows[["expnum", "ccdnum"]].merge(sampled, how="left")["drawn"]
+        return None if split.empty else self._held_out(survey, split)
+
+    def unlabelled(self, survey: SurveyResource, expnums: Collection[int]) -> HeldOut | None:
+        """Return those of `expnums` that the night pass read, with no CCD labelled; None if there are none."""
+        ccds = self.ccds.concatenated()
+        rows = ccds.loc[(ccds["status"] == "read") & ccds["expnum"].isin(list(expnums)), ["expnum", "ccdnum"]]
+        nights = self.exposures.concatenated()[["expnum", "night"]].drop_duplicates("expnum")
+        rows = rows.drop_duplicates().merge(nights, on="expnum").assign(category=None, weight=np.nan)
+        return None if rows.empty else self._held_out(survey, rows)
+
+    def _held_out(self, survey: SurveyResource, rows: pd.DataFrame) -> HeldOut:
+        found, features, mosaics = self.inputs(survey, rows)
         exposures = self.exposures.concatenated()
         return HeldOut(
-            found.rows.assign(drawn=drawn.fillna(False).astype(bool).to_numpy()),
+            found.rows,
             found.values,
             features,
             exposures.loc[exposures["expnum"].isin(found.rows["expnum"]), ["expnum", "night", "filter"]],
@@ -61,6 +80,11 @@ class ClassifierTables(NamedTuple):
             found.recipe,
             mosaics,
         )
+
+
+def both_embeddings(embeddings: NightTables, labelled: NightTables | None) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield (night, table) of the CCDs that the night pass read, then of those that were read for their label."""
+    return chain(embeddings.items(), labelled.items() if labelled is not None else ())
 
 
 class HoldoutEvaluator:

@@ -13,6 +13,11 @@ READ_NIGHT = dg.define_asset_job(
     dg.AssetSelection.groups("night"),
     description="Read the pixels of a night once, and measure everything that needs them.",
 )
+READ_LABELLED_CCDS = dg.define_asset_job(
+    "read_labelled_ccds_of_night",
+    dg.AssetSelection.assets("labelled_ccd_embeddings"),
+    description="Read the labelled CCDs of a night that training needs and the night pass did not sample.",
+)
 FIT_UNSUPERVISED = dg.define_asset_job(
     "fit_unsupervised",
     dg.AssetSelection.assets("entropy_reference", "stamp_autoencoder", "embedding_clusters"),
@@ -20,8 +25,9 @@ FIT_UNSUPERVISED = dg.define_asset_job(
 )
 FIT_CLASSIFIER = dg.define_asset_job(
     "fit_classifier",
-    dg.AssetSelection.groups("training")
-    | dg.AssetSelection.assets("fitted_pipeline", "fitted_classifier", "classification_report"),
+    dg.AssetSelection.assets(
+        "labels_without_image", "training_set", "fitted_pipeline", "fitted_classifier", "classification_report"
+    ),
     description="Build the training set, fit the pipeline of Luo et al. 2025 (arXiv:2507.12784) and the classifier, "
     "and report on both.",
 )
@@ -80,6 +86,7 @@ PUBLISH_REJECTS = dg.define_asset_job(
 ALL_JOBS = [
     READ_LABELS,
     READ_NIGHT,
+    READ_LABELLED_CCDS,
     FIT_UNSUPERVISED,
     FIT_CLASSIFIER,
     SEARCH_PIPELINE,

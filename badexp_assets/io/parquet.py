@@ -132,7 +132,7 @@ def arrow_type(name: str) -> pa.DataType:
 def to_arrow(table: pd.DataFrame | pa.Table, schema: TableSchema) -> pa.Table:
     """Return `table` with the columns and types of `schema`; further columns keep their own type and come last.
 
-    List columns may hold numpy arrays or a (rows, length) stack; an empty table gets length 0.
+    List columns may hold numpy arrays (None: null) or a (rows, length) stack; without any list they get length 0.
     Raises InputError for a missing column, a null where none is allowed, or a value that does not fit its type.
     """
     names = list(table.column_names) if isinstance(table, pa.Table) else [str(c) for c in table.columns]
@@ -180,14 +180,18 @@ def _array(values: Any, type_: str) -> pa.Array | pa.ChunkedArray:
         if pa.types.is_fixed_size_list(values.type):
             return values.cast(pa.list_(inner, values.type.list_size))
         values = pd.Series(values.to_pylist())
-    lengths = {len(v) for v in values}
+    missing = np.array([v is None for v in values], bool)
+    lengths = {len(v) for v in values if v is not None}
     if len(lengths) > 1:
         raise ValueError(f"lists of different lengths {sorted(lengths)}")
     size = lengths.pop() if lengths else 0
     if not size:
-        return pa.array([[]] * len(values), type=pa.list_(inner, 0))
-    flat = np.concatenate([np.asarray(v) for v in values]).astype(inner.to_pandas_dtype(), copy=False)
-    return pa.FixedSizeListArray.from_arrays(pa.array(flat, type=inner), size)
+        return pa.array([None if null else [] for null in missing], type=pa.list_(inner, 0))
+    nothing = np.zeros(size, inner.to_pandas_dtype())
+    flat = np.concatenate([nothing if v is None else np.asarray(v) for v in values])
+    flat = pa.array(flat.astype(inner.to_pandas_dtype(), copy=False), type=inner)
+    mask = pa.array(missing) if missing.any() else None
+    return pa.FixedSizeListArray.from_arrays(flat, size, mask=mask)
 
 
 def empty_table(schema: TableSchema) -> pd.DataFrame:

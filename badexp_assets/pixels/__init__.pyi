@@ -7,6 +7,9 @@ from .device_shares import DeviceShare as DeviceShare
 from .device_shares import PassSetup as PassSetup
 from .device_shares import list_device_shares as list_device_shares
 from .device_shares import load_pass_setup as load_pass_setup
+from .labelled_ccds import LABELLED_TABLE as LABELLED_TABLE
+from .labelled_ccds import LabelledSummary as LabelledSummary
+from .labelled_ccds import read_labelled_ccds as read_labelled_ccds
 from .multi_device import run_nights as run_nights
 from .night_pass import run_pass as run_pass
 from .night_progress import PassSummary as PassSummary

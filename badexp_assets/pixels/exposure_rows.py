@@ -20,6 +20,13 @@ from badexp_assets.survey.cameras import Camera
 if TYPE_CHECKING:
     from badexp_assets.vision.embedder import Embedder
 
+_ABSENT = {
+    "ccdname": "",
+    "status": "absent",
+    "status_reason": "the exposure's file has no such CCD",
+    "drawn": False,
+    "has_mask": False,
+}
 Vectors = Iterable[tuple[tuple[int, int], np.ndarray]]
 
 
@@ -28,7 +35,7 @@ class OpenedExposure:
     """An exposure, which is followed by its `wanted` CCDs, in order of CCDNUM.
 
     `row`: its row of `list_exposures`; `present`: CCDNUMs in its file; `problem`: extensions that are not CCDs;
-    `reason`: why it could not be opened.
+    `reason`: why it could not be opened; `absent`: CCDNUMs that were asked for and are not in the file.
     """
 
     row: Mapping[str, Any]
@@ -36,6 +43,7 @@ class OpenedExposure:
     wanted: tuple[int, ...] = ()
     problem: str | None = None
     reason: str | None = None
+    absent: tuple[int, ...] = ()
 
     @property
     def expnum(self) -> int:
@@ -46,6 +54,8 @@ class OpenedExposure:
 class ExposureRows:
     """Rows of one exposure, by table. Call `take` for every CCD until it is `complete`, then `finish`.
 
+    `mosaic`: the plan and the embedder of the mosaic of the focal plane; None: no mosaic is made.
+
     The embedder is flushed after each exposure: the last bits of a vector depend on which images share its batch, and
     an exposure's vectors must not depend on other exposures.
     """
@@ -54,14 +64,11 @@ class ExposureRows:
         self,
         opened: OpenedExposure,
         camera: Camera,
-        labelled: set[int],
         embedder: Embedder,
-        mosaic: MosaicPlan,
-        mosaics: Embedder,
+        mosaic: tuple[MosaicPlan, Embedder] | None,
         params: PassParams,
     ) -> None:
-        self._opened, self._labelled, self._embedder = opened, labelled, embedder
-        self._mosaic, self._mosaics = mosaic, mosaics
+        self._opened, self._embedder, self._mosaic = opened, embedder, mosaic
         self._tiles: dict[int, np.ndarray] = {}
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in PASS_TABLES}
         self._pending: set[tuple[int, int]] = set()
@@ -69,6 +76,7 @@ class ExposureRows:
         self._n_taken = 0
         self._stamps: list[Stamp] = []
         self._n_stamps = params.stamps_per_exposure
+        self._rows["night_ccds"] += [{"expnum": opened.expnum, "ccdnum": n} | _ABSENT for n in opened.absent]
         self._plane: FocalPlane | None = None
         if opened.wanted and params.preview_height:
             self._plane = FocalPlane(camera, params.preview_height, opened.present)
@@ -83,7 +91,7 @@ class ExposureRows:
         self._n_taken += 1
         ccdnum = ccd.task.ccd.ccdnum
         keys = {"expnum": ccd.task.expnum, "ccdnum": ccdnum}
-        self._rows["night_ccds"].append(keys | _ccd_row(ccd, ccdnum in self._labelled))
+        self._rows["night_ccds"].append(keys | _ccd_row(ccd))
         if ccd.reason is not None:
             self._reasons.append(ccd.reason)
             if self._plane is not None:
@@ -96,7 +104,7 @@ class ExposureRows:
         self._stamps = merge_stamps(self._stamps, ccd.stamps, self._n_stamps)
         if self._plane is not None and ccd.tile is not None:
             self._plane.add(ccdnum, ccd.tile)
-        if ccd.mosaic_tile is not None and np.isfinite(ccd.mosaic_tile).any():
+        if self._mosaic is not None and ccd.mosaic_tile is not None and np.isfinite(ccd.mosaic_tile).any():
             self._tiles[ccdnum] = ccd.mosaic_tile
         key = (ccd.task.expnum, ccdnum)
         self._pending.add(key)
@@ -110,7 +118,8 @@ class ExposureRows:
                 f"backbone {self._embedder.backbone_id}: no vector for {len(self._pending)} CCD images, "
                 f"(expnum, ccdnum) = {min(self._pending)} among them"
             )
-        self._add_mosaic()
+        if self._mosaic is not None:
+            self._add_mosaic(*self._mosaic)
         row, expnum = self._opened.row, self._opened.expnum
         name = {"expnum": expnum, "filter": row["filter"]}
         self._rows["night_exposures"].append(self._outcome(row))
@@ -119,25 +128,25 @@ class ExposureRows:
             for stamp in sorted(self._stamps, key=lambda stamp: (stamp.ccdnum, stamp.y, stamp.x))
         ]
         if self._plane is not None and self._n_taken > len(self._reasons):
-            png = self._plane.render(self._labelled)
+            png = self._plane.render()
             width, height = self._plane.size
             preview = name | {"night": row["night"], "width": width, "height": height, "png": png}
             ccds = ",".join(str(ccdnum) for ccdnum in sorted(self._opened.present))
             self._rows["night_previews"].append(preview | {"ccds": ccds})
         return self._rows
 
-    def _add_mosaic(self) -> None:
+    def _add_mosaic(self, plan: MosaicPlan, embedder: Embedder) -> None:
         """Embed the focal plane of the CCDs that were read; adds no row if none of their pixels has a value."""
         scale = level_and_scale(self._tiles)
         if scale is None:
             return
         expnum = self._opened.expnum
-        prepared = self._mosaics.recipe.prepare(self._mosaic.draw(self._tiles), None, *scale)
-        found = [*self._mosaics.add_prepared(expnum, prepared), *self._mosaics.flush()]
+        prepared = embedder.recipe.prepare(plan.draw(self._tiles), None, *scale)
+        found = [*embedder.add_prepared(expnum, prepared), *embedder.flush()]
         if len(found) != 1:
-            raise ModelError(f"backbone {self._mosaics.backbone_id}: no vector for the mosaic of {expnum}")
+            raise ModelError(f"backbone {embedder.backbone_id}: no vector for the mosaic of {expnum}")
         row = {"expnum": expnum, "n_ccds": len(self._tiles)}
-        self._rows["night_mosaic_embeddings"].append(row | _embedding(self._mosaics, found[0][1]))
+        self._rows["night_mosaic_embeddings"].append(row | _embedding(embedder, found[0][1]))
 
     def _outcome(self, row: Mapping[str, Any]) -> dict[str, Any]:
         n_failed = len(self._reasons)
@@ -151,7 +160,6 @@ class ExposureRows:
         return exposure_row(row, status, reason) | {
             "n_ccds_read": n_read,
             "n_ccds_failed": n_failed,
-            "n_labelled_absent": len(self._labelled - self._opened.present),
             "note": "; ".join(note for note in notes if isinstance(note, str)) or None,
         }
 
@@ -167,7 +175,7 @@ def _embedding(embedder: Embedder, vector: np.ndarray) -> dict[str, Any]:
     return ids | {"embedding": np.asarray(vector, dtype=np.float32)}
 
 
-def _ccd_row(ccd: MeasuredCcd, labelled: bool) -> dict[str, Any]:
+def _ccd_row(ccd: MeasuredCcd) -> dict[str, Any]:
     """Return the columns of `night_ccds` except the keys; status_reason is None for a CCD that was read."""
     features = ccd.features
     notes = (ccd.mask_problem, features.reason if features else None)
@@ -184,7 +192,6 @@ def _ccd_row(ccd: MeasuredCcd, labelled: bool) -> dict[str, Any]:
         "n_sources": ccd.orientations.n_sources if ccd.orientations else None,
         "saturated_fraction": features.saturated_fraction if features else None,
         "masked_fraction": features.masked_fraction if features else None,
-        "labelled": labelled,
         "has_mask": ccd.has_mask,
         "note": "; ".join(n for n in notes if n) or None,
         **_measured(ccd.structure),
@@ -200,5 +207,5 @@ def _measured(part: Any) -> dict[str, float | None]:
 
 def exposure_row(row: Mapping[str, Any], status: str, reason: str | None) -> dict[str, Any]:
     """Return a row of `night_exposures` from a row of `list_exposures`, with counts of CCDs still 0."""
-    counts = dict.fromkeys(("n_ccds_read", "n_ccds_failed", "n_labelled_absent"), 0)
+    counts = dict.fromkeys(("n_ccds_read", "n_ccds_failed"), 0)
     return {**row, "status": status, "status_reason": reason} | counts

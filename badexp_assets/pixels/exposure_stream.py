@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -31,18 +31,22 @@ _AHEAD_BYTES = 2**28  # of prepared images that wait for the backbone
 
 
 class PixelReader:
-    """Reads exposures with one embedder; see `run_pass` for the arguments."""
+    """Reads exposures with one embedder; see `run_pass` for the arguments.
+
+    `only`: the CCDNUMs to read of each exposure, instead of those that `params` choose. Such an exposure gets no
+    mosaic, because its CCDs do not represent the focal plane.
+    """
 
     def __init__(
         self,
         archive: Place,
         camera: Camera,
-        labelled: Mapping[int, set[int]],
         embedder: Embedder,
         entropy: EntropyParams,
         params: PassParams,
+        only: Mapping[int, Collection[int]] | None = None,
     ) -> None:
-        self._archive, self._camera, self._labelled = archive, camera, labelled
+        self._archive, self._camera, self._only = archive, camera, only
         self._embedder, self._entropy, self._params = embedder, entropy, params
         self._mosaics = embedder.for_mosaics(mosaic_aspect(camera))
         self.embedding_ids = EmbeddingIds.of(embedder, self._mosaics)
@@ -56,16 +60,14 @@ class PixelReader:
         recipe = self._mosaics.recipe
         mosaic = MosaicPlan(self._camera, recipe.rows, recipe.columns)
         measurer = CcdMeasurer(self._camera, self._embedder.recipe, mosaic, self._entropy, self._params)
-        plan = plan_reading(self._archive, rows, self._camera, self._labelled, self._params)
+        plan = plan_reading(self._archive, rows, self._camera, self._params, self._only)
         current: ExposureRows | None = None
         try:
             with MeasuringPool(measurer, max(self._params.workers, 0), self._ahead()) as pool:
                 for item in pool.run(plan):
                     if not isinstance(item, MeasuredCcd):
-                        labelled = self._labelled.get(item.expnum, set())
-                        current = ExposureRows(
-                            item, self._camera, labelled, self._embedder, mosaic, self._mosaics, self._params
-                        )
+                        planes = (mosaic, self._mosaics) if self._only is None else None
+                        current = ExposureRows(item, self._camera, self._embedder, planes, self._params)
                     elif current is not None:
                         current.take(item)
                     if current is not None and current.complete:
@@ -85,13 +87,14 @@ def plan_reading(
     archive: Place,
     ready: Iterable[Row],
     camera: Camera,
-    labelled: Mapping[int, set[int]],
     params: PassParams,
+    only: Mapping[int, Collection[int]] | None = None,
 ) -> Iterator[OpenedExposure | CcdTask]:
     """Yield every exposure of `ready` (rows of `list_exposures`), each followed by its wanted CCDs in order of CCDNUM.
 
-    This reads headers only. The current version of a file behind a URL is read, even if the file is replaced later. An
-    exposure that cannot be opened is yielded with its reason, and nothing is raised for it.
+    Wanted are the CCDs that `choose_ccds` returns or, if given, those in `only` that the file has. This reads headers
+    only. The current version of a file behind a URL is read, even if the file is replaced later. An exposure that
+    cannot be opened is yielded with its reason, and nothing is raised for it.
     """
     for row in ready:
         expnum = int(row["expnum"])
@@ -106,18 +109,24 @@ def plan_reading(
             yield OpenedExposure(row, reason=str(error))
             continue
         present = frozenset(ccd.ccdnum for ccd in ccds)
-        drawn, wanted = choose_ccds(expnum, present, labelled.get(expnum, ()), params)
+        drawn, wanted = choose_ccds(expnum, present, params)
+        absent: tuple[int, ...] = ()
+        if only is not None:
+            asked = frozenset(only.get(expnum, ()))
+            wanted, absent = present & asked, tuple(sorted(asked - present))
         slot = FocalPlane(camera, params.preview_height, present).slot if params.preview_height else None
         chosen = [ccd for ccd in ccds if ccd.ccdnum in wanted]
         numbers = tuple(ccd.ccdnum for ccd in chosen)
-        yield OpenedExposure(row, present, numbers, "; ".join(problems) or None)
+        yield OpenedExposure(row, present, numbers, "; ".join(problems) or None, absent=absent)
         for ccd in chosen:
             yield CcdTask(expnum, ooi, ood, ccd, ccd.ccdnum in drawn, slot)
 
 
-def choose_ccds(
-    expnum: int, present: frozenset[int], labelled: Iterable[int], params: PassParams
-) -> tuple[frozenset[int], frozenset[int]]:
-    """Return CCDNUMs sampled for the vote, and CCDNUMs to read: the sampled and the labelled ones, or all `present`."""
+def choose_ccds(expnum: int, present: frozenset[int], params: PassParams) -> tuple[frozenset[int], frozenset[int]]:
+    """Return CCDNUMs sampled for the vote, and CCDNUMs to read: the sampled ones, or all `present`.
+
+    Both follow from the exposure and the options alone. No label has an influence, so nothing that is measured of an
+    exposure tells whether it has one.
+    """
     drawn = frozenset(sample_ccds(expnum, present, params.n_draw, params.seed))
-    return drawn, present if params.all_ccds else drawn | (frozenset(labelled) & present)
+    return drawn, present if params.all_ccds else drawn

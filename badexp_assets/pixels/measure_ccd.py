@@ -163,10 +163,8 @@ class CcdMeasurer:
             prepared = self._recipe.prepare(image.image, image.mask, features.sky, noise)
         except InputError as error:
             return replace(known, reason=f"{task.where}: {error}")
-        stamps: list[Stamp] = []
-        if task.drawn or self._params.all_ccds:  # labels must not change which stamps the autoencoder gets
-            n = self._params.stamps_per_exposure
-            stamps = sample_stamps(found, n, task.expnum, task.ccd.ccdnum, self._params.seed)
+        n = self._params.stamps_per_exposure
+        stamps = sample_stamps(found, n, task.expnum, task.ccd.ccdnum, self._params.seed)
         return replace(
             known,
             structure=measure_sky(image.image, image.mask, saturate),

@@ -24,7 +24,6 @@ def run_nights(
     archive: Place,
     nights: Collection[str],
     camera: Camera,
-    labelled: Mapping[int, set[int]],
     shares: Sequence[DeviceShare],
     places: Callable[[str], Mapping[str, Place]],
     progress: Progress = lambda night, done, total: None,
@@ -49,15 +48,15 @@ def run_nights(
     archive = as_place(archive)
     order = sorted(set(nights))  # the same for all jobs, so that two jobs never wait for each other's nights
     if len(shares) > 1:
-        with WorkerPool(shares, archive, camera, labelled) as pool:
+        with WorkerPool(shares, archive, camera) as pool:
             params, entropy = shares[0].params, shares[0].entropy
-            planner = NightPlanner(archive, camera, labelled, pool.embedding_ids(), entropy, params, settling, journals)
+            planner = NightPlanner(archive, camera, pool.embedding_ids(), entropy, params, settling, journals)
             yield from _SharedNights(pool, planner, order, places, progress, tell).run()
         return
     setup = shares[0].load()
     for night in order:
         out, journal = places(night), journals(night) if journals else None
-        yield run_pass(archive, night, camera, labelled, *setup, out, partial(progress, night), settling, journal)
+        yield run_pass(archive, night, camera, *setup, out, partial(progress, night), settling, journal)
 
 
 @dataclass

@@ -22,7 +22,6 @@ def run_pass(
     archive: Place,
     night: str,
     camera: Camera,
-    labelled: Mapping[int, set[int]],
     embedder: Embedder,
     entropy: EntropyParams,
     params: PassParams,
@@ -33,13 +32,13 @@ def run_pass(
 ) -> PassSummary:
     """Read every wanted CCD of `night` once and write the night's tables to the paths in `out`.
 
-    `labelled`: CCDNUMs with a label, by expnum; they are read besides the sampled ones. `progress` is called with
-    (exposures done, exposures found). Memory does not grow with the number of exposures. With `settling`, files that
-    changed recently are ignored, as if they were not there yet.
+    Which CCDs of an exposure are read follows from its number and `params` (see `choose_ccds`). `progress` is called
+    with (exposures done, exposures found). Memory does not grow with the number of exposures. With `settling`, files
+    that changed recently are ignored, as if they were not there yet.
 
-    Nothing is computed twice. If all tables exist and were made from the same files with the same options, labels and
-    code, nothing is read; if this holds for some exposures, only the others are read. Every finished exposure is stored
-    in the folder `journal` (default: beside `night_exposures`), so a pass that was killed or failed resumes where it
+    Nothing is computed twice. If all tables exist and were made from the same files with the same options and code,
+    nothing is read; if this holds for some exposures, only the others are read. Every finished exposure is stored in
+    the folder `journal` (default: beside `night_exposures`), so a pass that was killed or failed resumes where it
     stopped, and the tables are the same as without the interruption. If two processes read the same night, one waits
     for the other.
 
@@ -49,8 +48,8 @@ def run_pass(
     """
     archive = as_place(archive)
     journals = None if journal is None else lambda night: journal
-    pixels = PixelReader(archive, camera, labelled, embedder, entropy, params)
-    planner = NightPlanner(archive, camera, labelled, pixels.embedding_ids, entropy, params, settling, journals)
+    pixels = PixelReader(archive, camera, embedder, entropy, params)
+    planner = NightPlanner(archive, camera, pixels.embedding_ids, entropy, params, settling, journals)
     report = progress or (lambda done, total: None)
     with planner.open(night, out) as work:
         if work.journal is not None:

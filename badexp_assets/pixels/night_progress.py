@@ -23,7 +23,7 @@ from badexp_assets.pixels.night_tables import (
     stored_keys,
     stored_metadata,
 )
-from badexp_assets.pixels.pass_fingerprint import EmbeddingIds, describe_pass, exposure_key, labels_digest
+from badexp_assets.pixels.pass_fingerprint import EmbeddingIds, describe_pass, exposure_key
 from badexp_assets.survey.archive import NightFiles, list_exposures, list_night_files
 from badexp_assets.survey.archive_tree import Settling
 from badexp_assets.survey.cameras import Camera
@@ -46,7 +46,7 @@ class PassSummary:
     being written; `fingerprint`: of the files that were there (see `survey.NightFiles`). `reused`: the tables were up
     to date and no pixel was read. Of the other exposures, `n_taken_over` came from the stored tables and `n_resumed`
     from an interrupted pass, and the rest was read now. `n_discarded`: exposures of an interrupted pass that could not
-    be used because files, labels or options have changed. `seconds`: duration of this pass.
+    be used because files or options have changed. `seconds`: duration of this pass.
     """
 
     night: str
@@ -101,7 +101,6 @@ class NightPlanner:
 
     archive: Place
     camera: Camera
-    labelled: Mapping[int, set[int]]
     embedding_ids: EmbeddingIds
     entropy: EntropyParams
     params: PassParams
@@ -130,15 +129,11 @@ class NightPlanner:
                 yield work
 
     def _reusable(self, out: Mapping[str, Place], metadata: Mapping[str, Any]) -> bool:
-        """Return whether all tables carry `metadata` and the labels are the same."""
+        """Return whether all tables carry `metadata`."""
         stored = stored_metadata(out)
         if not stored or any(other != stored[0] for other in stored):
             return False
-        found = {name: value for name, value in stored[0].items() if name not in ("labelled", "exposures")}
-        if found != metadata:
-            return False
-        expnums = read_table(out["night_exposures"], ["expnum"])["expnum"]
-        return labels_digest(expnums, self.labelled) == stored[0].get("labelled")
+        return {name: value for name, value in stored[0].items() if name != "exposures"} == metadata
 
 
 class NightProgress:
@@ -167,9 +162,8 @@ class NightProgress:
         """
         exposures = list_exposures(self._planner.archive, self.night, self._planner.camera, self._files)
         rows = [{str(name): value for name, value in row.items()} for row in exposures.to_dict("records")]
-        labelled = self._planner.labelled
         ready = [row for row in rows if row["status"] == "ready"]
-        keys = {row["expnum"]: exposure_key(description, row, labelled.get(row["expnum"], ())) for row in ready}
+        keys = {row["expnum"]: exposure_key(description, row) for row in ready}
         wanted = set(keys.values())
         in_tables = stored_keys(self._out) & wanted
         self.n_discarded = journal.keep(wanted - in_tables)
@@ -177,11 +171,10 @@ class NightProgress:
         self.n_found, self.n_taken_over, self.n_resumed = len(rows), len(in_tables), len(in_journal)
         stored = in_tables | in_journal
         self.pending = [PendingExposure(row, keys[row["expnum"]]) for row in ready if keys[row["expnum"]] not in stored]
-        digest = labels_digest((row["expnum"] for row in rows), labelled)
         names = {str(expnum): key for expnum, key in keys.items()}
         self.journal = journal
         self._rows, self._keys, self._in_tables = rows, keys, in_tables
-        self._metadata = {**metadata, "labelled": digest, "exposures": names}
+        self._metadata = {**metadata, "exposures": names}
 
     def finish(self) -> PassSummary:
         """Write the tables from the stored exposures and the journal, and return the summary of the night."""

@@ -34,10 +34,9 @@ _EXTRA = {
         "ood": "str",
         "oow": "str",
         "n_superseded": "int16",
-        "n_labelled_absent": "int16",
         "note": "str",
     },
-    "night_ccds": {"labelled": "bool", "has_mask": "bool", "note": "str"},
+    "night_ccds": {"has_mask": "bool", "note": "str"},
 }
 
 

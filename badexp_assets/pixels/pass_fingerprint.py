@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from badexp_assets.config.night_options import EntropyParams
     from badexp_assets.vision.embedder import Embedder
 
-CODE_VERSION = 6
+CODE_VERSION = 7
 """increased whenever the same pixels would give other tables"""
 
 # Options left out of the fingerprint. The first three are part of recipe_id, precision is part of backbone_id; the rest
@@ -39,7 +39,7 @@ class EmbeddingIds(NamedTuple):
 def describe_pass(
     night: str, camera: Camera, ids: EmbeddingIds, entropy: EntropyParams, params: PassParams
 ) -> dict[str, Any]:
-    """Return everything that an exposure's rows depend on, except its files and labels, in the form JSON stores it."""
+    """Return everything that an exposure's rows depend on, except its files, in the form JSON stores it."""
     description = {
         "night": night,
         "camera": camera.name,
@@ -51,16 +51,10 @@ def describe_pass(
     return json.loads(json.dumps(description))
 
 
-def exposure_key(description: Mapping[str, Any], row: Mapping[str, Any], labelled: Collection[int]) -> str:
+def exposure_key(description: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """Return the hash of everything that an exposure's rows depend on.
 
-    `row`: of `list_exposures`, which includes the fingerprint of its files; `labelled`: CCDNUMs with a label.
+    `row`: of `list_exposures`, which includes the fingerprint of its files.
     """
-    parts = [description, dict(row), sorted(map(int, labelled))]
+    parts = [description, dict(row)]
     return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
-
-
-def labels_digest(expnums: Iterable[int], labelled: Mapping[int, set[int]]) -> str:
-    """Return a hash of the labels of these exposures only, so that labels of other nights do not change it."""
-    mine = [(int(e), sorted(map(int, labelled[int(e)]))) for e in sorted(expnums) if labelled.get(int(e))]
-    return hashlib.blake2b(repr(mine).encode(), digest_size=8).hexdigest()

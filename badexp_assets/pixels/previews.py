@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from badexp_assets.pixels.ccd_statistics import sky_and_noise
 from badexp_assets.pixels.focal_plane_grid import Extent, PlaneGrid, bin_as_on_the_sky
@@ -22,19 +22,16 @@ from badexp_assets.survey.masks import BAD, NO_VALUE
 # Few grey levels keep the file small, because noise does not compress; with 64, no steps are visible.
 _LEVELS = 64
 _STEP = 4  # between grey levels; Pillow looks up palette colours by their six highest bits
-_BACKGROUND, _ABSENT, _UNREAD, _FAILED, _OUTLINE, _HATCH, _TEXT = (
+_BACKGROUND, _ABSENT, _UNREAD, _FAILED, _HATCH = (
     (0, 0, 0),
     (18, 18, 24),
     (30, 32, 44),
     (60, 26, 26),
-    (70, 74, 92),
     (190, 60, 50),
-    (255, 200, 60),
 )
 _DARKEST, _BRIGHTEST = -6.0, 60.0
 """ends of the grey scale, in standard deviations of the binned sky"""
 _SOFTENING = 4.0
-_MIN_FONT, _MAX_FONT = 8, 14
 _MAX_ASPECT = 2.0
 _MOSTLY = 0.5
 
@@ -91,16 +88,14 @@ class FocalPlane:
         """Mark a CCD that could not be read."""
         self._failed.add(ccdnum)
 
-    def render(self, labelled: Collection[int] = ()) -> bytes:
+    def render(self) -> bytes:
         """Return the picture as PNG.
 
         CCDs that were not read are blue-grey, CCDs missing from the file nearly black, unreadable ones hatched in red.
-        `labelled` CCDs (CCDNUMs) have a yellow frame and, if there is room, their name.
         """
         picture = Image.new("RGB", self.size, _BACKGROUND)
         draw = ImageDraw.Draw(picture)
         grey = self._grey_scale()
-        names = []
         for ccd in self._ccds:
             box = self._box(ccd)
             if ccd.ccdnum in self._tiles:
@@ -110,12 +105,8 @@ class FocalPlane:
                 _hatch(draw, box)
             else:
                 draw.rectangle(box, fill=_UNREAD if ccd.ccdnum in self._present else _ABSENT)
-            if ccd.ccdnum in labelled:
-                draw.rectangle(box, outline=_TEXT)
-                names.append((box, ccd.ccdname))
-            elif ccd.ccdnum in self._failed:
+            if ccd.ccdnum in self._failed:
                 draw.rectangle(box, outline=_HATCH)
-        self._write_names(draw, names)
         stream = io.BytesIO()
         few = picture.quantize(palette=_palette(), dither=Image.Dither.NONE)
         few.save(stream, "PNG", compress_level=4)  # 9 takes three times as long and saves 2 %
@@ -141,14 +132,6 @@ class FocalPlane:
         top, left = self._grid.corner(ccd)
         return left, top, left + across - 1, top + down - 1
 
-    def _write_names(self, draw: ImageDraw.ImageDraw, names: list[tuple[tuple[int, int, int, int], str]]) -> None:
-        size = min(_MAX_FONT, self.slot[0] // 3)
-        if size < _MIN_FONT:
-            return  # too small to read
-        font = ImageFont.load_default(size)
-        for box, name in names:
-            draw.text((box[0] + 3, box[1] + 1), name, fill=_TEXT, font=font, stroke_width=1, stroke_fill=_BACKGROUND)
-
 
 def grey_levels(tile: npt.NDArray[np.float32], sky: float, noise: float) -> npt.NDArray[np.uint8]:
     """Return the (rows, columns, 3) uint8 colours of a tile for this sky and scatter; dark red for NaN."""
@@ -164,7 +147,7 @@ def _palette() -> Image.Image:
     """Return an image with the palette of all pictures."""
     greys = [(level, level, level) for level in range(0, _STEP * _LEVELS, _STEP)]
     picture = Image.new("P", (1, 1))
-    colours = (_BACKGROUND, _ABSENT, _UNREAD, _FAILED, _OUTLINE, _HATCH, _TEXT)
+    colours = (_BACKGROUND, _ABSENT, _UNREAD, _FAILED, _HATCH)
     picture.putpalette([value for colour in (*greys, *colours) for value in colour])
     return picture
 

@@ -75,10 +75,8 @@ class WorkerPool:
     `failures`: the errors of workers that ended too early.
     """
 
-    def __init__(
-        self, shares: Sequence[Share], archive: Place, camera: Camera, labelled: Mapping[int, set[int]]
-    ) -> None:
-        self._arguments = (archive, camera, labelled)
+    def __init__(self, shares: Sequence[Share], archive: Place, camera: Camera) -> None:
+        self._arguments = (archive, camera)
         self._shares = list(shares)
         self._workers: list[Worker] = []
         self._idle: list[Worker] = []  # waiting for work, with nothing in flight
@@ -218,9 +216,7 @@ def _describe_exit(code: int) -> str:
     return f"was killed by signal {-code}" + (", as happens for lack of memory" if code == -signal.SIGKILL else "")
 
 
-def _work(
-    connection: Connection, share: Share, archive: Place, camera: Camera, labelled: Mapping[int, set[int]]
-) -> None:
+def _work(connection: Connection, share: Share, archive: Place, camera: Camera) -> None:
     """Read assigned exposures until none is left; the main function of a worker process.
 
     Every _WANT is answered with an assignment or None. With exposures in flight, None means that there is nothing to
@@ -241,7 +237,7 @@ def _work(
             assignment = connection.recv()
 
     try:
-        reader = PixelReader(archive, camera, labelled, *share.load())
+        reader = PixelReader(archive, camera, *share.load())
         connection.send((_READY, reader.embedding_ids))
         while (first := want()) is not None:
             for tables in reader.read(rows(first)):

@@ -26,11 +26,13 @@ def write_classification_page(
     about: dict[str, Any],
     path: Path,
     training_map: bytes | None = None,
+    unlisted: pd.DataFrame | None = None,
 ) -> None:
     """Write the page to `path`, atomically.
 
     `card`: the classifier's model card; `about`: names and values for the head of the page; `training_map`: PNG of the
-    training set in the space of the baseline. Raises StorageError if it cannot be written.
+    training set in the space of the baseline; `unlisted`: of `unlisted_table`. Raises StorageError if it cannot be
+    written.
     """
     ccds = evaluation.found.ccds
     pictures = {
@@ -53,6 +55,7 @@ def write_classification_page(
         "scores": [(SUBSETS[name], _size(evaluation, name), table) for name, table in evaluation.scores.items()],
         "views": [(SUBSETS[name], table) for name, table in evaluation.views.items() if len(table)],
         "view": card.get("mosaic"),
+        "unlisted": unlisted if unlisted is not None and len(unlisted) else None,
         "categories": _categories(evaluation.table),
         "calibration": evaluation.calibration,
         "worst": _worst(evaluation),

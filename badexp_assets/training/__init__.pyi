@@ -9,6 +9,7 @@ from .checks import check_good_share as check_good_share
 from .checks import check_missing_share as check_missing_share
 from .checks import check_split_by_exposure as check_split_by_exposure
 from .labelled_images import images_read as images_read
+from .labelled_images import labelled_ccds_to_read as labelled_ccds_to_read
 from .labelled_images import labels_without_image as labels_without_image
 from .labelled_images import one_row_per_exposure as one_row_per_exposure
 from .split import split_groups as split_groups

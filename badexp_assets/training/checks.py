@@ -9,7 +9,7 @@ import pandas as pd
 from badexp_assets.config.operation_options import CheckParams
 from badexp_assets.io.check_result import CheckResult
 from badexp_assets.labels.taxonomy import GOOD
-from badexp_assets.training.labelled_images import KEY, NO_SUCH_CCD, NOT_READ, trained_labels
+from badexp_assets.training.labelled_images import KEY, NO_SUCH_CCD, NOT_NEEDED, NOT_READ, trained_labels
 
 
 def check_split_by_exposure(table: pd.DataFrame) -> CheckResult:
@@ -51,16 +51,16 @@ def check_accounting(
 def check_missing_share(n_labels: int, missing: pd.DataFrame, params: CheckParams) -> CheckResult:
     """At most `max_missing_share` of the labelled CCD images of the nights that were read are `missing`.
 
-    `n_labels`: number of labelled CCD images. Images of nights that were not read and CCDs that the exposure's file
-    does not have are not counted, because label lists cover more than one archive and labels of whole exposures more
-    CCDs than the file may have. rows: reason, ccds.
+    `n_labels`: number of labelled CCD images. Not counted are images of nights that were not read, because label lists
+    cover more than one archive; CCDs that the exposure's file does not have; and CCDs that the training set does not
+    need, because it has enough of their exposure. rows: reason, ccds.
     """
-    beyond = missing["reason"].isin([NOT_READ, NO_SUCH_CCD])
+    beyond = missing["reason"].isin([NOT_READ, NO_SUCH_CCD, NOT_NEEDED])
     lost, expected = missing[~beyond], n_labels - int(beyond.sum())
     share = len(lost) / expected if expected else 0.0
     text = (
         f"{len(lost)} of {expected} labelled CCD images ({share:.0%}) of exposures that were read have no image; "
-        f"{int(beyond.sum())} are of other nights or of CCDs that the file does not have"
+        f"{int(beyond.sum())} are of other nights, not in their file, or not needed"
     )
     passed = share <= params.max_missing_share
     if not passed:

@@ -17,6 +17,7 @@ from badexp_assets.training.good_candidates import Funnel, choose_good
 from badexp_assets.training.labelled_images import (
     KEY,
     images_read,
+    labelled_ccds_to_read,
     labels_without_image,
     one_row_per_exposure,
     trained_labels,
@@ -24,6 +25,7 @@ from badexp_assets.training.labelled_images import (
 from badexp_assets.training.split import split_groups, strata
 
 _KEY_FACTOR = 1 << 15  # expnum * _KEY_FACTOR + ccdnum (int16) is one number per CCD image
+_STATUS = [*KEY, "status", "status_reason"]
 _CANDIDATE, _REVIEWED = "candidate", "review"  # source of a good image: in no list; called fine by reviewers
 
 
@@ -53,9 +55,11 @@ def build_training_set(
     params: TrainingParams | None = None,
     listed: Iterable[int] | None = None,
     reviewed_fine: Collection[int] = (),
+    labelled_ccds: pd.DataFrame | None = None,
 ) -> TrainingSet:
     """Build the training set from `bad_ccd_labels`, and from `night_exposures` and `night_ccds` of all nights.
 
+    `labelled_ccds`: `labelled_ccd_embeddings` of all nights, labelled CCDs that were read besides those of the nights.
     Only CCD images that were read, of scored exposures, are used; labelled images that were not read are listed in
     `missing`. Bad images have a label of a trained category. Good images are of exposures without labels that are not
     in `listed` (exposure numbers on any line of a list, including ignored and unmatched lines) and that pass the cuts
@@ -70,8 +74,11 @@ def build_training_set(
     funnel = Funnel()
     exposures = one_row_per_exposure(exposures)
     read = images_read(exposures, ccds)
-    missing = labels_without_image(labels, exposures, ccds, taxonomy.categories)
-    available = _labelled(labels, read, taxonomy, len(missing), funnel)
+    every = ccds if labelled_ccds is None else pd.concat([ccds[_STATUS], labelled_ccds[_STATUS]], ignore_index=True)
+    limit = params.max_ccds_per_bad_exposure
+    wanted = labelled_ccds_to_read(labels, exposures, ccds, taxonomy.categories, limit, params.seed)
+    missing = labels_without_image(labels, exposures, every, taxonomy.categories, wanted)
+    available = _labelled(labels, images_read(exposures, every), taxonomy, len(missing), funnel)
     balanced = balance_categories(available, taxonomy.categories, params)
     for step, left, note in balanced.steps:
         funnel.add("bad", step, left, note)

@@ -26,15 +26,16 @@ class Vectors:
 def gather_vectors(rows: pd.DataFrame, nights: Iterable[tuple[str, pd.DataFrame]]) -> Vectors:
     """Return the embeddings of `rows` (expnum, ccdnum, ...).
 
-    `nights`: pairs of night and its `night_embeddings` table, of which one at a time is in memory. Raises InputError if
-    no embedding is found, or if nights differ in backbone or recipe.
+    `nights`: pairs of night and a table `night_embeddings` or `labelled_ccd_embeddings`, of which one at a time is in
+    memory; rows without an embedding are ignored. Raises InputError if no embedding is found, or if nights differ in
+    backbone or recipe.
     """
     wanted = pd.MultiIndex.from_frame(rows[KEY].astype("int64"))
     made_by: dict[tuple[str, str], str] = {}
     keys, pieces = [], []
     for night, table in nights:
         index = pd.MultiIndex.from_frame(table[KEY].astype("int64"))
-        chosen = table[index.isin(wanted)]
+        chosen = table[index.isin(wanted) & table["embedding"].notna()]
         if chosen.empty:
             continue
         for pair in set(zip(chosen["backbone"], chosen["recipe"], strict=True)):
@@ -64,9 +65,13 @@ def with_other_ccds(rows: pd.DataFrame, ccds: pd.DataFrame) -> pd.DataFrame:
     """Return `rows` (of `training_set`) and the other CCDs of their exposures that were read, by (expnum, ccdnum).
 
     `ccds`: `night_ccds` of all nights. The other CCDs have night, split and fold of their exposure, and no category.
+    Further columns: `in_pass`, whether the night pass read the CCD (otherwise it was read for its label, and nothing
+    about its exposure may depend on it), and `drawn`, whether it was sampled for the vote.
     """
     shared = [c for c in ("night", "split", "fold") if c in rows]
-    read = ccds.loc[(ccds["status"] == "read") & ccds["expnum"].isin(rows["expnum"]), KEY].drop_duplicates()
+    read = ccds.loc[(ccds["status"] == "read") & ccds["expnum"].isin(rows["expnum"])].drop_duplicates(KEY)
     others = read.merge(rows[KEY], on=KEY, how="left", indicator=True).query("_merge == 'left_only'")[KEY]
     others = others.merge(rows.drop_duplicates("expnum")[["expnum", *shared]], on="expnum")
-    return pd.concat([rows, others], ignore_index=True).sort_values(KEY, kind="stable").reset_index(drop=True)
+    both = pd.concat([rows, others], ignore_index=True).sort_values(KEY, kind="stable").reset_index(drop=True)
+    drawn = both[KEY].merge(read[[*KEY, "drawn"]], on=KEY, how="left")["drawn"]
+    return both.assign(in_pass=drawn.notna().to_numpy(), drawn=drawn.eq(True).to_numpy(bool))

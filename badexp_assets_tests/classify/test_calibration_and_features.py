@@ -113,6 +113,21 @@ def test_features_are_what_a_hand_count_gives():
     assert (row["x_mm"], row["y_mm"]) == (place.x_mm, place.y_mm)
 
 
+def test_ccds_read_for_their_label_are_described_and_change_no_other_ccd():
+    ccds, exposures, orientations = night()
+    labelled = ccds.iloc[[1, 2, 1]].assign(
+        ccdnum=[4, 5, 6], noise=[80.0, None, 160.0], status=["read", "absent", "read"]
+    )
+    labelled["gradient_counts"] = [np.array([0, 0, 5, 0], np.int32), None, np.array([1, 1, 1, 1], np.int32)]
+    alone = describe_ccds(ccds, exposures, orientations, load_camera()).set_index(["expnum", "ccdnum"])
+    found = describe_ccds(ccds, exposures, orientations, load_camera(), labelled).set_index(["expnum", "ccdnum"])
+    assert sorted(set(found.index) - set(alone.index)) == [(1, 4), (1, 6)]
+    pd.testing.assert_frame_equal(found.loc[alone.index], alone)
+    row = found.loc[(1, 4)]
+    assert row["log_noise_to_siblings"] == pytest.approx(np.log(80) - (np.log(10) + np.log(20)) / 2)
+    assert (row["gradient_concentration"], row["source_concentration"]) == pytest.approx((1, 0.5))
+
+
 def test_measured_columns_become_features_with_a_least_logarithm():
     ccds, exposures, orientations = night()
     ccds = ccds.assign(

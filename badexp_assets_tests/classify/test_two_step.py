@@ -34,6 +34,7 @@ def planted(n_exposures: int = 18, n_ccds: int = 4, seed: int = 0, distance: flo
             centre[CENTRES[category]] = distance if category != "good" else 0
             vectors.append(rng.normal(size=DIM) + centre)
     table = pd.DataFrame(rows, columns=["expnum", "ccdnum", "category", "fold", "weight", "source"])
+    table["in_pass"] = True
     features = table[["expnum", "ccdnum"]].assign(filter="r", x_mm=table["ccdnum"] * 30.0, y_mm=0.0)
     noisy = {name: rng.normal(size=len(table)) for name in NAMES[:17]}
     features = features.assign(**(dict.fromkeys(NAMES, 0.0) | noisy))
@@ -100,6 +101,19 @@ def test_classifying_in_pieces_changes_nothing(model, monkeypatch):
     assert pieces["category"].tolist() == whole["category"].tolist()
     empty = model.predict(vectors[:0], features[:0])
     assert list(empty.columns) == list(whole.columns)
+
+
+def test_ccds_read_for_their_label_teach_categories_but_not_the_exposure():
+    vectors, rows, features = planted()
+    extra = (rows["ccdnum"] == rows["ccdnum"].max()) & (rows["category"] != "good")
+    kept = (~extra).to_numpy()
+    marked = fit(vectors, rows.assign(in_pass=~extra), features)
+    without = fit(vectors[kept], rows[kept].reset_index(drop=True), features[kept].reset_index(drop=True))
+    assert marked.card["n_train"] == without.card["n_train"] + extra.sum()
+    assert marked.card["n_exposures"] == without.card["n_exposures"]
+    moved = features.assign(x_mm=features["x_mm"].where(~extra, -500.0))  # where they lie doesn't matter
+    assert fit(vectors, rows.assign(in_pass=~extra), moved).pool == marked.pool
+    assert fit(vectors, rows, moved).pool != marked.pool
 
 
 @pytest.mark.slow

@@ -15,14 +15,17 @@ from badexp_assets.config.settings import load_settings
 from badexp_assets.config.settings_file import update_settings_file
 from badexp_assets.defs import jobs
 from badexp_assets.defs.resources import Progress
+from badexp_assets.evaluation.classification.label_leak import check_label_leak, exposures_measured, label_leak
 from badexp_assets.io.models import current_version, list_models, load_current
-from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.io.parquet_reading import read_table, scan_nights
 from badexp_assets.io.place import change_tokens
 from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.homes import copy_home
 
 NIGHTS = 2
 EXPOSURES = 48
+N_SAMPLED = 4
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +54,34 @@ def test_every_exposure_that_was_scored_has_all_scores(home):
         assert scored <= set(load(home, asset)["expnum"]), asset
 
 
-def test_every_drawn_and_every_labelled_ccd_is_embedded_once(home):
+def test_every_sampled_ccd_is_embedded_once_and_labelled_ones_besides_them(home):
     ccds = load(home, "night_ccds")
+    assert ccds["drawn"].all()
+    assert ccds.groupby("expnum").size().max() == N_SAMPLED
     embedded = load(home, "night_embeddings")[["expnum", "ccdnum"]]
     assert not embedded.duplicated().any()
     read = ccds.loc[ccds["status"] == "read", ["expnum", "ccdnum"]]
     assert set(map(tuple, embedded.to_numpy())) == set(map(tuple, read.to_numpy()))
-    labels = load(home, "bad_ccd_labels")[["expnum", "ccdnum"]]
-    wanted = labels[labels["expnum"].isin(ccds["expnum"])].merge(ccds, on=["expnum", "ccdnum"], how="inner")
-    assert len(wanted) == len(wanted.merge(embedded, on=["expnum", "ccdnum"]))
-    assert len(wanted) > 0
+    labels = load(home, "bad_ccd_labels")
+    labels = labels.loc[labels["expnum"].isin(ccds["expnum"]), ["expnum", "ccdnum"]]
+    others = load(home, "labelled_ccd_embeddings")
+    assert len(others) > 0
+    assert others.loc[others["status"] == "read", "embedding"].map(len).nunique() == 1
+    others = set(map(tuple, others[["expnum", "ccdnum"]].to_numpy()))
+    assert others <= set(map(tuple, labels.to_numpy())) - set(map(tuple, read.to_numpy()))
+    used = load(home, "training_set")[["expnum", "ccdnum", "category"]]
+    assert others & set(map(tuple, used[["expnum", "ccdnum"]].to_numpy()))
+    good = set(map(tuple, used.loc[used["category"] == "good", ["expnum", "ccdnum"]].to_numpy()))
+    assert not good & others
+
+
+def test_nothing_measured_of_an_exposure_tells_whether_it_has_a_label(home):
+    measured = exposures_measured(scan_nights(home.tables / "night_ccds"), load_camera())
+    found = label_leak(measured, set(load(home, "bad_ccd_labels")["expnum"]))
+    assert found.loc[found["quantity"] == "n_ccds", "auc"].tolist() == [0.5]
+    assert check_label_leak(found).passed
+    for name in ("night_predictions", "night_orientations"):
+        assert load(home, name).groupby("expnum").size().max() == N_SAMPLED
 
 
 def test_no_exposure_is_on_both_sides_of_the_split(home):

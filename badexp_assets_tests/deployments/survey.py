@@ -59,7 +59,7 @@ def undisturbed(root: Path, archive: Path, nights: list[str]) -> Home:
     home, machine, camera = settings.home, load_pass_setup(settings), load_camera(settings.camera)
     write_table(empty_table(SCHEMAS["bad_ccd_labels"]), home.table("bad_ccd_labels"), SCHEMAS["bad_ccd_labels"])
     for night in nights:
-        run_pass(archive, night, camera, {}, *machine, {name: home.table(name, night) for name in PASS_TABLES})
+        run_pass(archive, night, camera, *machine, {name: home.table(name, night) for name in PASS_TABLES})
     params = settings.options.entropy
     measured = {night: read_table(home.table("night_orientations", night)) for night in nights}
     reference = entropy.build_reference(pd.concat([table for table in measured.values() if len(table)]), params)

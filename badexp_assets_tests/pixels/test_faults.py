@@ -25,7 +25,7 @@ def run(archive: Path, out: Path, night: str = NIGHT, progress=None):
     places = {name: out / f"{name}-{night}.parquet" for name in PASS_TABLES}
     params = PassParams(preview_height=64, stamps_per_exposure=2)
     summary = run_pass(
-        archive, night, CAMERA, {}, MeanEmbedder(), EntropyParams(gradient_points=50), params, places, progress
+        archive, night, CAMERA, MeanEmbedder(), EntropyParams(gradient_points=50), params, places, progress
     )
     found = {name: read_table(path) for name, path in places.items()}
     exposures, ccds = found["night_exposures"], found["night_ccds"]

@@ -75,7 +75,7 @@ def places(out: Path):
 
 
 def go(archive: Path, out: Path, shares, nights=NIGHTS, **more):
-    return run_nights(archive, nights, load_camera(), {}, shares, places(out), **more)
+    return run_nights(archive, nights, load_camera(), shares, places(out), **more)
 
 
 def content(out: Path, nights=NIGHTS) -> dict[Path, bytes]:

@@ -29,10 +29,8 @@ def paths(folder: Path) -> dict[str, Path]:
     return {name: folder / name / f"{NIGHT}.parquet" for name in PASS_TABLES}
 
 
-def go(archive, out, labelled=None, embedder=None, params=PARAMS, **more):
-    return run_pass(
-        archive, NIGHT, CAMERA, labelled or {}, embedder or MeanEmbedder(), ENTROPY, params, paths(out), **more
-    )
+def go(archive, out, embedder=None, params=PARAMS, **more):
+    return run_pass(archive, NIGHT, CAMERA, embedder or MeanEmbedder(), ENTROPY, params, paths(out), **more)
 
 
 def tables(out):
@@ -105,19 +103,17 @@ def test_every_fault_is_counted_with_its_reason_and_costs_no_more_than_itself(ti
     assert set(planes["recipe"]) == {"mosaic-none-1"}
 
 
-def test_drawn_and_labelled_ccds_are_read_and_no_others(tiny_cp, tmp_path):
+def test_sampled_ccds_are_read_and_no_others(tiny_cp, tmp_path):
     tiny_cp.write_cp(tmp_path / "cp", 11)
     drawn = sample_ccds(11, tiny_cp.CCDS.values(), 2)
-    other = next(c for c in tiny_cp.CCDS.values() if c not in drawn)
     params = replace(PARAMS, n_draw=2)
-    go(tmp_path / "cp", tmp_path / "out", {11: {other, 1}, 99: {5}}, params=params)
+    go(tmp_path / "cp", tmp_path / "out", params=params)
     found = tables(tmp_path / "out")
-    ccds = found["night_ccds"].set_index("ccdnum")
-    assert set(ccds.index) == {*drawn, other}
-    assert ccds["drawn"].to_dict() == {**dict.fromkeys(drawn, True), other: False}
-    assert ccds.loc[other, "labelled"]
-    assert found["night_exposures"]["n_labelled_absent"].tolist() == [1]
+    for name in ("night_ccds", "night_embeddings", "night_orientations"):
+        assert sorted(found[name]["ccdnum"]) == sorted(drawn)
+    assert found["night_ccds"]["drawn"].all()
     assert set(found["night_stamps"]["ccdnum"]) <= set(drawn)
+    assert found["night_mosaic_embeddings"]["n_ccds"].tolist() == [2]
     go(tmp_path / "cp", tmp_path / "all", params=replace(params, all_ccds=True))
     assert len(tables(tmp_path / "all")["night_ccds"]) == 4
 
@@ -135,12 +131,10 @@ def test_an_unchanged_night_is_not_read_again_and_a_changed_one_is(tiny_cp, tmp_
     cp, out = tmp_path / "cp", tmp_path / "out"
     ooi = tiny_cp.write_cp(cp, 11)
     first, again = MeanEmbedder(), MeanEmbedder()
-    one = go(cp, out, {11: {28}}, first)
-    two = go(cp, out, {11: {28}, 12: {3}}, again)  # a label of another night
+    one, two = go(cp, out, first), go(cp, out, again)
     assert (one.reused, two.reused, first.seen, again.seen) == (False, True, 4, 0)
     assert (one.n_found, one.n_scored, one.rows) == (two.n_found, two.n_scored, two.rows)
     assert read_metadata(paths(out)["night_stamps"])["fingerprint"]
-    assert not go(cp, out, {11: {32}}).reused
     assert not go(cp, out, params=replace(PARAMS, seed=1)).reused
     assert go(cp, out, params=replace(PARAMS, seed=1, batch_size=2)).reused
     paths(out)["night_previews"].unlink()
@@ -186,7 +180,7 @@ def test_a_missing_archive_and_a_missing_path_are_named(tmp_path):
     (tmp_path / "cp").mkdir()
     out = {k: v for k, v in paths(tmp_path).items() if k != "night_stamps"}
     with pytest.raises(InputError, match="night_stamps"):
-        run_pass(tmp_path / "cp", NIGHT, CAMERA, {}, MeanEmbedder(), ENTROPY, PARAMS, out)
+        run_pass(tmp_path / "cp", NIGHT, CAMERA, MeanEmbedder(), ENTROPY, PARAMS, out)
 
 
 def test_two_passes_give_the_same_tables(tiny_cp, tmp_path):
@@ -224,7 +218,7 @@ def test_the_real_backbone_embeds_the_real_cutouts(shared_data, tmp_path):
     machine = load_pass_setup(replace(settings, sections=options))
     archive = shared_data / "cutouts" / "case6" / "images"
     out = {name: tmp_path / f"{name}.parquet" for name in PASS_TABLES}
-    summary = run_pass(archive, "2018-12-14", CAMERA, {}, *machine, out)
+    summary = run_pass(archive, "2018-12-14", CAMERA, *machine, out)
     assert (summary.n_scored, summary.n_ccds_failed) == (2, 0)
     vectors = np.stack(read_table(out["night_embeddings"])["embedding"])
     assert vectors.shape == (2, machine.embedder.dim)

@@ -49,7 +49,7 @@ def read(archive, out, night=NIGHT, journal=None, workers=0):
     """Run the pass and return its summary and its tables; `out` is a folder or a URL."""
     places = {name: out / f"{name}.parquet" for name in PASS_TABLES}
     params = PassParams(n_draw=20, preview_height=64, stamps_per_exposure=2, workers=workers)
-    summary = run_pass(archive, night, CAMERA, {}, MeanEmbedder(), ENTROPY, params, places, journal=journal)
+    summary = run_pass(archive, night, CAMERA, MeanEmbedder(), ENTROPY, params, places, journal=journal)
     return summary, {name: read_table(place) for name, place in places.items()}
 
 

@@ -20,7 +20,6 @@ from badexp_assets.pixels.night_tables import BUFFER_ROWS, PASS_TABLES
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.cameras import load_camera
-from badexp_assets.survey.seeded_sampling import sample_ccds
 from badexp_assets_tests.pixels.stand_in import MeanEmbedder
 
 NIGHT = "2018-05-17"
@@ -48,11 +47,11 @@ def paths(out: Path) -> dict[str, Path]:
     return {name: out / name / f"{NIGHT}.parquet" for name in PASS_TABLES}
 
 
-def go(archive, out, labelled=None, seen=None, params=None):
+def go(archive, out, seen=None, params=None):
     seen = seen or Seen()
     params = params or PassParams(n_draw=2, preview_height=64, stamps_per_exposure=2)
     entropy = EntropyParams(gradient_points=100)
-    summary = run_pass(archive, NIGHT, load_camera(), labelled or {}, seen, entropy, params, paths(out))
+    summary = run_pass(archive, NIGHT, load_camera(), seen, entropy, params, paths(out))
     return summary, seen.keys
 
 
@@ -87,19 +86,6 @@ def test_a_new_exposure_and_one_that_changed_are_read_and_the_others_taken_over(
     assert {expnum for expnum, _ in keys} == {9, 12}
     assert (summary.n_taken_over, summary.n_resumed, summary.n_found) == (2, 0, 5)
     go(archive, tmp_path / "fresh")
-    assert content(tmp_path / "out") == content(tmp_path / "fresh")
-
-
-@pytest.mark.slow
-def test_new_labels_cost_the_exposures_that_they_name(archive, tiny_cp, tmp_path, row_groups):
-    go(archive, tmp_path / "out", {11: {28}})
-    drawn = sample_ccds(13, tiny_cp.CCDS.values(), 2)
-    other = next(ccdnum for ccdnum in tiny_cp.CCDS.values() if ccdnum not in drawn)
-    labels = {11: {28}, 13: {other}, 99: {1}}
-    summary, keys = go(archive, tmp_path / "out", labels)
-    assert sorted(keys) == sorted((13, ccdnum) for ccdnum in [*drawn, other])
-    assert summary.n_taken_over == 3
-    go(archive, tmp_path / "fresh", labels)
     assert content(tmp_path / "out") == content(tmp_path / "fresh")
 
 
@@ -167,7 +153,7 @@ def test_of_two_passes_at_once_one_reads_and_the_other_finds_the_tables(archive,
     assert sorted(summary.reused for summary, _ in results) == [False, True]
 
 
-def one_pass(archive: Path, out: Path, log: Path, labelled: dict[int, set[int]], started) -> None:
+def one_pass(archive: Path, out: Path, log: Path, started) -> None:
     """Run the pass with the real backbone; every CCD that it takes is a line of `log`."""
     import torch
 
@@ -182,20 +168,19 @@ def one_pass(archive: Path, out: Path, log: Path, labelled: dict[int, set[int]],
 
     machine.embedder.add_prepared = logged
     started.set()
-    run_pass(archive, NIGHT, load_camera(), labelled, *machine, paths(out))
+    run_pass(archive, NIGHT, load_camera(), *machine, paths(out))
 
 
 @pytest.mark.slow
 def test_a_pass_killed_at_twenty_random_moments_gives_the_same_tables_for_little_more_work(tmp_path):
     survey = SurveyParams(nights=1, exposures=8, n_ccds=5, ccd_rows=128, ccd_columns=96, first_night=NIGHT, seed=3)
     archive = write_survey(tmp_path / "survey", survey).archive
-    labelled: dict[int, set[int]] = {}
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "badexp_assets.vision.openvino_engine"])  # seconds for every process
 
     def start(out: Path) -> tuple:
         started = context.Event()
-        process = context.Process(target=one_pass, args=(archive, out, out.with_suffix(".log"), labelled, started))
+        process = context.Process(target=one_pass, args=(archive, out, out.with_suffix(".log"), started))
         process.start()
         assert started.wait(60)
         return process, time.monotonic()

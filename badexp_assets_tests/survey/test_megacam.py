@@ -47,7 +47,7 @@ def test_a_survey_of_it_is_read_and_scored(tmp_path):
     embedder = Embedder(backbone, load_recipe("scaled", backbone, 64, 32))
     entropy = EntropyParams(gradient_points=200, min_sources=5)
     out = {name: tmp_path / f"{name}.parquet" for name in PASS_TABLES}
-    summary = run_pass(archive, night, CAMERA, {}, embedder, entropy, PassParams(n_draw=36), out)
+    summary = run_pass(archive, night, CAMERA, embedder, entropy, PassParams(n_draw=36), out)
     assert (summary.n_scored, summary.n_ccds_read, summary.n_ccds_failed) == (3, 108, 0)
     orientations = read_table(out["night_orientations"])
     reference = build_reference(orientations, entropy)

@@ -12,7 +12,7 @@ from badexp_assets.training.checks import (
     check_split_by_exposure,
 )
 from badexp_assets.training.figures import balance_figure, funnel_figure
-from badexp_assets.training.labelled_images import NO_SUCH_CCD, NOT_READ
+from badexp_assets.training.labelled_images import NO_SUCH_CCD, NOT_NEEDED, NOT_READ
 from badexp_assets.training.training_set import build_training_set
 
 PSF = ["psf"]
@@ -76,13 +76,13 @@ def test_too_many_missing_images_are_a_warning_with_the_most_frequent_reason():
     assert check_missing_share(0, missing.iloc[:0], CheckParams()).passed
 
 
-@pytest.mark.parametrize("reason", [NOT_READ, NO_SUCH_CCD])
+@pytest.mark.parametrize("reason", [NOT_READ, NO_SUCH_CCD, NOT_NEEDED])
 def test_labels_of_other_nights_and_absent_ccds_are_counted_separately(reason):
     beyond = images((1, 2), (2, 1)).assign(reason=reason)
     found = check_missing_share(3, beyond, CheckParams(max_missing_share=0))
     assert found.passed
     assert "0 of 1 labelled CCD images" in found.description
-    assert "2 are of other nights or of CCDs that the file does not have" in found.description
+    assert "2 are of other nights, not in their file, or not needed" in found.description
 
 
 def test_a_share_of_good_images_out_of_limits_is_a_warning():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from badexp_assets.errors import InputError
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.taxonomy_file import load_taxonomy
+from badexp_assets.training.labelled_images import NO_SUCH_CCD, NOT_NEEDED, TO_BE_READ, labelled_ccds_to_read
 from badexp_assets.training.split import split_groups
 from badexp_assets.training.training_set import build_training_set
 from badexp_assets.training.training_vectors import with_other_ccds
@@ -127,9 +130,48 @@ def test_only_ccds_that_were_read_are_used_and_the_others_are_listed_with_reason
     assert missing[31, 1] == "the exposure was failed: no header"
     assert missing[32, 1] == "the exposure is not among the nights that were read"
     assert missing[33, 4] == "the CCD could not be read: bad tile"
-    assert "no such CCD" in missing[33, 5]
+    assert missing[33, 5] == TO_BE_READ
     used = made.table.merge(made.missing, on=["expnum", "ccdnum"])
     assert used.empty
+
+
+def test_labelled_ccds_that_were_read_besides_the_sampled_ones_are_used_and_never_as_good_ones():
+    labels, exposures, ccds = survey()
+    sampled, others = ccds[ccds["ccdnum"] <= 6], ccds[ccds["ccdnum"] > 6]
+    wanted = labelled_ccds_to_read(labels, exposures, sampled, TAXONOMY.categories, 0, 0)
+    trained = labels[labels["category"] != "fringing"]
+    assert set(zip(wanted["expnum"], wanted["ccdnum"], strict=True)) == {
+        (e, c) for e, c in zip(trained["expnum"], trained["ccdnum"], strict=True) if c > 6
+    }
+    made = build(ccds=sampled, labelled_ccds=others)
+    assert made.missing.empty
+    good = made.table["category"] == "good"
+    assert made.table.loc[good, "ccdnum"].max() <= 6
+    assert made.table.loc[~good, "ccdnum"].max() == 10
+
+
+def test_only_as_many_labelled_ccds_are_wanted_as_training_takes_of_an_exposure():
+    labels, exposures, ccds = survey()
+    labels = labels[(labels["expnum"] != 2) | (labels["ccdnum"] == 9)]  # one CCD of exposure 2, all of the others
+    exposures.loc[exposures["expnum"] == 3, "status"] = "failed"
+    sampled = ccds[(ccds["ccdnum"] <= 4) & (ccds["expnum"] != 3)]
+    found = labelled_ccds_to_read(labels, exposures, sampled, TAXONOMY.categories, 6, 0)
+    per_exposure = found.groupby("expnum").size()
+    assert (per_exposure[1], per_exposure[2], 3 in per_exposure) == (2, 1, False)
+    assert found["ccdnum"].min() > 4
+    assert labelled_ccds_to_read(labels, exposures, sampled, TAXONOMY.categories, 4, 0)["expnum"].tolist() == [2]
+    made = build(replace(PARAMS, max_ccds_per_bad_exposure=6), labels=labels, exposures=exposures, ccds=sampled)
+    reasons = made.missing.set_index(["expnum", "ccdnum"])["reason"]
+    assert (reasons[1] == TO_BE_READ).sum() == 2
+    assert (reasons[1] == NOT_NEEDED).sum() == 4
+    assert reasons[2, 9] == TO_BE_READ
+
+
+def test_a_label_of_a_ccd_that_the_file_lacks_is_listed_with_that_reason():
+    ccds = survey()[2]
+    absent = pd.DataFrame([(5, 10, "absent", "no")], columns=["expnum", "ccdnum", "status", "status_reason"])
+    made = build(ccds=ccds[(ccds["expnum"] != 5) | (ccds["ccdnum"] != 10)], labelled_ccds=absent)
+    assert made.missing[["expnum", "ccdnum", "reason"]].to_numpy().tolist() == [[5, 10, NO_SUCH_CCD]]
 
 
 def test_an_exposure_on_any_line_of_a_list_is_no_good_candidate():
@@ -319,9 +361,15 @@ def test_siblings_share_night_split_and_fold_and_have_no_category():
     )
     ccds = pd.DataFrame(
         {"expnum": [7, 7, 7, 7, 8], "ccdnum": [1, 2, 3, 4, 1], "status": ["read"] * 3 + ["failed", "read"]}
-    )
+    ).assign(drawn=[True, False, True, True, True])
     found = with_other_ccds(rows, ccds)
     assert found[["expnum", "ccdnum"]].to_numpy().tolist() == [[7, 1], [7, 2], [7, 3]]
     assert found["category"].isna().tolist() == [False, True, False]
     assert found["fold"].tolist() == [2, 2, 2]
     assert found["night"].nunique() == 1
+    assert found["in_pass"].all()
+    assert found["drawn"].tolist() == [True, False, True]
+    without = with_other_ccds(rows, ccds[ccds["ccdnum"] != 3])  # CCD 3 was read for its label only
+    assert without[["ccdnum", "in_pass", "drawn"]].to_numpy().tolist() == [
+        [1, True, True], [2, True, False], [3, False, False]
+    ]  # fmt: skip

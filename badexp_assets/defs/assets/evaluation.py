@@ -1,6 +1,8 @@
 """The report on the current classifier, evaluated on exposures that it was not trained on."""
 
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
 
 import dagster as dg
 import numpy as np
@@ -15,7 +17,7 @@ from badexp_assets.defs.classifier_inputs import ClassifierTables, HoldoutEvalua
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
-from badexp_assets.evaluation import classification
+from badexp_assets.evaluation import classification, comparison
 from badexp_assets.evaluation.classification.holdout import Fit, HeldOut
 from badexp_assets.evaluation.classification.report import Evaluation, evaluate_classifier
 from badexp_assets.io import models
@@ -37,42 +39,34 @@ from badexp_assets.orchestration.step_resources import step_resources
 def classification_report(
     survey: SurveyResource,
     training_set: pd.DataFrame,
+    bad_ccd_labels: pd.DataFrame,
     night_embeddings: NightTables,
     night_ccds: NightTables,
     night_exposures: NightTables,
     night_orientations: NightTables,
     night_mosaic_embeddings: NightTables,
+    labelled_ccd_embeddings: NightTables,
     fitted_pipeline: FittedPipeline,
     fitted_classifier: classify.Classifier,
 ) -> dg.Output[pd.DataFrame]:
     """Evaluate both classifiers on all CCDs of the test split's exposures, and write the page."""
     settings = survey.settings()
-    params = settings.options.report
     tables = ClassifierTables(
-        night_embeddings, night_ccds, night_exposures, night_orientations, night_mosaic_embeddings
+        night_embeddings,
+        night_ccds,
+        night_exposures,
+        night_orientations,
+        night_mosaic_embeddings,
+        labelled_ccd_embeddings,
     )
-    held_out = tables.held_out(survey, training_set)
-    if held_out is None:
-        raise InputError("training_set: no exposure is in the test split, so nothing can be reported")
-    held_out, seen = _drop_trained(fitted_classifier, held_out, settings)
-    train = training_set[training_set["split"] == "train"]
-    refit, nights = _refit(survey, fitted_classifier, train, tables)
-    rule = settings.options.vote
-    base_rate = settings.options.classifier.base_rate or params.base_rate
-    found = evaluate_classifier(
-        fitted_classifier,
-        fitted_pipeline,
-        held_out,
-        nights,
-        refit,
-        HoldoutEvaluator(survey),
-        rule.min_probability,
-        base_rate,
-        params,
+    found, unlisted, seen = evaluate_current(
+        survey, training_set, bad_ccd_labels, tables, fitted_pipeline, fitted_classifier
     )
     about = _about(found, fitted_classifier, fitted_pipeline, seen)
     training_map = classify.training_map_figure(classify.map_training_set(fitted_pipeline, settings.options.clusters))
-    reports.write_classification_page(found, fitted_classifier.card, about, settings.home.report, training_map)
+    reports.write_classification_page(
+        found, fitted_classifier.card, about, settings.home.report, training_map, unlisted
+    )
     return dg.Output(
         found.table,
         metadata={
@@ -88,6 +82,7 @@ def classification_report(
                 for name, table in found.views.items()
                 if len(table)
             },
+            "bad exposures in no list, by the truth file": preview(unlisted),
             "could not be measured": dg.MetadataValue.json(list(found.not_reached)),
             "report": preview(found.table, rows=40),
             **picture(
@@ -95,16 +90,61 @@ def classification_report(
                 "confusion matrix",
             ),
             **picture(
-                classification.confusion_fractions_figure(found.found.ccds, rule.min_probability),
+                classification.confusion_fractions_figure(found.found.ccds, settings.options.vote.min_probability),
                 "confusion matrices, fractions",
             ),
             **picture(
-                classification.confusion_fractions_figure(found.baseline.ccds, rule.min_probability),
+                classification.confusion_fractions_figure(found.baseline.ccds, settings.options.vote.min_probability),
                 "confusion matrices of the pipeline of Luo et al. 2025, fractions",
             ),
             **picture(training_map, "training set in the space of the pipeline"),
         },
     )
+
+
+class Evaluated(NamedTuple):
+    """An evaluation, the table of `unlisted_table` (no rows without a truth file), and the number of exposures of the
+    test split that were left out because the classifier was trained on them."""
+
+    evaluation: Evaluation
+    unlisted: pd.DataFrame
+    n_left_out: int
+
+
+def evaluate_current(
+    survey: SurveyResource,
+    training_set: pd.DataFrame,
+    labels: pd.DataFrame,
+    tables: ClassifierTables,
+    baseline: FittedPipeline,
+    model: classify.Classifier,
+) -> Evaluated:
+    """Evaluate `model` and `baseline` on exposures that `model` was not trained on. Raises InputError without any."""
+    settings = survey.settings()
+    params, rule = settings.options.report, settings.options.vote
+    held_out = tables.held_out(survey, training_set)
+    if held_out is None:
+        raise InputError("training_set: no exposure is in the test split, so nothing can be reported")
+    held_out, seen = _drop_trained(model, held_out, settings)
+    refit, nights = _refit(survey, model, training_set[training_set["split"] == "train"], tables)
+    base_rate = settings.options.classifier.base_rate or params.base_rate
+    evaluate = HoldoutEvaluator(survey)
+    found = evaluate_classifier(
+        model, baseline, held_out, nights, refit, evaluate, rule.min_probability, base_rate, params
+    )
+    trained = set(training_set.loc[training_set["split"] == "train", "expnum"])
+    unlisted = pd.DataFrame()
+    truth_file = settings.options.comparison.truth
+    if truth_file:
+        truth = comparison.read_truth(Path(truth_file), settings.options.comparison.prominent_severity)
+        is_bad = truth.set_index("expnum")["bad"]
+        listed = set(labels["expnum"])
+        scores = found.found.exposures["score"]
+        others = tables.unlabelled(survey, set(is_bad.index[is_bad]) - listed - trained - set(scores.index))
+        if others is not None:
+            scores = pd.concat([scores, evaluate(model, others).exposures["score"]])
+        unlisted = classification.unlisted_table(scores, is_bad, listed, params.draws, params.seed)
+    return Evaluated(found, unlisted, seen)
 
 
 def _drop_trained(model: classify.Classifier, held_out: HeldOut, settings: Settings) -> tuple[HeldOut, int]:

@@ -1,5 +1,6 @@
 """Explanations of candidates: similar labelled examples, and where their worst CCDs differ from good images."""
 
+from collections.abc import Iterable
 from functools import partial
 
 import dagster as dg
@@ -10,6 +11,7 @@ from badexp_assets import classify, pixels, reports
 from badexp_assets.config.review_options import ExplanationParams
 from badexp_assets.config.settings import Settings
 from badexp_assets.defs.asset_metadata import model_asset, preview, table_asset
+from badexp_assets.defs.classifier_inputs import both_embeddings
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.partitions import PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
@@ -107,6 +109,7 @@ def candidate_explanations(
     patch_reference: explanations.PatchReference,
     night_exposures: NightTables,
     night_embeddings: NightTables,
+    labelled_ccd_embeddings: NightTables,
     night_orientations: NightTables,
     night_predictions: NightTables,
     night_previews: NightTables,
@@ -129,7 +132,8 @@ def candidate_explanations(
     model = _classifier(settings) if len(votes) else None
     found = None
     if model is not None:
-        found = _examples(model, ccds, _training_set(settings), night_embeddings, params.n_examples)
+        vectors = both_embeddings(night_embeddings, labelled_ccd_embeddings)
+        found = _examples(model, ccds, _training_set(settings), vectors, params.n_examples)
     setup = load_pass_setup(settings)
     patch_reference.check_fits(setup.embedder.backbone_id, setup.embedder.recipe_id)
     exposures = night_exposures.concatenated()
@@ -167,13 +171,17 @@ def candidate_explanations(
 
 
 def _examples(
-    model: classify.Classifier, ccds: pd.DataFrame, training: pd.DataFrame | None, embeddings: NightTables, k: int
+    model: classify.Classifier,
+    ccds: pd.DataFrame,
+    training: pd.DataFrame | None,
+    embeddings: Iterable[tuple[str, pd.DataFrame]],
+    k: int,
 ) -> dict[tuple[int, int], list]:
     """Return the nearest labelled CCDs of the train split, by (expnum, ccdnum)."""
     if training is None or not len(ccds):
         return {}
     train = training[training["split"] == "train"]
-    vectors = gather_vectors(pd.concat([ccds[["expnum", "ccdnum"]], train], ignore_index=True), embeddings.items())
+    vectors = gather_vectors(pd.concat([ccds[["expnum", "ccdnum"]], train], ignore_index=True), embeddings)
     model.check_fits(vectors.backbone, vectors.recipe)
     labelled = vectors.rows["category"].notna().to_numpy()
     asked = vectors.rows[~labelled]

@@ -13,7 +13,7 @@ from badexp_assets.classify.pipeline import FittedPipeline
 from badexp_assets.config.settings import Settings
 from badexp_assets.defs.asset_metadata import counts, model_asset, picture, preview, table_asset
 from badexp_assets.defs.checks import to_asset_check_result
-from badexp_assets.defs.classifier_inputs import ClassifierTables, HoldoutEvaluator
+from badexp_assets.defs.classifier_inputs import ClassifierTables, HoldoutEvaluator, both_embeddings
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.evaluation import classification
@@ -43,11 +43,12 @@ def pipeline_search(
     survey: SurveyResource,
     training_set: pd.DataFrame,
     night_embeddings: NightTables,
+    labelled_ccd_embeddings: NightTables,
     progress: dg.ResourceParam[Progress],
 ) -> dg.Output[pd.DataFrame]:
     """Search on the embeddings of the train split."""
     settings = survey.settings()
-    train = _train(training_set, night_embeddings)
+    train = _train(training_set, night_embeddings, labelled_ccd_embeddings)
     found = search.search_pipeline(
         train.values,
         train.rows,
@@ -88,10 +89,13 @@ def pipeline_search(
     deps=[pipeline_search],  # read only with [search] use_best = true
 )
 def fitted_pipeline(
-    survey: SurveyResource, training_set: pd.DataFrame, night_embeddings: NightTables
+    survey: SurveyResource,
+    training_set: pd.DataFrame,
+    night_embeddings: NightTables,
+    labelled_ccd_embeddings: NightTables,
 ) -> dg.Output[FittedPipeline]:
     """Fit on the embeddings of the train split."""
-    train = _train(training_set, night_embeddings)
+    train = _train(training_set, night_embeddings, labelled_ccd_embeddings)
     params = _parameters(survey.settings(), train)
     fitted = classify.fit_pipeline(
         train.values,
@@ -149,13 +153,19 @@ def fitted_classifier(
     night_exposures: NightTables,
     night_orientations: NightTables,
     night_mosaic_embeddings: NightTables,
+    labelled_ccd_embeddings: NightTables,
     fitted_pipeline: FittedPipeline,
 ) -> Iterator:
     """Fit on the train split and the unlabelled CCDs of its exposures; promote unless it is worse."""
     settings = survey.settings()
     params = settings.options.classifier
     tables = ClassifierTables(
-        night_embeddings, night_ccds, night_exposures, night_orientations, night_mosaic_embeddings
+        night_embeddings,
+        night_ccds,
+        night_exposures,
+        night_orientations,
+        night_mosaic_embeddings,
+        labelled_ccd_embeddings,
     )
     train = training_set[training_set["split"] == "train"]
     found, features, mosaics = tables.inputs(survey, train)
@@ -177,9 +187,10 @@ def fitted_classifier(
     )
     evaluate, held_out = HoldoutEvaluator(survey), tables.held_out(survey, training_set)
     place = settings.home.models / "fitted_classifier"
-    predicted = evaluate(fitted, held_out).everything.assign(truth=held_out.rows["category"]) if held_out else None
+    predicted = evaluate(fitted, held_out).everything if held_out else None
     p_bad = fitted.predict(found.values, features)["p_bad"].to_numpy()
-    record = classify.record_training(found.values, found.rows, p_bad, predicted)
+    in_pass = found.rows["in_pass"].to_numpy(bool)  # like the nights that are compared with the record
+    record = classify.record_training(found.values[in_pass], found.rows[in_pass], p_bad[in_pass], predicted)
     record.save(place / fitted.version)
     decided = classification.decide_promotion(
         fitted,
@@ -198,8 +209,9 @@ def fitted_classifier(
     yield to_asset_check_result("fitted_classifier", PROMOTED, decided.check())
 
 
-def _train(training_set: pd.DataFrame, night_embeddings: NightTables) -> Vectors:
-    return gather_vectors(training_set[training_set["split"] == "train"], night_embeddings.items())
+def _train(training_set: pd.DataFrame, night_embeddings: NightTables, labelled_ccd_embeddings: NightTables) -> Vectors:
+    rows = training_set[training_set["split"] == "train"]
+    return gather_vectors(rows, both_embeddings(night_embeddings, labelled_ccd_embeddings))
 
 
 def _parameters(settings: Settings, train: Vectors) -> classify.PipelineParams:

@@ -1,7 +1,6 @@
 """The night pass: one pass over the pixels of a night makes all tables that need them."""
 
 import contextlib
-from collections import defaultdict
 from collections.abc import Iterator
 
 import dagster as dg
@@ -41,8 +40,8 @@ cp_images = dg.AssetSpec(
 
 _WHAT = {
     "night_exposures": "Every exposure of the night with its status: scored + failed + excluded = all.",
-    "night_ccds": "Every selected CCD image with its sky, noise and masked fraction, or the reason why it failed.",
-    "night_embeddings": "Vectors of the pretrained backbone for the CCDs sampled for the vote and all labelled CCDs.",
+    "night_ccds": "Every sampled CCD image with its sky, noise and masked fraction, or the reason why it failed.",
+    "night_embeddings": "Vectors of the pretrained backbone for the CCDs sampled for the vote, or for all CCDs.",
     "night_mosaic_embeddings": "Vectors of the same backbone for whole focal planes: mosaics of all readable CCDs, "
     "binned and on a common scale. An exposure without a readable CCD has no vector.",
     "night_orientations": "Histograms (counts) of the orientations of sources and of background gradients.",
@@ -54,7 +53,7 @@ _WHAT = {
 def _spec(name: str) -> dg.AssetSpec:
     return dg.AssetSpec(
         name,
-        deps=[cp_images, "bad_ccd_labels"] if name == "night_exposures" else ["night_exposures"],
+        deps=[cp_images] if name == "night_exposures" else ["night_exposures"],
         **table_asset(
             name, _WHAT[name], GROUP, {"fitsio", "parquet"} | ({"pytorch"} if name.endswith("embeddings") else set())
         ),
@@ -103,7 +102,6 @@ def night_pass(
         archive,
         context.partition_keys,
         survey.camera(),
-        _labelled(settings),
         list_device_shares(settings),
         places=lambda night: {name: settings.home.table(name, night) for name in PASS_TABLES},
         progress=lambda night, done, total: progress.report(context, f"night {night}", done, total),
@@ -132,14 +130,6 @@ def night_pass(
             extra = _example(settings, next(iter(summaries)))
         yield dg.MaterializeResult(asset_key=name, metadata=extra)
     yield from _checks(exposures, summaries)
-
-
-def _labelled(settings: Settings) -> dict[int, set[int]]:
-    labels = read_table(settings.home.table("bad_ccd_labels"), ["expnum", "ccdnum"])
-    found: dict[int, set[int]] = defaultdict(set)
-    for expnum, ccdnum in zip(labels["expnum"].tolist(), labels["ccdnum"].tolist(), strict=True):
-        found[expnum].add(ccdnum)
-    return dict(found)
 
 
 def _example(settings: Settings, night: str) -> dict[str, dg.MetadataValue]:

@@ -76,6 +76,7 @@ def training_tables(
     review_outcomes: pd.DataFrame,
     night_exposures: NightTables,
     night_ccds: NightTables,
+    labelled_ccd_embeddings: NightTables,
 ) -> Iterator:
     """Select, balance and split the images."""
     from badexp_assets import training
@@ -93,6 +94,7 @@ def training_tables(
         params,
         listed=pd.concat([table["expnum"].dropna() for table in lists]).astype("int64"),
         reviewed_fine=review.fine_exposures(review_outcomes),
+        labelled_ccds=labelled_ccd_embeddings.concatenated(),
     )
     for text in built.warnings:
         context.log.warning(text)

@@ -6,5 +6,9 @@ from .exposure_metrics import exposure_metrics as exposure_metrics
 from .exposure_metrics import wilson_interval as wilson_interval
 from .figures import confusion_figure as confusion_figure
 from .figures import confusion_fractions_figure as confusion_fractions_figure
+from .label_leak import check_label_leak as check_label_leak
+from .label_leak import exposures_measured as exposures_measured
+from .label_leak import label_leak as label_leak
 from .promotion import PromotionParams as PromotionParams
 from .promotion import decide_promotion as decide_promotion
+from .unlisted import unlisted_table as unlisted_table

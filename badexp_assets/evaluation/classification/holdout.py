@@ -27,9 +27,9 @@ class HeldOut:
     """Held-out exposures with all of their CCDs that were read.
 
     `rows`: expnum, ccdnum, night, category (null: not labelled), weight (inverse of the share of the category that was
-    kept), drawn (sampled for the vote). `vectors` (n, dim) and `features` (of `describe_ccds`): in the same order, made
-    with `backbone` and `recipe` (their ids). `exposures`: expnum, night, filter. `mosaics`: embeddings of whole focal
-    planes, of these exposures and any others.
+    kept), in_pass (read by the night pass; otherwise only for its label), drawn (sampled for the vote). `vectors` (n,
+    dim) and `features` (of `describe_ccds`): in the same order, made with `backbone` and `recipe` (their ids).
+    `exposures`: expnum, night, filter. `mosaics`: embeddings of whole focal planes, of these exposures and any others.
     """
 
     rows: pd.DataFrame
@@ -66,7 +66,7 @@ class HoldoutResult:
     """Predictions of a classifier for held-out exposures.
 
     - `base_rate`: share of bad CCD images for which its probabilities are calibrated; None if it has none.
-    - `everything`: rows of night_predictions of all CCDs.
+    - `everything`: rows of night_predictions of the CCDs that the night pass read, and their truth (null: no label).
     - `ccds`: the labelled CCDs with truth (category), night, weight and the prediction: category (as `found`),
       probability, p_bad, p_<category>.
     - `exposures`, by expnum: night, bad (truth), score (higher is more likely bad), p_bad, is_bad (verdict). Exposures
@@ -88,6 +88,9 @@ def evaluate_holdout(
 ) -> HoldoutResult:
     """Classify the CCDs, then decide on the exposures in the same way as for the exposures of a night.
 
+    Nothing about an exposure depends on CCDs that were read only for their label. These are classified with the others
+    of their exposure as context, and appear in `ccds` alone.
+
     A two-step classifier pools its CCDs (score: P(bad) of the exposure). The pipeline of Luo et al. 2025
     (arXiv:2507.12784) votes (score: share of the sampled CCDs that vote bad; ties are ordered by the mean P(bad)).
     Raises ModelError for vectors of another backbone or recipe, InputError without exposures.
@@ -95,9 +98,14 @@ def evaluate_holdout(
     if not len(held_out.rows):
         raise InputError("held-out exposures: none are left; label more exposures or raise [training] test_fraction")
     model.check_fits(held_out.backbone, held_out.recipe)
+    rows, in_pass = held_out.rows.reset_index(drop=True), held_out.rows["in_pass"].to_numpy(bool)
     answers = model.predict(held_out.vectors, held_out.features).reset_index(drop=True)
-    rows = held_out.rows.reset_index(drop=True)
-    everything = pd.concat([rows[["expnum", "ccdnum", "drawn"]], answers], axis=1).assign(model=model.version)
+    if not in_pass.all():
+        counted = held_out.only(in_pass)
+        alone = model.predict(counted.vectors, counted.features).set_axis(np.flatnonzero(in_pass))
+        answers = pd.concat([alone, answers[~in_pass]]).sort_index()
+    everything = pd.concat([rows[["expnum", "ccdnum", "drawn"]], answers], axis=1)[in_pass].reset_index(drop=True)
+    everything = everything.assign(model=model.version, truth=rows.loc[in_pass, "category"].to_numpy())
     if isinstance(model, TwoStepClassifier):
         verdicts = decide_pooled(everything, held_out.exposures, model, camera, goal, vote, held_out.mosaics)
         verdicts = verdicts.set_index("expnum")

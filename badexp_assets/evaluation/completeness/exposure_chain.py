@@ -57,8 +57,7 @@ class Chain:
     def __call__(self, archive: Path, night: str, expnum: int, out: Path) -> Verdict:
         """Read the only exposure of `archive` and return the verdicts of the methods.
 
-        The tables of the pass are written to the folder `out`. Only sampled CCDs are read, as for an exposure without
-        labels.
+        The tables of the pass are written to the folder `out`. CCDs are chosen as in the night pass.
         """
         from badexp_assets.pixels.night_pass import run_pass
         from badexp_assets.pixels.night_tables import PASS_TABLES
@@ -67,7 +66,7 @@ class Chain:
         # neither previews nor stamps are needed
         setup = self.setup._replace(params=replace(self.setup.params, preview_height=0, stamps_per_exposure=0))
         paths = {name: out / f"{name}.parquet" for name in PASS_TABLES}
-        run_pass(archive, night, self.camera, {}, *setup, paths)
+        run_pass(archive, night, self.camera, *setup, paths)
         tables = {name: read_table(path) for name, path in paths.items()}
         is_bad, category, bad_ccds = self._classified(tables, night, expnum)
         wanted = frozenset(tables["night_ccds"]["ccdnum"].astype(int))

@@ -31,6 +31,18 @@ _MEASURED = (
     ("flux_at_rank", "flux of the source that has 60 brighter ones per 10^6 px, ADU; 0: fewer sources"),
 )
 
+_OF_CCD = (
+    Column("height", "int32", "rows of the image, px", nullable=True),
+    Column("width", "int32", "columns of the image, px", nullable=True),
+    Column("sky", "float32", "median sky level, ADU", nullable=True),
+    Column("noise", "float32", "robust standard deviation of the sky, ADU", nullable=True),
+    Column("fwhm", "float32", "seeing from the header, px", nullable=True),
+    Column("n_sources", "int32", "sources found for the orientations", nullable=True),
+    Column("saturated_fraction", "float32", "share of saturated and bleed-trail pixels", nullable=True),
+    Column("masked_fraction", "float32", "fraction of masked pixels", nullable=True),
+    *(Column(name, "float32", text, nullable=True) for name, text in _MEASURED),
+)
+
 SCHEMAS = (
     TableSchema("night_exposures", "an exposure of the night", ("expnum",)).with_columns(
         EXPNUM,
@@ -59,15 +71,7 @@ SCHEMAS = (
         Column("status", "string", "`read` or `failed`"),
         Column("status_reason", "string", "why it could not be read", nullable=True),
         Column("drawn", "bool", "sampled for the vote of the exposure"),
-        Column("height", "int32", "rows of the image, px", nullable=True),
-        Column("width", "int32", "columns of the image, px", nullable=True),
-        Column("sky", "float32", "median sky level, ADU", nullable=True),
-        Column("noise", "float32", "robust standard deviation of the sky, ADU", nullable=True),
-        Column("fwhm", "float32", "seeing from the header, px", nullable=True),
-        Column("n_sources", "int32", "sources found for the orientations", nullable=True),
-        Column("saturated_fraction", "float32", "share of saturated and bleed-trail pixels", nullable=True),
-        Column("masked_fraction", "float32", "fraction of masked pixels", nullable=True),
-        *(Column(name, "float32", text, nullable=True) for name, text in _MEASURED),
+        *_OF_CCD,
     ),
     TableSchema("night_embeddings", "an embedded CCD image", ("expnum", "ccdnum", "backbone", "recipe")).with_columns(
         EXPNUM,
@@ -75,6 +79,19 @@ SCHEMAS = (
         Column("backbone", "string", "name and weights of the network"),
         Column("recipe", "string", "name, version and size of the preprocessing"),
         Column("embedding", "list<float32>", "embedding vector from the backbone"),
+    ),
+    TableSchema(
+        "labelled_ccd_embeddings", "a labelled CCD image that the night pass did not sample", ("expnum", "ccdnum")
+    ).with_columns(
+        EXPNUM,
+        CCDNUM,
+        Column("status", "string", "`read`, `failed`, or `absent` from the file of the exposure"),
+        Column("status_reason", "string", "why it has no embedding", nullable=True),
+        Column("backbone", "string", "name and weights of the network", nullable=True),
+        Column("recipe", "string", "name, version and size of the preprocessing", nullable=True),
+        Column("embedding", "list<float32>", "embedding vector from the backbone", nullable=True),
+        *_OF_CCD,
+        Column("gradient_counts", "list<int32>", "as in night_orientations", nullable=True),
     ),
     TableSchema(
         "night_mosaic_embeddings",

@@ -135,7 +135,7 @@ def _read(archive: Path, out: Path, camera: str, machine: PassSetup) -> tuple[fl
         path.unlink(missing_ok=True)
     night = list_nights(archive)[0]
     started, busy = time.perf_counter(), time.process_time()
-    run_pass(archive, night, load_camera(camera), {}, *machine, places)
+    run_pass(archive, night, load_camera(camera), *machine, places)
     return time.perf_counter() - started, time.process_time() - busy
 
 

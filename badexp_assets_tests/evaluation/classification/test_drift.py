@@ -15,7 +15,7 @@ from badexp_assets_tests.planted_classifiers import planted_survey
 @pytest.fixture(scope="module")
 def record(planted_model, planted_train, planted_test) -> TrainingRecord:
     p_bad = planted_model.predict(planted_train.vectors, planted_train.features)["p_bad"].to_numpy()
-    everything = said(planted_model, planted_test).everything.assign(truth=planted_test.rows["category"])
+    everything = said(planted_model, planted_test).everything
     return record_training(planted_train.vectors, planted_train.rows, p_bad, everything)
 
 

@@ -1,6 +1,7 @@
 """The evaluation of a classifier: planted truths, sklearn's numbers, hand counts, and the page."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -160,6 +161,19 @@ def test_exposures_are_judged_by_the_pool_and_by_the_vote(planted_model, planted
     )
     share = share[share["drawn"]].groupby("expnum")["vote"].mean()
     np.testing.assert_allclose(theirs.exposures["score"], share, atol=2e-3)
+
+
+def test_ccds_read_for_their_label_change_no_exposure(planted_model, planted_test):
+    rows = planted_test.rows
+    extra = ((rows["ccdnum"] == 1) & (rows["category"] != "good")).to_numpy()
+    everything = replace(planted_test, rows=rows.assign(in_pass=~extra, drawn=~extra))
+    alone = everything.only(~extra)
+    found, expected = said(planted_model, everything), said(planted_model, alone)
+    pd.testing.assert_frame_equal(found.exposures, expected.exposures)
+    pd.testing.assert_frame_equal(found.everything, expected.everything)
+    assert len(found.ccds) == len(expected.ccds) + extra.sum()
+    both = found.ccds.merge(expected.ccds, on=["expnum", "ccdnum"], suffixes=("", "_alone"))
+    assert (both["p_bad"] == both["p_bad_alone"]).all()
 
 
 def test_an_exposure_without_a_drawn_ccd_gets_no_vote_and_is_still_counted(planted_baseline, planted_test):

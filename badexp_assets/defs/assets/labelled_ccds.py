@@ -1,0 +1,93 @@
+"""Labelled CCDs that the night pass did not sample, read for the training set."""
+
+import functools
+from collections.abc import Collection, Iterator
+
+import dagster as dg
+import pandas as pd
+
+from badexp_assets import training
+from badexp_assets.config.settings import Settings
+from badexp_assets.defs.asset_metadata import row_count, table_asset
+from badexp_assets.defs.partitions import NIGHTS, PIXELS
+from badexp_assets.defs.resources import Progress, SurveyResource
+from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.labels.taxonomy_file import load_taxonomy
+from badexp_assets.orchestration.failures import multi_asset
+from badexp_assets.orchestration.step_resources import backfill_policy, night_pass_resources
+from badexp_assets.pixels.device_shares import list_device_shares
+from badexp_assets.pixels.labelled_ccds import LABELLED_TABLE, read_labelled_ccds
+
+
+@multi_asset(
+    name="read_labelled_ccds",
+    op_tags=night_pass_resources(),
+    specs=[
+        dg.AssetSpec(
+            LABELLED_TABLE,
+            deps=["bad_ccd_labels", "night_exposures", "night_ccds"],
+            **table_asset(
+                LABELLED_TABLE,
+                "Embeddings and measurements of labelled CCDs that the night pass did not sample. Only the training "
+                "set and the evaluation of CCD images read them: no quantity of an exposure does, so that a label "
+                "can't change a score. Only what is missing is read.",
+                "training",
+                {"fitsio", "parquet", "pytorch"},
+            ),
+            partitions_def=NIGHTS,
+        )
+    ],
+    partitions_def=NIGHTS,
+    backfill_policy=backfill_policy(),
+    pool=PIXELS,
+)
+def labelled_ccd_embeddings(
+    context: dg.AssetExecutionContext, survey: SurveyResource, progress: dg.ResourceParam[Progress]
+) -> Iterator:
+    """Read the missing ones of each night, on the first device."""
+    settings = survey.settings()
+    home = settings.home
+    labels = read_table(home.table("bad_ccd_labels"))
+    categories = survey.taxonomy().categories
+    load = functools.cache(list_device_shares(settings)[0].load)
+    for night in context.partition_keys:
+        out = home.table(LABELLED_TABLE, night)
+        summary = read_labelled_ccds(
+            settings.archive_folder(),
+            night,
+            survey.camera(),
+            _wanted(settings, categories, labels, night),
+            load,
+            home.table("night_exposures", night),
+            out,
+            home.journal(night, LABELLED_TABLE),
+            functools.partial(progress.report, context, f"labelled CCDs of {night}"),
+        )
+        context.log.info(f"night {night}: {summary}")
+        rows = row_count(summary.n_read + summary.n_failed + summary.n_absent)
+        metadata = rows | {"path": dg.MetadataValue.path(str(out)), "CCDs read now": summary.n_new}
+        context.add_asset_metadata(metadata, LABELLED_TABLE, night)
+    yield dg.MaterializeResult(asset_key=LABELLED_TABLE)
+
+
+def nights_to_read(settings: Settings, nights: Collection[str]) -> list[str]:
+    """Return those of the stored `nights` in which labelled CCDs are to be read, or were read before."""
+    home, categories = settings.home, load_taxonomy(settings.taxonomy).categories
+    labels = read_table(home.table("bad_ccd_labels"))
+    stored = set(home.nights(LABELLED_TABLE))
+    read = set(home.nights("night_exposures")) & set(nights)
+    return sorted(night for night in read if night in stored or _wanted(settings, categories, labels, night))
+
+
+def _wanted(settings: Settings, categories: Collection[str], labels: pd.DataFrame, night: str) -> dict[int, set[int]]:
+    """Return the CCDNUMs to read besides those of the night pass, by expnum."""
+    exposures = read_table(settings.home.table("night_exposures", night), ["expnum", "night", "status"])
+    mine = labels[labels["expnum"].isin(exposures["expnum"])]
+    if mine.empty:
+        return {}
+    ccds = read_table(settings.home.table("night_ccds", night), ["expnum", "ccdnum", "status"])
+    params = settings.options.training
+    found = training.labelled_ccds_to_read(
+        mine, exposures, ccds, categories, params.max_ccds_per_bad_exposure, params.seed
+    )
+    return {int(str(expnum)): set(group) for expnum, group in found.groupby("expnum")["ccdnum"]}

@@ -12,21 +12,23 @@ from badexp_assets.config.cpu_count import machine_name, processors
 from badexp_assets.errors import InputError
 from benchmarks.measure import BenchOptions
 
-# The benchmark `name` is the function `bench_<name>` of the module `<name>`: it takes BenchOptions and yields Records.
+# The benchmark `name` is the function `bench_<name>` of the module `<name>`: it takes BenchOptions and yields records.
 BENCHMARKS = (
     "arrivals", "labels", "decode", "entropy", "embedding", "night", "overlap", "predict", "search", "startup",
 )  # fmt: skip
+SCORES = ("classifier",)
+"""benchmarks of how good results are, and not how fast; they take half an hour and run only when they are named"""
 _PACKAGES = ("badexp_assets", "torch", "openvino", "numpy", "pandas", "pyarrow", "scikit-learn", "astropy", "fitsio")
 
 
 def run_benchmarks(names: Sequence[str], options: BenchOptions) -> Iterator[dict[str, Any]]:
-    """Yield a description of the machine, then the records of the benchmarks `names` (empty: all), as dicts.
+    """Yield a description of the machine, then the records of the benchmarks `names`, as dicts; empty: BENCHMARKS.
 
     Raises InputError for an unknown name.
     """
-    unknown = [name for name in names if name not in BENCHMARKS]
+    unknown = [name for name in names if name not in (*BENCHMARKS, *SCORES)]
     if unknown:
-        raise InputError(f"benchmark {unknown[0]!r} is not known; known: {', '.join(BENCHMARKS)}")
+        raise InputError(f"benchmark {unknown[0]!r} is not known; known: {', '.join((*BENCHMARKS, *SCORES))}")
     yield _machine(options)
     for name in names or BENCHMARKS:
         run = getattr(import_module(f"benchmarks.{name}"), f"bench_{name}")

@@ -19,7 +19,10 @@ from badexp_assets.errors import InputError
 @click.option("--repeats", default=3, show_default=True, help="Repeats of every timing; the median is reported.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also append the lines to this file.")
 def bench(names: tuple[str, ...], quick: bool, device: str, seed: int, repeats: int, out: Path | None) -> None:
-    """Run the benchmarks NAMES (by default all), each against a baseline, and print one JSON line per result."""
+    """Run the benchmarks NAMES, each against a baseline, and print one JSON line per result.
+
+    Without NAMES all benchmarks of speed run. `classifier` measures how good the classifier is, on simulated surveys.
+    """
     import json
     import tempfile
 

@@ -110,3 +110,16 @@ def test_every_benchmark_runs_on_small_data_and_names_a_baseline(name: str, tmp_
         assert record["benchmark"] == name
         assert record["rate"] > 0
     assert any(record.get("ratio") == 1 for record in records)
+
+
+@pytest.mark.slow
+def test_the_classifiers_scores_are_printed_with_intervals_beside_the_baseline(tmp_path) -> None:
+    _, *records = run_benchmarks(["classifier"], BenchOptions(tmp_path, quick=True))
+    scores = {record["score"]: record for record in records}
+    assert scores["size"]["CCDs read for their label only"] > 0
+    assert scores["n_ccds tells whether an exposure has a label, all exposures"]["auc"] == 0.5
+    precision = scores["exposure average precision"]
+    for name in ("classifier", "baseline"):
+        assert 0 <= precision[f"{name}_low"] <= precision[name] <= precision[f"{name}_high"] <= 1
+    listed, unlisted = (scores[f"bad exposures in {which} list, by the truth"] for which in ("a", "no"))
+    assert listed["n_good"] == unlisted["n_good"] > 0

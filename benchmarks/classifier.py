@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.archive import list_nights
 from benchmarks.measure import BenchOptions
+from benchmarks.scores import Score
 
 SURVEY = SurveyParams(nights=16, exposures=20, n_ccds=61, ccd_rows=192, ccd_columns=128, labelled_fraction=0.5)
 SURVEYS = {f"seed {seed}": replace(SURVEY, seed=seed) for seed in (11, 12)}
@@ -52,27 +53,12 @@ VISIBLE = 0.25
 """severity from which an anomaly can be seen by eye"""
 
 
-@dataclass(frozen=True)
-class Score:
-    """A score of one survey, with 95 % intervals. `baseline`: of the pipeline of Luo et al. 2025; `n`: counts."""
-
-    case: str
-    score: str
-    values: Mapping[str, float]
-    n: Mapping[str, int] = field(default_factory=dict)
-    benchmark: str = "classifier"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields for a JSON line, with three decimals; what could not be measured is left out."""
-        found = {name: round(float(value), 3) for name, value in self.values.items() if np.isfinite(value)}
-        return {"benchmark": self.benchmark, "case": self.case, "score": self.score, **found, **self.n}
-
-
 def bench_classifier(options: BenchOptions) -> Iterator[Score]:
     """Simulate each of SURVEYS, fit on its labels, and yield every score that docs/classifier.md quotes.
 
-    Half of the bad exposures are in a label list. Scores by the labels are those of the report; scores by the truth are
-    of all exposures that no model was trained on.
+    Values named `baseline` are those of the pipeline of Luo et al. 2025 (arXiv:2507.12784) on the same exposures. Half
+    of the bad exposures are in a label list. Scores by the labels are those of the report; scores by the truth are of
+    all exposures that no model was trained on.
     """
     for case, params in (QUICK if options.quick else SURVEYS).items():
         folder = options.folder / case.replace(" ", "-")
@@ -121,21 +107,21 @@ def _scores(case: str, settings: Settings, truth: pd.DataFrame) -> Iterator[Scor
     yield from _counts(case, home, training, found.evaluation)
     for subset, table in found.evaluation.scores.items():
         for row in table.to_dict("records"):
-            yield Score(case, _named(row.pop("score"), subset), _numbers(row))
+            yield Score("classifier", case, _named(row.pop("score"), subset), _numbers(row))
     for subset, table in found.evaluation.views.items():
         for row in table.to_dict("records"):
             n = {"n_without": int(row.pop("n_without"))}
-            yield Score(case, _named(f"view: {row.pop('view')}", subset), _numbers(row), n)
+            yield Score("classifier", case, _named(f"view: {row.pop('view')}", subset), _numbers(row), n)
     for row in found.unlisted.to_dict("records"):
         n = {name: int(row.pop(name)) for name in ("n_bad", "n_good") if np.isfinite(row[name])}
-        yield Score(case, f"bad exposures {row.pop('which')}, by the truth", _numbers(row), n)
+        yield Score("classifier", case, f"bad exposures {row.pop('which')}, by the truth", _numbers(row), n)
     yield from _by_truth(case, survey, tables, training, truth.set_index("expnum"))
     measured = classification.exposures_measured(tables.ccds.items(), survey.camera())
     bad = set(truth.loc[truth["bad"], "expnum"])
     for row in classification.label_leak(measured, set(labels["expnum"]), bad).to_dict("records"):
         n = {"n_labelled": int(row["n_labelled"]), "n_others": int(row["n_others"])}
         which = f"{row['quantity']} tells whether an exposure has a label, {row['exposures']} exposures"
-        yield Score(case, which, {"auc": row["auc"], "low": row["low"], "high": row["high"]}, n)
+        yield Score("classifier", case, which, {"auc": row["auc"], "low": row["low"], "high": row["high"]}, n)
 
 
 def _numbers(row: Mapping[Hashable, Any]) -> dict[str, float]:
@@ -155,7 +141,7 @@ def _counts(case: str, home: Home, training: pd.DataFrame, found: Evaluation) ->
         "training CCD images": int((training["split"] == "train").sum()),
         "CCDs read for their label only": n_extra,
     }
-    yield Score(case, "size", {}, n)
+    yield Score("classifier", case, "size", {}, n)
 
 
 def _by_truth(
@@ -174,11 +160,19 @@ def _by_truth(
         expnums, ranking = score.index.to_numpy()[keep], Ranking(bad[keep], score.to_numpy(float)[keep])
         drawn = Resamples(expnums, 300, 0).values(expnums, ranking.average_precision)
         n = {"n_bad": int(bad[keep].sum()), "n_good": int((~bad[keep]).sum())}
-        yield Score(case, f"average precision by the truth, {name}", with_interval("classifier", drawn), n)
+        yield Score(
+            "classifier", case, f"average precision by the truth, {name}", with_interval("classifier", drawn), n
+        )
     for recall in (0.7, 0.8, 0.9):
         cut = np.quantile(score[bad], 1 - recall, method="lower")
         n_good, above = int((~bad).sum()), int((score[~bad] >= cut).sum())
         low, high = wilson_interval(above, n_good) or (np.nan, np.nan)
         values = {"classifier": above / max(n_good, 1), "classifier_low": low, "classifier_high": high}
         n = {"n_above": above, "n_good": n_good}
-        yield Score(case, f"share of good exposures above the cut that finds {recall:.0%} of the bad ones", values, n)
+        yield Score(
+            "classifier",
+            case,
+            f"share of good exposures above the cut that finds {recall:.0%} of the bad ones",
+            values,
+            n,
+        )

@@ -12,11 +12,12 @@ from badexp_assets.config.cpu_count import machine_name, processors
 from badexp_assets.errors import InputError
 from benchmarks.measure import BenchOptions
 
-# The benchmark `name` is the function `bench_<name>` of the module `<name>`: it takes BenchOptions and yields records.
+# The benchmark `name` is the function `bench_<name>` of the module `<name>` (with _ for -): it takes BenchOptions and
+# yields records.
 BENCHMARKS = (
     "arrivals", "labels", "decode", "entropy", "embedding", "night", "overlap", "predict", "search", "startup",
 )  # fmt: skip
-SCORES = ("classifier",)
+SCORES = ("classifier", "entropy-trial")
 """benchmarks of how good results are, and not how fast; they take half an hour and run only when they are named"""
 _PACKAGES = ("badexp_assets", "torch", "openvino", "numpy", "pandas", "pyarrow", "scikit-learn", "astropy", "fitsio")
 
@@ -31,7 +32,8 @@ def run_benchmarks(names: Sequence[str], options: BenchOptions) -> Iterator[dict
         raise InputError(f"benchmark {unknown[0]!r} is not known; known: {', '.join((*BENCHMARKS, *SCORES))}")
     yield _machine(options)
     for name in names or BENCHMARKS:
-        run = getattr(import_module(f"benchmarks.{name}"), f"bench_{name}")
+        module = name.replace("-", "_")
+        run = getattr(import_module(f"benchmarks.{module}"), f"bench_{module}")
         folder = options.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         for record in run(replace(options, folder=folder)):

@@ -21,7 +21,8 @@ from badexp_assets.errors import InputError
 def bench(names: tuple[str, ...], quick: bool, device: str, seed: int, repeats: int, out: Path | None) -> None:
     """Run the benchmarks NAMES, each against a baseline, and print one JSON line per result.
 
-    Without NAMES all benchmarks of speed run. `classifier` measures how good the classifier is, on simulated surveys.
+    Without NAMES all benchmarks of speed run. `classifier` and `entropy-trial` measure how good the methods are, on
+    simulated surveys; they take a quarter of an hour each.
     """
     import json
     import tempfile

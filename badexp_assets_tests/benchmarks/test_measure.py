@@ -123,3 +123,12 @@ def test_the_classifiers_scores_are_printed_with_intervals_beside_the_baseline(t
         assert 0 <= precision[f"{name}_low"] <= precision[name] <= precision[f"{name}_high"] <= 1
     listed, unlisted = (scores[f"bad exposures in {which} list, by the truth"] for which in ("a", "no"))
     assert listed["n_good"] == unlisted["n_good"] > 0
+
+
+@pytest.mark.slow
+def test_the_entropy_trial_prints_a_rate_with_its_interval_for_each_setting_score_and_kind(tmp_path) -> None:
+    _, *records = run_benchmarks(["entropy-trial"], BenchOptions(tmp_path, quick=True))
+    assert {record["case"].partition(";")[0] for record in records} >= {"here", "published"}
+    assert {record["score"] for record in records} == {"z_source", "kl_source", "z_background", "kl_background"}
+    for record in records:
+        assert 0 <= record["low"] <= record["rate"] <= record["high"] <= 1

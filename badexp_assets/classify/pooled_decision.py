@@ -55,14 +55,14 @@ def decide_pooled(
 ) -> pd.DataFrame:
     """Return a row of `night_exposure_predictions` per exposure with a CCD classified by `model`, sorted by expnum.
 
-    `predictions`: rows of night_predictions, all of them are used; `exposures`: expnum, night, filter. Columns:
-    p_bad: P(bad) of the exposure at the model's base rate, pooled over its CCDs, and over its mosaic (from `mosaics`)
-    if the model uses it and the exposure has one. p_bad_mosaic: P(bad) by the mosaic alone, NaN without one. n_bad:
-    CCDs with P(bad) of at least `ccd_probability`; bad_ccds: their numbers, separated by commas. scope: `exposure`
-    (is_bad), `ccds` (only these CCDs are bad) or `none`. category: the kind of bad with the highest summed probability
-    over the CCDs; good if the scope is `none`. n_abstained: CCDs too novel to be classified. vote_is_bad: verdict by
-    the vote of the sampled CCDs, null without any. Raises InputError like `decide_exposures`, ModelError like
-    `exposure_views`.
+    `predictions`: rows of night_predictions, all of them are used; `exposures`: expnum, night, filter. Columns: p_bad:
+    P(bad) of the exposure at the model's base rate of exposures, pooled over its CCDs, and over its mosaic (from
+    `mosaics`) if the model uses it and the exposure has one. p_bad_mosaic: P(bad) by the mosaic alone, NaN without one.
+    n_bad: CCDs with P(bad) of at least `ccd_probability`; bad_ccds: their numbers, separated by commas. scope:
+    `exposure` (is_bad), `ccds` (only these CCDs are bad) or `none`. category: the kind of bad with the highest summed
+    probability over the CCDs; good if the scope is `none`. n_abstained: CCDs too novel to be classified. vote_is_bad:
+    verdict by the vote of the sampled CCDs, null without any. Raises InputError like `decide_exposures`, ModelError
+    like `exposure_views`.
     """
     check_decidable(predictions, exposures)
     by_expnum = exposures.set_index("expnum")
@@ -81,14 +81,15 @@ def decide_pooled(
     table["n_abstained"] = groups["abstain"].sum()
     for name in ("night", "filter"):
         table[name] = by_expnum.loc[table.index, name]
-    table["is_bad"] = called_bad(table["p_bad"].to_numpy(), table["night"].to_numpy(object), params, model.base_rate)
+    rate = model.exposure_base_rate
+    table["is_bad"] = called_bad(table["p_bad"].to_numpy(), table["night"].to_numpy(object), params, rate)
     table["scope"] = np.select([table["is_bad"], table["n_bad"] > 0], ["exposure", "ccds"], "none")
     kinds = [c for c in model.categories if c != GOOD]
     heaviest = groups[[f"p_{c}" for c in kinds]].sum().to_numpy().argmax(axis=1)
     kind = np.array(kinds, dtype=object)[heaviest]
     table["category"] = np.where(table["scope"] == "none", GOOD, kind)
     with_mosaic = (views["mosaic"].notna() & (model.mosaic is not None and model.mosaic.used)).to_numpy()
-    rules = [describe_rule(params, model.base_rate, used) for used in (True, False)]
+    rules = [describe_rule(params, rate, used) for used in (True, False)]
     table["rule"] = np.where(with_mosaic, *rules)
     table["model"] = model.version
     votes = decide_exposures(predictions, exposures, vote).set_index("expnum")["is_bad"]
@@ -99,26 +100,27 @@ def decide_pooled(
 def exposure_views(
     predictions: pd.DataFrame, model: TwoStepClassifier, camera: Camera, mosaics: Mosaics | None = None
 ) -> pd.DataFrame:
-    """Return P(bad) of each exposure of `predictions` in each view, at the model's base rate; the index is expnum.
+    """Return P(bad) of each exposure of `predictions` in each view, at the model's base rate of exposures.
 
-    Columns: pooled (over its CCDs), mosaic (the focal plane; NaN if exposure or model has none), both (equal to pooled
-    without a mosaic), in_use (pooled or both, as chosen when the model was fitted). Raises ModelError for mosaics of
-    another backbone or recipe than the model's.
+    The index is expnum. Columns: pooled (over its CCDs), mosaic (the focal plane; NaN if exposure or model has none),
+    both (equal to pooled without a mosaic), in_use (pooled or both, as chosen when the model was fitted). Raises
+    ModelError for mosaics of another backbone or recipe than the model's.
     """
     places = camera.by_number
     xy = np.array([(places[n].x_mm, places[n].y_mm) if n in places else (np.nan,) * 2 for n in predictions["ccdnum"]])
+    rate = model.exposure_base_rate
     odds = ccd_log_odds(predictions["p_bad"].to_numpy(), model.base_rate, float(model.card["training_rate"]))
     statistics = pool_statistics(predictions["expnum"].to_numpy(), odds, xy[:, 0], xy[:, 1])
-    pooled = model.pool.p_bad(statistics, model.base_rate)
+    pooled = model.pool.p_bad(statistics, rate)
     views = pd.DataFrame({"pooled": pooled, "mosaic": np.nan, "both": pooled, "in_use": pooled}, index=statistics.index)
     view = model.mosaic
     if view is None:
         return views
     seen = view.head.log_odds(mosaics, statistics.index.to_numpy())
     there = np.isfinite(seen)
-    views.loc[there, "mosaic"] = expit(shift_prior(seen[there], view.head.training_rate, model.base_rate))
+    views.loc[there, "mosaic"] = expit(shift_prior(seen[there], view.head.training_rate, rate))
     together = statistics[there].assign(**{STATISTIC: seen[there]})
-    views.loc[there, "both"] = view.pool.p_bad(together, model.base_rate)
+    views.loc[there, "both"] = view.pool.p_bad(together, rate)
     return views.assign(in_use=views["both"]) if view.used else views
 
 

@@ -63,6 +63,13 @@ class TwoStepClassifier(Classifier):
         """Share of bad CCD images that the probabilities assume."""
         return float(self.card["base_rate"])
 
+    @property
+    def exposure_base_rate(self) -> float:
+        """Share of bad exposures that their probabilities assume: [classifier] base_rate, or else that of the training
+        exposures. The share of bad CCD images is no substitute: far more of them are taken of a bad exposure.
+        """
+        return float(self.card["params"].get("base_rate") or self.pool.training_rate)
+
     def predict(self, vectors: Array, features: pd.DataFrame | None = None) -> pd.DataFrame:
         """Classify (n, dim) vectors with their rows of `describe_ccds`, in the same order (None: nothing was measured).
 

@@ -124,9 +124,10 @@ def fit_two_step(
         "n_per_category": {str(c): int(n) for c, n in counts.items()},
         "training_rate": rate,
         "base_rate": params.base_rate or rate,
+        "exposure_base_rate": params.base_rate or pool.training_rate,
         "base_rate_is": "given by [classifier] base_rate"
         if params.base_rate
-        else "that of the training set, unthinned",
+        else "that of the training set, unthinned; for exposures that of its exposures",
         "chosen": {"bad": choice.bad, "kind": choice.kind},
         "selection": choice.scores,
         "calibration": {

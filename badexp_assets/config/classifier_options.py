@@ -174,7 +174,7 @@ class ClassifierParams:
     n_components: Listed[_Count] = Field(default=(24, 48, 96), min_length=1)
     """PCA components tried for the discriminant; the other heads take the middle one."""
     base_rate: Number = Field(default=0.0, ge=0, lt=1)
-    """Share of bad CCD images that P(bad) holds for; 0: that of the training set before thinning."""
+    """Share of bad images and exposures for which P(bad) holds; 0: those of the training set before thinning."""
     drop_suspects: bool = True
     """Leave unlabelled exposures that the other folds call bad out of the last fit."""
     max_novelty: Share = 0.995

@@ -128,6 +128,15 @@ def test_a_stated_base_rate_multiplies_the_odds():
     np.testing.assert_allclose(moved, logit(0.005) - logit(rate), atol=0.05)
 
 
+def test_exposures_have_a_base_rate_of_their_own_unless_one_is_stated(model):
+    assert model.exposure_base_rate == model.pool.training_rate == model.card["exposure_base_rate"]
+    vectors, rows, features = planted(n_exposures=36)
+    few = ~((rows["category"] == "good") & (rows["ccdnum"] > 1)).to_numpy()  # one CCD of each good exposure
+    thin = fit(vectors[few], rows[few].reset_index(drop=True), features[few].reset_index(drop=True))
+    assert thin.base_rate > model.base_rate + 0.1
+    assert thin.exposure_base_rate == pytest.approx(model.exposure_base_rate)
+
+
 def test_an_image_like_nothing_in_training_is_novel_and_gets_no_answer(model):
     vectors, _, features = planted(seed=1)
     assert model.predict(vectors, features)["abstain"].mean() < 0.2

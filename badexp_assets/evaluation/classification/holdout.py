@@ -65,7 +65,8 @@ class HeldOut:
 class HoldoutResult:
     """Predictions of a classifier for held-out exposures.
 
-    - `base_rate`: share of bad CCD images for which its probabilities are calibrated; None if it has none.
+    - `base_rate`, `exposure_base_rate`: shares of bad CCD images and of bad exposures for which its probabilities are
+      calibrated; None if it has none.
     - `everything`: rows of night_predictions of the CCDs that the night pass read, and their truth (null: no label).
     - `ccds`: the labelled CCDs with truth (category), night, weight and the prediction: category (as `found`),
       probability, p_bad, p_<category>.
@@ -81,6 +82,7 @@ class HoldoutResult:
     exposures: pd.DataFrame
     everything: pd.DataFrame
     base_rate: float | None = None
+    exposure_base_rate: float | None = None
 
 
 def evaluate_holdout(
@@ -131,7 +133,8 @@ def evaluate_holdout(
     ccds = rows.loc[labelled, ["expnum", "ccdnum", "night", "category", "weight"]].rename(columns={"category": "truth"})
     ccds = pd.concat([ccds, answers[labelled].rename(columns={"category": "found"})], axis=1).reset_index(drop=True)
     ccds["weight"] = ccds["weight"].astype(float).fillna(1.0)
-    return HoldoutResult(model.version, ccds, exposures, everything, model.card.get("base_rate"))
+    rates = (model.base_rate, model.exposure_base_rate) if isinstance(model, TwoStepClassifier) else (None, None)
+    return HoldoutResult(model.version, ccds, exposures, everything, *rates)
 
 
 Evaluate = Callable[[Classifier, HeldOut], HoldoutResult]
@@ -174,4 +177,5 @@ def _joined(parts: list[HoldoutResult], held_out: HeldOut) -> HoldoutResult:
     )
     ccds = ccds.fillna({c: 0.0 for c in ccds if str(c).startswith("p_")})
     exposures = pd.concat([part.exposures for part in parts]).sort_index()
-    return HoldoutResult(" ".join(part.version for part in parts), ccds, exposures, everything, parts[0].base_rate)
+    version, first = " ".join(part.version for part in parts), parts[0]
+    return HoldoutResult(version, ccds, exposures, everything, first.base_rate, first.exposure_base_rate)

@@ -126,8 +126,8 @@ def _add_curves(result: Evaluation, j: HoldoutResult, suffix: str, resamples: Re
     result.precision[f"exposures{suffix}"] = precision_recall(e_bad, score, exposures, result.base_rate, resamples)
     weight = base_rate_weights(bad, j.ccds["weight"].to_numpy(np.float64), j.base_rate)
     result.calibration[f"CCDs{suffix}"] = reliability_table(p, bad, of, weight, resamples)
-    if j.base_rate is not None:  # the vote of the baseline gives no probability of the exposure
-        weight = base_rate_weights(e_bad, np.ones(len(e_bad)), j.base_rate)
+    if j.exposure_base_rate is not None:  # the vote of the baseline gives no probability of the exposure
+        weight = base_rate_weights(e_bad, np.ones(len(e_bad)), j.exposure_base_rate)
         result.calibration[f"exposures{suffix}"] = reliability_table(e_p, e_bad, exposures, weight, resamples)
 
 

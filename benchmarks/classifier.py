@@ -103,7 +103,7 @@ def _scores(case: str, settings: Settings, truth: pd.DataFrame) -> Iterator[Scor
     tables = ClassifierTables(*(NightTables(name, home.tables / name, home.nights(name)) for name in TABLES))
     labels, training = (read_table(home.table(name)) for name in ("bad_ccd_labels", "training_set"))
     model = load_current(home.models / "fitted_classifier")
-    found = evaluate_current(survey, training, labels, tables, load_current(home.models / "fitted_pipeline"), model)
+    found = evaluate_current(survey, training, tables, load_current(home.models / "fitted_pipeline"), model)
     yield from _counts(case, home, training, found.evaluation)
     for subset, table in found.evaluation.scores.items():
         for row in table.to_dict("records"):
@@ -116,7 +116,7 @@ def _scores(case: str, settings: Settings, truth: pd.DataFrame) -> Iterator[Scor
         n = {name: int(row.pop(name)) for name in ("n_bad", "n_good") if np.isfinite(row[name])}
         yield Score("classifier", case, f"bad exposures {row.pop('which')}, by the truth", _numbers(row), n)
     yield from _by_truth(case, survey, tables, training, truth.set_index("expnum"))
-    measured = classification.exposures_measured(tables.ccds.items(), survey.camera())
+    measured = classification.exposures_measured(tables.ccds.items(), tables.exposures.concatenated(), survey.camera())
     bad = set(truth.loc[truth["bad"], "expnum"])
     for row in classification.label_leak(measured, set(labels["expnum"]), bad).to_dict("records"):
         n = {"n_labelled": int(row["n_labelled"]), "n_others": int(row["n_others"])}

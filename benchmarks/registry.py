@@ -18,7 +18,7 @@ BENCHMARKS = (
     "arrivals", "labels", "decode", "entropy", "embedding", "night", "overlap", "predict", "search", "startup",
 )  # fmt: skip
 SCORES = ("classifier", "entropy-trial")
-"""benchmarks of how good results are, and not how fast; they take half an hour and run only when they are named"""
+"""benchmarks of how good results are, and not how fast; each takes a quarter of an hour, so none runs unnamed"""
 _PACKAGES = ("badexp_assets", "torch", "openvino", "numpy", "pandas", "pyarrow", "scikit-learn", "astropy", "fitsio")
 
 

@@ -35,7 +35,8 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 # Code location in workspace.yaml; with this tag the UI lists these runs with those that it launched.
 _LOCATION = {".dagster/repository": "__repository__@badexp_assets"}
 
-_DONE = {"reading": "read", "scoring": "scored"}
+_LABELLED = "reading labelled CCDs of"
+_DONE = {"reading": "read", _LABELLED: "read", "scoring": "scored"}
 _TRAINING = ("labels_without_image", "training_set")  # one step makes both
 _CLASSIFIERS = ("fitted_pipeline", "fitted_classifier")
 
@@ -174,9 +175,10 @@ class Runner:
         """Read the labelled CCDs that were not sampled. Training does without those of a night that fails."""
         found = Outcome(nights_to_read(self.settings, set(outcome.nights) - set(outcome.failed)))
         try:
-            self._each_night(jobs.READ_LABELLED_CCDS, "reading labelled CCDs of", found)
+            self._each_night(jobs.READ_LABELLED_CCDS, _LABELLED, found)
         except InputError as error:
             outcome.notes.append(f"labelled CCDs: {error}")
+        outcome.notes += found.notes
         outcome.notes += [f"labelled CCDs of {night} were not read: {why}" for night, why in found.failed.items()]
 
     def _compare(self, outcome: Outcome) -> None:

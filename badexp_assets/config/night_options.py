@@ -59,7 +59,7 @@ class PassParams:
     use them.
     """
 
-    n_draw: int = Field(default=20, ge=0)
+    n_draw: int = Field(default=20, ge=1)
     """CCDs of an exposure that are sampled to vote (Luo et al. 2025: 20)."""
     all_ccds: bool = False
     """Read every CCD of an exposure, not only the sampled ones."""

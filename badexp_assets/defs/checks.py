@@ -1,5 +1,6 @@
 """Asset checks of stored tables, which can run on their own, and conversion of check results to Dagster."""
 
+import contextlib
 from itertools import chain
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from badexp_assets.defs.archive_events import CP_IMAGES, NIGHT_REPORT, first_and
 from badexp_assets.defs.asset_metadata import preview
 from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.errors import InputError
 from badexp_assets.evaluation import classification, comparison
 from badexp_assets.io.check_result import CheckResult
 from badexp_assets.io.parquet import empty_table
@@ -101,20 +103,26 @@ def every_label_is_read_or_missing(survey: SurveyResource) -> dg.AssetCheckResul
     asset="training_set",
     name="labels_leave_no_trace_in_measurements",
     additional_deps=["bad_ccd_labels", "night_ccds"],
-    description="Number and places of the CCDs that were read do not tell whether an exposure has a label, nor, where "
-    "a truth file is given, does the number of sources among bad exposures. Otherwise a classifier could learn the "
-    "label itself, and its scores would mean nothing.",
+    description="Number and places of the CCDs that were read do not tell whether an exposure has a label. Otherwise a "
+    "classifier could learn the label itself, and its scores would mean nothing.",
 )
 def labels_leave_no_trace_in_measurements(survey: SurveyResource) -> dg.AssetCheckResult:
     """Compare exposures with and without a label."""
     settings = survey.settings()
     nights = scan_nights(settings.home.tables / "night_ccds", ["expnum", "ccdnum", "status", "n_sources"])
     labelled = set(read_table(settings.home.table("bad_ccd_labels"), ["expnum"])["expnum"])
+    exposures = pd.concat(
+        [
+            empty_table(SCHEMAS["night_exposures"])[["expnum", "n_ccds"]],
+            *(table for _, table in scan_nights(settings.home.tables / "night_exposures", ["expnum", "n_ccds"])),
+        ]
+    )
+    measured = classification.exposures_measured(nights, exposures, survey.camera())
     params, bad = settings.options.comparison, None
     if params.truth:
-        truth = comparison.read_truth(Path(params.truth), params.prominent_severity)
-        bad = set(truth.loc[truth["bad"], "expnum"])
-    measured = classification.exposures_measured(nights, survey.camera())
+        with contextlib.suppress(InputError):  # of a missing or damaged file; method_comparison reports it
+            truth = comparison.read_truth(Path(params.truth), params.prominent_severity)
+            bad = set(truth.loc[truth["bad"], "expnum"])
     found = classification.check_label_leak(classification.label_leak(measured, labelled, bad))
     return to_asset_check_result("training_set", "labels_leave_no_trace_in_measurements", found)
 

@@ -29,6 +29,8 @@ from badexp_assets.survey.cameras import Camera
 LABELLED_TABLE = "labelled_ccd_embeddings"
 _SCHEMA = SCHEMAS[LABELLED_TABLE]
 _KEY = ["expnum", "ccdnum"]
+_OF_EXPOSURES = ("n_draw", "all_ccds", "preview_height", "stamps_per_exposure")
+"""options of the night pass that change no vector and no measurement of a CCD"""
 _LISTS = [column.name for column in _SCHEMA.columns if column.type.startswith("list<")]
 Wanted = Mapping[int, Collection[int]]
 
@@ -64,59 +66,71 @@ def read_labelled_ccds(
     """Measure and embed the CCDNUMs `wanted` of each exposure of `night`, by expnum, and write them to `out`.
 
     `exposures`: the `night_exposures` table of the night, whose files, options and code a stored row must match to be
-    kept. Only rows that are missing are read, with the setup that `load` returns; without any, nothing is loaded. Rows
-    that are no longer wanted are dropped. Every finished exposure is stored in the folder `journal`, so an interrupted
-    call resumes where it stopped. A CCD that is not in the file of its exposure, or can't be read, gives a row with the
-    reason. `progress` is called with (exposures done, exposures to read).
+    kept (options that concern whole exposures aside). Only rows that are missing are read, with the setup that `load`
+    returns; without any, nothing is loaded. Rows that are no longer wanted are dropped. Every finished exposure is
+    stored in the folder `journal`, so an interrupted call resumes where it stopped. A CCD that is not in the file of
+    its exposure, or can't be read, gives a row with the reason. `progress` is called with (exposures done, exposures to
+    read).
 
     Raises InputError if `wanted` has an exposure that the night pass did not read, or if `load` returns another
     backbone or recipe than those of the night.
     """
-    described = read_metadata(exposures)
-    keys = {int(expnum): key for expnum, key in described.pop("exposures", {}).items()}
-    described.pop("fingerprint", None)
+    described = _described(read_metadata(exposures))
+    table = read_table(exposures)
+    keys = dict(zip(table["expnum"].astype(int), table["fingerprint"], strict=True))
     unknown = sorted(set(wanted) - set(keys))
     if unknown:
         raise InputError(
             f"{exposures}: exposure {unknown[0]} was not read; materialise the night pass of {night} first"
         )
     with open_journal(journal) as open_:
-        kept = _stored(out, described, keys, wanted)
+        kept, whole = _stored(out, described, keys, wanted)
         missing = {e: sorted(set(ccds) - set(kept.loc[kept["expnum"] == e, "ccdnum"])) for e, ccds in wanted.items()}
         missing = {expnum: ccds for expnum, ccds in sorted(missing.items()) if ccds}
         new = []
         if missing:
-            pieces = {expnum: _piece(keys[expnum], ccds) for expnum, ccds in missing.items()}
-            _read_into(open_, archive, camera, missing, pieces, load(), described, exposures, progress)
+            pieces = {expnum: _piece(described, keys[expnum], ccds) for expnum, ccds in missing.items()}
+            _read_into(open_, archive, camera, missing, pieces, load(), described, table, progress)
             new = [_rows(open_.read(pieces[expnum]), expnum, ccds) for expnum, ccds in missing.items()]
-        table = pd.concat([kept, *new], ignore_index=True).sort_values(_KEY, ignore_index=True)
-        names = {str(expnum): keys[expnum] for expnum in sorted(wanted)}
-        if new or not out.exists() or len(kept) < len(read_table(out, ["expnum"])):
-            write_table(table, out, _SCHEMA, {**described, "exposures": names})
+        result = pd.concat([kept, *new], ignore_index=True).sort_values(_KEY, ignore_index=True)
+        if new or not whole:
+            names = {str(expnum): keys[expnum] for expnum in sorted(wanted)}
+            write_table(result, out, _SCHEMA, {**described, "exposures": names})
         open_.remove()
-    n_read, n_failed, n_absent = (int((table["status"] == status).sum()) for status in ("read", "failed", "absent"))
+    n_read, n_failed, n_absent = (int((result["status"] == status).sum()) for status in ("read", "failed", "absent"))
     return LabelledSummary(night, n_read, n_failed, n_absent, n_new=sum(map(len, missing.values())))
 
 
-def _stored(out: Place, described: Mapping[str, Any], keys: Mapping[int, str], wanted: Wanted) -> pd.DataFrame:
-    """Return the stored rows that are wanted and were made from the present files with the present options."""
+def _described(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a night's metadata that the vectors and measurements of a single CCD depend on."""
+    found = {name: value for name, value in metadata.items() if name not in ("exposures", "fingerprint")}
+    options = {name: value for name, value in found.get("pass", {}).items() if name not in _OF_EXPOSURES}
+    return found | {"pass": options}
+
+
+def _stored(
+    out: Place, described: Mapping[str, Any], keys: Mapping[int, str], wanted: Wanted
+) -> tuple[pd.DataFrame, bool]:
+    """Return the stored rows that are wanted and were made from the present files with the present options, and whether
+    the stored table has no others."""
     nothing = pd.DataFrame(columns=_SCHEMA.column_names)
     try:
         found = read_metadata(out) if out.exists() else {}
         made_from = found.pop("exposures", {})
         if found != described:
-            return nothing
+            return nothing, False
         table = read_table(out)
     except DamagedTableError:
-        return nothing
+        return nothing, False
     valid = {int(expnum) for expnum, key in made_from.items() if keys.get(int(expnum)) == key}
     rows = [e in valid and c in wanted.get(e, ()) for e, c in zip(table["expnum"], table["ccdnum"], strict=True)]
-    return table[np.array(rows, bool)]
+    return table[np.array(rows, bool)], all(rows)
 
 
-def _piece(key: str, ccds: Collection[int]) -> str:
-    """Return the key in the journal of some CCDs of an exposure with this key."""
-    return hashlib.blake2b(json.dumps([key, sorted(map(int, ccds))]).encode(), digest_size=16).hexdigest()
+def _piece(described: Mapping[str, Any], fingerprint: str, ccds: Collection[int]) -> str:
+    """Return the key in the journal of some CCDs of an exposure with this fingerprint of its files."""
+    parts = json.dumps([described, fingerprint, sorted(map(int, ccds))], sort_keys=True)
+    return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
 
 
 def _read_into(
@@ -127,21 +141,23 @@ def _read_into(
     pieces: Mapping[int, str],
     setup: PassSetup,
     described: Mapping[str, Any],
-    exposures: Place,
+    exposures: pd.DataFrame,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    """Read the `missing` CCDs that are not in the journal yet."""
+    """Read the `missing` CCDs that are not in the journal yet. `exposures`: the `night_exposures` of the night."""
     params = replace(setup.params, preview_height=0, stamps_per_exposure=0)
     reader = PixelReader(as_place(archive), camera, setup.embedder, setup.entropy, params, only=missing)
     ids = reader.embedding_ids._asdict()
     differs = {name: described.get(name) for name, value in ids.items() if described.get(name) != value}
     if differs:
         name, before = next(iter(differs.items()))
-        raise InputError(f"{exposures}: made with {name} {before}, now it is {ids[name]}; read the night again first")
+        raise InputError(
+            f"night {described['night']}: made with {name} {before}, now it is {ids[name]}; read the night again first"
+        )
     journal.keep(set(pieces.values()))
     done = journal.keys()
-    table = read_table(exposures)
-    todo = table[table["expnum"].isin([e for e, piece in pieces.items() if piece not in done])].sort_values("expnum")
+    left = [expnum for expnum, piece in pieces.items() if piece not in done]
+    todo = exposures[exposures["expnum"].isin(left)].sort_values("expnum")
     rows = [{str(k): v for k, v in row.items()} for row in todo.assign(ooi=todo["path"]).to_dict("records")]
     report = progress or (lambda done, total: None)
     for n, (row, tables) in enumerate(zip(rows, reader.read(iter(rows)), strict=True), start=len(done) + 1):

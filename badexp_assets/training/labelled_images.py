@@ -45,23 +45,40 @@ def trained_labels(labels: pd.DataFrame, categories: Collection[str]) -> pd.Data
 
 
 def labelled_ccds_to_read(
-    labels: pd.DataFrame, exposures: pd.DataFrame, ccds: pd.DataFrame, categories: Collection[str], n: int, seed: int
+    labels: pd.DataFrame,
+    exposures: pd.DataFrame,
+    ccds: pd.DataFrame,
+    categories: Collection[str],
+    n: int,
+    seed: int,
+    labelled: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return (expnum, ccdnum), sorted, of the labelled CCDs to read besides those that the night pass read.
 
     `labels`: `bad_ccd_labels`, of which the trained `categories` count; `exposures`, `ccds`: `night_exposures` and
     `night_ccds` of any nights. An exposure is scored and has fewer than `n` labelled CCDs that were read (0: all are
-    wanted); of the others as many as are missing are chosen, by a hash of `seed`, exposure and CCD alone.
+    wanted). Of the CCDs that were not sampled, as many as are missing are chosen in an order that follows from `seed`,
+    exposure and CCD alone. `labelled`: what is stored in `labelled_ccd_embeddings`; a CCD that it lists as absent or
+    failed stays chosen, and the next one is chosen as well.
     """
     read = images_read(exposures, ccds)
+    sampled = set(zip(ccds["expnum"], ccds["ccdnum"], strict=True))
+    useless: set[tuple[int, int]] = set()
+    if labelled is not None:
+        unread = labelled[labelled["status"] != "read"]
+        useless = set(zip(unread["expnum"], unread["ccdnum"], strict=True))
     scored = exposures.loc[exposures["status"] == "scored", "expnum"]
     found = trained_labels(labels, categories)[KEY].merge(read.assign(read=True), on=KEY, how="left")
     found = found[found["expnum"].isin(scored)]
     rows = []
     for expnum, group in found.groupby("expnum"):
-        others = group.loc[group["read"].isna(), "ccdnum"].tolist()
+        others = [ccdnum for ccdnum in group["ccdnum"].tolist() if (expnum, ccdnum) not in sampled]
         room = len(others) if n == 0 else max(0, n - int(group["read"].notna().sum()))
-        rows += [(expnum, ccdnum) for ccdnum in sample_ccds(int(str(expnum)), others, room, seed)]
+        for ccdnum in sample_ccds(int(str(expnum)), others, len(others), seed):
+            if not room:
+                break
+            rows.append((expnum, ccdnum))
+            room -= (expnum, ccdnum) not in useless
     table = pd.DataFrame(rows, columns=KEY).astype({"expnum": "int64", "ccdnum": "int16"})
     return table.sort_values(KEY, ignore_index=True)
 

@@ -76,7 +76,7 @@ def build_training_set(
     read = images_read(exposures, ccds)
     every = ccds if labelled_ccds is None else pd.concat([ccds[_STATUS], labelled_ccds[_STATUS]], ignore_index=True)
     limit = params.max_ccds_per_bad_exposure
-    wanted = labelled_ccds_to_read(labels, exposures, ccds, taxonomy.categories, limit, params.seed)
+    wanted = labelled_ccds_to_read(labels, exposures, ccds, taxonomy.categories, limit, params.seed, labelled_ccds)
     missing = labels_without_image(labels, exposures, every, taxonomy.categories, wanted)
     available = _labelled(labels, images_read(exposures, every), taxonomy, len(missing), funnel)
     balanced = balance_categories(available, taxonomy.categories, params)

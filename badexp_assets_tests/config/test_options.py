@@ -93,7 +93,7 @@ def test_each_wrong_option_of_a_section_is_named_and_the_message_is_one_line():
     with pytest.raises(InputError) as refused:
         PassParams(n_draw=-1, device="cpu", recipe=3, rows="a\nb")
     assert str(refused.value) == (
-        "[night_pass]: n_draw is -1; a whole number of at least 0 is needed; recipe is 3; a text is needed; "
+        "[night_pass]: n_draw is -1; a whole number of at least 1 is needed; recipe is 3; a text is needed; "
         "rows is 'a\\nb'; a whole number of at least 0 is needed"
     )
 

@@ -76,7 +76,7 @@ def test_every_sampled_ccd_is_embedded_once_and_labelled_ones_besides_them(home)
 
 
 def test_nothing_measured_of_an_exposure_tells_whether_it_has_a_label(home):
-    measured = exposures_measured(scan_nights(home.tables / "night_ccds"), load_camera())
+    measured = exposures_measured(scan_nights(home.tables / "night_ccds"), load(home, "night_exposures"), load_camera())
     found = label_leak(measured, set(load(home, "bad_ccd_labels")["expnum"]))
     assert found.loc[found["quantity"] == "n_ccds", "auc"].tolist() == [0.5]
     assert check_label_leak(found).passed

@@ -128,9 +128,9 @@ def test_files_and_options_that_changed_are_read_again(read, tiny_cp):
     tiny_cp.write_cp(read.archive, 12, time="040012", images={"N4": tiny_cp.tiny_image(99)})
     read.read_night()
     assert {expnum for expnum, _ in read(wanted)[2]} == {12}
-    other = replace(PARAMS, stamps_per_exposure=3)
-    read.read_night(other)
-    assert read(wanted, params=other)[0].n_new == 2
+    for other, n_new in ((replace(PARAMS, stamps_per_exposure=3), 0), (replace(PARAMS, seed=1), 2)):
+        read.read_night(other)
+        assert read(wanted, params=other)[0].n_new == n_new
 
 
 def test_an_interrupted_call_resumes(read):
@@ -159,6 +159,8 @@ def test_a_damaged_table_is_made_again(read):
     read(wanted)
     read.out.write_bytes(read.out.read_bytes()[:100])
     assert read(wanted)[0].n_new == 2
+    read.out.write_bytes(b"")
+    assert read({})[1].empty
 
 
 def test_another_backbone_than_that_of_the_night_and_an_unread_exposure_are_refused(read):

@@ -167,6 +167,25 @@ def test_only_as_many_labelled_ccds_are_wanted_as_training_takes_of_an_exposure(
     assert reasons[2, 9] == TO_BE_READ
 
 
+def test_ccds_that_cannot_be_read_are_replaced_by_others_of_their_exposure():
+    labels, exposures, ccds = survey()
+    sampled = ccds[ccds["ccdnum"] <= 3]
+    failed = (sampled["expnum"] == 1) & (sampled["ccdnum"] == 1)
+    sampled = sampled.assign(status=sampled["status"].mask(failed, "failed"))
+
+    def choose(labelled=None):
+        found = labelled_ccds_to_read(labels, exposures, sampled, TAXONOMY.categories, 4, 0, labelled)
+        return found.loc[found["expnum"] == 1, "ccdnum"].tolist()
+
+    first = choose()
+    assert len(first) == 2  # besides CCDs 2 and 3; CCD 1 was sampled and is not read again
+    assert min(first) > 3
+    stored = pd.DataFrame({"expnum": 1, "ccdnum": first, "status": ["absent", "read"]})
+    second = choose(stored)
+    assert set(first) < set(second)
+    assert len(second) == 3
+
+
 def test_a_label_of_a_ccd_that_the_file_lacks_is_listed_with_that_reason():
     ccds = survey()[2]
     absent = pd.DataFrame([(5, 10, "absent", "no")], columns=["expnum", "ccdnum", "status", "status_reason"])

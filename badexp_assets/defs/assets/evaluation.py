@@ -1,5 +1,6 @@
 """The report on the current classifier, evaluated on exposures that it was not trained on."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import pandas as pd
 from badexp_assets import classify, reports
 from badexp_assets.classify.pipeline import FittedPipeline
 from badexp_assets.config.classifier_options import ClassifierParams
+from badexp_assets.config.home import Home
 from badexp_assets.config.settings import Settings
 from badexp_assets.defs.asset_metadata import picture, preview, table_asset
 from badexp_assets.defs.classifier_inputs import ClassifierTables, HoldoutEvaluator
@@ -21,8 +23,11 @@ from badexp_assets.evaluation import classification, comparison
 from badexp_assets.evaluation.classification.holdout import Fit, HeldOut
 from badexp_assets.evaluation.classification.report import Evaluation, evaluate_classifier
 from badexp_assets.io import models
+from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.orchestration.failures import asset
 from badexp_assets.orchestration.step_resources import step_resources
+
+LISTS = ("bad_ccd_labels", "decals_bad_exposures", "des_bad_ccds", "delve_bad_ccds")
 
 
 @asset(
@@ -35,11 +40,11 @@ from badexp_assets.orchestration.step_resources import step_resources
         "models",
         {"scikitlearn", "parquet"},
     ),
+    deps=LISTS,  # read where a truth file is given
 )
 def classification_report(
     survey: SurveyResource,
     training_set: pd.DataFrame,
-    bad_ccd_labels: pd.DataFrame,
     night_embeddings: NightTables,
     night_ccds: NightTables,
     night_exposures: NightTables,
@@ -59,9 +64,7 @@ def classification_report(
         night_mosaic_embeddings,
         labelled_ccd_embeddings,
     )
-    found, unlisted, seen = evaluate_current(
-        survey, training_set, bad_ccd_labels, tables, fitted_pipeline, fitted_classifier
-    )
+    found, unlisted, seen = evaluate_current(survey, training_set, tables, fitted_pipeline, fitted_classifier)
     about = _about(found, fitted_classifier, fitted_pipeline, seen)
     training_map = classify.training_map_figure(classify.map_training_set(fitted_pipeline, settings.options.clusters))
     reports.write_classification_page(
@@ -114,7 +117,6 @@ class Evaluated(NamedTuple):
 def evaluate_current(
     survey: SurveyResource,
     training_set: pd.DataFrame,
-    labels: pd.DataFrame,
     tables: ClassifierTables,
     baseline: FittedPipeline,
     model: classify.Classifier,
@@ -122,38 +124,54 @@ def evaluate_current(
     """Evaluate `model` and `baseline` on exposures that `model` was not trained on. Raises InputError without any."""
     settings = survey.settings()
     params, rule = settings.options.report, settings.options.vote
+    truth, missing = _truth(settings)
     held_out = tables.held_out(survey, training_set)
     if held_out is None:
         raise InputError("training_set: no exposure is in the test split, so nothing can be reported")
-    held_out, seen = _drop_trained(model, held_out, settings)
+    seen_before = _trained_before(settings)
+    held_out, seen = _drop_trained(model, held_out, seen_before)
     refit, nights = _refit(survey, model, training_set[training_set["split"] == "train"], tables)
     base_rate = settings.options.classifier.base_rate or params.base_rate
     evaluate = HoldoutEvaluator(survey)
     found = evaluate_classifier(
         model, baseline, held_out, nights, refit, evaluate, rule.min_probability, base_rate, params
     )
-    trained = set(training_set.loc[training_set["split"] == "train", "expnum"])
     unlisted = pd.DataFrame()
-    truth_file = settings.options.comparison.truth
-    if truth_file:
-        truth = comparison.read_truth(Path(truth_file), settings.options.comparison.prominent_severity)
-        is_bad = truth.set_index("expnum")["bad"]
-        listed = set(labels["expnum"])
-        scores = found.found.exposures["score"]
-        others = tables.unlabelled(survey, set(is_bad.index[is_bad]) - listed - trained - set(scores.index))
+    if truth is not None:
+        listed, scores = _listed_exposures(settings.home), found.found.exposures["score"]
+        trained = set(training_set.loc[training_set["split"] == "train", "expnum"]) | seen_before
+        others = tables.unlabelled(survey, set(truth.index[truth]) - listed - trained - set(scores.index))
         if others is not None:
             scores = pd.concat([scores, evaluate(model, others).exposures["score"]])
-        unlisted = classification.unlisted_table(scores, is_bad, listed, params.draws, params.seed)
-    return Evaluated(found, unlisted, seen)
+        unlisted = classification.unlisted_table(scores, truth, listed, params.draws, params.seed)
+    return Evaluated(replace(found, not_reached=(*found.not_reached, *missing)), unlisted, seen)
 
 
-def _drop_trained(model: classify.Classifier, held_out: HeldOut, settings: Settings) -> tuple[HeldOut, int]:
-    """Drop the exposures that the model was trained on, and return their number, too.
+def _truth(settings: Settings) -> tuple[pd.Series | None, list[str]]:
+    """Return whether each exposure is bad by the truth file, by expnum (None without one), and why it can't be read."""
+    params = settings.options.comparison
+    if not params.truth:
+        return None, []
+    try:
+        return comparison.read_truth(Path(params.truth), params.prominent_severity).set_index("expnum")["bad"], []
+    except InputError as error:
+        return None, [f"Bad exposures that no list names: {error}."]
 
-    A model that was fitted on an earlier split may have been trained on exposures of the present test split.
-    """
+
+def _listed_exposures(home: Home) -> set[int]:
+    """Return the exposures on any line of a list, ignored and unmatched lines included, as training counts them."""
+    return {int(e) for name in LISTS for e in read_table(home.table(name), ["expnum"])["expnum"].dropna()}
+
+
+def _trained_before(settings: Settings) -> set[int]:
+    """Return the exposures that the current model was trained on, perhaps on an earlier split."""
     record = classify.TrainingRecord.load(models.current_folder(settings.home.models / "fitted_classifier"))
-    left = held_out.without(record.expnums) if record is not None else held_out
+    return set() if record is None else {int(e) for e in record.expnums}
+
+
+def _drop_trained(model: classify.Classifier, held_out: HeldOut, trained: set[int]) -> tuple[HeldOut, int]:
+    """Drop the exposures that the model was trained on, and return their number, too."""
+    left = held_out.without(trained)
     if not left.n_exposures:
         raise InputError(
             f"model {model.version} was trained on all {held_out.n_exposures} test exposures; fit it again"

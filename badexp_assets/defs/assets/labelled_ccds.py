@@ -11,6 +11,7 @@ from badexp_assets.config.settings import Settings
 from badexp_assets.defs.asset_metadata import row_count, table_asset
 from badexp_assets.defs.partitions import NIGHTS, PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
+from badexp_assets.errors import DamagedTableError
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.orchestration.failures import multi_asset
@@ -28,9 +29,9 @@ from badexp_assets.pixels.labelled_ccds import LABELLED_TABLE, read_labelled_ccd
             deps=["bad_ccd_labels", "night_exposures", "night_ccds"],
             **table_asset(
                 LABELLED_TABLE,
-                "Embeddings and measurements of labelled CCDs that the night pass did not sample. Only the training "
-                "set and the evaluation of CCD images read them: no quantity of an exposure does, so that a label "
-                "can't change a score. Only what is missing is read.",
+                "Embeddings and measurements of labelled CCDs that the night pass did not sample. Only fitting, "
+                "the evaluation of CCD images and the examples of explanations use them: no quantity of an exposure "
+                "does, so that a label can't change a score. Only what is missing is read.",
                 "training",
                 {"fitsio", "parquet", "pytorch"},
             ),
@@ -51,21 +52,25 @@ def labelled_ccd_embeddings(
     categories = survey.taxonomy().categories
     load = functools.cache(list_device_shares(settings)[0].load)
     for night in context.partition_keys:
-        out = home.table(LABELLED_TABLE, night)
-        summary = read_labelled_ccds(
-            settings.archive_folder(),
-            night,
-            survey.camera(),
-            _wanted(settings, categories, labels, night),
-            load,
-            home.table("night_exposures", night),
-            out,
-            home.journal(night, LABELLED_TABLE),
-            functools.partial(progress.report, context, f"labelled CCDs of {night}"),
-        )
+        out, n_new = home.table(LABELLED_TABLE, night), 0
+        while True:  # CCDs that turn out absent or unreadable are replaced by others
+            summary = read_labelled_ccds(
+                settings.archive_folder(),
+                night,
+                survey.camera(),
+                _wanted(settings, categories, labels, night),
+                load,
+                home.table("night_exposures", night),
+                out,
+                home.journal(night, LABELLED_TABLE),
+                functools.partial(progress.report, context, f"labelled CCDs of {night}"),
+            )
+            n_new += summary.n_new
+            if not summary.n_new:
+                break
         context.log.info(f"night {night}: {summary}")
         rows = row_count(summary.n_read + summary.n_failed + summary.n_absent)
-        metadata = rows | {"path": dg.MetadataValue.path(str(out)), "CCDs read now": summary.n_new}
+        metadata = rows | {"path": dg.MetadataValue.path(str(out)), "CCDs read now": n_new}
         context.add_asset_metadata(metadata, LABELLED_TABLE, night)
     yield dg.MaterializeResult(asset_key=LABELLED_TABLE)
 
@@ -86,8 +91,12 @@ def _wanted(settings: Settings, categories: Collection[str], labels: pd.DataFram
     if mine.empty:
         return {}
     ccds = read_table(settings.home.table("night_ccds", night), ["expnum", "ccdnum", "status"])
-    params = settings.options.training
+    params, stored = settings.options.training, settings.home.table(LABELLED_TABLE, night)
+    try:
+        known = read_table(stored, ["expnum", "ccdnum", "status"]) if stored.exists() else None
+    except DamagedTableError:  # it is made again
+        known = None
     found = training.labelled_ccds_to_read(
-        mine, exposures, ccds, categories, params.max_ccds_per_bad_exposure, params.seed
+        mine, exposures, ccds, categories, params.max_ccds_per_bad_exposure, params.seed, known
     )
     return {int(str(expnum)): set(group) for expnum, group in found.groupby("expnum")["ccdnum"]}

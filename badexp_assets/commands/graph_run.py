@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from badexp_assets.config.home import Home
-from badexp_assets.config.settings import Settings
+from badexp_assets.config.settings import Settings, environment_values
 from badexp_assets.defs import jobs
 from badexp_assets.defs.assets.labelled_ccds import nights_to_read
 from badexp_assets.defs.build import build_definitions
@@ -63,18 +63,27 @@ def workspace_file() -> str:
 
 @contextlib.contextmanager
 def environment(settings: Settings) -> Iterator[dict[str, str]]:
-    """Set DAGSTER_HOME and BADEXP_HOME to those of `settings` during the block, and return both as a dictionary."""
+    """Set DAGSTER_HOME and BADEXP_HOME to those of `settings` during the block, and return both as a dictionary.
+
+    Assets load the settings again, so other variables that are set (BADEXP_BACKBONE, ...) get the values of `settings`,
+    which come from the command line or a preset. Variables that are not set stay so: assets then read the home's file.
+    """
     given = {"DAGSTER_HOME": str(prepare_instance(settings.home)), "BADEXP_HOME": str(settings.home.root)}
-    before = {name: os.environ.get(name) for name in given}
-    os.environ.update(given)
+    replaced = {name: value for name, value in environment_values(settings).items() if name in os.environ}
+    before = {name: os.environ.get(name) for name in (*given, *replaced)}
+    _set_variables(given | replaced)
     try:
         yield given
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        _set_variables(before)
+
+
+def _set_variables(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @dataclass

@@ -35,8 +35,8 @@ def run(
 ) -> None:
     """Materialize the whole graph over an archive: labels, nights, models, scores, candidates, reject list.
 
-    --preset vit-knn-2025 and --preset entropy-2024 take the options of the papers. --set and other options take
-    precedence. All are stored in settings.toml of the home.
+    --preset vit-knn-2025 takes the options of Luo et al. 2025, --preset entropy-2024 those of Alonso, Zhang & Li. --set
+    and other options take precedence. All are stored in settings.toml of the home.
     """
     from badexp_assets.commands.graph_run import Runner, environment
     from badexp_assets.commands.run_output import TerminalProgress, summary_lines

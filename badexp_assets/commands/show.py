@@ -68,9 +68,13 @@ def audit(sources: tuple[str, ...], home: Path | None, form: str, **given: Any) 
     if not settings.labels:
         raise InputError("no label files given: name a file, a folder or a URL, or set BADEXP_LABELS")
     files = find_label_files(settings.labels, settings.home.labels)
-    taxonomy, training = load_taxonomy(settings.taxonomy), settings.options.training
+    taxonomy = load_taxonomy(settings.taxonomy)
     found = audit_labels(files, load_camera(settings.camera), taxonomy, read_verdict_file)
-    counts, how = table_2(found.labels, taxonomy.categories, training)
-    click.echo(format_audit(replace(found, table_2=counts, balance_options=how), form))
+    try:
+        counts, how = table_2(found.labels, taxonomy.categories, settings.section("training"))
+        found = replace(found, table_2=counts, balance_options=how)
+    except InputError as error:
+        click.echo(f"Table 2 is left out: {error}", err=True)
+    click.echo(format_audit(found, form))
     if not found.understood:
         sys.exit(1)

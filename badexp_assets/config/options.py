@@ -65,10 +65,16 @@ class Options(BaseModel, frozen=True, extra="forbid"):
 
 def read_section(name: str, given: Any, file: Path) -> Any:
     """Check one section alone, so that it can be used although another section is wrong."""
-    if not isinstance(given, Mapping):
-        raise InputError(f"{file}: {name} is {given!r}; a section [{name}] is needed")
     kind: Any = Options.model_fields[name].annotation
+    found = as_section(name, given, file)
     try:
-        return kind(**given)
+        return kind(**found)
     except InputError as error:
         raise InputError(f"{file} {error}") from error
+
+
+def as_section(name: str, given: Any, file: Path) -> Mapping[str, Any]:
+    """Return `given`, whose options are not checked. Raises InputError if it is no section."""
+    if not isinstance(given, Mapping):
+        raise InputError(f"{file}: {name} is {given!r}; a section [{name}] is needed")
+    return given

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from badexp_assets.config.options import Options
+from badexp_assets.config.options import Options, as_section
 from badexp_assets.config.settings import ENVIRONMENT, Settings
 from badexp_assets.errors import InputError
 
@@ -58,7 +58,7 @@ def read_assignments(texts: Sequence[str]) -> Preset:
     sections: Sections = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        section, dot, option = name.strip().partition(".")
+        section, dot, option = (part.strip() for part in name.partition("."))
         if not (equals and dot and option) or section not in Options.model_fields:
             raise InputError(
                 f"--set {text}: SECTION.OPTION=VALUE is needed, with one of the sections "
@@ -79,13 +79,15 @@ def apply_presets(
 
     Values that are `given` and options that are `assigned` on the command line take precedence over the presets, and
     these over the environment and the home's file; a line names each value that gives way. Raises InputError if two
-    presets have different values of an option that is not assigned.
+    presets have different values of an option that is not assigned, or the home's file has another value
+    where a section is needed.
     """
     lines: list[str] = []
-    sections: Sections = {name: dict(options) for name, options in settings.sections.items()}
+    file = settings.home.settings_file
+    sections: Sections = {name: dict(as_section(name, found, file)) for name, found in settings.sections.items()}
     values: dict[str, Any] = {}
     earlier: dict[tuple[str, str], tuple[Any, str]] = {}
-    known = settings.home.settings_file.exists()
+    known = file.exists()
     for preset in presets:
         for name, value in preset.values.items():
             found = getattr(settings, name)

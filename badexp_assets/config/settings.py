@@ -111,16 +111,28 @@ def load_settings(
     )
 
 
+def environment_values(settings: Settings) -> dict[str, str | None]:
+    """Return the variables of ENVIRONMENT with which `load_settings` finds these settings again; None: not set.
+
+    A list of sources with a comma in one of them can't be given by BADEXP_LABELS, only by the home's file.
+    """
+    values = _texts(settings)
+    values["tables"] = str(settings.home.tables)
+    values["labels"] = None if any("," in source for source in settings.labels) else ",".join(settings.labels) or None
+    return {variable: values[name] for name, variable in ENVIRONMENT.items()}
+
+
 def save_settings(settings: Settings) -> None:
     """Store the settings in `settings.toml` of the home, so that the UI runs with those of the command line.
 
     Only values that differ from the stored ones are changed. Check the settings before.
     """
-    values: dict[str, str | list[str] | None] = {
-        name: str(value) if (value := getattr(settings, name)) else None for name in ENVIRONMENT
-    }
-    values["labels"] = list(settings.labels) or None
+    values = _texts(settings) | {"labels": list(settings.labels) or None}
     update_settings_file(settings.home.settings_file, values, settings.sections)
+
+
+def _texts(settings: Settings) -> dict[str, str | None]:
+    return {name: str(value) if (value := getattr(settings, name)) else None for name in ENVIRONMENT}
 
 
 def _stored_sources(found: Any, file: Path) -> str | list[str]:

@@ -1,8 +1,13 @@
 """`badexp run` stores settings once they are all valid, and nothing else in the file changes."""
 
+import os
+
 import pytest
 
 from badexp_assets.commands import graph_run
+from badexp_assets.config.presets import apply_presets, load_preset, read_assignments
+from badexp_assets.config.settings import ENVIRONMENT, load_settings, save_settings
+from badexp_assets.defs.resources import SurveyResource
 
 TEXT = """\
 # Ask Ana before changing anything.
@@ -66,6 +71,7 @@ def test_an_option_that_is_refused_leaves_the_file_as_it_was(badexp, home, simul
         ("[injection]\ncategories = ['clowds']\n", "[injection]: categories has 'clowds'; any of saturated, "),
         ("[training]\nsfd_maps = '/nowhere'\n", "training: sfd_maps: /nowhere/SFD_dust_4096_ngp.fits: no such file"),
         ("[our_tool]\nkey = 1\n", "unknown name(s) our_tool; allowed: archive, "),
+        ("night_pass = 5\n", "settings.toml: night_pass is 5; a section [night_pass] is needed"),
     ],
 )
 def test_a_file_that_is_refused_is_not_changed(badexp, home, simulated_survey, text, complaint):
@@ -75,3 +81,44 @@ def test_a_file_that_is_refused_is_not_changed(badexp, home, simulated_survey, t
     assert error.count("\n") == 1
     assert complaint in error
     assert (home / "settings.toml").read_text() == text
+
+
+VARIABLES = {
+    "BADEXP_ARCHIVE": "/env/archive",
+    "BADEXP_LABELS": "/env/one,/env/two",
+    "BADEXP_BACKBONE": "dinov2_vits14_reg",
+    "BADEXP_CAMERA": "90prime",
+    "BADEXP_TAXONOMY": "/env/mine.toml",
+    "BADEXP_TABLES": "/env/tables",
+}
+
+
+def test_assets_get_values_of_the_command_line_and_presets_though_the_environment_has_others(tmp_path, monkeypatch):
+    for variable, value in VARIABLES.items():
+        monkeypatch.setenv(variable, value)
+    given = {"archive": "memory://survey/images", "camera": "mosaic", "tables": tmp_path / "tables"}
+    settings = load_settings(tmp_path, labels=["/mine/a", "/mine/b"], **given, taxonomy="/mine.toml")
+    settings, _ = apply_presets(settings, [load_preset("vit-knn-2025")], read_assignments([]), given)
+    with graph_run.environment(settings):
+        found = SurveyResource().settings()
+    for name in (*ENVIRONMENT, "home"):
+        assert getattr(found, name) == getattr(settings, name), name
+    assert found.backbone == "dinov2_vitb14_reg"
+    assert {variable: os.environ[variable] for variable in VARIABLES} == VARIABLES
+
+
+def test_a_label_source_with_a_comma_reaches_assets_though_the_environment_has_another(tmp_path, monkeypatch):
+    monkeypatch.setenv("BADEXP_LABELS", "/env/one,/env/two")
+    settings = load_settings(tmp_path, labels=["/mine/a,b"])
+    with graph_run.environment(settings):
+        save_settings(settings)
+        assert SurveyResource().settings().labels == ("/mine/a,b",)
+
+
+def test_variables_that_are_not_set_stay_so_and_assets_follow_the_file_of_the_home(tmp_path, monkeypatch):
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    with graph_run.environment(load_settings(tmp_path)):
+        assert not set(VARIABLES) & set(os.environ)
+        (tmp_path / "settings.toml").write_text('backbone = "dinov2_vits14_reg"\n')
+        assert SurveyResource().settings().backbone == "dinov2_vits14_reg"

@@ -186,6 +186,17 @@ def test_an_assignment_in_another_form_is_refused(text):
         read_assignments([text])
 
 
+def test_blanks_around_the_parts_of_an_assignment_do_not_matter():
+    assert read_assignments([" vote . min_bad = 3 "]).sections == {"vote": {"min_bad": 3}}
+
+
+@pytest.mark.parametrize("names", [[], ["vit-knn-2025"]])
+def test_a_value_where_a_section_is_needed_is_refused_like_elsewhere(tmp_path, names):
+    (tmp_path / "settings.toml").write_text("night_pass = 5\n")
+    with pytest.raises(InputError, match=r"settings\.toml: night_pass is 5; a section \[night_pass\] is needed"):
+        applied(tmp_path, *names)
+
+
 def test_an_assigned_option_is_checked_like_one_of_the_file(tmp_path):
     settings, _ = applied(tmp_path, assigned=["night_pass.rows=many"])
     with pytest.raises(InputError, match=r"settings\.toml \[night_pass\]: rows is 'many'; a whole number"):

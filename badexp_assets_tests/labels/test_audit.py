@@ -115,6 +115,27 @@ def test_the_command_takes_a_taxonomy_of_the_users_and_gives_json(folder, tmp_pa
     assert {"magic", "saturated"} <= {row["category"] for row in found["categories"]}
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[night_pass]\nrows = -1\n", ""),
+        ("night_pass = 5\n", ""),
+        ("[training]\nthin = ['comets=1/2']\n", "Table 2 is left out: [training]: thin has 'comets'; any of "),
+        ("[training]\nfolds = 1\n", "[training]: folds is 1; "),
+        ("training = 5\n", "training is 5; a section [training] is needed"),
+    ],
+)
+def test_the_audit_is_printed_whatever_is_wrong_with_options(folder, tmp_path, text, complaint):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "settings.toml").write_text(text)
+    result = run(folder / "y02" / "noise-y02.txt", "--home", home)
+    assert (result.exit_code, "every line is understood" in result.stdout) == (0, True)
+    assert complaint in result.stderr
+    assert result.stderr.count("\n") == bool(complaint)
+    assert ("Table 2 of Luo et al. 2025" in result.stdout) != bool(complaint)
+
+
 def test_the_real_lists_are_understood_to_the_last_line(shared_data):
     files = find_label_files(shared_data / "labels")
     audit = audit_labels(files, CAMERA, TAXONOMY, read_verdict_file)

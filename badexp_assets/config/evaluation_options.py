@@ -96,8 +96,9 @@ class ComparisonParams:
     prominent_severity: Share = 0.4
     """Severity from which a bad exposure of the truth file counts as prominent; below, as dubious."""
     unsure: Unsure = "unknown"
-    """Outcome of an exposure that is not rejected, but that more reviewers call bad or unsure than fine: `unknown`, or
-    `dubious`, a bad exposure that is not prominent."""
+    """Meaning of the answer `unsure`. `unknown`: none; an exposure that is not rejected is fine if more reviewers call
+    it fine than bad, and else of unknown outcome. `dubious`: a dubious anomaly; an exposure that is not rejected is
+    fine if more reviewers call it fine than bad or unsure, and bad but not prominent if fewer do."""
     source_categories: Listed[str] = ("psf", "telescope_moving", "out_of_focus")
     """Categories that are anomalies of sources."""
     background_categories: Listed[str] = (

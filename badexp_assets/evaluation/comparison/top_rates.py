@@ -1,7 +1,7 @@
 """Fraction of the most anomalous exposures that are truly bad, by method and band.
 
-As in Figures 5, 7 and 9 of Alonso, Zhang & Li (arXiv:2310.15481, Entropy Method), which count anomalies of sources, of
-the background, and of sources.
+As in Figures 5, 7 and 9 of Alonso, Zhang & Li (arXiv:2310.15481, Entropy Method): Figures 5 and 9 count anomalies of
+sources, Figure 7 those of the background.
 """
 
 from __future__ import annotations
@@ -62,9 +62,14 @@ def true_positive_rates(
     the bin) = n_bad + n_fine + n_unknown; n_prominent; rate (n_bad / (n_bad + n_fine), null if both are 0) with low and
     high (Wilson, 95 %); rate_prominent; n_measured (exposures of the band that were ranked); n_known (those of known
     outcome). Empty bins of bands with few exposures are left out.
+
+    A bad exposure whose kind of anomaly is unknown counts in n_unknown where truth is `source` or `background`. A bin
+    with such exposures has no rate there, because a rate of the others would be too low; and if no bad exposure has a
+    known kind, there are no rows of that truth.
     """
     known = scores[["expnum"]].merge(outcomes, on="expnum", how="left")
     prominent = known["prominent"].astype("boolean").fillna(False).to_numpy(bool)
+    is_bad = known["bad"].astype("boolean").fillna(False).to_numpy(bool)
     is_learnt = scores["expnum"].isin(learnt).to_numpy(bool)
     rows: list[dict[str, Any]] = []
     for method, column in method_scores(rank_by).items():
@@ -74,7 +79,10 @@ def true_positive_rates(
         measured = ~is_learnt | (method in _OWN_KIND and params.train_split)
         for truth in dict.fromkeys(name for name in wanted if _OUTCOMES[name] in known):
             bad = known[_OUTCOMES[truth]].astype("boolean")
+            if truth != ANY and bad[is_bad].isna().all():
+                continue
             table = scores.assign(
+                lacks_kind=is_bad & bad.isna().to_numpy(bool),
                 is_bad=bad.fillna(False).to_numpy(bool),
                 is_fine=(~bad).fillna(False).to_numpy(bool),
                 is_prominent=prominent & bad.fillna(False).to_numpy(bool),
@@ -107,17 +115,18 @@ def measured_exposures(rates: pd.DataFrame) -> pd.DataFrame:
 def _counts(part: pd.DataFrame) -> dict[str, Any]:
     n_bad, n_fine, n_prominent = (int(part[c].sum()) for c in ("is_bad", "is_fine", "is_prominent"))
     n_known = n_bad + n_fine
-    low, high = wilson_interval(n_bad, n_known) or (np.nan, np.nan)
+    n_of_rate = 0 if part["lacks_kind"].any() else n_known
+    low, high = wilson_interval(n_bad, n_of_rate) or (np.nan, np.nan)
     return {
         "n": len(part),
         "n_bad": n_bad,
         "n_prominent": n_prominent,
         "n_fine": n_fine,
         "n_unknown": len(part) - n_known,
-        "rate": n_bad / n_known if n_known else np.nan,
+        "rate": n_bad / n_of_rate if n_of_rate else np.nan,
         "low": low,
         "high": high,
-        "rate_prominent": n_prominent / n_known if n_known else np.nan,
+        "rate_prominent": n_prominent / n_of_rate if n_of_rate else np.nan,
     }
 
 

@@ -14,10 +14,9 @@ from badexp_assets.config.review_options import CandidateParams
 
 @dataclass(frozen=True)
 class EntropyCuts:
-    """Lowest values of the `scores` that are flagged: `cuts` by (band, score), and `floor` for bands without a cut."""
+    """Lowest values of the `scores` that are flagged: `cuts` by (band, score)."""
 
     cuts: dict[tuple[str, str], float]
-    floor: float
     min_sources: int
     scores: tuple[str, str] = RANKING_SCORES["z"]
 
@@ -28,7 +27,8 @@ class EntropyCuts:
         """Return the cuts that a share `entropy_top_fraction` of a band's good exposures reaches, at least the floor.
 
         `scores`: `night_entropy_scores` of all nights; `good`: exposure numbers. `review_candidates` takes that share
-        of all exposures instead, where the result for one exposure depends on how many worse ones the survey has.
+        of all exposures instead, where the result for one exposure depends on how many worse ones the survey has. A
+        band whose good exposures lack a score has no cut of it.
         """
         table = scores[scores["expnum"].isin(good)]
         cuts = {}
@@ -40,15 +40,18 @@ class EntropyCuts:
                 if len(values):
                     quantile = float(np.quantile(values, 1 - params.entropy_top_fraction))
                     cuts[str(band), score] = max(quantile, floor)
-        return cls(cuts, floor, params.min_sources, ranking)
+        return cls(cuts, params.min_sources, ranking)
 
     def flagged(self, row: pd.Series) -> bool | None:
-        """Return whether a row of `night_entropy_scores` reaches a cut; None if it has no score."""
+        """Return whether a row of `night_entropy_scores` reaches a cut; None if it has no score with a cut."""
         counted = self._counted(row.to_frame().T, self.min_sources).iloc[0]
-        found = {score: float(counted[score]) for score in self.scores if not pd.isna(counted[score])}
-        if not found:
-            return None
-        return any(value >= self.cuts.get((str(row["filter"]), score), self.floor) for score, value in found.items())
+        cuts = {score: self.cuts.get((str(row["filter"]), score)) for score in self.scores}
+        reached = [
+            float(counted[score]) >= cut
+            for score, cut in cuts.items()
+            if cut is not None and not pd.isna(counted[score])
+        ]
+        return any(reached) if reached else None
 
     @staticmethod
     def _counted(rows: pd.DataFrame, min_sources: int) -> pd.DataFrame:

@@ -90,10 +90,12 @@ SCHEMAS = (
         Column("n_bad", "int64", "known to be bad"),
         Column("n_prominent", "int64", "prominent ones of these"),
         Column("n_fine", "int64", "known to be fine"),
-        Column("n_unknown", "int64", "of unknown outcome"),
+        Column("n_unknown", "int64", "of unknown outcome, or bad by an unknown kind of anomaly"),
         Column("n_measured", "int64", "exposures of the band that the method was measured on"),
         Column("n_known", "int64", "those of them with a known outcome"),
-        Column("rate", "float64", "fraction bad of those with known outcome", nullable=True),
+        Column(
+            "rate", "float64", "n_bad / (n_bad + n_fine); null: both 0, or a bad one is of unknown kind", nullable=True
+        ),
         Column("low", "float64", "lower end of its 95 % interval (Wilson)", nullable=True),
         Column("high", "float64", "upper end of that interval", nullable=True),
         Column("rate_prominent", "float64", "fraction prominent of those with known outcome", nullable=True),

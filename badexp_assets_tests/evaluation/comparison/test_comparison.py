@@ -181,6 +181,23 @@ def test_each_method_is_measured_by_its_kind_and_on_the_exposures_it_may_be_meas
     assert set(measured_exposures(same)["n_measured"]) == {240, 300}
 
 
+def test_anomalies_of_one_kind_are_not_counted_if_no_kind_is_known():
+    scores, outcomes = survey()
+    known = with_kinds(outcomes.assign(category=None, kind=None), ComparisonParams())
+    assert set(true_positive_rates(scores, known, ComparisonParams())["truth"]) == {"any"}
+
+
+def test_a_bin_with_bad_exposures_of_unknown_kind_has_no_rate_of_that_kind():
+    scores = pd.DataFrame({"expnum": range(100), "filter": "r", "z_source": np.arange(100.0)[::-1]})
+    outcomes = pd.DataFrame({"expnum": range(6), "bad": [True, False, True, False, False, False], "prominent": False})
+    known = with_kinds(outcomes.assign(category=["psf", *[None] * 5], kind=None), ComparisonParams())
+    rates = true_positive_rates(scores, known, ComparisonParams(top_fraction=0.06, bins=3)).set_index(["truth", "bin"])
+    assert rates.loc["any", "rate"].tolist() == [0.5, 0.5, 0.0]
+    assert rates.loc["source", "rate"].fillna(-1).tolist() == [0.5, -1, 0.0]
+    assert rates.loc[("source", 2), ["n_bad", "n_fine", "n_unknown"]].tolist() == [0, 1, 1]
+    assert rates.loc[("source", 2), ["low", "high", "rate_prominent"]].isna().all()
+
+
 def test_the_plain_divergence_takes_the_place_of_z_if_it_ranks():
     scores, outcomes = survey()
     scores = scores.assign(kl_source=scores["p_bad"], kl_background=0.0)

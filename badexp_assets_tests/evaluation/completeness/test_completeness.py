@@ -120,7 +120,7 @@ def test_cuts_are_reached_by_the_stated_share_of_good_exposures_of_the_band_and_
     assert flagged(z_source=0.0, z_background=3.5) is True
     assert flagged(z_source=45.0, n_sources=5) is None  # too few sources to count
     assert flagged() is None
-    assert flagged(filter="z", z_source=3.5) is True  # a band without good exposures has the floor
+    assert flagged(filter="z", z_source=99.0) is None  # a band without good exposures has no cut
 
 
 def test_with_rank_by_kl_the_cuts_are_of_the_plain_divergence():
@@ -132,6 +132,7 @@ def test_with_rank_by_kl_the_cuts_are_of_the_plain_divergence():
     row = {"filter": "r", "n_sources": 50, "z_source": 99.0, "z_background": 99.0}
     assert cuts.flagged(pd.Series(row | {"kl_source": 0.43, "kl_background": 0.1})) is False
     assert cuts.flagged(pd.Series(row | {"kl_source": 0.45, "kl_background": 0.1})) is True
+    assert cuts.flagged(pd.Series(row | {"filter": "z", "kl_source": 0.45, "kl_background": 0.1})) is None
 
 
 def test_called_ccds_are_those_that_the_verdict_names_or_those_that_vote_bad():

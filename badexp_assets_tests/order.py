@@ -27,7 +27,7 @@ def start_order(tests: Sequence[tuple[str, Sequence[str]]]) -> dict[str, int]:
     """
     files = list(dict.fromkeys(file for file, _ in tests))
     at_home = {file for file, fixtures in tests if "finished_home" in fixtures}
-    builder = min(at_home, key=_rank, default=None)
+    builder = min((file for file in files if file in at_home), key=_rank, default=None)
     ordered = sorted(files, key=lambda file: (file != builder, file in at_home, _rank(file)))
     return {file: place for place, file in enumerate(ordered)}
 

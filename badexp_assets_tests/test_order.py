@@ -21,6 +21,11 @@ def test_one_file_builds_the_finished_home_while_files_that_do_not_need_it_run()
     ]
 
 
+def test_of_files_of_equal_length_the_one_collected_first_builds_the_finished_home():
+    files = [f"t/test_{number}.py" for number in range(20)]
+    assert start_order([(file, ["finished_home"]) for file in files])[files[0]] == 0
+
+
 def test_files_without_a_known_duration_keep_their_order():
     files = ["t/c.py", "t/a.py", "t/b.py"]
     assert list(start_order([(file, []) for file in files])) == files

@@ -23,13 +23,13 @@ class _Nights(dg.DailyPartitionsDefinition):
         if current_time is not None:
             return super().get_partition_keys(current_time, dynamic_partitions_store)
         last = self.get_last_partition_key()  # of the time that Dagster evaluates, which need not be the present
-        if last not in _keys:
-            _keys.clear()
-            _keys[last] = list(super().get_partition_keys())
-        return list(_keys[last])
+        listed = _listed.get("keys", [])  # once, because another thread may list them for another time
+        if not listed or listed[-1] != last:
+            listed = _listed["keys"] = list(super().get_partition_keys())
+        return list(listed)
 
 
-_keys: dict[str | None, list[str]] = {}  # by the last of them
+_listed: dict[str, list[str]] = {}
 
 NIGHTS = _Nights("2012-09-01", timezone=TIMEZONE, hour_offset=12, end_offset=1)
 """observing nights; with `end_offset=1` tonight's key exists before the night is over"""

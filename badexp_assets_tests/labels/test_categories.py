@@ -83,6 +83,21 @@ def test_too_many_detections_are_nobjects(source, reason):
 
 
 @pytest.mark.parametrize("source", ["decals", "des", "delve", "review"])
+@pytest.mark.parametrize(
+    ("reason", "category"),
+    [
+        ("not many sources", None),
+        ("not too many objects", None),
+        ("nmatched too many objects", "nobjects"),
+        ("Telescope moved, double", "telescope_moving"),
+        ("Coma cluster field", None),
+    ],
+)
+def test_a_word_that_means_something_else_in_its_phrase_does_not_decide(source, reason, category):
+    assert TAXONOMY.classify(source, reason).category == category
+
+
+@pytest.mark.parametrize("source", ["decals", "des", "delve", "review"])
 @pytest.mark.parametrize("reason", ["no objects", "few objects", "No stars", "few sources", "no detections"])
 def test_too_few_sources_are_a_category_of_their_own_that_is_not_trained_on(source, reason):
     assert TAXONOMY.classify(source, reason).category == "few_sources"

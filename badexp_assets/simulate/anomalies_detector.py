@@ -38,7 +38,7 @@ def glare(rng: Rng, severity: float, x: Axis, y: Axis) -> NDArray[np.float64]:
         )
         return np.asarray(r.clip(0.05) ** -4.0 + 0.25 * spikes)
     level = 1.25 * severity**1.5 + 0.01
-    gradient = 1.0 + slope * (np.cos(angle) * x[None, :] + np.sin(angle) * y[:, None])
+    gradient = np.maximum(1.0 + slope * (np.cos(angle) * x[None, :] + np.sin(angle) * y[:, None]), 0.0)
     return np.asarray(level * gradient * (1.0 + 0.08 * waves(texture, x, y, 4, 0.2, 0.8)))
 
 

@@ -276,3 +276,9 @@ def test_nobjects_has_an_anomalously_large_number_of_detections(kind: str) -> No
 def test_few_sources_has_less_than_half_of_the_detections() -> None:
     good, few = (sum(map(count_detections, simulated(*of))) for of in (("good", 0.0), ("few_sources", 0.9)))
     assert few < 0.5 * good
+
+
+def test_a_glare_is_nowhere_negative_on_the_whole_focal_plane() -> None:
+    axis = np.linspace(-1.2, 1.2, 25)
+    for seed in range(60):
+        assert glare(np.random.default_rng(seed), 0.96, axis, axis).min() >= 0

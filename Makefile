@@ -11,7 +11,7 @@ export BADEXP_HOME
 
 help:
 	@echo "make demo    set up, simulate a survey, run the whole graph on it, say where the results are"
-	@echo "make test    set up, check format, lint, types and layers, run the quick tests (6 minutes on 2 cores)"
+	@echo "make test    set up, check format, lint, types and layers, run the quick tests (4 minutes on 2 cores)"
 	@echo "make test-all       the same with the slow tests, too: browser, daemon, kills, Slurm, PostgreSQL, S3, surveys"
 	@echo "make test-versions  the quick tests with the lowest and with the newest versions that pyproject.toml allows"
 	@echo "make ui      open the Dagster UI on the same home (BADEXP_HOME, default ./var)"

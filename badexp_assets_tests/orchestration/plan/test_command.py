@@ -110,8 +110,9 @@ def _examples() -> list[tuple[str, str]]:
     return [(command.replace("\\\n", " "), output) for command, output in blocks]
 
 
-def test_what_the_document_shows_is_what_its_commands_print(monkeypatch):
+def test_what_the_document_shows_is_what_its_commands_print(monkeypatch, tmp_path):
     monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setenv("BADEXP_HOME", str(tmp_path))  # not that of the checkout, in which a demonstration may have run
     examples = _examples()
     assert len(examples) >= 3
     for command, output in examples:

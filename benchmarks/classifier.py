@@ -35,7 +35,7 @@ from benchmarks.scores import Score
 
 SURVEY = SurveyParams(nights=16, exposures=20, n_ccds=61, ccd_rows=192, ccd_columns=128, labelled_fraction=0.5)
 SURVEYS = {f"seed {seed}": replace(SURVEY, seed=seed) for seed in (11, 12)}
-QUICK = {"quick": replace(SURVEY, nights=2, n_ccds=8, ccd_rows=96, ccd_columns=64, seed=11)}
+QUICK = {"quick": replace(SURVEY, nights=2, exposures=40, n_ccds=8, ccd_rows=96, ccd_columns=64, seed=11)}
 OPTIONS: dict[str, dict[str, Any]] = {
     "night_pass": {"rows": 256, "columns": 128, "preview_height": 0, "stamps_per_exposure": 0},
     "entropy": {"gradient_points": 2000},

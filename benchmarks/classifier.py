@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from badexp_assets.classify.classifier import Classifier
 from badexp_assets.commands.graph_run import Runner, environment
 from badexp_assets.config.home import Home
 from badexp_assets.config.settings import Settings, save_settings
@@ -115,7 +116,7 @@ def _scores(case: str, settings: Settings, truth: pd.DataFrame) -> Iterator[Scor
     for row in found.unlisted.to_dict("records"):
         n = {name: int(row.pop(name)) for name in ("n_bad", "n_good") if np.isfinite(row[name])}
         yield Score("classifier", case, f"bad exposures {row.pop('which')}, by the truth", _numbers(row), n)
-    yield from _by_truth(case, survey, tables, training, truth.set_index("expnum"))
+    yield from _by_truth(case, survey, model, tables, training, truth.set_index("expnum"))
     measured = classification.exposures_measured(tables.ccds.items(), tables.exposures.concatenated(), survey.camera())
     bad = set(truth.loc[truth["bad"], "expnum"])
     for row in classification.label_leak(measured, set(labels["expnum"]), bad).to_dict("records"):
@@ -145,10 +146,14 @@ def _counts(case: str, home: Home, training: pd.DataFrame, found: Evaluation) ->
 
 
 def _by_truth(
-    case: str, survey: SurveyResource, tables: ClassifierTables, training: pd.DataFrame, truth: pd.DataFrame
+    case: str,
+    survey: SurveyResource,
+    model: Classifier,
+    tables: ClassifierTables,
+    training: pd.DataFrame,
+    truth: pd.DataFrame,
 ) -> Iterator[Score]:
     """Scores of all exposures that were not trained on, by the truth of the simulation."""
-    model = load_current(survey.settings().home.models / "fitted_classifier")
     trained = set(training.loc[training["split"] == "train", "expnum"])
     new = tables.unlabelled(survey, set(truth.index) - trained)
     if new is None:

@@ -91,7 +91,7 @@ def describe_ccds(
     """
     read = ccds.loc[ccds["status"] == "read"].assign(in_pass=True)
     if labelled is not None and len(labelled):
-        more = labelled[(labelled["status"] == "read")].assign(in_pass=False)
+        more = labelled[labelled["status"] == "read"].assign(in_pass=False)
         read = pd.concat([read, more], ignore_index=True).drop_duplicates(KEY)
     table = read.merge(exposures[["expnum", "filter", "exptime"]].drop_duplicates("expnum"), on="expnum", how="left")
     # nights that an older version read lack some measurements

@@ -1,8 +1,6 @@
 """Asset checks of stored tables, which can run on their own, and conversion of check results to Dagster."""
 
-import contextlib
 from itertools import chain
-from pathlib import Path
 
 import dagster as dg
 import pandas as pd
@@ -11,10 +9,10 @@ from badexp_assets import training
 from badexp_assets.config.operation_options import CheckParams
 from badexp_assets.defs.archive_events import CP_IMAGES, NIGHT_REPORT, first_and_last
 from badexp_assets.defs.asset_metadata import preview
+from badexp_assets.defs.classifier_inputs import read_truth_file
 from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
-from badexp_assets.errors import InputError
-from badexp_assets.evaluation import classification, comparison
+from badexp_assets.evaluation import classification
 from badexp_assets.io.check_result import CheckResult
 from badexp_assets.io.parquet import empty_table
 from badexp_assets.io.parquet_reading import read_table, scan_nights
@@ -102,7 +100,7 @@ def every_label_is_read_or_missing(survey: SurveyResource) -> dg.AssetCheckResul
 @asset_check(
     asset="training_set",
     name="labels_leave_no_trace_in_measurements",
-    additional_deps=["bad_ccd_labels", "night_ccds"],
+    additional_deps=["bad_ccd_labels", "night_exposures", "night_ccds"],
     description="Number and places of the CCDs that were read do not tell whether an exposure has a label. Otherwise a "
     "classifier could learn the label itself, and its scores would mean nothing.",
 )
@@ -118,11 +116,8 @@ def labels_leave_no_trace_in_measurements(survey: SurveyResource) -> dg.AssetChe
         ]
     )
     measured = classification.exposures_measured(nights, exposures, survey.camera())
-    params, bad = settings.options.comparison, None
-    if params.truth:
-        with contextlib.suppress(InputError):  # of a missing or damaged file; method_comparison reports it
-            truth = comparison.read_truth(Path(params.truth), params.prominent_severity)
-            bad = set(truth.loc[truth["bad"], "expnum"])
+    truth, _ = read_truth_file(settings.options.comparison)
+    bad = None if truth is None else set(truth.index[truth])
     found = classification.check_label_leak(classification.label_leak(measured, labelled, bad))
     return to_asset_check_result("training_set", "labels_leave_no_trace_in_measurements", found)
 

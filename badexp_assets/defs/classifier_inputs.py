@@ -2,15 +2,19 @@
 
 from collections.abc import Collection, Iterator
 from itertools import chain
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from badexp_assets import classify
+from badexp_assets.config.evaluation_options import ComparisonParams
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.holdout import HeldOut, HoldoutResult, evaluate_holdout
+from badexp_assets.evaluation.comparison.known_outcomes import read_truth
 from badexp_assets.training.training_vectors import Vectors, gather_vectors, with_other_ccds
 
 
@@ -85,6 +89,19 @@ class ClassifierTables(NamedTuple):
 def both_embeddings(embeddings: NightTables, labelled: NightTables | None) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield (night, table) of the CCDs that the night pass read, then of those that were read for their label."""
     return chain(embeddings.items(), labelled.items() if labelled is not None else ())
+
+
+def read_truth_file(params: ComparisonParams) -> tuple[pd.Series | None, str]:
+    """Return whether each exposure of the truth file is bad, by expnum, and why that is not known, if it can't be read.
+
+    Without a truth file there is neither. method_comparison, which needs it, fails with the same reason.
+    """
+    if not params.truth:
+        return None, ""
+    try:
+        return read_truth(Path(params.truth), params.prominent_severity).set_index("expnum")["bad"], ""
+    except InputError as error:
+        return None, f"Bad exposures that no list names: {error}."
 
 
 class HoldoutEvaluator:

@@ -27,8 +27,8 @@ def write_classification_page(
     path: Path,
     training_map: bytes | None = None,
     unlisted: pd.DataFrame | None = None,
-) -> None:
-    """Write the page to `path`, atomically.
+) -> dict[str, bytes]:
+    """Write the page to `path`, atomically, and return its pictures (PNG) by name.
 
     `card`: the classifier's model card; `about`: names and values for the head of the page; `training_map`: PNG of the
     training set in the space of the baseline; `unlisted`: of `unlisted_table`. Raises StorageError if it cannot be
@@ -66,6 +66,7 @@ def write_classification_page(
         "with_interval": with_interval,
     }
     write_page("classification.html.j2", path, values)
+    return pictures
 
 
 def number(value: Any, digits: int = 3) -> str:

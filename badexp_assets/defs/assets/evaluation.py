@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import NamedTuple
 
 import dagster as dg
@@ -15,11 +14,11 @@ from badexp_assets.config.classifier_options import ClassifierParams
 from badexp_assets.config.home import Home
 from badexp_assets.config.settings import Settings
 from badexp_assets.defs.asset_metadata import picture, preview, table_asset
-from badexp_assets.defs.classifier_inputs import ClassifierTables, HoldoutEvaluator
+from badexp_assets.defs.classifier_inputs import ClassifierTables, HoldoutEvaluator, read_truth_file
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
-from badexp_assets.evaluation import classification, comparison
+from badexp_assets.evaluation import classification
 from badexp_assets.evaluation.classification.holdout import Fit, HeldOut
 from badexp_assets.evaluation.classification.report import Evaluation, evaluate_classifier
 from badexp_assets.io import models
@@ -67,7 +66,7 @@ def classification_report(
     found, unlisted, seen = evaluate_current(survey, training_set, tables, fitted_pipeline, fitted_classifier)
     about = _about(found, fitted_classifier, fitted_pipeline, seen)
     training_map = classify.training_map_figure(classify.map_training_set(fitted_pipeline, settings.options.clusters))
-    reports.write_classification_page(
+    pictures = reports.write_classification_page(
         found, fitted_classifier.card, about, settings.home.report, training_map, unlisted
     )
     return dg.Output(
@@ -88,17 +87,10 @@ def classification_report(
             "bad exposures in no list, by the truth file": preview(unlisted),
             "could not be measured": dg.MetadataValue.json(list(found.not_reached)),
             "report": preview(found.table, rows=40),
+            **picture(pictures["confusion"], "confusion matrix"),
+            **picture(pictures["fractions"], "confusion matrices, fractions"),
             **picture(
-                classification.confusion_figure(found.found.ccds["truth"], found.found.ccds["found"]),
-                "confusion matrix",
-            ),
-            **picture(
-                classification.confusion_fractions_figure(found.found.ccds, settings.options.vote.min_probability),
-                "confusion matrices, fractions",
-            ),
-            **picture(
-                classification.confusion_fractions_figure(found.baseline.ccds, settings.options.vote.min_probability),
-                "confusion matrices of the pipeline of Luo et al. 2025, fractions",
+                pictures.get("baseline_fractions"), "confusion matrices of the pipeline of Luo et al. 2025, fractions"
             ),
             **picture(training_map, "training set in the space of the pipeline"),
         },
@@ -124,12 +116,12 @@ def evaluate_current(
     """Evaluate `model` and `baseline` on exposures that `model` was not trained on. Raises InputError without any."""
     settings = survey.settings()
     params, rule = settings.options.report, settings.options.vote
-    truth, missing = _truth(settings)
+    truth, missing = read_truth_file(settings.options.comparison)
     held_out = tables.held_out(survey, training_set)
     if held_out is None:
         raise InputError("training_set: no exposure is in the test split, so nothing can be reported")
-    seen_before = _trained_before(settings)
-    held_out, seen = _drop_trained(model, held_out, seen_before)
+    trained_before = _trained_before(settings)
+    held_out, seen = _drop_trained(model, held_out, trained_before)
     refit, nights = _refit(survey, model, training_set[training_set["split"] == "train"], tables)
     base_rate = settings.options.classifier.base_rate or params.base_rate
     evaluate = HoldoutEvaluator(survey)
@@ -139,23 +131,12 @@ def evaluate_current(
     unlisted = pd.DataFrame()
     if truth is not None:
         listed, scores = _listed_exposures(settings.home), found.found.exposures["score"]
-        trained = set(training_set.loc[training_set["split"] == "train", "expnum"]) | seen_before
+        trained = set(training_set.loc[training_set["split"] == "train", "expnum"]) | trained_before
         others = tables.unlabelled(survey, set(truth.index[truth]) - listed - trained - set(scores.index))
         if others is not None:
             scores = pd.concat([scores, evaluate(model, others).exposures["score"]])
         unlisted = classification.unlisted_table(scores, truth, listed, params.draws, params.seed)
-    return Evaluated(replace(found, not_reached=(*found.not_reached, *missing)), unlisted, seen)
-
-
-def _truth(settings: Settings) -> tuple[pd.Series | None, list[str]]:
-    """Return whether each exposure is bad by the truth file, by expnum (None without one), and why it can't be read."""
-    params = settings.options.comparison
-    if not params.truth:
-        return None, []
-    try:
-        return comparison.read_truth(Path(params.truth), params.prominent_severity).set_index("expnum")["bad"], []
-    except InputError as error:
-        return None, [f"Bad exposures that no list names: {error}."]
+    return Evaluated(replace(found, not_reached=(*found.not_reached, *([missing] if missing else []))), unlisted, seen)
 
 
 def _listed_exposures(home: Home) -> set[int]:

@@ -11,23 +11,16 @@ import torch
 from torch.nn import functional as F
 
 from badexp_assets.errors import InputError
+from badexp_assets.vision.scaling_kernel import scaled_image
 
 if TYPE_CHECKING:
     from badexp_assets.vision.backbones import Backbone
 
-# Versions change whenever the pixels that come out change, so that old and new vectors are never mixed.
+# A version changes whenever the pixels that come out change by more than the rounding of float32, so that vectors of
+# different pixels are never mixed and a faster computation of the same pixels does not make nights be read again.
 RECIPES = {"paper": 1, "scaled": 2}
-# Codes of the CP mask (NOIRLab: 1 bad, 2 no value, 5 cosmic ray, 6 low weight) whose pixels do not show the sky.
-# Transients and streaks (7, 8) are kept: a trail may be the reason why an exposure is bad.
-FILLED = (1, 2, 5, 6)
-SATURATED = (3, 4)
-# Pixels are clipped to this range, in units of the sky noise.
-_LOW, _HIGH = -4.0, 1000.0
-_VALUES = np.full(16, np.nan, np.float32)  # replacement by code; NaN: the pixel is kept
-_VALUES[list(FILLED)], _VALUES[list(SATURATED)] = 0.0, _HIGH
 MOSAIC = ("mosaic", 1)
 """name and version of the recipe of whole focal planes"""
-_STRIP = 64  # rows that are processed together, so that they stay in the cache
 
 
 @dataclass(frozen=True)
@@ -62,10 +55,9 @@ class Recipe:
             raise InputError(f"image: shape {image.shape} found; (rows, columns) with at least 1 x 1 px allowed")
         if mask is not None and mask.shape != image.shape:
             raise InputError(f"mask: shape {mask.shape} found; that of the image, {image.shape}, allowed")
-        pixels = torch.from_numpy(np.array(image, dtype=np.float32, order="C"))
         if self.name == "paper":
-            return self._paper(pixels)
-        return self._scaled(pixels, mask, sky, noise)
+            return self._paper(torch.from_numpy(np.array(image, dtype=np.float32, order="C")))
+        return self._scaled(np.ascontiguousarray(image, np.float32), mask, sky, noise)
 
     def _paper(self, pixels: torch.Tensor) -> np.ndarray:
         """Raw counts, one channel copied to three, bilinear without antialias (Luo et al. 2025, arXiv:2507.12784)."""
@@ -74,23 +66,14 @@ class Recipe:
         return small.expand(3, -1, -1).contiguous().numpy()
 
     def _scaled(
-        self, pixels: torch.Tensor, mask: np.ndarray | None, sky: float | None, noise: float | None
+        self, pixels: np.ndarray, mask: np.ndarray | None, sky: float | None, noise: float | None
     ) -> np.ndarray:
-        """asinh((pixel - sky) / noise) from -4 to 1000 noise mapped onto [0, 1], then the backbone's normalisation."""
+        """Grey levels of `scaled_image`, then the backbone's normalisation."""
         if sky is None or not math.isfinite(sky):
             raise InputError(f"sky: {sky} found; a finite level in ADU is needed by recipe {self.name}")
         if noise is None or not math.isfinite(noise) or noise <= 0:
             raise InputError(f"noise: {noise} found; a finite value above 0 ADU is needed by recipe {self.name}")
-        low, high = math.asinh(_LOW), math.asinh(_HIGH)
-        for start in range(0, len(pixels), _STRIP):
-            strip = pixels[start : start + _STRIP]
-            strip.sub_(sky).div_(noise).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0).clamp_(_LOW, _HIGH)
-            if mask is not None:
-                value = torch.from_numpy(np.take(_VALUES, mask[start : start + _STRIP], mode="clip"))
-                torch.where(value.isnan(), strip, value, out=strip)
-            strip.add_(strip.square().add_(1).sqrt_()).log_()  # torch's own asinh takes seven times as long
-            strip.sub_(low).div_(high - low)
-        small = F.interpolate(pixels[None, None], (self.rows, self.columns), mode="bilinear", antialias=True)[0]
+        small = torch.from_numpy(scaled_image(pixels, mask, sky, noise, (self.rows, self.columns)))
         mean, std = (torch.tensor(v, dtype=torch.float32)[:, None, None] for v in (self.mean, self.std))
         return ((small - mean) / std).contiguous().numpy()
 

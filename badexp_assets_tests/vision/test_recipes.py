@@ -83,7 +83,7 @@ def test_scaled_maps_sky_and_the_ends_of_its_range_onto_known_grey_levels(scaled
         np.testing.assert_allclose(grey(scaled.prepare(image, None, SKY, NOISE), scaled), expected, atol=1e-6)
 
 
-def test_scaled_in_strips_is_the_formula_on_the_whole_image(lite: Backbone) -> None:
+def test_scaled_is_the_formula_on_the_whole_image(lite: Backbone) -> None:
     image, mask = sky_image(300, 70), np.random.default_rng(1).integers(0, 9, (300, 70), np.uint8)
     image[::5] *= 40
     values = np.clip((image.astype(np.float64) - SKY) / NOISE, -4, 1000)

@@ -15,6 +15,7 @@ MAX_PIXELS = 400_000
 _CLIP_SIGMA = 3.0
 _CLIP_ROUNDS = 3
 _MAD_TO_SIGMA = 1.4826  # of a normal distribution
+_NO_MASK = np.empty((0, 0), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -37,32 +38,45 @@ def measure_features(ccd: CcdImage) -> CcdFeatures:
     Sky is the median of the good pixels and noise their scatter (see `sky_and_noise`). If all finite pixels are masked,
     as in a saturated image, the masked pixels are used and `reason` says so. Both are None if no pixel is finite.
     """
-    bad = ccd.bad
-    saturated, masked = float(np.mean(ccd.saturated)), float(np.mean(bad))
+    mask = _NO_MASK if ccd.mask is None else ccd.mask
+    values, n_good, n_saturated = _sample(ccd.image, mask, math.inf if ccd.saturate is None else ccd.saturate)
+    saturated, masked = n_saturated / ccd.image.size, (ccd.image.size - n_good) / ccd.image.size
     reason = None
-    if masked == 1.0:
-        bad = ~np.isfinite(ccd.image)
-        if bad.all():
+    if not n_good:
+        values = _sample(ccd.image, _NO_MASK)[0]
+        if not values.size:
             return CcdFeatures(None, None, saturated, masked, "no pixel is finite")
         reason = "every pixel is masked; sky and noise are those of masked pixels"
-    sky, noise = sky_and_noise(ccd.image, bad)
-    return CcdFeatures(sky, noise, saturated, masked, reason)
+    return CcdFeatures(*_clipped_statistics(values), saturated, masked, reason)
 
 
 def sky_and_noise(image: npt.NDArray[np.floating], bad: npt.NDArray[np.bool_]) -> tuple[float, float]:
     """Return median and robust standard deviation of the pixels (rows, columns) that are not `bad`, in their unit.
 
     The deviation is 1.4826 MAD after three rounds of clipping at 3 sigma about the median, which remove most sources.
-    It is 0 for a constant image; both are NaN if no pixel is left. Large images are sampled on a regular grid.
+    It is 0 for a constant image; both are NaN if no finite pixel is left. Large images are sampled on a regular grid.
     """
+    values = _sample(image, bad.view(np.uint8))[0]
+    return _clipped_statistics(values) if values.size else (math.nan, math.nan)
+
+
+def _sample(
+    image: npt.NDArray[np.floating], mask: npt.NDArray[np.uint8], saturate: float = math.inf
+) -> tuple[npt.NDArray[np.floating], int, int]:
+    """Return the good pixels on a regular grid (all good ones if it has none), and how many are good and saturated."""
+    from badexp_assets.pixels.sky_kernels import sample_pixels
+
     step = max(1, image.size // MAX_PIXELS)
     while math.gcd(step, image.shape[1]) > 1:  # else only some columns would be sampled
         step += 1
-    values = image.ravel()[::step][~bad.ravel()[::step]]
-    if not values.size:
-        values = image[~bad]
-    if not values.size:
-        return math.nan, math.nan
+    values, n_good, n_saturated = sample_pixels(image, mask, saturate, step)
+    if n_good and not values.size:
+        values = sample_pixels(image, mask, saturate, 1)[0]
+    return values, n_good, n_saturated
+
+
+def _clipped_statistics(values: npt.NDArray[np.floating]) -> tuple[float, float]:
+    """Return the median and the deviation of `sky_and_noise` of at least one value."""
     values = np.sort(values)  # median, clipping and MAD are then look-ups
     sky = kept_sky = _median(values)
     noise = _mad(values, sky)

@@ -81,31 +81,11 @@ def ccd_size(camera: Camera) -> tuple[float, float]:
 
 
 def bin_as_on_the_sky(ccd: CcdImage, slot: tuple[int, int], without_value: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Return means over at most `slot` (rows, columns) blocks of a CCD, North up and East left; see `bin_image`.
+    """Return means over at most `slot` (rows, columns) blocks of a CCD, North up and East left.
 
-    Pixels that are not finite or whose mask has one of the codes `without_value` are ignored.
+    Pixels that are not finite or whose mask has one of the codes `without_value` are ignored; NaN where a block has no
+    other pixels. An image smaller than `slot` along an axis is not binned along that axis.
     """
-    bad = ~np.isfinite(ccd.image)
-    if ccd.mask is not None:
-        bad |= np.isin(ccd.mask, without_value)
-    down, across = slot
-    return bin_image(ccd.image, bad, (across, down)).T[:, ::-1]
+    from badexp_assets.pixels.block_means import block_means
 
-
-def bin_image(
-    image: npt.NDArray[np.float32], bad: npt.NDArray[np.bool_], shape: tuple[int, int]
-) -> npt.NDArray[np.float32]:
-    """Return means of the pixels that are not `bad` over a grid of at most `shape` (rows, columns) blocks.
-
-    NaN where a block has no such pixel. An image smaller than `shape` along an axis is not binned along that axis.
-    """
-    rows, columns = (min(n, size) for n, size in zip(shape, image.shape, strict=True))
-    row_edges = np.linspace(0, image.shape[0], rows + 1).astype(int)[:-1]
-    column_edges = np.linspace(0, image.shape[1], columns + 1).astype(int)[:-1]
-
-    def total(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return np.add.reduceat(np.add.reduceat(values, column_edges, axis=1), row_edges, axis=0)
-
-    count = total((~bad).astype(np.float32))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(count > 0, total(np.where(bad, np.float32(0), image)) / count, np.float32(np.nan))
+    return block_means(ccd.image, ccd.mask, without_value, (slot[1], slot[0])).T[:, ::-1]

@@ -178,7 +178,7 @@ class CcdMeasurer:
             ),
             stamps=tuple(stamps),
             prepared=prepared,
-            tile=bin_ccd(image, task.slot) if task.slot else None,
+            tile=bin_ccd(image, task.slot, features.saturated_fraction) if task.slot else None,
             mosaic_tile=self._mosaic.tile(image),
         )
 

@@ -44,12 +44,12 @@ class Tile:
     saturated: bool
 
 
-def bin_ccd(ccd: CcdImage, slot: tuple[int, int]) -> Tile:
-    """Return the tile of a CCD for a place of `slot` (rows, columns) px.
+def bin_ccd(ccd: CcdImage, slot: tuple[int, int], saturated_fraction: float = 0.0) -> Tile:
+    """Return the tile of a CCD for a place of `slot` (rows, columns) px; `saturated_fraction`: of `measure_features`.
 
     Bad pixels and pixels without a value are ignored; saturated pixels are kept, because they should be seen.
     """
-    return Tile(bin_as_on_the_sky(ccd, slot, (BAD, NO_VALUE)), bool(np.mean(ccd.saturated) > _MOSTLY))
+    return Tile(bin_as_on_the_sky(ccd, slot, (BAD, NO_VALUE)), saturated_fraction > _MOSTLY)
 
 
 class FocalPlane:

@@ -1,4 +1,4 @@
-"""Compiled loops of `sky_structure`.
+"""Compiled loops of `ccd_statistics` and `sky_structure`.
 
 In all of them `mask` holds codes (0: good) or has size 0, and pixels of at least `limit` are unusable.
 """
@@ -13,6 +13,40 @@ from numpy.typing import NDArray
 
 _QUARTILES_TO_SIGMA = 0.7413  # of a normal distribution
 _LEAST = 8  # usable pixels that a cell needs
+_SATURATED, _BLEED = np.uint8(3), np.uint8(4)
+
+
+@njit(cache=True, nogil=True)
+def sample_pixels(image: NDArray[Any], mask: NDArray[Any], limit: float, step: int) -> tuple[NDArray[Any], int, int]:
+    """Return every `step`-th pixel, in reading order, that is good (finite, not masked), and two numbers of pixels.
+
+    They are those of good pixels, and of saturated ones: saturated or bleed in the mask, or at least `limit` if there
+    is none.
+    """
+    height, width = image.shape
+    masked = mask.size > 0
+    limit32, infinite = np.float32(limit), np.float32(np.inf)
+    sample = np.empty(height * width // step + 1, image.dtype)
+    n, n_good, n_saturated = 0, 0, 0
+    for y in range(height):
+        row = image[y]
+        good, saturated = np.int32(0), np.int32(0)
+        if masked:
+            codes = mask[y]
+            for x in range(width):
+                good += np.int32((abs(row[x]) < infinite) & (codes[x] == 0))
+                saturated += np.int32((codes[x] == _SATURATED) | (codes[x] == _BLEED))
+        else:
+            for x in range(width):
+                good += np.int32(abs(row[x]) < infinite)
+                saturated += np.int32(row[x] >= limit32)
+        n_good += int(good)
+        n_saturated += int(saturated)
+        for x in range(-y * width % step, width, step):
+            if abs(row[x]) < infinite and not (masked and mask[y, x] != 0):
+                sample[n] = row[x]
+                n += 1
+    return sample[:n], n_good, n_saturated
 
 
 @njit(cache=True, nogil=True)

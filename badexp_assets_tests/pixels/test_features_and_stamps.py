@@ -1,10 +1,11 @@
 """Sky, noise, shares, the choice of stamps, the read-ahead thread and the options, with planted truths."""
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -30,6 +31,7 @@ def test_sky_and_noise_are_those_of_the_sky_and_not_of_the_stars():
     assert found.masked_fraction == pytest.approx(50 / image.size)
 
 
+@settings(deadline=None)
 @given(
     arrays(np.float32, st.integers(1, 60), elements=st.integers(-2000, 2000)),
     st.integers(0, 30),
@@ -46,6 +48,30 @@ def test_sky_and_noise_of_sorted_pixels_are_those_of_medians(values, n_bad):
         middle = np.median(kept)
         noise = 1.4826 * np.median(np.abs(kept - middle))
     assert sky_and_noise(image, bad) == pytest.approx((sky, noise or np.std(kept)), rel=1e-6)
+
+
+@settings(deadline=None)  # the first call compiles
+@given(*[st.integers(1, 60)] * 2, st.integers(0, 2**32 - 1), st.booleans(), st.integers(1, 4000))
+def test_one_pass_gives_the_statistics_of_whole_images_of_good_pixels(rows, columns, seed, masked, max_pixels):
+    rng = np.random.default_rng(seed)
+    image = rng.normal(300, 10, (rows, columns)).astype(np.float32)
+    for value in (np.nan, np.inf, -np.inf, 0, 41000):
+        image[rng.random(image.shape) < rng.choice([0.02, 0.5])] = value
+    mask = (rng.integers(0, 12, image.shape) * (rng.random(image.shape) < rng.choice([0.1, 1]))).astype(np.uint8)
+    whole = ccd(image, mask if masked else None, 41000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("badexp_assets.pixels.ccd_statistics.MAX_PIXELS", max_pixels)
+        found = measure_features(whole)
+        bad = ~np.isfinite(image) if whole.bad.all() else whole.bad
+        sky, noise = sky_and_noise(image, bad)
+    assert (found.saturated_fraction, found.masked_fraction) == (np.mean(whole.saturated), np.mean(whole.bad))
+    assert (found.sky, found.noise) == ((None, None) if bad.all() else (sky, noise))
+    step = max(1, image.size // max_pixels)
+    while math.gcd(step, columns) > 1:
+        step += 1
+    sample = image.ravel()[::step][~bad.ravel()[::step]]
+    values = sample if sample.size else image[~bad]
+    assert bad.all() or sky == np.median(np.float64(values))
 
 
 def test_a_sample_gives_what_all_pixels_give(monkeypatch):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from badexp_assets.pixels.focal_plane_grid import bin_image
+from badexp_assets.pixels.block_means import block_means
+from badexp_assets.pixels.ccd_statistics import measure_features
 from badexp_assets.pixels.previews import FocalPlane, bin_ccd
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.exposure import CcdImage
@@ -21,7 +22,7 @@ def ccd(ccdnum, image, mask=None):
 
 
 def add(plane, image):
-    plane.add(image.ccdnum, bin_ccd(image, plane.slot))
+    plane.add(image.ccdnum, bin_ccd(image, plane.slot, measure_features(image).saturated_fraction))
 
 
 def picture(plane):
@@ -35,13 +36,13 @@ def sky(seed, level=200.0, shape=(512, 256)):
 
 def test_bins_are_means_of_good_pixels():
     image = np.arange(24, dtype=np.float32).reshape(4, 6)
-    bad = np.zeros((4, 6), bool)
-    bad[:2, :3], bad[3, 5] = True, True
-    found = bin_image(image, bad, (2, 2))
+    bad = np.zeros((4, 6), np.uint8)
+    bad[:2, :3], bad[3, 5] = 1, 1
+    found = block_means(image, bad, (1,), (2, 2))
     assert np.isnan(found[0, 0])
     assert found[0, 1] == image[:2, 3:].mean()
     assert found[1, 1] == pytest.approx(np.mean([15, 16, 17, 21, 22]))
-    assert bin_image(image, bad, (100, 100)).shape == (4, 6)
+    assert block_means(image, bad, (1,), (100, 100)).shape == (4, 6)
 
 
 def test_north_is_up_and_east_is_left():

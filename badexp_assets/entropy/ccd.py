@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.background import fit_background
-from badexp_assets.entropy.clipping import clip_sources
+from badexp_assets.entropy.clipping import clip_levels
 from badexp_assets.entropy.divergence import half_histograms, orientation_histogram
 from badexp_assets.entropy.gradients import draw_gradient_points
 from badexp_assets.entropy.sources import find_sources
@@ -58,7 +58,7 @@ def measure_ccd(
     gives the same result. An image smaller than a stamp has no sources, one smaller than the gradient's window no
     points, and an all-NaN, constant, saturated or empty one has neither; this is not an error. Raises InputError if
     `image` does not have two dimensions or `mask` has another shape. Equations: `source_orientation` (over the pixels
-    named by params.moments) and `gradient_orientation` (of the image after `clip_sources`).
+    named by params.moments) and `gradient_orientation` (of the image after clipping, see `clip_levels`).
     """
     # float64 values past float32's range become infinite, that is: unusable.
     with np.errstate(over="ignore"):
@@ -84,8 +84,8 @@ def measure_ccd(
         columns, rows, gradients = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
     else:
         x, y, stamps, angle, ellipticity = find_sources(pixels, codes, background, params, saturate)
-        clipped = clip_sources(pixels, codes, params.clip_sigma, saturate)
-        columns, rows, gradients = draw_gradient_points(clipped, codes, params, gradient_rng, saturate)
+        levels = clip_levels(pixels, codes, params.clip_sigma, saturate)
+        columns, rows, gradients = draw_gradient_points(pixels, codes, params, gradient_rng, saturate, levels)
         sky, noise = background.level(pixels.shape[1] / 2, pixels.shape[0] / 2), background.sigma
     source_counts = orientation_histogram(angle, params.bins)
     gradient_counts = orientation_histogram(gradients, params.bins)

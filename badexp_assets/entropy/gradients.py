@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from badexp_assets.config.night_options import EntropyParams
+from badexp_assets.entropy.clipping import clip_row, column_places, pixel_limit
 from badexp_assets.entropy.moment_kernel import orientation
 from badexp_assets.errors import InputError
 
@@ -82,18 +83,22 @@ def gradient_angles(
     y: NDArray[Any],
     params: EntropyParams,
     saturate: float = math.inf,
+    levels: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return the orientations that `smooth` and `gradient_orientation` give at columns `x` and rows `y` of `image`.
 
-    Returns the angles (rad in [0, pi); NaN without orientation) and whether each point is usable: its window of
-    smoothing + 2 half_width pixels a side lies in the image and has no pixel that is masked (mask != 0), not finite or
-    at least `saturate`. A usable point with NaN has a constant background.
+    `levels`: of `clip_levels`, at which the image is clipped first. Returns the angles (rad in [0, pi); NaN without
+    orientation) and whether each point is usable: its window of smoothing + 2 half_width pixels a side lies in the
+    image and has no pixel that is masked (mask != 0), not finite or at least `saturate`. A usable point with NaN has a
+    constant background.
     """
     odd, even = _kernel(params.smoothing, params.half_width)
     codes = np.empty((0, 0), np.uint8) if mask is None else mask
-    limit = min(saturate, float(np.finfo(np.float32).max))
+    level = np.empty((0, 0)) if levels is None else levels
     before = params.half_width + params.smoothing // 2
-    return _angles(image, codes, limit, np.asarray(x, np.int64), np.asarray(y, np.int64), odd, even, before)
+    columns, rows = np.asarray(x, np.int64), np.asarray(y, np.int64)
+    order = np.argsort(rows, kind="stable")
+    return _angles(image, codes, pixel_limit(saturate), level, columns, rows, order, odd, even, before)
 
 
 def draw_gradient_points(
@@ -102,11 +107,12 @@ def draw_gradient_points(
     params: EntropyParams,
     rng: np.random.Generator,
     saturate: float = math.inf,
+    levels: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Sample `gradient_points` random usable points (see `gradient_angles`); return their columns, rows and angles.
 
-    Points are sampled with replacement, at most as many as the image has positions for a window. Unusable points are
-    replaced, in up to 20 rounds; a heavily masked image gives fewer points, or none.
+    Points are sampled with replacement, at most as many as the image has positions for a window. They are the first
+    usable ones of up to 20 times as many random points; a heavily masked image gives fewer points, or none.
     """
     side = params.smoothing + 2 * params.half_width
     room = (image.shape[0] - side + 1, image.shape[1] - side + 1)
@@ -114,19 +120,20 @@ def draw_gradient_points(
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
     wanted = min(params.gradient_points, room[0] * room[1])
     before = params.half_width + params.smoothing // 2
+    drawn = np.empty((2, 0), np.int64)
     parts: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
-    found = 0
-    for _ in range(_ROUNDS):
-        x = before + rng.integers(0, room[1], size=wanted)
-        y = before + rng.integers(0, room[0], size=wanted)
-        order = np.argsort(y)  # in order of rows, which halves the time for a large image
-        angle, usable = np.empty(wanted), np.empty(wanted, bool)
-        angle[order], usable[order] = gradient_angles(image, mask, x[order], y[order], params, saturate)
+    found = seen = rounds = 0
+    while found < wanted and seen < _ROUNDS * wanted:
+        # a few points more than are needed if as many are usable as before, because every batch reads the whole image
+        batch = math.ceil(1.25 * (wanted - found) * min((seen + 1) / (found + 1), _ROUNDS))
+        while drawn.shape[1] < batch and rounds < _ROUNDS:
+            fresh = [rng.integers(0, n, size=wanted) for n in (room[1], room[0])]
+            drawn, rounds = np.concatenate((drawn, before + np.stack(fresh)), axis=1), rounds + 1
+        (x, y), drawn = drawn[:, :batch], drawn[:, batch:]
+        angle, usable = gradient_angles(image, mask, x, y, params, saturate, levels)
         take = np.flatnonzero(usable)[: wanted - found]
         parts.append((x[take], y[take], angle[take]))
-        found += len(take)
-        if found == wanted:
-            break
+        found, seen = found + len(take), seen + len(x)
     columns, rows, angles = (np.concatenate(p) for p in zip(*parts, strict=True))
     return columns, rows, angles
 
@@ -144,68 +151,84 @@ def _kernel(smoothing: int, half_width: int) -> tuple[NDArray[np.float64], NDArr
 def _angles(
     image: NDArray[Any],
     mask: NDArray[Any],
-    limit: float,
+    limit: np.float32,
+    level: NDArray[Any],
     xs: NDArray[Any],
     ys: NDArray[Any],
+    order: NDArray[Any],
     odd: NDArray[Any],
     even: NDArray[Any],
     before: int,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return angles and which are usable; `order` sorts points by row, so that the rows around them stay in `lines`."""
     height, width = image.shape
     side = len(odd)
     half = side // 2
-    masked = mask.size > 0
     angles = np.full(len(xs), np.nan)
     usable = np.zeros(len(xs), np.bool_)
-    across = np.empty(side)
-    weight = 0.0
-    for k in range(side):
-        weight += abs(odd[k])
-    weight *= even.sum()
-    for p in range(len(xs)):
+    weight = np.abs(odd).sum()
+    starts, share = column_places(width, max(level.shape[1], 1))
+    lines = np.empty((side, width), np.float32)  # row y is in line y % side
+    no_codes = np.zeros(width, np.uint8)
+    ready = 0
+    along, across = np.empty(side), np.empty(side)  # sums over the window's columns
+    for p in order:
         left, top = xs[p] - before, ys[p] - before
         if left < 0 or top < 0 or left + side > width or top + side > height:
             continue
-        clean = True
-        dx = 0.0
-        for j in range(side):
-            y = top + j
-            if masked:
-                codes = mask[y, left : left + side]
-                seen = 0
-                for i in range(side):
-                    seen |= codes[i]
-                if seen != 0:
-                    clean = False
-                    break
-            along, sums = 0.0, 0.0
-            fine = True
-            # Mirror pixels are paired, so that a constant background gives exactly 0.
-            pixels = image[y, left : left + side]
-            for i in range(half):
-                first = pixels[i]
-                last = pixels[side - 1 - i]
-                fine &= abs(first) < limit and abs(last) < limit
-                along += odd[side - 1 - i] * (np.float64(last) - np.float64(first))
-                sums += even[i] * (np.float64(last) + np.float64(first))
-            if side % 2:
-                middle = pixels[half]
-                fine &= abs(middle) < limit
-                sums += even[half] * np.float64(middle)
-            if not fine:
-                clean = False
-                break
-            dx += even[j] * along
-            across[j] = sums
-        if not clean:
+        for y in range(max(ready, top), top + side):
+            _prepare_row(image, mask, limit, level, y, starts, share, no_codes, lines[y % side])
+        ready = top + side
+        upper, lower = lines[top % side], lines[(top + side - 1) % side]
+        right = left + side - 1
+        if math.isnan(upper[left] + upper[right] + lower[left] + lower[right]):
+            continue  # most windows with a large masked area
+        along[:] = 0
+        across[:] = 0
+        # Mirror pixels are paired, so that a constant background gives exactly 0.
+        for j in range(half):
+            first = lines[(top + j) % side, left : left + side]
+            last = lines[(top + side - 1 - j) % side, left : left + side]
+            slope, box = odd[side - 1 - j], even[j]
+            for i in range(side):
+                above, below = np.float64(first[i]), np.float64(last[i])
+                along[i] += box * (below + above)
+                across[i] += slope * (below - above)
+        if side % 2:
+            middle = lines[(top + half) % side, left : left + side]
+            for i in range(side):
+                along[i] += even[half] * np.float64(middle[i])
+        dx, dy, highest = 0.0, 0.0, 0.0
+        for i in range(half):
+            dx += odd[side - 1 - i] * (along[side - 1 - i] - along[i])
+        for i in range(side):
+            dy += even[i] * across[i]
+            highest = max(highest, abs(along[i]))
+        if math.isnan(dx) or math.isnan(dy):
             continue
         usable[p] = True
-        dy, level = 0.0, 0.0
-        for j in range(half):
-            dy += odd[side - 1 - j] * (across[side - 1 - j] - across[j])
-        for j in range(side):
-            level = max(level, abs(across[j]))
-        if math.sqrt(dx * dx + dy * dy) <= _FLAT * weight * level / even.sum():
-            continue
-        angles[p] = orientation(math.atan2(dy, dx))
+        if math.sqrt(dx * dx + dy * dy) > _FLAT * weight * highest:
+            angles[p] = orientation(math.atan2(dy, dx))
     return angles, usable
+
+
+@njit(cache=True, nogil=True)
+def _prepare_row(
+    image: NDArray[Any],
+    mask: NDArray[Any],
+    limit: np.float32,
+    level: NDArray[Any],
+    y: int,
+    starts: NDArray[Any],
+    share: NDArray[Any],
+    no_codes: NDArray[Any],
+    out: NDArray[Any],
+) -> None:
+    """Write row `y` of the clipped image to `out`, with NaN for pixels that are not usable."""
+    if level.size:
+        clip_row(image[y], y, image.shape[0], level, starts, share, limit, out)
+    else:
+        out[:] = image[y]
+    codes = mask[y] if mask.size else no_codes
+    for x in range(len(out)):
+        out[x] = out[x] if (abs(out[x]) < limit) & (codes[x] == 0) else np.float32(np.nan)

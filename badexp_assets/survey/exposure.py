@@ -14,7 +14,7 @@ from badexp_assets.io.place import Place, as_place
 from badexp_assets.survey.cameras import Camera, load_camera
 from badexp_assets.survey.fits_file import FitsFile, is_image
 from badexp_assets.survey.headers import ExposureHeader, number_card, parse_header, text_card
-from badexp_assets.survey.masks import BLEED, GOOD, SATURATED, mask_codes
+from badexp_assets.survey.masks import BLEED, GOOD, SATURATED, code_table
 
 MAX_ADU = 1e30
 """a pixel beyond this is damaged and becomes NaN; sums and squares of such pixels would overflow"""
@@ -102,6 +102,8 @@ class Exposure:
         Raises UnreadableImageError, which names file and extension, when the CCD is not in the file, is empty, does not
         have two axes, or can't be decompressed. If only its mask can't be read, `mask` is None (see `mask_problem`).
         """
+        from badexp_assets.survey.pixel_kernels import blank_beyond
+
         ccd = self._camera.by_number.get(ccdnum)
         name = ccd.ccdname if ccd else f"CCDNUM {ccdnum}"
         if ccd is None or ccdnum not in self._extensions:
@@ -111,7 +113,7 @@ class Exposure:
         pixels = self._fits.pixels(extension, f"{self.path}[{name}]")
         with np.errstate(over="ignore"):  # values beyond float32 become infinite
             image = np.ascontiguousarray(pixels, dtype=np.float32)
-        image[np.abs(image) > MAX_ADU] = np.nan
+        blank_beyond(image, np.float32(MAX_ADU))
         mask, problem = self._read_mask(ccdnum, name, image.shape)
         return CcdImage(
             ccdnum=ccdnum,
@@ -156,14 +158,14 @@ class Exposure:
         if ccdnum not in self._mask_extensions:
             return None, f"{where}: no such CCD in the file"
         try:
-            mask = self._masks.pixels(self._mask_extensions[ccdnum], where)
+            mask = self._masks.pixels(self._mask_extensions[ccdnum], where, code_table(self._mask_plver))
         except UnreadableImageError as error:
             return None, str(error)
         if mask.shape != shape:
             return None, f"{where}: mask of {mask.shape} px; the image has {shape}"
         if mask.dtype.kind not in "iu":
             return None, f"{where}: mask of type {mask.dtype}; integers are needed"
-        return mask_codes(mask, self._mask_plver), None
+        return mask, None
 
 
 def open_exposure(ooi: Place, ood: Place | None = None, camera: Camera | None = None) -> Exposure:

@@ -22,19 +22,18 @@ def mask_codes(mask: npt.NDArray[np.integer], plver: str | None) -> npt.NDArray[
     Masks of older versions hold bits and are converted; a mask of unknown version is assumed to hold codes. Values that
     are undefined become 1.
     """
-    mask = np.asarray(mask)
+    from badexp_assets.survey.pixel_kernels import replace_by_codes
+
+    return replace_by_codes(np.asarray(mask), code_table(plver))
+
+
+def code_table(plver: str | None) -> npt.NDArray[np.uint8]:
+    """Return what the values 0, 1, ... of a mask of this version become, and as last element what all others become."""
     if plver is not None and version_key(plver) < version_key(FIRST_VERSION_WITH_CODES):
-        known = (mask >= 0) & (mask < len(_FROM_BITS))
-        return np.where(known, _FROM_BITS[np.where(known, mask, 0)], BAD).astype(np.uint8)
-    return np.where((mask >= 0) & (mask <= STREAK), mask, BAD).astype(np.uint8)
-
-
-def _table() -> npt.NDArray[np.uint8]:
-    values = np.arange(2048)
-    table = np.where(values > 0, BAD, GOOD)
-    for bit, code in reversed(_BITS):
-        table[(values & bit) > 0] = code
-    return table.astype(np.uint8)
-
-
-_FROM_BITS = _table()
+        values = np.arange(2048)
+        table = np.where(values > 0, BAD, GOOD)
+        for bit, code in reversed(_BITS):
+            table[(values & bit) > 0] = code
+    else:
+        table = np.arange(STREAK + 1)
+    return np.append(table, BAD).astype(np.uint8)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ReadCcd(NamedTuple):
-    """A CCD image, and the float32 (3, rows, columns) array that the recipe makes of it for the backbone."""
+    """A CCD image, and the float32 (rows, columns) array that `Recipe.prepare` makes of it."""
 
     image: CcdImage
     prepared: npt.NDArray[np.float32]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,18 +28,25 @@ _ABSENT = {
     "drawn": False,
     "has_mask": False,
 }
-Vectors = Iterable[tuple[tuple[int, int], np.ndarray]]
+Key = tuple[int, int]
+"""expnum and CCDNUM"""
+TableRows = dict[str, list[dict[str, Any]]]
+"""rows by table"""
+Embedding = Callable[[], TableRows]
+"""computes vectors and returns their rows"""
 
 
 @dataclass(frozen=True)
 class OpenedExposure:
     """An exposure, which is followed by its `wanted` CCDs, in order of CCDNUM.
 
-    `row`: its row of `list_exposures`; `present`: CCDNUMs in its file; `problem`: extensions that are not CCDs;
-    `reason`: why it could not be opened; `absent`: CCDNUMs that were asked for and are not in the file.
+    `row`: its row of `list_exposures`; `place`: among the exposures that are read, from 0; `present`: CCDNUMs in its
+    file; `problem`: extensions that are not CCDs; `reason`: why it could not be opened; `absent`: CCDNUMs that were
+    asked for and are not in the file.
     """
 
     row: Mapping[str, Any]
+    place: int
     present: frozenset[int] = frozenset()
     wanted: tuple[int, ...] = ()
     problem: str | None = None
@@ -52,12 +60,12 @@ class OpenedExposure:
 
 
 class ExposureRows:
-    """Rows of one exposure, by table. Call `take` for every CCD until it is `complete`, then `finish`.
+    """Rows of one exposure, by table. Call `take` for each CCD and `store` for each embedding until it is `finished`.
 
     `mosaic`: the plan and the embedder of the mosaic of the focal plane; None: no mosaic is made.
 
-    The embedder is flushed after each exposure: the last bits of a vector depend on which images share its batch, and
-    an exposure's vectors must not depend on other exposures.
+    CCDs may be taken in any order; they are used in that of `opened.wanted`. The last bits of a vector depend on which
+    images share its batch, so batches are made in this order, and hold images of this exposure only.
     """
 
     def __init__(
@@ -69,11 +77,13 @@ class ExposureRows:
         params: PassParams,
     ) -> None:
         self._opened, self._embedder, self._mosaic = opened, embedder, mosaic
+        self._early: dict[int, MeasuredCcd] = {}  # by CCDNUM, taken before one that comes first
+        self._batch: list[tuple[Key, np.ndarray]] = []
+        self._n_embedding = 0  # embeddings that are not stored yet
         self._tiles: dict[int, np.ndarray] = {}
-        self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in PASS_TABLES}
-        self._pending: set[tuple[int, int]] = set()
+        self._rows: TableRows = {name: [] for name in PASS_TABLES}
         self._reasons: list[str] = []
-        self._n_taken = 0
+        self._n_added = 0
         self._stamps: list[Stamp] = []
         self._n_stamps = params.stamps_per_exposure
         self._rows["night_ccds"] += [{"expnum": opened.expnum, "ccdnum": n} | _ABSENT for n in opened.absent]
@@ -82,13 +92,58 @@ class ExposureRows:
             self._plane = FocalPlane(camera, params.preview_height, opened.present)
 
     @property
-    def complete(self) -> bool:
-        """Whether all wanted CCDs were taken."""
-        return self._n_taken == len(self._opened.wanted)
+    def n_early(self) -> int:
+        """Number of CCDs that wait for one that comes before them."""
+        return len(self._early)
 
-    def take(self, ccd: MeasuredCcd) -> None:
-        """Add the rows of one CCD."""
-        self._n_taken += 1
+    @property
+    def finished(self) -> bool:
+        """Whether all wanted CCDs were taken and all embeddings stored."""
+        return self._n_added == len(self._opened.wanted) and not self._n_embedding
+
+    def take(self, ccd: MeasuredCcd) -> list[Embedding]:
+        """Add a CCD and return the embeddings that can be computed now, in the order in which to store their rows.
+
+        They may run in another thread. They raise ModelError if the embedder does not return every vector.
+        """
+        self._early[ccd.task.ccd.ccdnum] = ccd
+        wanted, found = self._opened.wanted, list[Embedding]()
+        while self._n_added < len(wanted) and (following := self._early.pop(wanted[self._n_added], None)):
+            self._add(following)
+            complete = self._n_added == len(wanted)
+            if self._batch and (complete or len(self._batch) == self._embedder.batch_size):
+                found.append(partial(_embed, self._embedder, self._batch))
+                self._batch = []
+            if complete and self._mosaic is not None:
+                found.append(partial(_embed_mosaic, *self._mosaic, self._opened.expnum, self._tiles))
+        self._n_embedding += len(found)
+        return found
+
+    def store(self, rows: TableRows) -> None:
+        """Add what an embedding of `take` returned."""
+        self._n_embedding -= 1
+        for name, made in rows.items():
+            self._rows[name] += made
+
+    def finish(self) -> TableRows:
+        """Return the rows of all tables."""
+        row, expnum = self._opened.row, self._opened.expnum
+        name = {"expnum": expnum, "filter": row["filter"]}
+        self._rows["night_exposures"].append(self._outcome(row))
+        self._rows["night_stamps"] += [
+            name | {"ccdnum": stamp.ccdnum, "x": stamp.x, "y": stamp.y, "stamp": stamp.pixels.ravel()}
+            for stamp in sorted(self._stamps, key=lambda stamp: (stamp.ccdnum, stamp.y, stamp.x))
+        ]
+        if self._plane is not None and self._n_added > len(self._reasons):
+            png = self._plane.render()
+            width, height = self._plane.size
+            preview = name | {"night": row["night"], "width": width, "height": height, "png": png}
+            ccds = ",".join(str(ccdnum) for ccdnum in sorted(self._opened.present))
+            self._rows["night_previews"].append(preview | {"ccds": ccds})
+        return self._rows
+
+    def _add(self, ccd: MeasuredCcd) -> None:
+        self._n_added += 1
         ccdnum = ccd.task.ccd.ccdnum
         keys = {"expnum": ccd.task.expnum, "ccdnum": ccdnum}
         self._rows["night_ccds"].append(keys | _ccd_row(ccd))
@@ -106,51 +161,11 @@ class ExposureRows:
             self._plane.add(ccdnum, ccd.tile)
         if self._mosaic is not None and ccd.mosaic_tile is not None and np.isfinite(ccd.mosaic_tile).any():
             self._tiles[ccdnum] = ccd.mosaic_tile
-        key = (ccd.task.expnum, ccdnum)
-        self._pending.add(key)
-        self._store_vectors(self._embedder.add_prepared(key, ccd.prepared))
-
-    def finish(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the rows of all tables. Raises ModelError if the embedder has not returned every vector."""
-        self._store_vectors(self._embedder.flush())
-        if self._pending:
-            raise ModelError(
-                f"backbone {self._embedder.backbone_id}: no vector for {len(self._pending)} CCD images, "
-                f"(expnum, ccdnum) = {min(self._pending)} among them"
-            )
-        if self._mosaic is not None:
-            self._add_mosaic(*self._mosaic)
-        row, expnum = self._opened.row, self._opened.expnum
-        name = {"expnum": expnum, "filter": row["filter"]}
-        self._rows["night_exposures"].append(self._outcome(row))
-        self._rows["night_stamps"] += [
-            name | {"ccdnum": stamp.ccdnum, "x": stamp.x, "y": stamp.y, "stamp": stamp.pixels.ravel()}
-            for stamp in sorted(self._stamps, key=lambda stamp: (stamp.ccdnum, stamp.y, stamp.x))
-        ]
-        if self._plane is not None and self._n_taken > len(self._reasons):
-            png = self._plane.render()
-            width, height = self._plane.size
-            preview = name | {"night": row["night"], "width": width, "height": height, "png": png}
-            ccds = ",".join(str(ccdnum) for ccdnum in sorted(self._opened.present))
-            self._rows["night_previews"].append(preview | {"ccds": ccds})
-        return self._rows
-
-    def _add_mosaic(self, plan: MosaicPlan, embedder: Embedder) -> None:
-        """Embed the focal plane of the CCDs that were read; adds no row if none of their pixels has a value."""
-        scale = level_and_scale(self._tiles)
-        if scale is None:
-            return
-        expnum = self._opened.expnum
-        prepared = embedder.recipe.prepare(plan.draw(self._tiles), None, *scale)
-        found = [*embedder.add_prepared(expnum, prepared), *embedder.flush()]
-        if len(found) != 1:
-            raise ModelError(f"backbone {embedder.backbone_id}: no vector for the mosaic of {expnum}")
-        row = {"expnum": expnum, "n_ccds": len(self._tiles)}
-        self._rows["night_mosaic_embeddings"].append(row | _embedding(embedder, found[0][1]))
+        self._batch.append(((ccd.task.expnum, ccdnum), ccd.prepared))
 
     def _outcome(self, row: Mapping[str, Any]) -> dict[str, Any]:
         n_failed = len(self._reasons)
-        n_read = self._n_taken - n_failed
+        n_read = self._n_added - n_failed
         status, reason = "scored", None
         if not n_read:
             status = "failed"
@@ -163,14 +178,32 @@ class ExposureRows:
             "note": "; ".join(note for note in notes if isinstance(note, str)) or None,
         }
 
-    def _store_vectors(self, vectors: Vectors) -> None:
-        for key, vector in vectors:
-            self._pending.remove(key)
-            row = {"expnum": key[0], "ccdnum": key[1]} | _embedding(self._embedder, vector)
-            self._rows["night_embeddings"].append(row)
+
+def _embed(embedder: Embedder, batch: list[tuple[Key, np.ndarray]]) -> TableRows:
+    vectors = dict(embedder.embed([key for key, _ in batch], [prepared for _, prepared in batch]))
+    missing = [key for key, _ in batch if key not in vectors]
+    if missing:
+        raise ModelError(
+            f"backbone {embedder.backbone_id}: no vector for {len(missing)} CCD images, "
+            f"(expnum, ccdnum) = {missing[0]} among them"
+        )
+    rows = [{"expnum": e, "ccdnum": c} | _vector_columns(embedder, vector) for (e, c), vector in vectors.items()]
+    return {"night_embeddings": rows}
 
 
-def _embedding(embedder: Embedder, vector: np.ndarray) -> dict[str, Any]:
+def _embed_mosaic(plan: MosaicPlan, embedder: Embedder, expnum: int, tiles: dict[int, np.ndarray]) -> TableRows:
+    """Embed the focal plane of the CCDs that were read; returns no row if none of their pixels has a value."""
+    scale = level_and_scale(tiles)
+    if scale is None:
+        return {}
+    found = embedder.embed([expnum], [embedder.recipe.prepare(plan.draw(tiles), None, *scale)])
+    if len(found) != 1:
+        raise ModelError(f"backbone {embedder.backbone_id}: no vector for the mosaic of {expnum}")
+    row = {"expnum": expnum, "n_ccds": len(tiles)} | _vector_columns(embedder, found[0][1])
+    return {"night_mosaic_embeddings": [row]}
+
+
+def _vector_columns(embedder: Embedder, vector: np.ndarray) -> dict[str, Any]:
     ids = {"backbone": embedder.backbone_id, "recipe": embedder.recipe_id}
     return ids | {"embedding": np.asarray(vector, dtype=np.float32)}
 

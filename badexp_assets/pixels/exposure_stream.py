@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
 from badexp_assets.config.night_options import PassParams
 from badexp_assets.errors import UnreadableImageError
 from badexp_assets.io.place import Place, pin_if_exists
-from badexp_assets.pixels.exposure_rows import ExposureRows, OpenedExposure
+from badexp_assets.pixels.embedding_queue import EmbeddingQueue
+from badexp_assets.pixels.exposure_rows import ExposureRows, OpenedExposure, TableRows
 from badexp_assets.pixels.measure_ccd import CcdMeasurer, CcdTask, MeasuredCcd
 from badexp_assets.pixels.measuring_pool import MeasuringPool
 from badexp_assets.pixels.mosaic import MosaicPlan, mosaic_aspect
@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from badexp_assets.vision.embedder import Embedder
 
 Row = Mapping[str, Any]
-_AHEAD_BYTES = 2**28  # of prepared images that wait for the backbone
+_AHEAD_BYTES = 2**29  # of measured CCDs that were not given to the backbone yet
+_STAMP_BYTES = 4 * 64 * 64
+
+
+class ReadExposure(NamedTuple):
+    """An exposure that was read: its `place` among the `rows` given to `PixelReader.read`, and its rows by table."""
+
+    place: int
+    tables: dict[str, pa.Table]
 
 
 class PixelReader:
@@ -51,36 +59,60 @@ class PixelReader:
         self._mosaics = embedder.for_mosaics(mosaic_aspect(camera))
         self.embedding_ids = EmbeddingIds.of(embedder, self._mosaics)
 
-    def read(self, rows: Iterable[Row]) -> Iterator[dict[str, pa.Table]]:
-        """Yield the table rows of each exposure in `rows` (ready ones of `list_exposures`), in order.
+    def read(self, rows: Iterable[Row]) -> Iterator[ReadExposure]:
+        """Yield each exposure of `rows` (ready ones of `list_exposures`), once it is finished, in any order.
 
-        Each item maps the names of tables to their rows; tables without rows are left out. `rows` is consumed ahead of
-        the results, as far as CCDs are measured ahead. The result of an exposure depends on no other exposure.
+        Tables without rows are left out. `rows` is consumed ahead of the results, as far as CCDs are measured ahead.
+        The result of an exposure depends on no other exposure, and none waits for the slow CCDs of another.
         """
         recipe = self._mosaics.recipe
         mosaic = MosaicPlan(self._camera, recipe.rows, recipe.columns)
         measurer = CcdMeasurer(self._camera, self._embedder.recipe, mosaic, self._entropy, self._params)
         plan = plan_reading(self._archive, rows, self._camera, self._params, self._only)
-        current: ExposureRows | None = None
-        try:
-            with MeasuringPool(measurer, max(self._params.workers, 0), self._ahead()) as pool:
-                for item in pool.run(plan):
-                    if not isinstance(item, MeasuredCcd):
-                        planes = (mosaic, self._mosaics) if self._only is None else None
-                        current = ExposureRows(item, self._camera, self._embedder, planes, self._params)
-                    elif current is not None:
-                        current.take(item)
-                    if current is not None and current.complete:
-                        yield {name: rows_to_arrow(name, made) for name, made in current.finish().items() if made}
-        except BaseException:
-            with contextlib.suppress(Exception):  # later exposures must not get vectors of these
-                self._embedder.flush()
-            raise
+        planes = (mosaic, self._mosaics) if self._only is None else None
+        exposures: dict[int, ExposureRows] = {}
 
-    def _ahead(self) -> int:
-        """Return how many CCDs to measure ahead: the next batch, as far as memory allows, to keep the backbone busy."""
-        recipe = self._embedder.recipe
-        return min(self._embedder.batch_size, _AHEAD_BYTES // (3 * 4 * recipe.rows * recipe.columns))
+        def n_early() -> int:
+            return sum(exposure.n_early for exposure in exposures.values())
+
+        def finished(place: int) -> Iterator[ReadExposure]:
+            if exposures[place].finished:
+                made = exposures.pop(place).finish()
+                yield ReadExposure(place, {name: rows_to_arrow(name, rows) for name, rows in made.items() if rows})
+
+        def embedded(leave: int) -> Iterator[ReadExposure]:
+            for place, made in queue.results(leave):
+                exposures[place].store(made)
+                yield from finished(place)
+
+        queue = EmbeddingQueue[int, TableRows](self._embedder.threads)
+        with queue, self._pool(measurer) as pool:
+            for item in pool.run(plan, n_early):
+                if isinstance(item, MeasuredCcd):
+                    place = item.task.place
+                    for embedding in exposures[place].take(item):
+                        queue.submit(place, embedding)
+                else:
+                    place = item.place
+                    exposures[place] = ExposureRows(item, self._camera, self._embedder, planes, self._params)
+                yield from finished(place)
+                yield from embedded(queue.room)
+            yield from embedded(0)
+
+    def _pool(self, measurer: CcdMeasurer) -> MeasuringPool:
+        """Return the pool of readers.
+
+        As far as memory allows, it measures the next batch ahead, to keep the backbone busy, and a whole exposure, so
+        that one slow CCD stops no reader.
+        """
+        import torch
+
+        recipe, params = self._embedder.recipe, self._params
+        workers, threads = max(params.workers, 0), torch.get_num_threads()
+        n_bytes = 4 * recipe.rows * recipe.columns + params.stamps_per_exposure * _STAMP_BYTES
+        n_ccds = len(self._camera.ccds) if params.all_ccds else params.n_draw
+        ahead = min(_AHEAD_BYTES // n_bytes, (workers or threads) + max(self._embedder.batch_size, n_ccds))
+        return MeasuringPool(measurer, workers, ahead, threads, (recipe.rows, recipe.columns))
 
 
 def plan_reading(
@@ -96,7 +128,7 @@ def plan_reading(
     only. The current version of a file behind a URL is read, even if the file is replaced later. An exposure that
     cannot be opened is yielded with its reason, and nothing is raised for it.
     """
-    for row in ready:
+    for place, row in enumerate(ready):
         expnum = int(row["expnum"])
         ooi = archive / row["ooi"]
         ood = archive / row["ood"] if isinstance(row["ood"], str) else None
@@ -106,7 +138,7 @@ def plan_reading(
                 ooi = exposure.path
             ood = pin_if_exists(ood) if ood is not None else None
         except UnreadableImageError as error:
-            yield OpenedExposure(row, reason=str(error))
+            yield OpenedExposure(row, place, reason=str(error))
             continue
         present = frozenset(ccd.ccdnum for ccd in ccds)
         drawn, wanted = choose_ccds(expnum, present, params)
@@ -117,9 +149,9 @@ def plan_reading(
         slot = FocalPlane(camera, params.preview_height, present).slot if params.preview_height else None
         chosen = [ccd for ccd in ccds if ccd.ccdnum in wanted]
         numbers = tuple(ccd.ccdnum for ccd in chosen)
-        yield OpenedExposure(row, present, numbers, "; ".join(problems) or None, absent=absent)
+        yield OpenedExposure(row, place, present, numbers, "; ".join(problems) or None, absent=absent)
         for ccd in chosen:
-            yield CcdTask(expnum, ooi, ood, ccd, ccd.ccdnum in drawn, slot)
+            yield CcdTask(expnum, ooi, ood, ccd, ccd.ccdnum in drawn, slot, place)
 
 
 def choose_ccds(expnum: int, present: frozenset[int], params: PassParams) -> tuple[frozenset[int], frozenset[int]]:

@@ -160,8 +160,8 @@ def _read_into(
     todo = exposures[exposures["expnum"].isin(left)].sort_values("expnum")
     rows = [{str(k): v for k, v in row.items()} for row in todo.assign(ooi=todo["path"]).to_dict("records")]
     report = progress or (lambda done, total: None)
-    for n, (row, tables) in enumerate(zip(rows, reader.read(iter(rows)), strict=True), start=len(done) + 1):
-        journal.write(pieces[row["expnum"]], tables)
+    for n, exposure in enumerate(reader.read(rows), start=len(done) + 1):
+        journal.write(pieces[rows[exposure.place]["expnum"]], exposure.tables)
         report(n, len(pieces))
 
 

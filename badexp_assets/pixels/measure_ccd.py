@@ -40,7 +40,8 @@ class Stamp(NamedTuple):
 class CcdTask:
     """A CCD to measure: its files, whether it was sampled for the vote (`drawn`), and its size in the preview.
 
-    `slot`: (rows, columns) of its place in the preview, px; None: no preview is made.
+    `slot`: (rows, columns) of its place in the preview, px; None: no preview is made. `place`: that of its exposure
+    among those that are read, from 0.
     """
 
     expnum: int
@@ -49,6 +50,7 @@ class CcdTask:
     ccd: CcdInfo
     drawn: bool
     slot: tuple[int, int] | None
+    place: int = 0
 
     @property
     def where(self) -> str:
@@ -71,8 +73,8 @@ class Orientations:
 class MeasuredCcd:
     """Measurements of a CCD. If `reason` is set, the CCD failed and only the fields measured before that are set.
 
-    `height`, `width`: of the image, px; `fwhm`: from the header, px; `prepared`: float32 (3, rows, columns) image for
-    the backbone; `tile`, `mosaic_tile`: the CCD in the preview and in the mosaic.
+    `height`, `width`: of the image, px; `fwhm`: from the header, px; `prepared`: float32 (rows, columns) image for the
+    backbone (`Recipe.prepare`); `tile`, `mosaic_tile`: the CCD in the preview and in the mosaic.
     """
 
     task: CcdTask
@@ -114,13 +116,20 @@ class LastExposure:
 
 
 class CcdMeasurer:
-    """Measures CCDs with fixed options; it can be pickled. Call it with one CcdTask after the other, then `close`."""
+    """Measures CCDs with fixed options; it can be pickled. Call it with one CcdTask after the other, then `close`.
+
+    Each thread needs its own: `copy`.
+    """
 
     def __init__(
         self, camera: Camera, recipe: Recipe, mosaic: MosaicPlan, entropy: EntropyParams, params: PassParams
     ) -> None:
-        self._recipe, self._mosaic, self._entropy, self._params = recipe, mosaic, entropy, params
+        self._camera, self._recipe, self._mosaic, self._entropy, self._params = camera, recipe, mosaic, entropy, params
         self._exposures = LastExposure(camera)
+
+    def copy(self) -> CcdMeasurer:
+        """Return a measurer with the same options and no open exposure."""
+        return type(self)(self._camera, self._recipe, self._mosaic, self._entropy, self._params)
 
     def __call__(self, task: CcdTask) -> MeasuredCcd:
         """Read and measure one CCD. A fault of its file is returned as `reason` and never raised."""

@@ -1,4 +1,4 @@
-"""Measuring CCDs ahead of the backbone, in a thread or in processes whose death costs one CCD only."""
+"""Measuring CCDs ahead of the backbone, in threads or in processes whose death costs one CCD only."""
 
 from __future__ import annotations
 
@@ -6,100 +6,155 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from multiprocessing.context import ForkServerContext
-from typing import TypeVar
+from queue import SimpleQueue
+from typing import NamedTuple, TypeVar
 
 from badexp_assets.pixels.measure_ccd import CcdMeasurer, CcdTask, MeasuredCcd
+from badexp_assets.pixels.shared_images import SharedImages
 
 T = TypeVar("T")
 # what measuring needs: the fork server imports it once for all processes
 _PRELOADED = ["fitsio", "torch", "badexp_assets.entropy.ccd", "badexp_assets.vision.recipes", __name__]
-_measurer: CcdMeasurer | None = None  # of this process, when it belongs to a pool
+_OF_THREAD = threading.local()
+"""`measurer` and `images` (or None) of a thread of the pool, or of the only thread of a process of the pool"""
+
+
+class _Handed(NamedTuple):
+    """What a process returns of a CCD: its measurements, and the shape of the image that it put in its place."""
+
+    ccd: MeasuredCcd
+    shape: tuple[int, ...] | None
+
+
+class _Submitted(NamedTuple):
+    """A CCD that is being measured, and the place for its image; None: it comes with the measurements."""
+
+    task: CcdTask
+    place: int | None
+    executor: Executor
+    future: Future[_Handed]
 
 
 class MeasuringPool:
-    """Measures CCDs in `workers` processes, or in one thread if `workers` is 0; use it as a context manager.
+    """Measures CCDs in `workers` processes or, if `workers` is 0, in `threads` threads; use it as a context manager.
 
-    At most `ahead` CCDs are measured before they are taken (at least one more than there are workers), which bounds
-    memory.
+    At most `ahead` CCDs are measured before they are taken (at least one more than are measured at a time), which
+    bounds memory. Processes hand over prepared images of up to `image_shape` (rows, columns) px in shared memory.
 
     Processes come from a fork server that has imported what they need, so they start in milliseconds and share its
     memory. They end when this process ends, even when it is killed. CFITSIO can crash on a damaged file, and the kernel
     can kill any process for lack of memory: a process that dies costs the CCD that it was measuring, and no other.
     """
 
-    def __init__(self, measurer: CcdMeasurer, workers: int, ahead: int = 1) -> None:
+    def __init__(
+        self,
+        measurer: CcdMeasurer,
+        workers: int,
+        ahead: int = 1,
+        threads: int = 1,
+        image_shape: tuple[int, int] = (0, 0),
+    ) -> None:
         self._measurer, self._workers = measurer, workers
-        self._depth = max(ahead, workers + 1)
-        self._executor: Executor = self._start(workers)
+        self._depth = max(ahead, workers + 1 if workers else threads)
+        self._copies: list[CcdMeasurer] = []  # of the threads
+        self._images: SharedImages | None = None
+        self._free: list[int] = []  # places of images
+        if workers and min(image_shape):
+            self._free = list(range(self._depth + 1))
+            self._images = SharedImages(len(self._free), image_shape)
+        self._executor: Executor = self._start(workers, threads)
 
     def __enter__(self) -> MeasuringPool:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._executor.shutdown(wait=True, cancel_futures=True)
-        self._measurer.close()
+        for measurer in self._copies:
+            measurer.close()
+        if self._images is not None:
+            self._images.close()
 
-    def run(self, items: Iterable[T | CcdTask]) -> Iterator[T | MeasuredCcd]:
-        """Yield `items` in order, with every CcdTask replaced by its MeasuredCcd; other items pass through.
+    def run(self, items: Iterable[T | CcdTask], held: Callable[[], int] = lambda: 0) -> Iterator[T | MeasuredCcd]:
+        """Yield `items`, with every CcdTask replaced by its MeasuredCcd; other items pass through.
+
+        An item passes before the CCDs that follow it. CCDs come as they are measured, so one that takes long holds up
+        no other. `held` returns how many CCDs the caller keeps: they count as measured ahead.
 
         Raises errors that the file did not cause, with a note that names the file and the CCD.
         """
-        waiting: deque[tuple[T | CcdTask, Future[MeasuredCcd] | None]] = deque()
+        done: SimpleQueue[_Submitted] = SimpleQueue()
         source = iter(items)
-        ahead, more = 0, True
-        while more or waiting:
-            while more and ahead <= self._depth and len(waiting) <= 2 * self._depth:
+        n_ahead, more = 0, True
+        while more or n_ahead:
+            while more and (not n_ahead or n_ahead + held() <= self._depth):
                 try:
                     item = next(source)
                 except StopIteration:
                     more = False
                     break
-                future = self._submit(item) if isinstance(item, CcdTask) else None
-                ahead += future is not None
-                waiting.append((item, future))
-            if not waiting:
-                return
-            item, future = waiting.popleft()
-            if future is None:
-                yield item  # type: ignore[misc]
-            else:
-                result = self._result(item, future)  # type: ignore[arg-type]
-                ahead -= 1
-                yield result
+                if isinstance(item, CcdTask):
+                    n_ahead += 1
+                    self._submit(item, done)
+                else:
+                    yield item
+            if n_ahead:
+                ccd = self._result(done.get())
+                n_ahead -= 1
+                yield ccd
 
-    def _start(self, workers: int) -> Executor:
+    def _start(self, workers: int, threads: int = 1) -> Executor:
         if not workers:
-            return ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+            return ThreadPoolExecutor(threads, "measuring", self._start_thread)
+        arguments = (self._measurer, self._images)
         return ProcessPoolExecutor(
-            workers, mp_context=process_context(), initializer=_start_process, initargs=(self._measurer,)
+            workers, mp_context=process_context(), initializer=_start_process, initargs=arguments
         )
 
-    def _submit(self, task: CcdTask) -> Future[MeasuredCcd]:
-        if not self._workers:
-            return self._executor.submit(self._measurer, task)
+    def _start_thread(self) -> None:
+        _OF_THREAD.measurer, _OF_THREAD.images = self._measurer.copy(), None
+        self._copies.append(_OF_THREAD.measurer)
+
+    def _submit(self, task: CcdTask, done: SimpleQueue[_Submitted]) -> None:
+        place = self._free.pop() if self._images is not None else None
         try:
-            return self._executor.submit(_measure, task)
+            future = self._executor.submit(_measure, task, place)
         except BrokenProcessPool:
             self._executor.shutdown(wait=True, cancel_futures=True)
             self._executor = self._start(self._workers)
-            return self._executor.submit(_measure, task)
+            future = self._executor.submit(_measure, task, place)
+        executor = self._executor  # the callback must not refer to `future`: the cycle would keep its result in memory
+        future.add_done_callback(lambda future: done.put(_Submitted(task, place, executor, future)))
 
-    def _result(self, task: CcdTask, future: Future[MeasuredCcd]) -> MeasuredCcd:
+    def _result(self, submitted: _Submitted) -> MeasuredCcd:
+        """Return the measurements of a CCD, and free the place of its image."""
+        task, place, executor, future = submitted
         try:
-            return future.result()
+            ccd, shape = future.result()
         except BrokenProcessPool:
-            pass
-        # When one process dies, all submitted CCDs fail. Measured alone, only the CCD that caused it fails again.
+            executor.shutdown(wait=True, cancel_futures=True)  # then none of its processes writes to the place any more
+            ccd, shape = self._measured_alone(task, place)
+        if place is None:
+            return ccd
+        assert self._images is not None
+        self._free.append(place)
+        return ccd if shape is None else replace(ccd, prepared=self._images.read(place, shape))
+
+    def _measured_alone(self, task: CcdTask, place: int | None) -> _Handed:
+        """Measure a CCD in a process of its own.
+
+        When one process dies, all CCDs that were submitted fail. Measured alone, only the one that caused it fails
+        again.
+        """
         with self._start(1) as alone:
             try:
-                return alone.submit(_measure, task).result()
+                return alone.submit(_measure, task, place).result()
             except BrokenProcessPool:
-                return MeasuredCcd(task, f"{task.where}: the process that read it died of it")
+                return _Handed(MeasuredCcd(task, f"{task.where}: the process that read it died of it"), None)
 
 
 def process_context() -> ForkServerContext:
@@ -126,16 +181,18 @@ def _wait_for_parent() -> None:
     os._exit(1)
 
 
-def _start_process(measurer: CcdMeasurer) -> None:
+def _start_process(measurer: CcdMeasurer, images: SharedImages | None) -> None:
     """Prepare a process of the pool, which uses one core."""
     import torch
 
-    global _measurer
-    _measurer = measurer
+    _OF_THREAD.measurer, _OF_THREAD.images = measurer, images
     torch.set_num_threads(1)
     end_with_parent()
 
 
-def _measure(task: CcdTask) -> MeasuredCcd:
-    assert _measurer is not None, "_start_process was not called"
-    return _measurer(task)
+def _measure(task: CcdTask, place: int | None) -> _Handed:
+    ccd = _OF_THREAD.measurer(task)
+    if place is None or ccd.prepared is None:
+        return _Handed(ccd, None)
+    shape = _OF_THREAD.images.write(place, ccd.prepared)
+    return _Handed(ccd if shape is None else replace(ccd, prepared=None), shape)

@@ -56,7 +56,7 @@ def run_pass(
             if work.n_done:
                 report(work.n_done, work.n_found)
             read = pixels.read(row for row, _ in work.pending)
-            for n, ((_, key), tables) in enumerate(zip(work.pending, read, strict=True), start=1):
-                work.journal.write(key, tables)
+            for n, exposure in enumerate(read, start=1):
+                work.journal.write(work.pending[exposure.place].key, exposure.tables)
                 report(work.n_done + n, work.n_found)
         return work.finish()

@@ -223,16 +223,15 @@ def _work(connection: Connection, share: Share, archive: Place, camera: Camera) 
     read ahead now; otherwise it means that no work is left.
     """
     end_with_parent()
-    in_flight: deque[Assignment] = deque()
 
     def want() -> Assignment | None:
         connection.send((_WANT, None))
         return connection.recv()
 
-    def rows(assignment: Assignment | None) -> Iterator[Mapping[str, Any]]:
+    def rows(assignment: Assignment | None, taken: list[Assignment]) -> Iterator[Mapping[str, Any]]:
         while assignment is not None:
             connection.send((_WANT, None))  # the next one arrives while this one is read
-            in_flight.append(assignment)
+            taken.append(assignment)
             yield assignment.row
             assignment = connection.recv()
 
@@ -240,9 +239,10 @@ def _work(connection: Connection, share: Share, archive: Place, camera: Camera) 
         reader = PixelReader(archive, camera, *share.load())
         connection.send((_READY, reader.embedding_ids))
         while (first := want()) is not None:
-            for tables in reader.read(rows(first)):
-                done = in_flight.popleft()
-                Journal(done.journal).write(done.key, tables)
+            taken: list[Assignment] = []
+            for exposure in reader.read(rows(first, taken)):
+                done = taken[exposure.place]
+                Journal(done.journal).write(done.key, exposure.tables)
                 connection.send((_DONE, done.key))
     except Exception as error:
         connection.send((_ERROR, _picklable(error)))

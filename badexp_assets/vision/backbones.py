@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.vision.dinov2 import DinoV2, load_dinov2
 from badexp_assets.vision.efficientnet import EfficientNetLite0
-from badexp_assets.vision.engines import Engine, TorchEngine, choose_precision, find_devices, make_engine
+from badexp_assets.vision.engines import Engine, Expand, TorchEngine, choose_precision, find_devices, make_engine
 from badexp_assets.vision.weight_files import load_strictly, read_tensors, weights_hash
 
 
@@ -81,10 +83,20 @@ class Backbone:
         head's channels. An image with a non-finite pixel gives NaN. Raises InputError for another shape or type.
         """
         images = self._checked(images)
-        if not len(images):
-            return torch.empty((0, self.dim))
-        vectors = self.engine(images)
-        vectors[~torch.isfinite(images.flatten(1).sum(1))] = torch.nan  # ReLU6 would turn them into numbers
+        return self._embed(images) if len(images) else torch.empty((0, self.dim))
+
+    def embed_prepared(self, prepared: Sequence[np.ndarray], channels: Expand) -> Tensor:
+        """Return `embed` of at least one image that `Recipe.prepare` returned, where `channels` is that of the recipe.
+
+        The three channels are made on the device, so a third of the bytes is copied to it.
+        """
+        return self._embed([torch.from_numpy(image) for image in prepared], channels)
+
+    def _embed(self, images: Sequence[Tensor], expand: Expand | None = None) -> Tensor:
+        vectors = self.engine(images, expand)
+        for vector, image in zip(vectors, images, strict=True):
+            if not torch.isfinite(image.sum()):
+                vector[:] = torch.nan  # ReLU6 would turn it into numbers
         return vectors
 
     def patches(self, images: Tensor) -> Tensor:
@@ -96,7 +108,7 @@ class Backbone:
         raises.
         """
         images = self._checked(images)
-        found = self._patch_engine(images)
+        found = self._patch_engine(list(images))
         found[~torch.isfinite(images.flatten(1).sum(1))] = torch.nan
         return found
 

@@ -1,12 +1,11 @@
-"""Embedding of a stream of CCD images in batches."""
+"""A backbone with the preprocessing of its images: vectors by key."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.vision.backbones import Backbone
@@ -14,10 +13,7 @@ from badexp_assets.vision.recipes import Recipe, mosaic_recipe
 
 
 class Embedder:
-    """Collects prepared images and embeds them `batch_size` at a time; vectors are returned once each, in order.
-
-    At most `batch_size` prepared images are held in memory.
-    """
+    """Embeds prepared images, up to `batch_size` at a time. Several threads may use it at once."""
 
     def __init__(self, backbone: Backbone, recipe: Recipe, batch_size: int = 8) -> None:
         if batch_size < 1:
@@ -27,8 +23,6 @@ class Embedder:
         self.backbone = backbone
         self.recipe = recipe
         self.batch_size = batch_size
-        self._keys: list[Any] = []
-        self._images: list[np.ndarray] = []
 
     @property
     def backbone_id(self) -> str:
@@ -45,6 +39,11 @@ class Embedder:
         """Length of a vector."""
         return self.backbone.dim
 
+    @property
+    def threads(self) -> int:
+        """Batches to embed at once: on a GPU one is copied while the network works on another."""
+        return 2 if self.backbone.device.type == "cuda" else 1
+
     def for_mosaics(self, aspect: float) -> Embedder:
         """Return an embedder of whole focal planes, one at a time, with the same backbone.
 
@@ -53,37 +52,14 @@ class Embedder:
         recipe = mosaic_recipe(self.backbone, self.recipe.rows * self.recipe.columns, aspect)
         return Embedder(self.backbone, recipe, batch_size=1)
 
-    def add(
-        self,
-        key: Hashable,
-        image: np.ndarray,
-        mask: np.ndarray | None = None,
-        sky: float | None = None,
-        noise: float | None = None,
-    ) -> list[tuple[Any, np.ndarray]]:
-        """Add an image (see `Recipe.prepare`); return (key, float32 (dim,)) pairs if a batch is complete, else [].
+    def embed(self, keys: Sequence[Any], prepared: Sequence[np.ndarray]) -> list[tuple[Any, np.ndarray]]:
+        """Return (key, float32 (dim,)) of every image, in order; images as `recipe.prepare` returns them.
 
-        Raises InputError for an image that can't be prepared; images added before it are kept. Raises ModelError for a
-        vector with non-finite values; its batch is dropped.
+        Raises ModelError for a vector with non-finite values.
         """
-        return self.add_prepared(key, self.recipe.prepare(image, mask, sky, noise))
-
-    def add_prepared(self, key: Hashable, prepared: np.ndarray) -> list[tuple[Any, np.ndarray]]:
-        """Add the output of `recipe.prepare`, of this or another process; see `add`."""
-        self._images.append(prepared)
-        self._keys.append(key)
-        return self.flush() if len(self._keys) >= self.batch_size else []
-
-    def flush(self) -> list[tuple[Any, np.ndarray]]:
-        """Embed the images that were added and return their (key, vector) pairs."""
-        if not self._keys:
-            return []
-        keys, images = self._keys, self._images
-        self._keys, self._images = [], []
-        vectors = self.backbone.embed(torch.from_numpy(np.stack(images))).numpy()
-        finite = np.isfinite(vectors).all(axis=1)
-        if not finite.all():
-            failed = [key for key, ok in zip(keys, finite, strict=True) if not ok]
+        vectors = self.backbone.embed_prepared(prepared, self.recipe.channels).numpy()
+        failed = [key for key, vector in zip(keys, vectors, strict=True) if not np.isfinite(vector).all()]
+        if failed:
             raise ModelError(
                 f"backbone {self.backbone.id} with recipe {self.recipe.id}: non-finite vector for {failed[0]!r} "
                 f"({len(failed)} of a batch of {len(keys)}); are its pixels in ADU, and the weights undamaged?"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -17,13 +19,18 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 _CPU_PIXELS = 512 * 256
 
 
-class Engine(Protocol):
-    """Turns float32 images (B, 3, H, W) into float32 vectors (B, dim), or (B, dim, rows, columns) of patches.
+Expand = Callable[[Tensor], Tensor]
+"""makes (B, 3, H, W) of the images (B, ...) that are given to an engine, on its device"""
 
-    Input and output are on the CPU.
+
+class Engine(Protocol):
+    """Turns B float32 images into float32 vectors (B, dim), or (B, dim, rows, columns) of patches.
+
+    `expand` makes (B, 3, H, W) of (B, ...) images, which have this shape without it. Input and output are on the CPU.
+    Several threads may call it at once.
     """
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, images: Sequence[Tensor], expand: Expand | None = None) -> Tensor:
         """Return the vectors, in the order of the images."""
 
 
@@ -82,8 +89,9 @@ class TorchEngine:
     """Eager PyTorch on one device.
 
     bfloat16 is autocast: products in bfloat16, residual sums and norms in float32. A GPU runs a whole batch at once; if
-    its memory does not suffice, the batch is halved, and the number that fitted is remembered. `patches`: run the
-    model's method `patches` instead of `forward`.
+    its memory does not suffice, the batch is halved, and the number that fitted is remembered. While a GPU works on the
+    batch of one thread, another thread can copy and queue the next. `patches`: run the model's method `patches` instead
+    of `forward`.
     """
 
     def __init__(self, model: nn.Module, device: torch.device, precision: str, patches: bool = False) -> None:
@@ -92,33 +100,49 @@ class TorchEngine:
         self.device = device
         self._half = precision == "bfloat16"
         self._most: dict[torch.Size, int] = {}  # by rows and columns
+        self._queueing = threading.Lock()  # batches of two threads must not alternate on the GPU
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, images: Sequence[Tensor], expand: Expand | None = None) -> Tensor:
         """Return float32 vectors on the CPU. Raises PyTorch's OutOfMemoryError if a single image does not fit."""
-        if self.device.type == "cuda":
-            images = images.pin_memory()  # so that the copies below overlap with the network
+        if self.device.type == "cpu":
+            return self._in_pieces(torch.stack(tuple(images)), expand)
+        # from and to pinned memory, so that copies don't wait for the network
+        batch = torch.empty((len(images), *images[0].shape), pin_memory=True)
+        torch.stack(tuple(images), out=batch)
+        with self._queueing:
+            on_device = self._in_pieces(batch, expand)
+            vectors = torch.empty(on_device.shape, pin_memory=True).copy_(on_device, non_blocking=True)
+            copied = torch.cuda.Event()
+            copied.record(torch.cuda.current_stream(self.device))
+        copied.synchronize()
+        return vectors
+
+    def _in_pieces(self, images: Tensor, expand: Expand | None) -> Tensor:
+        """Run the network on as many images at once as fit, and return the vectors on its device."""
         vectors: list[Tensor] = []
         done = 0
         while done < len(images):
             piece = images[done : done + self._together(images)]
             try:
-                vectors.append(self._run(piece))
+                vectors.append(self._run(piece, expand))
             except torch.OutOfMemoryError:
                 if len(piece) == 1:
                     raise
-                self._most[images.shape[2:]] = len(piece) // 2
+                self._most[images.shape[-2:]] = len(piece) // 2
                 if self.device.type == "cuda":
                     torch.cuda.empty_cache()
                 continue
             done += len(piece)
-        return torch.cat(vectors).cpu()
+        return torch.cat(vectors)
 
     def _together(self, images: Tensor) -> int:
-        rows, columns = images.shape[2:]
+        rows, columns = images.shape[-2:]
         usual = max(1, _CPU_PIXELS // (rows * columns)) if self.device.type == "cpu" else len(images)
-        return self._most.get(images.shape[2:], usual)
+        return self._most.get(images.shape[-2:], usual)
 
-    def _run(self, piece: Tensor) -> Tensor:
-        piece = piece.to(self.device, non_blocking=True, memory_format=torch.channels_last)
-        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
-            return self._run_model(piece).float()
+    def _run(self, piece: Tensor, expand: Expand | None) -> Tensor:
+        piece = piece.to(self.device, non_blocking=True)
+        with torch.no_grad():
+            piece = (expand(piece) if expand else piece).contiguous(memory_format=torch.channels_last)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
+                return self._run_model(piece).float()

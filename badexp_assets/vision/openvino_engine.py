@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from badexp_assets.errors import InputError
+
+if TYPE_CHECKING:
+    from badexp_assets.vision.engines import Expand
 
 _SIZES_KEPT = 2
 _SMALL = 25_000_000  # parameters, 100 MB in float32
@@ -46,20 +50,24 @@ class OpenVinoEngine:
         self._identity = (identity, *self._options.values())
         self._small = sum(p.numel() for p in model.parameters()) <= _SMALL
         self._queues: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        self._running = threading.Lock()
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Return (B, dim) float32 vectors."""
-        queue = self._queue(tuple(images.shape[1:]))
+    def __call__(self, images: Sequence[Tensor], expand: Expand | None = None) -> Tensor:
+        """Return (B, dim) float32 vectors; see `Engine`."""
         vectors: list[np.ndarray] = [np.empty(0, np.float32)] * len(images)
 
         def keep(request: Any, index: int) -> None:
             vectors[index] = request.get_output_tensor().data[0].copy()
 
-        queue.set_callback(keep)
-        pixels = images.numpy()
-        for index in range(len(images)):
-            queue.start_async({0: pixels[index : index + 1]}, index)
-        queue.wait_all()
+        def expanded(image: Tensor) -> np.ndarray:
+            return (expand(image[None]) if expand else image[None]).contiguous().numpy()
+
+        with self._running:
+            queue = self._queue(expanded(images[0]).shape[1:])
+            queue.set_callback(keep)
+            for index, image in enumerate(images):
+                queue.start_async({0: expanded(image)}, index)
+            queue.wait_all()
         return torch.from_numpy(np.stack(vectors))
 
     def _queue(self, shape: tuple[int, ...]) -> Any:

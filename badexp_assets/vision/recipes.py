@@ -42,7 +42,7 @@ class Recipe:
     def prepare(
         self, image: np.ndarray, mask: np.ndarray | None = None, sky: float | None = None, noise: float | None = None
     ) -> np.ndarray:
-        """Return the float32 (3, rows, columns) array that the backbone takes; rows of the image stay rows.
+        """Return the float32 (rows, columns) image that `channels` takes; rows of the image stay rows.
 
         `image`: (rows, columns), ADU, any size and real type; it is resized to the recipe's size, whatever its
         aspect. `mask`: codes of the CP mask, same shape, or None. `sky` (ADU) and `noise` (standard deviation of the
@@ -60,22 +60,32 @@ class Recipe:
         return self._scaled(np.ascontiguousarray(image, np.float32), mask, sky, noise)
 
     def _paper(self, pixels: torch.Tensor) -> np.ndarray:
-        """Raw counts, one channel copied to three, bilinear without antialias (Luo et al. 2025, arXiv:2507.12784)."""
+        """Raw counts, bilinear without antialias (Luo et al. 2025, arXiv:2507.12784)."""
         pixels.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
-        small = F.interpolate(pixels[None, None], (self.rows, self.columns), mode="bilinear", antialias=False)[0]
-        return small.expand(3, -1, -1).contiguous().numpy()
+        size = (self.rows, self.columns)
+        return F.interpolate(pixels[None, None], size, mode="bilinear", antialias=False)[0, 0].numpy()
 
     def _scaled(
         self, pixels: np.ndarray, mask: np.ndarray | None, sky: float | None, noise: float | None
     ) -> np.ndarray:
-        """Grey levels of `scaled_image`, then the backbone's normalisation."""
+        """Grey levels of `scaled_image`."""
         if sky is None or not math.isfinite(sky):
             raise InputError(f"sky: {sky} found; a finite level in ADU is needed by recipe {self.name}")
         if noise is None or not math.isfinite(noise) or noise <= 0:
             raise InputError(f"noise: {noise} found; a finite value above 0 ADU is needed by recipe {self.name}")
-        small = torch.from_numpy(scaled_image(pixels, mask, sky, noise, (self.rows, self.columns)))
-        mean, std = (torch.tensor(v, dtype=torch.float32)[:, None, None] for v in (self.mean, self.std))
-        return ((small - mean) / std).contiguous().numpy()
+        return scaled_image(pixels, mask, sky, noise, (self.rows, self.columns))
+
+    def channels(self, prepared: torch.Tensor) -> torch.Tensor:
+        """Return the (B, 3, rows, columns) images that the backbone takes, on the device of `prepared`.
+
+        `prepared`: float32 (B, rows, columns), as `prepare` returns it. Its one channel is copied to three and, except
+        for `paper`, normalised as in the backbone's training.
+        """
+        same = prepared[:, None].expand(-1, 3, -1, -1)
+        if self.name == "paper":
+            return same
+        mean, std = (prepared.new_tensor(v)[:, None, None] for v in (self.mean, self.std))
+        return (same - mean) / std
 
 
 def load_recipe(name: str, backbone: Backbone, rows: int = 0, columns: int = 0) -> Recipe:

@@ -15,7 +15,7 @@ class MeanRecipe:
 class MeanEmbedder:
     """The vector is what the recipe makes; three images at a time, the first `loses` of them lost."""
 
-    backbone_id, recipe_id, dim, batch_size = "mean", "none-1", 3, 3
+    backbone_id, recipe_id, dim, batch_size, threads = "mean", "none-1", 3, 3, 1
 
     def __init__(self, loses: int = 0, recipe=None) -> None:
         self.waiting, self.keys, self.loses = [], [], loses
@@ -29,6 +29,13 @@ class MeanEmbedder:
         found = MeanEmbedder()
         found.recipe_id = f"mosaic-{self.recipe_id}"
         return found
+
+    def embed(self, keys, images):
+        try:
+            done = [pair for key, image in zip(keys, images, strict=True) for pair in self.add_prepared(key, image)]
+            return done + self.flush()
+        finally:
+            self.waiting = []
 
     def add_prepared(self, key, prepared):
         self.keys.append(key)

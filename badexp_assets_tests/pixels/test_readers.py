@@ -58,24 +58,31 @@ def tasks(ooi, expnum=11):
 
 
 @pytest.mark.slow
-def test_processes_give_what_a_thread_gives_in_the_same_order(exposure):
+@pytest.mark.parametrize("image_shape", [(0, 0), (1, 3)], ids=["in a pipe", "in shared memory"])
+def test_processes_and_threads_give_what_one_thread_gives(exposure, image_shape):
     items = [*tasks(exposure), "a word", *tasks(exposure, 12), "the end"]
     found = {}
-    for workers in (0, 2):
-        with MeasuringPool(measure(), workers) as readers:
-            found[workers] = list(readers.run(iter(items)))
-    for one, two, item in zip(found[0], found[2], items, strict=True):
-        if isinstance(item, str):
-            assert one == two == item
-            continue
-        assert isinstance(two, MeasuredCcd)
-        assert one.task == two.task == item
-        assert one.reason is two.reason is None
-        assert one.features == two.features
-        assert np.array_equal(one.prepared, two.prepared)
-        assert np.array_equal(one.orientations.gradient_counts, two.orientations.gradient_counts)
-        assert np.array_equal(one.tile.pixels, two.tile.pixels, equal_nan=True)
-        assert [s[:4] for s in one.stamps] == [s[:4] for s in two.stamps]
+    for workers, threads in ((0, 1), (0, 3), (2, 1)):
+        with MeasuringPool(measure(), workers, threads=threads, image_shape=image_shape) as readers:
+            done = list(readers.run(iter(items)))
+        assert [item for item in done if isinstance(item, str)] == ["a word", "the end"]
+        ccds = [item for item in done if isinstance(item, MeasuredCcd)]
+        found[workers, threads] = sorted(ccds, key=lambda ccd: (ccd.task.expnum, ccd.task.ccd.ccdnum))
+    expected = [item for item in items if not isinstance(item, str)]
+    for one, two, three, item in zip(*found.values(), expected, strict=True):
+        assert_same(one, two, item)
+        assert_same(one, three, item)
+
+
+def assert_same(one, two, item):
+    """Both are the measurements of `item`."""
+    assert one.task == two.task == item
+    assert one.reason is two.reason is None
+    assert one.features == two.features
+    assert np.array_equal(one.prepared, two.prepared)
+    assert np.array_equal(one.orientations.gradient_counts, two.orientations.gradient_counts)
+    assert np.array_equal(one.tile.pixels, two.tile.pixels, equal_nan=True)
+    assert [s[:4] for s in one.stamps] == [s[:4] for s in two.stamps]
 
 
 @pytest.mark.slow

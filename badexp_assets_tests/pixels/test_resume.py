@@ -159,14 +159,14 @@ def one_pass(archive: Path, out: Path, log: Path, started) -> None:
 
     torch.set_num_threads(1)  # two of them wait for each other on a busy machine
     machine = load_pass_setup(replace(load_settings(out), sections=OPTIONS))
-    add = machine.embedder.add_prepared
+    embed = machine.embedder.embed
 
-    def logged(key, prepared):
+    def logged(keys, prepared):
         with open(log, "ab", buffering=0) as handle:
-            handle.write(f"{key}\n".encode())
-        return add(key, prepared)
+            handle.write("".join(f"{key}\n" for key in keys).encode())
+        return embed(keys, prepared)
 
-    machine.embedder.add_prepared = logged
+    machine.embedder.embed = logged
     started.set()
     run_pass(archive, NIGHT, load_camera(), *machine, paths(out))
 

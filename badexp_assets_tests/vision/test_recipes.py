@@ -34,7 +34,9 @@ def sky_image(rows: int = 128, columns: int = 64, seed: int = 0) -> np.ndarray:
 
 def grey(prepared: np.ndarray, recipe: Recipe) -> np.ndarray:
     """Undo the backbone's normalisation."""
-    return prepared[0] * recipe.std[0] + recipe.mean[0]
+    channels = recipe.channels(torch.from_numpy(prepared)[None])[0].numpy()
+    assert all(np.array_equal(channel, channels[0]) for channel in channels)
+    return channels[0] * recipe.std[0] + recipe.mean[0]
 
 
 def test_sizes_are_rounded_to_the_patch_and_stand_in_the_id(lite: Backbone) -> None:
@@ -60,8 +62,10 @@ def test_paper_keeps_raw_counts_copies_the_channel_and_zeroes_what_is_not_finite
     image[3, 4], image[5, 6], expected[3, 4], expected[5, 6] = np.nan, np.inf, 0, 0
     prepared = recipe.prepare(image)
     assert prepared.dtype == np.float32
-    assert prepared.shape == (3, 64, 32)
-    for channel in prepared:
+    assert prepared.shape == (64, 32)
+    channels = recipe.channels(torch.from_numpy(prepared)[None])
+    assert channels.shape == (1, 3, 64, 32)
+    for channel in channels[0].numpy():
         np.testing.assert_array_equal(channel, expected)
     assert np.isnan(image[3, 4])  # the caller's pixels are left alone
 
@@ -147,7 +151,7 @@ def test_any_size_and_pixel_type_comes_out_at_the_recipe_size(
 ) -> None:
     recipe = load_recipe(name, lite, 64, 32)
     reference = recipe.prepare(sky_image(*shape).round(), None, SKY, NOISE)
-    assert reference.shape == (3, 64, 32)
+    assert reference.shape == (64, 32)
     assert np.isfinite(reference).all()
     for kind in ("f8", ">f4", "i2", ">i2", "u2"):
         image = sky_image(*shape).round().astype(kind)
@@ -158,7 +162,7 @@ def test_any_size_and_pixel_type_comes_out_at_the_recipe_size(
 def test_rows_stay_rows(scaled: Recipe) -> None:
     image = np.full((128, 64), SKY, np.float32)
     image[:64] += 100 * NOISE
-    level = scaled.prepare(image, None, SKY, NOISE)[0]
+    level = scaled.prepare(image, None, SKY, NOISE)
     assert level[:30].min() > level[34:].max()
     np.testing.assert_allclose(level, level[:, :1].repeat(32, axis=1), atol=1e-6)
 
@@ -177,32 +181,26 @@ def test_a_recipe_can_be_sent_to_another_process(scaled: Recipe) -> None:
 
 @pytest.mark.slow
 def test_the_embedder_returns_every_key_once_in_order(lite: Backbone, scaled: Recipe) -> None:
-    embedder = Embedder(lite, scaled, batch_size=3)
-    done: list[tuple[tuple[int, int], np.ndarray]] = []
-    counts = []
-    for i in range(7):
-        finished = embedder.add((1, i), sky_image(seed=i), None, SKY, NOISE)
-        counts.append(len(finished))
-        done += finished
-    done += embedder.flush()
-    assert counts == [0, 0, 3, 0, 0, 3, 0]
+    embedder = Embedder(lite, scaled, batch_size=7)
+    prepared = [scaled.prepare(sky_image(seed=i), None, SKY, NOISE) for i in range(7)]
+    done = embedder.embed([(1, i) for i in range(7)], prepared)
     assert [key for key, _ in done] == [(1, i) for i in range(7)]
-    assert embedder.flush() == []
-    alone = Embedder(lite, scaled, batch_size=1)
     for i in (0, 6):
-        ((_, vector),) = alone.add(i, sky_image(seed=i), None, SKY, NOISE)
+        ((_, vector),) = embedder.embed([i], prepared[i : i + 1])
         assert vector.dtype == np.float32
         np.testing.assert_allclose(vector, done[i][1], rtol=1e-5, atol=1e-5)  # float32 sums in another order
     assert (embedder.dim, embedder.recipe_id) == (1280, "scaled-2-64x32")
     assert embedder.backbone_id.startswith("efficientnet_lite0-")
 
 
-def test_an_image_that_can_not_be_prepared_costs_only_itself(lite: Backbone, scaled: Recipe) -> None:
-    embedder = Embedder(lite, scaled, batch_size=3)
-    embedder.add("a", sky_image(), None, SKY, NOISE)
-    with pytest.raises(InputError, match="noise"):
-        embedder.add("b", sky_image(), None, SKY, 0.0)
-    assert [key for key, _ in embedder.flush()] == ["a"]
+@pytest.mark.parametrize("name", ["paper", "scaled"])
+def test_channels_made_on_the_device_give_the_vectors_of_three_channels_to_the_bit(lite: Backbone, name: str) -> None:
+    recipe = load_recipe(name, lite, 64, 32)
+    prepared = [recipe.prepare(sky_image(seed=i), None, SKY, NOISE) for i in range(3)]
+    images = recipe.channels(torch.from_numpy(np.stack(prepared)))
+    eager = replace(lite, engine=TorchEngine(lite.model, torch.device("cpu"), "float32"))
+    for backbone in (lite, eager):
+        assert torch.equal(backbone.embed_prepared(prepared, recipe.channels), backbone.embed(images.contiguous()))
 
 
 def test_a_vector_that_is_not_finite_is_an_error_that_names_its_image(lite: Backbone, scaled: Recipe) -> None:
@@ -210,9 +208,9 @@ def test_a_vector_that_is_not_finite_is_an_error_that_names_its_image(lite: Back
     model._conv_head.bias.data[7] = float("nan")
     engine = TorchEngine(model, torch.device("cpu"), "float32")
     embedder = Embedder(replace(lite, model=model, engine=engine), scaled, batch_size=2)
-    embedder.add("first", sky_image(), None, SKY, NOISE)
+    prepared = scaled.prepare(sky_image(), None, SKY, NOISE)
     with pytest.raises(ModelError, match=r"non-finite vector for 'first' \(2 of a batch of 2\)"):
-        embedder.add("second", sky_image(), None, SKY, NOISE)
+        embedder.embed(["first", "second"], [prepared, prepared])
 
 
 def test_an_embedder_refuses_batch_size_zero_and_a_recipe_of_another_backbone(lite: Backbone, scaled: Recipe) -> None:

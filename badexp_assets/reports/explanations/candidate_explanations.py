@@ -121,7 +121,7 @@ def _map(reader: CcdReader, reference: PatchReference, backbone: Backbone, key: 
     import torch
 
     read = reader.read(*key)
-    patches = backbone.patches(torch.from_numpy(read.prepared[None]))[0].numpy()
+    patches = backbone.patches(reader.recipe.channels(torch.from_numpy(read.prepared[None])))[0].numpy()
     score = reference.score(patches)
     row, column = np.unravel_index(score.argmax(), score.shape)
     rows, columns = read.image.image.shape

@@ -202,7 +202,8 @@ def make_patch_reference(
             except UnreadableImageError as error:
                 findings.append(str(error))
             else:
-                yield bool(aside), backbone.patches(torch.from_numpy(prepared[None]))[0].numpy()
+                image = reader.recipe.channels(torch.from_numpy(prepared[None]))
+                yield bool(aside), backbone.patches(image)[0].numpy()
             progress(done, len(wanted))
 
     card = {

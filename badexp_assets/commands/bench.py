@@ -17,8 +17,11 @@ from badexp_assets.errors import InputError
 @click.option("--device", default="cpu", show_default=True, help="Where networks run.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--repeats", default=3, show_default=True, help="Repeats of every timing; the median is reported.")
+@click.option("--network-ms", default=26.0, show_default=True, help="`feed`: time of its network for an image, ms.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also append the lines to this file.")
-def bench(names: tuple[str, ...], quick: bool, device: str, seed: int, repeats: int, out: Path | None) -> None:
+def bench(
+    names: tuple[str, ...], quick: bool, device: str, seed: int, repeats: int, network_ms: float, out: Path | None
+) -> None:
     """Run the benchmarks NAMES, each against a baseline, and print one JSON line per result.
 
     Without NAMES all benchmarks of speed run. `classifier` and `entropy-trial` measure how good the methods are, on
@@ -32,7 +35,9 @@ def bench(names: tuple[str, ...], quick: bool, device: str, seed: int, repeats: 
     from benchmarks.registry import run_benchmarks
 
     with tempfile.TemporaryDirectory(prefix="badexp-bench-") as folder:
-        options = BenchOptions(Path(folder), quick=quick, device=device, seed=seed, repeats=repeats)
+        options = BenchOptions(
+            Path(folder), quick=quick, device=device, seed=seed, repeats=repeats, network_ms=network_ms
+        )
         for record in run_benchmarks(names, options):
             line = json.dumps(record, allow_nan=False)
             click.echo(line)

@@ -132,6 +132,18 @@ def test_gpus_that_this_process_sees_are_found_without_touching_one(monkeypatch:
         find_devices("cuda:1,cuda:2")
 
 
+def test_weights_stored_in_bfloat16_give_the_vectors_of_autocast_to_the_bit(
+    official: Path, plain_lite: EfficientNetLite0
+) -> None:
+    for model, size in ((load_backbone("dinov2_vitb14_reg", official).model, (42, 28)), (plain_lite, (64, 32))):
+        batch = images(2, *size)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            expected = model(batch).float()
+        engine = TorchEngine(model, CPU, "bfloat16")
+        assert torch.equal(torch.cat([engine(batch[:1]), engine(batch[1:])]), expected)
+        assert next(model.parameters()).dtype == torch.float32  # it is the model of other engines, too
+
+
 class _SmallMemory(nn.Module):
     """Sums of images, for at most `most` at a time."""
 

@@ -29,7 +29,7 @@ _FIXED = {
     "ZIMAGE": ("T",),
     "ZNAXIS": ("2",),
     "ZTILE2": ("1", None),
-    "ZCMPTYPE": ("RICE_1",),
+    "ZCMPTYPE": ("RICE_1", "RICE_ONE"),
     "ZNAME1": ("BLOCKSIZE",),
     "ZVAL1": ("16", "32"),
     "ZNAME2": ("BYTEPIX",),
@@ -40,7 +40,7 @@ _FIXED = {
     "ZZERO": (None,),
     "ZQUANTIZ": tuple(_DITHERED),
 }
-"""values of keywords that must have them; None: absent"""
+"""values that keywords must have; None: absent. Some versions of CFITSIO write RICE_ONE with the second dither."""
 
 
 class TileLayout(NamedTuple):

@@ -17,11 +17,12 @@ from badexp_assets.errors import UnreadableImageError
 from badexp_assets.survey.fits_file import FitsFile
 from badexp_assets.survey.masks import code_table, mask_codes
 from badexp_assets.survey.pixel_kernels import blank_beyond
-from badexp_assets.survey.rice_tiles import RiceTiles
+from badexp_assets.survey.rice_tiles import RiceTiles, _returns_nan
 
 DITHERS = ("SUBTRACTIVE_DITHER_1", "SUBTRACTIVE_DITHER_2", "NO_DITHER")
 INTEGERS = (np.uint8, np.int16, np.int32)
 CODES = code_table("V5.6")
+with_nan = pytest.mark.skipif(not _returns_nan(), reason="fitsio before 1.3 does not keep NaN in compressed images")
 DIRECT, LEFT_TO_CFITSIO = "direct", "left to CFITSIO"
 
 
@@ -123,6 +124,7 @@ def test_rows_of_one_value_are_those_of_cfitsio(tmp_path, decoders, dither):
     assert decoders == {DIRECT: 2}
 
 
+@with_nan
 @pytest.mark.parametrize("dither", DITHERS)
 def test_nan_and_infinite_pixels_come_back_as_from_cfitsio(tmp_path, decoders, dither):
     image = sky()
@@ -133,6 +135,7 @@ def test_nan_and_infinite_pixels_come_back_as_from_cfitsio(tmp_path, decoders, d
     assert np.isnan(check(write(tmp_path / "a.fits.fz", image, qmethod=dither))[10]).all()
 
 
+@with_nan
 def test_undefined_pixels_are_left_to_versions_of_fitsio_that_do_not_return_nan(tmp_path, decoders, monkeypatch):
     image = sky()
     image[9, 9] = np.nan
@@ -157,6 +160,13 @@ def test_integers_of_every_type_and_width_are_those_of_cfitsio(tmp_path, decoder
     found = check(write(tmp_path / "a.fits.fz", image))
     assert found.dtype == dtype
     assert (found == image).all()
+    assert decoders == {DIRECT: 2}
+
+
+@pytest.mark.parametrize("dither", DITHERS)
+def test_the_other_name_of_the_compression_is_known(tmp_path, decoders, dither):
+    path = write(tmp_path / "a.fits.fz", sky(), qmethod=dither)
+    check(change_card(path, "ZCMPTYPE", "ZCMPTYPE= 'RICE_ONE'"))
     assert decoders == {DIRECT: 2}
 
 
@@ -272,8 +282,8 @@ def test_scales_in_both_places_are_left_to_cfitsio(tmp_path, decoders):
 
 
 def test_damaged_files_end_as_with_cfitsio(tmp_path, decoders, mutations):
-    damage(tmp_path, mutations, 700)
-    assert min(decoders[DIRECT], decoders[LEFT_TO_CFITSIO]) > 100
+    damage(tmp_path, mutations, 400)
+    assert min(decoders[DIRECT], decoders[LEFT_TO_CFITSIO]) > 60
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.exposure import open_exposure
+from badexp_assets.survey.fits_file import FitsFile
+from badexp_assets.survey.masks import code_table
 from benchmarks.measure import BenchOptions, Record, compare
 
 
@@ -17,8 +19,11 @@ def bench_decode(options: BenchOptions) -> Iterator[Record]:
     """Yield MPix/s of image pixels read by astropy (the baseline), fitsio and our `open_exposure`.
 
     `open_exposure` also finds the CCDs and checks headers and pixels. `with mask` fitsio reads the integers of the mask
-    too, and `open_exposure` its codes (uint8).
+    too, and `open_exposure` its codes (uint8). A second case are the masks alone, opened before: fitsio (the baseline)
+    and the codes.
     """
+    import fitsio
+
     rows, columns, n_ccds = (192, 128, 2) if options.quick else (4094, 2046, 4)
     params = SurveyParams(
         nights=1, exposures=1, n_ccds=n_ccds, ccd_rows=rows, ccd_columns=columns, bad_fraction=0, seed=options.seed
@@ -26,7 +31,7 @@ def bench_decode(options: BenchOptions) -> Iterator[Record]:
     archive = write_survey(options.folder / "survey", params).archive
     ooi = next(archive.rglob("*_ooi_*"))
     ood = ooi.with_name(ooi.name.replace("_ooi_", "_ood_"))
-    variants = {
+    variants: dict[str, Callable[[], object]] = {
         "astropy": lambda: _astropy(ooi),
         "fitsio": lambda: _fitsio(ooi, None),
         "open_exposure": lambda: _ours(ooi, None),
@@ -34,7 +39,15 @@ def bench_decode(options: BenchOptions) -> Iterator[Record]:
         "open_exposure with mask": lambda: _ours(ooi, ood),
     }
     case = f"{n_ccds} CCDs of {rows} x {columns}"
-    yield from compare("decode", case, n_ccds * rows * columns / 1e6, "MPix", variants, options.repeats)
+    pixels = n_ccds * rows * columns / 1e6
+    yield from compare("decode", case, pixels, "MPix", variants, options.repeats)
+    with fitsio.FITS(str(ood)) as masks, FitsFile(ood) as file:
+        codes = code_table("V5.6")
+        variants = {
+            "fitsio": lambda: [mask.read() for mask in masks[1:]],
+            "codes": lambda: [file.pixels(i, "mask", codes) for i in range(1, n_ccds + 1)],
+        }
+        yield from compare("decode", f"masks of {case}", pixels, "MPix", variants, options.repeats)
 
 
 def _astropy(ooi: Path) -> None:

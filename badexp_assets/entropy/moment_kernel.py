@@ -20,7 +20,7 @@ def orientation(angle: float) -> float:
     return 0.0 if angle >= math.pi else angle
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"}, error_model="numpy")
 def moment_angle(stamp: NDArray[Any], light_fraction: float) -> tuple[float, float]:
     """Return (angle, ellipticity) of a stamp; both NaN if it has no orientation.
 
@@ -56,14 +56,20 @@ def moment_angle(stamp: NDArray[Any], light_fraction: float) -> tuple[float, flo
     y0 = sum_y / n_peak
     least = light_fraction * peak
     q20, q02, q11 = 0.0, 0.0, 0.0
+    places = np.arange(width) - x0
     for y in range(height):
         row = stamp[y]
+        above = 0
+        for x in range(width):
+            above += row[x] > least
+        if above == 0:
+            continue
         sum_0, sum_1, sum_2 = 0.0, 0.0, 0.0
         for x in range(width):
             value = np.float64(row[x])
             # a ratio keeps huge pixels from overflowing; e1 and e2 don't change by it
             share = value / peak if (value > least) & (value < np.inf) else 0.0
-            dx = x - x0
+            dx = places[x]
             sum_0 += share
             sum_1 += share * dx
             sum_2 += share * dx * dx

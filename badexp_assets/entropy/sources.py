@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.background import Background
 from badexp_assets.entropy.moment_kernel import moment_angle
-from badexp_assets.entropy.source_kernels import SEGMENT, SOURCES, STAMP, find_peaks, measure_peaks
+from badexp_assets.entropy.source_kernels import SEGMENT, SOURCES, STAMP, measure_sources
 from badexp_assets.errors import InputError
 
 _MOMENTS = {"stamp": STAMP, "segment": SEGMENT, "sources": SOURCES}
@@ -67,15 +67,12 @@ def find_sources(
     limit = min(saturate, float(np.finfo(np.float32).max))
     coefficients = background.coefficients
     threshold = params.detection_sigma * background.sigma
-    rows, columns = find_peaks(image, codes, limit, coefficients, threshold, size)
     segment = params.segment_sigma * background.sigma
-    keep, stamps, angle, ellipticity = measure_peaks(
+    return measure_sources(
         image,
         codes,
         limit,
         coefficients,
-        rows,
-        columns,
         threshold,
         segment,
         params.min_segment_pixels,
@@ -84,4 +81,3 @@ def find_sources(
         _MOMENTS[params.moments],
         size,
     )
-    return columns[keep], rows[keep], stamps, angle, ellipticity

@@ -174,6 +174,19 @@ def test_the_fast_search_finds_what_the_rules_say_pixel_by_pixel(params):
     assert np.all((ellipticity > 0) & (ellipticity <= 1))
 
 
+def test_no_source_of_a_very_crowded_image_is_lost():
+    image = np.random.default_rng(0).normal(100, 1, (360, 400)).astype(np.float32)
+    rows, columns = (grid.ravel() for grid in np.mgrid[10:350:6, 10:390:6])
+    image[rows, columns], image[rows, columns + 1] = 10_000, 5_000
+    background = Background(np.array([100.0, 0, 0, 0, 0, 0]), 1.0, 1000)
+    params = EntropyParams(stamp_size=5, detection_sigma=100.0, segment_sigma=100.0, min_segment_pixels=2)
+    x, y, stamps, angle, _ = find_sources(image, None, background, params)
+    assert len(x) > 3000
+    np.testing.assert_array_equal((y, x), (rows, columns))
+    np.testing.assert_array_equal(stamps[:, 2, 2], np.float32(9_900))
+    assert difference(angle, 0).max() < 1e-3
+
+
 @pytest.mark.slow
 def test_a_saturated_star_is_kept_out_by_mask_and_by_level():
     image = np.random.default_rng(0).normal(100, 5, (128, 128)).astype(np.float32)

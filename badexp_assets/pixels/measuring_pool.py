@@ -19,7 +19,7 @@ from badexp_assets.pixels.shared_images import SharedImages
 
 T = TypeVar("T")
 # what measuring needs: the fork server imports it once for all processes
-_PRELOADED = ["fitsio", "torch", "badexp_assets.entropy.ccd", "badexp_assets.vision.recipes", __name__]
+_PRELOADED = ["fitsio", "torch", "badexp_assets.pixels.load_compiled", __name__]
 _OF_THREAD = threading.local()
 """`measurer` and `images` (or None) of a thread of the pool, or of the only thread of a process of the pool"""
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -177,6 +178,38 @@ def test_a_file_that_vanishes_in_the_middle_costs_the_ccds_that_were_not_read(ex
     assert "can't be opened" in run(second[1]).reason
 
 
+_LOADED = """
+import sys
+from pathlib import Path
+sys.path[:0] = {path!r}
+import badexp_assets.pixels.load_compiled
+from badexp_assets.pixels import source_shapes
+from numba.core.dispatcher import Dispatcher
+import test_readers as t
+from badexp_assets.vision.recipes import Recipe
+modules = [module for name, module in sys.modules.items() if name.startswith("badexp_assets.")]
+compiled = {{value for module in modules for value in vars(module).values() if isinstance(value, Dispatcher)}}
+before = {{function: len(function.signatures) for function in compiled}}
+assert sum(before.values()) > 10, before
+assert all(before[function] for function in (source_shapes._measure_stamps, source_shapes._mean_profile))
+ooi, ood = Path({ooi!r}), Path({ood!r})
+recipe = Recipe("scaled", 2, 32, 16, (0.5,) * 3, (0.5,) * 3)
+camera = t.load_camera()
+measure = t.CcdMeasurer(camera, recipe, t.MosaicPlan(camera, 64, 64), t.EntropyParams(), t.PassParams())
+for ccd in t.CCDS:
+    assert measure(t.CcdTask(11, ooi, ood, ccd, True, (20, 40))).reason is None
+print([function.__name__ for function in compiled if len(function.signatures) > before[function]])
+"""
+
+
+def test_a_process_that_inherits_the_compiled_code_loads_none_for_a_ccd(exposure):
+    path = [str(Path(__file__).parent), str(REPOSITORY)]
+    ood = exposure.with_name(exposure.name.replace("_ooi_", "_ood_"))
+    script = _LOADED.format(path=path, ooi=str(exposure), ood=str(ood))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
 _PARENT = """
 import sys, time
 from pathlib import Path
@@ -192,8 +225,6 @@ if __name__ == "__main__":
 
 @pytest.mark.slow
 def test_no_process_outlives_a_parent_that_was_killed(exposure, tmp_path):
-    from pathlib import Path
-
     script = tmp_path / "parent.py"
     path = [str(Path(__file__).parent), str(REPOSITORY)]
     script.write_text(_PARENT.format(path=path, ooi=str(exposure)))

@@ -113,61 +113,53 @@ def residual_sums(
     some_columns = np.zeros((height, (width + every_column - 1) // every_column), np.float32)
     now, before = np.zeros(width, np.float32), np.zeros(width, np.float32)
     counts, counted = np.zeros(width, np.float32), np.zeros(width, np.float32)
-    sums, numbers = np.zeros(width), np.zeros(width)
+    no_codes = np.zeros(width, np.uint8)
+    sums, numbers = columns[0], np.zeros(width, np.float32)
     limit32, clip32, low32 = np.float32(limit), np.float32(clip), np.float32(low)
+    zero, one = np.float32(0), np.float32(1)
     middle = width // 2
     for y in range(height):
         node = int(share[y])
         fraction = np.float32(share[y] - node)
-        first, second, row = above[node], below[node], image[y]
-        n_usable, n_low = np.float32(0), np.float32(0)
+        first, second, row, codes = above[node], below[node], image[y], mask[y] if masked else no_codes
+        n_usable, n_low = zero, zero
         for x in range(width):
             value = row[x]
-            usable = abs(value) < limit32
+            usable = (abs(value) < limit32) & (codes[x] == 0)
             r = value - (first[x] + fraction * (second[x] - first[x]))
             kept = usable & (abs(r) < clip32)
-            now[x] = r if kept else np.float32(0)
-            counts[x] = np.float32(1) if kept else np.float32(0)
-            n_usable += np.float32(1) if usable else np.float32(0)
-            n_low += np.float32(1) if usable & (value < low32) else np.float32(0)
-        if masked:
-            codes = mask[y]
-            for x in range(width):
-                if codes[x] != 0:
-                    value = row[x]
-                    if abs(value) < limit32:
-                        n_usable -= np.float32(1)
-                        n_low -= np.float32(1) if value < low32 else np.float32(0)
-                    now[x] = np.float32(0)
-                    counts[x] = np.float32(0)
-        s0, c0, s1, c1 = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
-        for x in range(middle):
-            s0 += now[x]
-            c0 += counts[x]
-        for x in range(middle, width):
-            s1 += now[x]
-            c1 += counts[x]
-        rows[0, 0, y], rows[0, 1, y], rows[1, 0, y], rows[1, 1, y] = s0, c0, s1, c1
-        m2, m3, along, n_along = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
-        down, n_down = np.float32(0), np.float32(0)
-        for x in range(width):
-            r = now[x]
-            m2 += r * r
-            m3 += r * r * r
-            down += r * before[x]
-            n_down += counts[x] * counted[x]
-            sums[x] += r
-            numbers[x] += counts[x]
+            now[x] = r if kept else zero
+            counts[x] = one if kept else zero
+            n_usable += one if usable else zero
+            n_low += one if usable & (value < low32) else zero
+        for half in range(2):
+            part = slice(0, middle) if half == 0 else slice(middle, width)
+            total, count = zero, zero
+            m2, m3, down, n_down = zero, zero, zero, zero
+            residuals, previous, some, others = now[part], before[part], counts[part], counted[part]
+            column_sums, column_counts = sums[part], numbers[part]
+            for x in range(len(residuals)):
+                r = residuals[x]
+                total += r
+                count += some[x]
+                m2 += r * r
+                m3 += r * r * r
+                down += r * previous[x]
+                n_down += some[x] * others[x]
+                column_sums[x] += r
+                column_counts[x] += some[x]
+            rows[half, 0, y], rows[half, 1, y] = total, count
+            moments[0] += count
+            moments[1] += m2
+            moments[2] += m3
+            moments[5] += down
+            moments[6] += n_down
+        along, n_along = zero, zero
         for x in range(width - 1):
             along += now[x] * now[x + 1]
             n_along += counts[x] * counts[x + 1]
-        moments[0] += c0 + c1
-        moments[1] += m2
-        moments[2] += m3
         moments[3] += along
         moments[4] += n_along
-        moments[5] += down
-        moments[6] += n_down
         moments[7] += n_usable
         moments[8] += n_low
         if y % every_row == 0:
@@ -175,5 +167,5 @@ def residual_sums(
         some_columns[y] = now[::every_column]
         now, before = before, now
         counts, counted = counted, counts
-    columns[0], columns[1] = sums, numbers
+    columns[1] = numbers
     return rows[:, 0], rows[:, 1], columns, moments, some_rows, some_columns

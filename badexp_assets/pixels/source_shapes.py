@@ -71,10 +71,11 @@ def measure_shapes(stamps: npt.NDArray[np.float32], noise: float, n_pixels: int)
     peaks = stamps[:, middle, middle]
     rank = max(1, round(RANKED_PER_MPX * n_pixels / 1e6))
     bright = np.argsort(-peaks, kind="stable")
-    ranked = stamps[bright[: 2 * rank]]
     flux = 0.0
     if len(stamps) >= rank:
-        flux = float(np.partition(_aperture_flux(ranked), len(ranked) - rank)[len(ranked) - rank])
+        y, x = np.nonzero(np.hypot(*(np.indices(stamps.shape[1:]) - middle)) <= _APERTURE)
+        fluxes = _sum_pixels(stamps, bright[: 2 * rank], y, x)
+        flux = float(np.partition(fluxes, len(fluxes) - rank)[len(fluxes) - rank])
     chosen = bright[:MAX_SOURCES]
     chosen = chosen[peaks[chosen] >= MIN_PEAK * noise]
     if len(chosen) < MIN_SOURCES:
@@ -148,11 +149,16 @@ def _mean_profile(stamps: NDArray[Any]) -> NDArray[Any]:
     return total / np.maximum(count, 1)
 
 
-def _aperture_flux(stamps: npt.NDArray[np.float32]) -> Array:
-    size = stamps.shape[1]
-    y, x = np.indices((size, size)) - size // 2
-    inside = np.hypot(x, y) <= _APERTURE
-    return np.nansum(stamps[:, inside], axis=1, dtype=np.float64)
+@njit(cache=True, nogil=True)
+def _sum_pixels(stamps: NDArray[Any], chosen: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[Any]:
+    """Return the sums of the pixels (rows, columns) of the chosen stamps; NaN pixels are ignored."""
+    sums = np.zeros(len(chosen))
+    for k in range(len(chosen)):
+        stamp = stamps[chosen[k]]
+        for i in range(len(rows)):
+            value = np.float64(stamp[rows[i], columns[i]])
+            sums[k] += 0.0 if np.isnan(value) else value
+    return sums
 
 
 def _profile(profile: Array) -> tuple[float, float, float, float]:

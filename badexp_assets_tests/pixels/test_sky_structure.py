@@ -5,7 +5,10 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from badexp_assets.pixels.sky_kernels import residual_sums
 from badexp_assets.pixels.sky_structure import GRID, measure_sky
 
 ROWS, COLUMNS, NOISE = 512, 256, 10.0
@@ -155,3 +158,40 @@ def test_half_an_image_is_enough(white):
     assert found.local_noise == pytest.approx(NOISE, rel=0.05)
     assert found.row_noise == pytest.approx(1, abs=0.15)
     assert GRID == (16, 8)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 80), st.integers(1, 150), st.integers(0, 2**32 - 1), st.booleans())
+def test_one_pass_gives_the_sums_over_whole_images_of_residuals(rows, columns, seed, masked):
+    rng = np.random.default_rng(seed)
+    image = rng.normal(300, NOISE, (rows, columns)).astype(np.float32)
+    for value in (np.nan, np.inf, -np.inf, 50_000, 100):
+        image[rng.random(image.shape) < 0.03] = value
+    mask = rng.integers(0, 9, image.shape).astype(np.uint8) * (rng.random(image.shape) < 0.2)
+    nodes, share = rng.normal(300, 3, (4, columns)).astype(np.float32), np.sort(rng.uniform(0, 3, rows))
+    below = np.vstack([nodes[1:], nodes[-1:]])
+    codes = mask if masked else np.empty((0, 0), np.uint8)
+    found = residual_sums(image, codes, 40_000.0, nodes, below, share, 25.0, 200.0, 3, 4)
+
+    node = share.astype(int)
+    level = nodes[node] + (share - node).astype(np.float32)[:, None] * (below[node] - nodes[node])
+    usable = (np.abs(image) < 40_000) & ((mask == 0) | (not masked))
+    with np.errstate(invalid="ignore"):
+        kept = usable & (np.abs(image - level) < 25)
+        r = np.where(kept, image - level, 0).astype(np.float64)
+    middle = columns // 2
+    products = [(v[:, 1:] * v[:, :-1], v[1:] * v[:-1]) for v in (r, kept.astype(float))]
+    expected = (
+        np.stack([r[:, :middle].sum(1), r[:, middle:].sum(1)]),
+        np.stack([kept[:, :middle].sum(1), kept[:, middle:].sum(1)]),
+        np.stack([r.sum(0), kept.sum(0)]),
+        [
+            *(kept.sum(), (r**2).sum(), (r**3).sum()),
+            *(products[0][0].sum(), products[1][0].sum(), products[0][1].sum(), products[1][1].sum()),
+            *(usable.sum(), (usable & (image < 200)).sum()),
+        ],
+        r[::3],
+        r[:, ::4],
+    )
+    for ours, theirs, scale in zip(found, expected, (columns, 1, rows, 10 * image.size, 1, 1), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-4 * scale)

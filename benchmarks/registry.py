@@ -15,7 +15,8 @@ from benchmarks.measure import BenchOptions
 # The benchmark `name` is the function `bench_<name>` of the module `<name>` (with _ for -): it takes BenchOptions and
 # yields records.
 BENCHMARKS = (
-    "arrivals", "labels", "decode", "entropy", "embedding", "feed", "night", "overlap", "predict", "search", "startup",
+    "arrivals", "autoencoder", "labels", "decode", "entropy", "embedding", "feed", "night", "overlap", "predict",
+    "search", "startup",
 )  # fmt: skip
 SCORES = ("classifier", "entropy-trial")
 """benchmarks of how good results are, and not how fast; each takes a quarter of an hour, so none runs unnamed"""

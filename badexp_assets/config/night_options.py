@@ -180,27 +180,27 @@ class EntropyParams:
 class AutoencoderParams:
     """Training of the stamp autoencoder.
 
-    Number of stamps, split, epochs and layers are published; optimiser (Adam), batch size, learning rate and scaling
-    are choices of this project.
+    Number of stamps, split, epochs and layers are published; optimiser (Adam), batch size, learning rate, scaling and
+    the early stop are choices of this project.
     """
 
     n_stamps: int = Field(default=10_000, ge=2)
     """Stamps sampled from the survey, all bands together."""
     epochs: int = Field(default=500, ge=1)
-    """Passes over the training stamps."""
+    """Passes over the training stamps, at most."""
     batch_size: int = Field(default=256, ge=1)
     """Stamps per step."""
     learning_rate: _Rate = 1e-3
     """Step size of Adam."""
     validation_fraction: _Rate = 0.2
     """Share of the stamps that is not trained on; the epoch with their lowest loss is kept."""
-    patience: int = Field(default=0, ge=0)
+    patience: int = Field(default=20, ge=0)
     """Training stops after this many epochs without a lower validation loss; 0: never, as published."""
     scaling: Scaling = "peak"
     """A stamp is divided by its largest pixel (`peak`) or by the root of its sum of squares (`norm`)."""
     seed: Seed = 0
     """Seed of the split, of the first weights and of the order of stamps."""
     threads: int = Field(default=0, ge=0)
-    """CPU threads of the training; 0: as PyTorch is configured."""
+    """CPU threads of the training; 0: all cores of this process, or OMP_NUM_THREADS if it is less."""
     device: str = "cpu"
     """PyTorch device to train on."""

@@ -11,8 +11,9 @@ import torch
 from badexp_assets.autoencoder.model import StampAutoencoder
 from badexp_assets.autoencoder.plots import plot_loss, plot_reconstructions
 from badexp_assets.autoencoder.scores import score_reconstruction
-from badexp_assets.autoencoder.training import train_autoencoder
+from badexp_assets.autoencoder.training import Adam, train_autoencoder
 from badexp_assets.config.night_options import AutoencoderParams
+from badexp_assets.config.presets import load_preset
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.io.parquet import write_table
 from badexp_assets.io.parquet_reading import read_table
@@ -133,6 +134,31 @@ def test_progress_is_told_after_each_epoch_and_patience_stops_early():
     assert [tuple(row) for row in history.drop(columns="best").itertuples(index=False)] == seen
     assert len(history) < 50
     assert len(history) == history.loc[history["best"], "epoch"].item() + 2
+
+
+def test_the_default_stops_early_and_keeps_the_weights_that_the_published_epochs_give():
+    stamps, preset = star_stamps(20), load_preset("entropy-2024").options.autoencoder
+    assert (preset.epochs, preset.patience) == (500, 0)
+    short = {"learning_rate": 0.3, "threads": 1, "epochs": 40, "patience": 12}
+    stopped, history = train_autoencoder(stamps, dataclasses.replace(AutoencoderParams(), **short))
+    published, all_epochs = train_autoencoder(stamps, dataclasses.replace(preset, **(short | {"patience": 0})))
+    assert len(history) < len(all_epochs) == 40
+    pd.testing.assert_frame_equal(history, all_epochs.iloc[: len(history)])
+    assert published.version == stopped.version
+    assert AutoencoderParams().patience > 0
+
+
+def test_a_step_is_that_of_torchs_adam():
+    ours, theirs = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
+    theirs.load_state_dict(ours.state_dict())
+    steps = {ours: Adam(ours, 0.01), theirs: torch.optim.Adam(theirs.parameters(), lr=0.01, fused=True)}
+    for x in torch.rand(20, 7, 5, generator=torch.Generator().manual_seed(0)):
+        for network, optimiser in steps.items():
+            network.zero_grad()
+            network(x).square().mean().backward()
+            optimiser.step()
+    assert torch.equal(ours.weight, theirs.weight)
+    assert torch.equal(ours.bias, theirs.bias)
 
 
 def test_two_stamps_are_enough_and_fewer_say_what_to_do():

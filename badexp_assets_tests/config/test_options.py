@@ -18,13 +18,12 @@ SECTIONS = {name: field.annotation for name, field in Options.model_fields.items
 SCHEMAS = [
     (section, option, schema) for section, kind in SECTIONS.items() for option, schema in option_schemas(kind).items()
 ]
-# Digests of the JSON of the default options of version 0.1.0; of [training] of 0.2.0, which balances the categories
-# in another way. Fingerprints of stored tables and models depend on
-# it.
+# Digests of the JSON of the default options of version 0.1.0; of [training] and [autoencoder] of 0.2.0, which balances
+# the categories in another way and stops the training early. Fingerprints of stored tables and models depend on them.
 IDENTITIES = {
     "alerts": "592ede9daea7ce09",
     "arrivals": "f3e0528456468f52",
-    "autoencoder": "d5e72910319f9016",
+    "autoencoder": "17ea9500d5066c39",
     "candidates": "03cccb9b36eb1a77",
     "checks": "dee4189768697f8c",
     "classifier": "12ec353ec037d136",

@@ -3,9 +3,13 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -16,7 +20,7 @@ from badexp_assets_tests.deployments.postgres import Postgres
 from badexp_assets_tests.homes import QUICK_OPTIONS
 from badexp_assets_tests.object_store import ObjectStore
 from badexp_assets_tests.order import start_order
-from badexp_assets_tests.repository import REPOSITORY
+from badexp_assets_tests.repository import PYTHON_PATH, REPOSITORY
 
 pytest_plugins = ["badexp_assets_tests.planted_fixtures"]
 
@@ -45,6 +49,29 @@ def _sqlite_without_waiting_for_the_disk() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite3.dbapi2, "connect", connect_unsafely)
+        patch.setenv("PYTHONPATH", PYTHON_PATH, prepend=os.pathsep)  # sitecustomize.py does the same in child processes
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_engine_per_run_database() -> Iterator[None]:
+    """Dagster makes an engine for each statement, which is compiled anew each time: a third of the time of events."""
+    kept: OrderedDict[tuple[str, object], Any] = OrderedDict()
+
+    def reuse(create: Callable[..., Any], url: str, **options: Any) -> Any:
+        key = url, options.get("poolclass")
+        engine = kept.pop(key, None) or create(url, **options)
+        kept[key] = engine
+        if len(kept) > 32:
+            kept.popitem(last=False)
+        return engine
+
+    storages = ("event_log.sqlite.sqlite_event_log", "runs.sqlite.sqlite_run_storage")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in storages:
+            module = sys.modules.get(f"dagster._core.storage.{name}")  # None: no selected test uses Dagster
+            if module is not None:
+                patch.setattr(module, "create_engine", partial(reuse, module.create_engine))
         yield
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 LONGEST = (
     "deployments/test_services.py",
     "commands/test_killed_runs.py",
+    "defs/test_unattended.py",
+    "commands/test_presets.py",
     "commands/test_other_surveys.py",
     "slurm_engine/test_engine.py",
     "commands/test_demonstration.py",

@@ -26,7 +26,7 @@ def bench_search(options: BenchOptions) -> Iterator[Record]:
     The note has the score of the parameters found, from the same cross-validation on all rows, so that speed can be
     compared at equal quality. Each search runs once, in a new process.
     """
-    n, dim, trials = (1_500, 110, 9) if options.quick else (8_000, 768, _TRIALS)
+    n, dim, trials = (1_500, 110, 3) if options.quick else (8_000, 768, _TRIALS)
     params = SearchParams(n_trials=trials, seed=options.seed)
     vectors, rows = make_vectors(n, dim, options.seed)
     scorer = FoldScorer(vectors, rows, load_space().highest("n_components"), options.seed)

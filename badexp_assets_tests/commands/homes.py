@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from badexp_assets_tests.homes import QUICK_OPTIONS
+from badexp_assets_tests.homes import FEWER_FITS
 
 
 def new_home(folder: Path) -> Path:
     folder.mkdir(parents=True)
-    (folder / "settings.toml").write_text(QUICK_OPTIONS)
+    (folder / "settings.toml").write_text(FEWER_FITS)
     return folder
 
 

@@ -16,10 +16,10 @@ from badexp_assets.defs import jobs
 from badexp_assets.defs.resources import Progress
 from badexp_assets.errors import InputError
 from badexp_assets.simulate.params import SurveyParams
-from badexp_assets_tests.homes import QUICK_OPTIONS, copy_home
+from badexp_assets_tests.homes import FEWER_FITS, copy_home
 
 TINY = SurveyParams(nights=2, exposures=16, n_ccds=4, ccd_rows=192, ccd_columns=128, seed=3)
-QUICK = tomllib.loads(QUICK_OPTIONS)
+QUICK = tomllib.loads(FEWER_FITS)
 
 
 @pytest.mark.slow

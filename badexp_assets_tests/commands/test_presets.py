@@ -14,6 +14,7 @@ SMALL = [
     "autoencoder.epochs=3",
     "clusters.n_images_3d=0",
     "report.draws=20",
+    "report.night_folds=0",
 ]
 
 

@@ -21,7 +21,7 @@ from badexp_assets.commands.asset_text import load
 from badexp_assets.config.home import Home
 from badexp_assets.defs.build import build_definitions
 from badexp_assets_tests.browser import chromium
-from badexp_assets_tests.repository import REPOSITORY
+from badexp_assets_tests.repository import PYTHON_PATH
 
 pytestmark = pytest.mark.slow
 
@@ -106,7 +106,7 @@ def served(finished_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             cwd=folder,
-            env=clean | {"PYTHONPATH": str(REPOSITORY)},
+            env=clean | {"PYTHONPATH": PYTHON_PATH},
             start_new_session=True,
         )
     url = f"http://127.0.0.1:{port}"

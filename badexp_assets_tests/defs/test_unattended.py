@@ -23,7 +23,7 @@ from badexp_assets.defs.jobs import NEW_NIGHT
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.survey.archive import list_night_files
 from badexp_assets.survey.arrivals.table_sources import is_scored, possible_scores
-from badexp_assets_tests.repository import REPOSITORY
+from badexp_assets_tests.repository import PYTHON_PATH
 
 pytestmark = pytest.mark.slow
 
@@ -94,7 +94,7 @@ def unattended(finished_home, simulated_survey, tmp_path) -> Iterator[Unattended
             daemon = subprocess.Popen(
                 command,
                 cwd=tmp_path,
-                env=clean | given | {"BADEXP_AUTOMATION": "on", "PYTHONPATH": str(REPOSITORY)},
+                env=clean | given | {"BADEXP_AUTOMATION": "on", "PYTHONPATH": PYTHON_PATH},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

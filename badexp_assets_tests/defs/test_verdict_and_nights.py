@@ -21,7 +21,7 @@ from badexp_assets.io.place import change_tokens
 from badexp_assets.pixels.night_tables import PASS_TABLES
 from badexp_assets.review.store import VerdictStore
 from badexp_assets_tests.homes import copy_home
-from badexp_assets_tests.repository import REPOSITORY
+from badexp_assets_tests.repository import PYTHON_PATH, REPOSITORY
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ def stale_nights(home: Home, nights: list[str]) -> set[tuple[str, str]]:
     keys = ", ".join(f'{{path: ["{name}"]}}' for name in INDEPENDENT)
     query = f"{{ assetNodes(assetKeys: [{keys}]) {{ assetKey {{ path }} {per_night} }} }}"
     command = [Path(sys.executable).with_name("dagster-graphql"), "-w", "workspace.yaml", "-t", query]
-    given = {"DAGSTER_HOME": str(home.dagster), "BADEXP_HOME": str(home.root), "PYTHONPATH": str(REPOSITORY)}
+    given = {"DAGSTER_HOME": str(home.dagster), "BADEXP_HOME": str(home.root), "PYTHONPATH": PYTHON_PATH}
     result = subprocess.run(command, cwd=REPOSITORY, env=os.environ | given, capture_output=True, text=True, check=True)
     answer = next(line for line in result.stdout.splitlines() if line.startswith("{"))  # others are of the code server
     nodes = {n["assetKey"]["path"][-1]: n for n in json.loads(answer)["data"]["assetNodes"]}

@@ -85,7 +85,7 @@ class Postgres:
                 self.kill()
 
     def _spawn(self) -> subprocess.Popen:
-        options = ["-k", str(self.folder), "-c", "listen_addresses=", "-c", "max_connections=200"]
+        options = ["-k", str(self.folder), "-c", "listen_addresses=", "-c", "max_connections=200", "-c", "fsync=off"]
         with (self.folder / "log").open("ab") as log:
             return subprocess.Popen(
                 [self.binaries / "postgres", "-D", str(self.data), *options],

@@ -20,7 +20,7 @@ from badexp_assets.orchestration.slurm.jobs import Job, JobName
 from badexp_assets.orchestration.slurm.queue_snapshot import Snapshot
 from badexp_assets_tests.deployments.survey import NIGHT_ASSETS
 from badexp_assets_tests.orchestration.slurm_engine import steps
-from badexp_assets_tests.repository import REPOSITORY
+from badexp_assets_tests.repository import PYTHON_PATH, REPOSITORY
 
 OPTIONS = '[slurm]\npoll_seconds = 1\ngpu_option = ""\n'
 
@@ -56,7 +56,7 @@ class EngineRun:
         self._environment = os.environ | {
             "BADEXP_HOME": str(self.home),
             "BADEXP_EXECUTOR": "slurm",
-            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONPATH": PYTHON_PATH,
             "STEP": step,
             **(variables or {}),
         }

@@ -28,7 +28,7 @@ from badexp_assets.review.accounts import Reviewers
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.browser import chromium
 from badexp_assets_tests.homes import copy_home
-from badexp_assets_tests.repository import REPOSITORY
+from badexp_assets_tests.repository import PYTHON_PATH
 
 NIGHTS = ("2018-05-17", "2018-05-18")
 FIRST, N = 1001, 34
@@ -178,7 +178,7 @@ class Server:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.log.parent,
-                env=clean | {"PYTHONPATH": str(REPOSITORY)},
+                env=clean | {"PYTHONPATH": PYTHON_PATH},
             )
         deadline = time.monotonic() + 60
         while True:

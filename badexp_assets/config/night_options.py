@@ -85,12 +85,11 @@ class PassParams:
     preview_height: int = Field(default=512, ge=0, le=MAX_PREVIEW_HEIGHT)
     """Height of the image of an exposure's focal plane, px, from 64; 0: no images."""
     workers: int = Field(default=-1, ge=-1)
-    """Processes that read and measure CCDs ahead of the backbone; 0: a thread; -1: on GPUs, one fewer than the
-    allocated cores for each GPU, else a thread.
+    """Processes that read and measure CCDs ahead of the backbone; 0: a thread for each core; -1: on GPUs, one fewer
+    than the allocated cores for each GPU, else threads.
 
-    Several devices share the processes; each has at least one. Processes are faster where reading takes longer than the
-    backbone: on GPUs, and with a small network on full-size CCDs. A file that kills the process which reads it then
-    costs only its CCD.
+    Several devices share the processes; each has at least one. Processes are faster than threads with many cores. A
+    file that kills the process which reads it then costs only its CCD.
     """
 
     @field_validator("preview_height")

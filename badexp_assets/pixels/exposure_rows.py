@@ -28,8 +28,6 @@ _ABSENT = {
     "drawn": False,
     "has_mask": False,
 }
-Key = tuple[int, int]
-"""expnum and CCDNUM"""
 TableRows = dict[str, list[dict[str, Any]]]
 """rows by table"""
 Embedding = Callable[[], TableRows]
@@ -78,7 +76,7 @@ class ExposureRows:
     ) -> None:
         self._opened, self._embedder, self._mosaic = opened, embedder, mosaic
         self._early: dict[int, MeasuredCcd] = {}  # by CCDNUM, taken before one that comes first
-        self._batch: list[tuple[Key, np.ndarray]] = []
+        self._batch: list[MeasuredCcd] = []
         self._n_embedding = 0  # embeddings that are not stored yet
         self._tiles: dict[int, np.ndarray] = {}
         self._rows: TableRows = {name: [] for name in PASS_TABLES}
@@ -153,7 +151,6 @@ class ExposureRows:
                 self._plane.fail(ccdnum)
             return
         assert ccd.orientations is not None
-        assert ccd.prepared is not None
         orientations = keys | {"filter": self._opened.row["filter"]} | vars(ccd.orientations)
         self._rows["night_orientations"].append(orientations)
         self._stamps = merge_stamps(self._stamps, ccd.stamps, self._n_stamps)
@@ -161,7 +158,7 @@ class ExposureRows:
             self._plane.add(ccdnum, ccd.tile)
         if self._mosaic is not None and ccd.mosaic_tile is not None and np.isfinite(ccd.mosaic_tile).any():
             self._tiles[ccdnum] = ccd.mosaic_tile
-        self._batch.append(((ccd.task.expnum, ccdnum), ccd.prepared))
+        self._batch.append(ccd)
 
     def _outcome(self, row: Mapping[str, Any]) -> dict[str, Any]:
         n_failed = len(self._reasons)
@@ -179,9 +176,13 @@ class ExposureRows:
         }
 
 
-def _embed(embedder: Embedder, batch: list[tuple[Key, np.ndarray]]) -> TableRows:
-    vectors = dict(embedder.embed([key for key, _ in batch], [prepared for _, prepared in batch]))
-    missing = [key for key, _ in batch if key not in vectors]
+def _embed(embedder: Embedder, batch: list[MeasuredCcd]) -> TableRows:
+    keys = [(ccd.task.expnum, ccd.task.ccd.ccdnum) for ccd in batch]
+    vectors = dict(embedder.embed(keys, [ccd.prepared for ccd in batch if ccd.prepared is not None]))
+    for ccd in batch:
+        if ccd.free is not None:
+            ccd.free()
+    missing = [key for key in keys if key not in vectors]
     if missing:
         raise ModelError(
             f"backbone {embedder.backbone_id}: no vector for {len(missing)} CCD images, "

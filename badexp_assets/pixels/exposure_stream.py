@@ -86,7 +86,7 @@ class PixelReader:
                 yield from finished(place)
 
         queue = EmbeddingQueue[int, TableRows](self._embedder.threads)
-        with queue, self._pool(measurer) as pool:
+        with self._pool(measurer, queue.room) as pool, queue:
             for item in pool.run(plan, n_early):
                 if isinstance(item, MeasuredCcd):
                     place = item.task.place
@@ -99,8 +99,8 @@ class PixelReader:
                 yield from embedded(queue.room)
             yield from embedded(0)
 
-    def _pool(self, measurer: CcdMeasurer) -> MeasuringPool:
-        """Return the pool of readers.
+    def _pool(self, measurer: CcdMeasurer, n_batches: int) -> MeasuringPool:
+        """Return the pool of readers, with places for the images of `n_batches` batches that are being embedded.
 
         As far as memory allows, it measures the next batch ahead, to keep the backbone busy, and a whole exposure, so
         that one slow CCD stops no reader.
@@ -112,7 +112,8 @@ class PixelReader:
         n_bytes = 4 * recipe.rows * recipe.columns + params.stamps_per_exposure * _STAMP_BYTES
         n_ccds = len(self._camera.ccds) if params.all_ccds else params.n_draw
         ahead = min(_AHEAD_BYTES // n_bytes, (workers or threads) + max(self._embedder.batch_size, n_ccds))
-        return MeasuringPool(measurer, workers, ahead, threads, (recipe.rows, recipe.columns))
+        places = ahead + 1 + (n_batches + 1) * self._embedder.batch_size
+        return MeasuringPool(measurer, workers, ahead, threads, places, (recipe.rows, recipe.columns))
 
 
 def plan_reading(

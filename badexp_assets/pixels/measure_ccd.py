@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -74,7 +74,8 @@ class MeasuredCcd:
     """Measurements of a CCD. If `reason` is set, the CCD failed and only the fields measured before that are set.
 
     `height`, `width`: of the image, px; `fwhm`: from the header, px; `prepared`: float32 (rows, columns) image for the
-    backbone (`Recipe.prepare`); `tile`, `mosaic_tile`: the CCD in the preview and in the mosaic.
+    backbone (`Recipe.prepare`); `free`: to be called once `prepared` is not needed any more, because its memory may be
+    that of other CCDs then; `tile`, `mosaic_tile`: the CCD in the preview and in the mosaic.
     """
 
     task: CcdTask
@@ -90,6 +91,7 @@ class MeasuredCcd:
     orientations: Orientations | None = None
     stamps: tuple[Stamp, ...] = ()
     prepared: npt.NDArray[np.float32] | None = None
+    free: Callable[[], None] | None = None
     tile: Tile | None = None
     mosaic_tile: npt.NDArray[np.float32] | None = None
 

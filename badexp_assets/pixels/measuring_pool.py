@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from multiprocessing.context import ForkServerContext
 from queue import SimpleQueue
 from typing import NamedTuple, TypeVar
@@ -44,7 +45,8 @@ class MeasuringPool:
     """Measures CCDs in `workers` processes or, if `workers` is 0, in `threads` threads; use it as a context manager.
 
     At most `ahead` CCDs are measured before they are taken (at least one more than are measured at a time), which
-    bounds memory. Processes hand over prepared images of up to `image_shape` (rows, columns) px in shared memory.
+    bounds memory. Processes hand over prepared images of up to `image_shape` (rows, columns) px in `places` of shared
+    memory, as far as the caller has freed them (`MeasuredCcd.free`), and others in a pipe, which takes longer.
 
     Processes come from a fork server that has imported what they need, so they start in milliseconds and share its
     memory. They end when this process ends, even when it is killed. CFITSIO can crash on a damaged file, and the kernel
@@ -57,6 +59,7 @@ class MeasuringPool:
         workers: int,
         ahead: int = 1,
         threads: int = 1,
+        places: int = 0,
         image_shape: tuple[int, int] = (0, 0),
     ) -> None:
         self._measurer, self._workers = measurer, workers
@@ -64,9 +67,9 @@ class MeasuringPool:
         self._copies: list[CcdMeasurer] = []  # of the threads
         self._images: SharedImages | None = None
         self._free: list[int] = []  # places of images
-        if workers and min(image_shape):
-            self._free = list(range(self._depth + 1))
-            self._images = SharedImages(len(self._free), image_shape)
+        if workers and places:
+            self._free = list(range(places))
+            self._images = SharedImages(places, image_shape)
         self._executor: Executor = self._start(workers, threads)
 
     def __enter__(self) -> MeasuringPool:
@@ -120,7 +123,7 @@ class MeasuringPool:
         self._copies.append(_OF_THREAD.measurer)
 
     def _submit(self, task: CcdTask, done: SimpleQueue[_Submitted]) -> None:
-        place = self._free.pop() if self._images is not None else None
+        place = self._free.pop() if self._free else None
         try:
             future = self._executor.submit(_measure, task, place)
         except BrokenProcessPool:
@@ -131,18 +134,19 @@ class MeasuringPool:
         future.add_done_callback(lambda future: done.put(_Submitted(task, place, executor, future)))
 
     def _result(self, submitted: _Submitted) -> MeasuredCcd:
-        """Return the measurements of a CCD, and free the place of its image."""
+        """Return the measurements of a CCD with its image, and free the place for it if that was not used."""
         task, place, executor, future = submitted
         try:
             ccd, shape = future.result()
         except BrokenProcessPool:
             executor.shutdown(wait=True, cancel_futures=True)  # then none of its processes writes to the place any more
             ccd, shape = self._measured_alone(task, place)
-        if place is None:
+        if place is None or self._images is None:
             return ccd
-        assert self._images is not None
-        self._free.append(place)
-        return ccd if shape is None else replace(ccd, prepared=self._images.read(place, shape))
+        if shape is None:
+            self._free.append(place)
+            return ccd
+        return replace(ccd, prepared=self._images.read(place, shape), free=partial(self._free.append, place))
 
     def _measured_alone(self, task: CcdTask, place: int | None) -> _Handed:
         """Measure a CCD in a process of its own.

@@ -40,8 +40,8 @@ class SharedImages:
         return image.shape
 
     def read(self, place: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-        """Return a copy of the image of `shape` in a place."""
-        return self._places[place, : int(np.prod(shape))].reshape(shape).copy()
+        """Return the image of `shape` in a place, without copying it."""
+        return self._places[place, : int(np.prod(shape))].reshape(shape)
 
     def close(self) -> None:
         """Release the memory in this process; it is freed when every process has done so or has ended."""

@@ -83,21 +83,18 @@ class Backbone:
         head's channels. An image with a non-finite pixel gives NaN. Raises InputError for another shape or type.
         """
         images = self._checked(images)
-        return self._embed(images) if len(images) else torch.empty((0, self.dim))
+        if not len(images):
+            return torch.empty((0, self.dim))
+        vectors = self.engine(list(images))
+        vectors[~torch.isfinite(images.flatten(1).sum(1))] = torch.nan  # ReLU6 would turn them into numbers
+        return vectors
 
     def embed_prepared(self, prepared: Sequence[np.ndarray], channels: Expand) -> Tensor:
         """Return `embed` of at least one image that `Recipe.prepare` returned, where `channels` is that of the recipe.
 
-        The three channels are made on the device, so a third of the bytes is copied to it.
+        The three channels are made on the device, so a third of the bytes is copied to it. Prepared images are finite.
         """
-        return self._embed([torch.from_numpy(image) for image in prepared], channels)
-
-    def _embed(self, images: Sequence[Tensor], expand: Expand | None = None) -> Tensor:
-        vectors = self.engine(images, expand)
-        for vector, image in zip(vectors, images, strict=True):
-            if not torch.isfinite(image.sum()):
-                vector[:] = torch.nan  # ReLU6 would turn it into numbers
-        return vectors
+        return self.engine([torch.from_numpy(image) for image in prepared], channels)
 
     def patches(self, images: Tensor) -> Tensor:
         """Return (B, dim, h, w) float32 features on the CPU of the patches of normalised images (see `embed`).

@@ -59,12 +59,12 @@ def tasks(ooi, expnum=11):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("image_shape", [(0, 0), (1, 3)], ids=["in a pipe", "in shared memory"])
-def test_processes_and_threads_give_what_one_thread_gives(exposure, image_shape):
+@pytest.mark.parametrize("places", [0, 3, 8], ids=["in a pipe", "in both", "in shared memory"])
+def test_processes_and_threads_give_what_one_thread_gives(exposure, places):
     items = [*tasks(exposure), "a word", *tasks(exposure, 12), "the end"]
     found = {}
     for workers, threads in ((0, 1), (0, 3), (2, 1)):
-        with MeasuringPool(measure(), workers, threads=threads, image_shape=image_shape) as readers:
+        with MeasuringPool(measure(), workers, threads=threads, places=places, image_shape=(1, 3)) as readers:
             done = list(readers.run(iter(items)))
         assert [item for item in done if isinstance(item, str)] == ["a word", "the end"]
         ccds = [item for item in done if isinstance(item, MeasuredCcd)]

@@ -89,7 +89,7 @@ def _plain(archive: Path, out: Path, workers: int, backbone: Backbone) -> None:
             for ccdnum in sample_ccds(row["expnum"], extensions, _N_CCDS):
                 image = np.ascontiguousarray(file[extensions[ccdnum]].data, dtype=np.float32)
                 prepared = torch.from_numpy(recipe.prepare(image))[None]
-                vectors.append(backbone.embed(prepared)[0].numpy())
+                vectors.append(backbone.embed(recipe.channels(prepared))[0].numpy())
     out.mkdir(parents=True)
     np.save(out / "embeddings.npy", np.stack(vectors))
 

@@ -112,15 +112,16 @@ class TorchEngine:
         """Return float32 vectors on the CPU. Raises PyTorch's OutOfMemoryError if a single image does not fit."""
         if self.device.type == "cpu":
             return self._in_pieces(torch.stack(tuple(images)), expand)
-        # from and to pinned memory, so that copies don't wait for the network
-        batch = torch.empty((len(images), *images[0].shape), pin_memory=True)
-        torch.stack(tuple(images), out=batch)
-        with self._queueing:
-            on_device = self._in_pieces(batch, expand)
-            vectors = torch.empty(on_device.shape, pin_memory=True).copy_(on_device, non_blocking=True)
-            copied = torch.cuda.Event()
-            copied.record(torch.cuda.current_stream(self.device))
-        copied.synchronize()
+        with torch.cuda.device(self.device):  # of this thread, for which memory is pinned; else it is the first GPU
+            # from and to pinned memory, so that copies don't wait for the network
+            batch = torch.empty((len(images), *images[0].shape), pin_memory=True)
+            torch.stack(tuple(images), out=batch)
+            with self._queueing:
+                on_device = self._in_pieces(batch, expand)
+                vectors = torch.empty(on_device.shape, pin_memory=True).copy_(on_device, non_blocking=True)
+                copied = torch.cuda.Event()
+                copied.record()
+            copied.synchronize()
         return vectors
 
     def _in_pieces(self, images: Tensor, expand: Expand | None) -> Tensor:

@@ -40,10 +40,10 @@ def run_nights(
     `places`: the paths of a night's tables, as `run_pass` takes them; `journals`: the folder of its journal. `progress`
     is called with (night, exposures done, exposures found), `tell` with messages for people.
 
-    A process that dies or fails costs the exposure it was reading; the other processes read everything else. That
-    exposure's night gets no new tables, but what was read of it is kept for the next attempt, and LostProcessError
-    names the night after the last night is done. An error of the only share, or of all shares when none can start, is
-    raised as it is. Closing the iterator ends all processes.
+    A process that dies or fails costs the exposures that it was reading; the other processes read everything else. The
+    nights of those exposures get no new tables, but what was read of them is kept for the next attempt, and
+    LostProcessError names them after the last night is done. An error of the only share, or of all shares when none can
+    start, is raised as it is. Closing the iterator ends all processes.
     """
     archive = as_place(archive)
     order = sorted(set(nights))  # the same for all jobs, so that two jobs never wait for each other's nights

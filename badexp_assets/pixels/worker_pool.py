@@ -11,7 +11,6 @@ import contextlib
 import pickle
 import signal
 import traceback
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -64,7 +63,7 @@ class Worker:
     name: str
     process: Any
     connection: Connection
-    in_flight: dict[str, Assignment] = field(default_factory=dict)
+    in_flight: set[str] = field(default_factory=set)  # keys of exposures
     error: Exception | None = None
     released: bool = False
 
@@ -80,7 +79,6 @@ class WorkerPool:
         self._shares = list(shares)
         self._workers: list[Worker] = []
         self._idle: list[Worker] = []  # waiting for work, with nothing in flight
-        self._returned: deque[Assignment] = deque()  # of failed workers, to be read by others
         self._embedding_ids: EmbeddingIds | None = None
         self.failures: list[Exception] = []
 
@@ -121,15 +119,15 @@ class WorkerPool:
     def read(self, assignments: Iterable[Assignment]) -> Iterator[str | WorkerFailure]:
         """Yield the key of every assignment once its result is in its journal, and failures of workers.
 
-        `assignments` is consumed as workers ask for work. A worker that ends too early fails the oldest exposure that
-        it had in flight; the others are given to the remaining workers. Without remaining workers everything fails.
-        Raises InputError for devices whose embeddings cannot be compared.
+        `assignments` is consumed as workers ask for work. A worker that ends too early fails all exposures that it had
+        in flight: any of them may be the reason, and would end the next worker as well. Raises InputError for devices
+        whose embeddings cannot be compared.
         """
         source = iter(assignments)
         self._serve_idle(source)
         for message in self._messages():
             if isinstance(message, Worker):
-                self._send(message, self._next(source))
+                self._send(message, next(source, None))
             else:
                 self._serve_idle(source)
             if isinstance(message, str | WorkerFailure):
@@ -150,7 +148,7 @@ class WorkerPool:
                     yield self._ended(worker)
                     continue
                 if kind == _DONE:
-                    del worker.in_flight[content]
+                    worker.in_flight.remove(content)
                     yield content
                 elif kind == _WANT and worker.in_flight:
                     yield worker
@@ -164,21 +162,16 @@ class WorkerPool:
                     yield None
 
     def _serve_idle(self, source: Iterator[Assignment]) -> None:
-        """Give work to idle workers; release them once no other worker can return any."""
+        """Give work to idle workers; release them once none is left."""
         while self._idle:
-            assignment = self._next(source)
-            if assignment is None and any(worker.in_flight for worker in self._workers):
-                return
+            assignment = next(source, None)
             worker = self._idle.pop(0)
             worker.released = assignment is None
             self._send(worker, assignment)
 
-    def _next(self, source: Iterator[Assignment]) -> Assignment | None:
-        return self._returned.popleft() if self._returned else next(source, None)
-
     def _send(self, worker: Worker, assignment: Assignment | None) -> None:
         if assignment is not None:
-            worker.in_flight[assignment.key] = assignment
+            worker.in_flight.add(assignment.key)
         with contextlib.suppress(OSError):  # the worker has ended, which the next message reports
             worker.connection.send(assignment)
 
@@ -191,14 +184,8 @@ class WorkerPool:
             self._idle.remove(worker)
         error = worker.error or LostProcessError(f"{worker.name} {_describe_exit(worker.process.exitcode)}")
         self.failures.append(error)
-        in_flight, worker.in_flight = list(worker.in_flight.values()), {}
-        last = all(other.connection.closed for other in self._workers)
-        if last:
-            in_flight += self._returned
-            self._returned.clear()
-        failed = in_flight if last else in_flight[:1]
-        self._returned.extend(in_flight[len(failed) :])
-        return WorkerFailure(tuple(assignment.key for assignment in failed), error)
+        failed, worker.in_flight = tuple(worker.in_flight), set()
+        return WorkerFailure(failed, error)
 
     def _check_comparable(self, worker: Worker, ids: EmbeddingIds) -> None:
         if self._embedding_ids is None:

@@ -1,6 +1,7 @@
 """Nights on several devices: the tables of one, whoever reads what; a process that dies costs what it was at."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -145,26 +146,29 @@ def test_a_single_night_is_shared_by_all_processes_and_none_is_read_twice(archiv
 @pytest.mark.slow
 @pytest.mark.parametrize("does", ["dies", "fails"])
 def test_a_process_that_dies_or_fails_costs_what_it_was_at_and_the_rest_is_kept(archive, tmp_path, does):
-    told, done = [], []
+    told, done, log = [], [], tmp_path / "log"
     shares = [Share(at=22, does=does, pause=0.05)] * 2  # whoever comes to exposure 22
     with pytest.raises(LostProcessError) as raised:  # noqa: PT012
         for summary in go(archive, tmp_path / "out", shares, tell=told.append):
             done.append(summary.night)
-    assert done == [NIGHTS[0], NIGHTS[2]]
+    n_lost, lost_nights = re.fullmatch(
+        r".*; it was at (\d+) exposures? of (.*); the other processes go on", *told
+    ).groups()
+    lost_nights = lost_nights.split(", ")
+    assert NIGHTS[1] in lost_nights
+    assert sorted(done + lost_nights) == NIGHTS
     text = str(raised.value)
-    assert "2018-05-18" in text
+    assert f"{len(lost_nights)} of 3 nights are not finished ({', '.join(lost_nights)})" in text
     assert "what was read of them is kept" in text
     assert ("was killed by signal 9" if does == "dies" else "the network broke") in text
-    assert len(told) == 1
-    assert "; it was at 1 exposure of 2018-05-18" in told[0]
     if does == "fails":
         assert "in the process that read it" in raised.value.__cause__.__notes__[0]
     assert not is_transient(raised.value)
-    log = tmp_path / "log"
     summaries = list(go(archive, tmp_path / "out", [Share(log)] * 2))
     assert [s.night for s in summaries] == NIGHTS
-    assert [summary.n_resumed for summary in summaries] == [0, 3, 0]
-    assert len(set().union(*read_by(log).values())) == 1  # only what the process that was lost had begun
+    assert [summary.night for summary in summaries if summary.reused] == done
+    assert sum(4 - s.n_resumed for s in summaries if not s.reused) <= int(n_lost)
+    assert 1 <= len(set().union(*read_by(log).values())) <= int(n_lost)  # only what was in flight when it was lost
     list(go(archive, tmp_path / "one", [Share()]))
     assert content(tmp_path / "out") == content(tmp_path / "one")
 

@@ -5,27 +5,25 @@ from __future__ import annotations
 import shutil
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from badexp_assets.config.night_options import PassParams
 from badexp_assets.orchestration.plan.measure import TreePeak
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.archive import list_exposures, list_nights
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.exposure import open_exposure
-from badexp_assets.survey.seeded_sampling import sample_ccds
 from benchmarks.measure import BenchOptions, Record, in_process
 
 if TYPE_CHECKING:
-    from badexp_assets.config.night_options import PassParams
     from badexp_assets.vision.backbones import Backbone
-
-_N_CCDS = 61  # CCDs that are read per exposure: all of them
 
 
 def bench_night(options: BenchOptions) -> Iterator[Record]:
@@ -33,6 +31,8 @@ def bench_night(options: BenchOptions) -> Iterator[Record]:
 
     The baseline is a plain script: astropy, one image at a time, raw counts as float32, embeddings only. The night pass
     also measures orientations and writes stamps, previews and tables; with `workers` it reads in several processes.
+
+    A second case samples a third of the CCDs of an exposure; its baseline does not read the others.
     """
     sizes = [(192, 128, 3, 2)] if options.quick else [(512, 256, 16, 12), (4094, 2046, 61, 1)]
     for rows, columns, n_ccds, exposures in sizes:
@@ -42,23 +42,41 @@ def bench_night(options: BenchOptions) -> Iterator[Record]:
             nights=1, exposures=exposures, n_ccds=n_ccds, ccd_rows=rows, ccd_columns=columns, seed=options.seed
         )
         archive = write_survey(folder / "survey", params).archive
-        variants: dict[str, tuple[Callable[..., None], int]] = {
-            "plain script, embeddings only": (_plain, 0),
-            "night pass": (_night, 0),
+        every, third = (replace(PassParams(), n_draw=n, workers=0) for n in (n_ccds, n_ccds // 3))
+        variants: dict[str, Callable[..., None]] = {
+            "plain script, embeddings only": _plain,
+            "night pass": partial(read_night, params=every),
         }
         if not options.quick:
-            variants["night pass, workers = 2"] = (_night, 2)
-        rates: dict[str, float] = {}
-        for name, (run, workers) in variants.items():
-            (seconds, peak), _, _ = in_process(_timed, run, archive, folder, workers, options.device, options.repeats)
-            rate = rates[name] = exposures / statistics.median(seconds)
-            ratio, note = rate / next(iter(rates.values())), f"{3600 * rate:.0f} exposures/hour"
-            yield Record("night", case, name, exposures, "exposures", tuple(seconds), rate, ratio, peak, note)
+            variants["night pass, workers = 2"] = partial(read_night, params=replace(every, workers=2))
+        yield from _rates(case, archive, folder, variants, exposures, options)
+        variants = {
+            "night pass without the other CCDs": partial(read_night, params=replace(third, focal_plane_step=0)),
+            "night pass with focal planes of all CCDs": partial(read_night, params=third),
+        }
+        yield from _rates(f"{case}, {n_ccds // 3} sampled", archive, folder, variants, exposures, options)
         shutil.rmtree(folder)
 
 
+def _rates(
+    case: str,
+    archive: Path,
+    folder: Path,
+    variants: Mapping[str, Callable[..., None]],
+    exposures: int,
+    options: BenchOptions,
+) -> Iterator[Record]:
+    """Yield exposures/s of `variants`, the first of which is the baseline."""
+    rates: dict[str, float] = {}
+    for name, run in variants.items():
+        (seconds, peak), _, _ = in_process(_timed, run, archive, folder, options.device, options.repeats)
+        rate = rates[name] = exposures / statistics.median(seconds)
+        ratio, note = rate / next(iter(rates.values())), f"{3600 * rate:.0f} exposures/hour"
+        yield Record("night", case, name, exposures, "exposures", tuple(seconds), rate, ratio, peak, note)
+
+
 def _timed(
-    run: Callable[..., None], archive: Path, folder: Path, workers: int, device: str, repeats: int
+    run: Callable[..., None], archive: Path, folder: Path, device: str, repeats: int
 ) -> tuple[list[float], float]:
     """Return the seconds of each of `repeats` runs after a first one, and the peak memory (MiB) of all."""
     from badexp_assets.vision.backbones import load_backbone
@@ -68,13 +86,13 @@ def _timed(
     with TreePeak() as memory:
         for _ in range(repeats + 1):
             started = time.perf_counter()
-            run(archive, folder / "out", workers, backbone)
+            run(archive, folder / "out", backbone=backbone)
             seconds.append(time.perf_counter() - started)
             shutil.rmtree(folder / "out", ignore_errors=True)
     return seconds[1:], memory.mib
 
 
-def _plain(archive: Path, out: Path, workers: int, backbone: Backbone) -> None:
+def _plain(archive: Path, out: Path, backbone: Backbone) -> None:
     import torch
     from astropy.io import fits
 
@@ -86,18 +104,12 @@ def _plain(archive: Path, out: Path, workers: int, backbone: Backbone) -> None:
         with open_exposure(archive / row["ooi"], camera=camera) as exposure:
             extensions = {ccd.ccdnum: ccd.extension for ccd in exposure.ccds}
         with fits.open(archive / row["ooi"]) as file:
-            for ccdnum in sample_ccds(row["expnum"], extensions, _N_CCDS):
+            for ccdnum in extensions:
                 image = np.ascontiguousarray(file[extensions[ccdnum]].data, dtype=np.float32)
                 prepared = torch.from_numpy(recipe.prepare(image))[None]
                 vectors.append(backbone.embed(recipe.channels(prepared))[0].numpy())
     out.mkdir(parents=True)
     np.save(out / "embeddings.npy", np.stack(vectors))
-
-
-def _night(archive: Path, out: Path, workers: int, backbone: Backbone) -> None:
-    from badexp_assets.config.night_options import PassParams
-
-    read_night(archive, out, replace(PassParams(), n_draw=_N_CCDS, workers=workers), backbone)
 
 
 def read_night(archive: Path, out: Path, params: PassParams, backbone: Backbone) -> None:

@@ -80,6 +80,8 @@ class PassParams:
     """
     precision: str = "auto"
     """Precision of the backbone: auto (bfloat16 for DINOv2 on GPUs, else float32), float32 or bfloat16."""
+    focal_plane_step: int = Field(default=8, ge=0)
+    """Of CCDs that are not sampled, every how many-th row is read, for images of the whole focal plane; 0: none is."""
     stamps_per_exposure: int = Field(default=64, ge=0)
     """Source stamps kept per exposure, chosen at random."""
     preview_height: int = Field(default=512, ge=0, le=MAX_PREVIEW_HEIGHT)

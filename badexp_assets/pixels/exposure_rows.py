@@ -40,7 +40,8 @@ class OpenedExposure:
 
     `row`: its row of `list_exposures`; `place`: among the exposures that are read, from 0; `present`: CCDNUMs in its
     file; `problem`: extensions that are not CCDs; `reason`: why it could not be opened; `absent`: CCDNUMs that were
-    asked for and are not in the file.
+    asked for and are not in the file; `only_seen`: CCDNUMs that are shown on the focal plane and not measured, which
+    come in between.
     """
 
     row: Mapping[str, Any]
@@ -50,6 +51,7 @@ class OpenedExposure:
     problem: str | None = None
     reason: str | None = None
     absent: tuple[int, ...] = ()
+    only_seen: frozenset[int] = frozenset()
 
     @property
     def expnum(self) -> int:
@@ -82,6 +84,8 @@ class ExposureRows:
         self._rows: TableRows = {name: [] for name in PASS_TABLES}
         self._reasons: list[str] = []
         self._n_added = 0
+        self._n_seen = 0  # of the CCDs that are only seen, unreadable ones included
+        self._unseen: list[str] = []  # reasons
         self._stamps: list[Stamp] = []
         self._n_stamps = params.stamps_per_exposure
         self._rows["night_ccds"] += [{"expnum": opened.expnum, "ccdnum": n} | _ABSENT for n in opened.absent]
@@ -96,24 +100,30 @@ class ExposureRows:
 
     @property
     def finished(self) -> bool:
-        """Whether all wanted CCDs were taken and all embeddings stored."""
-        return self._n_added == len(self._opened.wanted) and not self._n_embedding
+        """Whether all CCDs were taken and all embeddings stored."""
+        return self._complete and not self._n_embedding
+
+    @property
+    def _complete(self) -> bool:
+        return self._n_added == len(self._opened.wanted) and self._n_seen == len(self._opened.only_seen)
 
     def take(self, ccd: MeasuredCcd) -> list[Embedding]:
         """Add a CCD and return the embeddings that can be computed now, in the order in which to store their rows.
 
         They may run in another thread. They raise ModelError if the embedder does not return every vector.
         """
-        self._early[ccd.task.ccd.ccdnum] = ccd
         wanted, found = self._opened.wanted, list[Embedding]()
+        if ccd.task.only_seen:
+            self._see(ccd)
+        else:
+            self._early[ccd.task.ccd.ccdnum] = ccd
         while self._n_added < len(wanted) and (following := self._early.pop(wanted[self._n_added], None)):
             self._add(following)
-            complete = self._n_added == len(wanted)
-            if self._batch and (complete or len(self._batch) == self._embedder.batch_size):
+            if self._batch and (self._n_added == len(wanted) or len(self._batch) == self._embedder.batch_size):
                 found.append(partial(_embed, self._embedder, self._batch))
                 self._batch = []
-            if complete and self._mosaic is not None:
-                found.append(partial(_embed_mosaic, *self._mosaic, self._opened.expnum, self._tiles))
+        if self._complete and self._mosaic is not None:
+            found.append(partial(_embed_mosaic, *self._mosaic, self._opened.expnum, self._tiles))
         self._n_embedding += len(found)
         return found
 
@@ -132,7 +142,7 @@ class ExposureRows:
             name | {"ccdnum": stamp.ccdnum, "x": stamp.x, "y": stamp.y, "stamp": stamp.pixels.ravel()}
             for stamp in sorted(self._stamps, key=lambda stamp: (stamp.ccdnum, stamp.y, stamp.x))
         ]
-        if self._plane is not None and self._n_added > len(self._reasons):
+        if self._plane is not None and self._plane.n_shown:
             png = self._plane.render()
             width, height = self._plane.size
             preview = name | {"night": row["night"], "width": width, "height": height, "png": png}
@@ -147,18 +157,31 @@ class ExposureRows:
         self._rows["night_ccds"].append(keys | _ccd_row(ccd))
         if ccd.reason is not None:
             self._reasons.append(ccd.reason)
-            if self._plane is not None:
-                self._plane.fail(ccdnum)
+            self._show(ccd)
             return
         assert ccd.orientations is not None
         orientations = keys | {"filter": self._opened.row["filter"]} | vars(ccd.orientations)
         self._rows["night_orientations"].append(orientations)
         self._stamps = merge_stamps(self._stamps, ccd.stamps, self._n_stamps)
-        if self._plane is not None and ccd.tile is not None:
+        self._show(ccd)
+        self._batch.append(ccd)
+
+    def _see(self, ccd: MeasuredCcd) -> None:
+        """Add a CCD that is only seen."""
+        self._n_seen += 1
+        if ccd.reason is not None:
+            self._unseen.append(ccd.reason)
+        self._show(ccd)
+
+    def _show(self, ccd: MeasuredCcd) -> None:
+        """Add the tiles of a CCD to the images of the focal plane."""
+        ccdnum = ccd.task.ccd.ccdnum
+        if self._plane is not None and ccd.reason is not None:
+            self._plane.fail(ccdnum)
+        elif self._plane is not None and ccd.tile is not None:
             self._plane.add(ccdnum, ccd.tile)
         if self._mosaic is not None and ccd.mosaic_tile is not None and np.isfinite(ccd.mosaic_tile).any():
             self._tiles[ccdnum] = ccd.mosaic_tile
-        self._batch.append(ccd)
 
     def _outcome(self, row: Mapping[str, Any]) -> dict[str, Any]:
         n_failed = len(self._reasons)
@@ -168,7 +191,11 @@ class ExposureRows:
             status = "failed"
             first = f": {self._reasons[0]}" if self._reasons else ""
             reason = self._opened.reason or f"none of {n_failed} CCDs could be read{first}"
-        notes = (row["note"], self._opened.problem)
+        unseen = None
+        if self._unseen:
+            which = f"{len(self._unseen)} CCDs that were" if len(self._unseen) > 1 else "1 CCD that was"
+            unseen = f"{which} not sampled can't be shown on the focal plane: {min(self._unseen)}"
+        notes = (row["note"], self._opened.problem, unseen)
         return exposure_row(row, status, reason) | {
             "n_ccds_read": n_read,
             "n_ccds_failed": n_failed,

@@ -111,6 +111,8 @@ class PixelReader:
         workers, threads = max(params.workers, 0), torch.get_num_threads()
         n_bytes = 4 * recipe.rows * recipe.columns + params.stamps_per_exposure * _STAMP_BYTES
         n_ccds = len(self._camera.ccds) if params.all_ccds else params.n_draw
+        if params.focal_plane_step and self._only is None:
+            n_ccds = len(self._camera.ccds)
         ahead = min(_AHEAD_BYTES // n_bytes, (workers or threads) + max(self._embedder.batch_size, n_ccds))
         places = ahead + 1 + (n_batches + 1) * self._embedder.batch_size
         return MeasuringPool(measurer, workers, ahead, threads, places, (recipe.rows, recipe.columns))
@@ -125,7 +127,8 @@ def plan_reading(
 ) -> Iterator[OpenedExposure | CcdTask]:
     """Yield every exposure of `ready` (rows of `list_exposures`), each followed by its wanted CCDs in order of CCDNUM.
 
-    Wanted are the CCDs that `choose_ccds` returns or, if given, those in `only` that the file has. This reads headers
+    Wanted are the CCDs that `choose_ccds` returns or, if given, those in `only` that the file has. Unless `only` is
+    given, the other CCDs come in between, to be seen only, if `params.focal_plane_step` is not 0. This reads headers
     only. The current version of a file behind a URL is read, even if the file is replaced later. An exposure that
     cannot be opened is yielded with its reason, and nothing is raised for it.
     """
@@ -148,11 +151,14 @@ def plan_reading(
             asked = frozenset(only.get(expnum, ()))
             wanted, absent = present & asked, tuple(sorted(asked - present))
         slot = FocalPlane(camera, params.preview_height, present).slot if params.preview_height else None
-        chosen = [ccd for ccd in ccds if ccd.ccdnum in wanted]
-        numbers = tuple(ccd.ccdnum for ccd in chosen)
-        yield OpenedExposure(row, place, present, numbers, "; ".join(problems) or None, absent=absent)
-        for ccd in chosen:
-            yield CcdTask(expnum, ooi, ood, ccd, ccd.ccdnum in drawn, slot, place)
+        step = params.focal_plane_step if only is None else 0
+        seen = present - wanted if step else frozenset()
+        problem = "; ".join(problems) or None
+        yield OpenedExposure(row, place, present, tuple(sorted(wanted)), problem, absent=absent, only_seen=seen)
+        for ccd in ccds:
+            number = ccd.ccdnum
+            if number in wanted | seen:
+                yield CcdTask(expnum, ooi, ood, ccd, number in drawn, slot, place, max(step, 1), number in seen)
 
 
 def choose_ccds(expnum: int, present: frozenset[int], params: PassParams) -> tuple[frozenset[int], frozenset[int]]:

@@ -16,7 +16,7 @@ from badexp_assets.pixels.ccd_statistics import CcdFeatures, measure_features
 from badexp_assets.pixels.mosaic import MosaicPlan
 from badexp_assets.pixels.previews import Tile, bin_ccd
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.exposure import CcdImage, CcdInfo, Exposure, open_exposure
+from badexp_assets.survey.exposure import CcdImage, CcdInfo, Exposure, open_exposure, row_step
 
 if TYPE_CHECKING:
     from badexp_assets.config.night_options import EntropyParams
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from badexp_assets.pixels.sky_structure import SkyStructure
     from badexp_assets.pixels.source_shapes import SourceShapes
     from badexp_assets.vision.recipes import Recipe
+
+
+MIN_ROWS = 384
+"""rows of a CCD that are read of it at least: more than a mosaic has along them, so that each is a mean of several"""
 
 
 class Stamp(NamedTuple):
@@ -41,7 +45,8 @@ class CcdTask:
     """A CCD to measure: its files, whether it was sampled for the vote (`drawn`), and its size in the preview.
 
     `slot`: (rows, columns) of its place in the preview, px; None: no preview is made. `place`: that of its exposure
-    among those that are read, from 0.
+    among those that are read, from 0. `step`: rows of the CCD for each one in the mosaic. `only_seen`: nothing but
+    these rows is read, and nothing is measured except the tiles of the preview and of the mosaic.
     """
 
     expnum: int
@@ -51,6 +56,8 @@ class CcdTask:
     drawn: bool
     slot: tuple[int, int] | None
     place: int = 0
+    step: int = 1
+    only_seen: bool = False
 
     @property
     def where(self) -> str:
@@ -103,12 +110,12 @@ class LastExposure:
         self._camera = camera
         self._open: tuple[tuple[Place, Place | None], Exposure] | None = None
 
-    def read(self, ooi: Place, ood: Place | None, ccdnum: int) -> CcdImage:
-        """Read a CCD of the exposure `ooi` with its mask `ood`. Raises UnreadableImageError."""
+    def read(self, ooi: Place, ood: Place | None, ccdnum: int, step: int = 1) -> CcdImage:
+        """Read a CCD of the exposure `ooi` with its mask `ood`; see `Exposure.read`. Raises UnreadableImageError."""
         if self._open is None or self._open[0] != (ooi, ood):
             self.close()
             self._open = ((ooi, ood), open_exposure(ooi, ood, self._camera))
-        return self._open[1].read(ccdnum)
+        return self._open[1].read(ccdnum, step, MIN_ROWS)
 
     def close(self) -> None:
         """Close the exposure that is still open."""
@@ -136,11 +143,11 @@ class CcdMeasurer:
     def __call__(self, task: CcdTask) -> MeasuredCcd:
         """Read and measure one CCD. A fault of its file is returned as `reason` and never raised."""
         try:
-            image = self._exposures.read(task.ooi, task.ood, task.ccd.ccdnum)
+            image = self._exposures.read(task.ooi, task.ood, task.ccd.ccdnum, task.step if task.only_seen else 1)
         except UnreadableImageError as error:
             return MeasuredCcd(task, str(error))
         try:
-            return self._measured(task, image)
+            return self._seen(task, image) if task.only_seen else self._measured(task, image)
         except Exception as error:
             error.add_note(f"while measuring {task.where}")
             raise
@@ -148,6 +155,10 @@ class CcdMeasurer:
     def close(self) -> None:
         """Close the exposure that is still open."""
         self._exposures.close()
+
+    def _seen(self, task: CcdTask, image: CcdImage) -> MeasuredCcd:
+        tile = bin_ccd(image, task.slot, float(image.saturated.mean())) if task.slot else None
+        return MeasuredCcd(task, tile=tile, mosaic_tile=self._mosaic.tile(image))
 
     def _measured(self, task: CcdTask, image: CcdImage) -> MeasuredCcd:
         from badexp_assets.entropy.ccd import measure_ccd
@@ -190,8 +201,17 @@ class CcdMeasurer:
             stamps=tuple(stamps),
             prepared=prepared,
             tile=bin_ccd(image, task.slot, features.saturated_fraction) if task.slot else None,
-            mosaic_tile=self._mosaic.tile(image),
+            mosaic_tile=self._mosaic.tile(some_rows(image, task.step)),
         )
+
+
+def some_rows(image: CcdImage, step: int) -> CcdImage:
+    """Return the rows of a CCD that are read of CCDs which are only seen, so that a mosaic shows all CCDs alike."""
+    step = row_step(len(image.image), step, MIN_ROWS)
+    if step == 1:
+        return image
+    mask = None if image.mask is None else np.ascontiguousarray(image.mask[::step])
+    return replace(image, image=np.ascontiguousarray(image.image[::step]), mask=mask)
 
 
 def sample_stamps(found: CcdOrientations, n: int, expnum: int, ccdnum: int, seed: int) -> list[Stamp]:

@@ -123,7 +123,7 @@ class MeasuringPool:
         self._copies.append(_OF_THREAD.measurer)
 
     def _submit(self, task: CcdTask, done: SimpleQueue[_Submitted]) -> None:
-        place = self._free.pop() if self._free else None
+        place = self._free.pop() if self._free and not task.only_seen else None
         try:
             future = self._executor.submit(_measure, task, place)
         except BrokenProcessPool:

@@ -1,7 +1,7 @@
 """Mosaic of an exposure: its whole focal plane as one binned image on a common scale, as input of the backbone.
 
-It shows structure that spans CCDs (arcs of ghosts, clouds, gradients), which single CCD images do not. It contains only
-the CCDs that the pass reads anyway, so no further pixels are decompressed.
+It shows structure that spans CCDs (arcs of ghosts, clouds, gradients), which single CCD images do not. Every CCD is
+shown by the same rows, whether it was sampled or not (`PassParams.focal_plane_step`).
 """
 
 from __future__ import annotations

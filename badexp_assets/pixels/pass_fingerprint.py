@@ -44,11 +44,18 @@ def describe_pass(
         "night": night,
         "camera": camera.name,
         **ids._asdict(),
-        "pass": {name: value for name, value in asdict(params).items() if name not in _ELSEWHERE},
+        "pass": _relevant(params),
         "entropy": entropy.fingerprint,
         "code_version": CODE_VERSION,
     }
     return json.loads(json.dumps(description))
+
+
+def _relevant(params: PassParams) -> dict[str, Any]:
+    found = {name: value for name, value in asdict(params).items() if name not in _ELSEWHERE}
+    if not params.focal_plane_step:  # as nights were read before there was this option
+        del found["focal_plane_step"]
+    return found
 
 
 def exposure_key(description: Mapping[str, Any], row: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Previews of an exposure's focal plane: all CCDs that were read, binned, on a common grey scale.
+"""Previews of an exposure's focal plane: all CCDs that were read or seen, binned, on a common grey scale.
 
 North is up and East is left.
 """
@@ -74,6 +74,11 @@ class FocalPlane:
         self._saturated: set[int] = set()
 
     @property
+    def n_shown(self) -> int:
+        """Number of CCDs that were added."""
+        return len(self._tiles)
+
+    @property
     def boxes(self) -> dict[int, tuple[int, int, int, int]]:
         """Place of every CCD in the picture, by CCDNUM: left, top, width, height, px."""
         return {c.ccdnum: (*self._box(c)[:2], self.slot[1], self.slot[0]) for c in self._ccds}
@@ -114,9 +119,8 @@ class FocalPlane:
 
     def _grey_scale(self) -> tuple[float, float]:
         """Return sky and scatter of all tiles together; mostly saturated ones are used only if there are no others."""
-        tiles = [t.ravel() for n, t in self._tiles.items() if n not in self._saturated] or [
-            t.ravel() for t in self._tiles.values()
-        ]
+        in_order = [(n, self._tiles[n].ravel()) for n in sorted(self._tiles)]  # CCDs are added in any order
+        tiles = [tile for n, tile in in_order if n not in self._saturated] or [tile for _, tile in in_order]
         values = np.concatenate([*tiles, np.empty(0, np.float32)])
         values = values[np.isfinite(values)]
         if not values.size:

@@ -73,17 +73,20 @@ class FitsFile:
             except Exception as error:
                 raise UnreadableImageError(f"{self.where}: extensions can't be listed ({one_line(error)})") from error
 
-    def pixels(self, extension: int, where: str, codes: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[Any]:
+    def pixels(
+        self, extension: int, where: str, codes: npt.NDArray[np.uint8] | None = None, step: int = 1
+    ) -> npt.NDArray[Any]:
         """Return the decompressed pixels (rows, columns) of an extension, which messages name `where`.
 
         codes: if given, a pixel n of an image of integers becomes codes[n] (uint8); its last element if there is none.
+        step: only every step-th row is decompressed, as far as the compression allows, and returned.
         """
         if self._remote is None or self._remote.whole:
-            return self._images.pixels(extension, where, codes)
+            return self._images.pixels(extension, where, codes, step)
         with _unreadable_when_changed(self.where), self._remote.fetched(extension) as (path, place):
             images = _Images(path, self.where)
             try:
-                return images.pixels(place, where, codes)
+                return images.pixels(place, where, codes, step)
             finally:
                 images.close()
 
@@ -145,7 +148,7 @@ class _Images:
         if not self._tiles.is_file(path):  # it was replaced in between
             self._tiles.close()
 
-    def pixels(self, extension: int, where: str, codes: npt.NDArray[np.uint8] | None) -> npt.NDArray[Any]:
+    def pixels(self, extension: int, where: str, codes: npt.NDArray[np.uint8] | None, step: int) -> npt.NDArray[Any]:
         """Return the pixels of an extension as `FitsFile.pixels` does."""
         with _CFITSIO, _unreadable(where):
             hdu = self.fits[extension]
@@ -155,11 +158,11 @@ class _Images:
             raise UnreadableImageError(
                 f"{where}: an image of {dims} px; two axes and 1 to {MAX_PIXELS} pixels are needed"
             )
-        decoded = self._tiles.read(info, codes)
+        decoded = self._tiles.read(info, codes, step)
         if decoded is not None:
             return decoded
         with _CFITSIO, _unreadable(where):
-            pixels: npt.NDArray[Any] = hdu.read()
+            pixels: npt.NDArray[Any] = hdu.read() if step == 1 else hdu[::step, :]
         if codes is not None and pixels.dtype.kind in "iu":
             from badexp_assets.survey.pixel_kernels import replace_by_codes
 

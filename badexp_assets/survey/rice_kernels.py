@@ -181,14 +181,15 @@ def decode_floats(
     zero_pixel: int,
     null_pixel: int,
     null_is_nan: bool,
+    step: int,
     image: NDArray[Any],
 ) -> int:
     """Decode all rows of `image` (rows, columns, float32), which were quantised as int32.
 
-    scales, zeros: those of each row. dither: numbers (float64, 0 to 1) that were added, none for size 0; row i uses
-    them from `starts[(i + seed) % size]` on, and from `starts[(i + seed + 1) % size]` on after the last of them, and so
-    on. zero_pixel, null_pixel: integers that stand for 0 and for NaN; if not `null_is_nan`, a row with the latter is
-    not accepted. The rest as in `decode_integers`.
+    scales, zeros: those of each row. dither: numbers (float64, 0 to 1) that were added, none for size 0; row i of the
+    file uses them from `starts[(i + seed) % size]` on, and from `starts[(i + seed + 1) % size]` on after the last of
+    them, and so on. zero_pixel, null_pixel: integers that stand for 0 and for NaN; if not `null_is_nan`, a row with the
+    latter is not accepted. step: `image` has every step-th row of the file. The rest as in `decode_integers`.
     """
     columns = image.shape[1]
     integers = np.empty(columns, np.int32)
@@ -200,7 +201,7 @@ def decode_floats(
             for j in range(columns):
                 row[j] = np.float32(integers[j] * scale + zero)
         else:
-            first, turn = 0, i + seed
+            first, turn = 0, i * step + seed
             while first < columns:
                 start = starts[turn % len(dither)]
                 stop = min(first + len(dither) - start, columns)

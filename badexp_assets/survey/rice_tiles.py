@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,16 +49,18 @@ class RiceTiles:
         except OSError:
             return False
 
-    def read(self, info: Mapping[str, Any], codes: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[Any] | None:
+    def read(
+        self, info: Mapping[str, Any], codes: npt.NDArray[np.uint8] | None = None, step: int = 1
+    ) -> npt.NDArray[Any] | None:
         """Return the pixels (rows, columns) of an extension; None for one that is left to CFITSIO.
 
         info: fitsio's description of the extension. codes: what pixels of an image of integers become (see
-        `pixel_kernels.replace_by_codes`), None to keep them.
+        `pixel_kernels.replace_by_codes`), None to keep them. step: only every step-th row is read, from the first on.
         """
         if self._file is None or sys.byteorder != "little" or not info["is_compressed_image"]:
             return None
         try:
-            return self._read(self._file, info, codes)
+            return self._read(self._file, info, codes, step)
         except OSError:
             return None
 
@@ -68,7 +70,9 @@ class RiceTiles:
         if file is not None:
             os.close(file)
 
-    def _read(self, file: int, info: Mapping[str, Any], codes: npt.NDArray[np.uint8] | None) -> npt.NDArray[Any] | None:
+    def _read(
+        self, file: int, info: Mapping[str, Any], codes: npt.NDArray[np.uint8] | None, step: int
+    ) -> npt.NDArray[Any] | None:
         start, end = info["header_start"], info["data_start"]
         if start not in self._layouts:
             header = os.pread(file, end - start, start)
@@ -80,75 +84,106 @@ class RiceTiles:
         size = table_bytes + layout.heap_bytes
         if not size <= info["data_end"] - end or info["data_end"] > os.fstat(file).st_size:
             return None
-        data = _read_padded(file, end, size)
-        return None if data is None else _decode(data, layout, codes)
+        whole = _read_pieces(file, [(end, size if step == 1 else table_bytes)])
+        tiles = None if whole is None else _tiles(whole[:table_bytes], layout, step)
+        if whole is None or tiles is None:
+            return None
+        if step == 1:
+            return _decode(whole, tiles, layout, codes, step)
+        data = _read_pieces(
+            file, [(end + place, length) for place, length in zip(tiles.places, tiles.lengths, strict=True)]
+        )
+        gathered = tiles._replace(places=np.cumsum(tiles.lengths) - tiles.lengths)
+        return None if data is None else _decode(data, gathered, layout, codes, step)
 
 
-def _read_padded(file: int, start: int, size: int) -> npt.NDArray[np.uint8] | None:
-    """Return `size` bytes of a file, and those the kernels may read beyond them; None if the file is shorter."""
+class _Tiles(NamedTuple):
+    """First byte and bytes of the tiles of an image's rows (int64), and their scales and zeros (float64)."""
+
+    places: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
+    scales: npt.NDArray[np.float64]
+    zeros: npt.NDArray[np.float64]
+
+
+def _read_pieces(file: int, pieces: Sequence[tuple[int, int]]) -> npt.NDArray[np.uint8] | None:
+    """Return pieces of a file (start, bytes), one after the other, and what the kernels may read beyond them.
+
+    Returns None if the file is shorter.
+    """
     from badexp_assets.survey.rice_kernels import PADDING
 
+    size = sum(length for _, length in pieces)
     data = np.empty(size + PADDING, np.uint8)
     data[size:] = 0
     view, done = data.data, 0
-    while done < size:
-        n = os.preadv(file, [view[done:size]], start + done)
-        if n == 0:
-            return None
-        done += n
+    for start, length in pieces:
+        left = length
+        while left:
+            n = os.preadv(file, [view[done : done + left]], start + length - left)
+            if n == 0:
+                return None
+            done, left = done + n, left - n
     return data
 
 
-def _decode(
-    data: npt.NDArray[np.uint8], layout: TileLayout, codes: npt.NDArray[np.uint8] | None
-) -> npt.NDArray[Any] | None:
-    from badexp_assets.survey import rice_kernels
-
-    table_bytes = layout.rows * layout.row_bytes
-    table = data[:table_bytes].reshape(layout.rows, layout.row_bytes)
+def _tiles(table: npt.NDArray[np.uint8], layout: TileLayout, step: int) -> _Tiles | None:
+    """Return the tiles of every step-th row, in bytes from the start of the table on; None if CFITSIO has to judge."""
+    rows = table.reshape(layout.rows, layout.row_bytes)[::step]
     lengths, places = (
-        _column(table, layout, "COMPRESSED_DATA", layout.descriptor, i).astype(np.int64) for i in range(2)
+        _column(rows, layout, "COMPRESSED_DATA", layout.descriptor, i).astype(np.int64) for i in range(2)
     )
     if not (
         (lengths > 0) & (places >= 0) & (lengths <= layout.heap_bytes) & (places <= layout.heap_bytes - lengths)
     ).all():
         return None
-    places += table_bytes
-    shape = (layout.rows, layout.columns)
+    scales = zeros = np.empty(0)
+    if layout.dtype.kind == "f":
+        scales, zeros = (_column(rows, layout, name, ">f8").astype(np.float64) for name in ("ZSCALE", "ZZERO"))
+        if not _ROUNDS_ALIKE or not (np.isfinite(scales) & np.isfinite(zeros)).all():
+            return None
+    return _Tiles(places + len(table), lengths, scales, zeros)
+
+
+def _decode(
+    data: npt.NDArray[np.uint8], tiles: _Tiles, layout: TileLayout, codes: npt.NDArray[np.uint8] | None, step: int
+) -> npt.NDArray[Any] | None:
+    """Decode the tiles of every step-th row."""
+    from badexp_assets.survey import rice_kernels
+
+    shape = (len(tiles.lengths), layout.columns)
     if layout.dtype.kind != "f":
         image = np.empty(shape, layout.dtype if codes is None else np.uint8)
-        row = rice_kernels.decode_integers(data, places, lengths, layout.size, layout.block, codes, image)
+        row = rice_kernels.decode_integers(data, tiles.places, tiles.lengths, layout.size, layout.block, codes, image)
         return image if row == rice_kernels.ACCEPTED else None
-    scales, zeros = (_column(table, layout, name, ">f8").astype(np.float64) for name in ("ZSCALE", "ZZERO"))
-    if not _ROUNDS_ALIKE or not (np.isfinite(scales) & np.isfinite(zeros)).all():
-        return None
     dither, starts = _dither() if layout.dither else (np.empty(0), np.empty(0, np.int64))
     image = np.empty(shape, layout.dtype)
     row = rice_kernels.decode_floats(
         data,
-        places,
-        lengths,
+        tiles.places,
+        tiles.lengths,
         layout.block,
-        scales,
-        zeros,
+        tiles.scales,
+        tiles.zeros,
         dither,
         starts,
         layout.seed,
         _ZERO if layout.dither == 2 else _NEVER,
         _NEVER if layout.blank is None else layout.blank,
         _returns_nan(),
+        step,
         image,
     )
     return image if row == rice_kernels.ACCEPTED else None
 
 
 def _column(
-    table: npt.NDArray[np.uint8], layout: TileLayout, name: str, dtype: str, i: int = 0
+    rows: npt.NDArray[np.uint8], layout: TileLayout, name: str, dtype: str, i: int = 0
 ) -> npt.NDArray[np.generic]:
-    """Return the i-th number of a column of a table (rows, bytes)."""
+    """Return the i-th number of a column of `rows` (rows, bytes) of a table."""
     size = np.dtype(dtype).itemsize
     start = layout.places[name] + i * size
-    return np.ascontiguousarray(table[:, start : start + size]).view(dtype)[:, 0]
+    return np.ascontiguousarray(rows[:, start : start + size]).view(dtype)[:, 0]
 
 
 @lru_cache(maxsize=1)

@@ -18,8 +18,9 @@ SECTIONS = {name: field.annotation for name, field in Options.model_fields.items
 SCHEMAS = [
     (section, option, schema) for section, kind in SECTIONS.items() for option, schema in option_schemas(kind).items()
 ]
-# Digests of the JSON of the default options of version 0.1.0; of [training] and [autoencoder] of 0.2.0, which balances
-# the categories in another way and stops the training early. Fingerprints of stored tables and models depend on them.
+# Digests of the JSON of the default options of version 0.1.0; of [night_pass], [training] and [autoencoder] of 0.2.0,
+# which shows all CCDs of a focal plane, balances the categories in another way and stops the training early.
+# Fingerprints of stored tables and models depend on them.
 IDENTITIES = {
     "alerts": "592ede9daea7ce09",
     "arrivals": "f3e0528456468f52",
@@ -34,7 +35,7 @@ IDENTITIES = {
     "entropy": "fe256fc1f4ea033e",
     "explanations": "6df3f00b4c57de50",
     "export": "161d9c62199b979f",
-    "night_pass": "ad9717fe91a3a19d",
+    "night_pass": "12d8347d9bba98c1",
     "pipeline": "607104b1b339830f",
     "promotion": "ec603aba3c43bf3b",
     "report": "9c814a183e4af14e",

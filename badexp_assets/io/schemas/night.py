@@ -95,7 +95,7 @@ SCHEMAS = (
     ),
     TableSchema(
         "night_mosaic_embeddings",
-        "the embedded mosaic of the focal plane, from all CCDs of the exposure that were read",
+        "the embedded mosaic of the focal plane, from all CCDs of the exposure that could be read",
         ("expnum", "backbone", "recipe"),
     ).with_columns(
         EXPNUM,

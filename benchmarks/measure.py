@@ -24,7 +24,7 @@ class BenchOptions:
 
     `folder`: empty folder for its files; `quick`: small data, which only shows that the benchmark runs; `device`: where
     networks run; `seed`: of its data; `repeats`: number of rounds; `network_ms`: time that the network of `feed` takes
-    for an image, ms.
+    for an image, ms. `train`, `test`, `backbone`: folders and network of `focal-plane`.
     """
 
     folder: Path
@@ -33,6 +33,9 @@ class BenchOptions:
     seed: int = 0
     repeats: int = 3
     network_ms: float = 26.0
+    train: Path | None = None
+    test: Path | None = None
+    backbone: str = "efficientnet_lite0"
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ BENCHMARKS = (
     "arrivals", "autoencoder", "labels", "decode", "entropy", "embedding", "feed", "night", "overlap", "predict",
     "search", "startup",
 )  # fmt: skip
-SCORES = ("classifier", "entropy-trial")
-"""benchmarks of how good results are, and not how fast; each takes a quarter of an hour, so none runs unnamed"""
+SCORES = ("classifier", "entropy-trial", "focal-plane")
+"""benchmarks of how good results are, and not how fast; they take minutes or need data, so none runs unnamed"""
 _PACKAGES = ("badexp_assets", "torch", "openvino", "numpy", "pandas", "pyarrow", "scikit-learn", "astropy", "fitsio")
 
 

@@ -18,14 +18,29 @@ from badexp_assets.errors import InputError
 @click.option("--seed", default=0, show_default=True)
 @click.option("--repeats", default=3, show_default=True, help="Repeats of every timing; the median is reported.")
 @click.option("--network-ms", default=26.0, show_default=True, help="`feed`: time of its network for an image, ms.")
+@click.option("--train", type=click.Path(path_type=Path), help="`focal-plane`: folder with labelled focal planes.")
+@click.option(
+    "--test", type=click.Path(path_type=Path), help="`focal-plane`: folder to test on; none: folds of --train."
+)
+@click.option("--backbone", default="efficientnet_lite0", show_default=True, help="`focal-plane`: its network.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also append the lines to this file.")
 def bench(
-    names: tuple[str, ...], quick: bool, device: str, seed: int, repeats: int, network_ms: float, out: Path | None
+    names: tuple[str, ...],
+    quick: bool,
+    device: str,
+    seed: int,
+    repeats: int,
+    network_ms: float,
+    train: Path | None,
+    test: Path | None,
+    backbone: str,
+    out: Path | None,
 ) -> None:
     """Run the benchmarks NAMES, each against a baseline, and print one JSON line per result.
 
     Without NAMES all benchmarks of speed run. `classifier` and `entropy-trial` measure how good the methods are, on
-    simulated surveys; they take a quarter of an hour each.
+    simulated surveys; they take a quarter of an hour each. `focal-plane` measures, on real focal planes with marked
+    ghosts, how well bad CCDs are found from the whole plane.
     """
     import json
     import tempfile
@@ -36,7 +51,15 @@ def bench(
 
     with tempfile.TemporaryDirectory(prefix="badexp-bench-") as folder:
         options = BenchOptions(
-            Path(folder), quick=quick, device=device, seed=seed, repeats=repeats, network_ms=network_ms
+            Path(folder),
+            quick=quick,
+            device=device,
+            seed=seed,
+            repeats=repeats,
+            network_ms=network_ms,
+            train=train,
+            test=test,
+            backbone=backbone,
         )
         for record in run_benchmarks(names, options):
             line = json.dumps(record, allow_nan=False)

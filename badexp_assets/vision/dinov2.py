@@ -117,12 +117,27 @@ class DinoV2(nn.Module):
 
     def patches(self, x: Tensor) -> Tensor:
         """Return the normalised patch tokens: (B, dim, H / patch, W / patch)."""
+        return self.feature_maps(x, (self.n_depths,))[0]
+
+    @property
+    def n_depths(self) -> int:
+        """Number of blocks."""
+        return len(self.blocks)
+
+    def feature_maps(self, x: Tensor, depths: tuple[int, ...]) -> list[Tensor]:
+        """Return the normalised patch tokens after the blocks `depths` (from 1, ascending).
+
+        (B, dim, H / patch, W / patch) each, as `get_intermediate_layers` of the official model returns them.
+        """
         tokens = self._embed(x)
-        for block in self.blocks:
-            tokens = block(tokens)
         before = 1 + self.register_tokens.shape[1]
         grid = (x.shape[2] // self.patch, x.shape[3] // self.patch)
-        return self.norm(tokens)[:, before:].transpose(1, 2).unflatten(2, grid)
+        found = []
+        for depth, block in enumerate(self.blocks[: max(depths)], start=1):
+            tokens = block(tokens)
+            if depth in depths:
+                found.append(self.norm(tokens)[:, before:].transpose(1, 2).unflatten(2, grid))
+        return found
 
     def _embed(self, x: Tensor) -> Tensor:
         """Return the tokens before the first block: CLS, registers (without positions), patches row by row."""

@@ -85,10 +85,28 @@ class EfficientNetLite0(nn.Module):
 
     def patches(self, x: Tensor) -> Tensor:
         """Return the head's channels before they are averaged: (B, 1280, ceil(H / 32), ceil(W / 32))."""
+        (last,) = self.feature_maps(x, (len(_STAGES),))
+        return F.relu6(self._bn1(self._conv_head(last)), inplace=True)
+
+    @property
+    def n_depths(self) -> int:
+        """Number of stages."""
+        return len(_STAGES)
+
+    def feature_maps(self, x: Tensor, depths: tuple[int, ...]) -> list[Tensor]:
+        """Return the outputs of the stages `depths` (1 to 7, ascending), (B, channels, rows, columns) each.
+
+        The sizes are those of the image divided by 2, 4, 8, 16, 16, 32 and 32, rounded up.
+        """
         x = F.relu6(self._bn0(self._conv_stem(x)), inplace=True)
-        for block in self._blocks:
-            x = block(x)
-        return F.relu6(self._bn1(self._conv_head(x)), inplace=True)
+        found, start = [], 0
+        for depth, (repeats, *_) in enumerate(_STAGES[: max(depths)], start=1):
+            for block in self._blocks[start : start + repeats]:
+                x = block(x)
+            start += repeats
+            if depth in depths:
+                found.append(x)
+        return found
 
     def fold(self) -> EfficientNetLite0:
         """Merge every batch normalisation into the convolution before it, in place; the outputs do not change."""

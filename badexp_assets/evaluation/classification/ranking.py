@@ -44,6 +44,17 @@ class Ranking:
             return float("nan")
         return float(np.nansum(np.diff(found) * precision_at(found, alarms, rate)[1:]))
 
+    def auroc(self, weight: Array | None = None) -> float:
+        """Return the area under the curve of recall against false-alarm rate; NaN without bad or good rows."""
+        return float(np.trapezoid(*self.rates(weight)))
+
+    def recall_at(self, false_alarms: float, weight: Array | None = None) -> float:
+        """Return the highest recall of a step whose false-alarm rate is at most `false_alarms`; NaN as `rates`."""
+        found, alarms = self.rates(weight)
+        if not (np.isfinite(found).all() and np.isfinite(alarms).all()):
+            return float("nan")
+        return float(found[np.searchsorted(alarms, false_alarms, side="right") - 1])
+
 
 def descending_steps(score: Array) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return the order of descending scores, and the last place in it of each distinct score."""

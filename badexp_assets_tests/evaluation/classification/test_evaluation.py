@@ -86,6 +86,19 @@ def test_average_precision_agrees_with_scikit_learn_with_weights_and_ties():
     assert np.isnan(Ranking(np.ones(3, bool), np.arange(3.0)).average_precision(base_rate=0.1))
 
 
+def test_auroc_and_recall_at_a_false_alarm_rate_agree_with_scikit_learn_and_a_hand_count():
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(3)
+    bad, score, weight = rng.random(200) < 0.3, rng.integers(0, 20, 200) / 20, rng.random(200)
+    assert Ranking(bad, score).auroc() == pytest.approx(roc_auc_score(bad, score))
+    assert Ranking(bad, score).auroc(weight) == pytest.approx(roc_auc_score(bad, score, sample_weight=weight))
+    ranking = Ranking(np.array([True, True, False, True, False, False]), np.array([6, 5, 5, 4, 3, 2.0]))
+    assert [ranking.recall_at(rate) for rate in (0, 0.32, 0.34, 1)] == pytest.approx([1 / 3, 1 / 3, 1, 1])
+    assert np.isnan(Ranking(np.ones(3, bool), np.arange(3.0)).recall_at(0.05))
+    assert np.isnan(Ranking(np.ones(3, bool), np.arange(3.0)).auroc())
+
+
 def test_precision_at_a_base_rate_agrees_with_a_hand_count():
     bad = np.array([True, True, False, True] + [False] * 6)
     score = np.arange(10, 0, -1) / 10

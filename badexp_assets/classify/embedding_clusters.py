@@ -119,6 +119,7 @@ def _sample(nights: Iterable[tuple[str, pd.DataFrame]], params: ClusterParams) -
     columns = ["expnum", "ccdnum", "night", "embedding"]
     kept = pd.DataFrame({c: [] for c in columns})
     kinds: dict[str, set[str]] = {"backbone": set(), "recipe": set()}
+    highest = np.iinfo(np.uint64).max  # priority of a row that is kept
     for night, table in nights:
         _check(f"embeddings of {night}", table, ("expnum", "ccdnum", "embedding"))
         for column, found in kinds.items():
@@ -129,11 +130,15 @@ def _sample(nights: Iterable[tuple[str, pd.DataFrame]], params: ClusterParams) -
                 )
         if not len(table):
             continue
-        rows = table[["expnum", "ccdnum", "embedding"]].assign(night=night)
+        priority = _priority(table, params.seed)
+        chosen = priority <= highest
+        rows = table.loc[chosen, ["expnum", "ccdnum", "embedding"]].assign(night=night, priority=priority[chosen])
+        # a copy: a view would keep all vectors of the night in memory
+        rows["embedding"] = [np.array(vector) for vector in rows["embedding"]]
         kept = pd.concat([kept, rows], ignore_index=True) if len(kept) else rows.reset_index(drop=True)
         if len(kept) > params.n_images:
-            lowest = np.argsort(_priority(kept, params.seed), kind="stable")[: params.n_images]
-            kept = kept.iloc[lowest].reset_index(drop=True)
+            kept = kept.sort_values("priority", kind="stable").head(params.n_images).reset_index(drop=True)
+            highest = kept["priority"].iloc[-1]
     _check("embeddings", kept, columns)
     return kept.sort_values(["expnum", "ccdnum"]).reset_index(drop=True)
 

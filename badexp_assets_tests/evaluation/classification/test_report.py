@@ -1,4 +1,5 @@
 import io
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -124,6 +125,26 @@ def test_the_map_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
     assert len(table) == 40
     other = cluster_embeddings(by_night(rows), params=ClusterParams(n_images=40, seed=1))
     assert not other[["expnum", "ccdnum"]].equals(table[["expnum", "ccdnum"]])
+
+
+def test_the_vectors_of_a_night_do_not_stay_in_memory_because_some_are_sampled() -> None:
+    buffers: list[weakref.ref] = []
+
+    def nights():
+        for night in range(4):
+            buffer = np.random.default_rng(night).normal(size=(30, 20)).astype(np.float32)
+            rows = {"expnum": range(30), "ccdnum": night, "embedding": list(buffer), "backbone": "b", "recipe": "r"}
+            buffers.append(weakref.ref(buffer))
+            yield str(night), pd.DataFrame(rows)
+
+    def alive():
+        for night, rows in nights():
+            yield night, rows
+            held.append(sum(buffer() is not None for buffer in buffers[:-1]))
+
+    held: list[int] = []
+    assert len(cluster_embeddings(alive(), params=ClusterParams(n_images=40))) == 40
+    assert max(held) <= 1
 
 
 @pytest.mark.slow

@@ -132,9 +132,9 @@ def _sample(nights: Iterable[tuple[str, pd.DataFrame]], params: ClusterParams) -
             continue
         priority = _priority(table, params.seed)
         chosen = priority <= highest
-        rows = table.loc[chosen, ["expnum", "ccdnum", "embedding"]].assign(night=night, priority=priority[chosen])
         # a copy: a view would keep all vectors of the night in memory
-        rows["embedding"] = [np.array(vector) for vector in rows["embedding"]]
+        vectors = [np.array(vector) for vector in table.loc[chosen, "embedding"]]
+        rows = table.loc[chosen, ["expnum", "ccdnum"]].assign(embedding=vectors, night=night, priority=priority[chosen])
         kept = pd.concat([kept, rows], ignore_index=True) if len(kept) else rows.reset_index(drop=True)
         if len(kept) > params.n_images:
             kept = kept.sort_values("priority", kind="stable").head(params.n_images).reset_index(drop=True)

@@ -38,30 +38,36 @@ def kl_divergence(p: ArrayLike, q: ArrayLike) -> float:
     Source: KL(P_i | P-bar) of the Entropy Method (Alonso, Zhang & Li), with P-bar the mean over the data set.
     """
     first = np.asarray(p, dtype=np.float64)
+    if first.ndim != 1:
+        raise InputError(f"kl_divergence: p has shape {first.shape}; one dimension with bins is needed")
+    return float(kl_divergences(first[None], q)[0])
+
+
+def kl_divergences(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
+    """Return the `kl_divergence` (nats) of each row of `p` (n, bins) from `q` (bins,), as (n,) float64."""
+    first = np.asarray(p, dtype=np.float64)
     second = np.asarray(q, dtype=np.float64)
-    for name, values in (("p", first), ("q", second)):
-        if values.ndim != 1 or not len(values):
+    for name, values, dimensions in (("p", first, 2), ("q", second, 1)):
+        if values.ndim != dimensions or not values.shape[-1]:
             raise InputError(f"kl_divergence: {name} has shape {values.shape}; one dimension with bins is needed")
         if not np.all(np.isfinite(values)) or np.any(values < 0):
             raise InputError(f"kl_divergence: {name} has negative or non-finite values; 0 or more is allowed")
-    if len(first) != len(second):
-        raise InputError(f"kl_divergence: p has {len(first)} bins and q has {len(second)}; the same is needed")
+    if first.shape[1] != len(second):
+        raise InputError(f"kl_divergence: p has {first.shape[1]} bins and q has {len(second)}; the same is needed")
     first, second = _normalised(first), _normalised(second)
-    if np.isnan(first).any() or np.isnan(second).any():
-        return math.nan
     counted = first > 0
-    if np.any(second[counted] == 0):
-        return math.inf
+    with np.errstate(divide="ignore"):  # ln 0 where p is 0, which adds nothing, or where the result is infinite
+        ratios = np.log(np.where(counted, first, 1.0)) - np.where(counted, np.log(second), 0.0)
+    found = (first * ratios).sum(axis=1)
     # Rounding can leave -1e-17 for equal distributions; the divergence is never negative.
-    return max(0.0, float(np.sum(first[counted] * (np.log(first[counted]) - np.log(second[counted])))))
+    return np.asarray(np.maximum(found, 0.0))
 
 
 def _normalised(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    top = values.max()
-    if top <= 0:
-        return np.full_like(values, np.nan)
-    scaled = values / top  # counts near the largest float would overflow in the sum
-    return scaled / scaled.sum()
+    """Return counts or probabilities (..., bins) with the sum 1; NaN where nothing was counted."""
+    top = values.max(axis=-1, keepdims=True)
+    scaled = values / np.where(top > 0, top, np.nan)  # counts near the largest float would overflow in the sum
+    return np.asarray(scaled / scaled.sum(axis=-1, keepdims=True))
 
 
 def kl_null(q: ArrayLike, n: int) -> tuple[float, float]:

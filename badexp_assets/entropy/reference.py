@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from badexp_assets.config.night_options import EntropyParams
-from badexp_assets.entropy.divergence import kl_divergence, shared_divergence
+from badexp_assets.entropy.divergence import kl_divergence, kl_divergences, shared_divergence
 from badexp_assets.errors import InputError
 
 KINDS = ("source", "background")
@@ -44,8 +45,8 @@ class ExposureHistograms:
     expnum: int
     filter: str
     source: NDArray[np.int64]
-    background: NDArray[np.int64]
-    halves: NDArray[np.int64]
+    background: NDArray[np.int32]
+    halves: NDArray[np.int32]
     n_ccds: int
     most_points: int
 
@@ -83,8 +84,8 @@ def exposure_histograms(orientations: pd.DataFrame, params: EntropyParams) -> li
                 expnum=int(expnum),  # type: ignore[call-overload]
                 filter=found[0],
                 source=source[rows].sum(axis=0),
-                background=gradient[counting],
-                halves=halves[counting],
+                background=gradient[counting].astype(np.int32),
+                halves=halves[counting].astype(np.int32),
                 n_ccds=len(rows),
                 most_points=int(points[rows].max()),
             )
@@ -102,8 +103,10 @@ def _stack(orientations: pd.DataFrame, column: str, bins: int) -> NDArray[np.int
     return np.stack([np.asarray(v, dtype=np.int64) for v in orientations[column]])
 
 
-def build_reference(orientations: pd.DataFrame, params: EntropyParams) -> pd.DataFrame:
-    """Return the `entropy_reference` table: a row per band and kind, from `night_orientations` rows of all nights.
+def build_reference(nights: Iterable[pd.DataFrame], params: EntropyParams) -> pd.DataFrame:
+    """Return the `entropy_reference` table: a row per band and kind, from the `night_orientations` tables of `nights`.
+
+    One table is in memory at a time, besides the histograms: about 4 kB for each exposure of 20 CCDs.
 
     p: mean of the normalised histograms, over exposures for `source` and over CCDs for `background`. p_trimmed: the
     same without the reference_trim lowest and highest values of each bin, normalised again. Both are float64 arrays of
@@ -114,7 +117,8 @@ def build_reference(orientations: pd.DataFrame, params: EntropyParams) -> pd.Dat
     three exposures. version: hash of the whole table. A band and kind without usable exposures has no row;
     `.attrs["left_out"]` counts the exposures left out by (filter, kind), including these.
     """
-    exposures = exposure_histograms(orientations, params)
+    exposures = [exposure for table in nights for exposure in exposure_histograms(table, params)]
+    exposures.sort(key=lambda exposure: exposure.expnum)
     rows: list[dict[str, Any]] = []
     left_out: dict[tuple[str, str], int] = {}
     for band in sorted({e.filter for e in exposures}):
@@ -139,7 +143,7 @@ def divergence(exposure: ExposureHistograms, kind: str, p: NDArray[np.float64]) 
     """Return the KL divergence (nats) from `p` of the sources, or the mean of that of the CCDs' gradients."""
     if kind == "source":
         return kl_divergence(exposure.source, p)
-    return float(np.mean([kl_divergence(counts, p) for counts in exposure.background]))
+    return float(kl_divergences(exposure.background, p).mean())
 
 
 def shared(exposure: ExposureHistograms, p: NDArray[np.float64], params: EntropyParams) -> float:

@@ -62,7 +62,7 @@ def undisturbed(root: Path, archive: Path, nights: list[str]) -> Home:
         run_pass(archive, night, camera, *machine, {name: home.table(name, night) for name in PASS_TABLES})
     params = settings.options.entropy
     measured = {night: read_table(home.table("night_orientations", night)) for night in nights}
-    reference = entropy.build_reference(pd.concat([table for table in measured.values() if len(table)]), params)
+    reference = entropy.build_reference(measured.values(), params)
     write_table(reference, home.table("entropy_reference"), SCHEMAS["entropy_reference"])
     for night, table in measured.items():
         exposures = read_table(home.table("night_exposures", night))

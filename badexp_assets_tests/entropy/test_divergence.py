@@ -126,7 +126,7 @@ def test_the_picture_of_an_exposure_is_a_small_png_also_without_sources_or_refer
     rows[3] = (*rows[3][:3], *(np.zeros(n, int) for _, n in sizes))
     columns = ["expnum", "ccdnum", "filter", "source_counts", "gradient_counts", "gradient_halves"]
     table = pd.DataFrame(rows, columns=columns)
-    reference = build_reference(table, params)
+    reference = build_reference([table], params)
     empty = table.iloc[3:4]
     for of_exposure, known in ((table, reference), (empty, reference), (table, reference[:0])):
         picture = plot_exposure(of_exposure, known, camera, params, "7 r")

@@ -212,7 +212,7 @@ def scored(rows):
         (1000 + k, 1, "r", *(rng.multinomial(n, flat) for n in (200, 9000)), rng.multinomial(2000, flat, 2).ravel())
         for k in range(40)
     ]
-    reference = build_reference(pd.DataFrame(good, columns=columns), PARAMS)
+    reference = build_reference([pd.DataFrame(good, columns=columns)], PARAMS)
     night = pd.DataFrame([*rows, *good], columns=columns)
     scores = score_exposures(night, night[["expnum", "filter"]].assign(night="2018-01-01"), reference, PARAMS)
     return scores[scores["expnum"] < 1000]

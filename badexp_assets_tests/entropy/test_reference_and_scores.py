@@ -39,7 +39,7 @@ def exposures_of(orientations):
 
 def test_the_reference_is_the_mean_of_the_normalised_histograms():
     orientations = survey()
-    table = build_reference(orientations, PARAMS)
+    table = build_reference([orientations], PARAMS)
     assert list(zip(table["filter"], table["kind"], strict=True)) == [
         ("g", "source"),
         ("g", "background"),
@@ -60,12 +60,12 @@ def test_an_exposure_of_many_sources_weighs_no_more_than_one_of_few():
     orientations = survey(2, 1, 40, filters=("g",))
     orientations.at[0, "source_counts"] = np.eye(BINS, dtype=np.int32)[0] * 10_000
     orientations.at[1, "source_counts"] = np.ones(BINS, np.int32) * 5
-    p = build_reference(orientations, PARAMS)["p"][0]
+    p = build_reference([orientations], PARAMS)["p"][0]
     assert p[0] == pytest.approx(0.5 + 0.5 / BINS)
 
 
 def test_the_version_follows_the_content():
-    first, again, other = (build_reference(survey(seed=seed), PARAMS) for seed in (0, 0, 1))
+    first, again, other = (build_reference([survey(seed=seed)], PARAMS) for seed in (0, 0, 1))
     assert first["version"].nunique() == 1
     assert first["version"][0] == again["version"][0] != other["version"][0]
 
@@ -74,7 +74,7 @@ def test_the_reference_does_not_depend_on_the_order_or_index_of_its_rows():
     orientations = survey()
     shuffled = orientations.sample(frac=1, random_state=1)
     shuffled.index = np.zeros(len(shuffled), int)  # as nights concatenated without ignore_index
-    assert build_reference(shuffled, PARAMS)["version"][0] == build_reference(orientations, PARAMS)["version"][0]
+    assert build_reference([shuffled], PARAMS)["version"][0] == build_reference([orientations], PARAMS)["version"][0]
 
 
 def test_the_trimmed_mean_is_not_pulled_by_anomalies():
@@ -82,7 +82,7 @@ def test_the_trimmed_mean_is_not_pulled_by_anomalies():
     spoilt = orientations["expnum"] <= 4
     for row in np.flatnonzero(spoilt):
         orientations.at[row, "source_counts"] = np.eye(BINS, dtype=np.int32)[5] * 40
-    table = build_reference(orientations, PARAMS)
+    table = build_reference([orientations], PARAMS)
     truth = SHAPE / SHAPE.sum()
     assert table["p"][0][5] > truth[5] * 1.7
     assert table["p_trimmed"][0][5] == pytest.approx(truth[5], rel=0.2)
@@ -92,7 +92,7 @@ def test_exposures_with_few_sources_are_left_out_and_counted():
     poor = survey(5, 2, 10, seed=3, filters=("g",), first=1000)
     poor["gradient_counts"] = [np.zeros(BINS, np.int32)] * len(poor)
     lonely = survey(1, 1, 5, filters=("Y",), first=2000)
-    table = build_reference(pd.concat([survey(), poor, lonely]), PARAMS)
+    table = build_reference([pd.concat([survey(), poor, lonely])], PARAMS)
     assert list(table["filter"]) == ["Y", "g", "g", "r", "r"]
     counted = {(b, k): n for b, k, n in zip(table["filter"], table["kind"], table["n_left_out"], strict=True)}
     assert counted == {
@@ -109,7 +109,7 @@ def test_a_bin_never_seen_makes_no_divergence_infinite():
     p = SHAPE.copy()
     p[4] = 0
     orientations = survey(6, p=p, filters=("g",))
-    reference = build_reference(orientations, PARAMS)
+    reference = build_reference([orientations], PARAMS)
     assert reference["p"][0][4] > 0
     odd = survey(1, filters=("g",), first=99)
     scores = score_exposures(odd, exposures_of(odd), reference, PARAMS)
@@ -118,7 +118,7 @@ def test_a_bin_never_seen_makes_no_divergence_infinite():
 
 def test_an_empty_survey_gives_an_empty_reference_and_reasons(tmp_path):
     empty = survey(0)
-    reference = build_reference(empty, PARAMS)
+    reference = build_reference([empty], PARAMS)
     write_table(reference, tmp_path / "reference.parquet", SCHEMAS["entropy_reference"])
     night = survey(2)
     scores = score_exposures(night, exposures_of(night), read_table(tmp_path / "reference.parquet"), PARAMS)
@@ -131,7 +131,7 @@ def test_an_empty_survey_gives_an_empty_reference_and_reasons(tmp_path):
 
 def test_scores_are_divergences_of_the_counts_summed_over_ccds():
     orientations = survey()
-    reference = build_reference(orientations, PARAMS)
+    reference = build_reference([orientations], PARAMS)
     scores = score_exposures(orientations, exposures_of(orientations), reference, PARAMS)
     one = orientations[orientations["expnum"] == 7]
     p_source, p_background = reference["p"][2], reference["p"][3]
@@ -151,7 +151,7 @@ def test_scores_are_divergences_of_the_counts_summed_over_ccds():
 
 def test_z_scores_of_a_survey_without_anomalies_are_about_0_with_deviation_1():
     orientations = survey(300, filters=("g",))
-    scores = score_exposures(orientations, exposures_of(orientations), build_reference(orientations, PARAMS), PARAMS)
+    scores = score_exposures(orientations, exposures_of(orientations), build_reference([orientations], PARAMS), PARAMS)
     for column in ("z_source", "z_background"):
         assert abs(scores[column].median()) < 0.3
         assert scores[column].std() == pytest.approx(1, abs=0.2)
@@ -161,7 +161,7 @@ def test_few_sources_do_not_rise_to_the_top_and_a_real_trail_does():
     orientations = survey(100, filters=("g",))
     few = survey(50, 1, 35, seed=8, filters=("g",), first=1000)
     trail = survey(1, p=SHAPE + 2 * np.eye(BINS)[12], filters=("g",), first=2000)
-    reference = build_reference(orientations, PARAMS)
+    reference = build_reference([orientations], PARAMS)
     night = pd.concat([few, trail])
     scores = score_exposures(night, exposures_of(night), reference, PARAMS).set_index("expnum")
     assert scores["kl_source"].drop(2000).max() > scores["kl_source"][2000]  # what a plain divergence would do
@@ -171,14 +171,14 @@ def test_few_sources_do_not_rise_to_the_top_and_a_real_trail_does():
 
 
 def test_the_preferred_angle_is_that_of_the_trails():
-    reference = build_reference(survey(100, filters=("g",)), PARAMS)
+    reference = build_reference([survey(100, filters=("g",))], PARAMS)
     night = survey(1, p=SHAPE + 10 * np.eye(BINS)[12], filters=("g",))
     angle = score_exposures(night, exposures_of(night), reference, PARAMS)["source_angle"][0]
     assert angle == pytest.approx(math.radians(125), abs=math.radians(5))
 
 
 def test_every_exposure_has_a_row_and_every_missing_score_a_reason(tmp_path):
-    reference = build_reference(survey(filters=("g",)), PARAMS)
+    reference = build_reference([survey(filters=("g",))], PARAMS)
     night = pd.concat([survey(1, 2, 6, filters=("g",), first=500), survey(1, filters=("z",), first=501)])
     night["gradient_counts"] = [np.full(BINS, 1 if f == "g" else 100, np.int32) for f in night["filter"]]
     listed = pd.concat(
@@ -201,7 +201,7 @@ def test_every_exposure_has_a_row_and_every_missing_score_a_reason(tmp_path):
 
 def test_a_ccd_with_few_points_does_not_count_in_the_background():
     orientations = survey(filters=("g",))
-    reference = build_reference(orientations, PARAMS)
+    reference = build_reference([orientations], PARAMS)
     night = survey(1, 3, filters=("g",), first=900)
     night.at[1, "gradient_counts"] = np.eye(BINS, dtype=np.int32)[0] * 150
     scores = score_exposures(night, exposures_of(night), reference, PARAMS)
@@ -211,7 +211,7 @@ def test_a_ccd_with_few_points_does_not_count_in_the_background():
 
 def test_a_reference_of_one_exposure_has_no_scatter_and_says_so():
     orientations = survey(1, filters=("g",))
-    scores = score_exposures(orientations, exposures_of(orientations), build_reference(orientations, PARAMS), PARAMS)
+    scores = score_exposures(orientations, exposures_of(orientations), build_reference([orientations], PARAMS), PARAMS)
     assert scores["reason"][0] == "no scatter of shared_background in the reference (1 exposures)"
     assert math.isnan(scores["z_background"][0])
     assert scores["kl_background"][0] >= 0
@@ -219,7 +219,7 @@ def test_a_reference_of_one_exposure_has_no_scatter_and_says_so():
 
 def test_the_reference_survives_parquet_and_scores_alike(tmp_path):
     orientations = survey()
-    reference = build_reference(orientations, PARAMS)
+    reference = build_reference([orientations], PARAMS)
     write_table(reference, tmp_path / "reference.parquet", SCHEMAS["entropy_reference"])
     write_table(orientations, tmp_path / "night.parquet", SCHEMAS["night_orientations"])
     listed = exposures_of(orientations)
@@ -234,10 +234,10 @@ def test_the_reference_survives_parquet_and_scores_alike(tmp_path):
 def test_other_numbers_of_bins_are_refused_by_name():
     orientations = survey(4)
     with pytest.raises(InputError, match=r"source_counts has 18 bins and entropy\.bins asks for 36"):
-        build_reference(orientations, EntropyParams(bins=36))
+        build_reference([orientations], EntropyParams(bins=36))
     with pytest.raises(InputError, match=r"entropy_reference: g source has 18 bins and entropy\.bins is 36"):
         score_exposures(
-            survey(0), exposures_of(survey(0)), build_reference(orientations, PARAMS), EntropyParams(bins=36)
+            survey(0), exposures_of(survey(0)), build_reference([orientations], PARAMS), EntropyParams(bins=36)
         )
 
 
@@ -245,4 +245,4 @@ def test_an_exposure_with_two_filters_is_refused():
     orientations = survey(2)
     orientations.loc[1, "filter"] = "z"
     with pytest.raises(InputError, match="exposure 1 has filters r, z"):
-        build_reference(orientations, PARAMS)
+        build_reference([orientations], PARAMS)

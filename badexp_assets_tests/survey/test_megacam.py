@@ -50,7 +50,7 @@ def test_a_survey_of_it_is_read_and_scored(tmp_path):
     summary = run_pass(archive, night, CAMERA, embedder, entropy, PassParams(n_draw=36), out)
     assert (summary.n_scored, summary.n_ccds_read, summary.n_ccds_failed) == (3, 108, 0)
     orientations = read_table(out["night_orientations"])
-    reference = build_reference(orientations, entropy)
+    reference = build_reference([orientations], entropy)
     scores = score_exposures(orientations, read_table(out["night_exposures"]), reference, entropy)
     assert scores["kl_background"].notna().all()
     assert (scores["n_ccds"] == 36).all()

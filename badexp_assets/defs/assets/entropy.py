@@ -5,6 +5,7 @@ import pandas as pd
 
 from badexp_assets import entropy
 from badexp_assets.config.night_options import EntropyParams
+from badexp_assets.config.settings import Settings
 from badexp_assets.defs.asset_metadata import counts, picture, preview, table_asset
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.partitions import NIGHTS
@@ -20,6 +21,13 @@ def _params(survey: SurveyResource) -> EntropyParams:
     return survey.settings().options.entropy
 
 
+def stored_entropy_scores(settings: Settings, reference: pd.DataFrame) -> StoredScores:
+    """Return the stored scores of the nights against the table `entropy_reference`, of which `version` is needed."""
+    sources = ("night_exposures", "night_orientations")
+    versions, options = sorted(reference["version"].unique()), settings.options.entropy.fingerprint
+    return StoredScores(settings.home, ["night_entropy_scores"], sources, versions, options)
+
+
 @asset(
     **table_asset(
         "entropy_reference",
@@ -31,7 +39,7 @@ def _params(survey: SurveyResource) -> EntropyParams:
 )
 def entropy_reference(survey: SurveyResource, night_orientations: NightTables) -> dg.Output[pd.DataFrame]:
     """Average the distributions of all stored nights."""
-    table = entropy.build_reference(night_orientations.concatenated(), _params(survey))
+    table = entropy.build_reference(night_orientations.values(), _params(survey))
     return dg.Output(
         table,
         metadata={
@@ -61,9 +69,7 @@ def night_entropy_scores(
 ) -> dg.Output[dict[str, pd.DataFrame]]:
     """Score the nights against the stored reference; unchanged nights keep their stored scores."""
     params = _params(survey)
-    versions = sorted(entropy_reference["version"].unique())
-    sources = ("night_exposures", "night_orientations")
-    stored = StoredScores(survey.settings().home, ["night_entropy_scores"], sources, versions, params.fingerprint)
+    stored = stored_entropy_scores(survey.settings(), entropy_reference)
 
     def score(night: str) -> list[pd.DataFrame]:
         return [entropy.score_exposures(night_orientations[night], night_exposures[night], entropy_reference, params)]
@@ -86,7 +92,7 @@ def night_entropy_scores(
     return dg.Output(
         scores,
         metadata={
-            "reference": ", ".join(versions) or "none",
+            "reference": ", ".join(sorted(entropy_reference["version"].unique())) or "none",
             **stored.metadata(),
             "without a score": counts(table["reason"].dropna()),
             f"highest {params.ranking_scores[0]}": preview(

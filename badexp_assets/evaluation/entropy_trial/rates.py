@@ -44,7 +44,7 @@ def _mixtures(truth: pd.DataFrame, orientations: pd.DataFrame, params: TrialPara
         for rows in np.array_split(rng.permutation(len(bad)), -(-len(bad) // most)):
             mixture = pd.concat([good, bad.iloc[rows]])
             measured = orientations[orientations["expnum"].isin(mixture["expnum"])]
-            reference = build_reference(measured, params.entropy)
+            reference = build_reference([measured], params.entropy)
             scores = score_exposures(measured, mixture.assign(night=""), reference, params.entropy)
             yield mixture.merge(scores[["expnum", *SCORES]], on="expnum")
 

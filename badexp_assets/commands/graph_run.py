@@ -18,7 +18,7 @@ from badexp_assets.defs import jobs
 from badexp_assets.defs.assets.labelled_ccds import nights_to_read
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.resources import Progress
-from badexp_assets.defs.stored_scores import NOT_AGAIN
+from badexp_assets.defs.unchanged_nights import up_to_date
 from badexp_assets.errors import BadExpError, InputError, StorageError
 from badexp_assets.io.models import list_models
 from badexp_assets.io.parquet import atomic_path
@@ -28,6 +28,8 @@ from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS, exclusi
 from badexp_assets.orchestration.failures import one_line_errors
 from badexp_assets.orchestration.settings_check import check_settings
 from badexp_assets.pixels.device_shares import load_pass_setup
+from badexp_assets.pixels.labelled_ccds import LABELLED_TABLE
+from badexp_assets.pixels.night_tables import PASS_TABLES
 
 # The event log records everything; the command line prints its own progress instead of log lines.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -108,11 +110,10 @@ class Runner:
 
     def __init__(self, settings: Settings, say: Callable[[str], None], progress: Progress) -> None:
         check_settings(settings)
-        load_pass_setup(settings)
+        self._setup = load_pass_setup(settings)
         self.settings = settings
         self.say = say
         self._definitions = build_definitions({"progress": progress})
-        self._n_unchanged = 0  # runs whose nights were already stored
         with one_line_errors(settings.home):
             self._instance = dg.DagsterInstance.get()
 
@@ -132,7 +133,6 @@ class Runner:
                 raise_on_error=True,
             )
         assert result.success
-        self._n_unchanged += any(_was_stored(event) for event in result.get_asset_materialization_events())
         checks = result.get_asset_check_evaluations()
         return [f"{c.asset_key.path[-1]}: {c.description or c.check_name}" for c in checks if not c.passed]
 
@@ -156,7 +156,7 @@ class Runner:
     def _run(self, outcome: Outcome) -> None:
         self.say(f"labels: {', '.join(map(redact_credentials, self.settings.labels)) or 'none given'}")
         outcome.notes += self.execute(jobs.READ_LABELS)
-        self._each_night(jobs.READ_NIGHT, "reading", outcome)
+        self._each_night(jobs.READ_NIGHT, "reading", outcome, PASS_TABLES)
         self._read_labelled_ccds(outcome)
         self.say("references and models")
         scores = ["night_entropy_scores"]
@@ -184,7 +184,7 @@ class Runner:
         """Read the labelled CCDs that were not sampled. Training does without those of a night that fails."""
         found = Outcome(nights_to_read(self.settings, set(outcome.nights) - set(outcome.failed)))
         try:
-            self._each_night(jobs.READ_LABELLED_CCDS, _LABELLED, found)
+            self._each_night(jobs.READ_LABELLED_CCDS, _LABELLED, found, [LABELLED_TABLE])
         except InputError as error:
             outcome.notes.append(f"labelled CCDs: {error}")
         outcome.notes += found.notes
@@ -228,10 +228,14 @@ class Runner:
         outcome.skipped.append(f"no {what}: {reason}")
         self.say(f"  {outcome.skipped[-1]}")
 
-    def _each_night(self, job: Any, verb: str, outcome: Outcome, assets: Sequence[str] | None = None) -> None:
-        todo = [night for night in outcome.nights if night not in outcome.failed]
+    def _each_night(self, job: Any, verb: str, outcome: Outcome, assets: Sequence[str]) -> None:
+        """Run a job for the nights whose `assets` are not up to date; in a home of thousands of nights, few are not."""
+        every = [night for night in outcome.nights if night not in outcome.failed]
+        unchanged = up_to_date(self.settings, self._setup, self._instance, assets, every)
+        todo = [night for night in every if night not in unchanged]
+        if unchanged:
+            self.say(f"{len(unchanged)} of {len(every)} nights are unchanged and were not {_DONE[verb]} again")
         warned: dict[str, str] = {}
-        self._n_unchanged = 0
         for number, night in enumerate(todo, start=1):
             self.say(f"{verb} night {night} ({number} of {len(todo)})")
             try:
@@ -242,17 +246,9 @@ class Runner:
                 known = isinstance(error, BadExpError)
                 outcome.failed[night] = str(error) if known else f"{type(error).__name__}: {error}".splitlines()[0]
                 self.say(f"  failed: {outcome.failed[night]}")
-        if self._n_unchanged:
-            self.say(f"  {self._n_unchanged} of {len(todo)} nights are unchanged and were not {_DONE[verb]} again")
         warned = {night: words for night, words in warned.items() if words}
         if warned:
             named = f"{len(warned)} night(s) whose checks warn: {', '.join(warned)}"
             outcome.notes.append(f"{named}; the first: {next(iter(warned.values()))}")
-        if todo and all(night in outcome.failed for night in todo):
+        if len(todo) == len(every) > 0 and all(night in outcome.failed for night in todo):
             raise InputError(f"no night could be finished; the first error: {next(iter(outcome.failed.values()))}")
-
-
-def _was_stored(event: dg.DagsterEvent) -> bool:
-    """Return whether a step reports that the scores of a night were already stored."""
-    found = event.step_materialization_data.materialization.metadata.get(NOT_AGAIN)
-    return found is not None and bool(found.value)

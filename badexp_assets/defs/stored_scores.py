@@ -39,21 +39,26 @@ class StoredScores:
         self._inputs: dict[str, str] = {}
         self.n_stored = 0
 
+    def has(self, night: str) -> bool:
+        """Return whether the stored tables of `night` are those that would be made now; rows are not read."""
+        self._inputs[night] = self._hash(night)
+        paths = [self._home.table(asset, night) for asset in self._assets]
+        try:
+            return all(path.exists() and read_metadata(path).get(INPUTS) == self._inputs[night] for path in paths)
+        except DamagedTableError:  # scored again
+            return False
+
     def find(self, night: str) -> list[pd.DataFrame] | None:
         """Return the stored tables of `night`, one per asset; None if the night must be scored.
 
         Call this before reading the sources: if one changes meanwhile, the new scores then count as outdated.
         """
-        self._inputs[night] = self._hash(night)
-        tables = []
-        for asset in self._assets:
-            path = self._home.table(asset, night)
-            try:
-                if not path.exists() or read_metadata(path).get(INPUTS) != self._inputs[night]:
-                    return None
-                tables.append(read_table(path))
-            except DamagedTableError:  # scored again
-                return None
+        if not self.has(night):
+            return None
+        try:
+            tables = [read_table(self._home.table(asset, night)) for asset in self._assets]
+        except DamagedTableError:
+            return None
         for table in tables:
             table.attrs.update({INPUTS: self._inputs[night], STORED: True})
         self.n_stored += 1

@@ -47,7 +47,7 @@ def read_table(path: Place, columns: Sequence[str] | None = None) -> pd.DataFram
 
 def read_metadata(path: Place) -> dict[str, Any]:
     """Return the metadata given to `write_table`; an empty dict when there was none."""
-    found = _read(path, lambda file: file.schema_arrow.metadata or {})
+    found = _read(path, lambda file: file.metadata.metadata or {})
     return json.loads(found.get(METADATA_KEY, b"{}"))
 
 

@@ -29,7 +29,7 @@ from badexp_assets.survey.cameras import Camera
 LABELLED_TABLE = "labelled_ccd_embeddings"
 _SCHEMA = SCHEMAS[LABELLED_TABLE]
 _KEY = ["expnum", "ccdnum"]
-_OF_EXPOSURES = ("n_draw", "all_ccds", "preview_height", "stamps_per_exposure")
+_OF_EXPOSURES = ("n_draw", "all_ccds", "focal_plane_step", "preview_height", "stamps_per_exposure")
 """options of the night pass that change no vector and no measurement of a CCD"""
 _LISTS = [column.name for column in _SCHEMA.columns if column.type.startswith("list<")]
 Wanted = Mapping[int, Collection[int]]
@@ -85,8 +85,7 @@ def read_labelled_ccds(
         )
     with open_journal(journal) as open_:
         kept, whole = _stored(out, described, keys, wanted)
-        missing = {e: sorted(set(ccds) - set(kept.loc[kept["expnum"] == e, "ccdnum"])) for e, ccds in wanted.items()}
-        missing = {expnum: ccds for expnum, ccds in sorted(missing.items()) if ccds}
+        missing = _missing(kept, wanted)
         new = []
         if missing:
             pieces = {expnum: _piece(described, keys[expnum], ccds) for expnum, ccds in missing.items()}
@@ -99,6 +98,20 @@ def read_labelled_ccds(
         open_.remove()
     n_read, n_failed, n_absent = (int((result["status"] == status).sum()) for status in ("read", "failed", "absent"))
     return LabelledSummary(night, n_read, n_failed, n_absent, n_new=sum(map(len, missing.values())))
+
+
+def labelled_ccds_are_read(wanted: Wanted, exposures: Place, out: Place) -> bool:
+    """Return whether `out` has the rows that `read_labelled_ccds` would write, so that it would read nothing."""
+    table = read_table(exposures, ["expnum", "fingerprint"])
+    keys = dict(zip(table["expnum"].astype(int), table["fingerprint"], strict=True))
+    kept, whole = _stored(out, _described(read_metadata(exposures)), keys, wanted)
+    return whole and not _missing(kept, wanted)
+
+
+def _missing(kept: pd.DataFrame, wanted: Wanted) -> dict[int, list[int]]:
+    """Return the CCDNUMs of `wanted` that are not among the rows `kept`, by expnum."""
+    missing = {e: sorted(set(ccds) - set(kept.loc[kept["expnum"] == e, "ccdnum"])) for e, ccds in wanted.items()}
+    return {expnum: ccds for expnum, ccds in sorted(missing.items()) if ccds}
 
 
 def _described(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -107,15 +107,17 @@ class NightPlanner:
     settling: Settling | None = None
     journals: Callable[[str], Path] | None = None
 
+    def is_read(self, night: str, out: Mapping[str, Place]) -> bool:
+        """Return whether the tables of `night` are up to date, so that nothing of it would be read."""
+        _, metadata, place = self._metadata(night, out)
+        return self._reusable(out, metadata) and not place.exists()
+
     @contextlib.contextmanager
     def open(self, night: str, out: Mapping[str, Place]) -> Iterator[NightProgress]:
         """Yield the progress of `night`. If it must be read, its journal is locked, which waits for other processes."""
         started = time.monotonic()
         check_paths(out)
-        files = list_night_files(self.archive, night, self.settling)
-        description = describe_pass(files.night, self.camera, self.embedding_ids, self.entropy, self.params)
-        metadata = description | {"fingerprint": files.fingerprint}
-        place = self.journals(files.night) if self.journals else journal_folder(out["night_exposures"])
+        files, metadata, place = self._metadata(night, out)
         if self._reusable(out, metadata) and not place.exists():
             yield NightProgress(self, files, out, started)
             return
@@ -125,8 +127,15 @@ class NightPlanner:
                 yield NightProgress(self, files, out, started)
             else:
                 work = NightProgress(self, files, out, started)
-                work.plan(journal, description, metadata)
+                work.plan(journal, metadata)
                 yield work
+
+    def _metadata(self, night: str, out: Mapping[str, Place]) -> tuple[NightFiles, dict[str, Any], Path]:
+        """Return the files of a night, the metadata that tables made from them carry, and the folder of its journal."""
+        files = list_night_files(self.archive, night, self.settling)
+        description = describe_pass(files.night, self.camera, self.embedding_ids, self.entropy, self.params)
+        place = self.journals(files.night) if self.journals else journal_folder(out["night_exposures"])
+        return files, description | {"fingerprint": files.fingerprint}, place
 
     def _reusable(self, out: Mapping[str, Place], metadata: Mapping[str, Any]) -> bool:
         """Return whether all tables carry `metadata`."""
@@ -155,11 +164,12 @@ class NightProgress:
         """Number of exposures that need no reading."""
         return self.n_found - len(self.pending)
 
-    def plan(self, journal: Journal, description: Row, metadata: Row) -> None:
+    def plan(self, journal: Journal, metadata: Row) -> None:
         """Find the pending exposures: those that are neither in the tables nor in the journal.
 
-        `description`: everything that all exposures depend on; `metadata`: what the new tables will carry.
+        `metadata`: what the new tables will carry. All of it concerns all exposures, except the fingerprint.
         """
+        description = {name: value for name, value in metadata.items() if name != "fingerprint"}
         exposures = list_exposures(self._planner.archive, self.night, self._planner.camera, self._files)
         rows = [{str(name): value for name, value in row.items()} for row in exposures.to_dict("records")]
         ready = [row for row in rows if row["status"] == "ready"]

@@ -2,6 +2,7 @@
 
 import json
 
+import dagster as dg
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -107,6 +108,12 @@ def stored_scores(home: Home) -> dict:
     }
 
 
+def job_names(home: Home) -> list[str]:
+    """Jobs of the runs of a home, in order."""
+    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+        return [run.job_name for run in reversed(instance.get_runs())]
+
+
 @pytest.mark.slow
 def test_a_second_run_reads_and_scores_nothing_again_and_a_changed_option_scores(home, tmp_path):
     again = copy_home(home, tmp_path / "home")
@@ -116,7 +123,11 @@ def test_a_second_run_reads_and_scores_nothing_again_and_a_changed_option_scores
     update_settings_file(again.settings_file, {}, {"report": {"night_folds": 0}})  # scores do not depend on it
     result = CliRunner().invoke(badexp, ["run", "--home", str(again.root)])
     assert result.exit_code == 0, result.output
-    assert f"{NIGHTS} of {NIGHTS} nights are unchanged and were not scored again" in result.output
+    for done in ("read", "scored"):
+        assert f"{NIGHTS} of {NIGHTS} nights are unchanged and were not {done} again" in result.output
+    jobs_run = job_names(again)[len(job_names(home)) :]
+    assert "fit_classifier" in jobs_run
+    assert not {"read_night", "read_labelled_ccds_of_night", "score_night"} & set(jobs_run)
     assert stored_scores(again) == files
     assert change_tokens(again.tables / "night_embeddings", "*.parquet") == pixels
 

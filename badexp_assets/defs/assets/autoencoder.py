@@ -6,6 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import autoencoder
+from badexp_assets.config.settings import Settings
 from badexp_assets.defs.asset_metadata import counts, model_asset, picture, preview, table_asset
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.partitions import GPU, NIGHTS
@@ -13,6 +14,12 @@ from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.defs.stored_scores import StoredScores
 from badexp_assets.orchestration.failures import asset
 from badexp_assets.orchestration.step_resources import backfill_policy, step_resources
+
+
+def stored_reconstruction_errors(settings: Settings, version: str) -> StoredScores:
+    """Return the stored scores of the nights by the autoencoder of this version."""
+    sources = ("night_exposures", "night_stamps")
+    return StoredScores(settings.home, ["night_reconstruction_errors"], sources, version)
 
 
 @asset(
@@ -76,8 +83,7 @@ def night_reconstruction_errors(
 ) -> dg.Output[dict[str, pd.DataFrame]]:
     """Score the nights; unchanged nights keep their stored scores."""
     model = stamp_autoencoder
-    sources = ("night_exposures", "night_stamps")
-    stored = StoredScores(survey.settings().home, ["night_reconstruction_errors"], sources, model.version)
+    stored = stored_reconstruction_errors(survey.settings(), model.version)
 
     def score(night: str) -> list[pd.DataFrame]:
         return [autoencoder.score_reconstruction(night_stamps[night], night_exposures[night], model)]

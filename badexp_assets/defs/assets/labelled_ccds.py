@@ -17,7 +17,7 @@ from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.orchestration.failures import multi_asset
 from badexp_assets.orchestration.step_resources import backfill_policy, night_pass_resources
 from badexp_assets.pixels.device_shares import list_device_shares
-from badexp_assets.pixels.labelled_ccds import LABELLED_TABLE, read_labelled_ccds
+from badexp_assets.pixels.labelled_ccds import LABELLED_TABLE, labelled_ccds_are_read, read_labelled_ccds
 
 
 @multi_asset(
@@ -76,12 +76,19 @@ def labelled_ccd_embeddings(
 
 
 def nights_to_read(settings: Settings, nights: Collection[str]) -> list[str]:
-    """Return those of the stored `nights` in which labelled CCDs are to be read, or were read before."""
+    """Return those of the stored `nights` whose stored labelled CCDs are not those that are wanted."""
     home, categories = settings.home, load_taxonomy(settings.taxonomy).categories
     labels = read_table(home.table("bad_ccd_labels"))
     stored = set(home.nights(LABELLED_TABLE))
+
+    def complete(night: str) -> bool:
+        wanted = _wanted(settings, categories, labels, night)
+        if night not in stored or home.journal(night, LABELLED_TABLE).exists():
+            return night not in stored and not wanted
+        return labelled_ccds_are_read(wanted, home.table("night_exposures", night), home.table(LABELLED_TABLE, night))
+
     read = set(home.nights("night_exposures")) & set(nights)
-    return sorted(night for night in read if night in stored or _wanted(settings, categories, labels, night))
+    return sorted(night for night in read if not complete(night))
 
 
 def _wanted(settings: Settings, categories: Collection[str], labels: pd.DataFrame, night: str) -> dict[int, set[int]]:

@@ -6,6 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import classify
+from badexp_assets.config.settings import Settings
 from badexp_assets.defs.asset_metadata import counts, table_asset
 from badexp_assets.defs.checks import check_params, to_warning
 from badexp_assets.defs.classifier_inputs import ClassifierTables
@@ -20,6 +21,12 @@ from badexp_assets.orchestration.step_resources import backfill_policy
 LIKE_TRAINING = "like_training"
 TABLES = ("night_predictions", "night_exposure_predictions")
 SOURCES = ("night_exposures", "night_ccds", "night_embeddings", "night_orientations", "night_mosaic_embeddings")
+
+
+def stored_predictions(settings: Settings, version: str) -> StoredScores:
+    """Return the stored predictions of the classifier of this version."""
+    options = settings.options
+    return StoredScores(settings.home, TABLES, SOURCES, version, options.vote, options.decision, settings.camera)
 
 
 @multi_asset(
@@ -53,6 +60,7 @@ def night_classification(
     """Classify the CCDs and exposures of the nights; unchanged nights keep their stored predictions."""
     model = fitted_classifier
     settings = survey.settings()
+    stored = stored_predictions(settings, model.version)
     rule = settings.options.vote
     goal = settings.options.decision
     camera = survey.camera()
@@ -61,7 +69,6 @@ def night_classification(
     tables = ClassifierTables(
         night_embeddings, night_ccds, night_exposures, night_orientations, night_mosaic_embeddings
     )
-    stored = StoredScores(settings.home, TABLES, SOURCES, model.version, rule, goal, settings.camera)
 
     def score(night: str) -> list[pd.DataFrame]:
         features = tables.features(survey, {night})

@@ -133,7 +133,7 @@ def _sample(nights: Iterable[tuple[str, pd.DataFrame]], params: ClusterParams) -
         priority = _priority(table, params.seed)
         chosen = priority <= highest
         # a copy: a view would keep all vectors of the night in memory
-        vectors = [np.array(vector) for vector in table.loc[chosen, "embedding"]]
+        vectors = table.loc[chosen, "embedding"].map(np.array)
         rows = table.loc[chosen, ["expnum", "ccdnum"]].assign(embedding=vectors, night=night, priority=priority[chosen])
         kept = pd.concat([kept, rows], ignore_index=True) if len(kept) else rows.reset_index(drop=True)
         if len(kept) > params.n_images:

@@ -83,9 +83,10 @@ def plan(
 
 
 def _archive(settings: Settings, given: dict[str, Any]) -> Archive:
-    from badexp_assets.orchestration.plan.archive_scan import scan_archive
+    from badexp_assets.orchestration.plan.archive_scan import list_left_out, scan_archive
     from badexp_assets.orchestration.plan.inputs import Archive
     from badexp_assets.survey.cameras import load_camera
+    from badexp_assets.survey.file_account import other_file_lines
 
     n_draw = given["ccds_per_exposure"] or settings.options.night_pass.n_draw
     needed = {name: given[name] for name in ("exposures", "nights", "file_size")}
@@ -107,6 +108,11 @@ def _archive(settings: Settings, given: dict[str, Any]) -> Archive:
         raise InputError("no archive given: use --archive, or --exposures, --nights and --file-size")
     click.echo(f"  scanning {settings.archive}", err=True)
     found = scan_archive(settings.archive, load_camera(settings.camera), n_draw)
+    left_out = list_left_out(settings.archive)
+    if left_out:
+        click.echo(f"  {len(left_out)} files are left out:", err=True)
+        for line in other_file_lines(left_out):
+            click.echo(f"  {line}", err=True)
     return replace(found, whole_files=given["whole_files"], mosaics=given["mosaics"])
 
 

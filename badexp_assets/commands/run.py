@@ -39,7 +39,7 @@ def run(
     and other options take precedence. All are stored in settings.toml of the home.
     """
     from badexp_assets.commands.graph_run import Runner, environment
-    from badexp_assets.commands.run_output import TerminalProgress, summary_lines
+    from badexp_assets.commands.run_output import TerminalProgress, account_lines, refuse_wrong_nights, summary_lines
     from badexp_assets.config.presets import apply_presets, load_preset, read_assignments
     from badexp_assets.survey.archive import list_nights, select_nights
 
@@ -59,10 +59,11 @@ def run(
             click.echo(line)
         outcome = runner.run(chosen)
     click.echo("")
-    for line in summary_lines(settings.home, outcome.skipped, outcome.notes):
+    for line in [*summary_lines(settings.home, outcome.skipped, outcome.notes), *account_lines(settings, chosen)]:
         click.echo(line)
     if outcome.failed:
         raise InputError(f"{len(outcome.failed)} of {len(chosen)} nights failed: {', '.join(sorted(outcome.failed))}")
+    refuse_wrong_nights(settings, chosen)
 
 
 @click.command()

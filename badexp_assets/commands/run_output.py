@@ -8,12 +8,18 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
 from badexp_assets.commands.asset_text import FILES, load
 from badexp_assets.config.home import Home
+from badexp_assets.config.settings import Settings
 from badexp_assets.defs.resources import Progress
+from badexp_assets.errors import InputError
 from badexp_assets.io.models import current_version
 from badexp_assets.io.parquet_reading import scan_nights
 from badexp_assets.pixels.night_progress import STATUSES
+from badexp_assets.pixels.night_tables import MISSING
+from badexp_assets.survey.file_account import account_for, nights_are_wrong
 
 _MAX_REASONS = 5
 _LINE_SECONDS = 5.0  # between lines of progress where the output is not a terminal
@@ -58,7 +64,7 @@ def summary_lines(home: Home, skipped: Sequence[str] = (), notes: Sequence[str] 
         lines.append(f"              and {len(reasons) - _MAX_REASONS} more reasons (badexp show night_exposures)")
     ccds = load(home, "night_ccds")
     failed = int((ccds["status"] == "failed").sum())
-    lines.append(f"CCD images  {len(ccds)} selected, {failed} could not be read")
+    lines.append(f"CCD images  {int((ccds['status'] != MISSING).sum())} selected, {failed} could not be read")
     lines += _model_lines(home)
     candidates = load(home, "review_candidates")
     lines.append(f"candidates  {len(candidates)} exposures to review (badexp show review_candidates)")
@@ -70,6 +76,41 @@ def summary_lines(home: Home, skipped: Sequence[str] = (), notes: Sequence[str] 
     lines += [f"NOT DONE    {line}" for line in skipped]
     lines += [f"note        {line}" for line in notes]
     return lines
+
+
+def account_lines(settings: Settings, nights: Sequence[str]) -> list[str]:
+    """Return the account of the files and CCDs of `nights`, from the archive and the tables: nothing vanishes."""
+    exposures = _of_nights(settings.home, "night_exposures", nights)
+    files = account_for(settings.archive_folder(), nights, exposures)
+    ccds = _of_nights(settings.home, "night_ccds", nights)["status"].value_counts()
+    n_in_files = int(exposures.loc[exposures["status"].isin(["scored", "failed"]), "n_ccds"].sum())
+    read, failed, missing = (int(ccds.get(status, 0)) for status in ("read", "failed", MISSING))
+    not_sampled = max(0, n_in_files - read - failed)
+    first, *reasons = files.lines()
+    return [
+        f"files       {first}",
+        *(f"            {line}" for line in reasons),
+        f"CCDs        {read + failed + missing + not_sampled} expected = {read} read + {failed} failed + "
+        f"{missing} missing + {not_sampled} not sampled",
+    ]
+
+
+def refuse_wrong_nights(settings: Settings, nights: Sequence[str]) -> None:
+    """Raise InputError if all exposures of `nights` are excluded because folder and header disagree on the night."""
+    exposures = _of_nights(settings.home, "night_exposures", nights)
+    if nights_are_wrong(exposures):
+        raise InputError(
+            f"archive {settings.archive}: folders CP<YYYYMMDD> are not nights, so all {len(exposures)} exposures are "
+            f"excluded; the first: {exposures['status_reason'].iloc[0]}"
+        )
+
+
+def _of_nights(home: Home, asset: str, nights: Sequence[str]) -> pd.DataFrame:
+    table = load(home, asset)
+    if asset == "night_exposures":
+        return table[table["night"].isin(nights)]
+    stored = [load(home, asset, night) for night in nights if home.table(asset, night).exists()]
+    return pd.concat([part for part in stored if len(part)] or [table[:0]], ignore_index=True)
 
 
 def _model_lines(home: Home) -> list[str]:

@@ -16,6 +16,8 @@ from badexp_assets.io.parquet_reading import open_table, read_metadata
 from badexp_assets.io.place import Place
 from badexp_assets.io.schemas import SCHEMAS
 
+MISSING = "missing"
+"""status in `night_ccds` of a CCD that the exposure should have and its image file has not"""
 # rows buffered in memory before they are written; fewer where rows are large
 BUFFER_ROWS = {
     "night_previews": 16,

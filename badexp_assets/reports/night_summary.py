@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -71,11 +72,12 @@ def summarise_night(
     n_worst: int = 12,
     n_trend: int = 30,
     rank_by: RankBy = "z",
+    others: Mapping[str, str] | None = None,
 ) -> NightSummary:
     """Summarise a night that was read; missing scores are left out.
 
-    At most `n_worst` exposures are listed and `n_trend` nights compared. `rank_by`: option of [entropy]. Raises
-    InputError for a night that was not read.
+    At most `n_worst` exposures are listed and `n_trend` nights compared. `rank_by`: option of [entropy]. `others`:
+    files of the night that are not read, with the reason. Raises InputError for a night that was not read.
     """
     exposures = read_table(home.table("night_exposures", night))
     scores = {name: _stored(home, name, night) for name in _SCORES}
@@ -95,6 +97,9 @@ def summarise_night(
         rank_by=rank_by,
     )
     summary.findings.extend(_findings(home, summary, scores))
+    if others:
+        path, reason = next(iter(others.items()))
+        summary.findings.append(f"{len(others)} FITS files of this night are not read; the first: {path} ({reason}).")
     return summary
 
 

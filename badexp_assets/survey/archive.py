@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.place import Place, Url, as_place
-from badexp_assets.survey.archive_tree import FoundFile, Settling, list_folder, night_folders
+from badexp_assets.survey.archive_tree import FoundFile, Settling, cp_folders, list_folder
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.cp_files import PRODUCTS, parse_cp_name, process_key, version_key
-from badexp_assets.survey.headers import FileHeader, read_file_header
+from badexp_assets.survey.headers import ExposureHeader, FileHeader, read_file_header
+from badexp_assets.survey.night_evidence import UNDECIDED, agreed_night, night_of_name, night_of_path
+from badexp_assets.survey.night_folders import files_of_night, night_folders
 from badexp_assets.survey.nights import parse_night
 from badexp_assets.survey.remote_fits import fetch_headers
 
@@ -43,6 +45,12 @@ _DTYPES = {
 }
 
 
+UNKNOWN_NAME = (
+    "the name is not understood; PREFIX_YYMMDD_HHMMSS_PRODUCT_BAND_TAG.fits.fz (or .fits, .fits.gz) is expected"
+)
+_SAME_TIME = 10 / 86400  # d; reductions of one exposure agree on MJD-OBS, and two exposures are further apart
+
+
 @dataclass(frozen=True)
 class ExposureFiles:
     """The files of one reduction of one exposure, relative to the archive, and the band in their names."""
@@ -56,13 +64,15 @@ class ExposureFiles:
 
 @dataclass(frozen=True)
 class NightFiles:
-    """Files of a night. `others`: FITS files that are neither an image nor the mask or weight map of one. `writing`:
-    files that were left out because they are still being written.
+    """Files of a night. `others`: the reason why a FITS file is neither an image nor the mask or weight map of one, by
+    path. `unknown`: the stamps of those whose name is not understood; each could be an exposure. `writing`: files that
+    were left out because they are still being written.
     """
 
     night: str
     exposures: tuple[ExposureFiles, ...]
-    others: tuple[str, ...]
+    others: Mapping[str, str] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
     writing: tuple[str, ...] = ()
 
     @property
@@ -73,12 +83,13 @@ class NightFiles:
     @property
     def fingerprint(self) -> str:
         """Hash over all exposures' fingerprints; it changes when a file is added, removed or written again."""
-        return _digest(f.fingerprint for f in self.exposures)
+        return _digest([*(f.fingerprint for f in self.exposures), *self.unknown.values()])
 
 
 def list_nights(archive: Place) -> list[str]:
-    """Return the nights (`YYYY-MM-DD`, sorted) that have a folder `CP<YYYYMMDD>` at any depth of `archive`.
+    """Return the nights (`YYYY-MM-DD`, sorted) that have files in folders `CP<YYYYMMDD>...` at any depth of `archive`.
 
+    A folder without files counts as the night in its name.
     Raises InputError for an archive that is missing or can't be read.
     """
     return sorted({night for night, _ in night_folders(as_place(archive), _refuse)})
@@ -103,6 +114,17 @@ def select_nights(nights: Sequence[str], wanted: str | None) -> list[str]:
     return chosen
 
 
+def list_files_outside(archive: Place) -> list[str]:
+    """Return the FITS files of `archive` that are in no folder `CP<YYYYMMDD>...`, and are not read; sorted paths.
+
+    Raises InputError as `list_nights` does.
+    """
+    found: list[str] = []
+    for _ in cp_folders(as_place(archive), _refuse, found.append):
+        pass
+    return sorted(found)
+
+
 def list_night_files(archive: Place, night: str, settling: Settling | None = None) -> NightFiles:
     """Return the files of `night`, from names and sizes alone; none for a night without a folder.
 
@@ -114,7 +136,7 @@ def list_night_files(archive: Place, night: str, settling: Settling | None = Non
     for found, folder in night_folders(archive, _refuse):
         if found == night:
             try:
-                files += list_folder(archive, folder)[0]
+                files += files_of_night(archive, folder, list_folder(archive, folder)[0], night)
             except OSError as error:
                 _refuse(error)
     if settling is None:
@@ -128,56 +150,96 @@ def list_night_files(archive: Place, night: str, settling: Settling | None = Non
 def group_files(night: str, files: Iterable[FoundFile]) -> NightFiles:
     """Group the `files` of a night, which are in the order of their folders, into exposures."""
     groups: dict[tuple[str, ...], dict[str, FoundFile]] = {}
-    others: list[str] = []
+    others: dict[str, str] = {}
+    unknown: dict[str, str] = {}
     for file in files:
         folder, _, base = file.path.rpartition("/")
         name = parse_cp_name(base)
         if name is None:
-            others.append(file.path)
+            others[file.path] = UNKNOWN_NAME
+            unknown[file.path] = file.stamp
             continue
         # of a packed and a plain copy of one file the first is used
         group = groups.setdefault((folder, *name.exposure), {})
         if name.product in group:
-            others.append(file.path)
+            others[file.path] = f"a second copy of {group[name.product].path.rpartition('/')[2]}"
         else:
             group[name.product] = file
     exposures = []
     for (_, _, _, _, band, *_), group in groups.items():
         if "ooi" not in group:
-            others.extend(file.path for file in group.values())
+            others |= {file.path: f"{product} file of an exposure without ooi file" for product, file in group.items()}
             continue
-        others.extend(file.path for product, file in group.items() if product not in PRODUCTS)
+        others |= {
+            file.path: f"product {product} is not read" for product, file in group.items() if product not in PRODUCTS
+        }
         exposures.append(_exposure_files(group, band))
-    return NightFiles(night, tuple(sorted(exposures, key=lambda e: e.ooi)), tuple(sorted(others)))
+    exposures.sort(key=lambda e: e.ooi)
+    return NightFiles(night, tuple(exposures), dict(sorted(others.items())), dict(sorted(unknown.items())))
 
 
 def list_exposures(archive: Place, night: str, camera: Camera, files: NightFiles | None = None) -> pd.DataFrame:
-    """Return one row per exposure (EXPNUM) of `night`, by expnum; an empty table for a night without files.
+    """Return one row per exposure of `night`, by expnum; an empty table for a night without files.
 
     `files`: those of the night, where they have been listed already.
 
     Columns: those of `night_exposures` that come from headers, plus ooi, ood, oow (paths relative to `archive`;
     missing: no such file), plprocid, n_superseded (number of older reductions left out) and note (irregularities that
-    do not exclude it). status is `ready`, `failed` (the header can't be read) or `excluded` (not usable, or DTCALDAT
-    is another night than the folder's), with the reason in status_reason. If an exposure was reduced several times, the
-    newest reduction (PLVER, PLPROCID) is used. Where EXPNUM is unknown, expnum is a negative number made from the
-    file's name, so that the exposure is still counted.
+    do not exclude it). status is `ready`, `failed` (the header can't be read) or `excluded` (not usable, of another
+    night, or a file whose name is not understood), with the reason in status_reason; see `agreed_night` for the night.
+
+    An exposure is known by EXPNUM, band and time. If it was reduced several times, the newest reduction (PLVER,
+    PLPROCID) is used. Of different exposures with one EXPNUM the first keeps it and the others are excluded. Where
+    EXPNUM is unknown, or another exposure's, expnum is a negative number made from the file's name, so that the
+    exposure is still counted.
     """
     archive = as_place(archive)
     files = files or list_night_files(archive, night)
     if isinstance(archive, Url):
         fetch_headers(archive / path for exposure in files.exposures for path in (exposure.ooi, exposure.ood) if path)
-    newest: dict[int, tuple[Any, dict[str, Any]]] = {}
-    count: dict[int, int] = {}
+    found: dict[int, list[dict[str, Any]]] = {}
     for exposure in files.exposures:
         row = _row(archive, night, exposure, camera)
-        rank = (version_key(row["plver"]), process_key(row["plprocid"]), exposure.ooi)
-        expnum = row["expnum"]
-        count[expnum] = count.get(expnum, 0) + 1
-        if expnum not in newest or rank > newest[expnum][0]:
-            newest[expnum] = (rank, row)
-    rows = [row | {"n_superseded": count[expnum] - 1} for expnum, (_, row) in sorted(newest.items())]
+        found.setdefault(row["expnum"], []).append(row)
+    rows = [row for same in found.values() for row in _exposures_of_number(same)]
+    rows += [_row_of_unknown(night, path, stamp, files.others[path]) for path, stamp in files.unknown.items()]
+    rows.sort(key=lambda row: row["expnum"])
     return pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)
+
+
+def _exposures_of_number(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return one row per exposure of `rows`, which have one EXPNUM: the newest reduction of each."""
+    exposures: list[list[dict[str, Any]]] = []
+    for row in sorted(rows, key=lambda row: (row["mjd_obs"] is None, row["mjd_obs"], row["ooi"])):
+        same = next((known for known in exposures if _is_same(known[0], row)), None)
+        if same is None:
+            exposures.append([row])
+        else:
+            same.append(row)
+    newest: list[dict[str, Any]] = []
+    for reductions in exposures:
+        row = max(reductions, key=lambda row: (version_key(row["plver"]), process_key(row["plprocid"]), row["ooi"]))
+        row = row | {"n_superseded": len(reductions) - 1}
+        if newest:
+            first = newest[0]
+            reason = (
+                f"EXPNUM {row['expnum']} is also that of another exposure, {first['ooi']} "
+                f"({_identity(first)}); this one has {_identity(row)}"
+            )
+            row |= {"expnum": surrogate_expnum(row["ooi"]), "status": "excluded", "status_reason": reason}
+        newest.append(row)
+    return newest
+
+
+def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two rows with one EXPNUM can be reductions of one exposure; a value that is missing fits to any."""
+    times = (one["mjd_obs"], other["mjd_obs"])
+    same_time = None in times or abs(times[0] - times[1]) <= _SAME_TIME
+    return same_time and (one["filter"] or other["filter"]) == (other["filter"] or one["filter"])
+
+
+def _identity(row: Mapping[str, Any]) -> str:
+    return f"band {row['filter']}, MJD-OBS {'unknown' if row['mjd_obs'] is None else format(row['mjd_obs'], '.5f')}"
 
 
 def surrogate_expnum(relative: str) -> int:
@@ -203,8 +265,9 @@ def _row(archive: Place, night: str, files: ExposureFiles, camera: Camera) -> di
         return row | {"status": "failed", "status_reason": str(error)}
     header = found.header
     reason = header.why_not
-    if reason is None and header.night != night:
-        reason = f"header says night {header.night or 'unknown'} (DTCALDAT), folder says {night}"
+    right_night, disagreement = _night_of(archive, files.ooi, header)
+    if reason is None and right_night != night:
+        reason = disagreement
     values = {
         name: getattr(header, name) for name in ("exptime", "mjd_obs", "airmass", "ra", "dec", "plver", "plprocid")
     }
@@ -217,13 +280,38 @@ def _row(archive: Place, night: str, files: ExposureFiles, camera: Camera) -> di
             "n_ccds": found.n_ccds,
             "status": "ready" if reason is None else "excluded",
             "status_reason": reason,
-            "note": _note(found, files),
+            "note": _note(found, files, disagreement if right_night == night else None),
         }
     )
 
 
-def _note(found: FileHeader, files: ExposureFiles) -> str | None:
-    notes = [found.note] if found.note else []
+def _row_of_unknown(night: str, path: str, stamp: str, reason: str) -> dict[str, Any]:
+    return dict.fromkeys(_DTYPES) | {
+        "expnum": surrogate_expnum(path),
+        "night": night,
+        "filter": "unknown",
+        "path": path,
+        "ooi": path,
+        "n_ccds": 0,
+        "n_superseded": 0,
+        "fingerprint": _digest([stamp]),
+        "status": "excluded",
+        "status_reason": f"{path}: {reason}",
+    }
+
+
+def _night_of(archive: Place, path: str, header: ExposureHeader) -> tuple[str | None, str | None]:
+    """Return the night of an exposure, and what disagrees about it, in words (None: nothing does)."""
+    name = parse_cp_name(path.rpartition("/")[2])
+    folder = night_of_path(archive, path)
+    if header.night is None:
+        return None, f"the header has neither DTCALDAT nor MJD-OBS, so its night is unknown; folder says night {folder}"
+    night, odd, words = agreed_night(folder, header, night_of_name(name) if name else None)
+    return night, odd if night else f"{UNDECIDED}: {words}"
+
+
+def _note(found: FileHeader, files: ExposureFiles, disagreement: str | None) -> str | None:
+    notes = [note for note in (found.note, disagreement) if note]
     if files.ood is None:
         notes.append("no ood file: no mask")
     return "; ".join(notes) or None

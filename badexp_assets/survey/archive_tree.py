@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from badexp_assets.io.place import Place, Url
 from badexp_assets.survey.nights import night_from_folder
 
 FITS_BLOCK = 2880  # bytes; every FITS file that is whole is a multiple of it
-_SUFFIXES = (".fits", ".fits.fz", ".fits.gz")
+_FITS = re.compile(r".*\.(fits?|fts)(\.(fz|gz|bz2|xz|zst|zip|z))?", re.IGNORECASE | re.DOTALL)
 _EFFECTIVE = os.access in os.supports_effective_ids
 _GONE = -1
 
@@ -73,15 +74,18 @@ class Settling:
         return 0 <= age < self.needed(file)
 
 
-def night_folders(archive: Place, refuse: Callable[[OSError], None]) -> Iterator[tuple[str, str]]:
-    """Yield (night, folder relative to `archive`) of every folder `CP<YYYYMMDD>`, in the order of their paths.
+def cp_folders(
+    archive: Place, refuse: Callable[[OSError], None], outside: Callable[[str], None] = lambda path: None
+) -> Iterator[tuple[str, str]]:
+    """Yield (night in the name, folder relative to `archive`) of every folder `CP<YYYYMMDD>...`, by path.
 
     They are found at any depth, but not inside each other nor in hidden folders. Links are followed; each folder is
-    entered once. `refuse` is called for a folder that can't be listed. Raises InputError for an archive that is missing
+    entered once. `refuse` is called for a folder that can't be listed, and `outside` with every FITS file that is in no
+    such folder. Raises InputError for an archive that is missing
     or can't be listed.
     """
     if isinstance(archive, Url):
-        yield from _night_folders_behind_url(archive)
+        yield from _cp_folders_behind_url(archive, outside)
         return
     if not archive.is_dir():
         raise InputError(f"archive {archive}: {'not a folder' if archive.exists() else 'no such folder'}")
@@ -94,22 +98,31 @@ def night_folders(archive: Place, refuse: Callable[[OSError], None]) -> Iterator
     if night is not None:
         yield night, ""
     else:
-        yield from _walk(real, "", real, {real}, refuse)
+        yield from _walk(real, "", real, {real}, refuse, outside)
 
 
 def _walk(
-    root: str, folder: str, real: str, seen: set[str], refuse: Callable[[OSError], None]
+    root: str,
+    folder: str,
+    real: str,
+    seen: set[str],
+    refuse: Callable[[OSError], None],
+    outside: Callable[[str], None],
 ) -> Iterator[tuple[str, str]]:
     try:
         with os.scandir(os.path.join(root, folder)) as entries:
-            below = sorted(
-                ((e.name, e.is_symlink()) for e in entries if not e.name.startswith(".") and e.is_dir()),
-            )
+            visible = sorted(
+                (e.name, e.is_symlink(), e.is_dir()) for e in entries if not e.name.startswith(".")
+            )  # fmt: skip
     except OSError as error:
         refuse(error)
         return
-    for name, linked in below:
+    for name, linked, is_folder in visible:
         path = os.path.join(folder, name)
+        if not is_folder:
+            if is_fits_name(name):
+                outside(path)
+            continue
         # Only links can lead to a folder twice, so only they need a realpath.
         place = os.path.realpath(os.path.join(root, path)) if linked else os.path.join(real, name)
         if place in seen:
@@ -119,11 +132,11 @@ def _walk(
         if night is not None:
             yield night, path
         else:
-            yield from _walk(root, path, place, seen, refuse)
+            yield from _walk(root, path, place, seen, refuse, outside)
 
 
-def _night_folders_behind_url(archive: Url) -> Iterator[tuple[str, str]]:
-    """Do what `night_folders` does, with one listing for every folder above the nights and none inside a night."""
+def _cp_folders_behind_url(archive: Url, outside: Callable[[str], None]) -> Iterator[tuple[str, str]]:
+    """Do what `cp_folders` does, with one listing for every folder above the nights and none inside a night."""
     night = night_from_folder(archive.name)
     if night is not None:
         yield night, ""
@@ -131,6 +144,8 @@ def _night_folders_behind_url(archive: Url) -> Iterator[tuple[str, str]]:
     files, folders = archive.list_names()
     if not files and not folders:
         raise InputError(f"archive {archive}: no such folder")
+    for file in filter(is_fits_name, files):
+        outside(file)
     todo = folders[::-1]
     while todo:
         path = todo.pop()
@@ -139,42 +154,66 @@ def _night_folders_behind_url(archive: Url) -> Iterator[tuple[str, str]]:
         if night is not None:
             yield night, path
         elif not name.startswith("."):
-            todo += [f"{path}/{below}" for below in reversed((archive / path).list_names()[1])]
+            files, folders = (archive / path).list_names()
+            for file in filter(is_fits_name, files):
+                outside(f"{path}/{file}")
+            todo += [f"{path}/{below}" for below in reversed(folders)]
+
+
+def is_fits_name(name: str) -> bool:
+    """Whether a file has the name of a FITS file, also of one that is not read (`.FITS`, `.fits.bz2`)."""
+    return _FITS.fullmatch(name) is not None and not name.startswith(".")
 
 
 def list_folder(archive: Place, folder: str) -> tuple[list[FoundFile], dict[str, int]]:
     """Return the FITS files in `folder` (relative to `archive`) and below it, by path, and the times of the folders.
 
     The latter are `folder` and the folders below it, each with the time of its last change, in ns, before it was
-    listed; 0 behind URLs, where folders have no time. Hidden files and folders, and files with other suffixes
-    (`.part`), are left out, since they are being written. Raises OSError for a folder that can't be listed.
+    listed; 0 behind URLs, where folders have no time. Links are followed. Hidden files and folders, and files with
+    other endings (`.part`), are left out, since they are being written. Raises OSError for a folder that can't be
+    listed.
     """
     if isinstance(archive, Url):
         top = f"{folder}/" if folder else ""
-        found = (file for file in (archive / folder).list_below() if file.path.endswith(_SUFFIXES))
+        found = (file for file in (archive / folder).list_below() if is_fits_name(file.path.rpartition("/")[2]))
         visible = (file for file in found if not any(part.startswith(".") for part in file.path.split("/")))
         return sorted(
             FoundFile(top + file.path, file.version.size, file.version.mtime_ns, state=file.version.etag)
             for file in visible
         ), {folder: 0}
-    files: list[FoundFile] = []
     times: dict[str, int] = {}
-    todo = [folder]
+    return sorted(_found(entry, path) for path, entry in _fits_entries(archive, folder, times)), times
+
+
+def list_fits_names(archive: Place, folder: str) -> tuple[list[str], dict[str, int]]:
+    """Return what `list_folder` does, with paths only: no file is looked at. For a local `archive`. Raises OSError."""
+    times: dict[str, int] = {}
+    return sorted(path for path, _ in _fits_entries(archive, folder, times)), times
+
+
+def _fits_entries(archive: Place, folder: str, times: dict[str, int]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield the FITS files in `folder` and below it, links included, each folder once; add the folders to `times`."""
+    root = str(archive)
+    todo = [(folder, os.path.realpath(os.path.join(root, folder)))]
+    seen = {todo[0][1]}
     while todo:
-        here = todo.pop()
+        here, real = todo.pop()
         top = f"{here}/" if here else ""
-        place = os.path.join(archive, here)
         times[here] = folder_time(archive, here)
-        with os.scandir(place) as entries:
-            for entry in entries:
-                name = entry.name
-                if name.startswith("."):
-                    continue
-                if name.endswith(_SUFFIXES) and not entry.is_dir():
-                    files.append(_found(entry, top + name))
-                elif entry.is_dir(follow_symlinks=False):
-                    todo.append(top + name)
-    return sorted(files), times
+        with os.scandir(os.path.join(root, here)) as entries:
+            below = sorted(entries, key=lambda entry: entry.name)
+        for entry in below:
+            name = entry.name
+            if name.startswith("."):
+                continue
+            if not entry.is_dir():
+                if is_fits_name(name):
+                    yield top + name, entry
+                continue
+            place = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(real, name)
+            if place not in seen:
+                seen.add(place)
+                todo.append((top + name, place))
 
 
 def folder_time(archive: Place, folder: str) -> int:

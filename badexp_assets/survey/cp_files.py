@@ -11,7 +11,8 @@ PRODUCTS = ("ooi", "ood", "oow")
 """image, data-quality mask and weight map of a calibrated exposure"""
 
 _NAME = re.compile(
-    r"(?P<prefix>[a-z][a-z0-9]*)_(?P<date>\d{6})_(?P<time>\d{6})_(?P<product>[a-z]{3})_(?P<band>[A-Za-z]+)"
+    r"(?:[0-9a-f]{32}_)?"  # an MD5 checksum in front, as the archive's bulk downloads have it
+    r"(?P<prefix>[a-z][a-z0-9]*)_(?P<date>\d{6})_(?P<time>\d{6})_(?P<product>[a-z]{3})_(?P<band>[A-Za-z][A-Za-z0-9]*)"
     r"(?:_(?P<tag>[^./]+))?(?:\.(?P<ccdname>[A-Za-z]\w*))?\.fits(?P<packing>\.fz|\.gz)?",
     re.ASCII,
 )
@@ -44,7 +45,8 @@ class CpName:
 def parse_cp_name(name: str) -> CpName | None:
     """Return the parts of a CP file name (`c4d_180518_044138_ooi_r_ls9.fits.fz`), or None when it is not one.
 
-    Takes `.fits.fz`, `.fits.gz`, `.fits`, and cutouts with a CCD name before the `.fits`.
+    Bands may have digits (`N662`). Takes names with a checksum (MD5) in front, `.fits.fz`, `.fits.gz`, `.fits`, and
+    cutouts with a CCD name before the `.fits`.
     """
     match = _NAME.fullmatch(name)
     if match is None:

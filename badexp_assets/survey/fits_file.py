@@ -23,7 +23,7 @@ from badexp_assets.survey.remote_fits import RemoteFits
 from badexp_assets.survey.rice_tiles import RiceTiles
 
 # CFITSIO shares its error stack and open files among threads, and a night pass opens one file while it reads another.
-_CFITSIO = threading.RLock()
+cfitsio_lock = threading.RLock()
 
 MAX_PIXELS = 2**26
 """pixels of a CCD; a damaged header with more must not exhaust the memory"""
@@ -58,7 +58,7 @@ class FitsFile:
 
     def header(self, extension: int) -> Mapping[str, Any]:
         """Return the header of an extension; 0 is the primary."""
-        with _CFITSIO:
+        with cfitsio_lock:
             try:
                 return self._images.fits[extension].read_header()
             except Exception as error:  # damaged bytes can raise anything, such as UnicodeDecodeError
@@ -67,7 +67,7 @@ class FitsFile:
 
     def infos(self) -> list[Mapping[str, Any]]:
         """Return fitsio's description of each extension (`get_info`)."""
-        with _CFITSIO:
+        with cfitsio_lock:
             try:
                 return [hdu.get_info() for hdu in self._images.fits]
             except Exception as error:
@@ -140,7 +140,7 @@ class _Images:
 
         self._tiles = RiceTiles(path)
         try:
-            with _CFITSIO:
+            with cfitsio_lock:
                 self.fits = fitsio.FITS(str(path))
         except Exception as error:
             self._tiles.close()
@@ -150,7 +150,7 @@ class _Images:
 
     def pixels(self, extension: int, where: str, codes: npt.NDArray[np.uint8] | None, step: int) -> npt.NDArray[Any]:
         """Return the pixels of an extension as `FitsFile.pixels` does."""
-        with _CFITSIO, _unreadable(where):
+        with cfitsio_lock, _unreadable(where):
             hdu = self.fits[extension]
             info = hdu.get_info()
             dims = tuple(info["dims"])
@@ -161,7 +161,7 @@ class _Images:
         decoded = self._tiles.read(info, codes, step)
         if decoded is not None:
             return decoded
-        with _CFITSIO, _unreadable(where):
+        with cfitsio_lock, _unreadable(where):
             pixels: npt.NDArray[Any] = hdu.read() if step == 1 else hdu[::step, :]
         if codes is not None and pixels.dtype.kind in "iu":
             from badexp_assets.survey.pixel_kernels import replace_by_codes
@@ -172,7 +172,7 @@ class _Images:
     def close(self) -> None:
         """Close the file."""
         self._tiles.close()
-        with _CFITSIO:
+        with cfitsio_lock:
             self.fits.close()
 
 

@@ -31,7 +31,7 @@ class ExposureHeader:
     """Values of the primary header; None where a card is missing or NaN.
 
     expnum is None or any integer; `filter` is the band, the first word of FILTER (`g DECam SDSS c0001`, `i.MP9702`);
-    exptime in s, mjd_obs (UTC) in d, `night` DTCALDAT, or the night of mjd_obs where that is missing; ra and dec in
+    exptime in s, mjd_obs (UTC) in d; dtcaldat: night in DTCALDAT; night_of_time: night of mjd_obs; ra and dec in
     degrees, both or neither; dimmsee in arcsec. `why_not` is the reason why the exposure is not usable.
     """
 
@@ -40,7 +40,8 @@ class ExposureHeader:
     exptime: float | None
     mjd_obs: float | None
     airmass: float | None
-    night: str | None
+    dtcaldat: str | None
+    night_of_time: str | None
     plver: str | None
     plprocid: str | None
     proctype: str | None
@@ -70,6 +71,11 @@ class ExposureHeader:
         return None
 
     @property
+    def night(self) -> str | None:
+        """DTCALDAT, or the night of mjd_obs where that is missing."""
+        return self.dtcaldat or self.night_of_time
+
+    @property
     def usable(self) -> bool:
         """Whether the exposure can be used."""
         return self.why_not is None
@@ -87,7 +93,8 @@ def parse_header(header: Mapping[str, Any], camera: Camera) -> ExposureHeader:
         **values,
         filter=re.split(r"[\s.]", band)[0] or None if band else None,
         mjd_obs=mjd_obs,
-        night=_night(text_card(header, "DTCALDAT"), mjd_obs, camera),
+        dtcaldat=_night_or_none(lambda: parse_night(text_card(header, "DTCALDAT") or "")),
+        night_of_time=_night_or_none(lambda: night_of(math.nan if mjd_obs is None else mjd_obs, camera)),
         ra=position[0] if position else None,
         dec=position[1] if position else None,
     )
@@ -154,11 +161,9 @@ _PLAIN_CARDS: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = (
 )
 
 
-def _night(dtcaldat: str | None, mjd_obs: float | None, camera: Camera) -> str | None:
+def _night_or_none(find: Callable[[], str]) -> str | None:
     try:
-        if dtcaldat:
-            return parse_night(dtcaldat)
-        return None if mjd_obs is None else night_of(mjd_obs, camera)
+        return find()
     except InputError:
         return None
 

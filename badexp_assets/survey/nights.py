@@ -14,7 +14,7 @@ from badexp_assets.errors import InputError
 from badexp_assets.survey.cameras import Camera
 
 _MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
-_FOLDER = re.compile(r"CP(\d{4})(\d{2})(\d{2})")
+_FOLDER = re.compile(r"CP(\d{4})(\d{2})(\d{2})(?!\d).*", re.DOTALL)
 _NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -28,6 +28,13 @@ def night_of(mjd_utc: float, camera: Camera) -> str:
         local = moment.astimezone(ZoneInfo(camera.timezone))
     except (ValueError, OverflowError) as error:
         raise InputError(f"mjd_utc = {mjd_utc}: not a time in MJD") from error
+    return (local.replace(tzinfo=None) - timedelta(hours=12)).date().isoformat()
+
+
+def night_of_utc(day: str, time: str, camera: Camera) -> str:
+    """Return the observing night at `day` (YYYY-MM-DD) and `time` (HH:MM:SS), both UTC."""
+    moment = datetime.fromisoformat(f"{day}T{time}").replace(tzinfo=UTC)
+    local = moment.astimezone(ZoneInfo(camera.timezone))
     return (local.replace(tzinfo=None) - timedelta(hours=12)).date().isoformat()
 
 
@@ -52,7 +59,7 @@ def _offset(hour: int, zone: ZoneInfo) -> float:
 
 
 def night_from_folder(name: str) -> str | None:
-    """Return the night of a CP folder's name (`"CP20180517"` gives `"2018-05-17"`); None when it is not such a name."""
+    """Return the night in the name of a CP folder (`CP20180517`, `CP20180517_r_v2`); None where there is none."""
     match = _FOLDER.fullmatch(name)
     return _date(f"{match[1]}-{match[2]}-{match[3]}") if match else None
 

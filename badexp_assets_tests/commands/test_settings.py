@@ -24,7 +24,8 @@ columns = 0x20
 def home(tmp_path, monkeypatch):
     """A home with a commented settings file, in which runs end when they have stored their settings."""
     monkeypatch.setattr(graph_run.Runner, "run", lambda self, nights: graph_run.Outcome(list(nights)))
-    monkeypatch.setattr("badexp_assets.commands.run_output.summary_lines", lambda *args: [])
+    for name in ("summary_lines", "account_lines", "refuse_wrong_nights"):
+        monkeypatch.setattr(f"badexp_assets.commands.run_output.{name}", lambda *args: [])
     (tmp_path / "settings.toml").write_text(TEXT)
     return tmp_path
 

@@ -78,7 +78,9 @@ def test_the_newest_version_wins_by_number_not_by_letter(tiny_cp, tmp_path):
         ({"PROCTYPE": "Resampled"}, "excluded", "PROCTYPE"),
         ({"EXPNUM": 0}, "excluded", "EXPNUM is 0"),
         ({"EXPNUM": None}, "excluded", "EXPNUM is missing"),
-        ({"DTCALDAT": "2018-05-18"}, "excluded", "2018-05-18.*2018-05-17"),
+        ({"DTCALDAT": "2018-05-18"}, "ready", None),
+        ({"DTCALDAT": "2018-05-18", "MJD-OBS": 58257.19}, "excluded", "folder says night 2018-05-17"),
+        ({"DTCALDAT": None, "MJD-OBS": None}, "excluded", "night is unknown"),
     ],
 )
 def test_the_header_decides_whether_an_exposure_is_used(tiny_cp, tmp_path, cards, status, said):

@@ -12,6 +12,7 @@ from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.orchestration.failures import asset
 from badexp_assets.orchestration.step_resources import backfill_policy
 from badexp_assets.reports.night_figures import trends_figure
+from badexp_assets.survey.archive import list_night_files
 
 
 @asset(
@@ -45,9 +46,11 @@ from badexp_assets.reports.night_figures import trends_figure
 def night_report(context: dg.AssetExecutionContext, survey: SurveyResource) -> dg.MaterializeResult:
     """Write the pages of the nights from their stored tables."""
     home, camera = survey.settings().home, survey.camera()
+    archive = survey.settings().archive_folder()
     limits, rank_by = check_params(survey), survey.settings().section("entropy").rank_by
     for night in context.partition_keys:
-        summary = reports.summarise_night(home, night, camera, limits, rank_by=rank_by)
+        others = list_night_files(archive, night).others
+        summary = reports.summarise_night(home, night, camera, limits, rank_by=rank_by, others=others)
         pictures = home.table("night_previews", night)
         stored = [(night, read_table(pictures))] if pictures.exists() else []
         previews = dict(reports.small_previews(stored, set(summary.worst["expnum"])))

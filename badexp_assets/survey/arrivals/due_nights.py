@@ -11,7 +11,7 @@ from badexp_assets.survey.archive_tree import FoundFile, Settling
 from badexp_assets.survey.arrivals.archive_state import ArchiveState, NightState
 from badexp_assets.survey.arrivals.scan import ArchiveScan, NightListing
 
-EMPTY = NightFiles("", (), ()).fingerprint
+EMPTY = NightFiles("", ()).fingerprint
 """fingerprint of a night without exposures"""
 _SKEW = 60.0  # s; a larger difference between two clocks is reported
 
@@ -129,7 +129,7 @@ class _Comparison:
             self.found.writing[listing.night] = writing
             files = group_files(listing.night, written)
         new = replace(new, future_files=future, signature="" if writing or future else listing.signature)
-        if files.fingerprint == old.known or (not old.known and not files.exposures):
+        if files.fingerprint == old.known or (not old.known and files.fingerprint == EMPTY):
             return replace(new, candidate="", queued=False)
         due = files.fingerprint == old.candidate and not writing
         if files.fingerprint != old.candidate:

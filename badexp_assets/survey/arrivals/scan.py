@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.io.place import Place, Url
-from badexp_assets.survey.archive_tree import FoundFile, folder_time, list_folder, night_folders
+from badexp_assets.survey.archive_tree import FoundFile, cp_folders, folder_time, list_folder
 from badexp_assets.survey.arrivals.archive_state import ArchiveState, NightState
+from badexp_assets.survey.night_folders import nights_of_files
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class NightListing:
     """The files of one night, or the `problem` that kept them from being listed.
 
     folders: folders of the night, with those below. signature: hash of the times of these folders before the listing.
+    elsewhere: folders with files of other nights, by night; see `survey.night_folders`.
     """
 
     night: str
@@ -28,18 +30,19 @@ class NightListing:
     folders: tuple[str, ...] = ()
     signature: str = ""
     problem: str | None = None
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class ArchiveScan:
-    """The nights that have a folder, and the files of those that may have changed.
+    """The nights that have a folder or files in that of another night, and the files of those that may have changed.
 
     hidden: folders above the nights that can't be listed, with the reason; nights below them are not seen. listings:
     an iterator that reads the disk as it goes. Once it is exhausted, `n_left` is the number of nights that were not
     scanned for lack of time, and `next_stat`, `next_list` are the nights at which the next scan goes on.
     """
 
-    nights: frozenset[str]
+    nights: set[str]
     listings: Iterable[NightListing]
     hidden: dict[str, str] = field(default_factory=dict)
     n_left: int = 0
@@ -75,9 +78,14 @@ def scan_archive(
         folder = os.path.relpath(error.filename or root, root)
         hidden[folder] = f"{archive}/{folder}: can't be read ({error.strerror})"
 
-    for night, folder in night_folders(archive, refuse):
+    for night, folder in cp_folders(archive, refuse):
         folders.setdefault(night, []).append(folder)
-    scan = ArchiveScan(frozenset(folders), (), hidden, next_stat=state.next_stat, next_list=state.next_list)
+    tops = {folder for found in folders.values() for folder in found}
+    for night, known in state.nights.items():  # files of this night in folders of another one
+        more = sorted(tops.intersection(known.folders).difference(folders.get(night, ())))
+        if more:
+            folders[night] = folders.get(night, []) + more
+    scan = ArchiveScan(set(folders), (), hidden, next_stat=state.next_stat, next_list=state.next_list)
     scan.listings = _listings(archive, folders, state, params, now, scan, lambda: clock() >= ends)
     return scan
 
@@ -109,7 +117,14 @@ def _listings(
             done.add(night)
             old = known.get(night)
             if always or old is None or _present_signature(archive, folders[night], old) != old.signature:
-                yield _list_night(archive, night, folders[night])
+                listing = _list_night(archive, night, folders[night])
+                yield listing
+                for other, folder in listing.elsewhere.items():
+                    if folder not in folders.setdefault(other, []):
+                        folders[other].append(folder)
+                        scan.nights.add(other)
+                        done.add(other)
+                        yield _list_night(archive, other, folders[other])
         return ""
 
     order = sorted(folders)
@@ -139,14 +154,18 @@ def _rotated(order: list[str], start: str) -> list[str]:
 def _list_night(archive: Place, night: str, tops: list[str]) -> NightListing:
     files: list[FoundFile] = []
     times: dict[str, int] = {}
+    elsewhere: dict[str, str] = {}
     try:
         for folder in tops:
             found, below = list_folder(archive, folder)
-            files += found
+            nights = nights_of_files(archive, folder, found)
+            files += [file for file in found if nights[file.path] == night]
+            elsewhere |= dict.fromkeys(set(nights.values()) - {night}, folder)
             times |= below
     except OSError as error:
         return NightListing(night, folders=tuple(tops), problem=f"{error.filename}: can't be read ({error.strerror})")
-    return NightListing(night, tuple(files), tuple(sorted(times)), _signature(times))
+    folders = tuple(sorted(times))
+    return NightListing(night, tuple(files), folders, _signature(times), elsewhere=elsewhere)
 
 
 def _present_signature(archive: Place, tops: list[str], known: NightState) -> str:

@@ -1,0 +1,79 @@
+"""Account of an archive's files: every image found is an exposure, an older reduction, or named with the reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from badexp_assets.io.place import Place
+from badexp_assets.survey.archive import list_files_outside, list_night_files
+from badexp_assets.survey.night_evidence import disagrees_on_night
+
+OUTSIDE = "not in a folder CP<YYYYMMDD>"
+_MOST = 5
+
+
+@dataclass(frozen=True)
+class FileAccount:
+    """Files of some nights of an archive, and the exposures that the stored tables make of them.
+
+    n_found: images, files whose name is not understood, and `others`; masks and weight maps count with their image.
+    others: the reason why a file is not read, by path, without those that are exposures (`excluded`) by themselves.
+    """
+
+    n_found: int
+    n_exposures: int
+    n_older: int
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def n_unaccounted(self) -> int:
+        """Files that are in none of the counts: the archive has changed since the tables were made; 0 otherwise."""
+        return self.n_found - self.n_exposures - self.n_older - len(self.others)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the account in one line, and reasons with the number of files and the first one."""
+        text = (
+            f"{self.n_found} found = {_counted(self.n_exposures, 'exposure')} + "
+            f"{_counted(self.n_older, 'older reduction')} + {_counted(len(self.others), 'other file')}"
+        )
+        if self.n_unaccounted:
+            text += f" + {self.n_unaccounted} that came, went or were not read (a night failed?)"
+        yield text
+        yield from other_file_lines(self.others)
+
+
+def account_for(archive: Place, nights: Iterable[str], exposures: pd.DataFrame) -> FileAccount:
+    """Return the account of `nights` of `archive`; `exposures`: rows of night_exposures of these nights.
+
+    The other files include those in no CP folder, whatever the nights.
+    """
+    found, others = 0, dict.fromkeys(list_files_outside(archive), OUTSIDE)
+    for night in nights:
+        files = list_night_files(archive, night)
+        found += len(files.exposures) + len(files.unknown)
+        others |= {path: reason for path, reason in files.others.items() if path not in files.unknown}
+    return FileAccount(found + len(others), len(exposures), int(exposures["n_superseded"].sum()), others)
+
+
+def other_file_lines(others: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each of the commonest reasons in `others`: number of files, reason, and the first file."""
+    reasons = Counter(others.values())
+    for reason, n in reasons.most_common(_MOST):
+        first = next(path for path, why in others.items() if why == reason)
+        yield f"  {n} x {reason}: {first}{' and others' if n > 1 else ''}"
+    if len(reasons) > _MOST:
+        yield f"  and {sum(n for _, n in reasons.most_common()[_MOST:])} more for other reasons"
+
+
+def nights_are_wrong(exposures: pd.DataFrame) -> bool:
+    """Whether all `exposures` (rows of night_exposures) are excluded, each because its night is contradictory."""
+    excluded = exposures["status"] == "excluded"
+    return bool(len(exposures)) and bool((excluded & exposures["status_reason"].map(disagrees_on_night)).all())
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"

@@ -1,0 +1,154 @@
+"""Every file of an archive is an exposure, an older reduction, or named, and one bad record costs only itself."""
+
+import shutil
+
+import pytest
+
+from badexp_assets.survey.archive import list_exposures, list_files_outside, list_night_files, list_nights
+from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.cp_files import parse_cp_name
+from badexp_assets.survey.file_account import account_for, nights_are_wrong
+from badexp_assets_tests.survey.arrivals.conftest import START, Tree, Watch
+
+NIGHT = "2018-05-17"
+FOUR = {"N4": 35}
+MD5 = "0050b12beda2b1d1b1306a792ef4cdc4"
+
+
+def listed(archive, night=NIGHT):
+    return list_exposures(archive, night, load_camera())
+
+
+def write(tiny_cp, archive, expnum=747382, **options):
+    return tiny_cp.write_cp(archive, expnum, **({"ccds": FOUR, "with_ood": False} | options))
+
+
+@pytest.mark.parametrize("band", ["N662", "N964", "N419", "M411", "N501", "VR", "Y"])
+def test_bands_with_digits_are_read(band):
+    name = parse_cp_name(f"c4d_210831_073002_ooi_{band}_v1.fits.fz")
+    assert (name.band, name.tag) == (band, "v1")
+    assert parse_cp_name(f"{MD5}_c4d_210831_073002_ooi_{band}_v1.fits.fz") == name
+
+
+@pytest.mark.parametrize("folder", ["CP20180517_r_v2", "CP20180517v2", "CP20180517-rerun", "CP20180517.old"])
+def test_a_folder_with_a_suffix_is_a_night(tiny_cp, tmp_path, folder):
+    write(tiny_cp, tmp_path, folder=f"decam/{folder}")
+    assert list_nights(tmp_path) == [NIGHT]
+    assert listed(tmp_path)["status"].tolist() == ["ready"]
+
+
+def test_a_linked_folder_inside_a_night_is_read_once(tiny_cp, tmp_path):
+    archive = tmp_path / "archive"
+    write(tiny_cp, tmp_path / "elsewhere", folder="part")
+    write(tiny_cp, archive, 747383, time="050000")
+    night = archive / tiny_cp.FOLDER
+    (night / "more").symlink_to(tmp_path / "elsewhere" / "part")
+    (night / "loop").symlink_to(night)
+    (night / "again").symlink_to(tmp_path / "elsewhere" / "part")
+    assert listed(archive)["expnum"].tolist() == [747382, 747383]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["tu2054134.fits.fz", "c4d_180518_044138_ooi_r_ls9.FITS", "c4d_180518_ooi_r.fits", "c4d_180518_050000_ooi.fit",
+     "c4d_180518_044138_ooi_r_ls9.fits.bz2"],
+)  # fmt: skip
+def test_a_name_that_is_not_understood_is_an_excluded_exposure(tiny_cp, tmp_path, name):
+    ooi = write(tiny_cp, tmp_path)
+    before = list_night_files(tmp_path, NIGHT).fingerprint
+    shutil.copy(ooi, ooi.parent / name)
+    table = listed(tmp_path)
+    assert sorted(table["status"]) == ["excluded", "ready"]
+    (row,) = table[table["status"] == "excluded"].to_dict("records")
+    assert name in row["path"]
+    assert name in row["status_reason"]
+    assert list_night_files(tmp_path, NIGHT).fingerprint != before
+
+
+@pytest.mark.parametrize("place", ["", "decam/CP/V5.6S", "decam/CP20181301", "loose"])
+def test_a_file_in_no_folder_of_a_night_is_named(tiny_cp, tmp_path, place):
+    ooi = write(tiny_cp, tmp_path)
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    path = tmp_path / place / ooi.name
+    shutil.copy(ooi, path)
+    assert list_files_outside(tmp_path) == [str(path.relative_to(tmp_path))]
+    account = account_for(tmp_path, [NIGHT], listed(tmp_path))
+    assert (account.n_found, account.n_exposures, len(account.others), account.n_unaccounted) == (2, 1, 1, 0)
+    assert "CP<YYYYMMDD>" in "".join(account.lines())
+
+
+@pytest.mark.parametrize(
+    ("header", "n_older", "n_exposures"),
+    [
+        ({"MJD-OBS": 58256.19 + 150 / 86400}, 0, 2),
+        ({"FILTER": "g DECam SDSS c0001 4720.0 1520.0"}, 0, 2),
+        ({"MJD-OBS": 58256.19 - 40 / 86400, "PLVER": "V9.0"}, 0, 2),
+        ({"MJD-OBS": 58256.19 + 1 / 86400, "PLVER": "V9.0"}, 1, 1),
+        ({"MJD-OBS": None, "PLVER": "V9.0"}, 1, 1),
+        ({"PLVER": "V4.8"}, 1, 1),
+    ],
+)
+def test_an_exposure_is_known_by_number_time_and_band(tiny_cp, tmp_path, header, n_older, n_exposures):
+    write(tiny_cp, tmp_path)
+    write(tiny_cp, tmp_path, time="050000", header=header)
+    table = listed(tmp_path)
+    assert (len(table), table["n_superseded"].sum()) == (n_exposures, n_older)
+    assert (table["expnum"] == 747382).sum() == 1
+    assert (table["status"] == "ready").sum() == 1
+    other = table[table["status"] == "excluded"]
+    assert other["status_reason"].str.contains("EXPNUM 747382 is also that of another exposure").all()
+    assert account_for(tmp_path, [NIGHT], table).n_unaccounted == 0
+
+
+@pytest.mark.parametrize(
+    ("folder", "header", "nights", "said"),
+    [
+        ("CP20180518", {}, [NIGHT], "folder says night 2018-05-18"),
+        ("CP20180510_g_v2", {}, [NIGHT], "folder says night 2018-05-10"),
+        ("CP20180517", {"DTCALDAT": "2018-05-16"}, [NIGHT], "DTCALDAT says night 2018-05-16"),
+        ("CP20180517", {"MJD-OBS": 58250.19}, [NIGHT], "MJD-OBS says night 2018-05-11"),
+        ("CP20180518", {"DTCALDAT": None}, [NIGHT], "folder says night 2018-05-18"),
+        ("CP20180518", {"DTCALDAT": "2018-05-10"}, [NIGHT], "DTCALDAT says night 2018-05-10"),
+        ("CP20180518", {"DTCALDAT": "2018-05-18", "MJD-OBS": 58257.19}, ["2018-05-18"], None),
+        ("CP20180517", {}, [NIGHT], None),
+    ],
+)
+def test_of_folder_and_header_the_two_that_agree_give_the_night(tiny_cp, tmp_path, folder, header, nights, said):
+    write(tiny_cp, tmp_path, folder=f"decam/{folder}", header=header)
+    assert list_nights(tmp_path) == nights
+    (row,) = listed(tmp_path, nights[0]).to_dict("records")
+    assert (row["status"], row["night"]) == ("ready", nights[0])
+    assert (said or "") in str(row["note"])
+
+
+def test_an_exposure_whose_night_is_undecided_is_excluded_with_all_that_is_known(tiny_cp, tmp_path):
+    write(tiny_cp, tmp_path, folder="CP20180601", header={"DTCALDAT": "2018-05-10", "MJD-OBS": 58240.2})
+    (night,) = list_nights(tmp_path)
+    table = listed(tmp_path, night)
+    assert table["status"].tolist() == ["excluded"]
+    assert table["status_reason"].str.contains("2018-06-01.*2018-05-10.*2018-05-01").all()
+    assert nights_are_wrong(table)
+
+
+def test_a_folder_of_two_nights_gives_each_its_exposures(tiny_cp, tmp_path):
+    write(tiny_cp, tmp_path, folder="CP20180517")
+    other = write(tiny_cp, tmp_path, 747400, folder="CP20180517", header={"DTCALDAT": "2018-05-16", "MJD-OBS": 58255.2})
+    other.rename(other.with_name("c4d_180517_044138_ooi_r_ls9.fits.fz"))
+    write(tiny_cp, tmp_path, folder="CP20180517")
+    assert list_nights(tmp_path) == ["2018-05-16", NIGHT]
+    assert [listed(tmp_path, night)["expnum"].tolist() for night in list_nights(tmp_path)] == [[747400], [747382]]
+
+
+def test_arrivals_find_the_nights_of_a_folder_named_by_another_date(tiny_cp, tmp_path):
+    watch = Watch(Tree(tmp_path / "archive"), tmp_path / "state")
+    watch.now = START + 1e9
+    watch.look()
+    write(tiny_cp, watch.tree.root, folder="CP20180518")
+    watch.now += 1e6
+    for _ in range(4):
+        watch.look()
+    assert watch.requested == [(NIGHT, list_night_files(watch.tree.root, NIGHT).fingerprint)]
+    write(tiny_cp, watch.tree.root, 747383, time="050000", folder="CP20180518")
+    for _ in range(4):
+        watch.look(5000)
+    assert watch.requested[1:] == [(NIGHT, list_night_files(watch.tree.root, NIGHT).fingerprint)]

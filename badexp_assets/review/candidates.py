@@ -72,14 +72,13 @@ def rank_candidates(
     counts["known_left_out"] = 0 if params.include_known else int((flagged & known).sum())
     if not params.include_known:
         flagged &= ~known
-    table["why"] = _why(table, flags)
     table["category"] = table["category"].where(flags["classifier"] & (table["category"] != GOOD), UNKNOWN)
     table["n_methods"] = flags.sum(axis=1).astype("int8")
     order = ["n_methods", "score", "p_bad", "expnum"]
     chosen = table[flagged].sort_values(order, ascending=[False, False, False, True])
     kept = chosen.head(params.max_candidates) if params.max_candidates else chosen
     counts |= {"over_the_maximum": len(chosen) - len(kept), "candidates": len(kept)}
-    kept = kept.assign(rank=np.arange(1, len(kept) + 1)).reset_index(drop=True)
+    kept = kept.assign(why=_why(kept, flags), rank=np.arange(1, len(kept) + 1)).reset_index(drop=True)
     columns = SCHEMAS["review_candidates"].column_names
     kept = kept[[*columns, "is_bad", "z_source", "z_background", "z_mse", "n_methods", "score", "model"]]
     types = {"p_bad": "float32", "rank": "int64", "is_bad": "bool", "category": "str", "why": "str", "model": "str"}
@@ -117,8 +116,8 @@ def _why(table: pd.DataFrame, flags: pd.DataFrame) -> pd.Series:
         parts = []
         if flags.at[row.name, "classifier"]:
             votes = f"classifier: {row['n_bad']:.0f} of {row['n_scored']:.0f} CCDs bad"
-            named = "" if row["category"] == GOOD else f"{row['category']}, "
-            parts.append(f"{votes} ({named}mean P {row['p_bad']:.2f})")
+            named = "" if row["category"] == UNKNOWN else f"{row['category']}, "
+            parts.append(f"{votes} ({named}P(bad) of the exposure {row['p_bad']:.2f})")
         parts += [_WORDS[score].format(row[score]) for score in flags if score in _WORDS and flags.at[row.name, score]]
         return "; ".join(parts)
 

@@ -8,7 +8,12 @@ SCHEMAS = (
         NIGHT,
         FILTER,
         Column("category", "string", "suspected category"),
-        Column("p_bad", "float32", "mean P(bad) of the sampled CCDs", nullable=True),
+        Column(
+            "p_bad",
+            "float32",
+            "P(bad) of the exposure; by the vote of Luo et al. 2025, the mean over its CCDs",
+            nullable=True,
+        ),
         Column("kl_source", "float64", "KL divergence of source orientations, nats", nullable=True),
         Column("kl_background", "float64", "KL divergence of background gradients, nats", nullable=True),
         Column("mean_mse", "float64", "mean squared error of the autoencoder over the stamps", nullable=True),

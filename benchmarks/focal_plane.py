@@ -17,17 +17,19 @@ import torch
 from torch.nn import functional as F
 
 from badexp_assets.classify.pipeline import PipelineParams, fit_pipeline
-from badexp_assets.classify.token_head import fit_token_head, score_tokens
+from badexp_assets.classify.token_head import EVERY, fit_token_head, score_tokens
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.ranking import Ranking, Resamples, with_interval
 from badexp_assets.vision.backbones import Backbone, load_backbone
-from badexp_assets.vision.focal_plane_tokens import SIZE, FocalPlaneEmbedder
+from badexp_assets.vision.focal_plane_tokens import SIZE, FocalPlaneEmbedder, TokenBlock
 from benchmarks.ghost_planes import GhostPlanes, read_ghost_planes, read_plane
 from benchmarks.measure import BenchOptions
 from benchmarks.scores import Score
 
 Array = npt.NDArray[np.floating]
-N_FOLDS, N_REPEATS, N_DRAWS = 5, 3, 300
+N_FOLDS = (5, 2)
+"""with 2 folds, methods are fitted on half of the exposures: a pessimistic estimate for other exposures"""
+N_REPEATS, N_DRAWS = 3, 300
 QUICK_SIZE = 128
 """longer side of the image of the plane with --quick, px"""
 _CCD_SIZE = (128, 256)
@@ -36,13 +38,13 @@ _CCD_SIZE = (128, 256)
 
 @dataclass(frozen=True)
 class _Rows:
-    """The CCDs of a folder with a label, one a row: expnum (n,), bad (n,), single (n, dim), tokens (n, sum(blocks))."""
+    """The CCDs of a folder with a label, one a row: expnum (n,), bad (n,), single (n, dim), tokens (n, d)."""
 
     expnum: npt.NDArray[np.int64]
     bad: npt.NDArray[np.bool_]
     single: Array
     tokens: Array
-    blocks: tuple[int, ...]
+    blocks: tuple[TokenBlock, ...]
 
     def take(self, rows: npt.NDArray[np.bool_]) -> _Rows:
         return _Rows(self.expnum[rows], self.bad[rows], self.single[rows], self.tokens[rows], self.blocks)
@@ -52,8 +54,8 @@ def bench_focal_plane(options: BenchOptions) -> Iterator[Score]:
     """Yield for each method average precision, AUROC and recall at 1 and 5 % false positives of bad CCDs.
 
     With `options.test` methods are fitted on all of `options.train` and tested there. Without it they are tested on
-    `options.train` in 5 folds of exposures, drawn three times; figures are means over the draws. Intervals (95 %) are
-    of a bootstrap over exposures. Raises InputError without `options.train`.
+    `options.train` in folds of exposures (N_FOLDS), drawn three times; figures are means over the draws. Intervals
+    (95 %) are of a bootstrap over exposures. Raises InputError without `options.train` or with too few exposures.
     """
     if options.train is None:
         raise InputError(
@@ -61,24 +63,18 @@ def bench_focal_plane(options: BenchOptions) -> Iterator[Score]:
         )
     backbone = load_backbone(options.backbone, device=options.device)
     train = _describe(options.train, backbone, options.quick)
+    methods = _methods(backbone)
     if options.test is not None:
         test = _describe(options.test, backbone, options.quick)
-        case, scores = f"fitted on {options.train}", {n: [m(train, test)] for n, m in _methods(backbone).items()}
-    else:
-        test, case = train, f"{N_FOLDS} folds of {options.train}"
-        scores = {
-            n: _held_out(n, m, train, options.seed, 1 if options.quick else N_REPEATS)
-            for n, m in _methods(backbone).items()
-        }
-    counts = {
-        "n_exposures": len(np.unique(test.expnum)),
-        "n_bad": int(test.bad.sum()),
-        "n_good": int((~test.bad).sum()),
-    }
-    for name, repeats in scores.items():
-        yield Score(
-            "focal-plane", case, name, _figures(test, repeats, options.seed, 20 if options.quick else N_DRAWS), counts
-        )
+        case = f"fitted on {options.train}, tested on {options.test}"
+        for name, method in methods.items():
+            yield _score(case, name, test, [method(train, test)], options)
+        return
+    for n_folds in N_FOLDS:
+        for name, method in methods.items():
+            scores = list(_held_out(method, train, n_folds, options.seed, 1 if options.quick else N_REPEATS))
+            _say(f"{name}: {n_folds} folds done")
+            yield _score(f"{n_folds} folds of {options.train}", name, train, scores, options)
 
 
 def _methods(backbone: Backbone) -> dict[str, Callable[[_Rows, _Rows], Array]]:
@@ -94,7 +90,8 @@ def _methods(backbone: Backbone) -> dict[str, Callable[[_Rows, _Rows], Array]]:
         return score_tokens(fit_token_head(fit.tokens, fit.bad, fit.blocks), new.tokens)
 
     def together(fit: _Rows, new: _Rows) -> Array:
-        blocks = (*fit.blocks, fit.single.shape[1])
+        n = fit.tokens.shape[1]
+        blocks = (*fit.blocks, TokenBlock(n, n + fit.single.shape[1], EVERY, 0, "single"))
         both = [np.hstack([rows.tokens, rows.single]) for rows in (fit, new)]
         return score_tokens(fit_token_head(both[0], fit.bad, blocks), both[1])
 
@@ -116,14 +113,14 @@ def _logistic(vectors: Array, bad: npt.NDArray[np.bool_], new: Array) -> Array:
 
 
 def _held_out(
-    name: str, method: Callable[[_Rows, _Rows], Array], rows: _Rows, seed: int, n_repeats: int
-) -> list[Array]:
-    """Return the held-out scores of all rows, (n,), for each draw of the folds, which keep exposures together."""
+    method: Callable[[_Rows, _Rows], Array], rows: _Rows, n_folds: int, seed: int, n_repeats: int
+) -> Iterator[Array]:
+    """Yield the held-out scores of all rows, (n,), for each draw of the folds, which keep exposures together."""
     expnums, codes = np.unique(rows.expnum, return_inverse=True)
-    n_folds = min(N_FOLDS, len(expnums))
-    if n_folds < 2:
-        raise InputError("focal-plane: one exposure with labels found in --train; at least two are needed for folds")
-    found = []
+    if len(expnums) < max(N_FOLDS):
+        raise InputError(
+            f"focal-plane: {len(expnums)} exposures with labels found in --train; {max(N_FOLDS)} are needed"
+        )
     for repeat in range(n_repeats):
         order = np.random.default_rng((seed, repeat)).permutation(len(expnums))
         folds = (np.argsort(order) % n_folds)[codes]
@@ -131,9 +128,17 @@ def _held_out(
         for fold in range(n_folds):
             held = folds == fold
             scores[held] = method(rows.take(~held), rows.take(held))
-        found.append(scores)
-        _say(f"{name}: {repeat + 1} of {n_repeats} draws of folds")
-    return found
+        yield scores
+
+
+def _score(case: str, name: str, rows: _Rows, repeats: list[Array], options: BenchOptions) -> Score:
+    counts = {
+        "n_exposures": len(np.unique(rows.expnum)),
+        "n_bad": int(rows.bad.sum()),
+        "n_good": int((~rows.bad).sum()),
+    }
+    figures = _figures(rows, repeats, options.seed, 20 if options.quick else N_DRAWS)
+    return Score("focal-plane", case, name, figures, counts)
 
 
 def _figures(rows: _Rows, repeats: list[Array], seed: int, n_draws: int) -> dict[str, float]:
@@ -170,7 +175,7 @@ def _describe(folder: Path, backbone: Backbone, quick: bool) -> _Rows:
     labels = planes.labels.ravel()
     expnum = np.repeat(planes.expnum, len(planes.ccdnum))
     kept = (labels >= 0) & np.isfinite(tokens).all(axis=1)
-    return _Rows(expnum, labels == 1, single, tokens, embedder.vector_blocks).take(kept)
+    return _Rows(expnum, labels == 1, single, tokens, embedder.blocks).take(kept)
 
 
 def _single(image: Array, planes: GhostPlanes, backbone: Backbone) -> Array:

@@ -12,38 +12,48 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.svm import SVC
 
 from badexp_assets.errors import InputError
+from badexp_assets.vision.focal_plane_tokens import TokenBlock
 
 Array = npt.NDArray[np.floating]
 N_COMPONENTS = 64
+EVERY = "every"
+"""rendering of a block that belongs to none, such as the embedding of the single CCD"""
 PENALTY = 1.0
 """scikit-learn's C of both classifiers, on components in units of the scatter of the first one"""
 
 
 class BlockScaler(TransformerMixin, BaseEstimator):
-    """Standardises each column, and divides it by the root of the length of its block.
+    """Takes blocks of columns, standardises each column, and divides it by the root of the length of its block.
 
-    So all blocks have the same total variance, whatever their number of columns. `blocks`: lengths of the blocks.
+    So all blocks have the same total variance, whatever their number of columns. `limits`: first column and the one
+    after the last of each block.
     """
 
-    def __init__(self, blocks: tuple[int, ...]) -> None:
-        self.blocks = blocks
+    def __init__(self, limits: Sequence[tuple[int, int]]) -> None:
+        self.limits = limits
 
     def fit(self, x: Array, y: Any = None) -> BlockScaler:
-        """Fit (n, sum of the blocks) vectors."""
-        if x.shape[1] != sum(self.blocks):
-            raise InputError(f"vectors: {x.shape[1]} columns found; {sum(self.blocks)} of blocks {self.blocks} allowed")
-        self.centre_ = x.mean(axis=0, dtype=np.float64).astype(np.float32)
-        scale = x.std(axis=0, dtype=np.float64)
+        """Fit (n, d) vectors."""
+        taken = self._take(x)
+        self.centre_ = taken.mean(axis=0, dtype=np.float64).astype(np.float32)
+        scale = taken.std(axis=0, dtype=np.float64)
         scale[scale == 0] = 1.0
-        lengths = np.repeat(self.blocks, self.blocks)
-        self.scale_ = (scale * np.sqrt(lengths)).astype(np.float32)
+        lengths = [stop - start for start, stop in self.limits]
+        self.scale_ = (scale * np.sqrt(np.repeat(lengths, lengths))).astype(np.float32)
         return self
 
     def transform(self, x: Array) -> Array:
-        """Return the scaled vectors, float32."""
-        return (np.asarray(x, np.float32) - self.centre_) / self.scale_
+        """Return the scaled blocks one after the other, float32."""
+        return (self._take(x) - self.centre_) / self.scale_
+
+    def _take(self, x: Array) -> Array:
+        return np.hstack([np.asarray(x[:, start:stop], np.float32) for start, stop in self.limits])
 
 
 class UnitComponents(TransformerMixin, BaseEstimator):
@@ -55,8 +65,6 @@ class UnitComponents(TransformerMixin, BaseEstimator):
 
     def fit(self, x: Array, y: Any = None) -> UnitComponents:
         """Fit (n, d) vectors."""
-        from sklearn.decomposition import PCA
-
         n = max(1, min(self.n_components, x.shape[1], len(x) - 1))
         self.pca_ = PCA(n, svd_solver="randomized", iterated_power=4, random_state=self.seed).fit(x)
         self.unit_ = max(float(np.sqrt(self.pca_.explained_variance_[0])), 1e-9)
@@ -87,37 +95,45 @@ class MeanDecision(ClassifierMixin, BaseEstimator):
         parts = zip(self.models_, self.centres_, self.scales_, strict=True)
         return np.mean([(model.decision_function(x) - centre) / scale for model, centre, scale in parts], axis=0)
 
-    def predict(self, x: Array) -> npt.NDArray[Any]:
-        """Return the class whose side of 0 the score is on."""
-        return self.classes_[(self.decision_function(x) > 0).astype(int)]
 
+def fit_token_head(
+    vectors: Array, bad: npt.NDArray[np.bool_], blocks: Sequence[TokenBlock], seed: int = 0
+) -> MeanDecision:
+    """Return a head fitted on tokens of CCDs: the mean score of two classifiers for each rendering of the plane.
 
-def fit_token_head(vectors: Array, bad: npt.NDArray[np.bool_], blocks: tuple[int, ...], seed: int = 0) -> Any:
-    """Return a scikit-learn pipeline fitted on tokens of CCDs: blocks scaled, components, mean of two classifiers.
+    vectors: (n, d), one CCD a row; bad: (n,). `blocks`: those of `FocalPlaneEmbedder.blocks`, and any others: a block
+    whose rendering is `EVERY` is seen by all classifiers. Rows with a non-finite value (missing CCDs) are left out.
 
-    vectors: (n, sum of blocks), one CCD a row; bad: (n,). Rows with a non-finite value (missing CCDs) are left out. The
-    classifiers are a logistic regression and a support vector machine with a Gaussian kernel, which give good and bad
-    CCDs the same total weight. Raises InputError if no good or no bad rows remain.
+    A support vector machine with a Gaussian kernel sees all blocks of a rendering. A logistic regression does not see
+    the whole plane, with which it was worse on exposures that it was not fitted on. Both give good and bad CCDs
+    the same total weight. Raises InputError for vectors of another length and if no good or no bad rows remain.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.svm import SVC
-
+    if vectors.shape[1] != max(block.stop for block in blocks):
+        raise InputError(
+            f"vectors: {vectors.shape[1]} columns found; {max(b.stop for b in blocks)} of the blocks allowed"
+        )
     there = np.isfinite(vectors).all(axis=1)
     bad = np.asarray(bad, bool)[there]
     if bad.all() or not bad.any():
         raise InputError(
             f"tokens: {int(bad.sum())} bad and {int((~bad).sum())} good CCDs found; some of both are needed"
         )
-    classifiers = [
-        LogisticRegression(C=PENALTY, class_weight="balanced", max_iter=1000),
-        SVC(C=PENALTY, class_weight="balanced"),
-    ]
-    head = make_pipeline(BlockScaler(blocks), UnitComponents(N_COMPONENTS, seed), MeanDecision(classifiers))
-    return head.fit(vectors[there], bad)
+    models = []
+    for rendering in dict.fromkeys(block.rendering for block in blocks if block.rendering != EVERY):
+        seen = [block for block in blocks if block.rendering in (rendering, EVERY)]
+        without_plane = [block for block in seen if block.part != "plane"]
+        models.append(_pipeline(seen, SVC(C=PENALTY, class_weight="balanced"), seed))
+        logistic = LogisticRegression(C=PENALTY, class_weight="balanced", max_iter=1000)
+        models.append(_pipeline(without_plane, logistic, seed))
+    return MeanDecision(models).fit(vectors[there], bad)
 
 
-def score_tokens(head: Any, vectors: Array) -> Array:
+def _pipeline(blocks: Sequence[TokenBlock], classifier: Any, seed: int) -> Pipeline:
+    limits = [(block.start, block.stop) for block in blocks]
+    return make_pipeline(BlockScaler(limits), UnitComponents(N_COMPONENTS, seed), classifier)
+
+
+def score_tokens(head: MeanDecision, vectors: Array) -> Array:
     """Return the scores of (n, d) vectors by a head of `fit_token_head`, (n,); NaN for rows with non-finite values."""
     scores = np.full(len(vectors), np.nan)
     there = np.isfinite(vectors).all(axis=1)

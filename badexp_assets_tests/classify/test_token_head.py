@@ -1,17 +1,22 @@
 import numpy as np
 import pytest
 
-from badexp_assets.classify.token_head import BlockScaler, fit_token_head, score_tokens
+from badexp_assets.classify.token_head import EVERY, BlockScaler, fit_token_head, score_tokens
 from badexp_assets.errors import InputError
+from badexp_assets.vision.focal_plane_tokens import TokenBlock
 
-BLOCKS = (30, 200)
+BLOCKS = (
+    TokenBlock(0, 30, "plain", 1, "ccd"),
+    TokenBlock(30, 130, "plain", 1, "plane"),
+    TokenBlock(130, 230, "other", 1, "ccd"),
+)
 
 
 def planted(seed: int = 0, n: int = 300) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors whose short block tells bad from good, beside a long one of noise."""
+    """Vectors whose first block tells bad from good, beside two longer ones of noise."""
     rng = np.random.default_rng(seed)
     bad = rng.random(n) < 0.3
-    x = rng.normal(size=(n, sum(BLOCKS))).astype(np.float32)
+    x = rng.normal(size=(n, 230)).astype(np.float32)
     x[:, :30] += np.where(bad[:, None], 1.0, 0.0)
     return x, bad
 
@@ -28,7 +33,7 @@ def test_blocks_have_the_same_variance_whatever_their_length_and_scale() -> None
     x, _ = planted()
     x[:, 30:] *= 1000
     x[:, 0] = 5
-    scaled = BlockScaler(BLOCKS).fit(x).transform(x)
+    scaled = BlockScaler([(0, 30), (30, 230)]).fit(x).transform(x)
     assert np.isfinite(scaled).all()
     assert scaled[:, :30].var(axis=0).sum() == pytest.approx(29 / 30, rel=1e-4)
     assert scaled[:, 30:].var(axis=0).sum() == pytest.approx(1, rel=1e-4)
@@ -48,5 +53,12 @@ def test_vectors_of_one_class_or_of_other_blocks_are_refused() -> None:
     x, bad = planted()
     with pytest.raises(InputError, match="0 bad and 300 good CCDs found"):
         fit_token_head(x, np.zeros(300, bool), BLOCKS)
-    with pytest.raises(InputError, match="230 columns found; 229 of blocks"):
-        fit_token_head(x, bad, (29, 200))
+    with pytest.raises(InputError, match="229 columns found; 230 of the blocks"):
+        fit_token_head(x[:, 1:], bad, BLOCKS)
+
+
+def test_a_block_of_no_rendering_is_seen_by_all_classifiers_and_the_plane_by_half_of_them() -> None:
+    x, bad = planted()
+    head = fit_token_head(x, bad, (*BLOCKS[:2], BLOCKS[2]._replace(rendering=EVERY)))
+    assert [model[0].limits for model in head.models_] == [[(0, 30), (30, 130), (130, 230)], [(0, 30), (130, 230)]]
+    assert len(fit_token_head(x, bad, BLOCKS).models_) == 4

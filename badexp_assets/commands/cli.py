@@ -33,10 +33,11 @@ for _command in _COMMANDS:
 
 
 def main() -> None:
-    """Entry point: an error that a user can act on is one line on stderr and exit code 2."""
+    """Entry point: an error that a user can act on is one line on stderr and exit code 2, an interruption 130."""
     try:
         badexp.main(standalone_mode=False)
     except click.exceptions.Abort:
+        click.echo("badexp: interrupted; what was finished is kept", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()

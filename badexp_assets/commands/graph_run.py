@@ -80,6 +80,15 @@ def environment(settings: Settings) -> Iterator[dict[str, str]]:
         _set_variables(before)
 
 
+@contextlib.contextmanager
+def _keyboard_interrupts() -> Iterator[None]:
+    """Raise what Dagster makes of a keyboard interrupt as one again; its own error has a traceback of 100 lines."""
+    try:
+        yield
+    except dg.DagsterExecutionInterruptedError:
+        raise KeyboardInterrupt from None
+
+
 def _set_variables(values: Mapping[str, str | None]) -> None:
     for name, value in values.items():
         if value is None:
@@ -123,7 +132,7 @@ class Runner:
         Raises BadExpError for a failure that a user can act on; other errors are raised as they are.
         """
         resolved = self._definitions.resolve_job_def(job.name)
-        with one_line_errors(self.settings.home):
+        with one_line_errors(self.settings.home), _keyboard_interrupts():
             result = resolved.execute_in_process(
                 instance=self._instance,
                 partition_key=night,

@@ -13,6 +13,7 @@ from badexp_assets.commands.asset_text import load
 from badexp_assets.config.home import Home
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets_tests.commands.homes import start, whole_tables
+from badexp_assets_tests.homes import copy_home
 
 
 @pytest.mark.slow
@@ -38,3 +39,16 @@ def test_killed_runs_leave_whole_tables_and_the_next_run_ends_as_if_nothing_had_
     for asset in set(SCHEMAS) - {"pipeline_search", "injection_completeness"}:  # on request only
         found, undisturbed = load(Home(home), asset), load(Home(finished_home), asset)
         pd.testing.assert_frame_equal(found, undisturbed, rtol=1e-5, atol=1e-6, check_like=True)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_interrupted_says_so_in_one_line(tmp_path, finished_home):
+    home = copy_home(Home(finished_home), tmp_path / "home")
+    process = start(["run", "--home", home.root])
+    assert process.stdout is not None
+    assert any(line.startswith("references and models") for line in process.stdout)
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error.strip() == "badexp: interrupted; what was finished is kept"

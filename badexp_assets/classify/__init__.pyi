@@ -11,6 +11,8 @@ from .pipeline import fit_pipeline as fit_pipeline
 from .pooled_decision import decide_night as decide_night
 from .pooled_decision import decide_pooled as decide_pooled
 from .predictions import predict_night as predict_night
+from .token_head import fit_token_head as fit_token_head
+from .token_head import score_tokens as score_tokens
 from .training_map import TrainingMap as TrainingMap
 from .training_map import map_training_set as map_training_set
 from .training_map import training_map_figure as training_map_figure

@@ -1,4 +1,4 @@
-"""Preprocessing recipes, pretrained backbones, and embedding of a stream of CCD images.
+"""Preprocessing recipes, pretrained backbones, embedding of a stream of CCD images, and tokens of focal planes.
 
 Names are loaded on first use, because their modules need PyTorch.
 """

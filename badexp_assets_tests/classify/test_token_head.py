@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,18 @@ def test_missing_ccds_are_not_fitted_and_have_no_score() -> None:
     assert np.isnan(scores[-2:]).all()
     assert np.array_equal(scores[:-2], score_tokens(fit_token_head(x, bad, BLOCKS), x))
     assert np.isnan(score_tokens(head, more[-2:])).all()
+
+
+def test_a_head_can_be_stored_without_code_and_scores_the_same(tmp_path: Path) -> None:
+    import skops.io
+
+    x, bad = planted()
+    head = fit_token_head(x, bad, BLOCKS)
+    skops.io.dump(head, tmp_path / "head.skops")
+    foreign = skops.io.get_untrusted_types(file=tmp_path / "head.skops")
+    assert {name.rpartition(".")[0] for name in foreign} == {"badexp_assets.classify.token_head"}
+    stored = skops.io.load(tmp_path / "head.skops", trusted=foreign)
+    assert np.allclose(score_tokens(stored, x), score_tokens(head, x), atol=1e-12)
 
 
 def test_vectors_of_one_class_or_of_other_blocks_are_refused() -> None:

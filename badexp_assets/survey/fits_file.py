@@ -21,6 +21,7 @@ from badexp_assets.io.place import Place, Url
 from badexp_assets.survey.fits_validation import check_headers
 from badexp_assets.survey.remote_fits import RemoteFits
 from badexp_assets.survey.rice_tiles import RiceTiles
+from badexp_assets.survey.undefined_pixels import undefined_value, undefined_where, with_nan
 
 # CFITSIO shares its error stack and open files among threads, and a night pass opens one file while it reads another.
 cfitsio_lock = threading.RLock()
@@ -78,7 +79,8 @@ class FitsFile:
     ) -> npt.NDArray[Any]:
         """Return the decompressed pixels (rows, columns) of an extension, which messages name `where`.
 
-        codes: if given, a pixel n of an image of integers becomes codes[n] (uint8); its last element if there is none.
+        Undefined pixels of an image of integers (BLANK) are NaN. codes: if given, a pixel n of such an image becomes
+        codes[n] (uint8); its last element if there is none, or the pixel is undefined.
         step: only every step-th row is decompressed, as far as the compression allows, and returned.
         """
         if self._remote is None or self._remote.whole:
@@ -138,6 +140,7 @@ class _Images:
     def __init__(self, path: Path, where: Place) -> None:
         import fitsio
 
+        self._path = path
         self._tiles = RiceTiles(path)
         try:
             with cfitsio_lock:
@@ -158,7 +161,9 @@ class _Images:
             raise UnreadableImageError(
                 f"{where}: an image of {dims} px; two axes and 1 to {MAX_PIXELS} pixels are needed"
             )
-        decoded = self._tiles.read(info, codes, step)
+        with _unreadable(where):
+            undefined = undefined_value(self._path, info)
+        decoded = self._tiles.read(info, codes, step) if undefined is None else None
         if decoded is not None:
             return decoded
         with cfitsio_lock, _unreadable(where):
@@ -166,8 +171,11 @@ class _Images:
         if codes is not None and pixels.dtype.kind in "iu":
             from badexp_assets.survey.pixel_kernels import replace_by_codes
 
-            return replace_by_codes(pixels, codes)
-        return pixels
+            found = replace_by_codes(pixels, codes)
+            if undefined is not None:
+                found[undefined_where(pixels, undefined)] = codes[-1]
+            return found
+        return pixels if undefined is None else with_nan(pixels, undefined)
 
     def close(self) -> None:
         """Close the file."""

@@ -103,6 +103,9 @@ def _row(
     if problem:
         return (expnum, None, kind, None, line, "unmatched", problem, night)
     reason = words.get("reason", kind)
+    if ccdnum is not None and night is not None and not camera.has_data(ccdnum, night):
+        dead = f"CCD {ccdnum} ({camera.by_number[ccdnum].ccdname}) of {camera.name} gave no data on {night}"
+        return (expnum, ccdnum, reason, None, line, "ignored", dead, night)
     match = taxonomy.classify("delve", reason)
     why = note if match.status == "label" else match.why
     return (expnum, ccdnum, reason, match.category, line, match.status, why, night)

@@ -42,7 +42,7 @@ def find_ccds(lines: pd.DataFrame, survey_ccds: pd.DataFrame | None, camera: Cam
     """Return the CCDs of every exposure that a line names as a whole (ccdnum below 0).
 
     They are its CCDs in `survey_ccds`. If an exposure is not there, they are the CCDs that were alive on its night (of
-    the first line with a night); without a night, the CCDs of the camera that were never dead.
+    the first line with a night); without a night, the CCDs of the camera, but those that are dead for good.
     """
     whole = (lines["ccdnum"] < 0).to_numpy()
     expnums = np.unique(lines["expnum"].to_numpy()[whole])
@@ -57,8 +57,8 @@ def find_ccds(lines: pd.DataFrame, survey_ccds: pd.DataFrame | None, camera: Cam
         places = np.searchsorted(expnums, group.to_numpy())
         keys.append(_product(places, [ccd.ccdnum for ccd in camera.alive(str(night))]))
     undated = np.setdiff1d(left, np.searchsorted(expnums, dated["expnum"].to_numpy()))
-    ever_dead = {dead.ccdname for dead in camera.dead}
-    keys.append(_product(undated, [ccd.ccdnum for ccd in camera.ccds if ccd.ccdname not in ever_dead]))
+    lost = {dead.ccdname for dead in camera.dead if dead.until is None}
+    keys.append(_product(undated, [ccd.ccdnum for ccd in camera.ccds if ccd.ccdname not in lost]))
     all_keys = np.sort(np.concatenate(keys))
     counts = {
         "whole_exposure_lines": int(whole.sum()),

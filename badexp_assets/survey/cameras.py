@@ -67,6 +67,11 @@ class Camera:
         gone = {d.ccdname for d in self.dead if d.since <= night and (d.until is None or night <= d.until)}
         return tuple(ccd for ccd in self.ccds if ccd.ccdname not in gone)
 
+    def has_data(self, ccdnum: int, night: str) -> bool:
+        """Return whether the CCD was not dead on `night` (`YYYY-MM-DD`)."""
+        name = self.by_number[ccdnum].ccdname
+        return not any(d.ccdname == name and d.since <= night and (d.until or night) >= night for d in self.dead)
+
 
 def camera_names() -> list[str]:
     """Return the names that `load_camera` knows."""

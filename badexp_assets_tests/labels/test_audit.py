@@ -76,7 +76,7 @@ def test_ignored_lines_and_contradictions_are_grouped_with_an_example(audit):
     ]
     sums = audit.categories.set_index(["category", "source"])["ccds"].to_dict()
     assert sums[("out_of_focus", "decals")] == 1
-    assert sums[("clouds_transparency", "delve")] == 61
+    assert sums[("clouds_transparency", "delve")] == 60
 
 
 def test_a_verdict_file_without_a_reader_is_only_listed(folder):

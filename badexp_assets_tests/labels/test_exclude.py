@@ -237,3 +237,20 @@ def test_an_empty_or_blank_list_gives_an_empty_table(tmp_path, content):
     table = read(tmp_path, "noise-y07.txt", content)
     assert len(table) == 0
     assert table.attrs["counts"]["blank"] == table.attrs["counts"]["lines"]
+
+
+@pytest.mark.parametrize(
+    ("row", "status"),
+    [
+        ("20150115 400001 nan nan 2", "ignored"),
+        ("20180115 700001 nan nan 2", "label"),
+        ("20130901 230001 nan nan 2", "label"),
+        ("20150115 400001 nan nan 61", "ignored"),
+        ("20121001 130001 nan nan 61", "label"),
+        ("20150115 400001 nan nan 3", "label"),
+    ],
+)
+def test_a_ccd_that_gave_no_data_that_night_is_not_labelled(tmp_path, row, status):
+    path = tmp_path / "streak-y02.txt"
+    path.write_text(f"#date expnum ccd id ccdnum\n{row}\n")
+    assert read_exclude_list(path)["status"].tolist() == [status]

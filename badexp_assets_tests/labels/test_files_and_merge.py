@@ -169,8 +169,8 @@ def test_whole_exposures_become_the_ccds_that_existed(folder):
         33,
         35,
     ]  # two of the survey, one listed
-    assert sizes[106] == 61  # alive that night: all but N30
-    assert sizes[102] == 61
+    assert sizes[106] == 60  # alive that night: all but N30 and S30
+    assert sizes[102] == 60
     assert 61 not in merged.table.loc[merged.table["expnum"] == 106, "ccdnum"].tolist()
     assert sizes[101] == 1
     assert 103 not in sizes.index
@@ -198,7 +198,7 @@ def test_precedence_decides_conflicts_and_they_are_listed(folder):
     assert both["holds"].tolist() == [True, False]
     agree = merged.table[(merged.table["expnum"] == 105) & (merged.table["ccdnum"] == 35)].iloc[0]
     assert (agree["source"], agree["n_sources"], agree["conflict"]) == ("delve", 2, False)
-    assert merged.counts["conflicts"] == merged.table["conflict"].sum() == 61
+    assert merged.counts["conflicts"] == merged.table["conflict"].sum() == 60
 
 
 def test_reviewers_take_precedence_over_all_lists_and_unknown_categories_are_counted(folder):

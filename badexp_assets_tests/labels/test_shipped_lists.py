@@ -42,7 +42,10 @@ def test_rows_pairs_and_exposures_per_reason_of_a_year(delve, year):
         rows += len(found)
     table = read_delve(find_label_files(delve / year))
     assert len(table) == rows == YEARS[year]
-    assert set(table["status"]) == {"label"}
+    assert set(table["status"]) <= {"label", "ignored"}
+    ignored = table[table["status"] == "ignored"]
+    assert set(ignored["ccdnum"]) <= {2, 61}
+    assert ignored["status_reason"].str.contains("gave no data on").all()
     named = table.dropna(subset=["ccdnum"])
     assert set(zip(named["expnum"], named["ccdnum"], strict=True)) == pairs
     assert {k: set(v) for k, v in table.groupby("reason")["expnum"]} == dict(per_reason)

@@ -49,3 +49,23 @@ def test_an_unknown_camera_is_refused_with_the_known_ones():
     assert "decam" in camera_names()
     with pytest.raises(InputError, match=r"camera 'lsstcam' is not known; known: .*decam"):
         load_camera("lsstcam")
+
+
+@pytest.mark.parametrize(
+    ("night", "lacking"),
+    [
+        ("2012-10-01", set()),
+        ("2012-11-07", {"N30"}),
+        ("2013-11-29", {"N30"}),
+        ("2013-11-30", {"N30", "S30"}),
+        ("2015-01-15", {"N30", "S30"}),
+        ("2016-12-28", {"N30", "S30"}),
+        ("2016-12-29", {"N30"}),
+        ("2026-01-01", {"N30"}),
+    ],
+)
+def test_decam_lacks_the_ccds_that_gave_no_data_on_a_night(night, lacking):
+    camera = load_camera("decam")
+    alive = {ccd.ccdname for ccd in camera.alive(night)}
+    assert {ccd.ccdname for ccd in camera.ccds} - alive == lacking
+    assert {ccd.ccdname for ccd in camera.ccds if camera.has_data(ccd.ccdnum, night)} == alive

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -21,16 +22,18 @@ def review() -> None:
 @SETTINGS
 @FILE
 def import_answers(settings: Settings, file: Path) -> None:
-    """Add the answers in FILE (CSV or XLSX) to the verdict store."""
+    """Add the answers in FILE (CSV or XLSX) to the verdict store; exit code 1 if something is not understood."""
     from badexp_assets.labels.taxonomy_file import load_taxonomy
     from badexp_assets.review.spreadsheets import read_verdict_file
     from badexp_assets.review.store import VerdictStore
 
     found = read_verdict_file(file, load_taxonomy(settings.taxonomy))
     added = VerdictStore(settings.verdicts).add(found.table, skip_known=True)
-    click.echo(f"{file}: {added} answers added to the verdict store")
+    click.echo(f"{file}: {found}; {added} answers added to the verdict store")
     for finding in found.findings:
         click.echo(f"  {finding}")
+    if found.findings:
+        sys.exit(1)
 
 
 @review.command("export")

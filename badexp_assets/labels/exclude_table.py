@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,10 @@ import pandas as pd
 from badexp_assets.errors import LabelFileError
 from badexp_assets.labels.bad_expid import MAX_EXPNUM
 from badexp_assets.labels.fits_table_chunks import read_columns
+from badexp_assets.labels.sheets import read_sheets, whole_number
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
-from badexp_assets.labels.text_lines import line_problem, numbered_lines, strip_invisible
+from badexp_assets.labels.text_lines import MAX_LINE, line_problem
 from badexp_assets.survey.cameras import Camera, load_camera
 
 _NEEDED = ("expnum", "ccdnum", "reason")
@@ -68,32 +68,23 @@ def read_exclude_table(
 
 
 def _csv(path: Path) -> pd.DataFrame:
-    header: list[str] | None = None
+    sheet = read_sheets(path, comments=True)[0]
+    header = [column.lower().lstrip("# ") for column in sheet.columns]
+    missing = [name for name in _NEEDED if name not in header]
+    if missing:
+        found = ", ".join(header)[:200]
+        raise LabelFileError(f"{path}: column(s) {', '.join(missing).upper()} missing; found {found}")
     rows = []
-    for n, raw in numbered_lines(path):
-        text = strip_invisible(raw)
-        if not text or (text.startswith("#") and (header is not None or "," not in text)):
-            continue
-        if header is None:
-            header = [name.lower() for name in _cells(text.lstrip("# "))]
-            missing = [name for name in _NEEDED if name not in header]
-            if missing:
-                found = ", ".join(header)[:200]
-                raise LabelFileError(f"{path}: column(s) {', '.join(missing).upper()} missing; found {found}")
-            continue
-        problem = line_problem(text)
-        cells = _cells(text if problem is None else text[:1000])
-        if problem is None and len(cells) != len(header):
-            problem = f"{len(cells)} columns; {len(header)} are expected: {','.join(header)}"
-        values = dict(zip(header, cells, strict=False))
-        rows.append((*(values.get(name) for name in _ALL), n, problem))
-    if header is None:
-        raise LabelFileError(f"{path}: column(s) {', '.join(_NEEDED).upper()} missing; the file has no header line")
+    for row in sheet.rows:
+        values = [cell if len(cell) <= MAX_LINE else cell[:1000] for cell in row.cells.values()]
+        problem = row.problem or next(filter(None, map(line_problem, row.cells.values())), None)
+        cells: dict[str, str | None] = dict(zip(header, values, strict=False))
+        cells |= {name: _number(cells.get(name)) for name in ("expnum", "ccdnum")}
+        rows.append((*(cells.get(name) for name in _ALL), row.line, problem))
     return pd.DataFrame(rows, columns=[*_ALL, "line", "problem"], dtype=object)
 
 
-def _cells(line: str) -> list[str]:
-    try:
-        return [cell.strip() for cell in next(csv.reader([line], skipinitialspace=True))]
-    except csv.Error:  # for example a cell above the size limit of csv
-        return [cell.strip() for cell in line.split(",")]
+def _number(cell: str | None) -> str | None:
+    """Return the digits of a whole number; None for other cells, rounded ones such as 7.46E+05 included."""
+    digits = whole_number(cell or "")
+    return digits if digits.isascii() and digits.isdigit() else None

@@ -10,9 +10,10 @@ from typing import Any, cast
 import pandas as pd
 
 from badexp_assets.config.review_options import ConsensusRule
-from badexp_assets.errors import InputError
+from badexp_assets.errors import InputError, LabelFileError
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.bad_expid import read_expnum
+from badexp_assets.labels.sheets import read_sheets, whole_number
 from badexp_assets.review.reliability import Reliability, estimate_reliability
 from badexp_assets.review.verdicts import KEY, VERDICTS, category_of_most, latest_verdict_per_reviewer
 from badexp_assets.survey.cameras import Camera
@@ -143,14 +144,16 @@ def read_exempt(path: str | Path, camera: Camera) -> dict[tuple[int, int | None]
     """
     path = Path(path)
     try:
-        cells = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
+        (sheet,) = read_sheets(path)
+    except (InputError, LabelFileError, ValueError) as error:
         raise InputError(f"{path}: exempt list can't be read ({' '.join(str(error).split())})") from error
-    if "expnum" not in cells:
-        raise InputError(f"{path}: column expnum missing; found {', '.join(cells.columns) or 'none'}")
+    if "expnum" not in (column.lower() for column in sheet.columns):
+        raise InputError(f"{path}: column expnum missing; found {', '.join(sheet.columns)}")
     found: dict[tuple[int, int | None], str] = {}
-    for line, row in enumerate(cells.to_dict("records"), start=2):
-        expnum, ccd = read_expnum(str(row["expnum"]).strip()), str(row.get("ccdnum", "")).strip()
+    for line, row, problem in ((found.line, found.cells, found.problem) for found in sheet.rows):
+        if problem is not None:
+            raise InputError(f"{path}:{line}: {problem}")
+        expnum, ccd = read_expnum(whole_number(row["expnum"])), whole_number(row.get("ccdnum", ""))
         if expnum is None:
             raise InputError(f"{path}:{line}: expnum is {row['expnum']!r}; an exposure number is needed")
         if ccd and not (ccd.isascii() and ccd.isdigit() and int(ccd) in camera.by_number):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from badexp_assets.errors import InputError, LabelFileError
 from badexp_assets.io.parquet import atomic_path, write_table
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.bad_expid import read_expnum
+from badexp_assets.labels.sheets import Sheet, SheetRow, read_sheets, read_times, whole_number
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
-from badexp_assets.labels.text_lines import read_bytes, read_label_text
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.review.verdicts import COLUMNS, tidy_verdicts
 from badexp_assets.survey.cameras import load_camera
@@ -32,73 +31,185 @@ _ALLOWED = "bad / fine / unsure, true / false, yes / no / maybe, 1 / 0, or blank
 _SINGLE = ("is_bad?", "is_bad", "bad?", "badexp")
 
 
+_COPY = re.compile(r"(?i)^copy of |( ?\(\d+\)| - (copy|kopie|copie)( ?\(\d+\))?)+$")
+
+
 @dataclass(frozen=True)
 class VerdictFile:
-    """Contents of a verdict file: `review_verdicts` rows, and a message for every cell that is not understood.
+    """Contents of a verdict file: `review_verdicts` rows, and a message for all that is not understood.
 
-    n_rows: rows of the sheet; n_blank: blank answers ("not looked at").
+    n_rows: rows that are not blank; n_blank: blank answers ("not looked at"); n_lost: answers that are not used,
+    because they, or their row, are not understood. Cells for answers = rows of the table + n_blank + n_lost.
+    left_out: sheets without answers.
     """
 
     table: pd.DataFrame
     findings: list[str]
     n_rows: int
     n_blank: int
+    n_lost: int = 0
+    left_out: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.table)} answers in {self.n_rows} rows, {self.n_blank} left blank, "
+            f"{self.n_lost} not understood" + "".join(f"; sheet {name!r} has none" for name in self.left_out)
+        )
 
 
-class _Sheet:
-    """Rows of answers, and cells that are not understood."""
+class _Answers:
+    """Answers of a sheet, and cells that are not understood."""
 
-    def __init__(self) -> None:
+    def __init__(self, where: str, taxonomy: Taxonomy) -> None:
+        self._where, self._taxonomy, self._camera = where, taxonomy, load_camera()
         self.rows: list[dict] = []
-        self.problems: list[tuple[int, str, str, str]] = []
-        self.blank = 0
+        self.findings: list[str] = []
+        self.blank = self.lost = 0
 
-    def answer(self, line: int, column: str, cell: str) -> str | None:
-        """Return the verdict in a cell; None for a blank cell (counted) or one that is not understood (reported)."""
-        word = cell.strip().lower()
-        if word in _BLANK:
-            self.blank += 1
+    def problem(self, line: int, what: str) -> None:
+        self.findings.append(f"{self._where}:{line}: {what}")
+
+    def odd_cell(self, line: int, column: str, cell: str, wanted: str) -> None:
+        self.problem(line, f"{column} is {cell!r}; {wanted}")
+
+    def add(self, row: SheetRow, answers: Iterable[tuple[str, str, str, str | None]], at: str | None) -> None:
+        """Add the answers (reviewer, column, cell, comment) of a row; `at`: its time, "" for one not understood."""
+        asked = [(name, column, cell, words) for name, column, cell, words in answers if cell.lower() not in _BLANK]
+        self.blank += sum(1 for *_, cell, _ in answers if cell.lower() in _BLANK)
+        if not asked:
+            return
+        key = self._key(row, at)
+        for reviewer, column, cell, comment in asked:
+            verdict = _VERDICT_OF.get(cell.lower())
+            if verdict is None:
+                self.odd_cell(row.line, column, cell, f"{_ALLOWED} is expected")
+            elif not reviewer:
+                self.odd_cell(row.line, "reviewer", "", "a name is expected")
+            if key is None or verdict is None or not reviewer:
+                self.lost += 1
+                continue
+            category = self._category(row, verdict, comment)
+            simulated = row.cells.get("simulated", "").lower() in ("true", "1")
+            self.rows.append(
+                {
+                    **key,
+                    "reviewer": reviewer,
+                    "verdict": verdict,
+                    "category": category,
+                    "comment": comment,
+                    "simulated": simulated,
+                }
+            )
+
+    def _key(self, row: SheetRow, at: str | None) -> dict | None:
+        """Return expnum, ccdnum, plver and time of a row; None if they are invalid (reported)."""
+        if row.problem is not None:
+            self.problem(row.line, row.problem)
             return None
-        if word not in _VERDICT_OF:
-            self.problems.append((line, column, cell, f"{_ALLOWED} is expected"))
-        return _VERDICT_OF.get(word)
+        cell, ccd = row.cells["expnum"], row.cells.get("ccdnum", "")
+        expnum = read_expnum(whole_number(cell))
+        if expnum is None:
+            self.odd_cell(row.line, "expnum", cell, "an exposure number is expected")
+            return None
+        ccdnum = None
+        if ccd.lower() not in _BLANK:
+            digits = whole_number(ccd)
+            ccdnum = int(digits) if re.fullmatch("[0-9]{1,4}", digits) else None
+            if ccdnum not in self._camera.by_number:
+                self.odd_cell(row.line, "ccdnum", ccd, f"1 to {len(self._camera.ccds)}, or blank, is expected")
+                return None
+        if at == "":
+            wanted = "a time as YYYY-MM-DD HH:MM is expected; of day and month, it must be clear which comes first"
+            self.odd_cell(row.line, "at", row.cells["at"], wanted)
+            return None
+        return {"expnum": expnum, "ccdnum": ccdnum, "plver": _text(row.cells.get("plver")), "at": at}
+
+    def _category(self, row: SheetRow, verdict: str, comment: str | None) -> str | None:
+        if "category" not in row.cells or "verdict" not in row.cells:
+            match = self._taxonomy.classify("review", comment) if comment and verdict == "bad" else None
+            return match.category if match and "verdict" not in row.cells else None
+        category = _text(row.cells["category"])
+        if category is not None and category not in self._taxonomy.all_categories:
+            self.odd_cell(row.line, "category", category, f"allowed: {', '.join(self._taxonomy.all_categories)}")
+            return None
+        return category
 
 
 def read_verdict_file(path: str | Path, taxonomy: Taxonomy | None = None) -> VerdictFile:
     """Read a spreadsheet of verdicts, CSV or XLSX, into `review_verdicts` rows; source is the file's name.
 
-    Three layouts are supported: exported files (expnum, reviewer, verdict, ...); a pair of columns
-    `<reviewer>_badexp`, `<reviewer>_reason` per reviewer, as in the public DR11 verdicts; and one column `Is_bad?`,
-    where the name of the file is the reviewer. A blank answer means "not looked at" and gives no row. In the last two
-    layouts the reason becomes the comment, and the taxonomy derives the category from it (null if it does not match).
+    All sheets with answers are read. Three layouts are supported: exported files (expnum, reviewer, verdict, ...); a
+    pair of columns `<reviewer>_badexp`, `<reviewer>_reason` per reviewer, as in the public DR11 verdicts; and one
+    column `Is_bad?`, where the name of the file is the reviewer (without ` (1)` of a second copy). A blank answer means
+    "not looked at" and gives no row. In the last two layouts the reason becomes the comment, and the taxonomy derives
+    the category from it (null if it does not match).
 
-    A cell that is not understood is ignored and reported in the findings; if it is the answer or the exposure, its row
-    is ignored. In the DR11 file, `False` may also mean "not looked at", but it is read as `fine`. Raises LabelFileError
-    for other layouts, with the missing columns.
+    A cell that is not understood is ignored and reported in the findings; if it is the answer, the exposure or the
+    time, its row is ignored. In the DR11 file, `False` may also mean "not looked at", but it is read as `fine`. Raises
+    LabelFileError for other layouts, with the missing columns.
     """
     path = Path(path)
     taxonomy = taxonomy or load_taxonomy()
-    cells = _cells(path)
-    names = {str(c).strip().lower(): c for c in cells.columns}
-    cells = cells.rename(columns={old: new for new, old in names.items()})
-    pairs = [m for c in cells.columns if (m := re.fullmatch("(.+)_badexp", c))]
-    single = next((c for c in _SINGLE if c in cells), None)
-    sheet = _Sheet()
-    if {"expnum", "reviewer", "verdict"} <= set(cells.columns):
-        _own(cells, sheet, taxonomy)
-    elif "expnum" in cells and pairs:
-        columns = [(m[1], m[0], f"{m[1]}_reason") for m in pairs]
-        _wide(cells, sheet, columns, taxonomy)
-    elif "expnum" in cells and single:
-        words = next((c for c in ("reason", "comment", "comments", "notes") if c in cells), "")
-        _wide(cells, sheet, [(path.stem, single, words)], taxonomy)
-    else:
-        missing = "expnum" if "expnum" not in cells else "reviewer and verdict (or <reviewer>_badexp, or Is_bad?)"
-        found = ", ".join(map(str, cells.columns)) or "none"
-        raise LabelFileError(f"{path}: column(s) {missing} missing; found {found}")
-    table = tidy_verdicts(pd.DataFrame(sheet.rows, columns=COLUMNS, dtype=object).assign(source=path.name))
-    findings = [f"{path.name}:{line}: {column} is {cell!r}; {wanted}" for line, column, cell, wanted in sheet.problems]
-    return VerdictFile(table, findings, len(cells), sheet.blank)
+    sheets = read_sheets(path)
+    read: list[_Answers] = []
+    left_out = []
+    for sheet in sheets:
+        where = f"{path.name}[{sheet.name}]" if len(sheets) > 1 else path.name
+        columns = _answer_columns(sheet, path.stem)
+        if columns is None:
+            left_out.append(sheet.name)
+            continue
+        answers = _Answers(where, taxonomy)
+        stated = [row for row in sheet.rows if _text(row.cells.get("at"))]
+        times = dict(zip((row.line for row in stated), read_times(row.cells["at"] for row in stated), strict=True))
+        for row in sheet.rows:
+            at = (times[row.line] or "") if row.line in times else None
+            cells = [
+                (
+                    row.cells["reviewer"] if name is None else name,
+                    column,
+                    row.cells[column],
+                    _text(row.cells.get(words)),
+                )
+                for name, column, words in columns
+            ]
+            answers.add(row, cells, at)
+        read.append(answers)
+    if not read:
+        raise LabelFileError(f"{path}: {_missing(sheets[0])}" + (" in the first sheet" if len(sheets) > 1 else ""))
+    rows = [row for answers in read for row in answers.rows]
+    return VerdictFile(
+        table=tidy_verdicts(pd.DataFrame(rows, columns=COLUMNS, dtype=object).assign(source=path.name)),
+        findings=[finding for answers in read for finding in answers.findings],
+        n_rows=sum(len(sheet.rows) for sheet in sheets if sheet.name not in left_out),
+        n_blank=sum(answers.blank for answers in read),
+        n_lost=sum(answers.lost for answers in read),
+        left_out=tuple(left_out),
+    )
+
+
+def _answer_columns(sheet: Sheet, stem: str) -> list[tuple[str | None, str, str]] | None:
+    """Return reviewer (None: in the column of that name), column and column of the reason of each answer of a row.
+
+    None for a sheet without answers.
+    """
+    columns = [column.lower() for column in sheet.columns]
+    if {"expnum", "reviewer", "verdict"} <= set(columns):
+        return [(None, "verdict", "comment")]
+    pairs = [m for column in sheet.columns if (m := re.fullmatch("(.+)_badexp", column, re.IGNORECASE))]
+    single = next((c for c in _SINGLE if c in columns), None)
+    if "expnum" in columns and pairs:
+        return [(m[1], m[0].lower(), f"{m[1].lower()}_reason") for m in pairs]
+    if "expnum" in columns and single:
+        words = next((c for c in ("reason", "comment", "comments", "notes") if c in columns), "")
+        return [(_COPY.sub("", stem).strip(), single, words)]
+    return None
+
+
+def _missing(sheet: Sheet) -> str:
+    columns = [column.lower() for column in sheet.columns]
+    missing = "expnum" if "expnum" not in columns else "reviewer and verdict (or <reviewer>_badexp, or Is_bad?)"
+    return f"column(s) {missing} missing; found {', '.join(columns) or 'none'}"
 
 
 def collect_verdicts(store: str | Path, files: Iterable[Path] = (), taxonomy: Taxonomy | None = None) -> pd.DataFrame:
@@ -131,82 +242,6 @@ def export_verdicts(table: pd.DataFrame, path: str | Path) -> None:
                 table.to_json(temporary, orient="records", indent=1)
     else:
         raise InputError(f"{path}: ending {path.suffix!r} is not known; allowed: .csv, .parquet, .json")
-
-
-def _cells(path: Path) -> pd.DataFrame:
-    """Return the sheet as text, with "" for blank cells."""
-    try:
-        if path.suffix.lower() == ".xlsx":
-            return pd.read_excel(io.BytesIO(read_bytes(path)), dtype=str, keep_default_na=False).fillna("")
-        return pd.read_csv(io.StringIO(read_label_text(path)), dtype=str, keep_default_na=False, skip_blank_lines=False)
-    except (InputError, LabelFileError):
-        raise
-    except Exception as error:  # pandas and openpyxl raise many kinds for a damaged file
-        raise LabelFileError(f"{path}: not a readable table ({' '.join(str(error).split())})") from error
-
-
-def _key(row: dict, line: int, sheet: _Sheet) -> dict | None:
-    """Return expnum, ccdnum and plver of a row; None if they are invalid (reported)."""
-    camera = load_camera()
-    cell = str(row["expnum"]).strip()
-    expnum = read_expnum(cell.removesuffix(".0"))
-    if expnum is None:
-        sheet.problems.append((line, "expnum", cell, "an exposure number is expected"))
-        return None
-    ccd = str(row.get("ccdnum", "")).strip()
-    ccdnum = None
-    if ccd.lower() not in _BLANK:
-        digits = ccd.removesuffix(".0")
-        ccdnum = int(digits) if re.fullmatch("[0-9]{1,4}", digits) else None
-        if ccdnum not in camera.by_number:
-            sheet.problems.append((line, "ccdnum", ccd, f"1 to {len(camera.ccds)}, or blank, is expected"))
-            return None
-    return {"expnum": expnum, "ccdnum": ccdnum, "plver": _text(row.get("plver"))}
-
-
-def _own(cells: pd.DataFrame, sheet: _Sheet, taxonomy: Taxonomy) -> None:
-    for line, row in enumerate(cells.to_dict("records"), start=2):
-        verdict = sheet.answer(line, "verdict", str(row["verdict"]))
-        if verdict is None:
-            continue
-        key, reviewer = _key(row, line, sheet), _text(row["reviewer"])
-        if reviewer is None:
-            sheet.problems.append((line, "reviewer", "", "a name is expected"))
-        if key is None or reviewer is None:
-            continue
-        category = _text(row.get("category"))
-        if category is not None and category not in taxonomy.all_categories:
-            allowed = ", ".join(taxonomy.all_categories)
-            sheet.problems.append((line, "category", category, f"allowed: {allowed}"))
-            category = None
-        simulated = str(row.get("simulated", "")).strip().lower() in ("true", "1", "1.0")
-        texts = {name: _text(row.get(name)) for name in ("comment", "at")}
-        sheet.rows.append(
-            {**key, **texts, "reviewer": reviewer, "verdict": verdict, "category": category, "simulated": simulated}
-        )
-
-
-def _wide(cells: pd.DataFrame, sheet: _Sheet, columns: list[tuple[str, str, str]], taxonomy: Taxonomy) -> None:
-    for line, row in enumerate(cells.to_dict("records"), start=2):
-        key = _key(row, line, sheet)
-        if key is None:
-            continue
-        for reviewer, answer, words in columns:
-            verdict = sheet.answer(line, answer, str(row[answer]))
-            if verdict is None:
-                continue
-            comment = _text(row.get(words))
-            match = taxonomy.classify("review", comment) if comment and verdict == "bad" else None
-            sheet.rows.append(
-                {
-                    **key,
-                    "reviewer": reviewer,
-                    "verdict": verdict,
-                    "category": match.category if match else None,
-                    "comment": comment,
-                    "simulated": False,
-                }
-            )
 
 
 def _text(cell: object) -> str | None:

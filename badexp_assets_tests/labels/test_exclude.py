@@ -220,7 +220,7 @@ def test_a_csv_line_that_does_not_fit_the_header_is_unmatched_and_the_others_are
     table = read_exclude_table(path)
     assert table["line"].tolist() == [3, 4, 5, 9, 10, 11]
     assert table["status"].tolist() == ["label", *["unmatched"] * 4, "label"]
-    assert table["status_reason"].iloc[1] == "2 columns; 3 are expected: reason,expnum,ccdnum"
+    assert table["status_reason"].iloc[1] == "CCDNUM is not a number of a CCD of decam, 1 to 62"
     assert "control character" in table["status_reason"].iloc[3]
     assert "a line of 200,000 characters" in table["status_reason"].iloc[4]
 

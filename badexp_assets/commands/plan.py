@@ -103,6 +103,7 @@ def _archive(settings: Settings, given: dict[str, Any]) -> Archive:
             megapixels=given["ccd_megapixels"],
             whole_files=given["whole_files"],
             mosaics=given["mosaics"],
+            focal_plane_step=settings.options.night_pass.focal_plane_step,
         )
     if settings.archive is None:
         raise InputError("no archive given: use --archive, or --exposures, --nights and --file-size")
@@ -113,7 +114,8 @@ def _archive(settings: Settings, given: dict[str, Any]) -> Archive:
         click.echo(f"  {len(left_out)} files are left out:", err=True)
         for line in other_file_lines(left_out):
             click.echo(f"  {line}", err=True)
-    return replace(found, whole_files=given["whole_files"], mosaics=given["mosaics"])
+    step = settings.options.night_pass.focal_plane_step
+    return replace(found, whole_files=given["whole_files"], mosaics=given["mosaics"], focal_plane_step=step)
 
 
 def _measured(settings: Settings, on_archive: bool) -> Rates:

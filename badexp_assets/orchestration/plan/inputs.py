@@ -21,7 +21,8 @@ class Archive:
 
     images_per_exposure: CCDs read out of `ccds_in_file`; exposure_bytes: size of an exposure's image and mask files;
     megapixels: 10^6 pixels of a CCD; whole_files: the storage can only deliver whole files (downloads, `.gz`), not
-    single CCDs; mosaics: the network also embeds whole focal planes, as the night pass does.
+    single CCDs; mosaics: the network also embeds whole focal planes, as the night pass does, for which every
+    `focal_plane_step`-th row of the other CCDs is read, or none if it is 0.
     """
 
     exposures: int
@@ -32,6 +33,7 @@ class Archive:
     megapixels: float = 8.4
     whole_files: bool = False
     mosaics: bool = True
+    focal_plane_step: int = 8
 
     def __post_init__(self) -> None:
         _check_number("exposures", self.exposures, 1, whole=True)
@@ -52,8 +54,10 @@ class Archive:
     @property
     def bytes_read(self) -> float:
         """Bytes transferred from the storage."""
-        share = 1.0 if self.whole_files else self.images_per_exposure / self.ccds_in_file
-        return self.exposures * self.exposure_bytes * share
+        step = self.focal_plane_step if self.mosaics else 0
+        others = (self.ccds_in_file - self.images_per_exposure) / step if step else 0.0
+        ccds = self.ccds_in_file if self.whole_files else self.images_per_exposure + others
+        return self.exposures * self.exposure_bytes * ccds / self.ccds_in_file
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,13 @@ def test_the_papers_forty_one_hours_come_out():
 def test_every_figure_of_a_small_case_is_what_it_is_by_hand():
     rates = replace(A100, images_per_hour=1000, uncertainty=0.1, efficiency=0.8)
     archive = Archive(
-        exposures=1000, nights=100, images_per_exposure=19, ccds_in_file=38, exposure_bytes=4e8, megapixels=16.8
+        exposures=1000,
+        nights=100,
+        images_per_exposure=19,
+        ccds_in_file=38,
+        exposure_bytes=4e8,
+        megapixels=16.8,
+        focal_plane_step=0,
     )
     machine = Machine(nodes=2, gpus=2, cores=10, memory_gib=1, bandwidth=0.5, job_hours=100)
     plan = make_plan(rates, archive, machine)
@@ -69,6 +75,14 @@ def test_without_gpus_the_cores_do_both():
     assert hours(plan)["cores"] == pytest.approx((283_633 * 21 * 1.0 + 5_672_660 * 0.35) / 256 / 3600)
     assert plan.gpu_hours == 0
     assert plan.core_hours_used == pytest.approx(hours(plan)["cores"] * 256)
+
+
+def test_some_rows_of_the_other_ccds_are_moved_for_images_of_the_focal_plane():
+    archive = replace(DR11, mosaics=True)
+    few, more, none = (replace(archive, focal_plane_step=step).bytes_read for step in (8, 1, 0))
+    assert few == pytest.approx(283_633 * 380e6 * (20 + 40 / 8) / 60)
+    assert more == replace(archive, whole_files=True).bytes_read
+    assert none == replace(archive, mosaics=False).bytes_read
 
 
 def test_whole_files_are_moved_as_a_whole():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from badexp_assets.errors import InputError
 from badexp_assets.io.models import current_folder
 from badexp_assets.io.parquet_reading import read_table, scan_nights
 from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.survey.nights import parse_night
 
 MODELS = ("fitted_pipeline", "fitted_classifier", "stamp_autoencoder")
 REPORT = "night_report"  # one text per night; by default that of the newest night
@@ -23,8 +25,9 @@ FILES = {"bad_expid_file": "bad_expid.txt", "exclude_table": "exclude.fits"}
 def render(home: Home, asset: str, night: str | None, form: str) -> str:
     """Return the stored `asset` as text in `form` (table, csv or json), for all nights or for `night`.
 
-    Raises InputError for an asset that is unknown or not yet materialized.
+    Raises InputError for an asset that is unknown or not yet materialized, and for a night that is not stored.
     """
+    night = parse_night(night) if night is not None else None
     if asset in MODELS:
         return (current_folder(home.models / asset) / "model_card.json").read_text(encoding="utf-8")
     if asset in FILES:
@@ -33,14 +36,20 @@ def render(home: Home, asset: str, night: str | None, form: str) -> str:
         reports = sorted(path.stem for path in (home.reports / "nights").glob("*.md"))
         return _file(home.night_report(night or (reports or ["newest"])[-1], "md"), form)
     if asset not in SCHEMAS:
-        known = ", ".join(sorted([*SCHEMAS, *MODELS, *FILES, REPORT]))
-        raise InputError(f"asset {asset!r} is not known; known: {known}")
+        known = sorted([*SCHEMAS, *MODELS, *FILES, REPORT])
+        similar = get_close_matches(asset, known, n=3)
+        hint = f"did you mean {' or '.join(similar)}? " if similar else ""
+        raise InputError(f"asset {asset!r} is not known; {hint}known: {', '.join(known)}")
     return as_text(load(home, asset, night), form)
 
 
 def load(home: Home, asset: str, night: str | None = None) -> pd.DataFrame:
     """Return the table of an asset; for a nightly asset, one night or all stored nights."""
     if night is not None:
+        stored = home.nights(asset)
+        if night not in stored:
+            what = f"stored: {stored[0]} to {stored[-1]} ({len(stored)} nights)" if stored else "it has no nights"
+            raise InputError(f"{asset} of night {night}: not stored; {what}")
         return read_table(home.table(asset, night))
     if home.table(asset).exists():
         return read_table(home.table(asset))

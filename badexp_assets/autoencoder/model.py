@@ -87,7 +87,7 @@ class StampAutoencoder:
         write_model_folder(self, Path(folder), self._write)
 
     def _write(self, folder: Path) -> None:
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         card = {
             "kind": _KIND,
@@ -97,7 +97,8 @@ class StampAutoencoder:
             "version": self.version,
             "training": self.card,
         }
-        save_file(self.network.state_dict(), folder / _WEIGHTS)
+        # not `save_file`, whose error for a full disk is no OSError
+        (folder / _WEIGHTS).write_bytes(save(self.network.state_dict()))
         (folder / _CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
     @classmethod

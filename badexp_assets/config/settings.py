@@ -89,6 +89,8 @@ def load_settings(
     if is_url(str(home or os.environ.get("BADEXP_HOME") or "")):
         raise InputError("home: a folder is needed; tables alone can lie behind a URL (--tables, BADEXP_TABLES)")
     root = Path(home or os.environ.get("BADEXP_HOME") or DEFAULT_HOME).expanduser().absolute()
+    if "?" in str(root):
+        raise InputError(f"home {root}: '?' is not allowed in the path, since SQLite takes it for the end of it")
     file = Home(root).settings_file
     stored = read_settings_file(file, tuple(ENVIRONMENT))
     value: dict[str, Any] = {}

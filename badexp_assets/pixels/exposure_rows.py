@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from badexp_assets.config.night_options import PassParams
 from badexp_assets.errors import ModelError
 from badexp_assets.pixels.measure_ccd import MeasuredCcd, Stamp, merge_stamps
 from badexp_assets.pixels.mosaic import MosaicPlan, level_and_scale
-from badexp_assets.pixels.night_tables import PASS_TABLES
+from badexp_assets.pixels.night_tables import MISSING, PASS_TABLES
 from badexp_assets.pixels.previews import FocalPlane
 from badexp_assets.survey.cameras import Camera
 
@@ -40,8 +40,8 @@ class OpenedExposure:
 
     `row`: its row of `list_exposures`; `place`: among the exposures that are read, from 0; `present`: CCDNUMs in its
     file; `problem`: extensions that are not CCDs; `reason`: why it could not be opened; `absent`: CCDNUMs that were
-    asked for and are not in the file; `only_seen`: CCDNUMs that are shown on the focal plane and not measured, which
-    come in between.
+    asked for and are not in the file; `missing`: those that it should have, with the reason; `only_seen`: CCDNUMs
+    that are shown on the focal plane and not measured, which come in between.
     """
 
     row: Mapping[str, Any]
@@ -51,6 +51,7 @@ class OpenedExposure:
     problem: str | None = None
     reason: str | None = None
     absent: tuple[int, ...] = ()
+    missing: Mapping[int, str] = field(default_factory=dict)
     only_seen: frozenset[int] = frozenset()
 
     @property
@@ -89,6 +90,17 @@ class ExposureRows:
         self._stamps: list[Stamp] = []
         self._n_stamps = params.stamps_per_exposure
         self._rows["night_ccds"] += [{"expnum": opened.expnum, "ccdnum": n} | _ABSENT for n in opened.absent]
+        self._rows["night_ccds"] += [
+            {
+                "expnum": opened.expnum,
+                "ccdnum": n,
+                **_ABSENT,
+                "ccdname": camera.by_number[n].ccdname,
+                "status": MISSING,
+                "status_reason": f"{opened.row['path']}: {reason}",
+            }
+            for n, reason in opened.missing.items()
+        ]
         self._plane: FocalPlane | None = None
         if opened.wanted and params.preview_height:
             self._plane = FocalPlane(camera, params.preview_height, opened.present)
@@ -148,6 +160,7 @@ class ExposureRows:
             preview = name | {"night": row["night"], "width": width, "height": height, "png": png}
             ccds = ",".join(str(ccdnum) for ccdnum in sorted(self._opened.present))
             self._rows["night_previews"].append(preview | {"ccds": ccds})
+        self._rows["night_ccds"].sort(key=lambda ccd: ccd["ccdnum"])
         return self._rows
 
     def _add(self, ccd: MeasuredCcd) -> None:

@@ -19,6 +19,7 @@ from badexp_assets.pixels.night_tables import rows_to_arrow
 from badexp_assets.pixels.pass_fingerprint import EmbeddingIds
 from badexp_assets.pixels.previews import FocalPlane
 from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.expected_ccds import missing_ccds
 from badexp_assets.survey.exposure import open_exposure
 from badexp_assets.survey.seeded_sampling import sample_ccds
 
@@ -147,14 +148,20 @@ def plan_reading(
         present = frozenset(ccd.ccdnum for ccd in ccds)
         drawn, wanted = choose_ccds(expnum, present, params)
         absent: tuple[int, ...] = ()
-        if only is not None:
+        missing: dict[int, str] = {}
+        if only is None:
+            others = {name: archive / row[name] for name in ("ood", "oow") if isinstance(row[name], str)}
+            missing = missing_ccds(present, row["night"], others, camera)
+        else:
             asked = frozenset(only.get(expnum, ()))
             wanted, absent = present & asked, tuple(sorted(asked - present))
         slot = FocalPlane(camera, params.preview_height, present).slot if params.preview_height else None
         step = params.focal_plane_step if only is None else 0
         seen = present - wanted if step else frozenset()
         problem = "; ".join(problems) or None
-        yield OpenedExposure(row, place, present, tuple(sorted(wanted)), problem, absent=absent, only_seen=seen)
+        yield OpenedExposure(
+            row, place, present, tuple(sorted(wanted)), problem, absent=absent, missing=missing, only_seen=seen
+        )
         for ccd in ccds:
             number = ccd.ccdnum
             if number in wanted | seen:

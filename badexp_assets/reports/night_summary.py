@@ -16,6 +16,7 @@ from badexp_assets.io.parquet import empty_table
 from badexp_assets.io.parquet_reading import read_metadata, read_table
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.pixels.night_progress import STATUSES
+from badexp_assets.pixels.night_tables import MISSING
 from badexp_assets.review.candidates import join_scores, robust_z
 from badexp_assets.survey.arrivals.table_sources import MODELS, files_of
 from badexp_assets.survey.cameras import Camera
@@ -97,6 +98,9 @@ def summarise_night(
         rank_by=rank_by,
     )
     summary.findings.extend(_findings(home, summary, scores))
+    missing = ccds[ccds["status"] == MISSING]
+    if len(missing):
+        summary.findings.append(f"{len(missing)} CCDs are missing; the first: {missing['status_reason'].iloc[0]}.")
     if others:
         path, reason = next(iter(others.items()))
         summary.findings.append(f"{len(others)} FITS files of this night are not read; the first: {path} ({reason}).")

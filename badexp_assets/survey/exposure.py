@@ -82,7 +82,7 @@ class Exposure:
         self.path = self._fits.where
         try:
             self.header: ExposureHeader = parse_header(self._fits.header(0), camera)
-            self._extensions = _ccd_extensions(self._fits, camera, self.problems)
+            self._extensions = ccd_extensions(self._fits, camera, self.problems)
         except BaseException:
             self._fits.close()
             raise
@@ -148,7 +148,7 @@ class Exposure:
             self._masks = FitsFile(ood)
             self.mask_path = self._masks.where
             self._mask_plver = text_card(self._masks.header(0), "PLVER") or self.header.plver
-            self._mask_extensions = _ccd_extensions(self._masks, self._camera, [])
+            self._mask_extensions = ccd_extensions(self._masks, self._camera, [])
         except UnreadableImageError as error:
             self._mask_problem = str(error)
 
@@ -188,7 +188,7 @@ def row_step(rows: int, step: int, min_rows: int) -> int:
     return max(1, min(step, rows // min_rows))
 
 
-def _ccd_extensions(fits: FitsFile, camera: Camera, problems: list[str]) -> dict[int, int]:
+def ccd_extensions(fits: FitsFile, camera: Camera, problems: list[str]) -> dict[int, int]:
     """Return the extension of every CCD, by CCDNUM; add messages about other extensions to `problems`."""
     found: dict[int, int] = {}
     by_name = camera.by_name

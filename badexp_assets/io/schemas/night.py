@@ -63,12 +63,12 @@ SCHEMAS = (
         Column("fingerprint", "string", "hash of name, size and modification time of its files"),
     ),
     TableSchema(
-        "night_ccds", "a CCD image that the night pass selected for reading", ("expnum", "ccdnum")
+        "night_ccds", "a CCD image that the night pass selected for reading, or that is missing", ("expnum", "ccdnum")
     ).with_columns(
         EXPNUM,
         CCDNUM,
         Column("ccdname", "string", "CCD name"),
-        Column("status", "string", "`read` or `failed`"),
+        Column("status", "string", "`read`, `failed`, or `missing` from the file of the exposure"),
         Column("status_reason", "string", "why it could not be read", nullable=True),
         Column("drawn", "bool", "sampled for the vote of the exposure"),
         *_OF_CCD,

@@ -17,6 +17,8 @@ def write_exclude_table(
 ) -> int:
     """Write a reject list as a FITS table EXPNUM (int32), CCDNUM (int16), REASON (30A), ANALYST (30A), atomically.
 
+    EXPNUM is int64 if one has more than 31 bits, such as those of twelve digits of Mosaic-3.
+
     `table`: as for `write_bad_expid`. A whole exposure becomes one row per CCD of the camera; a CCD that is also listed
     by itself keeps its own reason. ANALYST is "simulated" for verdicts of simulated reviewers. Returns the number of
     rows. Raises InputError for an exposure number or CCD that does not exist.
@@ -41,8 +43,10 @@ def write_exclude_table(
     expanded = flat[whole].drop(columns="ccdnum").merge(ccds, how="cross")
     both = pd.concat([flat[~whole], expanded[flat.columns]], ignore_index=True).drop_duplicates(["expnum", "ccdnum"])
     both = both.sort_values(["expnum", "ccdnum"], kind="stable")
+    fits_in_32_bits = both["expnum"].max() < 2**31 if len(both) else True
+    kind, dtype = ("J", "int32") if fits_in_32_bits else ("K", "int64")
     columns = [
-        fits.Column("EXPNUM", "J", array=both["expnum"].to_numpy(dtype="int32")),
+        fits.Column("EXPNUM", kind, array=both["expnum"].to_numpy(dtype=dtype)),
         fits.Column("CCDNUM", "I", array=both["ccdnum"].to_numpy(dtype="int16")),
         fits.Column("REASON", "30A", array=_ascii(both["reason"])),
         fits.Column("ANALYST", "30A", array=_ascii(both["analyst"])),

@@ -74,7 +74,7 @@ def check(table: pd.DataFrame) -> None:
     assert set(table["status"]) <= {"label", "ignored", "unmatched"}
     assert ((table["status"] == "label") == table["category"].notna()).all()
     assert ((table["status"] == "label") | (table["status_reason"].fillna("") != "")).all()
-    assert table.loc[table["status"] == "label", "expnum"].between(1, 2**31 - 1).all()
+    assert table.loc[table["status"] == "label", "expnum"].between(1, 10**12 - 1).all()
     assert table["status_reason"].fillna("").str.len().max() < 400 if len(table) else True
     assert table["line"].is_unique
 

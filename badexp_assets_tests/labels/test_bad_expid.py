@@ -114,7 +114,7 @@ def test_a_line_without_a_kind_of_bad_is_ignored_with_a_reason(tmp_path, line):
         (
             "-346343 clouds",
             None,
-            "'-346343' is not EXPNUM or EXPNUM-CCDNAME with an exposure number from 1 to 2147483647",
+            "'-346343' is not EXPNUM or EXPNUM-CCDNAME with an exposure number from 1 to 999999999999",
         ),
         ("346343,3,clouds", 346343, "'346343,3,clouds' is not EXPNUM or EXPNUM-CCDNAME"),
         ("346343 clo\0uds", 346343, "control character '\\x00' at character 11 of the line; plain text is expected"),

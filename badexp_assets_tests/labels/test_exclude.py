@@ -147,7 +147,7 @@ def test_a_reason_column_takes_precedence_over_the_kind_of_file(tmp_path):
         ("noise", "20191221  921464 1 N4 35 7", 921464, "6 columns, so ccdnum can't be identified; 5 are expected"),
         ("noise", "20191221  921464 nan nan nan", 921464, "ccdnum is 'nan'; a CCD of decam, 1 to 62, is expected"),
         ("noise", "20191221  921464 nan nan 0", 921464, "ccdnum is '0'; a CCD of decam, 1 to 62"),
-        ("noise", "20191221  -5 nan nan 3", None, "exposure is '-5'; a number from 1 to 2147483647"),
+        ("noise", "20191221  -5 nan nan 3", None, "exposure is '-5'; a number from 1 to 999999999999"),
         ("noise", "20191221  1000000000000 nan nan 3", None, "exposure is '1000000000000'"),
         ("noise", "20191321  921464 nan nan 3", 921464, "nite is '20191321'; a date YYYYMMDD is expected"),
         ("noise", "20191221  921464 nan n\0an 3", 921464, "control character '\\x00' at character 23"),

@@ -15,7 +15,7 @@ from badexp_assets_tests.labels.slow_merge import slow_merge_labels
 
 CAMERA = load_camera()
 TAXONOMY = load_taxonomy()
-EXPNUMS = st.sampled_from([1, 2, 3, 5, 8, 1_000_000, 2**31 - 1])
+EXPNUMS = st.sampled_from([1, 2, 3, 5, 8, 1_000_000, 160_125_082_555])
 CCDNUMS = st.none() | st.sampled_from([1, 2, 31, 61, 62])
 CATEGORIES = st.sampled_from(["psf", "ghost_scatter", "noise", TAXONOMY.extra[0]])
 FILES = st.sampled_from(["b.txt", "a.txt", "y01/c.txt"])

@@ -141,7 +141,7 @@ def test_reading_in_many_chunks_equals_reading_in_one(tmp_path, monkeypatch):
     assert all(counts[name] > 0 for name in ("unknown_ccdname", "no_expnum_or_time", "kept"))
 
 
-@pytest.mark.parametrize("expnum", [0, -5, 2**31, 2**62])
+@pytest.mark.parametrize("expnum", [0, -5, 10**12, 2**62])
 def test_a_row_with_an_impossible_exposure_number_is_counted(expnum, tmp_path):
     table = rows(LATE)
     table["expnum"][1] = expnum

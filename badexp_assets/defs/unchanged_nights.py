@@ -17,6 +17,7 @@ from badexp_assets.pixels.device_shares import PassSetup
 from badexp_assets.pixels.exposure_stream import PixelReader
 from badexp_assets.pixels.night_progress import NightPlanner
 from badexp_assets.pixels.night_tables import PASS_TABLES
+from badexp_assets.survey.archive import folders_by_night
 from badexp_assets.survey.cameras import load_camera
 
 _Check = Callable[[str], bool]
@@ -55,7 +56,15 @@ def _checks(settings: Settings, setup: PassSetup, assets: Collection[str]) -> li
 def _pass_check(settings: Settings, setup: PassSetup) -> _Check:
     archive, camera, home = settings.archive_folder(), load_camera(settings.camera), settings.home
     ids = PixelReader(archive, camera, *setup).embedding_ids
-    planner = NightPlanner(archive, camera, ids, setup.entropy, setup.params, journals=home.journal)
+    planner = NightPlanner(
+        archive,
+        camera,
+        ids,
+        setup.entropy,
+        setup.params,
+        journals=home.journal,
+        folders=folders_by_night(archive),
+    )
     return lambda night: planner.is_read(night, {name: home.table(name, night) for name in PASS_TABLES})
 
 

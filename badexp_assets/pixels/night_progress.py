@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -96,7 +96,7 @@ class NightPlanner:
     """Finds out what is to be read of a night; see `run_pass` for the options.
 
     `embedding_ids`: of the devices that read. `journals`: the folder of a night's journal; by default beside its
-    `night_exposures`.
+    `night_exposures`. `folders`: see `list_night_files`.
     """
 
     archive: Place
@@ -106,6 +106,7 @@ class NightPlanner:
     params: PassParams
     settling: Settling | None = None
     journals: Callable[[str], Path] | None = None
+    folders: Mapping[str, Sequence[str]] | None = None
 
     def is_read(self, night: str, out: Mapping[str, Place]) -> bool:
         """Return whether the tables of `night` are up to date, so that nothing of it would be read."""
@@ -132,7 +133,7 @@ class NightPlanner:
 
     def _metadata(self, night: str, out: Mapping[str, Place]) -> tuple[NightFiles, dict[str, Any], Path]:
         """Return the files of a night, the metadata that tables made from them carry, and the folder of its journal."""
-        files = list_night_files(self.archive, night, self.settling)
+        files = list_night_files(self.archive, night, self.settling, self.folders)
         description = describe_pass(files.night, self.camera, self.embedding_ids, self.entropy, self.params)
         place = self.journals(files.night) if self.journals else journal_folder(out["night_exposures"])
         return files, description | {"fingerprint": files.fingerprint}, place

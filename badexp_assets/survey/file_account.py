@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from badexp_assets.io.place import Place
-from badexp_assets.survey.archive import list_files_outside, list_night_files
+from badexp_assets.survey.archive import folders_by_night, list_files_outside, list_night_files
 from badexp_assets.survey.night_evidence import disagrees_on_night
 
 OUTSIDE = "not in a folder CP<YYYYMMDD>"
@@ -52,8 +52,9 @@ def account_for(archive: Place, nights: Iterable[str], exposures: pd.DataFrame) 
     The other files include those in no CP folder, whatever the nights.
     """
     found, others = 0, dict.fromkeys(list_files_outside(archive), OUTSIDE)
+    folders = folders_by_night(archive)
     for night in nights:
-        files = list_night_files(archive, night)
+        files = list_night_files(archive, night, folders=folders)
         found += len(files.exposures) + len(files.unknown)
         others |= {path: reason for path, reason in files.others.items() if path not in files.unknown}
     return FileAccount(found + len(others), len(exposures), int(exposures["n_superseded"].sum()), others)

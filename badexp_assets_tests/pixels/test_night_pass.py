@@ -74,7 +74,8 @@ def test_every_fault_is_counted_with_its_reason_and_costs_no_more_than_itself(ti
     truncated.write_bytes(truncated.read_bytes()[:-3000])
     (truncated.parent / "c4d_180518_040600_ooi_r_ls9.fits.fz").write_bytes(truncated.read_bytes()[:2880])
     tiny_cp.write_cp(cp, 2, time="040200", folder="decam/CP/V4.8.2/CP20180517", header={"PLVER": "V4.8.2"})
-    tiny_cp.write_cp(cp, 7, time="040700", header={"DTCALDAT": "2018-05-16"})
+    of_the_night_before = {"DTCALDAT": "2018-05-16", "MJD-OBS": 58255.17}
+    tiny_cp.write_cp(cp, 7, time="040700", header=of_the_night_before)
     summary = go(cp, tmp_path / "out")
     found = tables(tmp_path / "out")
     exposures = found["night_exposures"].set_index("expnum")

@@ -140,7 +140,6 @@ class _Images:
     def __init__(self, path: Path, where: Place) -> None:
         import fitsio
 
-        self._path = path
         self._tiles = RiceTiles(path)
         try:
             with cfitsio_lock:
@@ -162,7 +161,7 @@ class _Images:
                 f"{where}: an image of {dims} px; two axes and 1 to {MAX_PIXELS} pixels are needed"
             )
         with _unreadable(where):
-            undefined = undefined_value(self._path, info)
+            undefined = undefined_value(self._header(hdu, info), info["is_compressed_image"])
         decoded = self._tiles.read(info, codes, step) if undefined is None else None
         if decoded is not None:
             return decoded
@@ -176,6 +175,14 @@ class _Images:
                 found[undefined_where(pixels, undefined)] = codes[-1]
             return found
         return pixels if undefined is None else with_nan(pixels, undefined)
+
+    def _header(self, hdu: Any, info: Mapping[str, Any]) -> bytes:
+        header = self._tiles.header(info)
+        if header.startswith((b"SIMPLE", b"XTENSION")):
+            return header
+        with cfitsio_lock:  # of a file that is compressed as a whole
+            cards = [record["card_string"] for record in hdu.read_header().records()]
+        return "".join(card.ljust(80) for card in cards).encode(errors="replace")
 
     def close(self) -> None:
         """Close the file."""

@@ -49,6 +49,12 @@ class RiceTiles:
         except OSError:
             return False
 
+    def header(self, info: Mapping[str, Any]) -> bytes:
+        """Return the header of an extension as it is in the file; empty if the file can't be opened. Raises OSError."""
+        if self._file is None:
+            return b""
+        return os.pread(self._file, info["data_start"] - info["header_start"], info["header_start"])
+
     def read(
         self, info: Mapping[str, Any], codes: npt.NDArray[np.uint8] | None = None, step: int = 1
     ) -> npt.NDArray[Any] | None:
@@ -75,7 +81,7 @@ class RiceTiles:
     ) -> npt.NDArray[Any] | None:
         start, end = info["header_start"], info["data_start"]
         if start not in self._layouts:
-            header = os.pread(file, end - start, start)
+            header = self.header(info)
             self._layouts[start] = parse_layout(header) if len(header) == end - start else None
         layout = self._layouts[start]
         if layout is None or [layout.rows, layout.columns] != list(info["dims"]):

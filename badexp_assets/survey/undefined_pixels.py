@@ -6,8 +6,6 @@ Of images of floating-point numbers NaN is undefined, and CFITSIO returns it for
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,14 +15,11 @@ _CARD = 80
 _CARDS = re.compile(rb"(Z?BITPIX|Z?BLANK|BSCALE|BZERO) *= *([-+]?[0-9.]+(?:[EeDd][-+]?[0-9]+)?) *(?:/.*)?", re.DOTALL)
 
 
-def undefined_value(path: Path, info: Mapping[str, Any]) -> float | None:
+def undefined_value(header: bytes, compressed: bool) -> float | None:
     """Return the value that stands for "undefined" in the pixels of an integer image, scaled as they are, or None.
 
-    `info`: fitsio's description of an extension of the file `path`. Raises OSError.
+    `header`: that of its extension; `compressed`: whether that is a table of tiles.
     """
-    with path.open("rb") as file:
-        file.seek(info["header_start"])
-        header = file.read(info["data_start"] - info["header_start"])
     if b"BLANK" not in header:
         return None
     cards: dict[str, float] = {}
@@ -33,8 +28,8 @@ def undefined_value(path: Path, info: Mapping[str, Any]) -> float | None:
         if match is not None:
             number = match[2].upper().replace(b"D", b"E")
             cards.setdefault(match[1].decode(), float(number))
-    bitpix = cards.get("ZBITPIX" if info["is_compressed_image"] else "BITPIX", 0.0)
-    blank = cards.get("ZBLANK", cards.get("BLANK")) if info["is_compressed_image"] else cards.get("BLANK")
+    bitpix = cards.get("ZBITPIX" if compressed else "BITPIX", 0.0)
+    blank = cards.get("ZBLANK", cards.get("BLANK")) if compressed else cards.get("BLANK")
     if bitpix <= 0 or blank is None:
         return None
     return blank * cards.get("BSCALE", 1.0) + cards.get("BZERO", 0.0)

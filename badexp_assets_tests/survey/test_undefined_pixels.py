@@ -1,5 +1,7 @@
 """Pixels without a value are undefined in every kind of image."""
 
+import gzip
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -44,6 +46,24 @@ def test_blank_pixels_of_integers_are_undefined(tiny_cp, tmp_path, compression, 
     expected = pixels.astype(np.float32)
     expected[UNDEFINED] = np.nan
     np.testing.assert_array_equal(image, expected)
+
+
+@pytest.mark.parametrize("compression", [None, "RICE_1"])
+def test_blank_pixels_are_undefined_in_files_that_are_compressed_as_a_whole_and_in_some_rows(
+    tiny_cp, tmp_path, compression
+):
+    pixels = np.random.default_rng(0).integers(100, 200, SHAPE).astype("i2")
+    pixels[UNDEFINED] = -32768
+    plain = write(
+        tmp_path / "c4d_180518_044138_ooi_r_x.fits", header_of(tiny_cp), hdu_of(pixels, compression, BLANK=-32768)
+    )
+    packed = plain.with_name(f"{plain.name}.gz")
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    expected = np.where(pixels == -32768, np.nan, pixels.astype(np.float32))
+    for path in (plain, packed):
+        with open_exposure(path) as exposure:
+            np.testing.assert_array_equal(exposure.read(35).image, expected)
+            np.testing.assert_array_equal(exposure.read(35, step=4).image, expected[::4])
 
 
 @pytest.mark.parametrize(("scale", "zero"), [(1.0, 32768.0), (0.5, 100.0), (2.0, 0.0)])

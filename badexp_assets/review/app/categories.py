@@ -13,7 +13,8 @@ from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.review.app.home_tables import HomeTables, records
 from badexp_assets.survey.cameras import Camera
 
-KEYS = "1234567890abcdefghijklmnopqrstuvwxyz"
+KEYS = "1234567890acdeghijklmnopqrstvwxy"
+"""keys of categories, without those that answer or undo everywhere: b, f, u, z"""
 PER_CATEGORY = 6  # examples
 
 

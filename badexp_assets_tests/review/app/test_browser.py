@@ -3,6 +3,7 @@
 import signal
 import time
 
+import pandas as pd
 import pytest
 
 from badexp_assets.config.review_options import ReviewParams
@@ -312,3 +313,83 @@ def test_the_order_on_the_page_is_that_of_the_queue(open_page, server):
     for expnum in expected[:4]:
         wait_shown(tab, expnum)
         tab.keyboard.press("ArrowRight")
+
+
+def test_keys_in_full_resolution_answer_the_exposure_on_screen_or_nothing(open_page, server):
+    tab = open_page("ann")
+    to_first(tab)
+    tab.keyboard.press("Enter")
+    until(tab, "document.querySelector('.stage img')?.naturalWidth === 120")
+    for key in ("n", "ArrowRight", "p", "s", "w", "h"):
+        tab.keyboard.press(key)
+    assert tab.is_visible("dialog.zoom")
+    assert str(FIRST) in tab.inner_text(".zoom .tools b")
+    tab.keyboard.press("f")
+    wait_shown(tab, FIRST + 1)
+    assert not tab.is_visible("dialog.zoom")
+    assert stored(server, 1)[["expnum", "ccdnum"]].fillna(0).astype(int).to_numpy().tolist() == [[FIRST, 0]]
+
+
+def test_escape_closes_the_viewer_and_keeps_the_selected_ccds(open_page):
+    tab = open_page("ann")
+    to_first(tab)
+    tab.keyboard.press("w")
+    tab.keyboard.press("Enter")
+    until(tab, "document.querySelector('.stage img')?.naturalWidth === 120")
+    tab.keyboard.press("Escape")
+    until(tab, "document.querySelector('dialog.zoom') === null")
+    assert "for S4" in tab.inner_text("#target")
+    tab.keyboard.press("Escape")
+    assert tab.inner_text("#target") == "whole exposure"
+
+
+def test_a_dialog_of_one_exposure_does_not_stay_over_the_next(open_page, server):
+    tab = open_page("ann")
+    to_first(tab)
+    tab.keyboard.press("n")
+    wait_shown(tab, FIRST + 1)
+    for key, dialog in (("b", "dialog.menu"), ("Enter", "dialog.zoom")):
+        tab.keyboard.press(key)
+        assert tab.is_visible(dialog)
+        tab.go_back()
+        wait_shown(tab, FIRST)
+        assert tab.query_selector("dialog") is None
+        tab.go_forward()
+        wait_shown(tab, FIRST + 1)
+    stored(server, 0)
+
+
+def test_keys_of_answers_choose_no_category(open_page, server):
+    tab = open_page("ann")
+    to_first(tab)
+    tab.keyboard.press("b")
+    for key in "bfuz":
+        tab.keyboard.press(key)
+    assert tab.is_visible("dialog.menu")
+    tab.keyboard.press("Escape")
+    stored(server, 0)
+    assert tab.evaluate("document.body.dataset.shown") == str(FIRST)
+
+
+def test_after_an_answer_is_undone_those_of_others_are_hidden_again(open_page, server):
+    rows = [{"expnum": FIRST, "reviewer": "ben", "verdict": "bad", "category": "psf"}]
+    VerdictStore(server.settings.verdicts).add(pd.DataFrame(rows))
+    tab = open_page("ann")
+    tab.route("**/api/retractions", lambda route: (time.sleep(1.0), route.continue_()))
+    to_first(tab)
+    tab.keyboard.press("f")
+    stored(server, 2)
+    wait_shown(tab, FIRST + 1)
+    tab.keyboard.press("p")
+    wait_shown(tab, FIRST)
+    assert "ben" in tab.inner_text("#answers")
+    tab.keyboard.press("z")
+    assert tab.inner_text("#answers") == ""
+    tab.keyboard.press("n")
+    wait_shown(tab, FIRST + 1)
+    tab.keyboard.press("p")
+    wait_shown(tab, FIRST)
+    assert tab.inner_text("#answers") == ""
+    stored(server, 1)
+    tab.wait_for_timeout(300)
+    assert tab.inner_text("#answers") == ""

@@ -54,7 +54,7 @@ export function onKeys(handlers) {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.matches("input, textarea, select")) return;
     if (event.target.matches("button, a, summary") && (event.key === "Enter" || event.key === " ")) return;
-    if (document.querySelector("dialog[open]:not(.keys-pass)")) return;
+    if (document.querySelector("dialog[open]")) return;
     const handler = handlers[event.key];
     if (!handler) return;
     event.preventDefault();
@@ -62,7 +62,7 @@ export function onKeys(handlers) {
   });
 }
 
-/** Show a dialog, which Escape or a click beside it closes and removes. */
+/** Show a dialog, which Escape or a click beside it closes and removes; until then keys go to it alone. */
 export function openDialog(kind, ...children) {
   const dialog = el("dialog", {class: kind}, ...children);
   dialog.addEventListener("click", event => event.target === dialog && dialog.close());

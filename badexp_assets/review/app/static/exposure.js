@@ -47,9 +47,10 @@ async function show(expnum, {push = true} = {}) {
   wanted = expnum;
   const started = pressed || performance.now();
   document.body.classList.add("loading");
+  const request = load(expnum);
   let page;
   try {
-    page = await load(expnum);
+    page = await request;
   } catch (error) {
     if (error.status === 401) location.assign(`/login?next=/exposure/${expnum}`);
     if (mine !== turn) return;
@@ -61,13 +62,15 @@ async function show(expnum, {push = true} = {}) {
     if (mine === turn) document.body.classList.remove("loading");
   }
   if (mine !== turn) return;
-  facts = page.found;
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close(); // of the exposure shown before
+  facts = blind(page.found);
   if (push) history.pushState({expnum}, "", `/exposure/${expnum}`);
   document.title = `Exposure ${expnum}`;
   plane.show(facts, page.image);
   $("facts").replaceChildren(...factsPanel(facts, {undo, orientations, open: ccdnum => zoomTo(plane.ccds.find(c => c.ccdnum === ccdnum))}));
   $("facts").scrollTop = 0;
   $("comment").value = "";
+  if (loaded.get(expnum) !== request) refresh(expnum); // an answer was stored or taken back meanwhile
   await page.image?.decode().catch(() => {});
   requestAnimationFrame(() => {
     performance.measure("candidate", {start: started, detail: expnum});
@@ -128,7 +131,7 @@ function answer(verdict, category = null) {
   row ? show(row.expnum) : done();
 }
 
-const bad = () => chooseCategory(facts?.category, category => answer("bad", category));
+const bad = () => facts && chooseCategory(facts.category, category => answer("bad", category));
 
 function undoLast() {
   const expnums = outbox.undoLast();
@@ -146,6 +149,7 @@ function taken(expnums) {
   for (const expnum of expnums) {
     loaded.delete(expnum);
     list?.note(expnum, null);
+    if (facts?.expnum === expnum) showAnswers(blind(facts));
   }
   toast(el("b", {}, expnums.length === 1 ? String(expnums[0]) : `${expnums.length} exposures`), " undone");
 }
@@ -161,8 +165,15 @@ async function refresh(expnum) {
   if (facts?.expnum !== expnum) return;
   const found = await api(`/exposure/${expnum}`).catch(() => null);
   if (!found || facts.expnum !== expnum) return;
+  showAnswers(blind(found));
+  list?.note(expnum, facts.mine.at(-1)?.verdict ?? null);
+}
+
+/** Return facts without answers while mine are being taken back: those of others are for reviewers who have answered. */
+const blind = found => outbox.isUndoing(found.expnum) ? {...found, mine: [], others: []} : found;
+
+function showAnswers(found) {
   facts = found;
-  list?.note(expnum, found.mine.at(-1)?.verdict ?? null);
   $("answers").replaceChildren(...answersPanel(found, {undo}));
 }
 

@@ -43,6 +43,9 @@ function done(entries) {
 
 export const waiting = () => items().length;
 
+/** Return whether an answer on this exposure is being taken back, but still stored. */
+export const isUndoing = expnum => items().some(({item}) => item.kind === "retract" && item.expnums.includes(expnum));
+
 /** Return whether an answer on this exposure is still waiting. */
 export const isWaiting = expnum => items().some(({item}) => item.kind === "answers" && item.answers.some(a => a.expnum === expnum));
 

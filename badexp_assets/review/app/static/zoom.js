@@ -20,7 +20,7 @@ export function openZoom(expnum, plane, ccd, passOn) {
   const legend = el("span", {class: "mask-legend"}, MASK.map(([kind, name]) => el("span", {}, el("i", {class: kind}), name)));
   const button = (keys, name, act) => el("button", {class: "quiet", onclick: act}, el("kbd", {}, keys), ` ${name}`);
   const choose = button("Space", "Select", () => toggle());
-  const dialog = openDialog("zoom keys-pass",
+  const dialog = openDialog("zoom",
     el("div", {class: "tools"}, title, words, choose, button("m", "Mask", () => blink()), button("t", "Stretch", () => next()),
       button("[", "Previous", () => step(-1)), button("]", "Next", () => step(1)), button("0", "Fit", () => fit()),
       button("1", "1:1", () => zoom(1 / view.scale)), button("Esc", "Close", () => dialog.close())),

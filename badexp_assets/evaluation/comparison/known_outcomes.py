@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 
 from badexp_assets.config.evaluation_options import ComparisonParams, Unsure
-from badexp_assets.errors import InputError
+from badexp_assets.errors import BadExpError, InputError
+from badexp_assets.labels.bad_expid import read_expnum
+from badexp_assets.labels.sheets import read_sheets, whole_number
 from badexp_assets.labels.taxonomy import UNKNOWN
 
 COLUMNS = ("expnum", "bad", "prominent", "source", "category", "kind")
@@ -19,20 +21,14 @@ _KINDS = {"source": (True, False), "background": (False, True), "both": (True, T
 
 
 def read_truth(path: Path, prominent_severity: float) -> pd.DataFrame:
-    """Read a CSV file with the columns expnum and bad; return a table with COLUMNS.
+    """Read a CSV or XLSX file with the columns expnum and bad (see `read_sheets`); return a table with COLUMNS.
 
     Optional columns: `degree` (prominent, dubious or empty) or else `severity`; `category`; `kind` (source, background,
     both, neither or empty). prominent: degree, or severity of at least `prominent_severity`; null without either, False
     for good exposures. Raises InputError if the file cannot be read, lacks `expnum` or `bad`, lists an exposure twice,
     or has other values of bad, degree or kind.
     """
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"comparison.truth: {path} can't be read ({error})") from error
-    lost = [name for name in ("expnum", "bad") if name not in table]
-    if lost:
-        raise InputError(f"comparison.truth: {path} has no column {', '.join(lost)}; found {', '.join(table.columns)}")
+    table = _read_table(path)
     if table["expnum"].duplicated().any():
         twice = table.loc[table["expnum"].duplicated(), "expnum"].iloc[0]
         raise InputError(f"comparison.truth: {path} names exposure {twice} twice; one row each is allowed")
@@ -51,6 +47,28 @@ def read_truth(path: Path, prominent_severity: float) -> pd.DataFrame:
     found["category"] = table["category"].astype(object) if "category" in table else None
     found["kind"] = _words(table, "kind", _KINDS, path)
     return found.assign(source="truth file")[list(COLUMNS)]
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """Return the rows of the first sheet with the columns expnum (int64) and bad; text, or null where it is empty."""
+    try:
+        sheets = read_sheets(path)
+    except BadExpError as error:
+        raise InputError(f"comparison.truth: {error}") from error
+    columns = [[column.lower() for column in sheet.columns] for sheet in sheets]
+    place = next((i for i, found in enumerate(columns) if {"expnum", "bad"} <= set(found)), None)
+    if place is None:
+        lost = [name for name in ("expnum", "bad") if name not in columns[0]]
+        found = ", ".join(sheets[0].columns)
+        raise InputError(f"comparison.truth: {path} has no column {', '.join(lost)}; found {found}")
+    rows = []
+    for row in sheets[place].rows:
+        expnum = read_expnum(whole_number(row.cells["expnum"]))
+        if row.problem is not None or expnum is None:
+            problem = row.problem or f"expnum is {row.cells['expnum']!r}; an exposure number is needed"
+            raise InputError(f"comparison.truth: {path}:{row.line}: {problem}")
+        rows.append({name: value or None for name, value in row.cells.items()} | {"expnum": expnum})
+    return pd.DataFrame(rows, columns=columns[place]).astype({"expnum": "int64"})
 
 
 def _words(table: pd.DataFrame, column: str, allowed: Mapping[str, object], path: Path) -> pd.Series:

@@ -116,6 +116,8 @@ def test_a_truth_file_is_read_with_its_severities_and_complaints_name_it(tmp_pat
         ("expnum,bad\n1,True\n1,True\n", "names exposure 1 twice"),
         ("expnum,bad\n1,perhaps\n", "bad is 'perhaps'"),
         ("expnum,bad,degree\n1,True,faint\n", "degree is 'faint'; prominent, dubious or nothing is needed"),
+        ("expnum,bad\n7.46E+05,True\n", r"truth.csv:2: expnum is '7.46E\+05'; an exposure number is needed"),
+        ("expnum,bad\n1,True,False\n", "truth.csv:2: 3 cells; 2 are expected"),
         ("expnum,bad,kind\n1,True,sky\n", "kind is 'sky'; source, background, both, neither or nothing is needed"),
     ):
         path.write_text(text)
@@ -123,6 +125,17 @@ def test_a_truth_file_is_read_with_its_severities_and_complaints_name_it(tmp_pat
             read_truth(path, 0.4)
     with pytest.raises(InputError, match="can't be read"):
         read_truth(tmp_path / "none.csv", 0.4)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sep=;\nExpnum;Bad;Severity\n1;True;0.9\n\n2;FALSE;\n", "expnum\tbad\tseverity\n1.0\tyes\t0.9\n2\tno\n"],
+)
+def test_a_truth_file_may_be_saved_as_spreadsheets_save_it(tmp_path, text):
+    path = tmp_path / "truth.csv"
+    path.write_text(text)
+    found = read_truth(path, 0.4)
+    assert found[["expnum", "bad", "prominent"]].to_numpy().tolist() == [[1, True, True], [2, False, False]]
 
 
 def test_a_truth_file_tells_anomalies_of_sources_from_those_of_the_background(tmp_path):

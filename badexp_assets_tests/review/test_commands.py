@@ -1,6 +1,10 @@
+import socket
+
+import pytest
 from click.testing import CliRunner
 
 from badexp_assets.commands.cli import badexp
+from badexp_assets.errors import InputError
 from badexp_assets.review.accounts import Reviewers
 
 
@@ -26,3 +30,14 @@ def test_the_store_is_where_the_environment_says(tmp_path, monkeypatch):
     token = run(tmp_path / "home", "reviewers", "add", "ann")
     assert Reviewers(other).open(token).reviewer == "ann"
     assert not (tmp_path / "home" / "review").exists()
+
+
+@pytest.mark.parametrize("port", [None, 70_000])
+def test_a_port_that_can_not_be_used_is_named(tmp_path, port):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        chosen = port or taken.getsockname()[1]
+        words = ["review", "serve", "--home", str(tmp_path), "--port", str(chosen)]
+        with pytest.raises(InputError, match=rf"--port {chosen}: can't listen on 127.0.0.1 .*; try another --port"):
+            CliRunner().invoke(badexp, words, catch_exceptions=False, standalone_mode=False)

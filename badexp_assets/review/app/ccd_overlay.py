@@ -21,7 +21,7 @@ def plane(
 ) -> dict[str, Any]:
     """Return width and height (px) of the overlay and its `ccds`: place (px), number, name, status, vote and cut bits.
 
-    status: that of night_ccds, `not read` for a CCD that the night pass did not read, or `absent` if it is missing from
+    status: that of night_ccds, `not sampled` for a CCD that the night pass did not measure, or `absent` if it is not in
     the file. `preview`: the row of night_previews; `measured`: rows of night_ccds; `predicted`: rows of
     night_predictions; `cuts`: ccd_cuts of survey_ccds. Previews of homes made by earlier versions do not list the CCDs
     that they show: these are the CCDs that were read if that gives the right aspect ratio, and otherwise all CCDs.
@@ -39,7 +39,7 @@ def plane(
                 "y": top,
                 "width": width,
                 "height": height,
-                "status": ccd["status"] if ccd else "not read" if ccdnum in present else "absent",
+                "status": "absent" if ccdnum not in present else ccd["status"] if ccd else "not sampled",
                 "reason": ccd.get("status_reason") if ccd else None,
                 "p_bad": vote["p_bad"] if vote else None,
                 "category": vote["category"] if vote else None,

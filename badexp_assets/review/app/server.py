@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
@@ -71,7 +72,7 @@ def serve(
 
     `names`: host names that browsers use, besides those of this machine; needed if `host` is another interface.
     `proxy`: requests come through a TLS proxy on this machine, whose headers name the client. `say`: prints messages.
-    Raises InputError for invalid options.
+    Raises InputError for invalid options, and for a port that is in use.
     """
     import uvicorn
 
@@ -83,14 +84,26 @@ def serve(
         say("WARNING: without TLS anybody on the network can read sessions; use a TLS proxy, and see --proxy")
     if not Reviewers(settings.verdicts).names():
         say("nobody can log in yet: `badexp review reviewers add NAME` makes a token")
+    listener = _listen(host, port)
     say(f"review on http://{names[0] if names else host}:{port}  (stop with Ctrl-C)")
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=proxy,
         timeout_graceful_shutdown=_TIME_TO_FINISH,
     )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"--port {port}: can't listen on {host} ({reason}); try another --port") from error
+    return listener

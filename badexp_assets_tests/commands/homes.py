@@ -1,6 +1,7 @@
 """What the tests of the command line share: small homes, parts of surveys, processes."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -40,5 +41,6 @@ def whole_tables(home: Path) -> list[Path]:
 
 def start(words: list, **more) -> subprocess.Popen:
     command = [sys.executable, "-c", "from badexp_assets.commands.cli import main; main()", *map(str, words)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True, **more)
+    more |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    # what the background of a shell starts, such as these tests, ignores Ctrl-C, and its processes inherit that
+    return subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **more)

@@ -79,8 +79,8 @@ def _expand(
     for value, group in night.groupby(night):
         pairs.append(_product(group.index, [ccd.ccdnum for ccd in camera.alive(str(value))]))
     undated = rest.difference(night.index)
-    ever_dead = {d.ccdname for d in camera.dead}
-    pairs.append(_product(undated, [c.ccdnum for c in camera.ccds if c.ccdname not in ever_dead]))
+    lost = {d.ccdname for d in camera.dead if d.until is None}
+    pairs.append(_product(undated, [c.ccdnum for c in camera.ccds if c.ccdname not in lost]))
     counts |= {
         "whole_exposure_lines": int(whole.sum()),
         "whole_exposures": len(wanted),

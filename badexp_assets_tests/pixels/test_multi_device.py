@@ -26,7 +26,8 @@ from badexp_assets_tests.pixels.stand_in import MeanEmbedder
 from badexp_assets_tests.repository import REPOSITORY
 
 NIGHTS = ["2018-05-17", "2018-05-18", "2018-05-19"]
-PARAMS = PassParams(n_draw=2, preview_height=64, stamps_per_exposure=2, workers=0)
+# without the other CCDs fewer exposures are read ahead, so that two processes get some of each night
+PARAMS = PassParams(n_draw=2, preview_height=64, stamps_per_exposure=2, workers=0, focal_plane_step=0)
 
 
 class Embedder(MeanEmbedder):
@@ -37,6 +38,8 @@ class Embedder(MeanEmbedder):
         self.share, self.backbone_id = share, share.backbone
 
     def add_prepared(self, key, prepared):
+        if self.share.meet is not None:
+            self._meet(self.share.meet)
         if self.share.log is not None:
             with open(self.share.log, "ab", buffering=0) as log:
                 log.write(f"{os.getpid()} {key[0]}\n".encode())
@@ -51,12 +54,21 @@ class Embedder(MeanEmbedder):
         time.sleep(self.share.pause)
         return super().add_prepared(key, prepared)
 
+    def _meet(self, folder: Path) -> None:
+        """Wait for a second process that embeds: under load one may be done before another has started."""
+        (folder / str(os.getpid())).touch()
+        deadline = time.monotonic() + 60
+        while len(list(folder.iterdir())) < 2:
+            assert time.monotonic() < deadline, "no other process came"
+            time.sleep(0.01)
+
 
 @dataclass(frozen=True)
 class Share:
-    """Makes an Embedder that, at exposure `at`, does what it is told."""
+    """Makes an Embedder that, at exposure `at`, does what it is told. meet: folder in which two processes meet."""
 
     log: Path | None = None
+    meet: Path | None = None
     at: int | None = None
     does: str = ""
     device: str = "cpu"
@@ -113,8 +125,9 @@ def archive(tiny_cp, tmp_path):
 def test_two_processes_share_the_exposures_and_give_the_tables_of_one(archive, tmp_path):
     one = list(go(archive, tmp_path / "one", [Share()]))
     steps = []
-    log = tmp_path / "log"
-    shares = [Share(log, pause=0.05)] * 2
+    log, meet = tmp_path / "log", tmp_path / "meet"
+    meet.mkdir()
+    shares = [Share(log, meet, pause=0.05)] * 2
     two = list(go(archive, tmp_path / "two", shares, NIGHTS[::-1], progress=lambda *step: steps.append(step)))
     assert [summary.night for summary in two] == NIGHTS
     assert [replace(s, seconds=0.0) for s in two] == [replace(s, seconds=0.0) for s in one]
@@ -133,8 +146,9 @@ def test_a_single_night_is_shared_by_all_processes_and_none_is_read_twice(archiv
     header, folder = {"DTCALDAT": NIGHTS[0]}, f"decam/CP/V4.8.2/CP{NIGHTS[0].replace('-', '')}"
     for i in range(8):  # a process that starts first reads four or five exposures ahead
         tiny_cp.write_cp(archive, 41 + i, time=f"05010{i}", folder=folder, header=header)
-    log = tmp_path / "log"
-    list(go(archive, tmp_path / "out", [Share(log, pause=0.2)] * 2, NIGHTS[:1]))
+    log, meet = tmp_path / "log", tmp_path / "meet"
+    meet.mkdir()
+    list(go(archive, tmp_path / "out", [Share(log, meet, pause=0.2)] * 2, NIGHTS[:1]))
     first, second = read_by(log).values()
     assert min(len(first), len(second)) >= 2
     assert (len(first | second), len(first & second)) == (12, 0)

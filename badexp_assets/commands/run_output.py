@@ -16,7 +16,7 @@ from badexp_assets.config.settings import Settings
 from badexp_assets.defs.resources import Progress
 from badexp_assets.errors import InputError
 from badexp_assets.io.models import current_version
-from badexp_assets.io.parquet_reading import scan_nights
+from badexp_assets.io.parquet_reading import read_table, scan_nights
 from badexp_assets.pixels.night_progress import STATUSES
 from badexp_assets.pixels.night_tables import MISSING
 from badexp_assets.survey.file_account import account_for, nights_are_wrong
@@ -80,9 +80,9 @@ def summary_lines(home: Home, skipped: Sequence[str] = (), notes: Sequence[str] 
 
 def account_lines(settings: Settings, nights: Sequence[str]) -> list[str]:
     """Return the account of the files and CCDs of `nights`, from the archive and the tables: nothing vanishes."""
-    exposures = _of_nights(settings.home, "night_exposures", nights)
+    exposures = _of_nights(settings.home, "night_exposures", nights, ["status", "n_ccds", "n_superseded"])
     files = account_for(settings.archive_folder(), nights, exposures)
-    ccds = _of_nights(settings.home, "night_ccds", nights)["status"].value_counts()
+    ccds = _of_nights(settings.home, "night_ccds", nights, ["status"])["status"].value_counts()
     n_in_files = int(exposures.loc[exposures["status"].isin(["scored", "failed"]), "n_ccds"].sum())
     read, failed, missing = (int(ccds.get(status, 0)) for status in ("read", "failed", MISSING))
     not_sampled = max(0, n_in_files - read - failed)
@@ -97,7 +97,7 @@ def account_lines(settings: Settings, nights: Sequence[str]) -> list[str]:
 
 def refuse_wrong_nights(settings: Settings, nights: Sequence[str]) -> None:
     """Raise InputError if all exposures of `nights` are excluded because folder and header disagree on the night."""
-    exposures = _of_nights(settings.home, "night_exposures", nights)
+    exposures = _of_nights(settings.home, "night_exposures", nights, ["status", "status_reason"])
     if nights_are_wrong(exposures):
         raise InputError(
             f"archive {settings.archive}: folders CP<YYYYMMDD> are not nights, so all {len(exposures)} exposures are "
@@ -105,12 +105,10 @@ def refuse_wrong_nights(settings: Settings, nights: Sequence[str]) -> None:
         )
 
 
-def _of_nights(home: Home, asset: str, nights: Sequence[str]) -> pd.DataFrame:
-    table = load(home, asset)
-    if asset == "night_exposures":
-        return table[table["night"].isin(nights)]
-    stored = [load(home, asset, night) for night in nights if home.table(asset, night).exists()]
-    return pd.concat([part for part in stored if len(part)] or [table[:0]], ignore_index=True)
+def _of_nights(home: Home, asset: str, nights: Sequence[str], columns: list[str]) -> pd.DataFrame:
+    """Return `columns` of a nightly asset in those of `nights` that are stored, without the rest of the tables."""
+    stored = [read_table(home.table(asset, night), columns) for night in sorted({*nights} & {*home.nights(asset)})]
+    return pd.concat([part for part in stored if len(part)] or [pd.DataFrame(columns=columns)], ignore_index=True)
 
 
 def _model_lines(home: Home) -> list[str]:

@@ -64,8 +64,7 @@ class Camera:
 
     def alive(self, night: str) -> tuple[Ccd, ...]:
         """Return the CCDs that were not dead on `night` (`YYYY-MM-DD`), in CCDNUM order."""
-        gone = {d.ccdname for d in self.dead if d.since <= night and (d.until is None or night <= d.until)}
-        return tuple(ccd for ccd in self.ccds if ccd.ccdname not in gone)
+        return tuple(ccd for ccd in self.ccds if self.has_data(ccd.ccdnum, night))
 
     def has_data(self, ccdnum: int, night: str) -> bool:
         """Return whether the CCD was not dead on `night` (`YYYY-MM-DD`)."""

@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -39,8 +40,14 @@ def whole_tables(home: Path) -> list[Path]:
     return tables
 
 
-def start(words: list, **more) -> subprocess.Popen:
+def start(words: list, in_process: Callable[[], None] = lambda: None) -> subprocess.Popen:
+    """Start ``badexp`` with ``words``; ``in_process`` runs in the new process before it."""
+
+    def before() -> None:
+        # what the background of a shell starts, such as these tests, ignores Ctrl-C, and its processes inherit that
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        in_process()
+
     command = [sys.executable, "-c", "from badexp_assets.commands.cli import main; main()", *map(str, words)]
-    more |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
-    # what the background of a shell starts, such as these tests, ignores Ctrl-C, and its processes inherit that
-    return subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **more)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, preexec_fn=before, start_new_session=True, **pipes)

@@ -150,7 +150,7 @@ def test_a_disk_that_refuses_a_write_is_one_line_and_leaves_whole_tables(tmp_pat
         resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))
 
     words = ["run", "--home", home, "--archive", simulated_survey / "images", "--nights", "2018-03-10"]
-    process = start(words, preexec_fn=no_file_above_a_megabyte)
+    process = start(words, in_process=no_file_above_a_megabyte)
     _, error = process.communicate(timeout=600)
     assert process.returncode == 2
     assert error.count("\n") == 1

@@ -17,11 +17,12 @@ import torch
 from torch.nn import functional as F
 
 from badexp_assets.classify.pipeline import PipelineParams, fit_pipeline
+from badexp_assets.classify.token_context import TokenBlock, TokenContext, token_blocks
 from badexp_assets.classify.token_head import EVERY, fit_token_head, score_tokens
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.ranking import Ranking, Resamples, with_interval
 from badexp_assets.vision.backbones import Backbone, load_backbone
-from badexp_assets.vision.focal_plane_tokens import SIZE, FocalPlaneEmbedder, TokenBlock
+from badexp_assets.vision.focal_plane_tokens import SIZE, FocalPlaneEmbedder
 from benchmarks.ghost_planes import GhostPlanes, read_ghost_planes, read_plane
 from benchmarks.measure import BenchOptions
 from benchmarks.scores import Score
@@ -91,7 +92,7 @@ def _methods(backbone: Backbone) -> dict[str, Callable[[_Rows, _Rows], Array]]:
 
     def together(fit: _Rows, new: _Rows) -> Array:
         n = fit.tokens.shape[1]
-        blocks = (*fit.blocks, TokenBlock(n, n + fit.single.shape[1], EVERY, 0, "single"))
+        blocks = (*fit.blocks, TokenBlock(n, n + fit.single.shape[1], EVERY, "single"))
         both = [np.hstack([rows.tokens, rows.single]) for rows in (fit, new)]
         return score_tokens(fit_token_head(both[0], fit.bad, blocks), both[1])
 
@@ -162,12 +163,13 @@ def _describe(folder: Path, backbone: Backbone, quick: bool) -> _Rows:
     planes = read_ghost_planes(folder)
     parts: list[tuple[Array, Array]] = []
     embedder: FocalPlaneEmbedder | None = None
+    context = TokenContext(planes.boxes)
     for number, path in enumerate(planes.files):
         image = read_plane(path)
         if embedder is None or embedder.shape != image.shape:
             embedder = FocalPlaneEmbedder(backbone, planes.boxes, image.shape, QUICK_SIZE if quick else SIZE)
-        (tokens,) = embedder.embed([image])
-        parts.append((tokens.vectors(), _single(image, planes, backbone)))
+        tokens = embedder.embed([image])[0].astype(np.float16)  # as they are stored
+        parts.append((context.vectors(tokens), _single(image, planes, backbone)))
         if (number + 1) % 5 == 0 or number + 1 == len(planes.files):
             _say(f"{folder}: {number + 1} of {len(planes.files)} exposures embedded")
     assert embedder is not None
@@ -175,7 +177,7 @@ def _describe(folder: Path, backbone: Backbone, quick: bool) -> _Rows:
     labels = planes.labels.ravel()
     expnum = np.repeat(planes.expnum, len(planes.ccdnum))
     kept = (labels >= 0) & np.isfinite(tokens).all(axis=1)
-    return _Rows(expnum, labels == 1, single, tokens, embedder.blocks).take(kept)
+    return _Rows(expnum, labels == 1, single, tokens, token_blocks(embedder.dim)).take(kept)
 
 
 def _single(image: Array, planes: GhostPlanes, backbone: Backbone) -> Array:

@@ -1,7 +1,7 @@
 """Head over tokens of CCDs: a small classifier for hundreds of labelled exposures, not millions.
 
-Tokens are vectors of blocks (depths of the network, surroundings, whole plane) with hundreds of columns each, and CCDs
-of one exposure are alike, so a head overfits easily. This one sees few principal components.
+Tokens are vectors of blocks (the CCD, its surroundings, the whole plane) with hundreds of columns each, and CCDs of one
+exposure are alike, so a head overfits easily. This one sees few principal components.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import SVC
 
+from badexp_assets.classify.token_context import TokenBlock
 from badexp_assets.errors import InputError
-from badexp_assets.vision.focal_plane_tokens import TokenBlock
 
 Array = npt.NDArray[np.floating]
 N_COMPONENTS = 64
@@ -101,7 +101,7 @@ def fit_token_head(
 ) -> MeanDecision:
     """Return a head fitted on tokens of CCDs: the mean score of two classifiers for each rendering of the plane.
 
-    vectors: (n, d), one CCD a row; bad: (n,). `blocks`: those of `FocalPlaneEmbedder.blocks`, and any others: a block
+    vectors: (n, d), one CCD a row; bad: (n,). `blocks`: those of `token_blocks`, and any others: a block
     whose rendering is `EVERY` is seen by all classifiers. Rows with a non-finite value (missing CCDs) are left out.
 
     A support vector machine with a Gaussian kernel sees all blocks of a rendering. A logistic regression does not see

@@ -3,8 +3,6 @@ from .backbones import Backbone as Backbone
 from .backbones import load_backbone as load_backbone
 from .embedder import Embedder as Embedder
 from .focal_plane_tokens import FocalPlaneEmbedder as FocalPlaneEmbedder
-from .focal_plane_tokens import FocalPlaneTokens as FocalPlaneTokens
-from .focal_plane_tokens import TokenBlock as TokenBlock
 from .recipes import RECIPES as RECIPES
 from .recipes import Recipe as Recipe
 from .recipes import load_recipe as load_recipe

@@ -1,4 +1,4 @@
-"""Tokens of CCDs: the feature maps of one image of the whole focal plane, pooled over each CCD and around it.
+"""Tokens of CCDs: the feature maps of one image of the whole focal plane, pooled over each CCD.
 
 A token sees what surrounds a CCD, which its own image does not: ghosts and scattered light span CCDs (Tanoglidis et al.
 2021, arXiv:2109.08246). All CCDs of an exposure are described together, at any number of depths of the network, by one
@@ -7,10 +7,7 @@ forward pass for each of two renderings of the image, or two with mirror images.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,51 +22,20 @@ from badexp_assets.vision.focal_plane_renderings import RENDERINGS, render_plane
 
 Array = npt.NDArray[np.floating]
 # The version changes whenever tokens of the same image change by more than the rounding of float32.
-NAME, VERSION = "focal_plane", 1
+NAME, VERSION = "focal_plane", 2
 SIZE = 608
 """default length of the longer side of the image that the network sees, px"""
-MARGIN = 0.5
-"""surroundings of a CCD: its box, made larger on each side by this part of its longer side"""
+NUMBERS = 128
+"""numbers that describe a CCD at each depth of each rendering, or the channels there if these are fewer"""
 MIN_SHARE = 0.25
 """CCDs that show a smaller share of their box than this count as missing"""
-# Of each rendering: its planes in the input, and the axes of (B, C, rows, columns) along which it is mirrored. Together
+_SEED = 2507
+# Of each rendering: its planes in the input, and the axes of (C, rows, columns) along which it is mirrored. Together
 # they show all four orientations, in half the time of showing four of each.
 _VIEWS: tuple[tuple[slice, tuple[tuple[int, ...], ...]], ...] = (
-    (slice(0, 1), ((), (2, 3))),
-    (slice(1, 4), ((2,), (3,))),
+    (slice(0, 1), ((), (1, 2))),
+    (slice(1, 4), ((1,), (2,))),
 )
-
-
-class TokenBlock(NamedTuple):
-    """Columns `start` to `stop` of `FocalPlaneTokens.vectors`: one depth of one rendering.
-
-    `part`: `ccd` (the CCD's own box), `surroundings` or `plane` (mean of `ccd` over the exposure).
-    """
-
-    start: int
-    stop: int
-    rendering: str
-    depth: int
-    part: str
-
-
-@dataclass(frozen=True)
-class FocalPlaneTokens:
-    """Tokens of one exposure.
-
-    ccds: (n_ccds, dim) float32, what the boxes show and then what surrounds them; NaN for missing CCDs.
-    plane: (dim / 2,) float32, the mean over the CCDs of what their own boxes show; NaN if all are missing.
-    """
-
-    ccds: Array
-    plane: Array
-
-    def vectors(self) -> Array:
-        """Return the token of each CCD followed by that of the plane, (n_ccds, 1.5 dim); NaN for missing CCDs."""
-        whole = np.broadcast_to(self.plane, (len(self.ccds), len(self.plane)))
-        return np.concatenate(
-            [self.ccds, np.where(np.isnan(self.ccds[:, :1]), np.nan, whole)], axis=1, dtype=np.float32
-        )
 
 
 class FocalPlaneEmbedder:
@@ -78,8 +44,8 @@ class FocalPlaneEmbedder:
     boxes: (n_ccds, 4) x0, y0, x1, y1 of the CCDs, px from the upper left corner of an image of `shape` (rows, columns);
     upper limits are exclusive, fractions are allowed. `size`: longer side of the image that the network sees, px; both
     sides are rounded to multiples of the backbone's patch. `depths`: see `default_depths`. `mirrors`: average over two
-    orientations of each rendering, which takes four forward passes instead of two. Several threads may use an embedder
-    at once.
+    orientations of each rendering, which takes four forward passes instead of two. `numbers`: see NUMBERS. Several
+    threads may use an embedder at once.
     Raises InputError for boxes that are empty or outside the image, and for depths that the backbone does not have.
     """
 
@@ -91,62 +57,78 @@ class FocalPlaneEmbedder:
         size: int = SIZE,
         depths: Sequence[int] = (),
         mirrors: bool = True,
+        numbers: int = NUMBERS,
     ) -> None:
         self.backbone = backbone
         self.shape = shape
         self.boxes = _checked_boxes(boxes, shape)
         self.depths = _checked_depths(backbone, depths)
+        self.numbers = numbers
         patch = backbone.patch
         self.rows, self.columns = (max(1, round(size * n / max(shape) / patch)) * patch for n in shape)
         self.mirrors = mirrors
         self._pixel_shares = tuple(
             _overlaps(self.boxes[:, first::2], np.arange(n + 1.0)) for first, n in ((1, shape[0]), (0, shape[1]))
         )
-        around = _surroundings(self.boxes, shape)
-        regions = np.concatenate([self.boxes, around]) / np.array([shape[1], shape[0]] * 2)
-        network = _PooledMaps(backbone, regions, (self.rows, self.columns), self.depths, mirrors)
-        digest = hashlib.sha256(self.boxes.tobytes() + repr(shape).encode()).hexdigest()[:12]
-        identity = f"{backbone.name}-{backbone.weights_hash}-{self.recipe_id}-{digest}"
+        network = _FeatureMaps(backbone, self.depths)
+        identity = f"{backbone.name}-{backbone.weights_hash}-maps{self.depths}"
         self._engine = make_engine(network.eval(), backbone.device, backbone.precision, identity)
-        self._channels = network.channels
+        shapes = network.shapes((self.rows, self.columns))
+        self._pooling = [_Pooling(self.boxes / np.array([shape[1], shape[0]] * 2), s, numbers) for s in shapes]
+        self.dim = len(RENDERINGS) * sum(pooling.directions.shape[1] for pooling in self._pooling)
+        """length of a token: the halves describe the renderings `plain` and `standardised`"""
 
     @property
     def recipe_id(self) -> str:
-        """Name, version, size of the image in px, depths and mirror images, as stored with every token."""
+        """Name, version, size of the image in px, depths, numbers and mirror images, as stored with every token."""
         depths = ".".join(map(str, self.depths))
         views = "mirrors" if self.mirrors else "plain"
-        return f"{NAME}-{VERSION}-{self.rows}x{self.columns}-depths{depths}-{views}"
+        return f"{NAME}-{VERSION}-{self.rows}x{self.columns}-depths{depths}-{self.numbers}-{views}"
 
     @property
     def backbone_id(self) -> str:
         """Name, weights and precision of the network (`Backbone.id`)."""
         return self.backbone.id
 
-    @property
-    def blocks(self) -> tuple[TokenBlock, ...]:
-        """The blocks of `FocalPlaneTokens.vectors`, in order."""
-        lengths = self._channels * len(RENDERINGS)
-        stops = np.cumsum(lengths * 3).tolist()
-        kinds = [(r, d, part) for part in ("ccd", "surroundings", "plane") for r in RENDERINGS for d in self.depths]
-        return tuple(TokenBlock(a, b, *k) for a, b, k in zip([0, *stops[:-1]], stops, kinds, strict=True))
+    def embed(self, images: Sequence[Array]) -> Array:
+        """Return the tokens of images, (n_images, n_ccds, dim) float32; NaN for missing CCDs.
 
-    @property
-    def dim(self) -> int:
-        """Length of a token without that of the plane."""
-        return 2 * len(RENDERINGS) * sum(self._channels)
-
-    def embed(self, images: Sequence[Array]) -> list[FocalPlaneTokens]:
-        """Return the tokens of each image: (rows, columns) grey levels of any real type, 0 to 1, NaN where missing.
-
-        Grey levels are those of the recipe `scaled`, or of a photograph. Missing pixels, such as gaps and masked CCDs,
-        get the median of the image as the input of the network and no weight in any mean. Infinite pixels are missing.
-        Raises InputError for an image of another shape than the boxes are for, ModelError for non-finite tokens.
+        images: (rows, columns) grey levels of any real type, 0 to 1, NaN where missing: those of the recipe `scaled`,
+        or of a photograph. Missing pixels, such as gaps and masked CCDs, get the median of the image as the input of
+        the network and no weight in any mean. Infinite pixels are missing. Raises InputError for an image of another
+        shape than the boxes are for, ModelError for non-finite tokens.
         """
-        prepared, shares = zip(*(self._prepare(image) for image in images), strict=True) if images else ((), ())
-        visible = [number for number, share in enumerate(shares) if share.any()]
-        pooled = self._engine([prepared[number] for number in visible]).numpy() if visible else ()
-        found = dict(zip(visible, pooled, strict=True))
-        return [self._tokens(found.get(number), share) for number, share in enumerate(shares)]
+        tokens = np.full((len(images), len(self.boxes), self.dim), np.nan, np.float32)
+        for number, image in enumerate(images):
+            planes, there = self._prepare(image)
+            if not there.any():
+                continue
+            found = np.concatenate([self._describe(planes[of], planes[-1], axes) for of, axes in _VIEWS], axis=1)
+            if not np.isfinite(found[there]).all():
+                raise ModelError(
+                    f"backbone {self.backbone_id} with recipe {self.recipe_id}: non-finite tokens; are the pixels grey "
+                    "levels from 0 to 1, and the weights undamaged?"
+                )
+            tokens[number, there] = found[there]
+        return tokens
+
+    def _describe(self, colours: Tensor, visible: Tensor, orientations: tuple[tuple[int, ...], ...]) -> Array:
+        """Return what one rendering shows of each CCD, the mean over `orientations`, (n_ccds, dim / 2).
+
+        colours: (1 or 3, rows, columns); visible: (rows, columns).
+        """
+        mean, std = (torch.tensor(v)[:, None, None] for v in (self.backbone.mean, self.backbone.std))
+        image = (colours - mean) / std
+        used = orientations if self.mirrors else ((),)
+        maps = self._engine([image.flip(axes) if axes else image for axes in used])
+        found, start = [], 0
+        for pooling in self._pooling:
+            n, rows, columns = pooling.shape
+            these = maps[:, start : start + n * rows * columns].reshape(-1, *pooling.shape)
+            start += n * rows * columns
+            turned = [m.flip(axes) if axes else m for m, axes in zip(these, used, strict=True)]
+            found.append(pooling(torch.stack(turned).mean(0), visible))
+        return torch.cat(found, 1).numpy()
 
     def _prepare(self, image: Array) -> tuple[Tensor, npt.NDArray[np.bool_]]:
         """Return the input of the network, (5, rows, columns), and which CCDs are there, (n_ccds,)."""
@@ -161,19 +143,6 @@ class FocalPlaneEmbedder:
         inside = down.T @ across > 0  # CCDs do not overlap, so no pixel is lost in the product of sums
         return render_plane(image, inside, (self.rows, self.columns)), there
 
-    def _tokens(self, pooled: Array | None, there: npt.NDArray[np.bool_]) -> FocalPlaneTokens:
-        n, half = len(self.boxes), self.dim // 2
-        if pooled is None:
-            return FocalPlaneTokens(np.full((n, self.dim), np.nan, np.float32), np.full(half, np.nan, np.float32))
-        tokens = np.concatenate([pooled[:n], pooled[n:]], axis=1)
-        tokens[~there] = np.nan
-        if not np.isfinite(tokens[there]).all():
-            raise ModelError(
-                f"backbone {self.backbone_id} with recipe {self.recipe_id}: non-finite tokens; are the pixels grey "
-                "levels from 0 to 1, and the weights undamaged?"
-            )
-        return FocalPlaneTokens(tokens, tokens[there, :half].mean(axis=0))
-
 
 def default_depths(backbone: Backbone) -> tuple[int, ...]:
     """Return the depths that are used unless others are given: the last stages of EfficientNet, 6 and 7.
@@ -184,55 +153,48 @@ def default_depths(backbone: Backbone) -> tuple[int, ...]:
     return (n - 1, n) if backbone.name.startswith("efficientnet") else tuple(sorted({max(1, round(0.75 * n)), n}))
 
 
-class _PooledMaps(nn.Module):
-    """Network that returns the means of feature maps over regions of the image, (B, n_regions, channels).
+class _FeatureMaps(nn.Module):
+    """Network that returns the feature maps of all depths one after the other, (B, n), each of (C, rows, columns)."""
 
-    The channels are those of all depths, for each rendering. Input: (B, 5, rows, columns) of `render_plane`. A mean
-    weights the cells of a map by the area of the region and by the visible share in them. `regions`: (n_regions, 4) in
-    units of the image's sides.
-    """
-
-    def __init__(
-        self, backbone: Backbone, regions: Array, size: tuple[int, int], depths: tuple[int, ...], mirrors: bool
-    ) -> None:
+    def __init__(self, backbone: Backbone, depths: tuple[int, ...]) -> None:
         super().__init__()
         self.model = backbone.model
         self._depths = depths
-        self._views = [(planes, mirrored if mirrors else ((),)) for planes, mirrored in _VIEWS]
-        self.register_buffer("_mean", torch.tensor(backbone.mean)[:, None, None])
-        self.register_buffer("_std", torch.tensor(backbone.std)[:, None, None])
-        device = next(self.model.parameters()).device
-        with torch.no_grad():
-            maps = self.model.feature_maps(torch.zeros(1, 3, *size, device=device), depths)
-        self.channels = tuple(m.shape[1] for m in maps)
-        self._cells = [(m.shape[2], m.shape[3]) for m in maps]
-        for depth, (rows, columns) in zip(depths, self._cells, strict=True):
-            down = _overlaps(regions[:, 1::2], np.linspace(0, 1, rows + 1))
-            across = _overlaps(regions[:, 0::2], np.linspace(0, 1, columns + 1))
-            areas = (down[:, :, None] * across[:, None, :]).reshape(len(regions), -1)
-            self.register_buffer(f"_areas{depth}", torch.from_numpy(areas))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self._pooled(x[:, planes], x[:, -1:], views) for planes, views in self._views], 2)
+        return torch.cat([m.float().flatten(1) for m in self.model.feature_maps(x, self._depths)], 1)
 
-    def _pooled(self, image: Tensor, visible: Tensor, views: tuple[tuple[int, ...], ...]) -> Tensor:
-        """Return the means for one rendering, averaged over its orientations, (B, n_regions, channels)."""
-        image = (image - self._mean) / self._std
-        pooled: Any = 0
-        for axes in views:
-            maps = self.model.feature_maps(image.flip(axes) if axes else image, self._depths)
-            with torch.autocast(image.device.type, enabled=False):
-                pooled = pooled + self._means([m.flip(axes) if axes else m for m in maps], visible)
-        return pooled / len(views)
+    def shapes(self, size: tuple[int, int]) -> list[tuple[int, int, int]]:
+        """Return channels, rows and columns of each map for an image of `size` (rows, columns)."""
+        device = next(self.model.parameters()).device
+        with torch.no_grad():
+            maps = self.model.feature_maps(torch.zeros(1, 3, *size, device=device), self._depths)
+        return [(m.shape[1], m.shape[2], m.shape[3]) for m in maps]
 
-    def _means(self, maps: list[Tensor], visible: Tensor) -> Tensor:
-        found = []
-        for depth, cells, features in zip(self._depths, self._cells, maps, strict=True):
-            areas = self.get_buffer(f"_areas{depth}")
-            weights = areas * F.adaptive_avg_pool2d(visible, cells).flatten(2)  # (B, n_regions, cells)
-            sums = weights @ features.float().flatten(2).transpose(1, 2)
-            found.append(sums / weights.sum(2, keepdim=True).clamp(min=1e-12))
-        return torch.cat(found, 2)
+
+class _Pooling:
+    """Means of a feature map of `shape` (C, rows, columns) over boxes, as (n_boxes, numbers).
+
+    The channels are projected on `numbers` random directions, which keeps distances (Johnson & Lindenstrauss 1984), or
+    left as they are if there are no more than that. A mean weights the cells of a map by the area of the box and by the
+    visible share in them. boxes: (n_boxes, 4) in units of the image's sides.
+    """
+
+    def __init__(self, boxes: Array, shape: tuple[int, int, int], numbers: int) -> None:
+        self.shape = shape
+        n, rows, columns = shape
+        down = _overlaps(boxes[:, 1::2], np.linspace(0, 1, rows + 1))
+        across = _overlaps(boxes[:, 0::2], np.linspace(0, 1, columns + 1))
+        self._areas = torch.from_numpy((down[:, :, None] * across[:, None, :]).reshape(len(boxes), -1))
+        random = np.random.RandomState(_SEED)  # gives the same numbers in all versions of numpy
+        directions = random.standard_normal((n, numbers)) / np.sqrt(numbers) if n > numbers else np.eye(n)
+        self.directions = torch.from_numpy(directions.astype(np.float32))
+
+    def __call__(self, features: Tensor, visible: Tensor) -> Tensor:
+        """Return the means of a map; visible: (rows, columns) of the image, 0 to 1."""
+        weights = self._areas * F.adaptive_avg_pool2d(visible[None], self.shape[1:]).flatten()
+        means = weights @ features.flatten(1).T / weights.sum(1, keepdim=True).clamp(min=1e-12)
+        return means @ self.directions
 
 
 def _overlaps(limits: Array, edges: Array) -> Array:
@@ -240,12 +202,6 @@ def _overlaps(limits: Array, edges: Array) -> Array:
     low, high = limits[:, :1], limits[:, 1:]
     shared = np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0, None)
     return (shared / (high - low)).astype(np.float32)
-
-
-def _surroundings(boxes: Array, shape: tuple[int, int]) -> Array:
-    margin = MARGIN * np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])[:, None]
-    limits = np.array([shape[1], shape[0]])
-    return np.hstack([np.maximum(boxes[:, :2] - margin, 0), np.minimum(boxes[:, 2:] + margin, limits)])
 
 
 def _checked_boxes(boxes: npt.ArrayLike, shape: tuple[int, int]) -> Array:

@@ -3,14 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from badexp_assets.classify.token_context import TokenBlock
 from badexp_assets.classify.token_head import EVERY, BlockScaler, fit_token_head, score_tokens
 from badexp_assets.errors import InputError
-from badexp_assets.vision.focal_plane_tokens import TokenBlock
 
 BLOCKS = (
-    TokenBlock(0, 30, "plain", 1, "ccd"),
-    TokenBlock(30, 130, "plain", 1, "plane"),
-    TokenBlock(130, 230, "other", 1, "ccd"),
+    TokenBlock(0, 30, "plain", "ccd"),
+    TokenBlock(30, 130, "plain", "plane"),
+    TokenBlock(130, 230, "other", "ccd"),
 )
 
 

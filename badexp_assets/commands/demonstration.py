@@ -65,9 +65,10 @@ def demonstrate(
     settings = Settings(home, survey / "images", (str(survey / "labels"),), sections=sections)
     truth = pd.read_csv(truth_file)
     with environment(settings):
-        runner = Runner(settings, say, progress)
+        nights = list_nights(survey / "images")
+        runner = Runner(settings, say, progress, nights)
         save_settings(settings)
-        outcome = runner.run(list_nights(survey / "images"))
+        outcome = runner.run(nights)
         say(f"{N_REVIEWERS} simulated reviewers look at the candidates")
         verdicts = simulate_reviewers(
             load(home, "review_candidates"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -30,6 +30,8 @@ from badexp_assets.orchestration.settings_check import check_settings
 from badexp_assets.pixels.device_shares import load_pass_setup
 from badexp_assets.pixels.labelled_ccds import LABELLED_TABLE
 from badexp_assets.pixels.night_tables import PASS_TABLES
+from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.night_range import possible_nights, record_night_range
 
 # The event log records everything; the command line prints its own progress instead of log lines.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -114,11 +116,22 @@ class Outcome:
 class Runner:
     """Executes jobs of the code location on the instance of a home. Use inside `environment(settings)`.
 
+    archive_nights: all nights of the archive, which become the home's partitions (see `survey.night_range`).
+
     Raises BadExpError, before any night is read, for an invalid option or an unavailable backbone.
     """
 
-    def __init__(self, settings: Settings, say: Callable[[str], None], progress: Progress) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        progress: Progress,
+        archive_nights: Collection[str] = (),
+    ) -> None:
         check_settings(settings)
+        self._camera = load_camera(settings.camera)
+        if archive_nights:
+            record_night_range(settings.home, self._camera, archive_nights)
         self._setup = load_pass_setup(settings)
         self.settings = settings
         self.say = say
@@ -157,15 +170,27 @@ class Runner:
         the new classifier is worse than the current one, nights are scored with the current one, and a note says why.
         Raises InputError if another run uses this home.
         """
-        outcome = Outcome(list(nights))
+        outcome = Outcome(list(nights), self._impossible_nights(nights))
+        if len(outcome.failed) == len(outcome.nights) > 0:
+            raise InputError(next(iter(outcome.failed.values())))
         with one_line_errors(self.settings.home), exclusive_run(self.settings.home, self._instance):
             self._run(outcome)
         return outcome
 
+    def _impossible_nights(self, nights: Sequence[str]) -> dict[str, str]:
+        possible, camera = possible_nights(self._camera), self._camera.name
+        return {
+            night: f"night {night}: nights of {camera} are {possible.first} (its first) to {possible.last} (tonight)"
+            for night in nights
+            if not possible.has(night)
+        }
+
     def _run(self, outcome: Outcome) -> None:
+        for reason in outcome.failed.values():
+            self.say(f"  failed: {reason}")
         self.say(f"labels: {', '.join(map(redact_credentials, self.settings.labels)) or 'none given'}")
         outcome.notes += self.execute(jobs.READ_LABELS)
-        self._each_night(jobs.READ_NIGHT, "reading", outcome, PASS_TABLES)
+        changed = self._each_night(jobs.READ_NIGHT, "reading", outcome, PASS_TABLES)
         self._read_labelled_ccds(outcome)
         self.say("references and models")
         scores = ["night_entropy_scores"]
@@ -180,11 +205,13 @@ class Runner:
             self._fit(outcome, "classification report", jobs.FIT_CLASSIFIER, "classification_report")
         if "night_predictions" not in scores and self.settings.home.has_nights("night_exposure_predictions"):
             outcome.notes.append("candidates use predictions of an earlier run in this home")
-        self._each_night(jobs.SCORE_NIGHT, "scoring", outcome, scores)
+        changed += self._each_night(jobs.SCORE_NIGHT, "scoring", outcome, scores)
         self.say("candidates and reject list")
         self.execute(jobs.LIST_CANDIDATES, assets=["review_candidates"])
         self.execute(jobs.PUBLISH_REJECTS)
-        self.execute(jobs.CLOSE_NIGHT, self.settings.home.nights("night_exposures")[-1], assets=["night_report"])
+        changed.append(self.settings.home.nights("night_exposures")[-1])
+        for night in sorted(set(changed)):
+            self.execute(jobs.CLOSE_NIGHT, night, assets=["night_report"])
         if "night_predictions" in scores:
             self._compare(outcome)
         self._fit(outcome, "explanations", jobs.LIST_CANDIDATES, "patch_reference", "candidate_explanations")
@@ -237,8 +264,11 @@ class Runner:
         outcome.skipped.append(f"no {what}: {reason}")
         self.say(f"  {outcome.skipped[-1]}")
 
-    def _each_night(self, job: Any, verb: str, outcome: Outcome, assets: Sequence[str]) -> None:
-        """Run a job for the nights whose `assets` are not up to date; in a home of thousands of nights, few are not."""
+    def _each_night(self, job: Any, verb: str, outcome: Outcome, assets: Sequence[str]) -> list[str]:
+        """Run a job for the nights whose `assets` are not up to date; in a home of thousands of nights, few are not.
+
+        Return the nights for which it succeeded.
+        """
         every = [night for night in outcome.nights if night not in outcome.failed]
         unchanged = up_to_date(self.settings, self._setup, self._instance, assets, every)
         todo = [night for night in every if night not in unchanged]
@@ -261,3 +291,4 @@ class Runner:
             outcome.notes.append(f"{named}; the first: {next(iter(warned.values()))}")
         if len(todo) == len(every) > 0 and all(night in outcome.failed for night in todo):
             raise InputError(f"no night could be finished; the first error: {next(iter(outcome.failed.values()))}")
+        return [night for night in todo if night not in outcome.failed]

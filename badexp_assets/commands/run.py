@@ -51,9 +51,10 @@ def run(
         raise InputError("no archive given: use --archive or set BADEXP_ARCHIVE")
     if not archive.is_dir():
         raise InputError(f"--archive {archive}: no such folder")
-    chosen = select_nights(list_nights(archive), nights)
+    archive_nights = list_nights(archive)
+    chosen = select_nights(archive_nights, nights)
     with environment(settings):
-        runner = Runner(settings, click.echo, TerminalProgress())
+        runner = Runner(settings, click.echo, TerminalProgress(), archive_nights)
         save_settings(settings)
         for line in changes:
             click.echo(line)
@@ -89,6 +90,7 @@ def ui(settings: Settings, dagster_options: tuple[str, ...]) -> None:
     from badexp_assets.commands.graph_run import environment, workspace_file
 
     quiet = ["-W", "ignore:Function `dev_command` is superseded"]  # by `dg dev`, which needs a checkout
+    _record_nights(settings)
     with environment(settings) as variables:
         command = [sys.executable, *quiet, "-m", "dagster", "dev", "-w", workspace_file(), *dagster_options]
         # otherwise Dagster abandons a backfill if it looks at it while the code is being reloaded
@@ -125,6 +127,19 @@ def completeness(settings: Settings) -> None:
 
     for line in completeness_lines(_materialize(settings, "MEASURE_COMPLETENESS", "injection_completeness")):
         click.echo(line)
+
+
+def _record_nights(settings: Settings) -> None:
+    """Let the UI show the nights of the archive; if that can't be listed, those that it showed before."""
+    from badexp_assets.survey.archive import list_nights
+    from badexp_assets.survey.cameras import load_camera
+    from badexp_assets.survey.night_range import record_night_range
+
+    try:
+        nights = list_nights(settings.archive) if settings.archive is not None else []
+        record_night_range(settings.home, load_camera(settings.camera), nights)
+    except InputError as error:
+        click.echo(f"badexp: nights of the archive are not known: {error}", err=True)
 
 
 def _materialize(settings: Settings, job: str, asset: str) -> Any:

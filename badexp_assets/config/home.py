@@ -68,6 +68,11 @@ class Home:
         return self.root / "arrivals"
 
     @property
+    def night_range(self) -> Path:
+        """First and last night of the archive, between which nights can be run; see `survey.night_range`."""
+        return self.root / "nights.json"
+
+    @property
     def reports(self) -> Path:
         """Pages for people to read."""
         return self.root / "reports"

@@ -57,6 +57,15 @@ def repetition_suffix(instance: dg.DagsterInstance, night: str, fingerprint: str
     return f"{len(runs) + 1}" if runs and all(run.is_finished for run in runs) else ""
 
 
+def night_tags(night: str) -> dict[str, str]:
+    """Return the tags of a request for `night`.
+
+    With them Dagster does not compare the night with the partitions that the code location had when it was loaded; the
+    run loads it again, and a night may have been added since.
+    """
+    return {PARTITION_TAG: night}
+
+
 def request(night: str, fingerprint: str, scores: Sequence[str], why: str, suffix: str = "") -> dg.RunRequest:
     """Return the request to read `night`, make the assets `scores`, and report on it; suffix: of the run key.
 
@@ -67,10 +76,5 @@ def request(night: str, fingerprint: str, scores: Sequence[str], why: str, suffi
         partition_key=night,
         asset_selection=[dg.AssetKey(name) for name in (*PASS_TABLES, *scores, NIGHT_REPORT)],
         run_config={"ops": {"night_pass": {"config": {"only_written_files": True}}}},
-        tags={FILES_TAG: fingerprint, "badexp/why": why},
+        tags=night_tags(night) | {FILES_TAG: fingerprint, "badexp/why": why},
     )
-
-
-def first_and_last(nights: dg.TimeWindowPartitionsDefinition) -> tuple[str, str]:
-    """Return the first partition and the partition of the present night."""
-    return str(nights.get_first_partition_key()), str(nights.get_last_partition_key())

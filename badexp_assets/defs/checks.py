@@ -7,10 +7,9 @@ import pandas as pd
 
 from badexp_assets import training
 from badexp_assets.config.operation_options import CheckParams
-from badexp_assets.defs.archive_events import CP_IMAGES, NIGHT_REPORT, first_and_last
+from badexp_assets.defs.archive_events import CP_IMAGES, NIGHT_REPORT
 from badexp_assets.defs.asset_metadata import preview
 from badexp_assets.defs.classifier_inputs import read_truth_file
-from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.evaluation import classification
 from badexp_assets.io.check_result import CheckResult
@@ -20,6 +19,7 @@ from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.io.table_checks import check_stored_table
 from badexp_assets.orchestration.failures import asset_check
 from badexp_assets.survey import arrivals
+from badexp_assets.survey.nights import tonight
 
 MAX_ROWS = 100  # with problems; metadata are stored in the event log
 CHECKED_TABLES = (
@@ -136,7 +136,7 @@ def newest_night_is_scored(survey: SurveyResource) -> dg.AssetCheckResult:
     """Compare the archive with the stored tables."""
     settings = survey.settings()
     params = settings.options.arrivals
-    _, last = first_and_last(NIGHTS)
+    last = tonight(survey.camera())
     found = arrivals.check_newest_night(settings.home, settings.archive_folder(), last, params)
     return to_warning("cp_images", "newest_night_is_scored", found)
 

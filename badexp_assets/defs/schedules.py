@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from badexp_assets.defs.archive_events import arrived_nights, request, unfinished_nights
+from badexp_assets.defs.archive_events import arrived_nights, night_tags, request, unfinished_nights
 from badexp_assets.defs.jobs import CLOSE_NIGHT, NEW_NIGHT
-from badexp_assets.defs.partitions import TIMEZONE
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.survey.arrivals.table_sources import is_scored, possible_scores
 
@@ -15,15 +14,18 @@ _DAY_TAG = "badexp/day"
 _MOST_NAMED = 5
 
 
-def schedules(running: bool) -> list[dg.ScheduleDefinition]:
-    """Return the schedules; running: whether they are on until somebody uses their switch in the UI."""
+def schedules(running: bool, timezone: str) -> list[dg.ScheduleDefinition]:
+    """Return the schedules, at times in the time zone of the telescope.
+
+    running: whether they are on until somebody uses their switch in the UI.
+    """
     status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
 
     @dg.schedule(
         name="missed_nights",
         job=NEW_NIGHT,
         cron_schedule="30 12 * * *",
-        execution_timezone=TIMEZONE,
+        execution_timezone=timezone,
         default_status=status,
         description="Requests again every night whose tables do not match its files, because its run failed, was "
         "cancelled, or never started.",
@@ -50,7 +52,7 @@ def schedules(running: bool) -> list[dg.ScheduleDefinition]:
         name="close_of_night",
         job=CLOSE_NIGHT,
         cron_schedule="*/10 13-23 * * *",
-        execution_timezone=TIMEZONE,
+        execution_timezone=timezone,
         default_status=status,
         description="Once a day, after the last night has been read: lists and explains candidates, updates the "
         "report of the newest night, and checks that the newest night of the archive is scored.",
@@ -67,7 +69,7 @@ def schedules(running: bool) -> list[dg.ScheduleDefinition]:
         busy = unfinished_nights(context.instance, NEW_NIGHT.name)
         if busy and (now.hour, now.minute) < _LAST_CALL:
             return dg.SkipReason(f"waits for nights that are being read: {_list_nights(busy)}")
-        return dg.RunRequest(partition_key=stored[-1], tags={_DAY_TAG: day})
+        return dg.RunRequest(partition_key=stored[-1], tags=night_tags(stored[-1]) | {_DAY_TAG: day})
 
     return [missed_nights, close_of_night]
 

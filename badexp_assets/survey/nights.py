@@ -38,6 +38,12 @@ def night_of_utc(day: str, time: str, camera: Camera) -> str:
     return (local.replace(tzinfo=None) - timedelta(hours=12)).date().isoformat()
 
 
+def tonight(camera: Camera) -> str:
+    """Return the present night of the camera: until local noon it is the one that began the day before."""
+    now = datetime.now(UTC)
+    return night_of_utc(f"{now:%Y-%m-%d}", f"{now:%H:%M:%S}", camera)
+
+
 def nights_of(mjd: NDArray[np.float64], camera: Camera) -> pd.Categorical:
     """Return the observing nights of times (n,) in MJD (UTC, d), as categories `YYYY-MM-DD`; see `night_of`.
 

@@ -20,6 +20,7 @@ from badexp_assets_tests.commands.homes import new_home, part_of_survey, start, 
         (["run", "--archive", "{tmp}/file"], "--archive {tmp}/file: no such folder"),
         (["run", "--archive", "{archive}", "--labels", "{tmp}/none"], "labels {tmp}/none: no such file or folder"),
         (["run", "--archive", "{tmp}/empty"], "the archive has no night: no folder CP<YYYYMMDD> at any depth"),
+        (["run", "--archive", "{tmp}/early"], "night 1999-01-01: nights of decam are 2012-09-01 (its first) to "),
         (["run", "--archive", "{archive}", "--nights", "2019-01-01"], "the archive has none of them; it has 2"),
         (["run", "--archive", "{archive}", "--nights", "2018-13-01"], "'2018-13-01': not a date as YYYY-MM-DD"),
         (["run", "--archive", "{archive}", "--nights", "2018-03-10.."], "night '': not a date as YYYY-MM-DD"),
@@ -42,6 +43,7 @@ from badexp_assets_tests.commands.homes import new_home, part_of_survey, start, 
 def test_a_wrong_word_is_one_line_that_says_what_is_wrong(badexp, tmp_path, simulated_survey, words, complaint):
     (tmp_path / "file").write_text("a file")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "early" / "CP19990101").mkdir(parents=True)
     names = {"tmp": tmp_path, "archive": simulated_survey / "images"}
     home = [] if "--home" in words else ["--home", tmp_path / "home"]
     code, _, error = badexp(*(word.format(**names) for word in words), *home)

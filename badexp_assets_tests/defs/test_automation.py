@@ -13,15 +13,17 @@ import pytest
 from badexp_assets.config.home import Home
 from badexp_assets.defs.archive_events import CP_IMAGES, arrival, arrived_nights
 from badexp_assets.defs.build import build_definitions
-from badexp_assets.defs.partitions import TIMEZONE
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet import empty_table, write_table
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.pixels.night_tables import PASS_TABLES
 from badexp_assets.survey.archive import list_night_files
+from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.night_range import NightRange, load_night_range, record_night_range
 from badexp_assets_tests.homes import remove
 
+TIMEZONE = load_camera().timezone
 NIGHT, NEXT = "2018-05-17", "2018-05-18"
 OLD = 1_600_000_000
 SCORES = ("night_entropy_scores",)
@@ -173,6 +175,26 @@ def test_a_night_outside_the_partitions_is_a_problem_and_never_a_request(platfor
     message = platform.tick().skip_message
     assert "night 2011-01-01: not a night that can be requested" in message
     assert "night 2093-01-01: not a night that can be requested" in message
+
+
+@pytest.mark.slow
+def test_a_night_outside_the_partitions_that_the_ui_shows_is_requested_and_widens_them(tmp_path, platform, monkeypatch):
+    monkeypatch.setenv("BADEXP_HOME", str(platform.home.root))
+    record_night_range(platform.home, load_camera(), ["2018-05-01", "2018-05-10"])
+    platform.definitions = build_definitions()
+    platform.tick()
+    platform.write(NIGHT)
+    platform.tick()
+    result = platform.tick()
+    [request] = result.run_requests
+    assert request.partition_key == request.tags["dagster/partition"] == NIGHT
+    assert load_night_range(platform.home, load_camera()) == NightRange("2018-05-01", NIGHT)
+    assert "1 night(s) outside 2018-05-01 to 2018-05-10 are run" in platform.tick().skip_message
+    platform.scored(NIGHT)
+    assert [r.partition_key for r in platform.schedule("close_of_night")] == [NIGHT]
+    platform.definitions = build_definitions()  # as the run itself does, and a reload
+    [request] = platform.schedule("close_of_night")
+    assert "outside" not in platform.tick().skip_message
 
 
 @pytest.mark.slow

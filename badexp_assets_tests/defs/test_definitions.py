@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from badexp_assets.commands.graph_run import workspace_file
-from badexp_assets.defs import partitions
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets_tests.repository import REPOSITORY
@@ -35,7 +34,7 @@ def drawn(graph) -> str:
             node = graph.get(key)
             if node.group_name != group:
                 continue
-            assert node.partitions_def in (None, NIGHTS)
+            assert node.partitions_def in (None, NIGHTS)  # without a home, the nights of DECam
             name = key.to_user_string()
             lines.append(f"  {name}{'*' if node.partitions_def else ''}{'' if node.is_executable else ' (external)'}")
             lines += [f"    from {parent.to_user_string()}" for parent in sorted(node.parent_keys)]
@@ -54,11 +53,6 @@ def in_a_fresh_process(*words: str, folder: Path = REPOSITORY) -> subprocess.Com
 def test_the_asset_graph_is_the_one_that_is_written_down(graph):
     written = GRAPH.read_text(encoding="utf-8")
     assert drawn(graph) == written.partition("\n\n")[2], f"if the change is wanted, write it into {GRAPH.name}"
-
-
-def test_nights_are_listed_anew_once_another_night_is_the_last(monkeypatch):
-    monkeypatch.setitem(partitions._listed, "keys", ["2012-09-01", "2012-09-02"])
-    assert NIGHTS.get_partition_keys()[-1] == NIGHTS.get_last_partition_key() > "2012-09-02"
 
 
 def test_every_asset_says_what_it_is(graph):

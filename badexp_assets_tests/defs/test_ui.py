@@ -172,6 +172,28 @@ def test_every_asset_has_description_group_kind_owner_columns_and_a_last_materia
             assert counts["dagster/partition_row_count"] == counts["dagster/row_count"], name
 
 
+FILLED = """{ assetNodes { assetKey { path } isPartitioned partitionKeys
+  partitionStats { numPartitions numMaterialized numFailed } } }"""
+
+
+def test_every_night_of_the_archive_is_filled_and_no_other_night_is_offered(page, served):
+    from playwright.sync_api import expect
+
+    nights = served.home.nights("night_exposures")
+    nightly = [node for node in ask(page, FILLED)["assetNodes"] if node["isPartitioned"]]
+    assert len(nightly) > 10
+    for node in nightly:
+        assert node["partitionKeys"] == nights, node
+        stats = {"numPartitions": len(nights), "numMaterialized": len(nights), "numFailed": 0}
+        assert node["partitionStats"] == stats, node
+    page.goto("/assets/night_exposures?view=partitions")
+    for night in nights:
+        expect(page.get_by_text(night, exact=True).first).to_be_visible(timeout=60_000)
+    words = " ".join(page.locator("body").inner_text().split())
+    assert f"Materialized ({len(nights)})" in words, words
+    assert "Missing (0)" in words, words
+
+
 def test_nothing_is_out_of_date_after_the_whole_graph_has_run(page):
     stale = {n["assetKey"]["path"][-1]: n["staleStatus"] for n in ask(page, ASSETS)["assetNodes"]}
     assert {name for name, status in stale.items() if status != "FRESH"} == ON_REQUEST, stale
@@ -274,7 +296,6 @@ def test_a_night_is_materialised_by_clicking(page, served):
     table.unlink()
     page.goto("/assets/night_entropy_scores")
     page.get_by_role("button", name="Materialize").first.click()
-    page.get_by_role("button", name="Show all partitions").click()
     nights = page.get_by_role("dialog").locator("input[type=text]").first
     nights.fill(NIGHT)
     nights.press("Enter")

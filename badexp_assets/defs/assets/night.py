@@ -1,7 +1,7 @@
 """The night pass: one pass over the pixels of a night makes all tables that need them."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 import pandas as pd
@@ -13,14 +13,17 @@ from badexp_assets.defs.asset_metadata import OWNERS, counts, parts, picture, pr
 from badexp_assets.defs.partitions import NIGHTS, PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.io.place import Place
 from badexp_assets.orchestration.failures import multi_asset
 from badexp_assets.orchestration.step_resources import backfill_policy, night_pass_resources
 from badexp_assets.pixels.device_shares import list_device_shares
 from badexp_assets.pixels.multi_device import run_nights
+from badexp_assets.pixels.night_progress import PassSummary
 from badexp_assets.pixels.night_tables import PASS_TABLES
 from badexp_assets.survey.archive_tree import Settling
 
 GROUP = "night"
+MOST_NAMED = 5  # nights in the text of a check
 
 cp_images = dg.AssetSpec(
     CP_IMAGES,
@@ -87,6 +90,11 @@ class PassConfig(dg.Config):
             asset="night_exposures",
             description="All exposures and all selected CCDs of the nights could be read.",
         ),
+        dg.AssetCheckSpec(
+            "night_has_exposures",
+            asset="night_exposures",
+            description="The archive has exposures of the nights. A night without any has empty tables.",
+        ),
     ],
 )
 def night_pass(
@@ -117,7 +125,10 @@ def night_pass(
             seen = arrival(context.instance, archive, night, summary.fingerprint, summary.n_found)
             if seen is not None:
                 context.log_event(seen)
-            context.log.info(f"night {night}: {summary}")
+            if summary.n_found:
+                context.log.info(f"night {night}: {summary}")
+            else:
+                context.log.warning(f"night {night}: no exposure in {archive}; its tables are empty")
             for name in PASS_TABLES:
                 path = dg.MetadataValue.path(str(settings.home.table(name, night)))
                 context.add_asset_metadata(row_count(summary.rows[name]) | {"path": path}, name, night)
@@ -130,6 +141,7 @@ def night_pass(
             extra = _example(settings, next(iter(summaries)))
         yield dg.MaterializeResult(asset_key=name, metadata=extra)
     yield from _checks(exposures, summaries)
+    yield _has_exposures(archive, summaries)
 
 
 def _example(settings: Settings, night: str) -> dict[str, dg.MetadataValue]:
@@ -162,4 +174,17 @@ def _checks(exposures: pd.DataFrame, summaries: dict) -> Iterator[dg.AssetCheckR
             "nights": sorted(failed["night"].unique().tolist()),
             "exposures": preview(failed[["expnum", "night", "path", "status", "status_reason", "n_ccds_failed"]]),
         },
+    )
+
+
+def _has_exposures(archive: Place, summaries: Mapping[str, PassSummary]) -> dg.AssetCheckResult:
+    empty = [night for night, summary in summaries.items() if not summary.n_found]
+    words = f"no exposure of {len(empty)} of {len(summaries)} nights in {archive}: {', '.join(empty[:MOST_NAMED])}"
+    return dg.AssetCheckResult(
+        asset_key="night_exposures",
+        check_name="night_has_exposures",
+        passed=not empty,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=words + (" and others" if len(empty) > MOST_NAMED else "") if empty else None,
+        metadata={"nights without exposures": empty},
     )

@@ -160,3 +160,37 @@ def test_cells_are_answers_blanks_and_findings(tmp_path_factory, rows, mark, quo
     assert found.n_rows == len(used)
     assert len(found.table) + found.n_blank + found.n_lost == 2 * len(used)
     assert bool(found.findings) == bool(found.n_lost)
+
+
+XLSX_NUMBERS = st.sampled_from([1, 2.0, 746001, 160125082555, "7", "7.4E+05", "x", None, 1.5, "=A2+1"])
+XLSX_VERDICTS = st.sampled_from(["bad", "fine", "No", "bda", "unsure", " ", None, 1, 0, True, False, '=IF(1,"bad","")'])
+XLSX_TIMES = st.sampled_from(
+    [None, dt.datetime(2024, 3, 12, 14), dt.date(2024, 3, 13), 45363.5, "2024-03-12 14:00", "soon", "=NOW()"]
+)
+XLSX_ROWS = st.lists(st.tuples(XLSX_NUMBERS, XLSX_VERDICTS, XLSX_VERDICTS, XLSX_TIMES), max_size=5)
+MEANING = {"bad": "bad", "fine": "fine", "No": "fine", "unsure": "unsure", 1: "bad", 0: "fine"}  # True == 1
+
+
+@settings(max_examples=int(os.environ.get("BADEXP_SHEET_EXAMPLES", "25")), deadline=None)
+@given(sheets=st.lists(XLSX_ROWS, min_size=1, max_size=3), readme=st.booleans())
+def test_cells_of_a_workbook_are_answers_blanks_and_findings(tmp_path_factory, sheets, readme):
+    folder = tmp_path_factory.getbasetemp() / "any_workbook"
+    folder.mkdir(exist_ok=True)
+    filled = {f"s{i}": [("expnum", "ann_badexp", "bob_badexp", "at"), *rows] for i, rows in enumerate(sheets)}
+    found = read_verdict_file(
+        workbook(folder / "v.xlsx", **{"readme": [("Please fill in",)]} if readme else {}, **filled)
+    )
+    used = [row for rows in sheets for row in rows if any(str(cell).strip() for cell in row if cell is not None)]
+    expected = [
+        [int(number), reviewer, MEANING[cell]]
+        for number, *cells, at in used
+        if number in (1, 2, 746001, 160125082555, "7") and at not in ("soon", "=NOW()")
+        for reviewer, cell in zip(("ann", "bob"), cells, strict=True)
+        if cell in MEANING
+    ]
+    assert sorted(answers(found)) == sorted(expected)
+    assert found.n_rows == len(used)
+    assert len(found.table) + found.n_blank + found.n_lost == 2 * len(used)
+    assert bool(found.findings) == bool(found.n_lost)
+    n_blank = sum(cell is None or cell == " " for _, *cells, _ in used for cell in cells)
+    assert found.n_blank <= n_blank

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from badexp_assets.survey.cameras import Camera
 
 if TYPE_CHECKING:
     from badexp_assets.vision.embedder import Embedder
+    from badexp_assets.vision.focal_plane_tokens import FocalPlaneEmbedder
 
 _ABSENT = {
     "ccdname": "",
@@ -60,10 +61,19 @@ class OpenedExposure:
         return int(self.row["expnum"])
 
 
+class PlaneEmbedders(NamedTuple):
+    """Layout of mosaics, the embedder of a whole one, and that of the CCDs in it, which are `ccdnums` in this order."""
+
+    plan: MosaicPlan
+    whole: Embedder
+    ccds: FocalPlaneEmbedder
+    ccdnums: tuple[int, ...]
+
+
 class ExposureRows:
     """Rows of one exposure, by table. Call `take` for each CCD and `store` for each embedding until it is `finished`.
 
-    `mosaic`: the plan and the embedder of the mosaic of the focal plane; None: no mosaic is made.
+    `planes`: the embedders of the mosaic of the focal plane; None: no mosaic is made.
 
     CCDs may be taken in any order; they are used in that of `opened.wanted`. The last bits of a vector depend on which
     images share its batch, so batches are made in this order, and hold images of this exposure only.
@@ -74,10 +84,10 @@ class ExposureRows:
         opened: OpenedExposure,
         camera: Camera,
         embedder: Embedder,
-        mosaic: tuple[MosaicPlan, Embedder] | None,
+        planes: PlaneEmbedders | None,
         params: PassParams,
     ) -> None:
-        self._opened, self._embedder, self._mosaic = opened, embedder, mosaic
+        self._opened, self._embedder, self._planes = opened, embedder, planes
         self._early: dict[int, MeasuredCcd] = {}  # by CCDNUM, taken before one that comes first
         self._batch: list[MeasuredCcd] = []
         self._n_embedding = 0  # embeddings that are not stored yet
@@ -134,8 +144,8 @@ class ExposureRows:
             if self._batch and (self._n_added == len(wanted) or len(self._batch) == self._embedder.batch_size):
                 found.append(partial(_embed, self._embedder, self._batch))
                 self._batch = []
-        if self._complete and self._mosaic is not None:
-            found.append(partial(_embed_mosaic, *self._mosaic, self._opened.expnum, self._tiles))
+        if self._complete and self._planes is not None:
+            found.append(partial(_embed_plane, self._planes, self._opened.expnum, self._tiles))
         self._n_embedding += len(found)
         return found
 
@@ -193,7 +203,7 @@ class ExposureRows:
             self._plane.fail(ccdnum)
         elif self._plane is not None and ccd.tile is not None:
             self._plane.add(ccdnum, ccd.tile)
-        if self._mosaic is not None and ccd.mosaic_tile is not None and np.isfinite(ccd.mosaic_tile).any():
+        if self._planes is not None and ccd.mosaic_tile is not None and np.isfinite(ccd.mosaic_tile).any():
             self._tiles[ccdnum] = ccd.mosaic_tile
 
     def _outcome(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -232,16 +242,26 @@ def _embed(embedder: Embedder, batch: list[MeasuredCcd]) -> TableRows:
     return {"night_embeddings": rows}
 
 
-def _embed_mosaic(plan: MosaicPlan, embedder: Embedder, expnum: int, tiles: dict[int, np.ndarray]) -> TableRows:
-    """Embed the focal plane of the CCDs that were read; returns no row if none of their pixels has a value."""
+def _embed_plane(planes: PlaneEmbedders, expnum: int, tiles: dict[int, np.ndarray]) -> TableRows:
+    """Embed the focal plane of the CCDs that were read or seen; returns no row if none of their pixels has a value."""
     scale = level_and_scale(tiles)
     if scale is None:
         return {}
-    found = embedder.embed([expnum], [embedder.recipe.prepare(plan.draw(tiles), None, *scale)])
+    whole, image = planes.whole, planes.plan.draw(tiles)
+    prepared = whole.recipe.prepare(image, None, *scale)
+    found = whole.embed([expnum], [prepared])
     if len(found) != 1:
-        raise ModelError(f"backbone {embedder.backbone_id}: no vector for the mosaic of {expnum}")
-    row = {"expnum": expnum, "n_ccds": len(tiles)} | _vector_columns(embedder, found[0][1])
-    return {"night_mosaic_embeddings": [row]}
+        raise ModelError(f"backbone {whole.backbone_id}: no vector for the mosaic of {expnum}")
+    row = {"expnum": expnum, "n_ccds": len(tiles)} | _vector_columns(whole, found[0][1])
+    (tokens,) = planes.ccds.embed([np.where(np.isnan(image), np.nan, prepared)])
+    limit = np.finfo(np.float16).max
+    ids = {"expnum": expnum, "backbone": planes.ccds.backbone_id, "recipe": planes.ccds.recipe_id}
+    rows = [
+        ids | {"ccdnum": ccdnum, "token": np.clip(token, -limit, limit).astype(np.float16)}
+        for ccdnum, token in sorted(zip(planes.ccdnums, tokens, strict=True), key=lambda pair: pair[0])
+        if np.isfinite(token).all()
+    ]
+    return {"night_mosaic_embeddings": [row], "night_focal_planes": rows}
 
 
 def _vector_columns(embedder: Embedder, vector: np.ndarray) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from badexp_assets.config.night_options import PassParams
 from badexp_assets.errors import UnreadableImageError
 from badexp_assets.io.place import Place, pin_if_exists
 from badexp_assets.pixels.embedding_queue import EmbeddingQueue
-from badexp_assets.pixels.exposure_rows import ExposureRows, OpenedExposure, TableRows
+from badexp_assets.pixels.exposure_rows import ExposureRows, OpenedExposure, PlaneEmbedders, TableRows
 from badexp_assets.pixels.measure_ccd import CcdMeasurer, CcdTask, MeasuredCcd
 from badexp_assets.pixels.measuring_pool import MeasuringPool
 from badexp_assets.pixels.mosaic import MosaicPlan, mosaic_aspect
@@ -43,7 +43,7 @@ class PixelReader:
     """Reads exposures with one embedder; see `run_pass` for the arguments.
 
     `only`: the CCDNUMs to read of each exposure, instead of those that `params` choose. Such an exposure gets no
-    mosaic, because its CCDs do not represent the focal plane.
+    mosaic, because its CCDs do not represent the focal plane. `planes`: the embedders of mosaics.
     """
 
     def __init__(
@@ -57,8 +57,12 @@ class PixelReader:
     ) -> None:
         self._archive, self._camera, self._only = archive, camera, only
         self._embedder, self._entropy, self._params = embedder, entropy, params
-        self._mosaics = embedder.for_mosaics(mosaic_aspect(camera))
-        self.embedding_ids = EmbeddingIds.of(embedder, self._mosaics)
+        mosaics = embedder.for_mosaics(mosaic_aspect(camera))
+        plan = MosaicPlan(camera, mosaics.recipe.rows, mosaics.recipe.columns)
+        ccds = embedder.for_focal_planes(plan.boxes, plan.shape)
+        self.planes = PlaneEmbedders(plan, mosaics, ccds, tuple(ccd.ccdnum for ccd in camera.ccds))
+        ids = (embedder.backbone_id, embedder.recipe_id, mosaics.recipe_id, ccds.recipe_id)
+        self.embedding_ids = EmbeddingIds(*ids)
 
     def read(self, rows: Iterable[Row]) -> Iterator[ReadExposure]:
         """Yield each exposure of `rows` (ready ones of `list_exposures`), once it is finished, in any order.
@@ -66,11 +70,9 @@ class PixelReader:
         Tables without rows are left out. `rows` is consumed ahead of the results, as far as CCDs are measured ahead.
         The result of an exposure depends on no other exposure, and none waits for the slow CCDs of another.
         """
-        recipe = self._mosaics.recipe
-        mosaic = MosaicPlan(self._camera, recipe.rows, recipe.columns)
-        measurer = CcdMeasurer(self._camera, self._embedder.recipe, mosaic, self._entropy, self._params)
+        measurer = CcdMeasurer(self._camera, self._embedder.recipe, self.planes.plan, self._entropy, self._params)
         plan = plan_reading(self._archive, rows, self._camera, self._params, self._only)
-        planes = (mosaic, self._mosaics) if self._only is None else None
+        planes = self.planes if self._only is None else None
         exposures: dict[int, ExposureRows] = {}
 
         def n_early() -> int:

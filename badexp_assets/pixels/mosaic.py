@@ -31,6 +31,13 @@ class MosaicPlan:
         self._corners = {ccd.ccdnum: self._grid.corner(ccd) for ccd in camera.ccds}
         self.shape = (rows, columns)
 
+    @property
+    def boxes(self) -> npt.NDArray[np.float64]:
+        """Places of the camera's CCDs, in its order, (n_ccds, 4): x0, y0, x1, y1, px from the upper left corner."""
+        corners = np.array([self._corners[number] for number in self._corners], float)[:, ::-1]
+        sides = np.array(self._grid.slot, float)[::-1]
+        return np.clip(np.hstack([corners, corners + sides]), 0, np.array(self.shape[::-1] * 2))
+
     def tile(self, ccd: CcdImage) -> Array:
         """Return the mosaic tile of a CCD: float32 block means in ADU, North up and East left.
 

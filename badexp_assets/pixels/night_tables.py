@@ -24,6 +24,7 @@ BUFFER_ROWS = {
     "night_stamps": 256,
     "night_embeddings": 512,
     "night_mosaic_embeddings": 512,
+    "night_focal_planes": 1024,
     "night_orientations": 1024,
     "night_ccds": 2048,
     "night_exposures": 2048,

@@ -13,7 +13,6 @@ from badexp_assets.survey.cameras import Camera
 
 if TYPE_CHECKING:
     from badexp_assets.config.night_options import EntropyParams
-    from badexp_assets.vision.embedder import Embedder
 
 CODE_VERSION = 7
 """increased whenever the same pixels would give other tables"""
@@ -24,16 +23,12 @@ _ELSEWHERE = ("recipe", "rows", "columns", "precision", "batch_size", "device", 
 
 
 class EmbeddingIds(NamedTuple):
-    """Ids of the backbone and of its preprocessing recipes for CCDs and for mosaics."""
+    """Ids of the backbone and of its preprocessing recipes for CCDs, for mosaics and for tokens of CCDs in them."""
 
     backbone: str
     recipe: str
     mosaic_recipe: str
-
-    @classmethod
-    def of(cls, embedder: Embedder, mosaics: Embedder) -> EmbeddingIds:
-        """Return the ids of the embedders of CCDs and of mosaics."""
-        return cls(embedder.backbone_id, embedder.recipe_id, mosaics.recipe_id)
+    focal_plane_recipe: str
 
 
 def describe_pass(
@@ -44,18 +39,11 @@ def describe_pass(
         "night": night,
         "camera": camera.name,
         **ids._asdict(),
-        "pass": _relevant(params),
+        "pass": {name: value for name, value in asdict(params).items() if name not in _ELSEWHERE},
         "entropy": entropy.fingerprint,
         "code_version": CODE_VERSION,
     }
     return json.loads(json.dumps(description))
-
-
-def _relevant(params: PassParams) -> dict[str, Any]:
-    found = {name: value for name, value in asdict(params).items() if name not in _ELSEWHERE}
-    if not params.focal_plane_step:  # as nights were read before there was this option
-        del found["focal_plane_step"]
-    return found
 
 
 def exposure_key(description: Mapping[str, Any], row: Mapping[str, Any]) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.vision.backbones import Backbone
+from badexp_assets.vision.focal_plane_tokens import FocalPlaneEmbedder
 from badexp_assets.vision.recipes import Recipe, mosaic_recipe
 
 
@@ -51,6 +53,10 @@ class Embedder:
         """
         recipe = mosaic_recipe(self.backbone, self.recipe.rows * self.recipe.columns, aspect)
         return Embedder(self.backbone, recipe, batch_size=1)
+
+    def for_focal_planes(self, boxes: npt.ArrayLike, shape: tuple[int, int]) -> FocalPlaneEmbedder:
+        """Return an embedder of all CCDs of a focal plane, with the same backbone; see `FocalPlaneEmbedder`."""
+        return FocalPlaneEmbedder(self.backbone, boxes, shape)
 
     def embed(self, keys: Sequence[Any], prepared: Sequence[np.ndarray]) -> list[tuple[Any, np.ndarray]]:
         """Return (key, float32 (dim,)) of every image, in order; images as `recipe.prepare` returns them.

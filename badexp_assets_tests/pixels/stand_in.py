@@ -12,6 +12,42 @@ class MeanRecipe:
         return np.array([sky, noise, np.nanmean(image)], np.float32)
 
 
+class MosaicRecipe:
+    """Leaves the image as it is, in units of its scatter."""
+
+    rows, columns = 88, 96
+
+    def prepare(self, image, mask, sky, noise):
+        return ((np.nan_to_num(image, nan=sky) - sky) / noise).astype(np.float32)
+
+
+class MosaicEmbedder:
+    """The vector of a mosaic is its mean, its scatter and its highest value."""
+
+    backbone_id, recipe_id, recipe = "mean", "mosaic-none-1", MosaicRecipe()
+
+    def embed(self, keys, images):
+        return [(key, np.array([i.mean(), i.std(), i.max()])) for key, i in zip(keys, images, strict=True)]
+
+
+class MeanTokens:
+    """The token of a CCD is the mean of its place, twice."""
+
+    backbone_id, recipe_id = "mean", "tokens-1"
+
+    def __init__(self, boxes) -> None:
+        self.boxes = np.asarray(boxes).round().astype(int)
+
+    def embed(self, images):
+        def mean(image, box):
+            pixels = image[box[1] : box[3], box[0] : box[2]]
+            finite = pixels[np.isfinite(pixels)]
+            return finite.mean() if finite.size else np.nan
+
+        means = [[mean(image, box) for box in self.boxes] for image in images]
+        return np.repeat(np.array(means, np.float32)[:, :, None], 2, axis=2)
+
+
 class MeanEmbedder:
     """The vector is what the recipe makes; three images at a time, the first `loses` of them lost."""
 
@@ -26,9 +62,10 @@ class MeanEmbedder:
         return len(self.keys)
 
     def for_mosaics(self, aspect):
-        found = MeanEmbedder()
-        found.recipe_id = f"mosaic-{self.recipe_id}"
-        return found
+        return MosaicEmbedder()
+
+    def for_focal_planes(self, boxes, shape):
+        return MeanTokens(boxes)
 
     def embed(self, keys, images):
         try:

@@ -102,6 +102,7 @@ def test_every_fault_is_counted_with_its_reason_and_costs_no_more_than_itself(ti
     planes = found["night_mosaic_embeddings"].set_index("expnum")
     assert planes["n_ccds"].to_dict() == {1: 2, 2: 4, 5: 3}  # an exposure without a readable CCD has no mosaic
     assert set(planes["recipe"]) == {"mosaic-none-1"}
+    assert found["night_focal_planes"].groupby("expnum").size().to_dict() == planes["n_ccds"].to_dict()
 
 
 def test_sampled_ccds_are_measured_and_no_others(tiny_cp, tmp_path):

@@ -14,7 +14,6 @@ from badexp_assets.pixels.measure_ccd import CcdMeasurer, CcdTask
 from badexp_assets.pixels.mosaic import MosaicPlan
 from badexp_assets.pixels.night_pass import run_pass
 from badexp_assets.pixels.night_tables import PASS_TABLES
-from badexp_assets.pixels.pass_fingerprint import EmbeddingIds, describe_pass
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.exposure import Exposure, open_exposure
 from badexp_assets.survey.fits_file import FitsFile
@@ -65,7 +64,7 @@ def others(tiny_cp, sampled) -> list[str]:
     return sorted(tiny_cp.CCDS.keys() - sampled)
 
 
-def test_every_ccd_is_shown_and_each_is_read_once(written, others, monkeypatch, tmp_path):
+def test_every_ccd_is_shown_and_has_a_token_and_each_is_read_once(tiny_cp, written, others, monkeypatch, tmp_path):
     archive = written()
     steps, pixels = Counter(), FitsFile.pixels
 
@@ -80,6 +79,10 @@ def test_every_ccd_is_shown_and_each_is_read_once(written, others, monkeypatch, 
     }
     assert found["night_mosaic_embeddings"]["n_ccds"].tolist() == [4]
     assert len(found["night_ccds"]) == len(found["night_embeddings"]) == 2
+    tokens = found["night_focal_planes"]
+    assert tokens["ccdnum"].tolist() == sorted(tiny_cp.CCDS.values())
+    assert {token.dtype for token in tokens["token"]} == {np.dtype(np.float16)}
+    assert np.isfinite(np.stack(tokens["token"].to_list())).all()
     shown = go(archive, tmp_path / "all", all_ccds=True)
     assert shown["night_mosaic_embeddings"]["embedding"][0] == pytest.approx(
         found["night_mosaic_embeddings"]["embedding"][0]
@@ -149,13 +152,7 @@ def test_an_exposure_without_a_readable_sampled_ccd_fails_but_is_shown(written, 
     assert found["night_mosaic_embeddings"]["n_ccds"].tolist() == [2]
 
 
-def test_without_a_step_no_other_ccd_is_read_and_nights_of_older_homes_stay_valid(written, tmp_path):
+def test_without_a_step_no_other_ccd_is_read(written, tmp_path):
     found = go(written(), tmp_path / "out", focal_plane_step=0)
     assert found["night_mosaic_embeddings"]["n_ccds"].tolist() == [2]
-    ids = EmbeddingIds("b", "r", "m")
-    old, new = (
-        describe_pass(NIGHT, CAMERA, ids, EntropyParams(), replace(PARAMS, focal_plane_step=step))["pass"]
-        for step in (0, 8)
-    )
-    assert new == old | {"focal_plane_step": 8}
-    assert "focal_plane_step" not in old
+    assert len(found["night_focal_planes"]) == 2

@@ -47,6 +47,8 @@ _WHAT = {
     "night_embeddings": "Vectors of the pretrained backbone for the CCDs sampled for the vote, or for all CCDs.",
     "night_mosaic_embeddings": "Vectors of the same backbone for whole focal planes: mosaics of all readable CCDs, "
     "binned and on a common scale. An exposure without a readable CCD has no vector.",
+    "night_focal_planes": "Tokens of all CCDs that can be seen on the mosaic, sampled or not: what the same backbone "
+    "finds at each CCD of the focal plane.",
     "night_orientations": "Histograms (counts) of the orientations of sources and of background gradients.",
     "night_stamps": "Source stamps for the autoencoder, up to a maximum number per exposure.",
     "night_previews": "Pictures of the focal plane: all readable CCDs on a common scale.",
@@ -58,7 +60,10 @@ def _spec(name: str) -> dg.AssetSpec:
         name,
         deps=[cp_images] if name == "night_exposures" else ["night_exposures"],
         **table_asset(
-            name, _WHAT[name], GROUP, {"fitsio", "parquet"} | ({"pytorch"} if name.endswith("embeddings") else set())
+            name,
+            _WHAT[name],
+            GROUP,
+            {"fitsio", "parquet"} | ({"pytorch"} if name.endswith(("embeddings", "planes")) else set()),
         ),
         partitions_def=NIGHTS,
     )

@@ -105,6 +105,19 @@ SCHEMAS = (
         Column("embedding", "list<float32>", "embedding vector from the backbone"),
     ),
     TableSchema(
+        "night_focal_planes",
+        "the token of a CCD in the mosaic of the focal plane, sampled or not",
+        ("expnum", "ccdnum", "backbone", "recipe"),
+    ).with_columns(
+        EXPNUM,
+        CCDNUM,
+        Column("backbone", "string", "name and weights of the network"),
+        Column("recipe", "string", "name, version and size of the mosaic, and what is kept of the network"),
+        Column(
+            "token", "list<float16>", "feature maps of the network at the CCD: first of one rendering, then another"
+        ),
+    ),
+    TableSchema(
         "night_orientations", "orientation histograms of a CCD image, as counts", ("expnum", "ccdnum")
     ).with_columns(
         EXPNUM,

@@ -134,7 +134,7 @@ def _stages(rates: Rates, archive: Archive, machine: Machine, nodes: int) -> tup
     if rates.device == "core":
         network = _network_core_seconds(rates, archive) / _HOUR / cores
         return (Stage("cores: network and reading", network + reading, "more cores; a GPU; a smaller network"), *last)
-    network = _network_images(archive) / rates.images_per_hour / (nodes * machine.gpus)
+    network = _network_images(rates, archive) / rates.images_per_hour / (nodes * machine.gpus)
     return (
         Stage("GPUs: network", network, "more or faster GPUs; fewer CCDs an exposure; smaller images"),
         Stage("cores: reading and measuring", reading, "more cores for each GPU; fewer CCDs an exposure"),
@@ -146,12 +146,12 @@ def _core_seconds(rates: Rates, archive: Archive) -> float:
     return rates.core_seconds_per_image * archive.megapixels / rates.megapixels
 
 
-def _network_images(archive: Archive) -> int:
-    return archive.images + (archive.exposures if archive.mosaics else 0)
+def _network_images(rates: Rates, archive: Archive) -> float:
+    return archive.images + (archive.exposures * rates.images_per_exposure if archive.mosaics else 0)
 
 
 def _network_core_seconds(rates: Rates, archive: Archive) -> float:
-    return _network_images(archive) * _HOUR / rates.images_per_hour if rates.device == "core" else 0.0
+    return _network_images(rates, archive) * _HOUR / rates.images_per_hour if rates.device == "core" else 0.0
 
 
 def _nights_per_job(rates: Rates, archive: Archive, machine: Machine, nodes: int, night_seconds: float) -> int:

@@ -88,7 +88,7 @@ class Machine:
 class Rates:
     """Costs of the night pass. Raises InputError for a value out of range.
 
-    An image is a CCD image, or the mosaic of an exposure, which only the network processes.
+    An image is a CCD image. The focal plane of an exposure, which only the network processes, counts as several.
     """
 
     source: str
@@ -117,13 +117,15 @@ class Rates:
     """fraction of a whole pass in which the limiting stage works, because stages overlap only partly"""
     uncertainty: float = 0.15
     """relative uncertainty of the times"""
+    images_per_exposure: float = 1.0
+    """work of the network for the focal plane of an exposure, in images of CCDs"""
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
             raise InputError(f"device: {self.device!r}; {' or '.join(DEVICES)} is needed")
         for name in ("images_per_hour", "megapixels", "efficiency"):
             _check_number(name, getattr(self, name), above=True)
-        at_least_0 = ("core_seconds_per_image", "startup_seconds", "database_seconds_per_night")
+        at_least_0 = ("images_per_exposure", "core_seconds_per_image", "startup_seconds", "database_seconds_per_night")
         for name in (*at_least_0, "process_gib", "reader_gib", "uncertainty"):
             _check_number(name, getattr(self, name))
         for name in ("image_bytes", "exposure_bytes"):

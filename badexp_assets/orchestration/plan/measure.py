@@ -22,8 +22,10 @@ from badexp_assets.config.cpu_count import machine_name, processors
 from badexp_assets.config.settings import Settings
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.io.place import as_place
 from badexp_assets.orchestration.plan.inputs import Rates
 from badexp_assets.pixels.device_shares import PassSetup, load_pass_setup
+from badexp_assets.pixels.exposure_stream import PixelReader
 from badexp_assets.pixels.night_pass import run_pass
 from badexp_assets.pixels.night_tables import PASS_TABLES
 from badexp_assets.simulate.params import SurveyParams
@@ -58,8 +60,8 @@ _DATABASE = """
 import sys, dagster as dg
 with dg.DagsterInstance.local_temp(sys.argv[1]) as instance:
     for night in range(int(sys.argv[2])):
-        for table in range(14):  # planned and materialized, for each of seven tables
-            event = dg.AssetMaterialization(f"table_{table % 7}", partition=str(night))
+        for table in range(16):  # planned and materialized, for each of eight tables
+            event = dg.AssetMaterialization(f"table_{table % 8}", partition=str(night))
             instance.report_runless_asset_event(event)
 """
 
@@ -98,7 +100,10 @@ def measure_rates(
     tables = {name: read_table(folder / "out" / f"{name}.parquet", ["expnum"]) for name in PASS_TABLES}
     bytes_ = {name: _stored(folder / "out" / f"{name}.parquet") for name in PASS_TABLES}
     n_images, exposures = len(tables["night_ccds"]), len(tables["night_exposures"])
-    n_network = len(tables["night_embeddings"]) + len(tables["night_mosaic_embeddings"])
+    planes = PixelReader(as_place(archive), load_camera(settings.camera), *machine).planes
+    mosaic = planes.whole.recipe
+    per_exposure = (mosaic.rows * mosaic.columns + planes.ccds.n_pixels) / (recipe.rows * recipe.columns)
+    n_network = len(tables["night_embeddings"]) + len(tables["night_mosaic_embeddings"]) * per_exposure
     if not n_network:
         raise InputError(f"archive {archive}: none of {exposures} exposures could be read")
     say("the network alone")
@@ -121,6 +126,7 @@ def measure_rates(
         startup_seconds=startup,
         database_seconds_per_night=max(0.0, database),
         image_bytes={name: bytes_[name] / n_images for name in _PER_IMAGE},
+        images_per_exposure=per_exposure,
         exposure_bytes={name: bytes_[name] / exposures for name in PASS_TABLES if name not in _PER_IMAGE},
         process_gib=memory.mib / 1024,
         efficiency=min(1.0, ideal / full_pass[0]),

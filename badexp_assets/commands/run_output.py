@@ -22,6 +22,7 @@ from badexp_assets.pixels.night_tables import MISSING
 from badexp_assets.survey.file_account import account_for, nights_are_wrong
 
 _MAX_REASONS = 5
+_ACCOUNT_COLUMNS = ["status", "n_ccds", "n_ccds_read", "n_ccds_failed", "n_superseded"]
 _LINE_SECONDS = 5.0  # between lines of progress where the output is not a terminal
 
 
@@ -80,10 +81,11 @@ def summary_lines(home: Home, skipped: Sequence[str] = (), notes: Sequence[str] 
 
 def account_lines(settings: Settings, nights: Sequence[str]) -> list[str]:
     """Return the account of the files and CCDs of `nights`, from the archive and the tables: nothing vanishes."""
-    exposures = _of_nights(settings.home, "night_exposures", nights, ["status", "n_ccds", "n_superseded"])
+    exposures = _of_nights(settings.home, "night_exposures", nights, _ACCOUNT_COLUMNS)
     files = account_for(settings.archive_folder(), nights, exposures)
     ccds = _of_nights(settings.home, "night_ccds", nights, ["status"])["status"].value_counts()
-    n_in_files = int(exposures.loc[exposures["status"].isin(["scored", "failed"]), "n_ccds"].sum())
+    opened = exposures["n_ccds_read"] + exposures["n_ccds_failed"] > 0
+    n_in_files = int(exposures.loc[opened, "n_ccds"].sum())
     read, failed, missing = (int(ccds.get(status, 0)) for status in ("read", "failed", MISSING))
     not_sampled = max(0, n_in_files - read - failed)
     first, *reasons = files.lines()

@@ -100,17 +100,7 @@ class ExposureRows:
         self._stamps: list[Stamp] = []
         self._n_stamps = params.stamps_per_exposure
         self._rows["night_ccds"] += [{"expnum": opened.expnum, "ccdnum": n} | _ABSENT for n in opened.absent]
-        self._rows["night_ccds"] += [
-            {
-                "expnum": opened.expnum,
-                "ccdnum": n,
-                **_ABSENT,
-                "ccdname": camera.by_number[n].ccdname,
-                "status": MISSING,
-                "status_reason": f"{opened.row['path']}: {reason}",
-            }
-            for n, reason in opened.missing.items()
-        ]
+        self._rows["night_ccds"] += missing_rows(opened.row, opened.missing, camera)
         self._plane: FocalPlane | None = None
         if opened.wanted and params.preview_height:
             self._plane = FocalPlane(camera, params.preview_height, opened.present)
@@ -297,6 +287,21 @@ def _measured(part: Any) -> dict[str, float | None]:
     """Return the fields of `part` with None for NaN; no fields for None, because the columns are nullable."""
     values = {} if part is None else asdict(part)
     return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+def missing_rows(row: Mapping[str, Any], missing: Mapping[int, str], camera: Camera) -> list[dict[str, Any]]:
+    """Return rows of `night_ccds` for the CCDs that an exposure should have: the reasons by CCDNUM in `missing`."""
+    return [
+        {
+            "expnum": int(row["expnum"]),
+            "ccdnum": ccdnum,
+            **_ABSENT,
+            "ccdname": camera.by_number[ccdnum].ccdname,
+            "status": MISSING,
+            "status_reason": f"{row['path']}: {reason}",
+        }
+        for ccdnum, reason in missing.items()
+    ]
 
 
 def exposure_row(row: Mapping[str, Any], status: str, reason: str | None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from badexp_assets.pixels.night_tables import rows_to_arrow
 from badexp_assets.pixels.pass_fingerprint import EmbeddingIds
 from badexp_assets.pixels.previews import FocalPlane
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.expected_ccds import missing_ccds
+from badexp_assets.survey.expected_ccds import missing_of_row
 from badexp_assets.survey.exposure import open_exposure
 from badexp_assets.survey.seeded_sampling import sample_ccds
 
@@ -145,15 +145,15 @@ def plan_reading(
                 ooi = exposure.path
             ood = pin_if_exists(ood) if ood is not None else None
         except UnreadableImageError as error:
-            yield OpenedExposure(row, place, reason=str(error))
+            missing = {} if only is not None else missing_of_row(archive, row, (), camera)
+            yield OpenedExposure(row, place, reason=str(error), missing=missing)
             continue
         present = frozenset(ccd.ccdnum for ccd in ccds)
         drawn, wanted = choose_ccds(expnum, present, params)
         absent: tuple[int, ...] = ()
-        missing: dict[int, str] = {}
+        missing = {}
         if only is None:
-            others = {name: archive / row[name] for name in ("ood", "oow") if isinstance(row[name], str)}
-            missing = missing_ccds(present, row["night"], others, camera)
+            missing = missing_of_row(archive, row, present, camera)
         else:
             asked = frozenset(only.get(expnum, ()))
             wanted, absent = present & asked, tuple(sorted(asked - present))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from badexp_assets.config.night_options import PassParams
 from badexp_assets.io.parquet_reading import count_rows, read_table
 from badexp_assets.io.place import Place
-from badexp_assets.pixels.exposure_rows import exposure_row
+from badexp_assets.pixels.exposure_rows import exposure_row, missing_rows
 from badexp_assets.pixels.journal import Journal, journal_folder, open_journal
 from badexp_assets.pixels.night_tables import (
     PASS_TABLES,
@@ -27,6 +27,7 @@ from badexp_assets.pixels.pass_fingerprint import EmbeddingIds, describe_pass, e
 from badexp_assets.survey.archive import NightFiles, list_exposures, list_night_files
 from badexp_assets.survey.archive_tree import Settling
 from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.expected_ccds import missing_of_row
 
 if TYPE_CHECKING:
     from badexp_assets.config.night_options import EntropyParams
@@ -223,6 +224,10 @@ class NightProgress:
                 if key is None:
                     outcome = exposure_row(row, row["status"], row["status_reason"])
                     tables.append({"night_exposures": rows_to_arrow("night_exposures", [outcome])})
+                    if row["status"] == "failed":
+                        missing = missing_of_row(self._planner.archive, row, (), self._planner.camera)
+                        if ccds := missing_rows(row, missing, self._planner.camera):
+                            tables.append({"night_ccds": rows_to_arrow("night_ccds", ccds)})
                 elif stored is not None and key in self._in_tables:
                     tables.append(stored.take(row["expnum"]))
                 else:

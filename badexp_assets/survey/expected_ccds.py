@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from badexp_assets.errors import UnreadableImageError
 from badexp_assets.io.place import Place, Url
@@ -37,3 +38,9 @@ def missing_ccds(present: Collection[int], night: str, others: Mapping[str, Plac
         for ccdnum in absent:
             missing.setdefault(ccdnum, f"not in the image file; {camera.name} had it on {night}")
     return dict(sorted(missing.items()))
+
+
+def missing_of_row(archive: Place, row: Mapping[str, Any], present: Collection[int], camera: Camera) -> dict[int, str]:
+    """Return `missing_ccds` of a row of `list_exposures`; `present` is empty for an image that can't be opened."""
+    others = {product: archive / row[product] for product in ("ood", "oow") if isinstance(row[product], str)}
+    return missing_ccds(present, row["night"], others, camera)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 _AHEAD_BYTES = 2**29  # of measured CCDs that were not given to the backbone yet
+_PAUSE = 0.2  # seconds without a CCD after which finished embeddings are stored
 _STAMP_BYTES = 4 * 64 * 64
 
 
@@ -90,15 +91,15 @@ class PixelReader:
 
         queue = EmbeddingQueue[int, TableRows](self._embedder.threads)
         with self._pool(measurer, queue.room) as pool, queue:
-            for item in pool.run(plan, n_early):
+            for item in pool.run(plan, n_early, _PAUSE):
                 if isinstance(item, MeasuredCcd):
                     place = item.task.place
                     for embedding in exposures[place].take(item):
                         queue.submit(place, embedding)
-                else:
-                    place = item.place
-                    exposures[place] = ExposureRows(item, self._camera, self._embedder, planes, self._params)
-                yield from finished(place)
+                    yield from finished(place)
+                elif item is not None:
+                    exposures[item.place] = ExposureRows(item, self._camera, self._embedder, planes, self._params)
+                    yield from finished(item.place)
                 yield from embedded(queue.room)
             yield from embedded(0)
 

@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from multiprocessing.context import ForkServerContext
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeVar
 
 from badexp_assets.pixels.measure_ccd import CcdMeasurer, CcdTask, MeasuredCcd
@@ -82,11 +82,14 @@ class MeasuringPool:
         if self._images is not None:
             self._images.close()
 
-    def run(self, items: Iterable[T | CcdTask], held: Callable[[], int] = lambda: 0) -> Iterator[T | MeasuredCcd]:
+    def run(
+        self, items: Iterable[T | CcdTask], held: Callable[[], int] = lambda: 0, pause: float | None = None
+    ) -> Iterator[T | MeasuredCcd | None]:
         """Yield `items`, with every CcdTask replaced by its MeasuredCcd; other items pass through.
 
         An item passes before the CCDs that follow it. CCDs come as they are measured, so one that takes long holds up
-        no other. `held` returns how many CCDs the caller keeps: they count as measured ahead.
+        no other. `held` returns how many CCDs the caller keeps: they count as measured ahead. If no CCD is ready
+        for `pause` seconds, None comes, so that the caller can do other work.
 
         Raises errors that the file did not cause, with a note that names the file and the CCD.
         """
@@ -106,9 +109,13 @@ class MeasuringPool:
                 else:
                     yield item
             if n_ahead:
-                ccd = self._result(done.get())
+                try:
+                    submitted = done.get(timeout=pause)
+                except Empty:
+                    yield None
+                    continue
                 n_ahead -= 1
-                yield ccd
+                yield self._result(submitted)
 
     def _start(self, workers: int, threads: int = 1) -> Executor:
         if not workers:

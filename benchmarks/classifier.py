@@ -48,7 +48,6 @@ TABLES = (
     "night_exposures",
     "night_orientations",
     "night_mosaic_embeddings",
-    "night_focal_planes",
     LABELLED_TABLE,
 )
 VISIBLE = 0.25

@@ -177,7 +177,7 @@ def _pass(archive: Path, out: Path, size: tuple[int, int], n_sampled: int, secon
 
     def run(network: _SleepingNetwork) -> None:
         backbone = _sleeping_backbone(network)
-        embedder = Embedder(backbone, load_recipe(params.recipe, backbone, *size), params.batch_size)
+        embedder = _SleepingEmbedder(backbone, load_recipe(params.recipe, backbone, *size), params.batch_size)
         run_pass(archive, list_nights(archive)[0], load_camera(), embedder, EntropyParams(), params, places)
         shutil.rmtree(out)
 
@@ -229,6 +229,27 @@ def _sleeping_backbone(network: _SleepingNetwork) -> Backbone:
     spec = BACKBONES[_NAME]
     gpu = torch.device("cuda")
     return Backbone(_NAME, "asleep", spec.dim, spec.patch, spec.mean, spec.std, "float32", nn.Identity(), network, gpu)
+
+
+class _SleepingEmbedder(Embedder):
+    """Has a sleeping network for the tokens of the focal plane, too."""
+
+    def for_focal_planes(self, boxes: Any, shape: tuple[int, int]) -> Any:
+        return _SleepingPlanes(self.backbone, len(boxes))
+
+
+class _SleepingPlanes:
+    """Takes the time of one image for the tokens of an exposure, which are 0."""
+
+    recipe_id = "asleep"
+
+    def __init__(self, backbone: Backbone, n_ccds: int) -> None:
+        self.backbone_id = backbone.id
+        self._backbone, self._n_ccds = backbone, n_ccds
+
+    def embed(self, images: Sequence[Any]) -> Any:
+        self._backbone.engine([torch.from_numpy(image.astype(np.float32)) for image in images])
+        return np.zeros((len(images), self._n_ccds, 512), np.float32)
 
 
 class _ReaderSeconds:

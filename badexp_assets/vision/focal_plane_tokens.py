@@ -86,11 +86,6 @@ class FocalPlaneEmbedder:
         return f"{NAME}-{VERSION}-{self.rows}x{self.columns}-depths{depths}-{self.numbers}-{views}"
 
     @property
-    def n_pixels(self) -> int:
-        """Pixels that pass through the network for one exposure."""
-        return sum(len(axes) if self.mirrors else 1 for _, axes in _VIEWS) * self.rows * self.columns
-
-    @property
     def backbone_id(self) -> str:
         """Name, weights and precision of the network (`Backbone.id`)."""
         return self.backbone.id

@@ -25,6 +25,7 @@ from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.place import as_place
 from badexp_assets.orchestration.plan.inputs import Rates
 from badexp_assets.pixels.device_shares import PassSetup, load_pass_setup
+from badexp_assets.pixels.exposure_rows import PlaneEmbedders
 from badexp_assets.pixels.exposure_stream import PixelReader
 from badexp_assets.pixels.night_pass import run_pass
 from badexp_assets.pixels.night_tables import PASS_TABLES
@@ -100,14 +101,14 @@ def measure_rates(
     tables = {name: read_table(folder / "out" / f"{name}.parquet", ["expnum"]) for name in PASS_TABLES}
     bytes_ = {name: _stored(folder / "out" / f"{name}.parquet") for name in PASS_TABLES}
     n_images, exposures = len(tables["night_ccds"]), len(tables["night_exposures"])
-    planes = PixelReader(as_place(archive), load_camera(settings.camera), *machine).planes
-    mosaic = planes.whole.recipe
-    per_exposure = (mosaic.rows * mosaic.columns + planes.ccds.n_pixels) / (recipe.rows * recipe.columns)
-    n_network = len(tables["night_embeddings"]) + len(tables["night_mosaic_embeddings"]) * per_exposure
-    if not n_network:
+    if not len(tables["night_embeddings"]):
         raise InputError(f"archive {archive}: none of {exposures} exposures could be read")
     say("the network alone")
     wall, cpu = _network_seconds(machine)
+    planes = PixelReader(as_place(archive), load_camera(settings.camera), *machine).planes
+    plane_wall, plane_cpu = _plane_seconds(planes)
+    per_exposure = plane_wall / wall if device.startswith("cuda") else plane_cpu / cpu
+    n_network = len(tables["night_embeddings"]) + len(tables["night_mosaic_embeddings"]) * per_exposure
     total_cpu = statistics.median(seconds for _, seconds in passes)
     reading = max(0.0, total_cpu - n_network * cpu) / n_images
     on_gpu = device.startswith("cuda")
@@ -163,6 +164,22 @@ def _network_seconds(machine: PassSetup) -> tuple[float, float]:
     while time.perf_counter() - started < _NETWORK_SECONDS:
         machine.embedder.backbone.embed(images)
         done += n
+    return (time.perf_counter() - started) / done, (time.process_time() - busy) / done
+
+
+def _plane_seconds(planes: PlaneEmbedders) -> tuple[float, float]:
+    """Return wall seconds and CPU seconds of the network for the focal plane of one exposure."""
+    image = np.random.default_rng(0).random(planes.plan.shape).astype(np.float32)
+
+    def embed() -> None:
+        planes.whole.embed([0], [image])
+        planes.ccds.embed([image])
+
+    embed()
+    done, started, busy = 0, time.perf_counter(), time.process_time()
+    while time.perf_counter() - started < _NETWORK_SECONDS:
+        embed()
+        done += 1
     return (time.perf_counter() - started) / done, (time.process_time() - busy) / done
 
 

@@ -18,13 +18,14 @@ let facts = null; // facts of the exposure that is shown
 let wanted = null; // the exposure that is shown or being loaded
 let turn = 0;
 let pressed = 0; // time of the key press that requested the shown exposure
+let takenBack = 0; // answers that the server has taken back
 const loaded = new Map();
 
 const plane = new Plane($("plane"), showTarget, ccd => zoomTo(ccd));
 
 function load(expnum) {
   if (!loaded.has(expnum)) {
-    const page = Promise.all([api(`/exposure/${expnum}`), picture(expnum)]).then(([found, image]) => {
+    const page = Promise.all([stored(expnum), picture(expnum)]).then(([found, image]) => {
       if (found.has_mosaic && !image) loaded.delete(expnum); // request the picture again next time
       return {found, image};
     });
@@ -33,6 +34,13 @@ function load(expnum) {
     if (loaded.size > KEPT) loaded.delete(loaded.keys().next().value);
   }
   return loaded.get(expnum);
+}
+
+/** Return the facts of an exposure as they are after answers have been taken back: before, those of others are in them. */
+async function stored(expnum) {
+  const before = takenBack;
+  const found = await api(`/exposure/${expnum}`);
+  return before === takenBack ? found : stored(expnum);
 }
 
 async function picture(expnum) {
@@ -155,6 +163,7 @@ function taken(expnums) {
 }
 
 outbox.onStored(item => {
+  if (item.kind === "retract") takenBack += 1;
   const expnums = item.expnums ?? item.answers.map(a => a.expnum);
   for (const expnum of new Set(expnums)) if (!outbox.isWaiting(expnum)) refresh(expnum);
 });
@@ -163,7 +172,7 @@ outbox.onStored(item => {
 async function refresh(expnum) {
   loaded.delete(expnum);
   if (facts?.expnum !== expnum) return;
-  const found = await api(`/exposure/${expnum}`).catch(() => null);
+  const found = await stored(expnum).catch(() => null);
   if (!found || facts.expnum !== expnum) return;
   showAnswers(blind(found));
   list?.note(expnum, facts.mine.at(-1)?.verdict ?? null);

@@ -27,7 +27,7 @@ class TokenBlock(NamedTuple):
 
 
 def token_blocks(dim: int) -> tuple[TokenBlock, ...]:
-    """Return the blocks of the vectors of `with_context` for tokens of length `dim`."""
+    """Return the blocks of the vectors of `TokenContext` for tokens of length `dim`."""
     n = dim // len(RENDERINGS)
     kinds = [(rendering, part) for part in ("ccd", "surroundings", "plane") for rendering in RENDERINGS]
     return tuple(TokenBlock(i * n, (i + 1) * n, *kind) for i, kind in enumerate(kinds))
@@ -50,13 +50,13 @@ class TokenContext:
         weight in either.
         """
         tokens = np.asarray(tokens, np.float32)
+        found = np.full((len(tokens), 3 * tokens.shape[1]), np.nan, np.float32)
         there = np.isfinite(tokens).all(axis=1)
         if not there.any():
-            return np.full((len(tokens), 3 * tokens.shape[1]), np.nan, np.float32)
+            return found
         shared = self._shared[np.ix_(there, there)]
         known = tokens[there]
         around = shared @ known / shared.sum(axis=1, keepdims=True)
-        found = np.full((len(tokens), 3 * tokens.shape[1]), np.nan, np.float32)
         found[there] = np.hstack([known, around, np.broadcast_to(known.mean(axis=0), known.shape)])
         return found
 

@@ -34,7 +34,7 @@ class MosaicPlan:
     @property
     def boxes(self) -> npt.NDArray[np.float64]:
         """Places of the camera's CCDs, in its order, (n_ccds, 4): x0, y0, x1, y1, px from the upper left corner."""
-        corners = np.array([self._corners[number] for number in self._corners], float)[:, ::-1]
+        corners = np.array(list(self._corners.values()), float)[:, ::-1]
         sides = np.array(self._grid.slot, float)[::-1]
         return np.clip(np.hstack([corners, corners + sides]), 0, np.array(self.shape[::-1] * 2))
 

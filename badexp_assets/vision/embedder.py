@@ -25,6 +25,7 @@ class Embedder:
         self.backbone = backbone
         self.recipe = recipe
         self.batch_size = batch_size
+        self._of_planes: dict[tuple[bytes, tuple[int, int]], FocalPlaneEmbedder] = {}
 
     @property
     def backbone_id(self) -> str:
@@ -56,7 +57,10 @@ class Embedder:
 
     def for_focal_planes(self, boxes: npt.ArrayLike, shape: tuple[int, int]) -> FocalPlaneEmbedder:
         """Return an embedder of all CCDs of a focal plane, with the same backbone; see `FocalPlaneEmbedder`."""
-        return FocalPlaneEmbedder(self.backbone, boxes, shape)
+        key = (np.asarray(boxes, np.float64).tobytes(), shape)
+        if key not in self._of_planes:  # every night asks, and each would move the network to its device again
+            self._of_planes[key] = FocalPlaneEmbedder(self.backbone, boxes, shape)
+        return self._of_planes[key]
 
     def embed(self, keys: Sequence[Any], prepared: Sequence[np.ndarray]) -> list[tuple[Any, np.ndarray]]:
         """Return (key, float32 (dim,)) of every image, in order; images as `recipe.prepare` returns them.

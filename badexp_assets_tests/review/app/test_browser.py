@@ -105,6 +105,23 @@ def test_keys_that_come_before_the_next_candidate_answer_nothing_and_arrows_coun
     assert held
 
 
+def test_an_answer_before_the_candidates_are_loaded_is_stored_and_the_next_one_is_shown_once_they_are(
+    open_page, server
+):
+    tab, held = open_page("ann"), []
+    tab.route("**/api/candidates*", lambda route: held.append(route) if "/exposure/" in tab.url else route.continue_())
+    to_first(tab)
+    tab.keyboard.press("f")
+    stored(server, 1)
+    tab.keyboard.press("b")  # meant for the next one, which nobody knows yet
+    tab.keyboard.press("ArrowRight")
+    assert tab.query_selector("dialog") is None
+    assert held
+    held.pop().continue_()
+    wait_shown(tab, FIRST + 1)
+    assert stored(server, 1)[["expnum", "verdict"]].values.tolist() == [[FIRST, "fine"]]
+
+
 def test_two_reviewers_at_once_are_blind_to_each_other_until_they_have_answered(open_page, server):
     ann, bob = open_page("ann"), open_page("bob")
     for tab, key in ((ann, "f"), (bob, "u")):

@@ -87,6 +87,24 @@ async function show(expnum, {push = true} = {}) {
   setTimeout(prefetch, 0);
 }
 
+/** Act once the candidates are loaded, which may be after the first exposure; until then keys answer nothing. */
+async function whenListed(act) {
+  if (!list) {
+    const mine = ++turn;
+    document.body.classList.add("loading");
+    await listed;
+    if (mine !== turn) return;
+    document.body.classList.remove("loading");
+    if (!list) return show(wanted, {push: false});
+  }
+  act();
+}
+
+async function note(expnum, verdict) {
+  if (!list) await listed;
+  list?.note(expnum, verdict);
+}
+
 const place = () => rows.findIndex(row => row.expnum === wanted);
 const isOpen = row => row.mine === null && row.expnum !== wanted;
 
@@ -106,7 +124,7 @@ function go(step) {
   row ? show(row.expnum) : toast(step > 0 ? "This is the last candidate." : "This is the first candidate.");
 }
 
-function skip() {
+function toNextOpen() {
   const row = nextOpen();
   row ? show(row.expnum) : done();
 }
@@ -122,24 +140,28 @@ function showTarget() {
   $("target").classList.toggle("ccds", names.length > 0);
 }
 
+function answerable() {
+  if (facts?.expnum === wanted && !document.body.classList.contains("loading")) return true;
+  toast("The next candidate is still loading: nothing was answered.");
+  return false;
+}
+
 function answer(verdict, category = null) {
-  if (!facts) return;
-  if (facts.expnum !== wanted) return toast("The next candidate is still loading: nothing was answered.");
+  if (!answerable()) return;
   const comment = $("comment").value.trim() || null;
   const ccds = plane.selected.size ? [...plane.selected] : [null];
   const shown = {view: "exposure", rank: facts.rank, category: facts.category, n_bad: facts.n_bad, n_scored: facts.n_scored, ...facts.scores};
   const {expnum, plver, model} = facts;
   outbox.sendAnswers(ccds.map(ccdnum => ({expnum, ccdnum, verdict, category, comment, plver, model, shown})));
   loaded.delete(expnum);
-  list?.note(expnum, verdict);
+  note(expnum, verdict);
   toast(el("b", {}, String(expnum)), ` ${inWords({verdict, category})}${ccds[0] === null ? "" : ` on ${plane.names().join(", ")}`} `,
     el("button", {class: "quiet", onclick: undoLast}, el("kbd", {}, "z"), " undo"));
   document.querySelector("dialog.zoom")?.close();
-  const row = nextOpen();
-  row ? show(row.expnum) : done();
+  skip();
 }
 
-const bad = () => facts && chooseCategory(facts.category, category => answer("bad", category));
+const bad = () => answerable() && chooseCategory(facts.category, category => answer("bad", category));
 
 function undoLast() {
   const expnums = outbox.undoLast();
@@ -156,7 +178,7 @@ function undo(given) {
 function taken(expnums) {
   for (const expnum of expnums) {
     loaded.delete(expnum);
-    list?.note(expnum, null);
+    note(expnum, null);
     if (facts?.expnum === expnum) showAnswers(blind(facts));
   }
   toast(el("b", {}, expnums.length === 1 ? String(expnums[0]) : `${expnums.length} exposures`), " undone");
@@ -175,7 +197,7 @@ async function refresh(expnum) {
   const found = await stored(expnum).catch(() => null);
   if (!found || facts.expnum !== expnum) return;
   showAnswers(blind(found));
-  list?.note(expnum, facts.mine.at(-1)?.verdict ?? null);
+  note(expnum, facts.mine.at(-1)?.verdict ?? null);
 }
 
 /** Return facts without answers while mine are being taken back: those of others are for reviewers who have answered. */
@@ -219,18 +241,21 @@ const help = () => showHelp({
 });
 
 const timed = act => event => { pressed = event.timeStamp; act(); pressed = 0; };
+const next = () => whenListed(() => go(1));
+const previous = () => whenListed(() => go(-1));
+const skip = () => whenListed(toNextOpen);
 const toggleVotes = () => plane.setVotes(!plane.votes);
 const fullResolution = () => zoomTo(plane.current());
 onKeys({
   b: bad, f: timed(() => answer("fine")), u: timed(() => answer("unsure")), z: timed(undoLast), y: showHistory,
-  c: () => $("comment").focus(), n: timed(() => go(1)), ArrowRight: timed(() => go(1)), p: timed(() => go(-1)), ArrowLeft: timed(() => go(-1)),
+  c: () => $("comment").focus(), n: timed(next), ArrowRight: timed(next), p: timed(previous), ArrowLeft: timed(previous),
   s: timed(skip), g: () => location.assign("/"), e: () => location.assign("/gallery"), v: toggleVotes, w: () => plane.selectWorst(),
   h: () => plane.move(-1, 0), j: () => plane.move(0, 1), k: () => plane.move(0, -1), l: () => plane.move(1, 0),
   " ": () => plane.cursor === null ? plane.move(0, 0) : plane.toggle(plane.cursor), Escape: () => plane.clear(),
   Enter: fullResolution, o: orientations, "?": help,
 });
 $("comment").addEventListener("keydown", event => { if (["Enter", "Escape"].includes(event.key)) { event.preventDefault(); event.target.blur(); } });
-const clicks = {votes: toggleVotes, worst: () => plane.selectWorst(), open: fullResolution, undo: undoLast, previous: () => go(-1), next: () => go(1), skip, history: showHistory, help, logout: logOut};
+const clicks = {votes: toggleVotes, worst: () => plane.selectWorst(), open: fullResolution, undo: undoLast, previous, next, skip, history: showHistory, help, logout: logOut};
 for (const [id, act] of Object.entries(clicks)) $(id).addEventListener("click", event => { event.currentTarget.blur(); act(); });
 for (const button of document.querySelectorAll("footer [data-verdict]"))
   button.addEventListener("click", () => { button.blur(); button.dataset.verdict === "bad" ? bad() : answer(button.dataset.verdict); });
@@ -239,7 +264,7 @@ addEventListener("popstate", event => event.state?.expnum && show(event.state.ex
 const first = Number(document.querySelector("main").dataset.expnum);
 history.replaceState({expnum: first}, "");
 const filter = readFilter();
-CandidateList.load(filter.order).then(found => {
+const listed = CandidateList.load(filter.order).then(found => {
   list = found;
   rows = chosen(found.rows, filter);
   if (facts) prefetch();

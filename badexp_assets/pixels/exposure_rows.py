@@ -210,6 +210,8 @@ class ExposureRows:
             unseen = f"{which} not sampled can't be shown on the focal plane: {min(self._unseen)}"
         notes = (row["note"], self._opened.problem, unseen)
         return exposure_row(row, status, reason) | {
+            # of the camera; the header of the file also counts other extensions, and a second one of a CCD
+            "n_ccds": len(self._opened.present),
             "n_ccds_read": n_read,
             "n_ccds_failed": n_failed,
             "note": "; ".join(note for note in notes if isinstance(note, str)) or None,

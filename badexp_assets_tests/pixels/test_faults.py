@@ -156,6 +156,7 @@ def test_pixels_of_every_type_and_shape_are_read_or_counted(tiny_cp, tmp_path):
     assert ccds.loc[["S4", "N1"], "sky"].tolist() == pytest.approx([tiny_cp.SKY] * 2, abs=2)
     assert "no pixel is finite" in ccds.loc["N4", "status_reason"]
     assert "second extension for S4" in found["night_exposures"]["note"][0]
+    assert found["night_exposures"]["n_ccds"].tolist() == [4]
 
 
 def test_all_real_cutouts_pass(shared_data, tmp_path):

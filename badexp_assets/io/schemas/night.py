@@ -52,7 +52,7 @@ SCHEMAS = (
         Column("mjd_obs", "float64", "start of the exposure, MJD (UTC, d)", nullable=True),
         Column("path", "string", "ooi file, relative to the archive"),
         Column("plver", "string", "version of the Community Pipeline", nullable=True),
-        Column("n_ccds", "int16", "CCD images in the file"),
+        Column("n_ccds", "int16", "CCDs of the camera in the file; of an exposure that was not opened, its images"),
         Column("status", "string", "`scored` (its pixels were read), `failed` or `excluded`"),
         Column("status_reason", "string", "why its pixels were not read", nullable=True),
         Column("n_ccds_read", "int16", "CCDs that were read"),

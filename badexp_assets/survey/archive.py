@@ -49,6 +49,7 @@ UNKNOWN_NAME = (
     "the name is not understood; PREFIX_YYMMDD_HHMMSS_PRODUCT_BAND_TAG.fits.fz (or .fits, .fits.gz) is expected"
 )
 _SAME_TIME = 10 / 86400  # d; reductions of one exposure agree on MJD-OBS, and two exposures are further apart
+_BOK = "bok"  # 90Prime's FILTER is bokr where names of files have r
 
 
 @dataclass(frozen=True)
@@ -322,6 +323,9 @@ def _night_of(archive: Place, path: str, header: ExposureHeader) -> tuple[str | 
 
 def _note(found: FileHeader, files: ExposureFiles, disagreement: str | None) -> str | None:
     notes = [note for note in (found.note, disagreement) if note]
+    band = found.header.filter
+    if band is not None and band.removeprefix(_BOK).casefold() != files.band.casefold():
+        notes.append(f"the name says band {files.band}, FILTER says {band}; the band is {band}")
     if files.ood is None:
         notes.append("no ood file: no mask")
     return "; ".join(notes) or None

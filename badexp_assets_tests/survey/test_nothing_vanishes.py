@@ -101,6 +101,27 @@ def test_an_exposure_is_known_by_number_time_and_band(tiny_cp, tmp_path, header,
 
 
 @pytest.mark.parametrize(
+    ("band", "card", "filter_", "contradicts"),
+    [
+        ("N964", "r DECam SDSS c0002 6415.0 1480.0", "r", True),
+        ("g", "z DECam SDSS c0004 9260.0 1520.0", "z", True),
+        ("r", "VR DECam c0007 6300.0 2600.0", "VR", True),
+        ("N662", "N662 DECam c0009 6620.0 160.0", "N662", False),
+        ("Y", "y", "y", False),
+        ("r", "bokr", "bokr", False),
+        ("i", "i.MP9702", "i", False),
+        ("N501", None, "N501", False),
+    ],
+)
+def test_a_name_with_another_band_than_filter_is_noted(tiny_cp, tmp_path, band, card, filter_, contradicts):
+    for path in (write(tiny_cp, tmp_path, header={"FILTER": card}, with_ood=True).parent).iterdir():
+        path.rename(path.with_name(path.name.replace("_r_", f"_{band}_")))
+    (row,) = listed(tmp_path).to_dict("records")
+    assert (row["status"], row["filter"]) == ("ready", filter_)
+    assert (f"the name says band {band}, FILTER says {filter_}" in str(row["note"])) == contradicts
+
+
+@pytest.mark.parametrize(
     ("folder", "header", "nights", "said"),
     [
         ("CP20180518", {}, [NIGHT], "folder says night 2018-05-18"),

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -143,4 +144,4 @@ class AnyArchive(RuleBasedStateMachine):
 AnyArchive.TestCase.settings = settings(
     max_examples=int(os.environ.get("BADEXP_ARCHIVE_EXAMPLES", "15")), stateful_step_count=12, deadline=None
 )
-test_nothing_vanishes_whatever_happens_to_an_archive = AnyArchive.TestCase
+test_nothing_vanishes_whatever_happens_to_an_archive = pytest.mark.slow(AnyArchive.TestCase)

@@ -30,6 +30,7 @@ from badexp_assets.orchestration.settings_check import check_settings
 from badexp_assets.pixels.device_shares import load_pass_setup
 from badexp_assets.pixels.labelled_ccds import LABELLED_TABLE
 from badexp_assets.pixels.night_tables import PASS_TABLES
+from badexp_assets.pixels.stored_numbers import StoredNumbers
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.night_range import possible_nights, record_night_range
 
@@ -191,6 +192,7 @@ class Runner:
         self.say(f"labels: {', '.join(map(redact_credentials, self.settings.labels)) or 'none given'}")
         outcome.notes += self.execute(jobs.READ_LABELS)
         changed = self._each_night(jobs.READ_NIGHT, "reading", outcome, PASS_TABLES)
+        changed += self._exclude_taken_numbers(outcome)
         self._read_labelled_ccds(outcome)
         self.say("references and models")
         scores = ["night_entropy_scores"]
@@ -215,6 +217,22 @@ class Runner:
         if "night_predictions" in scores:
             self._compare(outcome)
         self._fit(outcome, "explanations", jobs.LIST_CANDIDATES, "patch_reference", "candidate_explanations")
+
+    def _exclude_taken_numbers(self, outcome: Outcome) -> list[str]:
+        """Read the nights again that have an exposure number of an earlier night, which was read after them."""
+        nights = StoredNumbers(self.settings.home.tables / "night_exposures").contradicting_nights()
+        for night in sorted(nights.difference(outcome.nights)):
+            outcome.notes.append(
+                f"night {night} has an exposure number of an earlier night: run it again to exclude it"
+            )
+        nights = nights.intersection(outcome.nights).difference(outcome.failed)
+        if not nights:
+            return []
+        found = Outcome(sorted(nights))
+        again = self._each_night(jobs.READ_NIGHT, "reading", found, PASS_TABLES)
+        outcome.notes += found.notes
+        outcome.failed |= found.failed
+        return again
 
     def _read_labelled_ccds(self, outcome: Outcome) -> None:
         """Read the labelled CCDs that were not sampled. Training does without those of a night that fails."""

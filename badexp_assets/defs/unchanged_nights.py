@@ -17,6 +17,7 @@ from badexp_assets.pixels.device_shares import PassSetup
 from badexp_assets.pixels.exposure_stream import PixelReader
 from badexp_assets.pixels.night_progress import NightPlanner
 from badexp_assets.pixels.night_tables import PASS_TABLES
+from badexp_assets.pixels.stored_numbers import StoredNumbers
 from badexp_assets.survey.archive import folders_by_night
 from badexp_assets.survey.cameras import load_camera
 
@@ -64,6 +65,7 @@ def _pass_check(settings: Settings, setup: PassSetup) -> _Check:
         setup.params,
         journals=home.journal,
         folders=folders_by_night(archive),
+        numbers=StoredNumbers(home.tables / "night_exposures"),
     )
     return lambda night: planner.is_read(night, {name: home.table(name, night) for name in PASS_TABLES})
 

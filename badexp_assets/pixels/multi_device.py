@@ -13,6 +13,7 @@ from badexp_assets.io.place import Place, as_place
 from badexp_assets.pixels.device_shares import DeviceShare
 from badexp_assets.pixels.night_pass import run_pass
 from badexp_assets.pixels.night_progress import NightPlanner, NightProgress, PassSummary
+from badexp_assets.pixels.stored_numbers import StoredNumbers
 from badexp_assets.pixels.worker_pool import Assignment, WorkerFailure, WorkerPool
 from badexp_assets.survey.archive_tree import Settling
 from badexp_assets.survey.cameras import Camera
@@ -30,6 +31,7 @@ def run_nights(
     settling: Settling | None = None,
     tell: Callable[[str], None] = lambda message: None,
     journals: Callable[[str], Path] | None = None,
+    numbers: StoredNumbers | None = None,
 ) -> Generator[PassSummary]:
     """Run `run_pass` for each of `nights` and yield their summaries, in the order of the nights.
 
@@ -37,8 +39,9 @@ def run_nights(
     and this process lists the nights and assembles their tables: exposures of all nights go to whichever process is
     free, so all devices stay busy however many nights there are. The tables are the same to the byte.
 
-    `places`: the paths of a night's tables, as `run_pass` takes them; `journals`: the folder of its journal. `progress`
-    is called with (night, exposures done, exposures found), `tell` with messages for people.
+    `places`: the paths of a night's tables, as `run_pass` takes them; `journals`: the folder of its journal; `numbers`:
+    those of the stored nights, also as `run_pass` takes them. `progress` is called with (night, exposures done,
+    exposures found), `tell` with messages for people.
 
     A process that dies or fails costs the exposures that it was reading; the other processes read everything else. The
     nights of those exposures get no new tables, but what was read of them is kept for the next attempt, and
@@ -50,13 +53,15 @@ def run_nights(
     if len(shares) > 1:
         with WorkerPool(shares, archive, camera) as pool:
             params, entropy = shares[0].params, shares[0].entropy
-            planner = NightPlanner(archive, camera, pool.embedding_ids(), entropy, params, settling, journals)
+            planner = NightPlanner(
+                archive, camera, pool.embedding_ids(), entropy, params, settling, journals, numbers=numbers
+            )
             yield from _SharedNights(pool, planner, order, places, progress, tell).run()
         return
     setup = shares[0].load()
     for night in order:
         out, journal = places(night), journals(night) if journals else None
-        yield run_pass(archive, night, camera, *setup, out, partial(progress, night), settling, journal)
+        yield run_pass(archive, night, camera, *setup, out, partial(progress, night), settling, journal, numbers)
 
 
 @dataclass

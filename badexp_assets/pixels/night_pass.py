@@ -10,6 +10,7 @@ from badexp_assets.config.night_options import PassParams
 from badexp_assets.io.place import Place, as_place
 from badexp_assets.pixels.exposure_stream import PixelReader
 from badexp_assets.pixels.night_progress import NightPlanner, PassSummary
+from badexp_assets.pixels.stored_numbers import StoredNumbers
 from badexp_assets.survey.archive_tree import Settling
 from badexp_assets.survey.cameras import Camera
 
@@ -29,6 +30,7 @@ def run_pass(
     progress: Callable[[int, int], None] | None = None,
     settling: Settling | None = None,
     journal: Path | None = None,
+    numbers: StoredNumbers | None = None,
 ) -> PassSummary:
     """Read every wanted CCD of `night` once and write the night's tables to the paths in `out`.
 
@@ -42,6 +44,8 @@ def run_pass(
     stopped, and the tables are the same as without the interruption. If two processes read the same night, one waits
     for the other.
 
+    `numbers`: those of the stored nights; an exposure whose number an earlier night has is excluded.
+
     A CCD that cannot be read costs only that CCD; an exposure without any readable CCD is `failed`. A night without
     files gives empty tables. On an error no table changes. Raises InputError for a missing archive or a path that
     cannot be written, ModelError if the backbone loses an image.
@@ -49,7 +53,7 @@ def run_pass(
     archive = as_place(archive)
     journals = None if journal is None else lambda night: journal
     pixels = PixelReader(archive, camera, embedder, entropy, params)
-    planner = NightPlanner(archive, camera, pixels.embedding_ids, entropy, params, settling, journals)
+    planner = NightPlanner(archive, camera, pixels.embedding_ids, entropy, params, settling, journals, numbers=numbers)
     report = progress or (lambda done, total: None)
     with planner.open(night, out) as work:
         if work.journal is not None:

@@ -24,10 +24,12 @@ from badexp_assets.pixels.night_tables import (
     stored_metadata,
 )
 from badexp_assets.pixels.pass_fingerprint import EmbeddingIds, describe_pass, exposure_key
+from badexp_assets.pixels.stored_numbers import StoredNumbers
 from badexp_assets.survey.archive import NightFiles, list_exposures, list_night_files
 from badexp_assets.survey.archive_tree import Settling
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.expected_ccds import missing_of_row
+from badexp_assets.survey.exposure_identity import without_number
 
 if TYPE_CHECKING:
     from badexp_assets.config.night_options import EntropyParams
@@ -37,6 +39,8 @@ Row = Mapping[str, Any]
 
 STATUSES = ("scored", "failed", "excluded")
 """statuses of an exposure of a night"""
+_TAKEN = "taken"
+"""key, in the metadata of the tables, of the numbers that exposures of earlier nights have: the night by number"""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ class NightPlanner:
     """Finds out what is to be read of a night; see `run_pass` for the options.
 
     `embedding_ids`: of the devices that read. `journals`: the folder of a night's journal; by default beside its
-    `night_exposures`. `folders`: see `list_night_files`.
+    `night_exposures`. `folders`: see `list_night_files`. `numbers`: those of the stored nights; an exposure whose
+    number an earlier night has is excluded. Without them, nights are independent of each other.
     """
 
     archive: Place
@@ -108,6 +113,7 @@ class NightPlanner:
     settling: Settling | None = None
     journals: Callable[[str], Path] | None = None
     folders: Mapping[str, Sequence[str]] | None = None
+    numbers: StoredNumbers | None = None
 
     def is_read(self, night: str, out: Mapping[str, Place]) -> bool:
         """Return whether the tables of `night` are up to date, so that nothing of it would be read."""
@@ -119,6 +125,8 @@ class NightPlanner:
         """Yield the progress of `night`. If it must be read, its journal is locked, which waits for other processes."""
         started = time.monotonic()
         check_paths(out)
+        if self.numbers is not None:
+            self.numbers.refresh()
         files, metadata, place = self._metadata(night, out)
         if self._reusable(out, metadata) and not place.exists():
             yield NightProgress(self, files, out, started)
@@ -144,7 +152,28 @@ class NightPlanner:
         stored = stored_metadata(out)
         if not stored or any(other != stored[0] for other in stored):
             return False
-        return {name: value for name, value in stored[0].items() if name != "exposures"} == metadata
+        taken: Mapping[str, str] = stored[0].get(_TAKEN, {})
+        if self.numbers is not None:
+            expnums = {int(expnum) for expnum in (*stored[0].get("exposures", {}), *taken)}
+            now = self.numbers.earlier_nights(metadata["night"], expnums)
+            if {str(expnum): night for expnum, night in now.items()} != taken:
+                return False
+        return {name: value for name, value in stored[0].items() if name not in ("exposures", _TAKEN)} == metadata
+
+    def exclude_taken(self, night: str, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+        """Return `rows` (of `list_exposures`), those excluded whose number an earlier night has, and that by number."""
+        ready = [row["expnum"] for row in rows if row["status"] == "ready"]
+        taken = self.numbers.earlier_nights(night, ready) if self.numbers is not None and ready else {}
+        if self.numbers is None or not taken:
+            return rows, {}
+        owners = {expnum: self.numbers.exposure(earlier, expnum) for expnum, earlier in taken.items()}
+        found = [
+            without_number(row, owners[row["expnum"]], f"night {taken[row['expnum']]}")
+            if row["expnum"] in taken and row["status"] == "ready"
+            else row
+            for row in rows
+        ]
+        return sorted(found, key=lambda row: row["expnum"]), {str(n): earlier for n, earlier in taken.items()}
 
 
 class NightProgress:
@@ -174,6 +203,7 @@ class NightProgress:
         description = {name: value for name, value in metadata.items() if name != "fingerprint"}
         exposures = list_exposures(self._planner.archive, self.night, self._planner.camera, self._files)
         rows = [{str(name): value for name, value in row.items()} for row in exposures.to_dict("records")]
+        rows, taken = self._planner.exclude_taken(self.night, rows)
         ready = [row for row in rows if row["status"] == "ready"]
         keys = {row["expnum"]: exposure_key(description, row) for row in ready}
         wanted = set(keys.values())
@@ -186,7 +216,7 @@ class NightProgress:
         names = {str(expnum): key for expnum, key in keys.items()}
         self.journal = journal
         self._rows, self._keys, self._in_tables = rows, keys, in_tables
-        self._metadata = {**metadata, "exposures": names}
+        self._metadata = {**metadata, "exposures": names} | ({_TAKEN: taken} if taken else {})
 
     def finish(self) -> PassSummary:
         """Write the tables from the stored exposures and the journal, and return the summary of the night."""

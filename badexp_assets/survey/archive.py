@@ -14,10 +14,11 @@ from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.place import Place, Url, as_place
 from badexp_assets.survey.archive_tree import FoundFile, Settling, cp_folders, list_folder
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.cp_files import PRODUCTS, parse_cp_name, process_key, version_key
+from badexp_assets.survey.cp_files import PRODUCTS, parse_cp_name
+from badexp_assets.survey.exposure_identity import exposures_of_number, surrogate_expnum
 from badexp_assets.survey.headers import ExposureHeader, FileHeader, read_file_header
 from badexp_assets.survey.night_evidence import UNDECIDED, agreed_night, night_of_name, night_of_path
-from badexp_assets.survey.night_folders import files_of_night, night_folders
+from badexp_assets.survey.night_folders import files_of_night, night_folders, without_copies
 from badexp_assets.survey.nights import parse_night
 from badexp_assets.survey.remote_fits import fetch_headers
 
@@ -48,7 +49,6 @@ _DTYPES = {
 UNKNOWN_NAME = (
     "the name is not understood; PREFIX_YYMMDD_HHMMSS_PRODUCT_BAND_TAG.fits.fz (or .fits, .fits.gz) is expected"
 )
-_SAME_TIME = 10 / 86400  # d; reductions of one exposure agree on MJD-OBS, and two exposures are further apart
 _BOK = "bok"  # 90Prime's FILTER is bokr where names of files have r
 
 
@@ -150,6 +150,7 @@ def list_night_files(
             files += files_of_night(archive, folder, list_folder(archive, folder)[0], night)
         except OSError as error:
             _refuse(error)
+    files = without_copies(archive, files)
     if settling is None:
         return group_files(night, files)
     now = time.time()
@@ -200,9 +201,9 @@ def list_exposures(archive: Place, night: str, camera: Camera, files: NightFiles
     night, or a file whose name is not understood), with the reason in status_reason; see `agreed_night` for the night.
 
     An exposure is known by EXPNUM, band and time. If it was reduced several times, the newest reduction (PLVER,
-    PLPROCID) is used. Of different exposures with one EXPNUM the first keeps it and the others are excluded. Where
-    EXPNUM is unknown, or another exposure's, expnum is a negative number made from the file's name, so that the
-    exposure is still counted.
+    PLPROCID) is used. Of different exposures with one EXPNUM the first that can be used keeps it and the others are
+    excluded. Where EXPNUM is unknown, or another exposure's, expnum is a negative number made from the file's name, so
+    that the exposure is still counted.
     """
     archive = as_place(archive)
     files = files or list_night_files(archive, night)
@@ -212,50 +213,10 @@ def list_exposures(archive: Place, night: str, camera: Camera, files: NightFiles
     for exposure in files.exposures:
         row = _row(archive, night, exposure, camera)
         found.setdefault(row["expnum"], []).append(row)
-    rows = [row for same in found.values() for row in _exposures_of_number(same)]
+    rows = [row for same in found.values() for row in exposures_of_number(same)]
     rows += [_row_of_unknown(night, path, stamp, files.others[path]) for path, stamp in files.unknown.items()]
     rows.sort(key=lambda row: row["expnum"])
     return pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)
-
-
-def _exposures_of_number(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return one row per exposure of `rows`, which have one EXPNUM: the newest reduction of each."""
-    exposures: list[list[dict[str, Any]]] = []
-    for row in sorted(rows, key=lambda row: (row["mjd_obs"] is None, row["mjd_obs"], row["ooi"])):
-        same = next((known for known in exposures if _is_same(known[0], row)), None)
-        if same is None:
-            exposures.append([row])
-        else:
-            same.append(row)
-    newest: list[dict[str, Any]] = []
-    for reductions in exposures:
-        row = max(reductions, key=lambda row: (version_key(row["plver"]), process_key(row["plprocid"]), row["ooi"]))
-        row = row | {"n_superseded": len(reductions) - 1}
-        if newest:
-            first = newest[0]
-            reason = (
-                f"EXPNUM {row['expnum']} is also that of another exposure, {first['ooi']} "
-                f"({_identity(first)}); this one has {_identity(row)}"
-            )
-            row |= {"expnum": surrogate_expnum(row["ooi"]), "status": "excluded", "status_reason": reason}
-        newest.append(row)
-    return newest
-
-
-def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two rows with one EXPNUM can be reductions of one exposure; a value that is missing fits to any."""
-    times = (one["mjd_obs"], other["mjd_obs"])
-    same_time = None in times or abs(times[0] - times[1]) <= _SAME_TIME
-    return same_time and (one["filter"] or other["filter"]) == (other["filter"] or one["filter"])
-
-
-def _identity(row: Mapping[str, Any]) -> str:
-    return f"band {row['filter']}, MJD-OBS {'unknown' if row['mjd_obs'] is None else format(row['mjd_obs'], '.5f')}"
-
-
-def surrogate_expnum(relative: str) -> int:
-    """Return a negative number that replaces the exposure number of a file that has none."""
-    return -1 - int.from_bytes(hashlib.blake2b(relative.encode(), digest_size=6).digest(), "big")
 
 
 def _row(archive: Place, night: str, files: ExposureFiles, camera: Camera) -> dict[str, Any]:

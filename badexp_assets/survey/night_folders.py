@@ -42,6 +42,20 @@ def files_of_night(archive: Place, folder: str, files: Sequence[FoundFile], nigh
     return [file for file in files if nights[file.path] == night]
 
 
+def without_copies(archive: Place, files: Iterable[FoundFile]) -> list[FoundFile]:
+    """Return `files` without those that were found before by another path: links can lead to a folder twice."""
+    if isinstance(archive, Url):
+        return list(files)
+    places: dict[str, str] = {}
+    found: dict[tuple[str, str], FoundFile] = {}
+    for file in files:
+        folder, _, name = file.path.rpartition("/")
+        if folder not in places:
+            places[folder] = os.path.realpath(os.path.join(archive, folder))
+        found.setdefault((places[folder], name), file)
+    return list(found.values())
+
+
 def nights_of_files(archive: Place, folder: str, files: Sequence[FoundFile]) -> dict[str, str]:
     """Return the night of each of `files` (all those of a CP folder), by path.
 

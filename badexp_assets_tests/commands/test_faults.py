@@ -4,6 +4,7 @@ import resource
 import signal
 from pathlib import Path
 
+import fitsio
 import pytest
 
 from badexp_assets.commands.asset_text import load
@@ -129,6 +130,28 @@ def test_labels_of_other_exposures_leave_what_needs_none_and_a_line_that_says_so
     assert len(load(Home(home), "night_entropy_scores")) == 2
     assert len(load(Home(home), "review_candidates")) == 0
     assert not (home / "tables" / "night_exposure_predictions").exists()
+
+
+@pytest.mark.slow
+def test_one_exposure_number_in_two_nights_costs_that_exposure_only(badexp, tmp_path, simulated_survey):
+    nights = part_of_survey(simulated_survey, tmp_path, nights=2, exposures=4)
+    first, second = (sorted(night.glob("*_ooi_*"))[1] for night in nights)
+    number = fitsio.read_header(str(first), 0)["EXPNUM"]
+    with fitsio.FITS(str(second), "rw") as fits:
+        fits[0].write_key("EXPNUM", number)
+    home = new_home(tmp_path / "home")
+    # the later night is read first
+    words = ["run", "--home", home, "--archive", tmp_path / "images"]
+    assert badexp(*words, "--nights", "2018-03-11")[0] == 0
+    code, said, error = badexp(*words)
+    assert (code, error) == (0, "")
+    assert "8 in 2 nights: 7 scored, 0 failed, 1 excluded" in said
+    assert f"1 x EXPNUM {number} is also that of another exposure, " in said
+    assert [line for line in said.splitlines() if line.startswith("NOT DONE")] == [
+        "NOT DONE    no classifier: no labels given: use --labels or set BADEXP_LABELS"
+    ]
+    assert "8 found = 8 exposures + 0 older reductions + 0 other files" in said
+    assert load(Home(home), "night_embeddings").groupby(["expnum", "ccdnum"]).size().max() == 1
 
 
 @pytest.mark.slow

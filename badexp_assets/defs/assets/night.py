@@ -20,6 +20,7 @@ from badexp_assets.pixels.device_shares import list_device_shares
 from badexp_assets.pixels.multi_device import run_nights
 from badexp_assets.pixels.night_progress import PassSummary
 from badexp_assets.pixels.night_tables import PASS_TABLES
+from badexp_assets.pixels.stored_numbers import StoredNumbers
 from badexp_assets.survey.archive_tree import Settling
 
 GROUP = "night"
@@ -120,6 +121,7 @@ def night_pass(
         progress=lambda night, done, total: progress.report(context, f"night {night}", done, total),
         settling=Settling.of(settings.options.arrivals) if config.only_written_files else None,
         journals=settings.home.journal,
+        numbers=StoredNumbers(settings.home.tables / "night_exposures"),
         tell=context.log.warning,
     )
     summaries = {}

@@ -25,7 +25,7 @@ from badexp_assets_tests.repository import PYTHON_PATH, REPOSITORY
 pytest_plugins = ["badexp_assets_tests.planted_fixtures"]
 
 # the same examples every time; `--hypothesis-profile default` looks for new ones
-settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("repeatable", derandomize=True, deadline=None)  # whatever else the machine does
 settings.load_profile("repeatable")
 
 

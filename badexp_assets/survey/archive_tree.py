@@ -98,41 +98,65 @@ def cp_folders(
     if night is not None:
         yield night, ""
     else:
-        yield from _walk(real, "", real, {real}, refuse, outside)
+        yield from _Walk(real, refuse, outside).run()
 
 
-def _walk(
-    root: str,
-    folder: str,
-    real: str,
-    seen: set[str],
-    refuse: Callable[[OSError], None],
-    outside: Callable[[str], None],
-) -> Iterator[tuple[str, str]]:
-    try:
-        with os.scandir(os.path.join(root, folder)) as entries:
-            visible = sorted(
-                (e.name, e.is_symlink(), e.is_dir()) for e in entries if not e.name.startswith(".")
-            )  # fmt: skip
-    except OSError as error:
-        refuse(error)
-        return
-    for name, linked, is_folder in visible:
-        path = os.path.join(folder, name)
-        if not is_folder:
-            if is_fits_name(name):
-                outside(path)
-            continue
-        # Only links can lead to a folder twice, so only they need a realpath.
-        place = os.path.realpath(os.path.join(root, path)) if linked else os.path.join(real, name)
-        if place in seen:
-            continue
-        seen.add(place)
+class _Walk:
+    """Finds the CP folders below `root`: links are followed after all else, so that no folder is known by a link first.
+
+    A link into a CP folder is not followed, since all below that is read as part of it.
+    """
+
+    def __init__(self, root: str, refuse: Callable[[OSError], None], outside: Callable[[str], None]) -> None:
+        self._root, self._refuse, self._outside = root, refuse, outside
+        self._seen = {root}
+        self._of_nights: set[str] = set()  # real paths of CP folders
+        self._links: list[tuple[str, str]] = []
+
+    def run(self) -> Iterator[tuple[str, str]]:
+        found = list(self._below("", self._root))
+        while self._links:
+            path, name = self._links.pop(0)
+            found += self._enter(path, name, os.path.realpath(os.path.join(self._root, path)))
+        return iter(sorted(found, key=lambda folder: folder[1].split("/")))
+
+    def _below(self, folder: str, real: str) -> Iterator[tuple[str, str]]:
+        try:
+            with os.scandir(os.path.join(self._root, folder)) as entries:
+                visible = sorted((e.name, e.is_symlink(), e.is_dir()) for e in entries if not e.name.startswith("."))
+        except OSError as error:
+            self._refuse(error)
+            return
+        for name, linked, is_folder in visible:
+            path = os.path.join(folder, name)
+            if not is_folder:
+                if is_fits_name(name):
+                    self._outside(path)
+            elif linked:
+                self._links.append((path, name))
+            else:
+                yield from self._enter(path, name, os.path.join(real, name))
+
+    def _enter(self, path: str, name: str, place: str) -> Iterator[tuple[str, str]]:
+        if place in self._seen or _is_below(place, self._of_nights):
+            return
+        self._seen.add(place)
         night = night_from_folder(name)
-        if night is not None:
-            yield night, path
+        if night is None:
+            yield from self._below(path, place)
         else:
-            yield from _walk(root, path, place, seen, refuse, outside)
+            self._of_nights.add(place)
+            yield night, path
+
+
+def _is_below(place: str, folders: set[str]) -> bool:
+    """Whether a real path is one of `folders` or below one."""
+    while place not in folders:
+        above = os.path.dirname(place)
+        if above == place:
+            return False
+        place = above
+    return True
 
 
 def _cp_folders_behind_url(archive: Url, outside: Callable[[str], None]) -> Iterator[tuple[str, str]]:
@@ -192,10 +216,15 @@ def list_fits_names(archive: Place, folder: str) -> tuple[list[str], dict[str, i
 
 
 def _fits_entries(archive: Place, folder: str, times: dict[str, int]) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield the FITS files in `folder` and below it, links included, each folder once; add the folders to `times`."""
+    """Yield the FITS files in `folder` and below it, links included, each folder once; add the folders to `times`.
+
+    Links to another CP folder of the archive are not followed: its files are read there.
+    """
     root = str(archive)
+    top_real = os.path.realpath(root)
     todo = [(folder, os.path.realpath(os.path.join(root, folder)))]
-    seen = {todo[0][1]}
+    own = todo[0][1]
+    seen = {own}
     while todo:
         here, real = todo.pop()
         top = f"{here}/" if here else ""
@@ -211,9 +240,16 @@ def _fits_entries(archive: Place, folder: str, times: dict[str, int]) -> Iterato
                     yield top + name, entry
                 continue
             place = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(real, name)
-            if place not in seen:
+            if place not in seen and not _is_of_other_night(place, own, top_real):
                 seen.add(place)
                 todo.append((top + name, place))
+
+
+def _is_of_other_night(place: str, own: str, top: str) -> bool:
+    """Whether a real path is in a CP folder below `top` that is not `own`."""
+    if place.startswith(f"{own}{os.sep}") or not place.startswith(f"{top}{os.sep}"):
+        return False
+    return any(night_from_folder(part) for part in place[len(top) + 1 :].split(os.sep))
 
 
 def folder_time(archive: Place, folder: str) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
@@ -52,11 +54,16 @@ def account_for(archive: Place, nights: Iterable[str], exposures: pd.DataFrame) 
     The other files include those in no CP folder, whatever the nights.
     """
     found, others = 0, dict.fromkeys(list_files_outside(archive), OUTSIDE)
+    outside = {_real(archive, path): path for path in others} if isinstance(archive, Path) else {}
     folders = folders_by_night(archive)
     for night in nights:
         files = list_night_files(archive, night, folders=folders)
         found += len(files.exposures) + len(files.unknown)
         others |= {path: reason for path, reason in files.others.items() if path not in files.unknown}
+        if outside and isinstance(archive, Path):  # a link inside a night may lead to them
+            read = [path for e in files.exposures for path in (e.ooi, e.ood, e.oow) if path]
+            for path in (*read, *files.others):
+                others.pop(outside.get(_real(archive, path), ""), None)
     return FileAccount(found + len(others), len(exposures), int(exposures["n_superseded"].sum()), others)
 
 
@@ -74,6 +81,11 @@ def nights_are_wrong(exposures: pd.DataFrame) -> bool:
     """Whether all `exposures` (rows of night_exposures) are excluded, each because its night is contradictory."""
     excluded = exposures["status"] == "excluded"
     return bool(len(exposures)) and bool((excluded & exposures["status_reason"].map(disagrees_on_night)).all())
+
+
+def _real(archive: Path, path: str) -> str:
+    folder, _, name = path.rpartition("/")
+    return os.path.join(os.path.realpath(archive / folder), name)
 
 
 def _counted(n: int, noun: str) -> str:

@@ -49,6 +49,42 @@ def test_a_linked_folder_inside_a_night_is_read_once(tiny_cp, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("link", "to"),
+    [
+        ("decam/CP/0_latest", "decam/CP/V5.6S/CP20180517"),
+        ("0/CP20180518", "decam/CP/V5.6S/CP20180517"),
+        ("CP20180518/before", "decam/CP/V5.6S/CP20180517"),
+        ("CP20180518/all", ""),
+        ("decam/CP/V5.6S/CP20180517/up", ""),
+        ("again", "decam/CP/V5.6S/CP20180517/part"),
+    ],
+)
+def test_a_file_that_links_lead_to_twice_is_found_once(tiny_cp, tmp_path, link, to):
+    ooi = write(tiny_cp, tmp_path)
+    part = ooi.parent / "part"
+    part.mkdir()
+    write(tiny_cp, tmp_path, 747383, time="050000", folder=part.relative_to(tmp_path))
+    (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / link).symlink_to(tmp_path / to)
+    tables = [listed(tmp_path, night) for night in list_nights(tmp_path)]
+    assert sorted(path for table in tables for path in table["path"].map(lambda path: path.rpartition("/")[2])) == [
+        "c4d_180518_044138_ooi_r_ls9.fits.fz",
+        "c4d_180518_050000_ooi_r_ls9.fits.fz",
+    ]
+    assert sum(table["n_superseded"].sum() for table in tables) == 0
+    assert list_files_outside(tmp_path) == []
+
+
+def test_files_of_a_loose_folder_that_a_night_links_to_are_read_and_not_named_as_loose(tiny_cp, tmp_path):
+    loose = write(tiny_cp, tmp_path, folder="store/1")
+    night = tmp_path / "CP20180517"
+    night.mkdir()
+    (night / "1").symlink_to(loose.parent)
+    account = account_for(tmp_path, [NIGHT], listed(tmp_path))
+    assert (account.n_found, account.n_exposures, dict(account.others)) == (1, 1, {})
+
+
+@pytest.mark.parametrize(
     "name",
     ["tu2054134.fits.fz", "c4d_180518_044138_ooi_r_ls9.FITS", "c4d_180518_ooi_r.fits", "c4d_180518_050000_ooi.fit",
      "c4d_180518_044138_ooi_r_ls9.fits.bz2"],

@@ -14,7 +14,7 @@ from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.io.place import Place, Url
 from badexp_assets.survey.archive_tree import FoundFile, cp_folders, folder_time, list_folder
 from badexp_assets.survey.arrivals.archive_state import ArchiveState, NightState
-from badexp_assets.survey.night_folders import nights_of_files
+from badexp_assets.survey.night_folders import nights_of_files, without_copies
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _list_night(archive: Place, night: str, tops: list[str]) -> NightListing:
     except OSError as error:
         return NightListing(night, folders=tuple(tops), problem=f"{error.filename}: can't be read ({error.strerror})")
     folders = tuple(sorted(times))
-    return NightListing(night, tuple(files), folders, _signature(times), elsewhere=elsewhere)
+    return NightListing(night, tuple(without_copies(archive, files)), folders, _signature(times), elsewhere=elsewhere)
 
 
 def _present_signature(archive: Place, tops: list[str], known: NightState) -> str:

@@ -38,7 +38,11 @@ class SheetRow:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A sheet of a file, `name` is "" for CSV. columns: as they are written; rows: those below them."""
+    """A sheet of a file, `name` is "" for CSV. columns: as they are written; rows: those below them.
+
+    Of columns whose names differ in case at most, the first is in `columns`. A row has the cell that is not blank; with
+    two that differ it has a problem.
+    """
 
     name: str
     columns: tuple[str, ...]
@@ -71,10 +75,12 @@ def read_sheets(path: str | Path, comments: bool = False) -> list[Sheet]:
 def whole_number(cell: str) -> str:
     """Return the digits of a whole number as spreadsheets write it (`12`, `12.0`); other cells as they are.
 
-    Scientific notation (`7.46E+05`) stays as it is: the number has been rounded.
+    Scientific notation (`7.46E+05`) stays as it is, because the number has been rounded, and so does `746.000`, which
+    is 746,000 in much of Europe.
     """
     match = re.fullmatch(r"(\d+)\.0*", cell.strip())
-    return match[1] if match else cell.strip()
+    ambiguous = re.fullmatch(r"\d{1,3}\.000", cell.strip())
+    return match[1] if match and not ambiguous else cell.strip()
 
 
 def read_times(cells: Iterable[str]) -> list[str | None]:
@@ -125,9 +131,16 @@ def _sheet(name: str, rows: Iterable[tuple[int, list[str], str | None]]) -> Shee
             continue
         if problem is None and any(cells[len(header) :]):
             problem = f"{len(cells)} cells; {len(header)} are expected, and a cell with a separator needs quotes"
-        values = dict.fromkeys(lower, "") | dict(zip(lower, cells, strict=False))
+        values = dict.fromkeys(lower, "")
+        for column, cell in zip(lower, cells, strict=False):
+            if column and cell and values[column] not in ("", cell) and problem is None:
+                problem = f"column {column} occurs twice, with {quote(values[column])} and {quote(cell)}"
+            values[column] = values[column] or cell
         found.append(SheetRow(line, values, problem))
-    return None if header is None else Sheet(name, tuple(header), tuple(found))
+    if header is None:
+        return None
+    columns = {column.lower(): column for column in reversed(header)}
+    return Sheet(name, tuple(columns[column] for column in dict.fromkeys(lower)), tuple(found))
 
 
 def _csv_sheet(text: str, comments: bool) -> Sheet | None:

@@ -31,7 +31,10 @@ _ALLOWED = "bad / fine / unsure, true / false, yes / no / maybe, 1 / 0, or blank
 _SINGLE = ("is_bad?", "is_bad", "bad?", "badexp")
 
 
-_COPY = re.compile(r"(?i)^copy of |( ?\(\d+\)| - (copy|kopie|copie)( ?\(\d+\))?)+$")
+_COPY_WORDS = "copy|kopie|copie|copia|kopia|cópia"
+_COPY = re.compile(
+    rf"(?i)^({_COPY_WORDS}) (of|von|van|de) |( ?\(\d+\)|( -)? ({_COPY_WORDS})( \d+| ?\(\d+\))?)+$"
+)  # as file managers and browsers name a second copy
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -90,12 +91,17 @@ def latest_verdict_per_reviewer(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Return the latest answer of every reviewer on every exposure or CCD and CP version, oldest first.
 
     Answers are ordered by `at`; those without a time come first, in the order of rows. Answers on a CCD, on its whole
-    exposure, on different CP versions (plver) and on an unknown version are kept apart. Names that differ in case
-    only are one reviewer, by the first spelling.
+    exposure, on different CP versions (plver) and on an unknown version are kept apart. Names that differ in case,
+    spaces or the form of accents only are one reviewer, by the first spelling.
     """
     answers = tidy_verdicts(verdicts)
-    person = answers["reviewer"].str.strip().str.casefold()
+    person = answers["reviewer"].map(_person)
     answers["reviewer"] = answers["reviewer"].str.strip().groupby(person).transform("first")
     time = pd.to_datetime(answers["at"], utc=True, errors="coerce", format="ISO8601")
     answers = answers.loc[time.sort_values(kind="stable", na_position="first").index]
     return answers.drop_duplicates([*KEY, "plver", "reviewer"], keep="last").reset_index(drop=True)
+
+
+def _person(reviewer: str) -> str:
+    """Return the same text for all spellings of a name; in file names of macOS, accents are characters of their own."""
+    return " ".join(unicodedata.normalize("NFKC", reviewer).casefold().split())

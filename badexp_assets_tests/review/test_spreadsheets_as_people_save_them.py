@@ -121,6 +121,10 @@ def test_a_time_that_is_not_understood_is_a_finding_and_never_the_oldest(tmp_pat
         {"ann.csv": "expnum,Is_bad?\n7,yes\n", "ann (1).csv": "expnum,Is_bad?\n7,yes\n"},
         {"ann.csv": "expnum,Is_bad?\n7,yes\n", "Copy of ann.csv": "expnum,Is_bad?\n7,yes\n"},
         {"ann.csv": "expnum,Is_bad?\n7,yes\n", "Ann - Copy (2).csv": "expnum,Is_bad?\n7,yes\n"},
+        {"ann.csv": "expnum,Is_bad?\n7,yes\n", "ann copy 2.csv": "expnum,Is_bad?\n7,yes\n"},
+        {"ann.csv": "expnum,Is_bad?\n7,yes\n", "Kopie von ann.csv": "expnum,Is_bad?\n7,yes\n"},
+        {"Jose\u0301.csv": "expnum,Is_bad?\n7,yes\n", "own.csv": "expnum,reviewer,verdict\n7,Jos\u00e9,bad\n"},
+        {"a.csv": "expnum,reviewer,verdict\n7,Ann  Lee,bad\n", "b.csv": "expnum,ann lee_badexp\n7,yes\n"},
     ],
 )
 def test_one_person_is_one_reviewer(tmp_path, files):
@@ -131,12 +135,35 @@ def test_one_person_is_one_reviewer(tmp_path, files):
     assert (outcome["n_bad"], outcome["outcome"]) == (1, "undecided")
 
 
-@pytest.mark.parametrize("cell", ["7.46E+05", "7,46E+05", "1e6", "-5", "1.5", "x", "0", ""])
+@pytest.mark.parametrize(
+    "cell", ["7.46E+05", "7,46E+05", "1e6", "746.000", "746 123", "'746123", "-5", "1.5", "x", "0", ""]
+)
 def test_a_number_that_is_no_exposure_labels_nothing(tmp_path, cell):
     path = write(tmp_path, f'EXPNUM;CCDNUM;REASON\n"{cell}";5;Noise\n746124;5;Noise\n', "x-exclude.csv")
     table = read_exclude_table(path)
     assert table["status"].tolist() == ["unmatched", "label"]
     assert table["expnum"].isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize("head", ["ann_badexp,ann_badexp", "Ann_badexp,ann_badexp", "ann_badexp,ANN_BADEXP"])
+def test_two_columns_of_one_name_count_once_and_contradictions_are_named(tmp_path, head):
+    rows = "1,bad,fine\n2,,bad\n3,fine,\n4,bad,bad\n5,,\n"
+    found = read_verdict_file(write(tmp_path, f"expnum,{head}\n{rows}"))
+    assert [[expnum, verdict] for expnum, _, verdict in answers(found)] == [[2, "bad"], [3, "fine"], [4, "bad"]]
+    assert (found.n_rows, found.n_blank, found.n_lost) == (5, 1, 1)
+    assert "x_verdicts.csv:2: column ann_badexp occurs twice, with 'bad' and 'fine'" in found.findings[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_answers_in_the_encodings_of_spreadsheets_are_read(tmp_path, encoding, end):
+    path = tmp_path / "v.csv"
+    path.write_bytes(
+        end.join(["expnum;reviewer;verdict;;", "1;José;bad;;", "2\u00a0;José; fine\u00a0;;"]).encode(encoding)
+    )
+    found = read_verdict_file(path)
+    assert answers(found) == [[1, "José", "bad"], [2, "José", "fine"]]
+    assert found.findings == []
 
 
 CELLS = st.sampled_from(["bad", "fine", "", "no", "bda", "=1", "unsure", " ", "Y"])

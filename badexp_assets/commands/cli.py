@@ -15,6 +15,7 @@ from badexp_assets.commands.show import audit, export_rejects, show
 from badexp_assets.commands.simulate import entropy_trial, simulate
 from badexp_assets.commands.upkeep import models, prune, weights
 from badexp_assets.errors import BadExpError
+from badexp_assets.io.parquet import DISK_FULL
 
 _COMMANDS = (
     simulate, demo, run, show, ui, review, export_rejects, audit, search, completeness, entropy_trial, models,
@@ -50,6 +51,12 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        file = error.filename2 or error.filename or "a file"
+        click.echo(f"badexp: error: {file}: could not be written ({error.strerror})", err=True)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

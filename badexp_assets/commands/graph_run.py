@@ -57,7 +57,8 @@ def prepare_instance(home: Home) -> Path:
         with atomic_path(home.dagster / "dagster.yaml") as path:
             path.write_text(text, encoding="utf-8")
         # create its databases now: if UI, daemon and code server did so simultaneously, they would damage them
-        dg.DagsterInstance.from_config(str(home.dagster)).dispose()
+        with one_line_errors(home):
+            dg.DagsterInstance.from_config(str(home.dagster)).dispose()
     return home.dagster
 
 

@@ -91,6 +91,7 @@ def entropy_trial(
     """
     from badexp_assets.commands.run_output import TerminalProgress
     from badexp_assets.evaluation import entropy_trial
+    from badexp_assets.io.parquet import atomic_path
 
     options = settings.options.entropy
     params = entropy_trial.TrialParams(**given, bands=tuple(bands.split(",")), entropy=options)
@@ -106,6 +107,7 @@ def entropy_trial(
         rates = entropy_trial.found_rates(*entropy_trial.measure_surveys(params, workers, report), params)
         lines = entropy_trial.rate_lines(rates)
     if out is not None:
-        rates.to_csv(out, index=False)
+        with atomic_path(out) as path:
+            rates.to_csv(path, index=False)
     for line in lines:
         click.echo(line)

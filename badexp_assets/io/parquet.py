@@ -7,6 +7,7 @@ local file and uploaded whole.
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import json
 import os
@@ -27,6 +28,7 @@ from badexp_assets.errors import InputError, StorageError
 from badexp_assets.io.place import Place, Url
 from badexp_assets.io.schemas.columns import TableSchema
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 METADATA_KEY = b"badexp"
 """key in the metadata of a Parquet file: the metadata that `write_table` was given, as JSON"""
 _PIECE = 2**20  # rows that are converted and written at once
@@ -60,7 +62,8 @@ def atomic_path(path: Place) -> Iterator[Path]:
         os.replace(temporary, path)
         sync(path.parent)
     except OSError as error:
-        if isinstance(error, BrokenPipeError) or (error.filename and temporary and error.filename != str(temporary)):
+        elsewhere = error.filename and temporary and str(temporary) not in (error.filename, error.filename2)
+        if isinstance(error, BrokenPipeError) or (elsewhere and error.errno not in DISK_FULL):
             raise  # something else went wrong in the block
         raise _not_written(path, error) from error
     finally:
@@ -84,7 +87,8 @@ def _path_to_put(url: Url) -> Iterator[Path]:
 
 
 def _not_written(path: Place, error: OSError) -> StorageError:
-    return StorageError(f"{path}: could not be written ({error.strerror or error}); the previous file is untouched")
+    reason = " ".join(str(error.strerror or error).split())  # CFITSIO's messages have several lines
+    return StorageError(f"{path}: could not be written ({reason}); the previous file is untouched")
 
 
 def _remove_stale(path: Path) -> None:

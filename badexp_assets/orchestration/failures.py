@@ -91,7 +91,9 @@ def one_line_errors(home: Home) -> Iterator[None]:
             if isinstance(cause, BadExpError | BrokenPipeError):
                 raise cause from error
             if isinstance(cause, OSError):
-                raise StorageError(f"{cause.filename or home.root}: {cause.strerror or cause}") from error
+                raise StorageError(
+                    f"{cause.filename2 or cause.filename or home.root}: {cause.strerror or cause}"
+                ) from error
             if isinstance(cause, sqlite3.Error):
                 raise StorageError(f"{home.dagster}: the run database can't be used ({cause})") from error
         raise

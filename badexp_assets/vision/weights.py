@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from pathlib import Path
 import torch
 
 from badexp_assets.errors import ModelError
-from badexp_assets.io.parquet import atomic_path, folder_to_move, sync_folder
+from badexp_assets.io.parquet import atomic_path
 from badexp_assets.vision.backbones import Backbone, backbone_spec, lite_weights, load_backbone
 from badexp_assets.vision.weight_files import find_weights
 
@@ -70,24 +69,19 @@ class WeightStore:
         if not path.is_file():
             raise ModelError(f"{path}: no such weights file")
         tensors = _try_out(name, path)
-        with folder_to_move(self.place / name / "new") as folder:
-            file = folder / path.name
-            shutil.copyfile(path, file)
-            sync_folder(folder)
-            target = self.place / name / tensors
-            record = WeightsRecord(
-                name=name,
-                source=source or spec.source,
-                commit=commit,
-                file=f"{name}/{tensors}/{path.name}",
-                size=file.stat().st_size,
-                sha256=_sha256(file),
-                tensors=tensors,
-                fetched=datetime.now(UTC).isoformat(timespec="seconds"),
-            )
-            target.mkdir(exist_ok=True)
-            os.replace(file, target / path.name)
-            sync_folder(target)
+        stored = self.place / name / tensors / path.name
+        with atomic_path(stored) as temporary:
+            shutil.copyfile(path, temporary)
+        record = WeightsRecord(
+            name=name,
+            source=source or spec.source,
+            commit=commit,
+            file=f"{name}/{tensors}/{path.name}",
+            size=stored.stat().st_size,
+            sha256=_sha256(stored),
+            tensors=tensors,
+            fetched=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
         with atomic_path(self._record_path(name)) as temporary:
             temporary.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
         return record

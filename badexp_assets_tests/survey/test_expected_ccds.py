@@ -1,8 +1,10 @@
 """A CCD that an exposure should have is missing by name, whatever made it unreadable."""
 
+from dataclasses import replace
+
 import pytest
 
-from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.cameras import DeadCcd, load_camera
 from badexp_assets.survey.expected_ccds import missing_ccds
 
 CAMERA = load_camera()
@@ -25,6 +27,22 @@ ALIVE = {ccd.ccdnum for ccd in CAMERA.alive(NIGHT)}
 )
 def test_most_ccds_of_the_camera_ask_for_the_others(present, night, missing):
     assert set(missing_ccds(present, night, {}, CAMERA)) == missing
+
+
+@pytest.mark.parametrize(
+    ("name", "dead", "night", "missing"),
+    [
+        ("megacam", DeadCcd("ccd03", "2006-01-01", "2006-12-31"), "2006-06-01", False),
+        ("megacam", DeadCcd("ccd03", "2006-01-01", "2006-12-31"), "2007-01-01", True),
+        ("90prime", DeadCcd("CCD3", "2016-01-01"), "2020-01-01", False),
+        ("mosaic", DeadCcd("CCD2", "2016-03-01"), "2016-02-29", True),
+    ],
+)
+def test_a_ccd_that_a_camera_lacked_is_not_expected_by_its_camera_file(name, dead, night, missing):
+    camera = replace(load_camera(name), dead=(dead,))
+    number = camera.by_name[dead.ccdname].ccdnum
+    present = set(camera.by_number) - {number}
+    assert set(missing_ccds(present, night, {}, camera)) == ({number} if missing else set())
 
 
 @pytest.mark.parametrize(

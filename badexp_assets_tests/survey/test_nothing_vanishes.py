@@ -30,6 +30,16 @@ def test_bands_with_digits_are_read(band):
     assert parse_cp_name(f"{MD5}_c4d_210831_073002_ooi_{band}_v1.fits.fz") == name
 
 
+def test_an_image_and_its_mask_each_with_its_own_checksum_in_front_are_one_exposure(tiny_cp, tmp_path):
+    ooi = write(tiny_cp, tmp_path, with_ood=True)
+    ood = ooi.with_name(ooi.name.replace("ooi", "ood"))
+    for path, checksum in ((ooi, MD5), (ood, MD5[::-1])):
+        path.rename(path.with_name(f"{checksum}_{path.name}"))
+    (row,) = listed(tmp_path).to_dict("records")
+    assert (row["status"], row["ood"].rpartition("/")[2]) == ("ready", f"{MD5[::-1]}_{ood.name}")
+    assert list_night_files(tmp_path, NIGHT).others == {}
+
+
 @pytest.mark.parametrize("folder", ["CP20180517_r_v2", "CP20180517v2", "CP20180517-rerun", "CP20180517.old"])
 def test_a_folder_with_a_suffix_is_a_night(tiny_cp, tmp_path, folder):
     write(tiny_cp, tmp_path, folder=f"decam/{folder}")
@@ -168,6 +178,9 @@ def test_a_name_with_another_band_than_filter_is_noted(tiny_cp, tmp_path, band, 
         ("CP20180518", {"DTCALDAT": "2018-05-10"}, [NIGHT], "DTCALDAT says night 2018-05-10"),
         ("CP20180518", {"DTCALDAT": "2018-05-18", "MJD-OBS": 58257.19}, ["2018-05-18"], None),
         ("CP20180517", {}, [NIGHT], None),
+        ("CP20180518", {"MJD-OBS": None, "DATE-OBS": "2018-05-18T04:33:36"}, [NIGHT], "folder says night 2018-05-18"),
+        ("CP20180518", {"DTCALDAT": "17/05/2018"}, [NIGHT], "folder says night 2018-05-18"),
+        ("CP20180517", {"MJD-OBS": 0.0}, [NIGHT], "MJD-OBS says night 1858-11-16"),
     ],
 )
 def test_of_folder_and_header_the_two_that_agree_give_the_night(tiny_cp, tmp_path, folder, header, nights, said):

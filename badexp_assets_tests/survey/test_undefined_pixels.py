@@ -93,6 +93,34 @@ def test_nan_of_floating_point_images_stays_undefined(tiny_cp, tmp_path, compres
     np.testing.assert_array_equal(np.isnan(image), np.isnan(pixels))
 
 
+@pytest.mark.parametrize("method", [-1, 1, 2])  # no dithering, SUBTRACTIVE_DITHER_1 and _2
+@pytest.mark.parametrize("tile", [(1, 48), (16, 48), (64, 48)])
+def test_nan_stays_undefined_whatever_the_tiles_and_the_dithering(tiny_cp, tmp_path, method, tile):
+    pixels = np.random.default_rng(0).normal(100, 5, SHAPE).astype(np.float32)
+    pixels[UNDEFINED] = np.nan
+    pixels[30] = np.nan  # a tile without any value
+    hdu = fits.CompImageHDU(
+        pixels, name="N4", compression_type="RICE_1", quantize_level=4.0, quantize_method=method, tile_shape=tile
+    )
+    ooi = write(tmp_path / "c4d_180518_044138_ooi_r_x.fits", header_of(tiny_cp), hdu)
+    with open_exposure(ooi) as exposure:
+        image = exposure.read(35).image
+    np.testing.assert_array_equal(np.isnan(image), np.isnan(pixels))
+
+
+@pytest.mark.parametrize("compression", [None, "RICE_1", "GZIP_1"])
+def test_blank_pixels_of_unsigned_integers_are_undefined(tiny_cp, tmp_path, compression):
+    pixels = np.random.default_rng(0).integers(40_000, 50_000, SHAPE).astype("u2")
+    pixels[UNDEFINED] = 65_535
+    hdu = hdu_of(pixels, compression, BLANK=32_767)  # stored with BZERO = 32768
+    ooi = write(tmp_path / "c4d_180518_044138_ooi_r_x.fits", header_of(tiny_cp), hdu)
+    with open_exposure(ooi) as exposure:
+        image = exposure.read(35).image
+    expected = pixels.astype(np.float32)
+    expected[UNDEFINED] = np.nan
+    np.testing.assert_array_equal(image, expected)
+
+
 @pytest.mark.parametrize("blank", [-32768, 0, 5])
 def test_blank_pixels_of_masks_are_bad(tiny_cp, tmp_path, blank):
     codes = np.full(SHAPE, 3, "i2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable, Sequence
 
@@ -11,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from badexp_assets.config.settings import Settings
 from badexp_assets.errors import BadExpError, InputError, StorageError, UnreadableImageError
@@ -31,6 +33,33 @@ _STATUS: tuple[tuple[type[BadExpError], int], ...] = (  # the first class that m
 )
 
 
+class _AnswerCancelled:
+    """ASGI middleware: answers 503 to requests that the server cancels when it stops, such as CCDs still being decoded.
+
+    Without it, uvicorn prints a traceback for each of them.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on to the app."""
+        started = False
+
+        async def note_start(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_start)
+        except asyncio.CancelledError:
+            if scope["type"] != "http":
+                raise
+            if not started:
+                await JSONResponse({"error": "the server is being stopped"}, 503)(scope, receive, send)
+
+
 def make_app(settings: Settings, hosts: Sequence[str] = LOCAL) -> Starlette:
     """Return the review app of a home as an ASGI app. `hosts`: host names that requests may use.
 
@@ -40,6 +69,7 @@ def make_app(settings: Settings, hosts: Sequence[str] = LOCAL) -> Starlette:
     app = Starlette(
         routes=ROUTES,
         middleware=[
+            Middleware(_AnswerCancelled),
             Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
             Middleware(Guard, reviewers=state.reviewers),
         ],

@@ -29,6 +29,7 @@ from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.browser import chromium
 from badexp_assets_tests.homes import copy_home
 from badexp_assets_tests.repository import PYTHON_PATH
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 NIGHTS = ("2018-05-17", "2018-05-18")
 FIRST, N = 1001, 34
@@ -180,7 +181,7 @@ class Server:
                 cwd=self.log.parent,
                 env=clean | {"PYTHONPATH": PYTHON_PATH},
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + LONGEST_WAIT
         while True:
             try:
                 urllib.request.urlopen(f"{self.url}/login", timeout=5).close()
@@ -193,7 +194,7 @@ class Server:
     def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
         if self.process is not None:
             self.process.send_signal(how)
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=LONGEST_WAIT)
             self.process = None
 
 
@@ -203,9 +204,11 @@ def server(settings, tmp_path) -> Iterator[Server]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     found = Server(settings, port, tmp_path / "log.txt")
-    found.start()
-    yield found
-    found.kill(signal.SIGTERM)
+    try:
+        found.start()
+        yield found
+    finally:
+        found.kill(signal.SIGTERM)
     log = found.log.read_text()
     assert "Traceback" not in log, log
 
@@ -226,7 +229,7 @@ def open_page(browser, server):
         def opened(name: str, **options):
             context = stack.enter_context(browser.new_context(base_url=server.url, **options))
             tab = context.new_page()
-            tab.set_default_timeout(15_000)
+            tab.set_default_timeout(LONGEST_WAIT * 1000)
             tab.on("pageerror", lambda error: troubles.append(str(error)))
             tab.on("request", lambda request: request.url.startswith(server.url) or troubles.append(request.url))
             tab.goto("/login")

@@ -10,6 +10,7 @@ from badexp_assets.config.review_options import ReviewParams
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.review.queue import assign_candidates
 from badexp_assets.review.store import VerdictStore
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +20,7 @@ SHOWN = "body[data-shown='{}']"
 
 def stored(server, n, reviewer=None):
     """Answers of the store once there are `n`."""
-    store, deadline = VerdictStore(server.settings.verdicts), time.monotonic() + 15
+    store, deadline = VerdictStore(server.settings.verdicts), time.monotonic() + LONGEST_WAIT
     while len(found := store.read(reviewer)) != n and time.monotonic() < deadline:
         time.sleep(0.05)
     assert len(found) == n
@@ -32,9 +33,17 @@ def wait_shown(tab, expnum):
 
 def until(tab, condition):
     """Wait for a condition in JavaScript; Playwright's own way to wait needs what the page's CSP forbids."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + LONGEST_WAIT
     while not tab.evaluate(condition):
         assert time.monotonic() < deadline, condition
+        tab.wait_for_timeout(50)
+
+
+def until_true(tab, condition):
+    """Wait for a condition of this process, which requests of the page change."""
+    deadline = time.monotonic() + LONGEST_WAIT
+    while not condition():
+        assert time.monotonic() < deadline
         tab.wait_for_timeout(50)
 
 
@@ -108,8 +117,11 @@ def test_keys_that_come_before_the_next_candidate_answer_nothing_and_arrows_coun
 def test_an_answer_before_the_candidates_are_loaded_is_stored_and_the_next_one_is_shown_once_they_are(
     open_page, server
 ):
-    tab, held = open_page("ann"), []
-    tab.route("**/api/candidates*", lambda route: held.append(route) if "/exposure/" in tab.url else route.continue_())
+    tab, held, holds = open_page("ann"), [], True
+    tab.route(
+        "**/api/candidates*",
+        lambda route: held.append(route) if holds and "/exposure/" in tab.url else route.continue_(),
+    )
     to_first(tab)
     tab.keyboard.press("f")
     stored(server, 1)
@@ -117,9 +129,45 @@ def test_an_answer_before_the_candidates_are_loaded_is_stored_and_the_next_one_i
     tab.keyboard.press("ArrowRight")
     assert tab.query_selector("dialog") is None
     assert held
+    holds = False  # a busy page that has given up waiting asks again
     held.pop().continue_()
     wait_shown(tab, FIRST + 1)
     assert stored(server, 1)[["expnum", "verdict"]].values.tolist() == [[FIRST, "fine"]]
+
+
+def test_candidates_that_could_not_be_loaded_are_asked_for_again_on_both_pages(open_page):
+    tab, left = open_page("ann"), 1
+
+    def fail_once(route):
+        nonlocal left
+        left -= 1
+        route.abort() if left >= 0 else route.continue_()
+
+    tab.route("**/api/candidates*", fail_once)
+    tab.reload()
+    tab.wait_for_selector("#nothing:has-text('no connection')")
+    tab.wait_for_selector(".cell")
+    assert not tab.is_visible("#nothing")
+    left = 1
+    to_first(tab)
+    tab.wait_for_selector(".toast:has-text('Candidates not loaded')")
+    tab.keyboard.press("f")
+    wait_shown(tab, FIRST + 1)
+
+
+def test_the_order_that_was_chosen_last_is_shown_though_the_list_of_another_comes_later(open_page):
+    tab, held = open_page("ann"), []
+    tab.route("**/api/candidates?order=night", lambda route: held.append(route))
+    tab.select_option("[name=order]", "night")
+    until_true(tab, lambda: held)
+    tab.select_option("[name=order]", "rank")
+    until(tab, "performance.getEntriesByType('resource').some(e => e.responseEnd && e.name.endsWith('order=rank'))")
+    with tab.expect_response("**/api/candidates?order=night"):
+        held.pop().continue_()
+    tab.keyboard.press("r")
+    wait_shown(tab, FIRST)
+    tab.keyboard.press("n")
+    wait_shown(tab, FIRST + 1)
 
 
 def test_two_reviewers_at_once_are_blind_to_each_other_until_they_have_answered(open_page, server):

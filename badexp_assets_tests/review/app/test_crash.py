@@ -14,6 +14,7 @@ from http.cookiejar import CookieJar
 import pytest
 
 from badexp_assets.review.store import VerdictStore
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,7 @@ class Reviewer(threading.Thread):
         self.url, self.acknowledged, self.retries = server.url, {}, 0
         self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
         form = urllib.parse.urlencode({"token": server.token(name)}).encode()
-        with self.opener.open(f"{self.url}/login", form, timeout=30) as page:
+        with self.opener.open(f"{self.url}/login", form, timeout=LONGEST_WAIT) as page:
             self.csrf = re.search(r'name="csrf" content="([^"]+)"', page.read().decode())[1]
 
     def run(self) -> None:
@@ -47,7 +48,7 @@ class Reviewer(threading.Thread):
             while key not in self.acknowledged:
                 try:
                     request = urllib.request.Request(f"{self.url}/api/answers", body, headers)
-                    with self.opener.open(request, timeout=30) as response:
+                    with self.opener.open(request, timeout=LONGEST_WAIT) as response:
                         self.acknowledged[key] = json.load(response)["ids"][key]
                 except urllib.error.HTTPError:
                     raise

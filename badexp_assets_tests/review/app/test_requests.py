@@ -1,7 +1,9 @@
 """What the app answers to requests, without a browser."""
 
+import asyncio
 import json
 import re
+import threading
 from dataclasses import replace
 
 import pandas as pd
@@ -20,6 +22,7 @@ from badexp_assets.review.app.security import SECONDS, TRIES, Throttle
 from badexp_assets.review.app.server import make_app
 from badexp_assets.review.store import VerdictStore
 from badexp_assets_tests.homes import remove
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 FIRST, N, OTHER = 1001, 34, 2001
 HOST = "http://127.0.0.1"
@@ -433,3 +436,33 @@ def test_static_files_are_those_of_the_app_only(client, path):
     response = client.get(f"/static/{path}")
     assert response.status_code in (401, 404)
     assert "AppState" not in response.text
+
+
+def test_a_request_that_is_cancelled_as_the_server_stops_is_answered_and_raises_nothing(app, ann, monkeypatch):
+    decoding, stopped, sent = threading.Event(), threading.Event(), []
+
+    def decode(*_):
+        decoding.set()
+        assert stopped.wait(LONGEST_WAIT)
+        return b"", "image/jpeg"
+
+    async def send(message):
+        sent.append(message)
+
+    async def receive():
+        return {"type": "http.request"}
+
+    async def stop_while_decoding():
+        cookie = f"badexp_session={ann.cookies['badexp_session']}".encode()
+        scope = {"type": "http", "method": "GET", "path": f"/picture/{FIRST}/ccd/{CCD}", "root_path": ""}
+        scope |= {"query_string": b"", "headers": [(b"host", b"127.0.0.1"), (b"cookie", cookie)]}
+        request = asyncio.create_task(app(scope, receive, send))
+        assert await asyncio.to_thread(decoding.wait, LONGEST_WAIT)
+        request.cancel()
+        await request
+        stopped.set()
+
+    monkeypatch.setattr("badexp_assets.review.app.pictures.Pictures.ccd", decode)
+    asyncio.run(stop_while_decoding())
+    assert [message.get("status") for message in sent] == [503, None]
+    assert json.loads(sent[1]["body"]) == {"error": "the server is being stopped"}

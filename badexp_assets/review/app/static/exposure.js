@@ -264,9 +264,10 @@ addEventListener("popstate", event => event.state?.expnum && show(event.state.ex
 const first = Number(document.querySelector("main").dataset.expnum);
 history.replaceState({expnum: first}, "");
 const filter = readFilter();
-const listed = CandidateList.load(filter.order).then(found => {
+const notListed = error => toast(el("b", {class: "error"}, "Candidates not loaded: "), error.message);
+const listed = CandidateList.load(filter.order, notListed).then(found => {
   list = found;
   rows = chosen(found.rows, filter);
   if (facts) prefetch();
-}).catch(error => toast(el("b", {class: "error"}, "Candidates not loaded: "), error.message));
+}).catch(notListed);
 show(first, {push: false});

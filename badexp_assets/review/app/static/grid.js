@@ -11,18 +11,27 @@ const filter = readFilter();
 const selected = new Set();
 const nodes = new Map();
 let list = null;
+let turn = 0;
 let rows = [];
 let cursor = 0;
 let size = {columns: 1, width: 200, height: 190};
 
 async function load() {
-  try {
-    list = await CandidateList.load(filter.order);
-  } catch (error) {
+  const mine = ++turn;
+  const failed = error => {
+    if (mine !== turn) return;
     $("nothing").hidden = false;
     $("nothing").textContent = error.message;
+  };
+  let found;
+  try {
+    found = await CandidateList.load(filter.order, failed);
+  } catch (error) {
+    failed(error);
     return;
   }
+  if (mine !== turn) return; // another order was chosen meanwhile
+  list = found;
   form.order.value = list.order;
   for (const name of ["night", "filter", "category"]) {
     const values = [...new Set(list.rows.map(row => row[name]))].sort();

@@ -3,6 +3,7 @@
 import {api, showProgress} from "./core.js";
 
 const FILTER = "badexp.filter";
+const RETRY = 1500; // ms before a failed request is repeated
 export const DEFAULT = {order: "", state: "open", night: "", filter: "", category: "", why: ""};
 
 export const readFilter = () => ({...DEFAULT, ...JSON.parse(sessionStorage.getItem(FILTER) ?? "{}")});
@@ -27,9 +28,17 @@ export function chosen(rows, filter) {
 
 /** All candidates: `rows` in order, and `progress` for the bar. */
 export class CandidateList {
-  static async load(order) {
-    const found = await api(`/candidates${order ? `?order=${order}` : ""}`);
-    return new CandidateList(found);
+  /** Load the candidates. Asks again while the server cannot answer, after `failed(error)`; throws what it refuses. */
+  static async load(order, failed) {
+    for (;;) {
+      try {
+        return new CandidateList(await api(`/candidates${order ? `?order=${order}` : ""}`));
+      } catch (error) {
+        if (error.status >= 400 && error.status < 500) throw error;
+        failed(error);
+        await new Promise(done => setTimeout(done, RETRY));
+      }
+    }
   }
 
   constructor({candidates, progress, order}) {

@@ -14,6 +14,7 @@ from badexp_assets.config.home import Home
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets_tests.commands.homes import start, whole_tables
 from badexp_assets_tests.homes import copy_home
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 
 @pytest.mark.slow
@@ -49,7 +50,7 @@ def test_a_run_that_is_interrupted_says_so_in_one_line(tmp_path, finished_home):
     assert any(line.startswith("references and models") for line in process.stdout)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=LONGEST_WAIT)
     assert process.returncode == 130
     assert error.splitlines()[-1] == "badexp: interrupted; what was finished is kept"
     assert "DagsterExecutionInterruptedError" not in error

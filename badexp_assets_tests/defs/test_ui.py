@@ -22,13 +22,12 @@ from badexp_assets.config.home import Home
 from badexp_assets.defs.build import build_definitions
 from badexp_assets_tests.browser import chromium
 from badexp_assets_tests.repository import PYTHON_PATH
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 pytestmark = pytest.mark.slow
 
 NIGHT = "2018-03-11"
 NEWEST = "2018-03-11"  # the night that was materialised last
-SECONDS_TO_START = 60
-SECONDS_TO_RUN = 60
 
 ASSETS = """{ assetNodes {
   assetKey { path } description groupName kinds isPartitioned staleStatus
@@ -74,11 +73,11 @@ def _members(session: int) -> list[psutil.Process]:
 def _stop(server: subprocess.Popen) -> None:
     """End the daemon, the code server, the web server and what they started, as Ctrl-C in a terminal does."""
     os.killpg(server.pid, signal.SIGINT)
-    _, alive = psutil.wait_procs(_members(server.pid), timeout=20)
+    _, alive = psutil.wait_procs(_members(server.pid), timeout=LONGEST_WAIT)
     for process in alive:
         process.kill()
-    server.wait(timeout=10)
-    psutil.wait_procs(alive, timeout=10)
+    server.wait(timeout=LONGEST_WAIT)
+    psutil.wait_procs(alive, timeout=LONGEST_WAIT)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +110,7 @@ def served(finished_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + SECONDS_TO_START
+        deadline = time.monotonic() + LONGEST_WAIT
         while True:
             try:
                 urllib.request.urlopen(f"{url}/server_info", timeout=5).close()
@@ -131,7 +130,7 @@ def page(served):
     """A tab of a headless Chromium on the UI."""
     with chromium() as browser:
         tab = browser.new_page(base_url=served.url, viewport={"width": 1400, "height": 1400})
-        tab.set_default_timeout(20_000)
+        tab.set_default_timeout(LONGEST_WAIT * 1000)
         tab.goto("/assets")
         yield tab
 
@@ -200,7 +199,7 @@ def test_nothing_is_out_of_date_after_the_whole_graph_has_run(page):
 
 
 def test_the_code_location_is_loaded_and_all_daemons_are_healthy(page, served):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + LONGEST_WAIT
     while True:
         answer = ask(page, DEPLOYMENT)
         daemons = answer["instance"]["daemonHealth"]["allDaemonStatuses"]
@@ -300,7 +299,7 @@ def test_a_night_is_materialised_by_clicking(page, served):
     nights.fill(NIGHT)
     nights.press("Enter")
     page.get_by_role("button", name=re.compile("^Launch")).click()
-    deadline = time.monotonic() + SECONDS_TO_RUN
+    deadline = time.monotonic() + LONGEST_WAIT
     while True:
         run = ask(page, RUNS)["runsOrError"]["results"][0]
         tags = {tag["key"]: tag["value"] for tag in run["tags"]}

@@ -24,6 +24,7 @@ from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.survey.archive import list_night_files
 from badexp_assets.survey.arrivals.table_sources import is_scored, possible_scores
 from badexp_assets_tests.repository import PYTHON_PATH
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 pytestmark = pytest.mark.slow
 
@@ -110,10 +111,10 @@ def _stop(daemon: subprocess.Popen) -> None:
     """End the daemon and what it started: all of them are in its session."""
     own = [process for process in psutil.process_iter() if _session(process) == daemon.pid]
     daemon.send_signal(signal.SIGINT)
-    _, alive = psutil.wait_procs(own, timeout=15)
+    _, alive = psutil.wait_procs(own, timeout=LONGEST_WAIT)
     for process in alive:
         process.kill()
-    daemon.wait(timeout=10)
+    daemon.wait(timeout=LONGEST_WAIT)
 
 
 def _session(process: psutil.Process) -> int | None:

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-_SECONDS_TO_START = 30.0
+from badexp_assets_tests.waiting import LONGEST_WAIT
+
 _UNPRIVILEGED = "nobody"  # PostgreSQL refuses to work for root
 
 
@@ -60,7 +61,7 @@ class Postgres:
 
     def start(self) -> None:
         """Start the server and wait until it answers; after a crash that is when its recovery is done."""
-        deadline = time.monotonic() + _SECONDS_TO_START
+        deadline = time.monotonic() + LONGEST_WAIT
         while True:
             if self._process is None or self._process.poll() is not None:
                 self._process = self._spawn()
@@ -80,7 +81,7 @@ class Postgres:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             try:
-                self._process.wait(timeout=20)
+                self._process.wait(timeout=LONGEST_WAIT)
             except subprocess.TimeoutExpired:
                 self.kill()
 

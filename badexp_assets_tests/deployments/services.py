@@ -19,13 +19,14 @@ import yaml
 
 from badexp_assets_tests.deployments.postgres import Postgres
 from badexp_assets_tests.repository import PYTHON_PATH, REPOSITORY
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 DEPLOYMENT = REPOSITORY / "deployments" / "services"
 
 QUICK_DAEMON = Path(__file__).with_name("quick_daemon.py")
 # What the deployment waits for, shortened so that a test need not wait: seconds
 QUICK = {
-    "run_monitoring": {"poll_interval_seconds": 3, "start_timeout_seconds": 40, "free_slots_after_run_end_seconds": 3}
+    "run_monitoring": {"poll_interval_seconds": 3, "start_timeout_seconds": 120, "free_slots_after_run_end_seconds": 3}
 }
 
 
@@ -107,7 +108,7 @@ class Services:
         try:
             self.call("down")
         finally:
-            _, alive = psutil.wait_procs(left, timeout=20)
+            _, alive = psutil.wait_procs(left, timeout=LONGEST_WAIT)
             for process in alive:
                 process.kill()
 
@@ -149,7 +150,7 @@ class Services:
             json.dumps({"query": query, "variables": variables or {}}).encode(),
             {"content-type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=LONGEST_WAIT) as answer:
             found = json.load(answer)
         assert "errors" not in found, json.dumps(found["errors"])[:2000]
         return found["data"]
@@ -165,7 +166,7 @@ class Services:
         assert answer["__typename"] == "LaunchBackfillSuccess", answer
         return answer["backfillId"]
 
-    def wait_until_loaded(self, seconds: float = 60.0) -> None:
+    def wait_until_loaded(self, seconds: float = LONGEST_WAIT) -> None:
         """Wait until the webserver has the code location."""
         query = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
         deadline = time.monotonic() + seconds

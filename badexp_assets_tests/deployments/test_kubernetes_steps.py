@@ -15,6 +15,7 @@ from badexp_assets.defs.partitions import PIXELS
 from badexp_assets.orchestration.kubernetes import executor
 from badexp_assets_tests.deployments.cluster import Cluster, container_status
 from badexp_assets_tests.repository import REPOSITORY
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 FAILED = {"failed": 1, "conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]}
 EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
@@ -176,7 +177,7 @@ def test_a_run_whose_pod_died_is_taken_up_by_another_and_its_step_goes_on_meanwh
     assert len(cluster.created) == 4  # two pods of the run
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = LONGEST_WAIT) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until

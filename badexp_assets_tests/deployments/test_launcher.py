@@ -12,6 +12,7 @@ from dagster._core.events import EngineEventData
 from dagster._core.launcher import WorkerStatus
 
 from badexp_assets.orchestration.run_launcher import HOST_TAG, WatchedRunLauncher, is_alive
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 
 @pytest.fixture
@@ -45,11 +46,11 @@ def test_a_run_whose_process_lives_is_running(instance):
 
 @pytest.mark.slow
 def test_a_run_whose_process_was_killed_has_failed_and_says_which_it_was(instance):
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     run = started(instance, process.pid)
     assert health(instance, run) == WorkerStatus.RUNNING
     process.kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + LONGEST_WAIT
     while health(instance, run) == WorkerStatus.RUNNING and time.monotonic() < deadline:
         time.sleep(0.05)  # a zombie is dead, too: nobody has waited for it yet
     assert health(instance, run) == WorkerStatus.FAILED

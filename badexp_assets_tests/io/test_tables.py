@@ -20,6 +20,7 @@ from badexp_assets.io.ranged_file import RangedFile
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.io.transient_errors import is_transient
 from badexp_assets.orchestration.settings_check import check_settings
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 SCHEMA = SCHEMAS["night_embeddings"]
 
@@ -130,21 +131,22 @@ def test_a_writer_killed_in_mid_upload_leaves_the_old_object_and_its_parts_are_r
     url = bucket / "t"
     (tmp_path / "old").write_bytes(b"old")
     url.put(tmp_path / "old")
-    reached = threading.Event()
+    reached, killed = threading.Event(), threading.Event()
 
     def wait(method, path):
         if "partNumber=3" in path:
             reached.set()
-            time.sleep(0.5)
+            killed.wait(LONGEST_WAIT)
 
     object_store.before = wait
     code = (
         "import sys, pathlib\nfrom badexp_assets.io.place import Url\nUrl(sys.argv[1]).put(pathlib.Path(sys.argv[2]))"
     )
     writer = subprocess.Popen([sys.executable, "-c", code, str(url), str(large(tmp_path))])
-    assert reached.wait(60)
+    assert reached.wait(LONGEST_WAIT)
     writer.send_signal(signal.SIGKILL)
     writer.wait()
+    killed.set()
     object_store.before = None
     assert RangedFile(url).read() == b"old"
     assert unfinished(object_store, bucket) == 1
@@ -157,7 +159,7 @@ def test_a_writer_killed_in_mid_upload_leaves_the_old_object_and_its_parts_are_r
 @pytest.mark.slow
 def test_a_reader_of_a_table_that_is_written_again_gets_one_state_of_it(bucket):
     """Files of equal size and layout: a mixture would be readable."""
-    url, stop = bucket / "t.parquet", threading.Event()
+    url, stop, written = bucket / "t.parquet", threading.Event(), threading.Event()
     write_table(embeddings(2000, 0), url, SCHEMA)
 
     def write() -> None:
@@ -165,12 +167,15 @@ def test_a_reader_of_a_table_that_is_written_again_gets_one_state_of_it(bucket):
         while not stop.is_set():
             value += 1
             write_table(embeddings(2000, value), url, SCHEMA)
+            written.set()
             time.sleep(0.02)
 
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        seen = [values(read_table(url)) for _ in range(30)]
+        seen = [values(read_table(url))]
+        assert written.wait(LONGEST_WAIT)
+        seen += [values(read_table(url)) for _ in range(30)]
     finally:
         stop.set()
         writer.join()
@@ -187,8 +192,9 @@ def test_a_read_begins_again_when_the_table_is_replaced_between_two_ranges(bucke
     def replace(method, path):
         if method == "GET" and object_store.count("GET")[0] == 1 and not replaced:
             replaced.append(path)
-            threading.Thread(target=write_table, args=(embeddings(2000, 2), url, SCHEMA)).start()
-            time.sleep(0.5)
+            writer = threading.Thread(target=write_table, args=(embeddings(2000, 2), url, SCHEMA))
+            writer.start()
+            writer.join(LONGEST_WAIT)
 
     object_store.requests.clear()
     object_store.before = replace

@@ -22,6 +22,7 @@ from badexp_assets.survey.archive import list_exposures
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.pixels.stand_in import MeanEmbedder
 from badexp_assets_tests.repository import REPOSITORY
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 NIGHT = "2018-05-17"
 SHARED_MEMORY = Path("/dev/shm")
@@ -59,7 +60,7 @@ def test_an_image_that_is_larger_than_its_place_is_refused_and_changes_nothing()
 def test_results_come_in_the_order_of_submission_though_a_later_embedding_ends_first():
     first = threading.Event()
     with EmbeddingQueue(2) as queue:
-        queue.submit("slow", lambda: first.wait(10))
+        queue.submit("slow", lambda: first.wait(LONGEST_WAIT))
         queue.submit("quick", lambda: "done")
         assert list(queue.results(2)) == []
         first.set()
@@ -70,7 +71,7 @@ def test_the_queue_waits_only_until_as_few_are_left_as_asked_for():
     gates = [threading.Event() for _ in range(3)]
     with EmbeddingQueue(1) as queue:
         for n, gate in enumerate(gates):
-            queue.submit(n, lambda gate=gate: gate.wait(10))
+            queue.submit(n, lambda gate=gate: gate.wait(LONGEST_WAIT))
         gates[0].set()
         assert [owner for owner, _ in queue.results(2)] == [0]
         assert list(queue.results(2)) == []
@@ -177,7 +178,7 @@ def test_a_pass_that_is_killed_with_all_its_processes_leaves_no_shared_memory(re
         family = psutil.Process(process.pid).children(recursive=True)
         assert [f for p in family for f in maps_of(p) if "badexp-images" in f]  # the readers do share memory
         os.killpg(process.pid, signal.SIGKILL)
-    psutil.wait_procs(family, timeout=20)
+    psutil.wait_procs(family, timeout=LONGEST_WAIT)
     assert {path for path in SHARED_MEMORY.iterdir() if path.name.startswith(("badexp", "psm"))} <= before
 
 

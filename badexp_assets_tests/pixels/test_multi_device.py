@@ -24,6 +24,7 @@ from badexp_assets.survey.archive import list_nights
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.pixels.stand_in import MeanEmbedder
 from badexp_assets_tests.repository import REPOSITORY
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 NIGHTS = ["2018-05-17", "2018-05-18", "2018-05-19"]
 # without the other CCDs fewer exposures are read ahead, so that two processes get some of each night
@@ -47,7 +48,7 @@ class Embedder(MeanEmbedder):
             if self.share.does == "dies":
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.share.does == "waits":
-                time.sleep(120)
+                time.sleep(10 * LONGEST_WAIT)
             raise {"fails": ModelError("the network broke"), "hiccup": TimeoutError("the disk is away")}[
                 self.share.does
             ]
@@ -57,7 +58,7 @@ class Embedder(MeanEmbedder):
     def _meet(self, folder: Path) -> None:
         """Wait for a second process that embeds: under load one may be done before another has started."""
         (folder / str(os.getpid())).touch()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + LONGEST_WAIT
         while len(list(folder.iterdir())) < 2:
             assert time.monotonic() < deadline, "no other process came"
             time.sleep(0.01)
@@ -251,7 +252,9 @@ if __name__ == "__main__":
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("how", "pause"), [(signal.SIGKILL, 0), (signal.SIGINT, 0), (signal.SIGINT, 60)], ids=["killed", "in it", "between"]
+    ("how", "pause"),
+    [(signal.SIGKILL, 0), (signal.SIGINT, 0), (signal.SIGINT, 10 * LONGEST_WAIT)],
+    ids=["killed", "in it", "between"],
 )
 def test_no_process_outlives_a_job_that_was_killed_or_interrupted(archive, tmp_path, how, pause):
     script = tmp_path / "parent.py"
@@ -264,8 +267,8 @@ def test_no_process_outlives_a_job_that_was_killed_or_interrupted(archive, tmp_p
         family = psutil.Process(parent.pid).children(recursive=True)
         assert len(family) >= 3  # the fork server and two that read
         os.killpg(parent.pid, how) if how == signal.SIGINT else parent.kill()  # Ctrl-C goes to all of them
-        _, said = parent.communicate(timeout=30)
-    _, alive = psutil.wait_procs(family, timeout=20)
+        _, said = parent.communicate(timeout=LONGEST_WAIT)
+    _, alive = psutil.wait_procs(family, timeout=LONGEST_WAIT)
     assert [process.pid for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
     assert said.count("Traceback") == (how == signal.SIGINT)  # that of the job alone
 

@@ -20,6 +20,7 @@ from badexp_assets.pixels.mosaic import MosaicPlan
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.exposure import CcdInfo
 from badexp_assets_tests.repository import REPOSITORY
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 CCDS = [CcdInfo(28, "S4", 1), CcdInfo(32, "N1", 2), CcdInfo(35, "N4", 3), CcdInfo(43, "N12", 4)]
 
@@ -144,7 +145,7 @@ def test_as_many_ccds_are_measured_ahead_as_asked_for_and_no_more(exposure):
     ) as readers:
         items = readers.run(iter(tasks(exposure) * 20))
         next(items)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + LONGEST_WAIT
         while len(measured) < 7 and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(0.05)
@@ -219,7 +220,7 @@ if __name__ == "__main__":
     with t.MeasuringPool(t.measure(), 2) as readers:
         list(readers.run(t.tasks(Path({ooi!r}))))
         print("ready", flush=True)
-        time.sleep(60)
+        time.sleep(600)
 """
 
 
@@ -233,5 +234,5 @@ def test_no_process_outlives_a_parent_that_was_killed(exposure, tmp_path):
         family = psutil.Process(parent.pid).children(recursive=True)
         assert len(family) >= 3  # the fork server and two readers
         parent.kill()
-    _, alive = psutil.wait_procs(family, timeout=20)
+    _, alive = psutil.wait_procs(family, timeout=LONGEST_WAIT)
     assert [process.pid for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []

@@ -21,6 +21,7 @@ from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.pixels.stand_in import MeanEmbedder
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 NIGHT = "2018-05-17"
 KILLS = 20
@@ -182,7 +183,7 @@ def test_a_pass_killed_at_twenty_random_moments_gives_the_same_tables_for_little
         started = context.Event()
         process = context.Process(target=one_pass, args=(archive, out, out.with_suffix(".log"), started))
         process.start()
-        assert started.wait(60)
+        assert started.wait(LONGEST_WAIT)
         return process, time.monotonic()
 
     process, begin = start(tmp_path / "undisturbed")

@@ -16,6 +16,7 @@ from badexp_assets.reports.clusters_page import write_clusters_page
 from badexp_assets.reports.page import small_previews
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.browser import chromium
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 NIGHT = "2018-03-10"
 
@@ -35,7 +36,7 @@ def tab() -> Iterator:
     """A tab of a headless Chromium in which a request to anything but a file, or an error of a page, fails the test."""
     with chromium(webgl=True) as browser:
         opened = browser.new_page(viewport={"width": 1300, "height": 1000})
-        opened.set_default_timeout(60_000)
+        opened.set_default_timeout(LONGEST_WAIT * 1000)
         opened.troubles = []
         opened.on("request", lambda r: r.url.startswith(("file:", "data:", "blob:")) or opened.troubles.append(r.url))
         opened.on("pageerror", lambda error: opened.troubles.append(str(error)))

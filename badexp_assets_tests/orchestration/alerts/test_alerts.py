@@ -18,6 +18,7 @@ from badexp_assets.config.operation_options import AlertParams
 from badexp_assets.errors import InputError
 from badexp_assets.orchestration.alerts.messages import Alert, bad_nights_alert, failed_run_alert, find_bad_nights
 from badexp_assets.orchestration.alerts.send import send
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 SECRET = "T0-SECRET-B1"
 ALERT = Alert("failed_run", "badexp: run 1 failed", {"run_id": "1"})
@@ -101,8 +102,10 @@ def test_a_server_that_does_not_answer_costs_no_more_than_the_given_time(server)
     server.seconds = 30
     started = time.monotonic()
     [problem] = send(ALERT, AlertParams(url=server.url, timeout=0.2, attempts=2), no_wait)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < server.seconds
     assert "in 2 attempt(s): TimeoutError" in problem
+    while len(server.got) < 2 and time.monotonic() - started < LONGEST_WAIT:  # a busy server reads later
+        time.sleep(0.01)
     assert len(server.got) == 2
 
 
@@ -150,14 +153,14 @@ def test_a_command_gets_the_text_on_its_input(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "timeout", "said"),
     [
-        (["import sys; sys.exit('no route')"], "exit code 1, no route"),
-        (["import time; time.sleep(30)"], "more than 1 s"),
+        (["import sys; sys.exit('no route')"], 20, "exit code 1, no route"),
+        (["import time; time.sleep(30)"], 1, "more than 1 s"),
     ],
 )
-def test_a_command_that_fails_or_hangs_is_a_sentence(words, said):
-    [problem] = send(ALERT, AlertParams(command=(sys.executable, "-c", *words), timeout=1, attempts=1), no_wait)
+def test_a_command_that_fails_or_hangs_is_a_sentence(words, timeout, said):
+    [problem] = send(ALERT, AlertParams(command=(sys.executable, "-c", *words), timeout=timeout, attempts=1), no_wait)
     assert said in problem
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from badexp_assets.errors import InputError
-from badexp_assets.labels.bad_expid import MAX_EXPNUM
 from badexp_assets.labels.taxonomy import UNKNOWN
 from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.headers import MAX_EXPNUM
 
 _TEXTS = {
     "clouds_transparency": "clouds, low transparency",

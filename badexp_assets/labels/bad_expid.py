@@ -14,8 +14,8 @@ from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.labels.text_columns import read_header
 from badexp_assets.labels.text_lines import MAX_LINE, line_problem, numbered_lines, quote, strip_invisible
 from badexp_assets.survey.cameras import Camera, camera_names, load_camera
+from badexp_assets.survey.headers import MAX_EXPNUM
 
-MAX_EXPNUM = 10**12 - 1  # legacypipe makes numbers YYMMDDhhmmss for exposures of Mosaic-3 that have none
 _COLUMNS = ["expnum", "ccdname", "flag", "comment", "category", "line", "status", "status_reason", "paper"]
 _DASHES = "‐‑‒–—―−﹘﹣－\x96\x97"  # the last two: dashes of Windows code pages, read as Latin-1
 _PLAIN_DASHES = str.maketrans(dict.fromkeys(_DASHES, "-"))

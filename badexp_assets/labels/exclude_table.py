@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from badexp_assets.errors import LabelFileError
-from badexp_assets.labels.bad_expid import MAX_EXPNUM
 from badexp_assets.labels.fits_table_chunks import read_columns
 from badexp_assets.labels.sheets import read_sheets, whole_number
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.labels.text_lines import MAX_LINE, line_problem
 from badexp_assets.survey.cameras import Camera, load_camera
+from badexp_assets.survey.headers import MAX_EXPNUM
 
 _NEEDED = ("expnum", "ccdnum", "reason")
 _ALL = (*_NEEDED, "analyst")

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from badexp_assets.errors import BadExpError
 from badexp_assets.io.parquet import empty_table
 from badexp_assets.io.schemas import SCHEMAS
-from badexp_assets.labels.bad_expid import MAX_EXPNUM
 from badexp_assets.labels.fits_table_chunks import categorical, find_table
 from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.headers import MAX_EXPNUM
 from badexp_assets.survey.nights import nights_of
 
 if TYPE_CHECKING:

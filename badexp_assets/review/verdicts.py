@@ -11,8 +11,8 @@ import pandas as pd
 
 from badexp_assets.errors import InputError
 from badexp_assets.io.schemas import SCHEMAS
-from badexp_assets.labels.bad_expid import MAX_EXPNUM
 from badexp_assets.labels.taxonomy import UNKNOWN
+from badexp_assets.survey.headers import MAX_EXPNUM
 
 VERDICTS = ("bad", "fine", "unsure")
 COLUMNS = SCHEMAS["review_verdicts"].column_names

@@ -16,7 +16,7 @@ from badexp_assets.survey.archive_tree import FoundFile, Settling, cp_folders, l
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.cp_files import PRODUCTS, parse_cp_name
 from badexp_assets.survey.exposure_identity import exposures_of_number, surrogate_expnum
-from badexp_assets.survey.headers import ExposureHeader, FileHeader, read_file_header
+from badexp_assets.survey.headers import MAX_EXPNUM, ExposureHeader, FileHeader, read_file_header
 from badexp_assets.survey.night_evidence import UNDECIDED, agreed_night, night_of_name, night_of_path
 from badexp_assets.survey.night_folders import files_of_night, night_folders, without_copies
 from badexp_assets.survey.nights import parse_night
@@ -247,7 +247,7 @@ def _row(archive: Place, night: str, files: ExposureFiles, camera: Camera) -> di
         row
         | values
         | {
-            "expnum": header.expnum if header.expnum is not None and header.expnum > 0 else row["expnum"],
+            "expnum": header.expnum if 0 < (header.expnum or 0) <= MAX_EXPNUM else row["expnum"],
             "filter": header.filter or files.band,
             "n_ccds": found.n_ccds,
             "status": "ready" if reason is None else "excluded",

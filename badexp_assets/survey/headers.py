@@ -22,6 +22,9 @@ from badexp_assets.survey.sky_position import sky_position
 
 MIN_EXPTIME = 29.0
 """an exposure is longer than this, s (legacypipe)"""
+MAX_EXPNUM = 10**12 - 1
+"""legacypipe makes numbers YYMMDDhhmmss for exposures of Mosaic-3 that have none"""
+_OBSID = re.compile(r"kp4m\.20(\d{6})T(\d{6})", re.IGNORECASE)  # of Mosaic-3
 _NOTHING = {"", "nan", "none", "indef", "unknown"}
 _MJD_1970 = 40587.0
 
@@ -59,6 +62,8 @@ class ExposureHeader:
         """Why it is not usable, by legacypipe's rules, but ignoring WCSCAL where SCAMPFLG is 0; None: it is usable."""
         if self.expnum is None or self.expnum <= 0:
             return f"EXPNUM is {_said(self.expnum)}; more than 0 is needed"
+        if self.expnum > MAX_EXPNUM:
+            return f"EXPNUM is {_said(self.expnum)}; at most {MAX_EXPNUM} is allowed"
         if self.exptime is None or not self.exptime > MIN_EXPTIME:
             return f"EXPTIME is {_said(self.exptime)}; more than {MIN_EXPTIME:g} s is needed"
         if (self.proctype or "").lower() != "instcal":
@@ -82,13 +87,18 @@ class ExposureHeader:
 
 
 def parse_header(header: Mapping[str, Any], camera: Camera) -> ExposureHeader:
-    """Return the values of a primary header (anything with `.get`). Never raises for an odd or missing card."""
+    """Return the values of a primary header (anything with `.get`). Never raises for an odd or missing card.
+
+    Early exposures of Mosaic-3 have no EXPNUM: as in legacypipe, their number YYMMDDhhmmss is that in OBSID.
+    """
     band = text_card(header, "FILTER")
     mjd_obs = number_card(header, "MJD-OBS")
     if mjd_obs is None:
         mjd_obs = _mjd(text_card(header, "DATE-OBS"))
     position = sky_position(header)
     values: dict[str, Any] = {name: read(header, name.upper()) for name, read in _PLAIN_CARDS.items()}
+    if values["expnum"] is None and (match := _OBSID.fullmatch(text_card(header, "OBSID") or "")):
+        values["expnum"] = int(match[1] + match[2])
     return ExposureHeader(
         **values,
         filter=re.split(r"[\s.]", band)[0] or None if band else None,

@@ -6,6 +6,7 @@ Nothing is read at import.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -89,8 +90,11 @@ def load_settings(
     if is_url(str(home or os.environ.get("BADEXP_HOME") or "")):
         raise InputError("home: a folder is needed; tables alone can lie behind a URL (--tables, BADEXP_TABLES)")
     root = Path(home or os.environ.get("BADEXP_HOME") or DEFAULT_HOME).expanduser().absolute()
-    if "?" in str(root):
-        raise InputError(f"home {root}: '?' is not allowed in the path, since SQLite takes it for the end of it")
+    if match := re.search(r"\?|%[0-9A-Fa-f]{2}", str(root)):
+        raise InputError(
+            f"home {root}: {match[0]!r} is not allowed in the path, since databases are opened by URLs, where it has a "
+            "meaning of its own"
+        )
     file = Home(root).settings_file
     stored = read_settings_file(file, tuple(ENVIRONMENT))
     value: dict[str, Any] = {}

@@ -139,7 +139,7 @@ def test_one_exposure_number_in_two_nights_costs_that_exposure_only(badexp, tmp_
     number = fitsio.read_header(str(first), 0)["EXPNUM"]
     with fitsio.FITS(str(second), "rw") as fits:
         fits[0].write_key("EXPNUM", number)
-    home = new_home(tmp_path / "home")
+    home = new_home(tmp_path / "it's 100% [odd] *, #1 {ñ}; a:b")
     # the later night is read first
     words = ["run", "--home", home, "--archive", tmp_path / "images"]
     assert badexp(*words, "--nights", "2018-03-11")[0] == 0

@@ -218,7 +218,8 @@ def list_fits_names(archive: Place, folder: str) -> tuple[list[str], dict[str, i
 def _fits_entries(archive: Place, folder: str, times: dict[str, int]) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield the FITS files in `folder` and below it, links included, each folder once; add the folders to `times`.
 
-    Links to another CP folder of the archive are not followed: its files are read there.
+    Links to another CP folder of the archive, or to a folder above this one, are not followed: their files are read, or
+    named, there.
     """
     root = str(archive)
     top_real = os.path.realpath(root)
@@ -240,13 +241,15 @@ def _fits_entries(archive: Place, folder: str, times: dict[str, int]) -> Iterato
                     yield top + name, entry
                 continue
             place = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(real, name)
-            if place not in seen and not _is_of_other_night(place, own, top_real):
+            if place not in seen and not _is_read_elsewhere(place, own, top_real):
                 seen.add(place)
                 todo.append((top + name, place))
 
 
-def _is_of_other_night(place: str, own: str, top: str) -> bool:
-    """Whether a real path is in a CP folder below `top` that is not `own`."""
+def _is_read_elsewhere(place: str, own: str, top: str) -> bool:
+    """Whether a real path is in a CP folder below `top` that is not `own`, or has `own` below it."""
+    if own.startswith(f"{place}{os.sep}"):
+        return True
     if place.startswith(f"{own}{os.sep}") or not place.startswith(f"{top}{os.sep}"):
         return False
     return any(night_from_folder(part) for part in place[len(top) + 1 :].split(os.sep))

@@ -94,6 +94,17 @@ def test_files_of_a_loose_folder_that_a_night_links_to_are_read_and_not_named_as
     assert (account.n_found, account.n_exposures, dict(account.others)) == (1, 1, {})
 
 
+def test_links_of_two_nights_to_the_folder_above_them_name_a_loose_file_once(tiny_cp, tmp_path):
+    (tmp_path / "loose").mkdir()
+    (tmp_path / "loose" / "a b.fits").write_bytes(b"x")
+    for night in ("CP20180516", "CP20180517"):
+        (tmp_path / night).mkdir()
+        (tmp_path / night / "up").symlink_to(tmp_path)
+    tables = [listed(tmp_path, night) for night in list_nights(tmp_path)]
+    assert sum(map(len, tables)) == 0
+    assert list_files_outside(tmp_path) == ["loose/a b.fits"]
+
+
 @pytest.mark.parametrize(
     "name",
     ["tu2054134.fits.fz", "c4d_180518_044138_ooi_r_ls9.FITS", "c4d_180518_ooi_r.fits", "c4d_180518_050000_ooi.fit",

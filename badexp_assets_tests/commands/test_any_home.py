@@ -23,6 +23,7 @@ ODD = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ODD)
 def test_a_home_may_have_any_name(tmp_path, name):
     root = tmp_path / name / "home"

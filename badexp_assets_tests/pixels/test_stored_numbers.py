@@ -133,6 +133,7 @@ def test_a_damaged_table_of_another_night_costs_nothing(survey):
     assert survey.statuses(SECOND) == ["scored"]
 
 
+@pytest.mark.slow
 def test_numbers_of_nights_behind_a_url_are_known(tiny_cp, tmp_path, bucket):
     survey = Survey(tiny_cp, tmp_path, bucket / "tables")
     survey.write(FIRST, 7)

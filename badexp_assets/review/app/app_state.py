@@ -38,6 +38,8 @@ class AppState:
     reviewers: Reviewers
     taxonomy: Taxonomy
     categories: tuple[Category, ...]
+    ccd_names: dict[int, str]
+    """CCD names by CCDNUM"""
     candidates: CandidateList
     exposures: Exposures
     pictures: Pictures
@@ -54,6 +56,7 @@ class AppState:
         session: Session | None = getattr(request.state, "session", None)
         values |= {"session": session, "categories": self.categories}
         values["category_data"] = [asdict(category) for category in self.categories]
+        values["ccd_names"] = self.ccd_names
         html = self.templates.get_template(template).render(values)
         return HTMLResponse(html, status)
 
@@ -71,6 +74,7 @@ def open_app_state(settings: Settings) -> AppState:
         reviewers=Reviewers(database),
         taxonomy=taxonomy,
         categories=categories,
+        ccd_names={ccdnum: ccd.ccdname for ccdnum, ccd in camera.by_number.items()},
         candidates=CandidateList(tables, store, params),
         exposures=exposures,
         pictures=Pictures(tables, settings, camera, cache),

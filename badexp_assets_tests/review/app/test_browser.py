@@ -228,6 +228,10 @@ def test_several_ccds_get_one_answer_and_one_undo(open_page, server):
     tab.keyboard.press("7")
     wait_shown(tab, FIRST + 1)
     assert sorted(stored(server, 2)["ccdnum"]) == [28, 35]
+    tab.keyboard.press("y")
+    tab.wait_for_selector(".history li")
+    assert [words.split(" · ")[-1] for words in tab.locator(".history .verdict").all_inner_texts()] == ["N4", "S4"]
+    tab.keyboard.press("Escape")
     tab.keyboard.press("z")
     stored(server, 0)
 

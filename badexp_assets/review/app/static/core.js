@@ -3,6 +3,7 @@
 const meta = name => document.querySelector(`meta[name=${name}]`)?.content ?? "";
 export const reviewer = meta("reviewer");
 export const categories = JSON.parse(document.getElementById("categories").textContent);
+const ccdNames = JSON.parse(document.getElementById("ccd-names").textContent);
 
 /** Fetch JSON from the app. Throws an Error with `status` (0: no connection) and the message of the server. */
 export async function api(path, body) {
@@ -119,9 +120,9 @@ export function toast(...children) {
   toastTimer = setTimeout(() => node.remove(), 6000);
 }
 
-/** Describe an answer: verdict, category, CCD. */
+/** Describe an answer: verdict, category, name of the CCD. */
 export const inWords = answer =>
-  [answer.verdict, answer.category, answer.ccdnum ? `CCD ${answer.ccdnum}` : null].filter(Boolean).join(" · ");
+  [answer.verdict, answer.category, answer.ccdnum ? ccdNames[answer.ccdnum] ?? `CCD ${answer.ccdnum}` : null].filter(Boolean).join(" · ");
 
 export function showProgress(progress) {
   const node = document.getElementById("progress");

@@ -288,6 +288,16 @@ def test_many_are_answered_from_the_grid_and_filters_leave_what_they_say(open_pa
     stored(server, 0)
 
 
+def test_one_candidate_of_the_grid_looks_like_the_one_that_keys_answer_and_it_is(open_page, server):
+    tab, at_cursor = open_page("ann"), "cells => cells.map(cell => Number(cell.dataset.expnum))"
+    for n, modifiers in ((3, []), (1, ["Shift"])):
+        tab.click(f"[data-expnum='{FIRST + n}'] {'a' if modifiers else '.tick'}", modifiers=modifiers)
+        assert tab.eval_on_selector_all(".cell.cursor", at_cursor) == [FIRST + n]
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("f")
+    assert stored(server, 1)["expnum"].tolist() == [FIRST + 1]
+
+
 def test_nothing_is_lost_when_the_server_goes_and_comes_back(open_page, server):
     tab = open_page("ann")
     to_first(tab)

@@ -89,13 +89,13 @@ function cell(row, index) {
   const picture = el("img", {alt: "", src: `/picture/${row.expnum}/small`, decoding: "async"});
   picture.addEventListener("error", () => picture.replaceWith(el("span", {class: "nothing"}, "no preview")));
   const box = el("button", {class: "tick", title: "select", "aria-label": `select ${row.expnum}`, tabindex: "-1",
-    onclick: event => { event.preventDefault(); event.stopPropagation(); cursor = index; toggle(index); }});
+    onclick: event => { event.preventDefault(); event.stopPropagation(); moveCursor(index); toggle(index); }});
   const link = el("a", {href: `/exposure/${row.expnum}`, tabindex: "-1", title: row.why},
     el("span", {class: "picture"}, picture),
     el("span", {class: "line"}, el("b", {}, String(row.expnum)), el("span", {class: "faint"}, `${row.night.slice(2)} ${row.filter}`), el("span", {class: "answer"})),
     el("span", {class: "line faint"}, el("span", {}, row.category), el("span", {class: "p"}, row.p_bad === null ? "" : number(row.p_bad))));
   link.addEventListener("click", event => {
-    if (event.shiftKey) { event.preventDefault(); range(cursor, index); cursor = index; }
+    if (event.shiftKey) { event.preventDefault(); range(cursor, index); moveCursor(index); }
   });
   return el("div", {class: "cell", role: "option", "data-expnum": row.expnum}, link, box);
 }
@@ -127,18 +127,23 @@ function showSelection() {
   $("selected").textContent = `${selected.size} selected`;
 }
 
+function moveCursor(to) {
+  const from = cursor;
+  cursor = to;
+  mark(from);
+  mark(to);
+}
+
 function move(step, extend) {
   const to = Math.min(rows.length - 1, Math.max(0, cursor + step));
   const from = cursor;
-  cursor = to;
+  moveCursor(to);
   if (extend) range(from, to);
   const top = Math.floor(to / size.columns) * size.height + cells.offsetTop;
   const head = document.querySelector("header").offsetHeight + form.offsetHeight * (getComputedStyle(form).position === "sticky");
   if (top < scrollY + head) scrollTo({top: top - head - 8});
   if (top + size.height > scrollY + innerHeight - 64) scrollTo({top: top + size.height - innerHeight + 72});
   render();
-  mark(from);
-  mark(to);
 }
 
 function answer(verdict, category = null) {

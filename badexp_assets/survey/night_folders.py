@@ -92,9 +92,8 @@ def _nights_in(archive: Place, folder: str, own: str) -> frozenset[str]:
             return known[1]
         paths, times = list_fits_names(archive, folder)
         nights = _nights_of_names(paths, own)
-        if own not in nights:
-            files, times = list_folder(archive, folder)
-            nights = frozenset(nights_of_files(archive, folder, files).values())
+        if own not in nights:  # headers decide; an image that is written again changes no time of a folder
+            return frozenset(nights_of_files(archive, folder, list_folder(archive, folder)[0]).values())
     except OSError:  # listing the files of the night will report it
         return frozenset([own])
     if max(times.values()) / 1e9 < time.time() - _FRESH:

@@ -1,5 +1,6 @@
 """Every file of an archive is an exposure, an older reduction, or named, and one bad record costs only itself."""
 
+import os
 import shutil
 
 import pytest
@@ -218,6 +219,15 @@ def test_a_folder_of_two_nights_gives_each_its_exposures(tiny_cp, tmp_path):
     write(tiny_cp, tmp_path, folder="CP20180517")
     assert list_nights(tmp_path) == ["2018-05-16", NIGHT]
     assert [listed(tmp_path, night)["expnum"].tolist() for night in list_nights(tmp_path)] == [[747400], [747382]]
+
+
+def test_an_image_that_is_damaged_where_it_lies_stays_in_a_night(tiny_cp, tmp_path):
+    ooi = write(tiny_cp, tmp_path, folder="CP20180518")
+    os.utime(ooi.parent, (0, 0))  # long before it is listed
+    assert list_nights(tmp_path) == [NIGHT]
+    ooi.write_bytes(b"")
+    assert list_nights(tmp_path) == ["2018-05-18"]
+    assert listed(tmp_path, "2018-05-18")["status"].tolist() == ["failed"]
 
 
 def test_arrivals_find_the_nights_of_a_folder_named_by_another_date(tiny_cp, tmp_path):

@@ -409,6 +409,19 @@ def test_keys_in_full_resolution_answer_the_exposure_on_screen_or_nothing(open_p
     assert stored(server, 1)[["expnum", "ccdnum"]].fillna(0).astype(int).to_numpy().tolist() == [[FIRST, 0]]
 
 
+@pytest.mark.parametrize("ratio", [1, 2])
+def test_pixel_by_pixel_means_pixels_of_the_screen_however_small_the_ccd(open_page, ratio):
+    tab = open_page("ann", device_scale_factor=ratio)
+    to_first(tab)
+    tab.keyboard.press("Enter")
+    until(tab, "document.querySelector('.zoom .words').textContent.includes('120 × 90 px')")
+    tab.keyboard.press("1")
+    assert tab.locator(".stage img").first.bounding_box()["width"] * ratio == pytest.approx(120)
+    tab.keyboard.press("0")
+    tab.click("text=1:1")
+    assert tab.locator(".stage img").first.bounding_box()["height"] * ratio == pytest.approx(90)
+
+
 def test_escape_closes_the_viewer_and_keeps_the_selected_ccds(open_page):
     tab = open_page("ann")
     to_first(tab)

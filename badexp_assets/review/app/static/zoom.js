@@ -23,7 +23,7 @@ export function openZoom(expnum, plane, ccd, passOn) {
   const dialog = openDialog("zoom",
     el("div", {class: "tools"}, title, words, choose, button("m", "Mask", () => blink()), button("t", "Stretch", () => next()),
       button("[", "Previous", () => step(-1)), button("]", "Next", () => step(1)), button("0", "Fit", () => fit()),
-      button("1", "1:1", () => zoom(1 / view.scale)), button("Esc", "Close", () => dialog.close())),
+      button("1", "1:1", () => pixelByPixel()), button("Esc", "Close", () => dialog.close())),
     stage, legend);
 
   function load() {
@@ -48,9 +48,12 @@ export function openZoom(expnum, plane, ccd, passOn) {
     words.textContent = answer.error ?? "this CCD cannot be shown";
   });
 
+  const onePixel = () => 1 / devicePixelRatio; // scale at which a pixel of the CCD is one of the screen
+  const toPixel = at => Math.round(at * devicePixelRatio) / devicePixelRatio;
+
   function draw() {
     for (const image of [picture, mask]) {
-      image.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.scale})`;
+      image.style.transform = `translate(${toPixel(view.x)}px, ${toPixel(view.y)}px) scale(${view.scale})`;
       image.classList.toggle("pixels", view.scale > 2);
     }
   }
@@ -64,12 +67,14 @@ export function openZoom(expnum, plane, ccd, passOn) {
   }
 
   function zoom(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
-    const scale = Math.min(16, Math.max(view.fit / 2, view.scale * factor));
+    const scale = Math.min(16, Math.max(Math.min(view.fit / 2, onePixel()), view.scale * factor));
     view.x = x - (x - view.x) * scale / view.scale;
     view.y = y - (y - view.y) * scale / view.scale;
     view.scale = scale;
     draw();
   }
+
+  function pixelByPixel() { zoom(onePixel() / view.scale); }
 
   function pan(dx, dy) { view.x += dx; view.y += dy; draw(); }
 
@@ -115,7 +120,7 @@ export function openZoom(expnum, plane, ccd, passOn) {
   for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, event => fingers.delete(event.pointerId));
 
   const keys = {
-    "+": () => zoom(1.4), "=": () => zoom(1.4), "-": () => zoom(1 / 1.4), "0": fit, "1": () => zoom(1 / view.scale),
+    "+": () => zoom(1.4), "=": () => zoom(1.4), "-": () => zoom(1 / 1.4), "0": fit, "1": () => pixelByPixel(),
     m: blink, t: next, "[": () => step(-1), "]": () => step(1), " ": toggle, Enter: () => dialog.close(),
     ArrowLeft: () => pan(80, 0), ArrowRight: () => pan(-80, 0), ArrowUp: () => pan(0, 80), ArrowDown: () => pan(0, -80),
   };

@@ -4,6 +4,8 @@ from .embedding_clusters import cluster_embeddings as cluster_embeddings
 from .embedding_clusters import cluster_figure as cluster_figure
 from .features import align as align
 from .features import describe_ccds as describe_ccds
+from .focal_plane_predictions import by_image as by_image
+from .focal_plane_tokens import FocalPlanes as FocalPlanes
 from .mosaic_view import Mosaics as Mosaics
 from .pipeline import FittedPipeline as FittedPipeline
 from .pipeline import PipelineParams as PipelineParams

@@ -96,7 +96,7 @@ class Classifier(ABC):
         refuse_non_finite(vectors)
         return vectors
 
-    def _to_table(self, shares: np.ndarray) -> pd.DataFrame:
+    def table_of(self, shares: np.ndarray) -> pd.DataFrame:
         """Return category, probability, p_bad and p_<category> of (n, categories) probabilities."""
         top = shares.argmax(axis=1)
         table = {

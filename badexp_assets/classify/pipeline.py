@@ -56,7 +56,7 @@ class FittedPipeline(Classifier):
             space = self.steps[:-1].transform(vectors[start : start + _CHUNK])
             (rows,) = points.nearest(space, knn.n_neighbors)
             shares[start : start + _CHUNK] = vote_shares(rows, self.codes, self.votes, len(self.categories))
-        return self._to_table(shares)
+        return self.table_of(shares)
 
     @property
     def metric(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -9,6 +11,7 @@ from scipy.special import expit
 
 from badexp_assets.classify.calibration import shift_prior
 from badexp_assets.classify.classifier import GOOD, Classifier
+from badexp_assets.classify.focal_plane_predictions import by_image
 from badexp_assets.classify.mosaic_view import STATISTIC, Mosaics
 from badexp_assets.classify.pooling import ccd_log_odds, pool_statistics
 from badexp_assets.classify.two_step import TwoStepClassifier
@@ -56,13 +59,12 @@ def decide_pooled(
     """Return a row of `night_exposure_predictions` per exposure with a CCD classified by `model`, sorted by expnum.
 
     `predictions`: rows of night_predictions, all of them are used; `exposures`: expnum, night, filter. Columns: p_bad:
-    P(bad) of the exposure at the model's base rate of exposures, pooled over its CCDs, and over its mosaic (from
-    `mosaics`) if the model uses it and the exposure has one. p_bad_mosaic: P(bad) by the mosaic alone, NaN without one.
-    n_bad: CCDs with P(bad) of at least `ccd_probability`; bad_ccds: their numbers, separated by commas. scope:
-    `exposure` (is_bad), `ccds` (only these CCDs are bad) or `none`. category: the kind of bad with the highest summed
-    probability over the CCDs; good if the scope is `none`. n_abstained: CCDs too novel to be classified. vote_is_bad:
-    verdict by the vote of the sampled CCDs, null without any. Raises InputError like `decide_exposures`, ModelError
-    like `exposure_views`.
+    P(bad) of the exposure at the model's base rate of exposures, by the view in use (see `exposure_views`).
+    p_bad_mosaic: P(bad) by the mosaic alone, NaN without one. n_bad: CCDs with P(bad) of at least `ccd_probability`;
+    bad_ccds: their numbers, separated by commas. scope: `exposure` (is_bad), `ccds` (only these CCDs are bad) or
+    `none`. category: the kind of bad with the highest summed probability over the CCDs; good if the scope is `none`.
+    n_abstained: CCDs too novel to be classified. vote_is_bad: verdict by the vote of the sampled CCDs, null without
+    any. Raises InputError like `decide_exposures`, ModelError like `exposure_views`.
     """
     check_decidable(predictions, exposures)
     by_expnum = exposures.set_index("expnum")
@@ -89,8 +91,9 @@ def decide_pooled(
     kind = np.array(kinds, dtype=object)[heaviest]
     table["category"] = np.where(table["scope"] == "none", GOOD, kind)
     with_mosaic = (views["mosaic"].notna() & (model.mosaic is not None and model.mosaic.used)).to_numpy()
-    rules = [describe_rule(params, rate, used) for used in (True, False)]
-    table["rule"] = np.where(with_mosaic, *rules)
+    with_tokens = (views["focal_plane"].notna() & (model.focal_plane is not None and model.focal_plane.used)).to_numpy()
+    rules = {used: describe_rule(params, rate, *used) for used in itertools.product((False, True), repeat=2)}
+    table["rule"] = [rules[used] for used in zip(with_tokens.tolist(), with_mosaic.tolist(), strict=True)]
     table["model"] = model.version
     votes = decide_exposures(predictions, exposures, vote).set_index("expnum")["is_bad"]
     table["vote_is_bad"] = votes.astype("boolean").reindex(table.index)
@@ -102,26 +105,44 @@ def exposure_views(
 ) -> pd.DataFrame:
     """Return P(bad) of each exposure of `predictions` in each view, at the model's base rate of exposures.
 
-    The index is expnum. Columns: pooled (over its CCDs), mosaic (the focal plane; NaN if exposure or model has none),
-    both (equal to pooled without a mosaic), in_use (pooled or both, as chosen when the model was fitted). Raises
-    ModelError for mosaics of another backbone or recipe than the model's.
+    The index is expnum. Columns: pooled (over the images of its CCDs), focal_plane (over all its CCDs, by image and
+    token; NaN if exposure or model has no tokens), mosaic (NaN if exposure or model has none), both (mosaic with
+    focal_plane or pooled, whichever is used; that one without a mosaic), in_use (as chosen when the model was fitted).
+    Raises ModelError for mosaics of another backbone or recipe than the model's.
     """
-    places = camera.by_number
-    xy = np.array([(places[n].x_mm, places[n].y_mm) if n in places else (np.nan,) * 2 for n in predictions["ccdnum"]])
     rate = model.exposure_base_rate
-    odds = ccd_log_odds(predictions["p_bad"].to_numpy(), model.base_rate, float(model.card["training_rate"]))
-    statistics = pool_statistics(predictions["expnum"].to_numpy(), odds, xy[:, 0], xy[:, 1])
+    read = by_image(predictions)
+    statistics = _statistics(read, read["image_p_bad"] if "image_p_bad" in read else read["p_bad"], model, camera)
     pooled = model.pool.p_bad(statistics, rate)
-    views = pd.DataFrame({"pooled": pooled, "mosaic": np.nan, "both": pooled, "in_use": pooled}, index=statistics.index)
+    views = pd.DataFrame({"pooled": pooled, "focal_plane": np.nan, "mosaic": np.nan}, index=statistics.index)
+    views["in_use"] = pooled
+    if model.focal_plane is not None and "focal_plane_p_bad" in predictions:
+        every = predictions[
+            predictions["expnum"].isin(predictions.loc[predictions["focal_plane_p_bad"].notna(), "expnum"])
+        ]
+        seen = _statistics(every, every["p_bad"], model, camera)
+        views.loc[seen.index, "focal_plane"] = model.focal_plane.pool.p_bad(seen, rate)
+        if model.focal_plane.used:
+            statistics.loc[seen.index] = seen
+            views["in_use"] = views["focal_plane"].fillna(views["pooled"])
+    views["both"] = views["in_use"]
     view = model.mosaic
     if view is None:
         return views
-    seen = view.head.log_odds(mosaics, statistics.index.to_numpy())
-    there = np.isfinite(seen)
-    views.loc[there, "mosaic"] = expit(shift_prior(seen[there], view.head.training_rate, rate))
-    together = statistics[there].assign(**{STATISTIC: seen[there]})
+    odds = view.head.log_odds(mosaics, statistics.index.to_numpy())
+    there = np.isfinite(odds)
+    views.loc[there, "mosaic"] = expit(shift_prior(odds[there], view.head.training_rate, rate))
+    together = statistics[there].assign(**{STATISTIC: odds[there]})
     views.loc[there, "both"] = view.pool.p_bad(together, rate)
     return views.assign(in_use=views["both"]) if view.used else views
+
+
+def _statistics(ccds: pd.DataFrame, p_bad: pd.Series, model: TwoStepClassifier, camera: Camera) -> pd.DataFrame:
+    """Return `pool_statistics` of `ccds` (expnum, ccdnum) by their P(bad), (n,)."""
+    places = camera.by_number
+    x, y = (ccds["ccdnum"].map({n: getattr(ccd, axis) for n, ccd in places.items()}) for axis in ("x_mm", "y_mm"))
+    odds = ccd_log_odds(p_bad.to_numpy(), model.base_rate, float(model.card["training_rate"]))
+    return pool_statistics(ccds["expnum"].to_numpy(), odds, x.to_numpy(np.float64), y.to_numpy(np.float64))
 
 
 def called_bad(
@@ -143,12 +164,13 @@ def called_bad(
     return (place <= params.per_night) & (p > base_rate)
 
 
-def describe_rule(params: DecisionParams, base_rate: float, with_mosaic: bool) -> str:
-    """Return the rule as a sentence."""
+def describe_rule(params: DecisionParams, base_rate: float, with_tokens: bool, with_mosaic: bool) -> str:
+    """Return the rule as a sentence; `with_tokens`: CCDs of which only the focal plane was seen are pooled, too."""
     goal = {
         "probability": f"P(bad) of the exposure is at least {params.probability:g}",
         "purity": f"it is among the most probable ones, of which {params.purity:.0%} are expected to be bad",
         "capacity": f"it is among the {params.per_night} most probable of its night and above the base rate",
     }[params.goal]
-    of = "all scored CCDs, their places and the mosaic" if with_mosaic else "all scored CCDs and their places"
+    ccds = "all CCDs of the focal plane" if with_tokens else "all CCDs that were read"
+    of = f"{ccds}, their places and the mosaic" if with_mosaic else f"{ccds} and their places"
     return f"bad when {goal}; pooled over {of}, at a base rate of {base_rate:.3g}"

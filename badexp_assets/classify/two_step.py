@@ -16,6 +16,7 @@ from badexp_assets.classify.calibration import Calibration, logit, shift_prior
 from badexp_assets.classify.classifier import GOOD, Classifier
 from badexp_assets.classify.embedding_space import Novelty, Space
 from badexp_assets.classify.features import FeatureScaler
+from badexp_assets.classify.focal_plane_view import FocalPlaneView
 from badexp_assets.classify.mosaic_view import MosaicHead, MosaicView
 from badexp_assets.classify.pooling import STATISTICS, Pool
 from badexp_assets.classify.skops_folder import read_content
@@ -28,6 +29,10 @@ _PARTS = {"space": Space, "scaler": FeatureScaler, "calibration": Calibration, "
 _STORED_AS_IS = ("bad_head", "kind_head", "n_bad", "n_kind", "temperature")
 _TRUSTED = (
     "badexp_assets.classify.heads.",
+    "badexp_assets.classify.token_head.",
+    "sklearn.decomposition.",
+    "sklearn.pipeline.",
+    "sklearn.svm.",
     "sklearn.ensemble._hist_gradient_boosting.",
     "sklearn._loss.",
     "sklearn.tree.",
@@ -41,7 +46,7 @@ class TwoStepClassifier(Classifier):
 
     The inputs of `bad_head` are the first `n_bad` principal components and the features of a CCD. Those of `kind_head`
     are the first `n_kind` components, the features, and the mean of both over the exposure's CCDs, weighted by P(bad).
-    `mosaic`: None if it was fitted without mosaics.
+    `mosaic`, `focal_plane`: None if it was fitted without mosaics, or without tokens of CCDs.
     """
 
     space: Space
@@ -57,6 +62,7 @@ class TwoStepClassifier(Classifier):
     categories: tuple[str, ...]
     card: dict[str, Any] = field(repr=False)
     mosaic: MosaicView | None = None
+    focal_plane: FocalPlaneView | None = None
 
     @property
     def base_rate(self) -> float:
@@ -87,7 +93,7 @@ class TwoStepClassifier(Classifier):
         for rows in _whole_groups(groups, _CHUNK):
             part = None if features is None else features.iloc[rows]
             shares[rows], novelty[rows] = self._shares(vectors[rows], part, groups[rows])
-        return self._to_table(shares).assign(
+        return self.table_of(shares).assign(
             novelty=novelty.astype(np.float32), abstain=novelty >= float(self.card["params"]["max_novelty"])
         )
 
@@ -120,7 +126,8 @@ class TwoStepClassifier(Classifier):
     def _content(self) -> dict[str, Any]:
         content: dict[str, Any] = {name: getattr(self, name) for name in _STORED_AS_IS}
         content |= {name: asdict(getattr(self, name)) for name in _PARTS}
-        return content | {"mosaic": None if self.mosaic is None else asdict(self.mosaic)}
+        content |= {"mosaic": None if self.mosaic is None else asdict(self.mosaic)}
+        return content | {"focal_plane": None if self.focal_plane is None else self.focal_plane.content()}
 
     @classmethod
     def load(cls, folder: Path) -> TwoStepClassifier:
@@ -131,8 +138,14 @@ class TwoStepClassifier(Classifier):
             parts |= {name: content[name] for name in _STORED_AS_IS}
             mosaic = content.get("mosaic")  # models from before there were mosaics have none
             card["training_rate"], card["base_rate"], card["params"]["max_novelty"]
-            categories = tuple(card.pop("categories"))
-            return cls(**parts, categories=categories, card=card, mosaic=_mosaic(mosaic) if mosaic else None)
+            plane = content.get("focal_plane")
+            return cls(
+                **parts,
+                categories=tuple(card.pop("categories")),
+                card=card,
+                mosaic=_mosaic(mosaic) if mosaic else None,
+                focal_plane=_focal_plane(plane) if plane else None,
+            )
         except (KeyError, TypeError, AttributeError) as error:
             reason = f"not a two-step classifier of this version ({error!r}); fit it again"
             raise ModelError(f"{folder}: {reason}") from error
@@ -151,6 +164,11 @@ def _mosaic(values: dict[str, Any]) -> MosaicView:
     head = values["head"]
     head = _part(MosaicHead, head | {"space": _part(Space, head["space"])})
     return _part(MosaicView, values | {"head": head, "pool": _part(Pool, values["pool"])})
+
+
+def _focal_plane(values: dict[str, Any]) -> FocalPlaneView:
+    parts = {"calibration": _part(Calibration, values["calibration"]), "pool": _part(Pool, values["pool"])}
+    return _part(FocalPlaneView, values | parts)
 
 
 def bad_log_odds(head: Any, x: Array) -> Array:

@@ -18,6 +18,8 @@ from badexp_assets.classify.calibration import calibration_error, fit_calibratio
 from badexp_assets.classify.classifier import GOOD, check_training, refuse_non_finite
 from badexp_assets.classify.embedding_space import Novelty, Space
 from badexp_assets.classify.features import NAMES, FeatureScaler
+from badexp_assets.classify.focal_plane_fit import Pooled, fit_focal_plane_view
+from badexp_assets.classify.focal_plane_tokens import FocalPlanes
 from badexp_assets.classify.head_selection import Choice, choose_head
 from badexp_assets.classify.mosaic_view import Mosaics, fit_mosaic_view
 from badexp_assets.classify.pooling import fit_pool, pool_statistics
@@ -39,6 +41,7 @@ def fit_two_step(
     backbone: str,
     recipe: str,
     mosaics: Mosaics | None = None,
+    planes: FocalPlanes | None = None,
 ) -> TwoStepClassifier:
     """Fit on (n, dim) vectors, made with `backbone` and `recipe` (their ids), of CCD images of training exposures.
 
@@ -46,13 +49,15 @@ def fit_two_step(
     per exposure), weight (inverse of the share of the category that was kept), source (`candidate`: assumed good
     because no list names it), in_pass (false: read for its label only, and not used for the pool). `features`: from
     `describe_ccds`, in the same order. `mosaics`: whole focal planes of these exposures and any others, or None.
+    `planes`: tokens of their CCDs, sampled or not, or None.
 
     1. In each fold, a space and every candidate head are fitted on the other folds (inputs: see TwoStepClassifier).
     2. P(bad) comes from the head of the highest average precision, the kind of bad from that of the highest macro-F1.
     3. Suspects are left out of the last fit: exposures of `candidate` images that the other folds call bad at a base
        rate of one half.
     4. Calibration, temperature, novelty and the pool of the exposure are fitted on held-out values.
-    5. The mosaic is added if that helps in the folds; see `fit_mosaic_view`.
+    5. Tokens of CCDs are added where that helps in the folds, and give verdicts of CCDs that were not read; see
+       `fit_focal_plane_view`. So is the mosaic; see `fit_mosaic_view`.
 
     Raises InputError for non-finite vectors, missing columns, inputs of different lengths, no good or no bad images, or
     fewer than two folds.
@@ -103,7 +108,10 @@ def fit_two_step(
         statistics, exposures["bad"].to_numpy(bool), exposures["fold"].to_numpy(), exposures["weight"].to_numpy(float)
     )
     pooled["error_held_out"] = round(calibration_error(expit(held), exposures["bad"].to_numpy(bool)), 5)
-    mosaic, view = fit_mosaic_view(mosaics, statistics, exposures, held, suspects, params.seed)
+    focal_plane, tokens, decisive = fit_focal_plane_view(
+        planes, rows, fitted, kept, Pooled(statistics, exposures, held), params.seed
+    )
+    mosaic, view = fit_mosaic_view(mosaics, *decisive, suspects, params.seed)
     model = _last_fit(vectors, names, kept, rows, features, params, choice)
     kinds = names[labelled & (names != GOOD)].astype(str)
     temperature = (
@@ -112,7 +120,7 @@ def fit_two_step(
     counts = pd.Series(names[labelled]).value_counts().sort_index()
     card = {
         "kind": "two_step",
-        "version": _version(vectors, rows, features, params, backbone, recipe, mosaics),
+        "version": _version(vectors, rows, features, params, backbone, recipe, mosaics, planes),
         "backbone": backbone,
         "recipe": recipe,
         "dim": vectors.shape[1],
@@ -138,6 +146,7 @@ def fit_two_step(
         "temperature": round(temperature, 4),
         "pool": pooled,
         "mosaic": view,
+        "focal_plane": tokens,
         "suspects": [int(e) for e in suspects],
         "features": list(NAMES),
         "libraries": {n: library_version(n) for n in ("scikit-learn", "numpy", "skops")},
@@ -159,6 +168,7 @@ def fit_two_step(
         tuple(sorted(map(str, set(names[labelled])))),
         card,
         mosaic,
+        focal_plane,
     )
 
 
@@ -210,6 +220,7 @@ def _version(
     backbone: str,
     recipe: str,
     mosaics: Mosaics | None,
+    planes: FocalPlanes | None,
 ) -> str:
     digest = hashlib.sha256()
     inputs = {"params": asdict(params), "backbone": backbone, "recipe": recipe, "features": list(NAMES)}
@@ -219,8 +230,12 @@ def _version(
     digest.update(np.ascontiguousarray(features[list(NAMES)].to_numpy(np.float64)).tobytes())
     digest.update("\n".join(features["filter"].astype(str)).encode())
     if mosaics is not None:
-        planes, there = mosaics.take(np.unique(rows["expnum"].to_numpy(np.int64)))
-        digest.update(f"{mosaics.backbone} {mosaics.recipe}".encode() + there.tobytes() + planes.tobytes())
+        whole, there = mosaics.take(np.unique(rows["expnum"].to_numpy(np.int64)))
+        digest.update(f"{mosaics.backbone} {mosaics.recipe}".encode() + there.tobytes() + whole.tobytes())
+    if planes is not None:
+        some = planes.of_exposures(rows["expnum"].unique())
+        digest.update(f"{some.backbone} {some.recipe}".encode() + some.vectors.tobytes())
+        digest.update(some.keys["expnum"].to_numpy().tobytes() + some.keys["ccdnum"].to_numpy().tobytes())
     return digest.hexdigest()[:12]
 
 

@@ -19,11 +19,12 @@ from badexp_assets.training.training_vectors import Vectors, gather_vectors, wit
 
 
 class Inputs(NamedTuple):
-    """Inputs of a classifier: embeddings and features in the same row order, and focal-plane mosaics if any."""
+    """Inputs of a classifier: embeddings and features in the same row order, mosaics and tokens of CCDs if any."""
 
     vectors: Vectors
     features: pd.DataFrame
     mosaics: classify.Mosaics | None
+    planes: classify.FocalPlanes | None
 
 
 class ClassifierTables(NamedTuple):
@@ -34,6 +35,7 @@ class ClassifierTables(NamedTuple):
     exposures: NightTables
     orientations: NightTables
     mosaics: NightTables
+    planes: NightTables
     labelled: NightTables | None = None
 
     def features(self, survey: SurveyResource, nights: set[str]) -> pd.DataFrame:
@@ -57,7 +59,8 @@ class ClassifierTables(NamedTuple):
         nights = set(rows["night"])
         features = classify.align(self.features(survey, nights), vectors.rows)
         mosaics = classify.Mosaics.of_table(self.mosaics.of_exposures(nights, set(rows["expnum"])))
-        return Inputs(vectors, features, mosaics)
+        tokens = self.planes.of_exposures(nights, set(rows["expnum"]))
+        return Inputs(vectors, features, mosaics, classify.FocalPlanes.of_table(tokens, survey.camera()))
 
     def held_out(self, survey: SurveyResource, training_set: pd.DataFrame) -> HeldOut | None:
         """Return the exposures of the test split with all their CCDs; None if the split is empty."""
@@ -73,7 +76,7 @@ class ClassifierTables(NamedTuple):
         return None if rows.empty else self._held_out(survey, rows)
 
     def _held_out(self, survey: SurveyResource, rows: pd.DataFrame) -> HeldOut:
-        found, features, mosaics = self.inputs(survey, rows)
+        found, features, mosaics, planes = self.inputs(survey, rows)
         exposures = self.exposures.concatenated()
         return HeldOut(
             found.rows,
@@ -83,6 +86,7 @@ class ClassifierTables(NamedTuple):
             found.backbone,
             found.recipe,
             mosaics,
+            planes,
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from badexp_assets.evaluation.classification import figures
+from badexp_assets.evaluation.classification.baseline_comparison import FIRST, VIEW_NAMES
 from badexp_assets.evaluation.classification.report import ALL, HELD, NEW, Evaluation
 from badexp_assets.reports.page import data_uri, write_page
 
@@ -54,7 +55,8 @@ def write_classification_page(
         "base_rate": evaluation.base_rate,
         "scores": [(SUBSETS[name], _size(evaluation, name), table) for name, table in evaluation.scores.items()],
         "views": [(SUBSETS[name], table) for name, table in evaluation.views.items() if len(table)],
-        "view": card.get("mosaic"),
+        "first_views": [VIEW_NAMES[name] for name in FIRST.values()],
+        "view_findings": _view_findings(card),
         "unlisted": unlisted if unlisted is not None and len(unlisted) else None,
         "categories": _categories(evaluation.table),
         "calibration": evaluation.calibration,
@@ -67,6 +69,20 @@ def write_classification_page(
     }
     write_page("classification.html.j2", path, values)
     return pictures
+
+
+def _view_findings(card: dict[str, Any]) -> list[str]:
+    """Return a sentence per view on whether the classifier uses it, and why."""
+    found = []
+    if plane := card.get("focal_plane"):
+        ccds, exposures = ("is" if plane[f"used_for_{of}"] else "is not" for of in ("ccds", "exposures"))
+        found.append(
+            f"The token {ccds} used for CCDs that were read, and the pool of all CCDs {exposures} used for exposures: "
+            f"{plane['why']}."
+        )
+    if mosaic := card.get("mosaic"):
+        found.append(f"The mosaic {'is' if mosaic['used'] else 'is not'} used for exposures: {mosaic['why']}.")
+    return found
 
 
 def number(value: Any, digits: int = 3) -> str:

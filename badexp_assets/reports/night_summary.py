@@ -211,7 +211,7 @@ def _drift(home: Home, night: str, predictions: pd.DataFrame, limits: CheckParam
     nights = {}
     if record is not None:
         nights[night] = classification.night_drift(
-            record, predictions, _stored(home, "night_embeddings", night), limits
+            record, classify.by_image(predictions), _stored(home, "night_embeddings", night), limits
         )
     return classification.check_drift(nights, record, limits)
 

@@ -49,6 +49,7 @@ def classification_report(
     night_exposures: NightTables,
     night_orientations: NightTables,
     night_mosaic_embeddings: NightTables,
+    night_focal_planes: NightTables,
     labelled_ccd_embeddings: NightTables,
     fitted_pipeline: FittedPipeline,
     fitted_classifier: classify.Classifier,
@@ -61,6 +62,7 @@ def classification_report(
         night_exposures,
         night_orientations,
         night_mosaic_embeddings,
+        night_focal_planes,
         labelled_ccd_embeddings,
     )
     found, unlisted, seen = evaluate_current(survey, training_set, tables, fitted_pipeline, fitted_classifier)
@@ -166,12 +168,14 @@ def _refit(
     """Return a function that fits the two-step classifier on some of the training rows, and the nights of the rows."""
     if not isinstance(model, classify.TwoStepClassifier):
         return None, train["night"]
-    found, features, mosaics = tables.inputs(survey, train)
+    found, features, mosaics, planes = tables.inputs(survey, train)
     params = ClassifierParams(**model.card["params"])
 
     def refit(keep: np.ndarray) -> classify.Classifier:
         rows, some = found.rows[keep].reset_index(drop=True), features[keep].reset_index(drop=True)
-        return classify.fit_two_step(found.values[keep], rows, some, params, found.backbone, found.recipe, mosaics)
+        return classify.fit_two_step(
+            found.values[keep], rows, some, params, found.backbone, found.recipe, mosaics, planes
+        )
 
     return refit, found.rows["night"]
 

@@ -127,6 +127,7 @@ def fitted_pipeline(
         ("embedding", "float32[n]", "input: the backbone's vector of a CCD image"),
         ("features", "float64[n]", "input: sky, noise, seeing, sources and other measurements of the CCD image"),
         ("mosaic", "float32[n]", "input for exposures: the backbone's vector of the whole focal plane"),
+        ("token", "float16[n]", "input for all CCDs of the focal plane: what the backbone finds at their places"),
         ("category", "string", "output: the most probable category"),
         ("p_bad", "float32", "calibrated probability of bad, at the base rate of the model card"),
         ("p_<category>", "float32", "probability of each category, good and bad"),
@@ -153,6 +154,7 @@ def fitted_classifier(
     night_exposures: NightTables,
     night_orientations: NightTables,
     night_mosaic_embeddings: NightTables,
+    night_focal_planes: NightTables,
     labelled_ccd_embeddings: NightTables,
     fitted_pipeline: FittedPipeline,
 ) -> Iterator:
@@ -165,15 +167,16 @@ def fitted_classifier(
         night_exposures,
         night_orientations,
         night_mosaic_embeddings,
+        night_focal_planes,
         labelled_ccd_embeddings,
     )
     train = training_set[training_set["split"] == "train"]
-    found, features, mosaics = tables.inputs(survey, train)
+    found, features, mosaics, planes = tables.inputs(survey, train)
     if params.kind == "paper":
         fitted: classify.Classifier = fitted_pipeline
     else:
         fitted = classify.fit_two_step(
-            found.values, found.rows, features, params, found.backbone, found.recipe, mosaics
+            found.values, found.rows, features, params, found.backbone, found.recipe, mosaics, planes
         )
     yield dg.Output(
         fitted,
@@ -187,7 +190,7 @@ def fitted_classifier(
     )
     evaluate, held_out = HoldoutEvaluator(survey), tables.held_out(survey, training_set)
     place = settings.home.models / "fitted_classifier"
-    predicted = evaluate(fitted, held_out).everything if held_out else None
+    predicted = classify.by_image(evaluate(fitted, held_out).everything) if held_out else None
     p_bad = fitted.predict(found.values, features)["p_bad"].to_numpy()
     in_pass = found.rows["in_pass"].to_numpy(bool)  # like the nights that are compared with the record
     record = classify.record_training(found.values[in_pass], found.rows[in_pass], p_bad[in_pass], predicted)

@@ -20,7 +20,14 @@ from badexp_assets.orchestration.step_resources import backfill_policy
 
 LIKE_TRAINING = "like_training"
 TABLES = ("night_predictions", "night_exposure_predictions")
-SOURCES = ("night_exposures", "night_ccds", "night_embeddings", "night_orientations", "night_mosaic_embeddings")
+SOURCES = (
+    "night_exposures",
+    "night_ccds",
+    "night_embeddings",
+    "night_orientations",
+    "night_mosaic_embeddings",
+    "night_focal_planes",
+)
 
 
 def stored_predictions(settings: Settings, version: str) -> StoredScores:
@@ -55,6 +62,7 @@ def night_classification(
     night_embeddings: NightTables,
     night_orientations: NightTables,
     night_mosaic_embeddings: NightTables,
+    night_focal_planes: NightTables,
     fitted_classifier: classify.Classifier,
 ) -> Iterator:
     """Classify the CCDs and exposures of the nights; unchanged nights keep their stored predictions."""
@@ -67,13 +75,14 @@ def night_classification(
     limits = check_params(survey)
     record = classify.TrainingRecord.load(settings.home.models / "fitted_classifier" / model.version)
     tables = ClassifierTables(
-        night_embeddings, night_ccds, night_exposures, night_orientations, night_mosaic_embeddings
+        night_embeddings, night_ccds, night_exposures, night_orientations, night_mosaic_embeddings, night_focal_planes
     )
 
     def score(night: str) -> list[pd.DataFrame]:
         features = tables.features(survey, {night})
         mosaics = classify.Mosaics.of_table(night_mosaic_embeddings[night])
-        predicted = classify.predict_night(model, night_embeddings[night], night_ccds[night], features)
+        planes = classify.FocalPlanes.of_table(night_focal_planes[night], camera)
+        predicted = classify.predict_night(model, night_embeddings[night], night_ccds[night], features, planes)
         decided = classify.decide_night(predicted, night_exposures[night], model, camera, goal, rule, mosaics)
         return [predicted, decided]
 
@@ -81,7 +90,8 @@ def night_classification(
     for night in context.partition_keys:
         predictions[night], decisions[night] = stored.reuse_or_make(night, score)
         if record is not None:
-            drift[night] = classification.night_drift(record, predictions[night], night_embeddings[night], limits)
+            read = classify.by_image(predictions[night])
+            drift[night] = classification.night_drift(record, read, night_embeddings[night], limits)
     verdicts = pd.concat(decisions.values())
     yield dg.Output(predictions, "night_predictions", metadata=stored.metadata() | {"model": model.version})
     yield dg.Output(

@@ -75,42 +75,61 @@ def score_table(
     return pd.DataFrame(rows)
 
 
+ALL_BAD = "all"
+"""category of the rows of `view_table` that are of all bad exposures or CCDs"""
+FIRST = {"exposures": "pooled", "CCDs": "image_p_bad"}
+"""the view from which `view_table` gives differences"""
 VIEW_NAMES = {
     "vote": "vote (Luo et al. 2025)",
-    "pooled": "pooled CCDs",
+    "pooled": "images of the CCDs, pooled",
+    "focal_plane": "all CCDs of the focal plane, pooled",
     "mosaic": "mosaic alone",
-    "both": "pooled CCDs and mosaic",
+    "both": "CCDs and mosaic",
+    "image_p_bad": "image of the CCD",
+    "focal_plane_p_bad": "token in the focal plane",
+    "p_bad": "image and token, as used",
 }
 
 
 def view_table(found: HoldoutResult, baseline: HoldoutResult, n_draws: int = 300, seed: int = 0) -> pd.DataFrame:
-    """Return the average precision of exposures by each view: the baseline's vote, pooled CCDs, mosaic, and both.
+    """Return the average precision of bad exposures, and of bad CCDs, by each view.
 
-    Columns: view, average_precision, difference (from the pooled CCDs), each with low and high (95 %, paired: the same
-    exposures drawn with replacement for all views), n_without (exposures without the view: ranked last by the mosaic
-    alone, and by their CCDs with both). No rows if `found` is not a two-step classifier; no rows of the mosaic if no
-    exposure has one.
+    A row per `of` (`exposures`, `CCDs`), category (`all`, and each kind against all good ones) and view. Columns:
+    average_precision, difference (from FIRST), each with low and high (95 %, paired: the same exposures drawn with
+    replacement for all views), n_bad, n_without (rows without the view: ranked last by it). No rows if `found` is not a
+    two-step classifier; none of a view that no row has.
     """
-    exposures = found.exposures
+    exposures, ccds = found.exposures, found.ccds
     if not set(VIEWS) <= set(exposures):
-        return pd.DataFrame(columns=["view"])
-    bad, expnums = exposures["bad"].to_numpy(bool), exposures.index.to_numpy()
-    without = int(exposures["mosaic"].isna().sum())
-    scores = {"vote": baseline.exposures["score"].reindex(exposures.index)}
-    scores |= {view: exposures[view].fillna(0.0) for view in (VIEWS if without < len(exposures) else ("pooled",))}
-    resamples = Resamples(expnums, n_draws, seed)
+        return pd.DataFrame(columns=["of", "category", "view"])
+    every = exposures[[*VIEWS]].assign(vote=baseline.exposures["score"].reindex(exposures.index))
+    every = every[["vote", *VIEWS]].assign(truth=exposures["category"], expnum=exposures.index)
+    images = ccds[["image_p_bad", "focal_plane_p_bad", "p_bad", "truth", "expnum"]]
+    resamples = Resamples(exposures.index.to_numpy(), n_draws, seed)
+    rows: list[dict[str, Any]] = []
+    for of, table in (("exposures", every), ("CCDs", images)):
+        kinds = sorted(set(table["truth"]) - {GOOD})
+        for kind in [ALL_BAD, *kinds] if kinds else []:
+            some = table if kind == ALL_BAD else table[table["truth"].isin([GOOD, kind])]
+            rows += [{"of": of, "category": kind} | row for row in _by_view(some, FIRST[of], resamples)]
+    return pd.DataFrame(rows)
+
+
+def _by_view(table: pd.DataFrame, first: str, resamples: Resamples) -> list[dict[str, Any]]:
+    """Return the rows of `view_table` for one table of truth, expnum and scores by view."""
+    bad, expnums = (table["truth"] != GOOD).to_numpy(bool), table["expnum"].to_numpy(np.int64)
+    scores = table.drop(columns=["truth", "expnum"]).dropna(axis=1, how="all")
     drawn = {
-        name: resamples.values(expnums, Ranking(bad, score.to_numpy(np.float64)).average_precision)
+        name: resamples.values(expnums, Ranking(bad, score.fillna(0.0).to_numpy(np.float64)).average_precision)
         for name, score in scores.items()
     }
-    rows = [
-        {"view": VIEW_NAMES[name]}
+    return [
+        {"view": VIEW_NAMES[str(name)]}
         | with_interval("average_precision", values)
-        | with_interval("difference", values - drawn["pooled"])
-        | {"n_without": without if name in ("mosaic", "both") else 0}
+        | with_interval("difference", values - drawn[first])
+        | {"n_bad": int(bad.sum()), "n_without": int(scores[name].isna().sum())}
         for name, values in drawn.items()
     ]
-    return pd.DataFrame(rows)
 
 
 def _measures(result: HoldoutResult, base_rate: float) -> dict[str, Measure]:

@@ -10,6 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from badexp_assets.classify.classifier import GOOD, Classifier
+from badexp_assets.classify.focal_plane_predictions import predict_unread, with_tokens
+from badexp_assets.classify.focal_plane_tokens import FocalPlanes
 from badexp_assets.classify.mosaic_view import Mosaics
 from badexp_assets.classify.pooled_decision import decide_pooled, exposure_views
 from badexp_assets.classify.two_step import TwoStepClassifier
@@ -19,7 +21,7 @@ from badexp_assets.errors import InputError
 from badexp_assets.survey.cameras import Camera
 
 Array = npt.NDArray[np.floating]
-VIEWS = ("pooled", "mosaic", "both")
+VIEWS = ("pooled", "focal_plane", "mosaic", "both")
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class HeldOut:
     `rows`: expnum, ccdnum, night, category (null: not labelled), weight (inverse of the share of the category that was
     kept), in_pass (read by the night pass; otherwise only for its label), drawn (sampled for the vote). `vectors` (n,
     dim) and `features` (of `describe_ccds`): in the same order, made with `backbone` and `recipe` (their ids).
-    `exposures`: expnum, night, filter. `mosaics`: embeddings of whole focal planes, of these exposures and any others.
+    `exposures`: expnum, night, filter. `mosaics`: embeddings of whole focal planes, of these exposures and any others;
+    `planes`: tokens of their CCDs.
     """
 
     rows: pd.DataFrame
@@ -39,6 +42,7 @@ class HeldOut:
     backbone: str
     recipe: str
     mosaics: Mosaics | None = None
+    planes: FocalPlanes | None = None
 
     def only(self, keep: npt.NDArray[np.bool_]) -> HeldOut:
         """Return the CCDs for which `keep`, (n,), is true."""
@@ -60,6 +64,13 @@ class HeldOut:
         bad = self.rows["category"].notna() & (self.rows["category"] != GOOD)
         return bad.groupby(self.rows["expnum"]).any()
 
+    @property
+    def categories(self) -> pd.Series:
+        """Category of each exposure: good, or the kind that most of its bad CCDs have, by expnum, sorted."""
+        bad = self.rows[self.rows["category"].notna() & (self.rows["category"] != GOOD)]
+        kinds = bad.groupby("expnum")["category"].agg(lambda names: names.mode().iloc[0])
+        return kinds.reindex(self.is_bad.index).fillna(GOOD)
+
 
 @dataclass(frozen=True)
 class HoldoutResult:
@@ -67,12 +78,12 @@ class HoldoutResult:
 
     - `base_rate`, `exposure_base_rate`: shares of bad CCD images and of bad exposures for which its probabilities are
       calibrated; None if it has none.
-    - `everything`: rows of night_predictions of the CCDs that the night pass read, and their truth (null: no label).
+    - `everything`: rows of night_predictions of these exposures, and their truth (null: no label).
     - `ccds`: the labelled CCDs with truth (category), night, weight and the prediction: category (as `found`),
       probability, p_bad, p_<category>.
-    - `exposures`, by expnum: night, bad (truth), score (higher is more likely bad), p_bad, is_bad (verdict). Exposures
-      without a verdict have score and p_bad 0 and are not called bad. For a two-step classifier also P(bad) by each
-      view (see `exposure_views`).
+    - `exposures`, by expnum: night, bad and category (truth), score (higher is more likely bad), p_bad, is_bad
+      (verdict). Exposures without a verdict have score and p_bad 0 and are not called bad. For a two-step classifier
+      also P(bad) by each view (see `exposure_views`).
 
     `ccds` and `exposures` have the same order for all classifiers that are evaluated on the same exposures.
     """
@@ -106,8 +117,12 @@ def evaluate_holdout(
         counted = held_out.only(in_pass)
         alone = model.predict(counted.vectors, counted.features).set_axis(np.flatnonzero(in_pass))
         answers = pd.concat([alone, answers[~in_pass]]).sort_index()
-    everything = pd.concat([rows[["expnum", "ccdnum", "drawn"]], answers], axis=1)[in_pass].reset_index(drop=True)
-    everything = everything.assign(model=model.version, truth=rows.loc[in_pass, "category"].to_numpy())
+    answers = with_tokens(model, answers, rows, held_out.planes)
+    everything = pd.concat([rows[["expnum", "ccdnum", "drawn"]], answers], axis=1)[in_pass]
+    others = predict_unread(model, everything, held_out.planes).assign(drawn=False)
+    everything = pd.concat([everything, others] if len(others) else [everything], ignore_index=True)
+    truth = everything[["expnum", "ccdnum"]].merge(rows[["expnum", "ccdnum", "category"]], how="left")["category"]
+    everything = everything.assign(model=model.version, truth=truth.to_numpy(object))
     if isinstance(model, TwoStepClassifier):
         verdicts = decide_pooled(everything, held_out.exposures, model, camera, goal, vote, held_out.mosaics)
         verdicts = verdicts.set_index("expnum")
@@ -123,6 +138,7 @@ def evaluate_holdout(
         {
             "night": held_out.exposures.set_index("expnum")["night"].reindex(bad.index),
             "bad": bad,
+            "category": held_out.categories,
             "score": score.reindex(bad.index, fill_value=0.0),
             "p_bad": verdicts["p_bad"].astype(float).reindex(bad.index, fill_value=0.0),
             "is_bad": verdicts["is_bad"].reindex(bad.index, fill_value=False).astype(bool),

@@ -79,7 +79,7 @@ def evaluate_classifier(
     InputError without exposures.
     """
     results = {ALL: (run(model, held_out), run(baseline, held_out))}
-    missing = _few(results[ALL][0]) + _no_mosaics(results[ALL][0])
+    missing = _few(results[ALL][0]) + _views_not_there(results[ALL][0])
     held = unseen_nights(held_out, set(training_nights))
     if len(held.rows):
         results[HELD] = run(model, held), run(baseline, held)
@@ -131,12 +131,19 @@ def _add_curves(result: Evaluation, j: HoldoutResult, suffix: str, resamples: Re
         result.calibration[f"exposures{suffix}"] = reliability_table(e_p, e_bad, exposures, weight, resamples)
 
 
-def _no_mosaics(result: HoldoutResult) -> list[str]:
-    if "mosaic" not in result.exposures or result.exposures["mosaic"].notna().any():
-        return []
+def _views_not_there(result: HoldoutResult) -> list[str]:
+    lost = [
+        (words, table)
+        for view, words, table in (
+            ("focal_plane", "all CCDs of the focal plane", "night_focal_planes"),
+            ("mosaic", "the mosaic of the focal plane", "night_mosaic_embeddings"),
+        )
+        if view in result.exposures and result.exposures[view].isna().all()
+    ]
     return [
-        "Gain from the mosaic of the focal plane: this classifier was fitted without it, or no test exposure has one. "
-        "Materialise night_mosaic_embeddings and fitted_classifier (badexp run)."
+        f"Gain from {words}: this classifier was fitted without it, or no test exposure has one. Materialise {table} "
+        "and fitted_classifier (badexp run)."
+        for words, table in lost
     ]
 
 

@@ -69,8 +69,8 @@ class Chain:
         run_pass(archive, night, self.camera, *setup, paths)
         tables = {name: read_table(path) for name, path in paths.items()}
         is_bad, category, bad_ccds = self._classified(tables, night, expnum)
-        wanted = frozenset(tables["night_ccds"]["ccdnum"].astype(int))
-        return Verdict(is_bad, category, bad_ccds, self._flagged(tables), wanted)
+        seen = frozenset(int(n) for name in ("night_ccds", "night_focal_planes") for n in tables[name]["ccdnum"])
+        return Verdict(is_bad, category, bad_ccds, self._flagged(tables), seen)
 
     def _classified(
         self, tables: Mapping[str, pd.DataFrame], night: str, expnum: int
@@ -81,7 +81,8 @@ class Chain:
         if tables["night_embeddings"].empty:
             return None, None, frozenset()
         features = classify.describe_ccds(ccds, exposures, tables["night_orientations"], self.camera)
-        found = classify.predict_night(self.model, tables["night_embeddings"], ccds, features)
+        tokens = classify.FocalPlanes.of_table(tables["night_focal_planes"], self.camera)
+        found = classify.predict_night(self.model, tables["night_embeddings"], ccds, features, tokens)
         others = self.predictions[night]
         together = pd.concat([others[others["expnum"] != expnum], found], ignore_index=True)
         stored = self.mosaics[night]

@@ -133,9 +133,9 @@ def _of_exposure(
 
     scratch.show_original()
     as_it_is = Outcome(expnum, "", 0.0, None, verdict())
-    wanted = as_it_is.verdict.wanted
+    seen = as_it_is.verdict.seen
     yield [replace(as_it_is, category=category) for category in plan.categories]
     for category in plan.categories:
         for severity in params.severities:
-            hit = scratch.inject(category, severity, params.seed, wanted)
+            hit = scratch.inject(category, severity, params.seed, seen)
             yield [Outcome(expnum, category, severity, hit, verdict())]

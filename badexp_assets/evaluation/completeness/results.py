@@ -24,14 +24,14 @@ class Verdict:
     """Verdicts of both methods on an exposure; None if a method gave no score.
 
     is_bad, category, bad_ccds (CCDNUMs): of the classifier and its exposure decision. flagged: by an entropy score.
-    wanted: CCDNUMs that were read, those sampled for the vote.
+    seen: CCDNUMs that the pass read or showed on the focal plane.
     """
 
     is_bad: bool | None
     category: str | None
     bad_ccds: frozenset[int]
     flagged: bool | None
-    wanted: frozenset[int] = frozenset()
+    seen: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,16 @@ SCHEMAS = (
         Column("probability", "float32", "probability of that category"),
         Column("p_bad", "float32", "1 - P(good)"),
         Column("drawn", "bool", "sampled for the vote of the exposure"),
+        Column("seen", "string", "`image`: the CCD was read; `focal plane`: classified by its token alone"),
+        Column(
+            "image_p_bad", "float32", "P(bad) by the image of the CCD alone; null if it was not read", nullable=True
+        ),
+        Column(
+            "focal_plane_p_bad",
+            "float32",
+            "P(bad) by its token in the focal plane alone; null without one",
+            nullable=True,
+        ),
         Column("model", "string", "version of the classifier"),
     ),
     TableSchema(
@@ -18,7 +28,7 @@ SCHEMAS = (
         EXPNUM,
         NIGHT,
         FILTER,
-        Column("n_scored", "int16", "CCDs that the verdict is based on"),
+        Column("n_scored", "int16", "CCDs with a row of night_predictions; by the vote, those that were sampled"),
         Column("n_bad", "int16", "those of them that are called bad individually"),
         Column("is_bad", "bool", "the exposure is bad by the rule"),
         Column("category", "string", "category of most of its bad CCDs; good if there are none"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Key = tuple[int, int]
 NO_EXAMPLES = "no classifier, so no examples"
+NOT_SAMPLED = "no examples: this CCD was not sampled, and its P(bad) is by the focal plane alone"
 
 
 class Example(NamedTuple):
@@ -54,7 +55,7 @@ def explain_candidates(
         row: dict[str, Any] = {str(name): value for name, value in ccd.items()}
         row |= {"anomaly": np.nan, "anomaly_x": None, "anomaly_y": None, "map_png": None, "model": model}
         row["examples"] = json.dumps([e._asdict() for e in (examples or {}).get(key, ())])
-        reasons = [NO_EXAMPLES] if examples is None else []
+        reasons = [NO_EXAMPLES] if examples is None else [NOT_SAMPLED] if examples and key not in examples else []
         if ccd["place"] == 1:
             try:
                 row |= _map(reader, reference, backbone, key)

@@ -218,7 +218,7 @@ def test_an_exposure_that_cannot_be_injected_into_is_left_out_everywhere_and_nam
 
     class Patient(SeverityReader):
         def __call__(self, archive, night, expnum, out):
-            return replace(NOTHING, wanted=EVERY) if expnum == lost else super().__call__(archive, night, expnum, out)
+            return replace(NOTHING, seen=EVERY) if expnum == lost else super().__call__(archive, night, expnum, out)
 
     steps = []
     found = measure_completeness(

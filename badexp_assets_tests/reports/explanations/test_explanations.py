@@ -83,7 +83,8 @@ def test_every_candidate_keeps_its_row_and_one_that_is_gone_says_so(
     ccds = pd.DataFrame(rows, columns=["rank", "expnum", "ccdnum", "place"])
     ccds = ccds.assign(night="2018-03-10", category="psf", p_bad=0.9, kl=np.nan)
     examples = {(numbers[3], first): [Example(numbers[0], first, "good", 1.5), Example(999, 1, "noise", 2.0)]}
-    table = explain_candidates(ccds, examples, reference, reader, backbone, "m1")
+    table = explain_candidates(ccds, examples | {(999, first): []}, reference, reader, backbone, "m1")
+    assert table["reason"][1].startswith("no examples: this CCD was not sampled")
     assert to_arrow(table, SCHEMAS["candidate_explanations"]).num_rows == 3
     assert table["anomaly"].notna().tolist() == [True, False, False]
     assert table["map_png"].notna().tolist() == [True, False, False]
@@ -142,8 +143,13 @@ def test_a_finished_run_has_explained_its_candidates_on_a_page_with_all_its_pict
     assert worst["anomaly"].notna().all()
     training = load(home, "training_set").query("split == 'train'")
     named = set(map(tuple, training[["expnum", "ccdnum"]].to_numpy().tolist()))
+    votes = load(home, "night_predictions").set_index(["expnum", "ccdnum"])["seen"]
     for row in table.itertuples():
         examples = json.loads(row.examples)
+        if votes[row.expnum, row.ccdnum] == "focal plane":
+            assert not examples
+            assert "not sampled" in row.reason
+            continue
         assert len(examples) == 5
         assert [e["distance"] for e in examples] == sorted(e["distance"] for e in examples)
         assert {(e["expnum"], e["ccdnum"]) for e in examples} <= named

@@ -74,6 +74,18 @@ def test_the_overlay_is_where_the_preview_has_its_ccds():
         assert not bright.any()
 
 
+def test_ccds_that_were_not_sampled_have_the_votes_of_their_tokens_in_the_overlay():
+    camera = load_camera()
+    present = sorted(camera.by_number)
+    votes = {n: {"p_bad": 0.9 if n == 40 else 0.1, "category": "ghost_scatter"} for n in present if n != 61}
+    rows = {n: {"status": "read", "status_reason": None} for n in present[:20]}
+    preview = {"width": 1, "height": 1, "ccds": ",".join(map(str, present))}
+    ccds = {ccd["ccdnum"]: ccd for ccd in plane(camera, preview, rows, votes, {})["ccds"]}
+    assert (ccds[40]["status"], ccds[40]["p_bad"], ccds[40]["category"]) == ("not sampled", 0.9, "ghost_scatter")
+    assert ccds[40]["colour"] != ccds[41]["colour"]
+    assert (ccds[61]["status"], ccds[61]["p_bad"], ccds[61]["colour"]) == ("not sampled", None, None)
+
+
 def test_the_overlay_of_an_older_home_fits_what_was_read_or_the_whole_plane():
     camera = load_camera()
     for present, measured in (([28, 32, 35], [28, 32, 35]), ([c.ccdnum for c in camera.ccds], [28, 32, 35])):

@@ -42,8 +42,9 @@ export class Plane {
   box(ccd) {
     const {x, y, width, height} = ccd;
     const vote = ccd.p_bad === null ? ccd.status === "read" ? "not scored" : ccd.status : `P(bad) ${number(ccd.p_bad)}, ${ccd.category}`;
+    const seen = ccd.p_bad !== null && ccd.status !== "read" ? "not sampled, seen on the focal plane" : null;
     const title = svg("title", {});
-    title.textContent = [`${ccd.name} (${ccd.ccdnum})`, vote, ccd.reason, ccd.cuts.length ? `cuts: ${ccd.cuts.join(", ")}` : null].filter(Boolean).join("\n");
+    title.textContent = [`${ccd.name} (${ccd.ccdnum})`, vote, seen, ccd.reason, ccd.cuts.length ? `cuts: ${ccd.cuts.join(", ")}` : null].filter(Boolean).join("\n");
     const size = Math.min(height * 0.22, width * 0.14, 26);
     const label = svg("text", {x: x + width * 0.96, y: y + size * 1.15, "font-size": size});
     label.textContent = ccd.p_bad === null ? "" : number(ccd.p_bad);
@@ -103,8 +104,8 @@ export class Plane {
   }
 
   worst() {
-    const read = this.ccds.filter(ccd => ccd.status === "read");
-    return read.toSorted((a, b) => (b.p_bad ?? -1) - (a.p_bad ?? -1))[0] ?? null;
+    const seen = this.ccds.filter(ccd => ccd.status === "read" || ccd.p_bad !== null);
+    return seen.toSorted((a, b) => (b.p_bad ?? -1) - (a.p_bad ?? -1))[0] ?? null;
   }
 
   /** Return the CCD at the cursor, else the worst one. */

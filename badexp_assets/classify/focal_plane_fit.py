@@ -1,0 +1,224 @@
+"""Fitting the view of the focal plane, and what it is used for, on held-out scores."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from badexp_assets.classify.calibration import LIMIT, fit_calibration, log_losses
+from badexp_assets.classify.classifier import GOOD
+from badexp_assets.classify.focal_plane_tokens import FocalPlanes
+from badexp_assets.classify.focal_plane_view import FocalPlaneView, combined_log_odds
+from badexp_assets.classify.pooling import fit_logistic, fit_pool, pool_statistics
+from badexp_assets.classify.token_context import TokenBlock, token_blocks
+from badexp_assets.classify.token_head import BlockScaler, UnitComponents, fit_token_head, score_tokens
+
+Array = npt.NDArray[np.floating]
+Mask = npt.NDArray[np.bool_]
+_MAX_ROWS = 6000  # a support vector machine takes time in proportion to the square of its rows
+_Z95 = 1.645  # one-sided
+_PENALTY = 0.1
+
+
+class Pooled(NamedTuple):
+    """What the decision about exposures is fitted on, by expnum, in the same order.
+
+    statistics: rows of `pool_statistics` of held-out log-odds; exposures: bad, fold, weight; held: held-out log-odds of
+    the exposures by the pool of these statistics, (n,).
+    """
+
+    statistics: pd.DataFrame
+    exposures: pd.DataFrame
+    held: Array
+
+
+class _Labelled(NamedTuple):
+    """CCDs with a category and a token, in the same order."""
+
+    x: Array
+    names: npt.NDArray[np.str_]
+    bad: Mask
+    folds: npt.NDArray[np.int64]
+    weights: Array
+    expnums: npt.NDArray[np.int64]
+
+
+def fit_focal_plane_view(
+    planes: FocalPlanes | None, rows: pd.DataFrame, of_images: Array, kept: Mask, pooled: Pooled, seed: int
+) -> tuple[FocalPlaneView | None, dict[str, Any], Pooled]:
+    """Fit the view on the CCDs of `rows` that have a category and a token.
+
+    Returns the view, its entry in the model card, and what the decision about exposures is fitted on from here:
+    `pooled`, or the same of all CCDs if these decide.
+
+    `rows`: expnum, ccdnum, category, fold, weight, in_pass. of_images: their held-out calibrated log-odds, (n,). kept:
+    rows of the last fit, (n,). `pooled`: of the CCDs that the night pass read.
+
+    1. In each fold, a head is fitted on the tokens of the other folds and calibrated on the held-out scores.
+    2. A logistic regression of both log-odds is used for CCDs that were read if it lowers the held-out log-loss
+       significantly: by more than 1.645 times the standard error of the difference over exposures (95 %, one-sided).
+    3. A pool of all CCDs, read or not, is used for exposures if it does the same.
+
+    Without enough CCDs the view is None, and the card gives the reason.
+    """
+    if planes is None:
+        return None, _not_used("no tokens of the focal plane of the training exposures"), pooled
+    planes = planes.of_exposures(rows["expnum"].unique())
+    places = planes.places(rows)
+    known = rows["category"].notna().to_numpy() & (places >= 0)
+    n_without = int((rows["category"].notna() & (places < 0)).sum())
+    counts = {"n_ccds": int(known.sum()), "n_without": n_without}
+    labelled = _labelled(rows[known], planes.vectors[places[known]])
+    if not _is_enough(labelled) or not _is_enough(labelled, kept[known]):
+        return None, _not_used("too few good or bad training CCDs with a token") | counts, pooled
+    blocks = token_blocks(planes.vectors.shape[1] // 3)
+    fold_of = rows.drop_duplicates("expnum").set_index("expnum")["fold"]
+    raw = _held_out_scores(planes, labelled, fold_of.reindex(planes.keys["expnum"]).to_numpy(), blocks, seed)
+    calibration, _ = fit_calibration(raw[places[known]], labelled.bad, labelled.weights, labelled.folds)
+    of_tokens = calibration(raw)
+    in_pass = rows["in_pass"].to_numpy(bool)
+    both, gain, error = _both(of_images[known], of_tokens[places[known]], labelled, in_pass[known])
+    seen = of_tokens.copy()
+    read = in_pass & (places >= 0)
+    seen[places[read]] = combined_log_odds(both, of_images[read], of_tokens[places[read]])
+    whole, pool, scores = _pool(planes, seen, rows)
+    pool_gain, pool_error = _pool_gain(pooled, whole)
+    used = pool_gain > _Z95 * pool_error
+    last = kept[known]
+    some = _some(last, labelled.bad, seed)
+    kinds = sorted(set(labelled.names[labelled.bad & last]))
+    view = FocalPlaneView(
+        fit_token_head(labelled.x[some], labelled.bad[some], blocks, seed),
+        calibration,
+        _fit_kinds(labelled, labelled.bad & last, blocks, seed) if len(kinds) > 1 else None,
+        kinds[0],
+        both,
+        pool,
+        used,
+        planes.backbone,
+        planes.recipe,
+    )
+    card = counts | {
+        "used_for_ccds": both is not None,
+        "used_for_exposures": used,
+        "why": f"for CCDs that were read, the token lowers the held-out log-loss by {gain:.4f} (more than "
+        f"{_Z95 * error:.4f} is needed), for exposures all CCDs lower it by {pool_gain:.4f} (more than "
+        f"{_Z95 * pool_error:.4f})",
+        "backbone": planes.backbone,
+        "recipe": planes.recipe,
+        "both": both,
+        "pool": scores,
+    }
+    return view, card, whole if used else pooled
+
+
+def _not_used(why: str) -> dict[str, Any]:
+    return {"used_for_ccds": False, "used_for_exposures": False, "why": why}
+
+
+def _labelled(rows: pd.DataFrame, vectors: npt.NDArray[np.float16]) -> _Labelled:
+    names = rows["category"].to_numpy(object).astype(str)
+    return _Labelled(
+        vectors.astype(np.float32),
+        names,
+        names != GOOD,
+        rows["fold"].to_numpy(np.int64),
+        rows["weight"].fillna(1.0).to_numpy(np.float64),
+        rows["expnum"].to_numpy(np.int64),
+    )
+
+
+def _is_enough(labelled: _Labelled, kept: Mask | None = None) -> bool:
+    """Whether there are two good and two bad CCDs outside every fold, or with `kept` (n,) among these rows."""
+    if kept is not None:
+        return bool(min((labelled.bad & kept).sum(), (~labelled.bad & kept).sum()) >= 2)
+    parts = [labelled.folds != fold for fold in np.unique(labelled.folds)]
+    return len(parts) > 1 and all(_is_enough(labelled, part) for part in parts)
+
+
+def _held_out_scores(
+    planes: FocalPlanes, labelled: _Labelled, fold_of: Array, blocks: tuple[TokenBlock, ...], seed: int
+) -> Array:
+    """Return the score of each token of `planes` by a head of the other folds, (n,). fold_of: of each token, (n,)."""
+    raw = np.full(len(planes.keys), np.nan)
+    for fold in np.unique(fold_of):
+        rest = _some(labelled.folds != fold, labelled.bad, seed)
+        head = fit_token_head(labelled.x[rest], labelled.bad[rest], blocks, seed)
+        new = fold_of == fold
+        raw[new] = score_tokens(head, planes.vectors[new].astype(np.float32))
+    return raw
+
+
+def _some(rows: Mask, bad: Mask, seed: int) -> npt.NDArray[np.intp]:
+    """Return the places of `rows`, or of at most _MAX_ROWS of them at random, half of them bad if there are as many."""
+    random = np.random.default_rng(seed)
+    found = []
+    for kind in (bad, ~bad):
+        places = np.flatnonzero(rows & kind)
+        most = max(_MAX_ROWS // 2, _MAX_ROWS - int((rows & ~kind).sum()))
+        found.append(places if len(places) <= most else random.choice(places, most, replace=False))
+    return np.sort(np.concatenate(found))
+
+
+def _both(
+    of_images: Array, of_tokens: Array, labelled: _Labelled, in_pass: Mask
+) -> tuple[tuple[float, float, float] | None, float, float]:
+    """Return the logistic regression of both log-odds, if it helps CCDs of the pass; its gain and standard error."""
+    pair = np.column_stack([of_images, of_tokens])
+    bad, folds, weights = labelled.bad, labelled.folds, labelled.weights
+    held = np.zeros(len(bad))
+    for fold in np.unique(folds):
+        rest = folds != fold
+        coefficients, offset, _ = fit_logistic(pair[rest], bad[rest], weights[rest], _PENALTY)
+        held[~rest] = np.clip(pair[~rest] @ coefficients + offset, -LIMIT, LIMIT)
+    gain, error = _gain(log_losses(bad, of_images) - log_losses(bad, held), weights * in_pass, labelled.expnums)
+    if not gain > _Z95 * error:
+        return None, gain, error
+    coefficients, offset, _ = fit_logistic(pair, bad, weights, _PENALTY)
+    return (float(coefficients[0]), float(coefficients[1]), offset), gain, error
+
+
+def _pool(planes: FocalPlanes, log_odds: Array, rows: pd.DataFrame) -> tuple[Pooled, Any, dict[str, Any]]:
+    """Fit a pool of all CCDs with a token; return what it was fitted on, the pool, and its entry in the card.
+
+    Exposures that are bad only in CCDs that were not read are among them, because here these CCDs are seen.
+    """
+    places = (planes.keys[name].to_numpy(np.float64) for name in ("x_mm", "y_mm"))
+    statistics = pool_statistics(planes.keys["expnum"].to_numpy(), log_odds, *places)
+    table = rows.assign(bad=rows["category"].notna() & (rows["category"] != GOOD), weight=rows["weight"].fillna(1.0))
+    exposures = table.groupby("expnum").agg({"bad": "max", "fold": "first", "weight": "mean"}).loc[statistics.index]
+    columns = (exposures["bad"].to_numpy(bool), exposures["fold"].to_numpy(), exposures["weight"].to_numpy(float))
+    pool, held, scores = fit_pool(statistics, *columns)
+    return Pooled(statistics, exposures, held), pool, scores
+
+
+def _pool_gain(read: Pooled, whole: Pooled) -> tuple[float, float]:
+    """Return by how much `whole` lowers the log-loss of exposures that are in both, and the standard error."""
+    shared = read.exposures.index.intersection(whole.exposures.index)
+    if shared.empty:
+        return 0.0, 0.0
+    exposures = whole.exposures.loc[shared]
+    bad = exposures["bad"].to_numpy(bool)
+    losses = [log_losses(bad, part.held[part.exposures.index.get_indexer(shared)]) for part in (read, whole)]
+    return _gain(losses[0] - losses[1], exposures["weight"].to_numpy(float), shared.to_numpy())
+
+
+def _gain(gains: Array, weights: Array, expnums: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """Return the weighted mean of `gains` (n,) and its standard error over exposures; zeros without any weight."""
+    if not weights.any():
+        return 0.0, 0.0
+    mean = float(np.average(gains, weights=weights))
+    sums = pd.Series(weights * (gains - mean)).groupby(expnums).sum()
+    return mean, float(np.sqrt((sums**2).sum()) / weights.sum())
+
+
+def _fit_kinds(labelled: _Labelled, rows: Mask, blocks: tuple[TokenBlock, ...], seed: int) -> Pipeline:
+    limits = [(block.start, block.stop) for block in blocks if block.part != "plane"]
+    logistic = LogisticRegression(C=1.0, class_weight="balanced", max_iter=1000)
+    steps = make_pipeline(BlockScaler(limits), UnitComponents(seed=seed), logistic)
+    return steps.fit(labelled.x[rows], labelled.names[rows])

@@ -1,0 +1,84 @@
+"""The focal plane as a view of each CCD: P(bad) by its token, also of CCDs that were not sampled."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.pipeline import Pipeline
+
+from badexp_assets.classify.calibration import LIMIT, Calibration
+from badexp_assets.classify.focal_plane_tokens import FocalPlanes
+from badexp_assets.classify.pooling import Pool
+from badexp_assets.classify.token_head import MeanDecision, score_tokens
+from badexp_assets.errors import ModelError
+
+Array = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class FocalPlaneView:
+    """Head of tokens and what it is used for.
+
+    - `head`, `calibration`: score of a token, and the log-odds at the training rate that it means.
+    - `kinds`: classifier of the kind of bad by the token; None with one kind, which `only_kind` names then.
+    - `both`: weight of the log-odds by the image, weight of those by the token, and offset; None if the token does not
+      help CCDs whose image was read, by the held-out scores.
+    - `pool`: pools all CCDs of an exposure, read or not. `used`: whether it decides about exposures.
+    """
+
+    head: MeanDecision
+    calibration: Calibration
+    kinds: Pipeline | None
+    only_kind: str
+    both: tuple[float, float, float] | None
+    pool: Pool
+    used: bool
+    backbone: str
+    recipe: str
+
+    def content(self) -> dict[str, Any]:
+        """Return the fields as plain values, except the heads."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values | {"calibration": asdict(self.calibration), "pool": asdict(self.pool)}
+
+    def log_odds(self, planes: FocalPlanes) -> Array:
+        """Return the log-odds that CCDs are bad by their tokens, at the training rate, (n,).
+
+        Raises ModelError for tokens of another backbone or recipe.
+        """
+        for what, ours, theirs in (
+            ("backbone", self.backbone, planes.backbone),
+            ("recipe", self.recipe, planes.recipe),
+        ):
+            if ours != theirs:
+                raise ModelError(
+                    f"the classifier was fitted on tokens of {what} {ours}; {theirs} found: read the nights again "
+                    f"with that {what}, or fit the classifier on these (badexp run)"
+                )
+        return self.calibration(score_tokens(self.head, planes.vectors.astype(np.float32)))
+
+    def combined(self, of_images: Array, of_tokens: Array) -> Array:
+        """Return the log-odds of CCDs by image and token, (n,): those by the image where the token is NaN or unused."""
+        return combined_log_odds(self.both, of_images, of_tokens)
+
+    def kind_shares(self, planes: FocalPlanes, kinds: list[str]) -> Array:
+        """Return the probabilities of `kinds` of bad by the tokens, (n, k), that add up to 1."""
+        shares = np.zeros((len(planes.keys), len(kinds)))
+        if self.kinds is None:
+            shares[:, kinds.index(self.only_kind)] = 1.0
+            return shares
+        found = self.kinds.predict_proba(planes.vectors.astype(np.float32))
+        shares[:, [kinds.index(kind) for kind in self.kinds[-1].classes_]] = found
+        return shares
+
+
+def combined_log_odds(both: tuple[float, float, float] | None, of_images: Array, of_tokens: Array) -> Array:
+    """Return `both` applied to log-odds by image and by token, (n,); see `FocalPlaneView.combined`."""
+    if both is None:
+        return of_images
+    image, token, offset = both
+    together = np.clip(image * of_images + token * of_tokens + offset, -LIMIT, LIMIT)
+    return np.where(np.isfinite(of_tokens), together, of_images)

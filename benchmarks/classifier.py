@@ -31,11 +31,12 @@ from badexp_assets.pixels.labelled_ccds import LABELLED_TABLE
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.archive import list_nights
+from benchmarks.focal_plane_gain import bench_focal_plane_gain
 from benchmarks.measure import BenchOptions
 from benchmarks.scores import Score
 
 SURVEY = SurveyParams(nights=16, exposures=20, n_ccds=61, ccd_rows=192, ccd_columns=128, labelled_fraction=0.5)
-SURVEYS = {f"seed {seed}": replace(SURVEY, seed=seed) for seed in (11, 12)}
+SURVEYS = {f"seed {seed}": replace(SURVEY, seed=seed) for seed in (11, 12, 13)}
 QUICK = {"quick": replace(SURVEY, nights=2, exposures=40, n_ccds=8, ccd_rows=96, ccd_columns=64, seed=11)}
 OPTIONS: dict[str, dict[str, Any]] = {
     "night_pass": {"rows": 256, "columns": 128, "preview_height": 0, "stamps_per_exposure": 0},
@@ -48,8 +49,10 @@ TABLES = (
     "night_exposures",
     "night_orientations",
     "night_mosaic_embeddings",
+    "night_focal_planes",
     LABELLED_TABLE,
 )
+N_FLAWED_EXPOSURES = 30
 VISIBLE = 0.25
 """severity from which an anomaly can be seen by eye"""
 
@@ -67,6 +70,19 @@ def bench_classifier(options: BenchOptions) -> Iterator[Score]:
         write_survey(folder / "survey", params, workers=1 if options.quick else 2)
         settings = _fit(folder, options.quick)
         yield from _scores(case, settings, pd.read_csv(folder / "survey" / "truth_exposures.csv"))
+        yield from _focal_plane(case, settings, pd.read_parquet(folder / "survey" / "truth.parquet"), options.quick)
+
+
+def _focal_plane(case: str, settings: Settings, truth: pd.DataFrame, quick: bool) -> Iterator[Score]:
+    training = read_table(settings.home.table("training_set"))
+    survey = SurveyResource(home=str(settings.home.root))
+    with environment(settings):
+        n = 2 if quick else N_FLAWED_EXPOSURES
+        yield from bench_focal_plane_gain(case, survey, _tables(settings.home), training, truth, n)
+
+
+def _tables(home: Home) -> ClassifierTables:
+    return ClassifierTables(*(NightTables(name, home.tables / name, home.nights(name)) for name in TABLES))
 
 
 def _fit(folder: Path, quick: bool) -> Settings:
@@ -101,7 +117,7 @@ def _say(text: str) -> None:
 
 def _scores(case: str, settings: Settings, truth: pd.DataFrame) -> Iterator[Score]:
     home, survey = settings.home, SurveyResource(home=str(settings.home.root))
-    tables = ClassifierTables(*(NightTables(name, home.tables / name, home.nights(name)) for name in TABLES))
+    tables = _tables(home)
     labels, training = (read_table(home.table(name)) for name in ("bad_ccd_labels", "training_set"))
     model = load_current(home.models / "fitted_classifier")
     found = evaluate_current(survey, training, tables, load_current(home.models / "fitted_pipeline"), model)
@@ -111,8 +127,9 @@ def _scores(case: str, settings: Settings, truth: pd.DataFrame) -> Iterator[Scor
             yield Score("classifier", case, _named(row.pop("score"), subset), _numbers(row))
     for subset, table in found.evaluation.views.items():
         for row in table.to_dict("records"):
-            n = {"n_without": int(row.pop("n_without"))}
-            yield Score("classifier", case, _named(f"view: {row.pop('view')}", subset), _numbers(row), n)
+            n = {name: int(row.pop(name)) for name in ("n_bad", "n_without")}
+            name = f"view: {row.pop('view')}, of {row.pop('of')}, {row.pop('category')} bad"
+            yield Score("classifier", case, _named(name, subset), _numbers(row), n)
     for row in found.unlisted.to_dict("records"):
         n = {name: int(row.pop(name)) for name in ("n_bad", "n_good") if np.isfinite(row[name])}
         yield Score("classifier", case, f"bad exposures {row.pop('which')}, by the truth", _numbers(row), n)

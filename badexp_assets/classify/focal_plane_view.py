@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.pipeline import Pipeline
 
 from badexp_assets.classify.calibration import LIMIT, Calibration
 from badexp_assets.classify.focal_plane_tokens import FocalPlanes
 from badexp_assets.classify.pooling import Pool
-from badexp_assets.classify.token_head import MeanDecision, score_tokens
 from badexp_assets.errors import ModelError
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+    from badexp_assets.classify.token_head import MeanDecision
 
 Array = npt.NDArray[np.floating]
 
@@ -49,6 +52,8 @@ class FocalPlaneView:
 
         Raises ModelError for tokens of another backbone or recipe.
         """
+        from badexp_assets.classify.token_head import score_tokens
+
         for what, ours, theirs in (
             ("backbone", self.backbone, planes.backbone),
             ("recipe", self.recipe, planes.recipe),

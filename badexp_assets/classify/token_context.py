@@ -7,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from badexp_assets.vision.focal_plane_renderings import RENDERINGS
-
 Array = npt.NDArray[np.floating]
 MARGIN = 0.5
 """surroundings of a CCD: its box, made larger on each side by this part of its longer side"""
@@ -28,6 +26,8 @@ class TokenBlock(NamedTuple):
 
 def token_blocks(dim: int) -> tuple[TokenBlock, ...]:
     """Return the blocks of the vectors of `TokenContext` for tokens of length `dim`."""
+    from badexp_assets.vision.focal_plane_renderings import RENDERINGS
+
     n = dim // len(RENDERINGS)
     kinds = [(rendering, part) for part in ("ccd", "surroundings", "plane") for rendering in RENDERINGS]
     return tuple(TokenBlock(i * n, (i + 1) * n, *kind) for i, kind in enumerate(kinds))

@@ -1,5 +1,6 @@
 """A server that is killed while many reviewers answer."""
 
+import http.client
 import json
 import os
 import re
@@ -52,7 +53,10 @@ class Reviewer(threading.Thread):
                         self.acknowledged[key] = json.load(response)["ids"][key]
                 except urllib.error.HTTPError:
                     raise
-                except OSError:  # the server is gone; also when it dies between storing and saying so
+                except (
+                    OSError,
+                    http.client.HTTPException,
+                ):  # the server is gone; also when it dies between storing and saying so
                     self.retries += 1
                     time.sleep(0.05)
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from badexp_assets.classify.made_by import made_by
 from badexp_assets.classify.token_context import TokenContext
-from badexp_assets.errors import InputError
 from badexp_assets.survey.cameras import Camera
 
 Array = npt.NDArray[np.floating]
@@ -40,13 +40,7 @@ class FocalPlanes:
         if table.empty:
             return None
         table = table.drop_duplicates([*KEY, "backbone", "recipe"], keep="last").sort_values(KEY)
-        made_by = table[["backbone", "recipe"]].drop_duplicates()
-        if len(made_by) > 1:
-            found = "; ".join(f"{row.backbone} with {row.recipe}" for row in made_by.itertuples())
-            raise InputError(
-                f"night_focal_planes: tokens of several kinds found ({found}); read the nights again with one "
-                "backbone (badexp run)"
-            )
+        backbone, recipe = made_by(table, "night_focal_planes", "tokens")
         context = TokenContext(ccd_boxes(camera))
         columns = pd.Index([ccd.ccdnum for ccd in camera.ccds]).get_indexer(pd.Index(table["ccdnum"]))
         tokens = np.stack(table["token"].to_list())
@@ -60,7 +54,6 @@ class FocalPlanes:
         table, vectors, columns = table[pd.Series(there, table.index)], vectors[there], columns[there]
         if table.empty:
             return None
-        backbone, recipe = map(str, made_by.iloc[0])
         centres = np.array([(ccd.x_mm, ccd.y_mm) for ccd in camera.ccds], float)[columns]
         keys = table[KEY].astype("int64").reset_index(drop=True).assign(x_mm=centres[:, 0], y_mm=centres[:, 1])
         return cls(keys, vectors, backbone, recipe)

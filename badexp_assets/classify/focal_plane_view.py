@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from badexp_assets.classify.calibration import LIMIT, Calibration
 from badexp_assets.classify.focal_plane_tokens import FocalPlanes
+from badexp_assets.classify.made_by import check_made_by
 from badexp_assets.classify.pooling import Pool
-from badexp_assets.errors import ModelError
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -54,15 +54,8 @@ class FocalPlaneView:
         """
         from badexp_assets.classify.token_head import score_tokens
 
-        for what, ours, theirs in (
-            ("backbone", self.backbone, planes.backbone),
-            ("recipe", self.recipe, planes.recipe),
-        ):
-            if ours != theirs:
-                raise ModelError(
-                    f"the classifier was fitted on tokens of {what} {ours}; {theirs} found: read the nights again "
-                    f"with that {what}, or fit the classifier on these (badexp run)"
-                )
+        properties = (("backbone", self.backbone, planes.backbone), ("recipe", self.recipe, planes.recipe))
+        check_made_by("tokens", properties)
         return self.calibration(score_tokens(self.head, planes.vectors.astype(np.float32)))
 
     def combined(self, of_images: Array, of_tokens: Array) -> Array:

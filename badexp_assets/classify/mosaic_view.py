@@ -11,8 +11,8 @@ import pandas as pd
 
 from badexp_assets.classify.calibration import LIMIT, log_losses
 from badexp_assets.classify.embedding_space import Space
+from badexp_assets.classify.made_by import check_made_by, made_by
 from badexp_assets.classify.pooling import STATISTICS, Pool, fit_logistic, fit_pool, outside_folds_are_mixed
-from badexp_assets.errors import InputError, ModelError
 
 Array = npt.NDArray[np.floating]
 STATISTIC = "mosaic"
@@ -43,18 +43,11 @@ class Mosaics:
         if table.empty:
             return None
         table = table.drop_duplicates(["expnum", "backbone", "recipe"], keep="last").sort_values("expnum")
-        made_by = table[["backbone", "recipe"]].drop_duplicates()
-        if len(made_by) > 1:
-            found = "; ".join(f"{row.backbone} with {row.recipe}" for row in made_by.itertuples())
-            raise InputError(
-                f"night_mosaic_embeddings: mosaics of several kinds found ({found}); read the nights again with one "
-                "backbone (badexp run)"
-            )
+        backbone, recipe = made_by(table, "night_mosaic_embeddings", "mosaics")
         vectors = np.stack(table["embedding"].to_list()).astype(np.float32, copy=False)
         finite = np.isfinite(vectors).all(axis=1)
         if not finite.any():
             return None
-        backbone, recipe = map(str, made_by.iloc[0])
         return cls(table["expnum"].to_numpy(np.int64)[finite], vectors[finite], backbone, recipe)
 
     def take(self, expnums: npt.NDArray[np.integer]) -> tuple[Array, npt.NDArray[np.bool_]]:
@@ -85,16 +78,12 @@ class MosaicHead:
         found = np.full(len(expnums), np.nan)
         if mosaics is None:
             return found
-        for what, ours, theirs in (
+        properties = (
             ("backbone", self.backbone, mosaics.backbone),
             ("recipe", self.recipe, mosaics.recipe),
             ("length", len(self.space.centre), mosaics.vectors.shape[1]),
-        ):
-            if ours != theirs:
-                raise ModelError(
-                    f"the classifier was fitted on mosaics of {what} {ours}; {theirs} found: read the nights again "
-                    f"with that {what}, or fit the classifier on these (badexp run)"
-                )
+        )
+        check_made_by("mosaics", properties)
         vectors, there = mosaics.take(expnums)
         found[there] = self.of_vectors(vectors)
         return found

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from pathlib import Path
 
 from badexp_assets.io.place import Place, Url
 from badexp_assets.survey.archive_tree import FoundFile, cp_folders, folder_time, list_fits_names, list_folder
@@ -61,12 +62,14 @@ def nights_of_files(archive: Place, folder: str, files: Sequence[FoundFile]) -> 
 
     A file belongs to the night of the folder, unless the time in its name is of another night: then the header of the
     image decides (see `agreed_night`), and its mask and weight map follow it. A file whose header can't be read stays
-    with the folder. Behind URLs all files do.
+    with the folder. Where a link leads out of the folder, the time in the name decides: links of several nights may
+    lead to one file. Behind URLs all files stay with the folder.
     """
     own = night_of_path(archive, f"{folder}/") or ""
     nights = dict.fromkeys((file.path for file in files), own)
     if isinstance(archive, Url):
         return nights
+    linked = _linked_folders(archive, folder, files)
     elsewhere: dict[tuple[str, ...], list[str]] = {}
     images: dict[tuple[str, ...], tuple[FoundFile, str, str]] = {}
     for file in files:
@@ -75,6 +78,9 @@ def nights_of_files(archive: Place, folder: str, files: Sequence[FoundFile]) -> 
         night = night_of_name(name) if name else None
         if name is None or night is None or night == own:
             continue
+        if where in linked:
+            nights[file.path] = night
+            continue
         elsewhere.setdefault((where, *name.exposure), []).append(file.path)
         if name.product == "ooi":
             images.setdefault((where, *name.exposure), (file, night, name.prefix))
@@ -82,6 +88,13 @@ def nights_of_files(archive: Place, folder: str, files: Sequence[FoundFile]) -> 
         night = _night_of_image(os.path.join(archive, file.path), file.stamp, own, by_name, prefix)
         nights |= dict.fromkeys(elsewhere[key], night)
     return nights
+
+
+def _linked_folders(archive: Path, folder: str, files: Iterable[FoundFile]) -> set[str]:
+    """Return the folders of `files`, relative to `archive`, that are not below `folder` once links are resolved."""
+    top = os.path.realpath(archive / folder)
+    places = {where: os.path.realpath(archive / where) for where in {file.path.rpartition("/")[0] for file in files}}
+    return {where for where, place in places.items() if place != top and not place.startswith(f"{top}{os.sep}")}
 
 
 def _nights_in(archive: Place, folder: str, own: str) -> frozenset[str]:

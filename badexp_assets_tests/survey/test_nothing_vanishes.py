@@ -95,6 +95,20 @@ def test_files_of_a_loose_folder_that_a_night_links_to_are_read_and_not_named_as
     assert (account.n_found, account.n_exposures, dict(account.others)) == (1, 1, {})
 
 
+@pytest.mark.parametrize("size", [0, 100, 2880])
+def test_a_damaged_file_that_two_nights_link_to_is_named_in_the_night_of_its_name_only(tiny_cp, tmp_path, size):
+    archive = tmp_path / "archive"
+    damaged = write(tiny_cp, tmp_path / "elsewhere", folder="part")
+    damaged.write_bytes(damaged.read_bytes()[:size])
+    for night in ("CP20180516", "CP20180518"):
+        (archive / night).mkdir(parents=True)
+        (archive / night / "more").symlink_to(damaged.parent)
+    assert list_nights(archive) == [NIGHT]
+    table = listed(archive)
+    account = account_for(archive, [NIGHT], table)
+    assert len(table) + len(account.others) == account.n_found == 1
+
+
 def test_links_of_two_nights_to_the_folder_above_them_name_a_loose_file_once(tiny_cp, tmp_path):
     (tmp_path / "loose").mkdir()
     (tmp_path / "loose" / "a b.fits").write_bytes(b"x")

@@ -23,6 +23,10 @@ _COMPILING = threading.Lock()  # PyTorch traces one module at a time
 # Small networks that were compiled last. Every night of a run loads its backbone, and compiling takes seconds.
 _compiled: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
+# Filters belong to the process: `catch_warnings` in this thread would end with that of another (numba compiles, too).
+warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # sizes become constants, as they should
+warnings.filterwarnings("ignore", r"`torch\.jit\.trace", DeprecationWarning)
+
 
 class OpenVinoEngine:
     """Runs a PyTorch module on the CPU, one image a request and several requests at a time.
@@ -99,8 +103,7 @@ class OpenVinoEngine:
         from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
         example = torch.zeros(1, *shape)
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # sizes become constants, as they should
+        with torch.no_grad():
             self._model(example)  # computes what the module caches for a size, outside the trace
             traced = torch.jit.trace(self._model, example, check_trace=False)
         frontend = FrontEndManager().load_by_framework("pytorch")

@@ -1,6 +1,8 @@
 """Every way to run a network gives the vectors of the plain module."""
 
 import importlib.util
+import threading
+import warnings
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,26 @@ def test_bfloat16_is_within_a_hundredth_for_dinov2_and_stands_in_the_id(shared_d
     batch = images(2, 168, 84)
     assert 1e-5 < difference(rounded.embed(batch), exact.embed(batch)) <= 1e-2
     assert rounded.id == exact.id + "-bf16"
+
+
+@pytest.mark.parametrize("name", ["dinov2_vitb14_reg", "efficientnet_lite0"])
+def test_a_network_is_compiled_while_another_thread_changes_what_warnings_do(name: str, official: Path) -> None:
+    backbone = load_backbone(name, official if name.startswith("dinov2") else None)
+    ended = threading.Event()
+
+    def change() -> None:  # as numba's compiler does
+        while not ended.wait(0.001):
+            with warnings.catch_warnings():
+                ended.wait(0.01)
+
+    other = threading.Thread(target=change)
+    other.start()
+    try:
+        for rows in range(42, 98, 14):
+            assert torch.isfinite(backbone.embed(images(1, rows, 98))).all()
+    finally:
+        ended.set()
+        other.join()
 
 
 @pytest.mark.usefixtures("without_or_with_openvino")

@@ -73,11 +73,17 @@ def _members(session: int) -> list[psutil.Process]:
 def _stop(server: subprocess.Popen) -> None:
     """End the daemon, the code server, the web server and what they started, as Ctrl-C in a terminal does."""
     os.killpg(server.pid, signal.SIGINT)
-    _, alive = psutil.wait_procs(_members(server.pid), timeout=LONGEST_WAIT)
-    for process in alive:
-        process.kill()
-    server.wait(timeout=LONGEST_WAIT)
-    psutil.wait_procs(alive, timeout=LONGEST_WAIT)
+    if not _all_ended(server):
+        os.killpg(server.pid, signal.SIGKILL)
+        _all_ended(server)
+
+
+def _all_ended(server: subprocess.Popen) -> bool:
+    """Wait until no member runs. Not `psutil.wait_procs`: a container may have no process that collects zombies."""
+    deadline = time.monotonic() + LONGEST_WAIT
+    while (server.poll() is None or _members(server.pid)) and time.monotonic() < deadline:
+        time.sleep(0.25)
+    return not _members(server.pid)
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+_LOGGER = logging.getLogger(__name__)
 _SHARE_KEPT = 0.9  # of the size after a removal, so that not every new picture triggers one
 
 
@@ -21,9 +23,13 @@ class PictureCache:
         self._lock = threading.Lock()
         self._making: dict[Path, threading.Lock] = {}
         self._size: int | None = None
+        self._refused = False
 
     def get(self, key: str, make: Callable[[], bytes]) -> bytes:
-        """Return the picture `key`. If it is missing, `make` is called, once for all waiting threads."""
+        """Return the picture `key`. If it is missing, `make` is called, once for all waiting threads.
+
+        A picture that can't be stored (full disk, no permission) is returned all the same, and made again next time.
+        """
         path = self.folder / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
         found = _read(path)
         if found is not None:
@@ -44,10 +50,13 @@ class PictureCache:
     def _store(self, path: Path, picture: bytes) -> None:
         if len(picture) > self.max_bytes:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as file:
-            file.write(picture)
-        os.replace(file.name, path)  # not synced: a picture lost in a power failure is made again
+        try:
+            self._write(path, picture)
+        except OSError as error:
+            if not self._refused:
+                _LOGGER.warning("%s: pictures are not kept: %s", self.folder, error.strerror)
+            self._refused = True
+            return
         with self._lock:
             if self._size is None:
                 self._size = sum(size for _, size, _ in self._files())
@@ -55,6 +64,17 @@ class PictureCache:
                 self._size += len(picture)
             if self._size > self.max_bytes:
                 self._remove_oldest()
+
+    def _write(self, path: Path, picture: bytes) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as file:
+            try:
+                file.write(picture)
+                file.flush()
+                os.replace(file.name, path)  # not synced: a picture lost in a power failure is made again
+            except OSError:
+                os.unlink(file.name)
+                raise
 
     def _remove_oldest(self) -> None:
         files = sorted(self._files())

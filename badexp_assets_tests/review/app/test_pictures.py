@@ -1,5 +1,6 @@
 """Pictures: what is where in them, and how many are kept."""
 
+import errno
 import io
 import os
 import threading
@@ -108,6 +109,22 @@ def test_a_picture_is_made_once_for_all_who_ask_at_the_same_time(tmp_path):
     for thread in threads:
         thread.join()
     assert made == [1]
+
+
+def test_a_picture_that_cannot_be_stored_is_shown_all_the_same_and_said_once(tmp_path, caplog, monkeypatch):
+    cache, made = PictureCache(tmp_path, 10**6), []
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    for _ in range(2):
+        assert cache.get("key", lambda: made.append(1) or b"picture") == b"picture"
+    assert len(made) == 2
+    assert [
+        record.getMessage().endswith("pictures are not kept: No space left on device") for record in caplog.records
+    ] == [True]
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_pictures_used_last_are_kept_within_the_size(tmp_path):

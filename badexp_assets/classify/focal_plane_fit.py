@@ -16,6 +16,7 @@ from badexp_assets.classify.focal_plane_tokens import FocalPlanes
 from badexp_assets.classify.focal_plane_view import FocalPlaneView, combined_log_odds
 from badexp_assets.classify.pooling import fit_logistic, fit_pool, pool_statistics
 from badexp_assets.classify.token_context import TokenBlock, token_blocks
+from badexp_assets.classify.token_difference import TokenDifference, fit_token_difference
 from badexp_assets.classify.token_head import BlockScaler, UnitComponents, fit_token_head, score_tokens
 
 Array = npt.NDArray[np.floating]
@@ -49,15 +50,21 @@ class _Labelled(NamedTuple):
 
 
 def fit_focal_plane_view(
-    planes: FocalPlanes | None, rows: pd.DataFrame, of_images: Array, kept: Mask, pooled: Pooled, seed: int
+    planes: FocalPlanes | None,
+    rows: pd.DataFrame,
+    bands: pd.Series,
+    of_images: Array,
+    kept: Mask,
+    pooled: Pooled,
+    seed: int,
 ) -> tuple[FocalPlaneView | None, dict[str, Any], Pooled]:
     """Fit the view on the CCDs of `rows` that have a category and a token.
 
     Returns the view, its entry in the model card, and what the decision about exposures is fitted on from here:
     `pooled`, or the same of all CCDs if these decide.
 
-    `rows`: expnum, ccdnum, category, fold, weight, in_pass. of_images: their held-out calibrated log-odds, (n,). kept:
-    rows of the last fit, (n,). `pooled`: of the CCDs that the night pass read.
+    `rows`: expnum, ccdnum, category, fold, weight, in_pass. bands: by expnum. of_images: held-out calibrated log-odds
+    of the rows, (n,). kept: rows of the last fit, (n,). `pooled`: of the CCDs that the night pass read.
 
     1. In each fold, a head is fitted on the tokens of the other folds and calibrated on the held-out scores.
     2. A logistic regression of both log-odds is used for CCDs that were read if it lowers the held-out log-loss
@@ -98,6 +105,7 @@ def fit_focal_plane_view(
         _fit_kinds(labelled, labelled.bad & last, blocks, seed) if len(kinds) > 1 else None,
         kinds[0],
         both,
+        _fit_difference(planes, rows[kept], bands, blocks, seed),
         pool,
         used,
         planes.backbone,
@@ -215,6 +223,19 @@ def _gain(gains: Array, weights: Array, expnums: npt.NDArray[np.int64]) -> tuple
     mean = float(np.average(gains, weights=weights))
     sums = pd.Series(weights * (gains - mean)).groupby(expnums).sum()
     return mean, float(np.sqrt((sums**2).sum()) / weights.sum())
+
+
+def _fit_difference(
+    planes: FocalPlanes, rows: pd.DataFrame, bands: pd.Series, blocks: tuple[TokenBlock, ...], seed: int
+) -> TokenDifference | None:
+    """Fit on all CCDs of the exposures of `rows` in which no CCD is bad, sampled or not, or on _MAX_ROWS of them."""
+    good = (rows["category"] == GOOD).groupby(rows["expnum"]).all()
+    places = np.flatnonzero(planes.keys["expnum"].isin(good.index[good]))
+    if len(places) > _MAX_ROWS:
+        places = np.sort(np.random.default_rng(seed).choice(places, _MAX_ROWS, replace=False))
+    expnums = planes.keys["expnum"].to_numpy(np.int64)[places]
+    named = bands.reindex(expnums).to_numpy(object).astype(str)
+    return fit_token_difference(planes.vectors[places].astype(np.float32), named, expnums, blocks, seed)
 
 
 def _fit_kinds(labelled: _Labelled, rows: Mask, blocks: tuple[TokenBlock, ...], seed: int) -> Pipeline:

@@ -22,21 +22,33 @@ def by_image(predictions: pd.DataFrame) -> pd.DataFrame:
     return predictions[predictions["seen"] == BY_IMAGE] if "seen" in predictions else predictions
 
 
-def with_tokens(model: Classifier, found: pd.DataFrame, keys: pd.DataFrame, planes: FocalPlanes | None) -> pd.DataFrame:
+def with_tokens(
+    model: Classifier,
+    found: pd.DataFrame,
+    keys: pd.DataFrame,
+    planes: FocalPlanes | None,
+    bands: pd.Series | None = None,
+) -> pd.DataFrame:
     """Return `found` (of `model.predict`) with P(bad) by image and token.
 
-    Further columns: seen (`image`), image_p_bad and focal_plane_p_bad, P(bad) by either alone (the latter is NaN for
-    CCDs without a token). p_bad is that by the image alone if the model does not use tokens for CCDs that were read.
+    Further columns: seen (`image`), image_p_bad and focal_plane_p_bad, P(bad) by either alone, and
+    focal_plane_difference (see `FocalPlaneView.differences`; bands: by expnum). The last two are NaN for CCDs without a
+    token. p_bad is that by the image alone if the model does not use tokens for CCDs that were read.
     The shares of the kinds of bad among each other stay as they are. keys: expnum, ccdnum, in the same order. Raises
     ModelError for tokens of another backbone or recipe.
     """
-    found = found.assign(seen=BY_IMAGE, image_p_bad=found["p_bad"], focal_plane_p_bad=np.float32(np.nan))
+    nothing = np.float32(np.nan)
+    found = found.assign(
+        seen=BY_IMAGE, image_p_bad=found["p_bad"], focal_plane_p_bad=nothing, focal_plane_difference=nothing
+    )
     if planes is None or not isinstance(model, TwoStepClassifier) or model.focal_plane is None:
         return found
     places = planes.places(keys)
     there = places >= 0
     of_tokens = np.full(len(found), np.nan)
-    of_tokens[there] = model.focal_plane.log_odds(planes.at(places[there]))
+    tokens = planes.at(places[there])
+    of_tokens[there] = model.focal_plane.log_odds(tokens)
+    found.loc[there, "focal_plane_difference"] = model.focal_plane.differences(tokens, bands).astype(np.float32)
     rate = float(model.card["training_rate"])
     found["focal_plane_p_bad"] = expit(shift_prior(of_tokens, rate, model.base_rate)).astype(np.float32)
     if model.focal_plane.both is None or not there.any():
@@ -49,7 +61,9 @@ def with_tokens(model: Classifier, found: pd.DataFrame, keys: pd.DataFrame, plan
     return found
 
 
-def predict_unread(model: Classifier, keys: pd.DataFrame, planes: FocalPlanes | None) -> pd.DataFrame:
+def predict_unread(
+    model: Classifier, keys: pd.DataFrame, planes: FocalPlanes | None, bands: pd.Series | None = None
+) -> pd.DataFrame:
     """Return predictions of the CCDs with a token that are not among `keys` (expnum, ccdnum), of the same exposures.
 
     Columns: those of `with_tokens`, after expnum and ccdnum; novelty and image_p_bad are NaN. No rows if the model has
@@ -66,6 +80,7 @@ def predict_unread(model: Classifier, keys: pd.DataFrame, planes: FocalPlanes | 
     kinds = model.focal_plane.kind_shares(others, _kinds(model))
     found = model.table_of(_shares(model, expit(odds), kinds)).assign(novelty=np.float32(np.nan), abstain=False)
     found = found.assign(seen=BY_TOKEN, image_p_bad=np.float32(np.nan), focal_plane_p_bad=found["p_bad"])
+    found["focal_plane_difference"] = model.focal_plane.differences(others, bands).astype(np.float32)
     return pd.concat([others.keys[KEY], found], axis=1)
 
 

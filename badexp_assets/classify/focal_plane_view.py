@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from badexp_assets.classify.calibration import LIMIT, Calibration
 from badexp_assets.classify.focal_plane_tokens import FocalPlanes
 from badexp_assets.classify.made_by import check_made_by
 from badexp_assets.classify.pooling import Pool
+from badexp_assets.classify.token_difference import ALL_BANDS
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
+    from badexp_assets.classify.token_difference import TokenDifference
     from badexp_assets.classify.token_head import MeanDecision
 
 Array = npt.NDArray[np.floating]
@@ -29,6 +32,7 @@ class FocalPlaneView:
     - `kinds`: classifier of the kind of bad by the token; None with one kind, which `only_kind` names then.
     - `both`: weight of the log-odds by the image, weight of those by the token, and offset; None if the token does not
       help CCDs whose image was read, by the held-out scores.
+    - `difference`: how much a token differs from those of good CCDs of its band; None with too few of them.
     - `pool`: pools all CCDs of an exposure, read or not. `used`: whether it decides about exposures.
     """
 
@@ -37,6 +41,7 @@ class FocalPlaneView:
     kinds: Pipeline | None
     only_kind: str
     both: tuple[float, float, float] | None
+    difference: TokenDifference | None
     pool: Pool
     used: bool
     backbone: str
@@ -45,7 +50,9 @@ class FocalPlaneView:
     def content(self) -> dict[str, Any]:
         """Return the fields as plain values, except the heads."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return values | {"calibration": asdict(self.calibration), "pool": asdict(self.pool)}
+        difference = None if self.difference is None else asdict(self.difference)
+        parts = {"calibration": asdict(self.calibration), "difference": difference, "pool": asdict(self.pool)}
+        return values | parts
 
     def log_odds(self, planes: FocalPlanes) -> Array:
         """Return the log-odds that CCDs are bad by their tokens, at the training rate, (n,).
@@ -54,9 +61,25 @@ class FocalPlaneView:
         """
         from badexp_assets.classify.token_head import score_tokens
 
+        self._check(planes)
+        return self.calibration(score_tokens(self.head, planes.vectors.astype(np.float32)))
+
+    def differences(self, planes: FocalPlanes, bands: pd.Series | None) -> Array:
+        """Return how much CCDs differ from good ones of their band (see TokenDifference), (n,).
+
+        NaN without a reference. bands: by expnum; None, or an exposure that is not in it: compared with all bands.
+        Raises ModelError for tokens of another backbone or recipe.
+        """
+        self._check(planes)
+        if self.difference is None:
+            return np.full(len(planes.keys), np.nan)
+        of = {} if bands is None else bands.to_dict()
+        named = np.array([str(of.get(expnum, ALL_BANDS)) for expnum in planes.keys["expnum"]], str)
+        return self.difference(planes.vectors.astype(np.float32), named)
+
+    def _check(self, planes: FocalPlanes) -> None:
         properties = (("backbone", self.backbone, planes.backbone), ("recipe", self.recipe, planes.recipe))
         check_made_by("tokens", properties)
-        return self.calibration(score_tokens(self.head, planes.vectors.astype(np.float32)))
 
     def combined(self, of_images: Array, of_tokens: Array) -> Array:
         """Return the log-odds of CCDs by image and token, (n,): those by the image where the token is NaN or unused."""

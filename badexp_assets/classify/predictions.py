@@ -44,7 +44,8 @@ def predict_night(
         )
     vectors = np.stack(table["embedding"].to_list()) if len(table) else np.empty((0, model.dim), np.float32)
     found = model.predict(vectors, None if features is None else align(features, table))
-    found = with_tokens(model, found, table[key], planes)
+    bands = None if features is None else features.drop_duplicates("expnum").set_index("expnum")["filter"]
+    found = with_tokens(model, found, table[key], planes, bands)
     drawn = table[key].merge(ccds[[*key, "drawn"]], how="left", on=key, validate="1:1")["drawn"]
     if drawn.isna().any():
         missing = table.loc[drawn.isna().to_numpy(), key].iloc[0]
@@ -53,9 +54,10 @@ def predict_night(
             f"CCD {missing['ccdnum']}; the tables of one night pass are needed"
         )
     read = pd.concat([table[key], found], axis=1).assign(drawn=drawn.astype(bool).to_numpy())
-    others = predict_unread(model, table[key], planes).assign(drawn=False)
+    others = predict_unread(model, table[key], planes, bands).assign(drawn=False)
     both = pd.concat([read, others] if len(others) else [read]).sort_values(key, ignore_index=True)
-    first = ["category", "probability", "p_bad", "drawn", "seen", "image_p_bad", "focal_plane_p_bad", "model"]
+    first = ["category", "probability", "p_bad", "drawn", "seen", "image_p_bad", "focal_plane_p_bad"]
+    first += ["focal_plane_difference", "model"]
     both = both.assign(model=pd.Series(model.version, index=both.index, dtype="str"))
     columns = [*key, *first, *(column for column in found if column not in first)]
     return both[columns].astype({"expnum": "int64", "ccdnum": "int16", "drawn": "bool", "seen": "str"})

@@ -20,6 +20,7 @@ from badexp_assets.classify.focal_plane_view import FocalPlaneView
 from badexp_assets.classify.mosaic_view import MosaicHead, MosaicView
 from badexp_assets.classify.pooling import STATISTICS, Pool
 from badexp_assets.classify.skops_folder import read_content
+from badexp_assets.classify.token_difference import TokenDifference
 from badexp_assets.errors import InputError, ModelError
 
 Array = npt.NDArray[np.floating]
@@ -167,8 +168,9 @@ def _mosaic(values: dict[str, Any]) -> MosaicView:
 
 
 def _focal_plane(values: dict[str, Any]) -> FocalPlaneView:
+    difference = values["difference"] and _part(TokenDifference, values["difference"])
     parts = {"calibration": _part(Calibration, values["calibration"]), "pool": _part(Pool, values["pool"])}
-    return _part(FocalPlaneView, values | parts)
+    return _part(FocalPlaneView, values | parts | {"difference": difference})
 
 
 def bad_log_odds(head: Any, x: Array) -> Array:

@@ -108,8 +108,9 @@ def fit_two_step(
         statistics, exposures["bad"].to_numpy(bool), exposures["fold"].to_numpy(), exposures["weight"].to_numpy(float)
     )
     pooled["error_held_out"] = round(calibration_error(expit(held), exposures["bad"].to_numpy(bool)), 5)
+    bands = features.drop_duplicates("expnum").set_index("expnum")["filter"]
     focal_plane, tokens, decisive = fit_focal_plane_view(
-        planes, rows, fitted, kept, Pooled(statistics, exposures, held), params.seed
+        planes, rows, bands, fitted, kept, Pooled(statistics, exposures, held), params.seed
     )
     mosaic, view = fit_mosaic_view(mosaics, *decisive, suspects, params.seed)
     model = _last_fit(vectors, names, kept, rows, features, params, choice)

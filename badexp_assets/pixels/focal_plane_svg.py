@@ -1,4 +1,4 @@
-"""An SVG of the focal plane with the P(bad) of each CCD, North up and East left, as in the previews."""
+"""An SVG of the focal plane with a number of each CCD in colours, North up and East left, as in the previews."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from html import escape
 from badexp_assets.pixels.focal_plane_grid import Extent, ccd_size
 from badexp_assets.survey.cameras import Camera
 
+HIGHEST_DIFFERENCE = 2.0
+"""`focal_plane_difference` that is shown in the colour of 1; that of 1, which 5 % of good CCDs exceed, is grey"""
 _NOT_SCORED = "#eceef2"
 # P(bad) of 0, 0.5 and 1: blue, grey and orange can be told apart with any kind of colour vision
 _LOW, _MIDDLE, _HIGH = (46, 111, 181), (222, 222, 222), (213, 94, 0)
@@ -20,23 +22,22 @@ def colour_of(p_bad: float) -> str:
     return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in zip(low, high, strict=True))
 
 
-def votes_svg(camera: Camera, votes: Mapping[int, tuple[float, str]], size: int = 240) -> str:
-    """Return an SVG of the smallest part of the focal plane that contains `votes`: (P(bad), category) by CCDNUM.
+def plane_svg(camera: Camera, shares: Mapping[int, tuple[float, str]], size: int = 240) -> str:
+    """Return an SVG of the smallest part of the focal plane that contains `shares`: (0 to 1, words) by CCDNUM.
 
-    It is at most `size` px high and 1.25 `size` px wide. CCDs without a vote are pale. The tooltip of a CCD gives its
-    name, category and P(bad).
+    It is at most `size` px high and 1.25 `size` px wide. The colours are those of `colour_of`; CCDs without a share are
+    pale. The tooltip of a CCD gives its name and the words.
     """
     down, across = ccd_size(camera)
-    extent = Extent.around(camera, [ccd for ccd in camera.ccds if ccd.ccdnum in votes] or camera.ccds)
+    extent = Extent.around(camera, [ccd for ccd in camera.ccds if ccd.ccdnum in shares] or camera.ccds)
     scale = min(1.25 * size / extent.width, size / extent.height)
     parts = [
-        f'<svg class="votes" role="img" width="{extent.width * scale:.0f}" height="{extent.height * scale:.0f}" '
+        f'<svg role="img" width="{extent.width * scale:.0f}" height="{extent.height * scale:.0f}" '
         f'viewBox="0 0 {extent.width:.1f} {extent.height:.1f}" xmlns="http://www.w3.org/2000/svg">'
     ]
     for ccd in extent.ccds_inside(camera):
-        vote = votes.get(ccd.ccdnum)
-        fill = _NOT_SCORED if vote is None else colour_of(vote[0])
-        words = "not scored" if vote is None else f"{vote[1]}, P(bad) {vote[0]:.2f}"
+        share, words = shares.get(ccd.ccdnum, (None, "not scored"))
+        fill = _NOT_SCORED if share is None else colour_of(share)
         x, y = extent.left - ccd.y_mm - across / 2, ccd.x_mm - extent.top - down / 2
         parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{across * 0.96:.1f}" height="{down * 0.94:.1f}" fill="{fill}" '

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from badexp_assets.pixels.ccd_picture import HEAT_TOP
-from badexp_assets.pixels.focal_plane_svg import colour_of, votes_svg
+from badexp_assets.pixels.focal_plane_svg import HIGHEST_DIFFERENCE, colour_of, plane_svg
 from badexp_assets.reports.page import data_uri, write_page
 from badexp_assets.survey.cameras import Camera
 
@@ -56,7 +56,7 @@ def write_candidates_page(
         for row in candidates.sort_values("rank").to_dict("records")
     )
     values = {"cards": cards, "n_shown": len(candidates), "n_candidates": n_candidates, "colour_of": colour_of}
-    values |= {"heat_top": f"{HEAT_TOP:g}"}
+    values |= {"heat_top": f"{HEAT_TOP:g}", "highest_difference": f"{HIGHEST_DIFFERENCE:g}"}
     write_page("candidates.html.j2", path, values)
 
 
@@ -74,10 +74,6 @@ def _card(
         for column, (name, form) in _SCORES.items()
         if column in row and row[column] is not None and not pd.isna(row[column])
     ]
-    plane = None
-    if votes is not None and len(votes):
-        by_ccd = zip(votes["ccdnum"], votes["p_bad"], votes["category"], strict=True)
-        plane = votes_svg(camera, {int(n): (float(p), str(c)) for n, p, c in by_ccd})
     ccds = [_ccd(r, thumbnails, names) for r in explained.sort_values("place").to_dict("records")]
     return {
         "rank": int(row["rank"]),
@@ -88,9 +84,23 @@ def _card(
         "why": row["why"],
         "scores": scores,
         "preview": data_uri(preview),
-        "votes": plane,
+        "votes": None if votes is None or votes.empty else plane_svg(camera, _votes(votes)),
+        "differences": plane_svg(camera, differences) if (differences := _differences(votes)) else None,
         "ccds": ccds,
     }
+
+
+def _votes(votes: pd.DataFrame) -> dict[int, tuple[float, str]]:
+    rows = zip(votes["ccdnum"], votes["category"], votes["p_bad"], strict=True)
+    return {int(n): (float(p), f"{category}, P(bad) {p:.2f}") for n, category, p in rows}
+
+
+def _differences(votes: pd.DataFrame | None) -> dict[int, tuple[float, str]]:
+    if votes is None or "focal_plane_difference" not in votes:
+        return {}
+    known = votes[votes["focal_plane_difference"].notna()]
+    rows = zip(known["ccdnum"], known["focal_plane_difference"], strict=True)
+    return {int(n): (float(d) / HIGHEST_DIFFERENCE, f"differs from good CCDs by {d:.2f}") for n, d in rows}
 
 
 def _ccd(row: dict[Any, Any], thumbnails: Mapping[tuple[int, int], bytes], names: Mapping[int, str]) -> dict[str, Any]:

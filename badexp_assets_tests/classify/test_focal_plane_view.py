@@ -125,6 +125,9 @@ def test_a_flaw_of_four_neighbours_that_were_not_read_is_found_by_their_tokens_a
     flawed = found[found["expnum"].isin(some) & found["ccdnum"].isin(FLAWED)]
     assert set(flawed["seen"]) == {"focal plane"}
     assert flawed["image_p_bad"].isna().all()
+    usual = found.loc[~found["ccdnum"].isin(FLAWED) & ~found["expnum"].isin(some), "focal_plane_difference"]
+    assert 0.8 < usual.quantile(0.95) < 1.3
+    assert (flawed["focal_plane_difference"] > usual.quantile(0.99)).mean() > 0.9
     assert (flawed["p_bad"] > 0.5).mean() > 0.8
     assert (flawed["category"] == "noise").mean() > 0.8
     others = found[~found["expnum"].isin(some)]

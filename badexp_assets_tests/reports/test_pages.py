@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from badexp_assets.pixels.focal_plane_svg import colour_of, votes_svg
+from badexp_assets.pixels.focal_plane_svg import colour_of, plane_svg
 from badexp_assets.reports.candidates_page import write_candidates_page
 from badexp_assets.reports.clusters_page import write_clusters_page
 from badexp_assets.reports.page import small_previews
@@ -138,6 +138,7 @@ def candidates_page(tmp_path: Path) -> Path:
         }
     ).astype({"anomaly_x": "Int32", "anomaly_y": "Int32"})
     votes = pd.DataFrame({"expnum": 7, "ccdnum": [21, 28], "category": ["psf", "good"], "p_bad": [0.9, 0.1]})
+    votes["focal_plane_difference"] = [3.25, np.nan]
     path = tmp_path / "candidates.html"
     previews, thumbnails = {7: png(5, (40, 30))}, {(3, 1): png(7, (128, 64))}
     write_candidates_page(path, candidates, explanations, votes, previews, thumbnails, load_camera(), 5)
@@ -162,16 +163,17 @@ def test_every_picture_of_the_page_of_candidates_is_shown(tab, candidates_page: 
     tab.goto(candidates_page.as_uri())
     sizes = tab.eval_on_selector_all("img", "found => found.map(p => p.naturalWidth)")
     assert sorted(sizes) == [40, 80, 128]
-    assert tab.locator("svg.votes rect title").first.text_content()
+    assert tab.locator(".votes svg rect title").first.text_content()
+    assert "differs from good CCDs by 3.25" in tab.locator(".differences svg").first.inner_html()
 
 
 def test_votes_are_drawn_in_the_smallest_part_of_the_focal_plane_that_holds_them() -> None:
     camera = load_camera()
-    one = votes_svg(camera, {28: (0.9, "psf")})
+    one = plane_svg(camera, {28: (0.9, "psf, P(bad) 0.90")})
     assert one.count("<rect") == 1
     assert "psf, P(bad) 0.90" in one
     assert colour_of(0.9) in one
-    assert votes_svg(camera, {c.ccdnum: (0.5, "good") for c in camera.ccds}).count("<rect") == len(camera.ccds)
+    assert plane_svg(camera, {c.ccdnum: (0.5, "good") for c in camera.ccds}).count("<rect") == len(camera.ccds)
 
 
 def test_colours_go_from_blue_over_grey_to_orange() -> None:

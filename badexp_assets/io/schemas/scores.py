@@ -20,6 +20,12 @@ SCHEMAS = (
             "P(bad) by its token in the focal plane alone; null without one",
             nullable=True,
         ),
+        Column(
+            "focal_plane_difference",
+            "float32",
+            "distance of its token from good CCDs of its band; 1: exceeded by 5 % of these; null without one",
+            nullable=True,
+        ),
         Column("model", "string", "version of the classifier"),
     ),
     TableSchema(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from badexp_assets.pixels.focal_plane_svg import colour_of
+from badexp_assets.pixels.focal_plane_svg import HIGHEST_DIFFERENCE, colour_of
 from badexp_assets.pixels.previews import FocalPlane
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.ccd_cuts import names_of_cuts
@@ -19,7 +19,9 @@ Rows = Mapping[int, Mapping[str, Any]]  # by CCDNUM
 def plane(
     camera: Camera, preview: Mapping[str, Any] | None, measured: Rows, predicted: Rows, cuts: Mapping[int, int]
 ) -> dict[str, Any]:
-    """Return width and height (px) of the overlay and its `ccds`: place (px), number, name, status, vote and cut bits.
+    """Return width and height (px) of the overlay and its `ccds`.
+
+    Of each CCD: place (px), number, name, status, vote, difference from good CCDs, and cut bits.
 
     status: that of night_ccds, `not sampled` for a CCD that the night pass did not measure, or `absent` if it is not in
     the file. `preview`: the row of night_previews; `measured`: rows of night_ccds; `predicted`: rows of
@@ -31,6 +33,7 @@ def plane(
     ccds = []
     for ccdnum, (left, top, width, height) in sorted(layout.boxes.items()):
         ccd, vote = measured.get(ccdnum), predicted.get(ccdnum)
+        difference = vote.get("focal_plane_difference") if vote else None
         ccds.append(
             {
                 "ccdnum": ccdnum,
@@ -44,6 +47,8 @@ def plane(
                 "p_bad": vote["p_bad"] if vote else None,
                 "category": vote["category"] if vote else None,
                 "colour": colour_of(vote["p_bad"]) if vote and vote["p_bad"] is not None else None,
+                "difference": difference,
+                "difference_colour": None if difference is None else colour_of(difference / HIGHEST_DIFFERENCE),
                 "cuts": names_of_cuts(cuts.get(ccdnum, 0)),
             }
         )

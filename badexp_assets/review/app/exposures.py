@@ -13,7 +13,7 @@ from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.ccd_cuts import names_of_cuts
 
 _CCD = ("expnum", "ccdnum", "status", "status_reason", "fwhm", "sky", "noise", "n_sources")
-_VOTE = ("expnum", "ccdnum", "category", "probability", "p_bad", "model")
+_VOTE = ("expnum", "ccdnum", "category", "probability", "p_bad", "model", "focal_plane_difference")
 _PREVIEW = ("expnum", "width", "height", "ccds")
 _EXPLANATION = ("rank", "expnum", "ccdnum", "place", "category", "p_bad", "kl", "examples", "anomaly", "anomaly_x")
 _MAPPED = ("anomaly_y", "reason")

@@ -158,5 +158,5 @@ def test_a_finished_run_has_explained_its_candidates_on_a_page_with_all_its_pict
     assert page.count("<article") == len(candidates)
     assert page.count('alt="anomaly map of') == len(candidates)
     assert page.count('alt="preview of') == len(candidates)
-    assert page.count('<svg class="votes"') == len(candidates)
+    assert page.count('<div class="votes"><svg') == len(candidates)
     assert "not readable" not in page

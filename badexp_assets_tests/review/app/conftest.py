@@ -73,7 +73,13 @@ def write_night(home, night: str, expnums: list[int], paths: tuple[str, str], cc
         ],
         "night_predictions": [
             {"expnum": e, "ccdnum": c, "category": "psf", "probability": 0.7, "p_bad": p_bad[e, c], "drawn": True}
-            | {"seen": "image", "image_p_bad": p_bad[e, c], "focal_plane_p_bad": None, "model": "m1"}
+            | {
+                "seen": "image",
+                "image_p_bad": p_bad[e, c],
+                "focal_plane_p_bad": None,
+                "focal_plane_difference": 2 * p_bad[e, c],
+                "model": "m1",
+            }
             for e, c in pairs
         ],
         "night_exposure_predictions": [

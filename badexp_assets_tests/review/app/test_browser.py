@@ -8,6 +8,7 @@ import pytest
 
 from badexp_assets.config.review_options import ReviewParams
 from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.pixels.focal_plane_svg import colour_of
 from badexp_assets.review.queue import assign_candidates
 from badexp_assets.review.store import VerdictStore
 from badexp_assets_tests.waiting import LONGEST_WAIT
@@ -215,6 +216,28 @@ def test_answers_are_taken_back_the_last_one_by_key_and_earlier_ones_from_the_li
     tab.keyboard.press("b")
     tab.keyboard.press("3")
     assert stored(server, 2)["verdict"].tolist() == ["fine", "bad"]
+
+
+def test_votes_and_differences_from_good_ccds_are_overlays_by_key_and_button(open_page, server):
+    tab = open_page("ann")
+    to_first(tab)
+    first, legends = "[data-ccdnum='28'] text.value", ".legend [data-of]"
+
+    def shown():
+        texts = [node.inner_text().split(" 0")[0] for node in tab.query_selector_all(legends) if node.is_visible()]
+        return texts, tab.text_content(first) if tab.is_visible(first) else None
+
+    assert shown() == ([], None)
+    tab.keyboard.press("v")
+    assert shown() == (["P(bad)"], "0.95")
+    tab.keyboard.press("d")
+    assert shown() == (["difference from good CCDs of the band"], "1.90")
+    assert tab.get_attribute("[data-ccdnum='28'] rect", "fill") == colour_of(0.95)
+    tab.keyboard.press("f")  # the overlay stays
+    wait_shown(tab, FIRST + 1)
+    assert shown()[0] == ["difference from good CCDs of the band"]
+    tab.click("#difference")
+    assert shown() == ([], None)
 
 
 def test_several_ccds_get_one_answer_and_one_undo(open_page, server):

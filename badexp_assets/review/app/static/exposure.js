@@ -236,7 +236,7 @@ function zoomTo(ccd) {
 const help = () => showHelp({
   "Answer": [["b", "bad, then a category"], ["f", "fine"], ["u", "unsure"], ["c", "comment (Enter or Esc returns)"], ["z", "undo the last answer, then earlier ones"], ["y", "my answers, each can be undone"]],
   "Go": [["→ n", "next"], ["← p", "previous"], ["s", "skip to the next open candidate"], ["g", "all candidates"], ["e", "examples of categories"]],
-  "Focal plane": [["v", "votes of the classifier"], ["h j k l", "move over the CCDs"], ["Space", "select a CCD: answers apply to selected CCDs"], ["w", "select the CCDs with P(bad) ≥ 0.5"], ["Esc", "select none"], ["Enter", "full resolution"], ["o", "orientations"]],
+  "Focal plane": [["v", "votes of the classifier"], ["d", "difference from good exposures"], ["h j k l", "move over the CCDs"], ["Space", "select a CCD: answers apply to selected CCDs"], ["w", "select the CCDs with P(bad) ≥ 0.5"], ["Esc", "select none"], ["Enter", "full resolution"], ["o", "orientations"]],
   "Full resolution": [["+ -", "zoom (or the wheel)"], ["← → ↑ ↓", "pan (or drag)"], ["0 1", "fit, pixel by pixel"], ["m", "blink the mask"], ["t", "stretch: zscale, deep, wide"], ["[ ]", "previous, next CCD"]],
 });
 
@@ -244,18 +244,19 @@ const timed = act => event => { pressed = event.timeStamp; act(); pressed = 0; }
 const next = () => whenListed(() => go(1));
 const previous = () => whenListed(() => go(-1));
 const skip = () => whenListed(toNextOpen);
-const toggleVotes = () => plane.setVotes(!plane.votes);
+const toggleVotes = () => plane.toggleOverlay("votes");
+const toggleDifference = () => plane.toggleOverlay("difference");
 const fullResolution = () => zoomTo(plane.current());
 onKeys({
   b: bad, f: timed(() => answer("fine")), u: timed(() => answer("unsure")), z: timed(undoLast), y: showHistory,
   c: () => $("comment").focus(), n: timed(next), ArrowRight: timed(next), p: timed(previous), ArrowLeft: timed(previous),
-  s: timed(skip), g: () => location.assign("/"), e: () => location.assign("/gallery"), v: toggleVotes, w: () => plane.selectWorst(),
+  s: timed(skip), g: () => location.assign("/"), e: () => location.assign("/gallery"), v: toggleVotes, d: toggleDifference, w: () => plane.selectWorst(),
   h: () => plane.move(-1, 0), j: () => plane.move(0, 1), k: () => plane.move(0, -1), l: () => plane.move(1, 0),
   " ": () => plane.cursor === null ? plane.move(0, 0) : plane.toggle(plane.cursor), Escape: () => plane.clear(),
   Enter: fullResolution, o: orientations, "?": help,
 });
 $("comment").addEventListener("keydown", event => { if (["Enter", "Escape"].includes(event.key)) { event.preventDefault(); event.target.blur(); } });
-const clicks = {votes: toggleVotes, worst: () => plane.selectWorst(), open: fullResolution, undo: undoLast, previous, next, skip, history: showHistory, help, logout: logOut};
+const clicks = {votes: toggleVotes, difference: toggleDifference, worst: () => plane.selectWorst(), open: fullResolution, undo: undoLast, previous, next, skip, history: showHistory, help, logout: logOut};
 for (const [id, act] of Object.entries(clicks)) $(id).addEventListener("click", event => { event.currentTarget.blur(); act(); });
 for (const button of document.querySelectorAll("footer [data-verdict]"))
   button.addEventListener("click", () => { button.blur(); button.dataset.verdict === "bad" ? bad() : answer(button.dataset.verdict); });

@@ -1,9 +1,10 @@
-// The focal plane: the preview, the overlay of votes, and the selected CCDs.
+// The focal plane: the preview, an overlay of votes or of differences from good exposures, and the selected CCDs.
 
 import {number} from "./core.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const VOTES = "badexp.votes";
+const OVERLAY = "badexp.overlay";
+const OVERLAYS = {votes: ["p_bad", "colour"], difference: ["difference", "difference_colour"]}; // number and colour of a CCD
 
 function svg(tag, attributes, ...children) {
   const node = document.createElementNS(SVG, tag);
@@ -16,8 +17,8 @@ export class Plane {
   /** holder: element to draw in; changed(): the selection has changed; opened(ccd): a CCD was clicked. */
   constructor(holder, changed, opened) {
     Object.assign(this, {holder, changed, opened, selected: new Set(), cursor: null, ccds: []});
-    this.votes = sessionStorage.getItem(VOTES) === "on";
-    holder.classList.toggle("votes", this.votes);
+    this.overlay = sessionStorage.getItem(OVERLAY) ?? "";
+    holder.dataset.overlay = this.overlay;
   }
 
   /** Show an exposure with its decoded preview (null: none). */
@@ -36,30 +37,43 @@ export class Plane {
     else frame.classList.add("nothing");
     frame.append(overlay);
     this.holder.replaceChildren(frame);
+    this.paint();
     this.changed();
   }
 
   box(ccd) {
     const {x, y, width, height} = ccd;
     const vote = ccd.p_bad === null ? ccd.status === "read" ? "not scored" : ccd.status : `P(bad) ${number(ccd.p_bad)}, ${ccd.category}`;
+    const difference = ccd.difference === null ? null : `differs from good CCDs by ${number(ccd.difference)} (1: as 5 % of them)`;
     const seen = ccd.p_bad !== null && ccd.status !== "read" ? "not sampled, seen on the focal plane" : null;
     const title = svg("title", {});
-    title.textContent = [`${ccd.name} (${ccd.ccdnum})`, vote, seen, ccd.reason, ccd.cuts.length ? `cuts: ${ccd.cuts.join(", ")}` : null].filter(Boolean).join("\n");
+    title.textContent = [`${ccd.name} (${ccd.ccdnum})`, vote, seen, difference, ccd.reason, ccd.cuts.length ? `cuts: ${ccd.cuts.join(", ")}` : null].filter(Boolean).join("\n");
     const size = Math.min(height * 0.22, width * 0.14, 26);
-    const label = svg("text", {x: x + width * 0.96, y: y + size * 1.15, "font-size": size});
-    label.textContent = ccd.p_bad === null ? "" : number(ccd.p_bad);
+    const label = svg("text", {class: "value", x: x + width * 0.96, y: y + size * 1.15, "font-size": size});
     const name = svg("text", {class: "name", x: x + width * 0.04, y: y + size * 1.15, "font-size": size});
     name.textContent = ccd.name;
     const group = svg("g", {class: ccd.status === "read" ? "ccd" : "ccd unread", "data-ccdnum": ccd.ccdnum},
-      svg("rect", {x, y, width, height, fill: ccd.colour ?? "transparent"}), label, name, title);
+      svg("rect", {x, y, width, height}), label, name, title);
     group.addEventListener("click", event => (event.shiftKey || event.ctrlKey || event.metaKey ? this.toggle(ccd.ccdnum) : this.opened(ccd)));
     return group;
   }
 
-  setVotes(on) {
-    this.votes = on;
-    sessionStorage.setItem(VOTES, on ? "on" : "off");
-    this.holder.classList.toggle("votes", on);
+  /** Show an overlay ("votes", "difference"), or none if it is shown already. */
+  toggleOverlay(name) {
+    this.overlay = this.overlay === name ? "" : name;
+    sessionStorage.setItem(OVERLAY, this.overlay);
+    this.paint();
+  }
+
+  /** Paint the CCDs in the colours of the overlay, and write its numbers. */
+  paint() {
+    this.holder.dataset.overlay = this.overlay;
+    const [value, colour] = OVERLAYS[this.overlay] ?? OVERLAYS.votes;
+    for (const ccd of this.ccds) {
+      const box = this.boxes.get(ccd.ccdnum);
+      box.querySelector("rect").setAttribute("fill", ccd[colour] ?? "transparent");
+      box.querySelector("text.value").textContent = ccd[value] === null ? "" : number(ccd[value]);
+    }
   }
 
   toggle(ccdnum) {

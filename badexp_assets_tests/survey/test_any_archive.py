@@ -152,19 +152,23 @@ class AnyArchive(RuleBasedStateMachine):
         assert account.n_exposures == len(exposures)
 
     def _is_part_of_an_older_reduction(self, path: Path, older: set[Path], exposures: pd.DataFrame) -> bool:
-        """Whether it is an image with a row of the same number, time and band, or mask or weight map of such a one."""
+        """Whether it is an image like one with a row in EXPNUM, time and band, or mask or weight map of such a one.
+
+        The row of an image whose EXPNUM is that of another exposure, too, has another expnum.
+        """
         planted = self.planted[path]
         if planted.product in ("ood", "oow"):
             of_image = path.name.replace(f"_{planted.product}_", "_ooi_").partition(".")[0]
             return any(other.parent == path.parent and other.name.partition(".")[0] == of_image for other in older)
         if planted.product != "ooi" or planted.cards is None:
             return False
-        rows = exposures[exposures["expnum"] == int(planted.cards["EXPNUM"].strip("'"))]
+        read = (self.planted[self._real(image)].cards for image in exposures["ooi"].dropna())
         return any(
-            known.cards is not None
-            and known.cards["FILTER"] == planted.cards["FILTER"]
-            and len({*self._times(known.cards), *self._times(planted.cards)}) <= 1
-            for known in (self.planted[self._real(row)] for row in rows["ooi"])
+            cards is not None
+            and cards["EXPNUM"].strip("'") == planted.cards["EXPNUM"].strip("'")
+            and cards["FILTER"] == planted.cards["FILTER"]
+            and len({*self._times(cards), *self._times(planted.cards)}) <= 1
+            for cards in read
         )
 
     @staticmethod

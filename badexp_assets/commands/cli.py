@@ -8,6 +8,7 @@ import sys
 import click
 
 from badexp_assets.commands.bench import bench
+from badexp_assets.commands.camera import camera
 from badexp_assets.commands.plan import plan
 from badexp_assets.commands.review import review
 from badexp_assets.commands.run import completeness, demo, run, search, ui
@@ -19,7 +20,7 @@ from badexp_assets.io.parquet import DISK_FULL
 
 _COMMANDS = (
     simulate, demo, run, show, ui, review, export_rejects, audit, search, completeness, entropy_trial, models,
-    weights, prune, plan, bench,
+    weights, prune, plan, camera, bench,
 )  # fmt: skip
 
 

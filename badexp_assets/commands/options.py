@@ -17,7 +17,7 @@ SETTINGS = click.option(
     help=_HOME_HELP,
 )
 """--home, given to the command as the settings of that home"""
-CAMERA = click.option("--camera", help="Camera of the survey [BADEXP_CAMERA, decam].")
+CAMERA = click.option("--camera", help="Camera of the survey: a name, or a .toml file [BADEXP_CAMERA, decam].")
 TAXONOMY = click.option(
     "--taxonomy", type=click.Path(path_type=Path), help="Your own taxonomy file [BADEXP_TAXONOMY, the packaged one]."
 )

@@ -111,7 +111,7 @@ def load_settings(
         archive=as_place(value["archive"]) if value["archive"] else None,
         labels=tuple(dict.fromkeys(normalize_source(source) for source in several)),
         backbone=str(value["backbone"] or DEFAULT_BACKBONE),
-        camera=str(value["camera"] or DEFAULT_CAMERA),
+        camera=_camera(str(value["camera"] or DEFAULT_CAMERA)),
         taxonomy=Path(value["taxonomy"]).expanduser().absolute() if value["taxonomy"] else None,
         sections={name: stored[name] for name in stored if name not in ENVIRONMENT},
     )
@@ -139,6 +139,11 @@ def save_settings(settings: Settings) -> None:
 
 def _texts(settings: Settings) -> dict[str, str | None]:
     return {name: str(value) if (value := getattr(settings, name)) else None for name in ENVIRONMENT}
+
+
+def _camera(named: str) -> str:
+    """Return the name of a camera, or the absolute path of its file."""
+    return str(Path(named).expanduser().absolute()) if named.endswith(".toml") else named
 
 
 def _stored_sources(found: Any, file: Path) -> str | list[str]:

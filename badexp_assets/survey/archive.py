@@ -236,7 +236,7 @@ def _row(archive: Place, night: str, files: ExposureFiles, camera: Camera) -> di
     except UnreadableImageError as error:
         return row | {"status": "failed", "status_reason": str(error)}
     header = found.header
-    reason = header.why_not
+    reason = header.why_not(camera)
     right_night, disagreement = _night_of(archive, files.ooi, header)
     if reason is None and right_night != night:
         reason = disagreement

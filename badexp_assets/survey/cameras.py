@@ -1,13 +1,16 @@
-"""Cameras, each described by a TOML file in this folder: positions of its CCDs, and which were dead when."""
+"""Cameras, each described by a TOML file: positions of its CCDs, which were dead when, and what headers hold."""
 
 from __future__ import annotations
 
-import tomllib
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib import resources
+from pathlib import Path
 
 from badexp_assets.errors import InputError
+from badexp_assets.survey.camera_file import USUAL_CARDS, CameraFile, read_camera_file
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,9 @@ class DeadCcd:
 class Camera:
     """A mosaic camera. `ccd_shape` is (rows, columns) in px, `pixel_scale` arcsec/px, `pixel_size` mm/px.
 
-    `longitude` of the observatory in degrees East; `filters`: FILTER in headers by band, where it is known.
+    `longitude` of the observatory in degrees East; `filters`: FILTER in headers by band, where it is known. `cards`:
+    keywords by what they hold, in the order in which they are tried. Exposures of less than `min_exptime` s are not
+    usable, nor, with `needs_cp_cards`, those whose PROCTYPE and WCSCAL are not as the Community Pipeline makes them.
     """
 
     name: str
@@ -51,11 +56,22 @@ class Camera:
     filters: dict[str, str]
     ccds: tuple[Ccd, ...]
     dead: tuple[DeadCcd, ...] = field(default=())
+    cards: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: USUAL_CARDS)
+    min_exptime: float = 29.0
+    needs_cp_cards: bool = True
 
     @cached_property
     def by_name(self) -> dict[str, Ccd]:
         """CCDs keyed by name (`"N4"`)."""
         return {ccd.ccdname: ccd for ccd in self.ccds}
+
+    def named(self, name: str) -> Ccd | None:
+        """Return the CCD of that name, in capitals or not; None for the name of no CCD."""
+        return self._by_capitals.get(name.strip().upper())
+
+    @cached_property
+    def _by_capitals(self) -> dict[str, Ccd]:
+        return {ccd.ccdname.upper(): ccd for ccd in self.ccds}
 
     @cached_property
     def by_number(self) -> dict[int, Ccd]:
@@ -79,28 +95,60 @@ def camera_names() -> list[str]:
     )
 
 
-@cache
 def load_camera(name: str = "decam") -> Camera:
-    """Return the camera described in `<name>.toml` of this folder.
+    """Return the camera described in `<name>.toml` of this folder, or in the file `name`, which ends in `.toml`.
 
-    Raises InputError for a name without a description.
+    Raises InputError for a name without a description, and for a file with a value that is not allowed.
     """
+    if not name.endswith(".toml"):
+        return _packaged(name)
+    try:
+        return _described(Path(name), os.stat(name).st_mtime_ns)
+    except OSError as error:
+        raise InputError(f"camera {name}: can't be read ({error.strerror})") from error
+
+
+@cache
+def _packaged(name: str) -> Camera:
     if name not in camera_names():
-        raise InputError(f"camera {name!r} is not known; known: {', '.join(camera_names())}")
-    text = resources.files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8")
-    spec = tomllib.loads(text)
-    rows, along_x = spec["rows"], spec.get("rows_along", "y") == "x"
-    ccds: list[Ccd] = []
-    for i, row in enumerate(rows):
+        known = ", ".join(camera_names())
+        raise InputError(f"camera {name!r} is not known; known: {known}, or a file that ends in .toml")
+    return _described(Path(str(resources.files(__package__))) / f"{name}.toml")
+
+
+@lru_cache(maxsize=8)
+def _described(file: Path, changed: int = 0) -> Camera:
+    """Return the camera of `file`, read again when the time of its last change is another."""
+    spec = read_camera_file(file)
+    try:
+        ccds = tuple(_ccds(spec))
+    except (KeyError, TypeError, ValueError) as error:
+        wanted = "numbers ccdnum, x_mm, y_mm and a ccdname are needed in each table"
+        raise InputError(f"{file} [camera]: ccds: {error!r}; {wanted}") from error
+    by_capitals = {ccd.ccdname.upper(): ccd for ccd in ccds}
+    if not ccds or len(by_capitals) < len(ccds) or len({ccd.ccdnum for ccd in ccds}) < len(ccds):
+        raise InputError(f"{file} [camera]: rows or ccds must name each CCD once; {len(ccds)} found")
+    dead = []
+    for d in spec.dead:
+        ccd = by_capitals.get(d.get("ccdname", "").upper())
+        if ccd is None or "from" not in d:
+            raise InputError(f"{file} [camera]: dead has {d}; ccdname, which is that of a CCD, and from are needed")
+        dead.append(DeadCcd(ccd.ccdname, d["from"], d.get("until")))
+    same = {f.name for f in fields(Camera)} & {f.name for f in fields(CameraFile)} - {"ccds", "dead"}
+    values = {name: getattr(spec, name) for name in same}
+    cards = {value: tuple(keywords) for value, keywords in spec.header.items()}
+    rows, columns = spec.ccd_shape
+    values |= {"ccd_shape": (rows, columns), "ccds": ccds, "dead": tuple(dead), "cards": USUAL_CARDS | cards}
+    return Camera(**values)
+
+
+def _ccds(spec: CameraFile) -> Iterator[Ccd]:
+    number = 0
+    for i, row in enumerate(spec.rows):
         for j, ccdname in enumerate(row):
-            across, along = i - (len(rows) - 1) / 2, j - (len(row) - 1) / 2
-            x, y = (along, across) if along_x else (across, along)
-            ccds.append(Ccd(len(ccds) + 1, ccdname, x * spec["pitch_x"], y * spec["pitch_y"]))
-    return Camera(
-        **{f.name: spec[f.name] for f in fields(Camera) if isinstance(spec.get(f.name), str | float)},
-        ccd_shape=(spec["ccd_shape"][0], spec["ccd_shape"][1]),
-        bands=tuple(spec["bands"]),
-        filters=spec.get("filters", {}),
-        ccds=tuple(ccds),
-        dead=tuple(DeadCcd(d["ccdname"], d["from"], d.get("until")) for d in spec.get("dead", [])),
-    )
+            number += 1
+            across, along = i - (len(spec.rows) - 1) / 2, j - (len(row) - 1) / 2
+            x, y = (along, across) if spec.rows_along == "x" else (across, along)
+            yield Ccd(number, ccdname, x * spec.pitch_x, y * spec.pitch_y)
+    for ccd in spec.ccds:
+        yield Ccd(int(ccd["ccdnum"]), str(ccd["ccdname"]), float(ccd["x_mm"]), float(ccd["y_mm"]))

@@ -110,7 +110,7 @@ class Exposure:
         name = ccd.ccdname if ccd else f"CCDNUM {ccdnum}"
         if ccd is None or ccdnum not in self._extensions:
             raise UnreadableImageError(f"{self.path}[{name}]: no such CCD in the file")
-        extension = self._extensions[ccdnum]
+        extension, cards = self._extensions[ccdnum], self._camera.cards
         header = self._fits.header(extension)
         step = row_step(int(number_card(header, "ZNAXIS2") or number_card(header, "NAXIS2") or 0), step, min_rows)
         pixels = self._fits.pixels(extension, f"{self.path}[{name}]", step=step)
@@ -123,10 +123,10 @@ class Exposure:
             ccdname=name,
             image=image,
             mask=mask,
-            gain=_mean(header, ("GAINA", "GAINB"), "GAIN"),
-            read_noise=_mean(header, ("RDNOISEA", "RDNOISEB"), "RDNOISE"),
-            saturate=min(_numbers(header, ("SATURATA", "SATURATB", "SATURATE")), default=None),
-            fwhm_px=number_card(header, "FWHM"),
+            gain=_mean(header, ("GAINA", "GAINB"), cards["gain"]),
+            read_noise=_mean(header, ("RDNOISEA", "RDNOISEB"), cards["read_noise"]),
+            saturate=min(_numbers(header, ("SATURATA", "SATURATB", *cards["saturate"])), default=None),
+            fwhm_px=next((n for card in cards["fwhm"] if (n := number_card(header, card)) is not None), None),
             header=header,
             mask_problem=problem,
         )
@@ -191,13 +191,13 @@ def row_step(rows: int, step: int, min_rows: int) -> int:
 def ccd_extensions(fits: FitsFile, camera: Camera, problems: list[str]) -> dict[int, int]:
     """Return the extension of every CCD, by CCDNUM; add messages about other extensions to `problems`."""
     found: dict[int, int] = {}
-    by_name = camera.by_name
     path = fits.where
     for info in fits.infos():
         if not is_image(info):
             continue
         extension, name = info["extnum"], str(info["extname"]).strip().upper()
-        ccdnum = by_name[name].ccdnum if name in by_name else _identify(fits, extension, camera)
+        ccd = camera.named(name)
+        ccdnum = ccd.ccdnum if ccd else _identify(fits, extension, camera)
         if ccdnum is None:
             problems.append(f"{path}[{extension}]: EXTNAME {name!r} is no CCD of {camera.instrument}")
         elif ccdnum in found:
@@ -210,9 +210,11 @@ def ccd_extensions(fits: FitsFile, camera: Camera, problems: list[str]) -> dict[
 
 
 def _identify(fits: FitsFile, extension: int, camera: Camera) -> int | None:
-    """Return the CCDNUM of an extension whose EXTNAME is no CCD, by DETPOS, then CCDNUM."""
+    """Return the CCDNUM of an extension whose EXTNAME is no CCD, by DETPOS, then CCDNUM; a single CCD needs none."""
+    if len(camera.ccds) == 1:
+        return camera.ccds[0].ccdnum
     header = fits.header(extension)
-    ccd = camera.by_name.get((text_card(header, "DETPOS") or "").upper())
+    ccd = camera.named(text_card(header, "DETPOS") or "")
     number = number_card(header, "CCDNUM")
     if ccd is not None:
         return ccd.ccdnum
@@ -224,6 +226,6 @@ def _numbers(header: Mapping[str, Any], keys: tuple[str, ...]) -> list[float]:
     return [value for value in found if value is not None and value > 0]
 
 
-def _mean(header: Mapping[str, Any], amplifiers: tuple[str, ...], single: str) -> float | None:
-    values = _numbers(header, amplifiers) or _numbers(header, (single,))
+def _mean(header: Mapping[str, Any], amplifiers: tuple[str, ...], others: tuple[str, ...]) -> float | None:
+    values = _numbers(header, amplifiers) or _numbers(header, others)[:1]
     return sum(values) / len(values) if values else None

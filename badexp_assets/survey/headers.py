@@ -20,8 +20,6 @@ from badexp_assets.survey.fits_file import FitsFile, is_image
 from badexp_assets.survey.nights import night_of, parse_night
 from badexp_assets.survey.sky_position import sky_position
 
-MIN_EXPTIME = 29.0
-"""an exposure is longer than this, s (legacypipe)"""
 MAX_EXPNUM = 10**12 - 1
 """legacypipe makes numbers YYMMDDhhmmss for exposures of Mosaic-3 that have none"""
 _OBSID = re.compile(r"kp4m\.20(\d{6})T(\d{6})", re.IGNORECASE)  # of Mosaic-3
@@ -35,8 +33,7 @@ class ExposureHeader:
 
     expnum is None or any integer; `filter` is the band, the first word of FILTER (`g DECam SDSS c0001`, `i.MP9702`);
     exptime in s, mjd_obs (UTC) in d; dtcaldat: night in DTCALDAT; night_of_time: night of mjd_obs; ra and dec in
-    degrees, both or neither; dimmsee in arcsec. `why_not` is the reason why the exposure is not usable.
-    """
+    degrees, both or neither; dimmsee in arcsec."""
 
     expnum: int | None
     filter: str | None
@@ -57,18 +54,21 @@ class ExposureHeader:
     dimmsee: float | None
     skysub: float | None
 
-    @property
-    def why_not(self) -> str | None:
-        """Why it is not usable, by legacypipe's rules, but ignoring WCSCAL where SCAMPFLG is 0; None: it is usable."""
+    def why_not(self, camera: Camera) -> str | None:
+        """Return why it is not usable, by legacypipe's rules, but ignoring WCSCAL where SCAMPFLG is 0; None: it is.
+
+        Without `needs_cp_cards` of the camera, PROCTYPE and WCSCAL may be missing.
+        """
         if self.expnum is None or self.expnum <= 0:
             return f"EXPNUM is {_said(self.expnum)}; more than 0 is needed"
         if self.expnum > MAX_EXPNUM:
             return f"EXPNUM is {_said(self.expnum)}; at most {MAX_EXPNUM} is allowed"
-        if self.exptime is None or not self.exptime > MIN_EXPTIME:
-            return f"EXPTIME is {_said(self.exptime)}; more than {MIN_EXPTIME:g} s is needed"
-        if (self.proctype or "").lower() != "instcal":
+        if self.exptime is None or not self.exptime > camera.min_exptime:
+            return f"EXPTIME is {_said(self.exptime)}; more than {camera.min_exptime:g} s is needed"
+        if (self.proctype or "").lower() != "instcal" and (camera.needs_cp_cards or self.proctype):
             return f"PROCTYPE is {_said(self.proctype)}; InstCal is needed"
-        if not (self.wcscal or "").lower().startswith("success") and self.scampflg != 0:
+        calibrated = (self.wcscal or "").lower().startswith("success") or self.scampflg == 0
+        if not calibrated and (camera.needs_cp_cards or self.wcscal):
             return (
                 f"no astrometry: WCSCAL is {_said(self.wcscal)} and SCAMPFLG {_said(self.scampflg)}; "
                 "Successful or 0 is needed"
@@ -80,30 +80,33 @@ class ExposureHeader:
         """DTCALDAT, or the night of mjd_obs where that is missing."""
         return self.dtcaldat or self.night_of_time
 
-    @property
-    def usable(self) -> bool:
-        """Whether the exposure can be used."""
-        return self.why_not is None
-
 
 def parse_header(header: Mapping[str, Any], camera: Camera) -> ExposureHeader:
     """Return the values of a primary header (anything with `.get`). Never raises for an odd or missing card.
 
-    Early exposures of Mosaic-3 have no EXPNUM: as in legacypipe, their number YYMMDDhhmmss is that in OBSID.
+    Early exposures of Mosaic-3 have no EXPNUM: as in legacypipe, their number YYMMDDhhmmss is that in OBSID. Where the
+    camera's files are not the CP's, it is that of the time, UTC.
     """
-    band = text_card(header, "FILTER")
-    mjd_obs = number_card(header, "MJD-OBS")
+
+    def found(value: str, read: Callable[[Mapping[str, Any], str], Any]) -> Any:
+        cards = camera.cards.get(value, (value.upper(),))
+        return next((known for card in cards if (known := read(header, card)) is not None), None)
+
+    band = found("filter", text_card)
+    mjd_obs = found("mjd_obs", number_card)
     if mjd_obs is None:
-        mjd_obs = _mjd(text_card(header, "DATE-OBS"))
+        mjd_obs = _mjd(found("date_obs", text_card), found("time_obs", text_card))
     position = sky_position(header)
-    values: dict[str, Any] = {name: read(header, name.upper()) for name, read in _PLAIN_CARDS.items()}
+    values = {name: found(name, read) for name, read in _PLAIN_CARDS.items()}
     if values["expnum"] is None and (match := _OBSID.fullmatch(text_card(header, "OBSID") or "")):
         values["expnum"] = int(match[1] + match[2])
+    if values["expnum"] is None and mjd_obs is not None and not camera.needs_cp_cards:
+        values["expnum"] = _number_of_time(mjd_obs)
     return ExposureHeader(
         **values,
         filter=re.split(r"[\s.]", band)[0] or None if band else None,
         mjd_obs=mjd_obs,
-        dtcaldat=_night_or_none(lambda: parse_night(text_card(header, "DTCALDAT") or "")),
+        dtcaldat=_night_or_none(lambda: parse_night(found("dtcaldat", text_card) or "")),
         night_of_time=_night_or_none(lambda: night_of(math.nan if mjd_obs is None else mjd_obs, camera)),
         ra=position[0] if position else None,
         dec=position[1] if position else None,
@@ -178,13 +181,24 @@ def _night_or_none(find: Callable[[], str]) -> str | None:
         return None
 
 
-def _mjd(date_obs: str | None) -> float | None:
+def _mjd(date_obs: str | None, time_obs: str | None) -> float | None:
+    """Return the time in DATE-OBS, or of a day in DATE-OBS and a time of its own; None for a day alone."""
+    text = date_obs or ""
+    if "T" not in text:
+        text = f"{text}T{time_obs}"
     try:
-        moment = datetime.fromisoformat(date_obs or "")
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return _MJD_1970 + moment.timestamp() / 86400.0
+
+
+def _number_of_time(mjd: float) -> int | None:
+    try:
+        return int(datetime.fromtimestamp(round((mjd - _MJD_1970) * 86400.0), UTC).strftime("%y%m%d%H%M%S"))
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def _said(value: Any) -> str:

@@ -1,0 +1,118 @@
+"""A camera is its TOML file: users' own files, what may stand in them, and what is read by them."""
+
+from pathlib import Path
+
+import pytest
+
+from badexp_assets.errors import InputError
+from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.exposure import open_exposure
+from badexp_assets.survey.headers import parse_header
+from badexp_assets_tests.survey.other_telescopes import OWN_CAMERA, write_file
+
+
+@pytest.fixture
+def described(tmp_path: Path):
+    def load(text: str = OWN_CAMERA, **changed: str):
+        lines = [line for line in text.splitlines() if line.partition(" ")[0] not in changed]
+        first = [f"{name} = {value}" for name, value in changed.items() if value]
+        path = tmp_path / "own.toml"
+        path.write_text("\n".join([*first, *lines]) + "\n")
+        return load_camera(str(path))
+
+    return load
+
+
+def test_a_file_outside_of_the_package_describes_a_camera(described):
+    camera = described()
+    assert (camera.name, camera.ccd_shape, camera.min_exptime) == ("own", (64, 48), 5.0)
+    assert [(ccd.ccdnum, ccd.ccdname, ccd.x_mm) for ccd in camera.ccds] == [(7, "a1", -10.0), (9, "B2", 10.0)]
+    assert [ccd.ccdnum for ccd in camera.alive("2006-01-02")] == [9]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"timezone": '"Chile"'}, "timezone is 'Chile'; a name such as America/Santiago is needed"),
+        ({"first_night": '"soon"'}, "first_night is 'soon'; YYYY-MM-DD is needed"),
+        ({"pixel_scale": "0"}, "pixel_scale is 0; a number above 0 is needed"),
+        ({"ccd_shape": "[64]"}, "ccd_shape"),
+        ({"bands": "[]"}, "bands"),
+        ({"name": '"My Camera"'}, "small letters, digits, - and _ are allowed"),
+        ({"gain": "2.0"}, "unknown name(s) gain; allowed: name, instrument"),
+        ({"instrument": ""}, "instrument"),
+        ({"rows": '[["A1"]]'}, "rows or ccds must name each CCD once; 3 found"),
+        ({"header": '{seeing = ["FWHM"]}'}, "header has seeing; allowed: expnum, filter"),
+        ({"dead": '[{ccdname = "Z9", from = "2006-01-01"}]'}, "dead has"),
+        ({"ccds": '[{ccdnum = 1}]'}, "numbers ccdnum, x_mm, y_mm and a ccdname are needed"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_named_with_the_file_and_what_is_allowed(described, changed, words, tmp_path):
+    text = OWN_CAMERA
+    for name in ("ccds", "dead", "header"):
+        if name in changed:
+            text = "\n".join(part for part in text.split("\n\n") if f"[{name}]" not in part)
+    with pytest.raises(InputError) as error:
+        described(text, **changed)
+    assert words in str(error.value)
+    assert str(tmp_path / "own.toml") in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_missing_or_no_toml_is_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"no\.toml: can't be read \(No such file"):
+        load_camera(str(tmp_path / "no.toml"))
+    (tmp_path / "odd.toml").write_text("name = own\n")
+    with pytest.raises(InputError, match=r"odd\.toml: not a TOML file: .*line 1"):
+        load_camera(str(tmp_path / "odd.toml"))
+
+
+def test_values_come_from_the_cards_that_the_file_names(described, tmp_path):
+    camera = described()
+    path = write_file(tmp_path / "own.fits", {"RUN": 41, "EXPOSURE": 10.0, "FILT": "R", "MJDATE": 53737.3})
+    with open_exposure(path, camera=camera) as exposure:
+        assert (exposure.header.expnum, exposure.header.exptime, exposure.header.filter) == (41, 10.0, "R")
+        assert exposure.header.night == "2006-01-01"
+        assert exposure.header.why_not(camera) is None
+        assert exposure.header.why_not(load_camera()) is not None
+        assert [ccd.ccdname for ccd in exposure.ccds] == ["a1", "B2"]  # EXTNAME A1 and b2
+        assert (exposure.read(7).gain, exposure.read(9).gain) == (1.5, 2.5)  # GAIN; CCDGAIN
+        assert exposure.read(9).saturate == 60000
+
+
+def test_an_exposure_without_number_gets_that_of_its_time_if_its_files_are_not_the_cps(described):
+    cards = {"FILT": "R", "EXPOSURE": 10.0, "MJDATE": 53737.5}
+    assert parse_header(cards, described()).expnum == 60102120000
+    assert parse_header(cards | {"MJD-OBS": 53737.5}, load_camera()).expnum is None
+
+
+@pytest.mark.parametrize(
+    ("cards", "night"),
+    [
+        ({"DATE-OBS": "2006-01-02", "UTC-OBS": "05:00:00.5"}, "2006-01-01"),
+        ({"DATE-OBS": "2006-01-02", "TIME-OBS": "20:00:00"}, "2006-01-02"),
+        ({"DATE-OBS": "2006-01-02T05:00:00"}, "2006-01-01"),
+        ({"DATE-OBS": "2006-01-02"}, None),
+        ({"DATE-OBS": "2006-01-02", "UTC-OBS": "soon"}, None),
+        ({"UTC-OBS": "05:00:00"}, None),
+    ],
+)
+def test_a_day_without_a_time_tells_no_night(described, cards, night):
+    assert parse_header(cards, described()).night == night
+
+
+@pytest.mark.parametrize("exptime", [5.0, None, 4.0])
+def test_exposures_must_be_longer_than_the_file_says(described, exptime):
+    camera = described()
+    header = parse_header({"RUN": 1, "FILT": "R", "MJDATE": 53737.3, "EXPOSURE": exptime}, camera)
+    assert "more than 5 s is needed" in (header.why_not(camera) or "")
+
+
+def test_files_of_cfht_with_lower_case_names_of_ccds_are_read(tmp_path):
+    camera = load_camera("megacam")
+    cards = {"EXPNUM": 792436, "FILTER": "i.MP9701", "EXPTIME": 615.0, "MJD-OBS": 53737.41}
+    path = write_file(tmp_path / "792436p.fits", cards, {"ccd00": {}, "ccd35": {}})
+    with open_exposure(path, camera=camera) as exposure:
+        assert [ccd.ccdnum for ccd in exposure.ccds] == [1, 36]
+        assert (exposure.header.filter, exposure.header.night) == ("i", "2006-01-01")
+        assert exposure.header.why_not(camera) is None

@@ -165,6 +165,7 @@ STEPS: dict[str, Step] = {
 BY_OTHERS = {
     "autoencoder/model.py:save": "write_model_folder",
     "classify/classifier.py:save": "write_model_folder",
+    "commands/camera.py:camera_new": "atomic_path around one line",
     "commands/simulate.py:entropy_trial": "atomic_path around one line; measuring takes minutes",
     "defs/io_managers.py:handle_output": "write_table",
     "io/model_folder.py:write_model_folder": "io/models.py:_write stores a model with it",
@@ -195,7 +196,7 @@ UNPROTECTED = {
     "orchestration/slurm/job_request.py:write_script": "a StorageError of its own; no job is submitted",
     "orchestration/slurm/queue_snapshot.py:_locked": "an empty file, for a lock",
     "orchestration/slurm/queue_snapshot.py:_store": "a cache, which is not kept then",
-    "review/app/picture_cache.py:_store": "a cache",
+    "review/app/picture_cache.py:_write": "a cache, which is not kept then",
     "simulate/inject_file.py:_append": "in the file of inject_into",
 }
 _ATOMIC = {"atomic_path", "folder_to_move", "write_table", "write_model_folder", "TableWriter"}

@@ -37,7 +37,7 @@ def describe_pass(
     """Return everything that an exposure's rows depend on, except its files, in the form JSON stores it."""
     description = {
         "night": night,
-        "camera": camera.name,
+        "camera": camera.identity,
         **ids._asdict(),
         "pass": {name: value for name, value in asdict(params).items() if name not in _ELSEWHERE},
         "entropy": entropy.fingerprint,

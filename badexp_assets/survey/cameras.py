@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -39,6 +40,7 @@ class Camera:
     `longitude` of the observatory in degrees East; `filters`: FILTER in headers by band, where it is known. `cards`:
     keywords by what they hold, in the order in which they are tried. Exposures of less than `min_exptime` s are not
     usable, nor, with `needs_cp_cards`, those whose PROCTYPE and WCSCAL are not as the Community Pipeline makes them.
+    `digest`: hash of the values of a user's file, "" for a packaged camera.
     """
 
     name: str
@@ -59,6 +61,12 @@ class Camera:
     cards: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: USUAL_CARDS)
     min_exptime: float = 29.0
     needs_cp_cards: bool = True
+    digest: str = ""
+
+    @property
+    def identity(self) -> str:
+        """Its name; for a camera of a user's file with a hash of what that holds: `own-1f0c9f3a`."""
+        return f"{self.name}-{self.digest}" if self.digest else self.name
 
     @cached_property
     def by_name(self) -> dict[str, Ccd]:
@@ -103,7 +111,7 @@ def load_camera(name: str = "decam") -> Camera:
     if not name.endswith(".toml"):
         return _packaged(name)
     try:
-        return _described(Path(name), os.stat(name).st_mtime_ns)
+        return _described(Path(name), os.stat(name).st_mtime_ns, of_user=True)
     except OSError as error:
         raise InputError(f"camera {name}: can't be read ({error.strerror})") from error
 
@@ -117,7 +125,7 @@ def _packaged(name: str) -> Camera:
 
 
 @lru_cache(maxsize=8)
-def _described(file: Path, changed: int = 0) -> Camera:
+def _described(file: Path, changed: int = 0, of_user: bool = False) -> Camera:
     """Return the camera of `file`, read again when the time of its last change is another."""
     spec = read_camera_file(file)
     try:
@@ -139,7 +147,8 @@ def _described(file: Path, changed: int = 0) -> Camera:
     cards = {value: tuple(keywords) for value, keywords in spec.header.items()}
     rows, columns = spec.ccd_shape
     values |= {"ccd_shape": (rows, columns), "ccds": ccds, "dead": tuple(dead), "cards": USUAL_CARDS | cards}
-    return Camera(**values)
+    digest = hashlib.blake2b(repr(spec).encode(), digest_size=4).hexdigest() if of_user else ""
+    return Camera(**values, digest=digest)
 
 
 def _ccds(spec: CameraFile) -> Iterator[Ccd]:

@@ -30,6 +30,14 @@ def test_a_file_outside_of_the_package_describes_a_camera(described):
     assert [ccd.ccdnum for ccd in camera.alive("2006-01-02")] == [9]
 
 
+def test_values_of_a_users_file_tell_cameras_apart_and_its_comments_do_not(described):
+    known = described().identity
+    assert known.startswith("own-")
+    assert described("# a comment\n" + OWN_CAMERA).identity == known
+    assert described(min_exptime="4.0").identity != known
+    assert load_camera("megacam").identity == "megacam"  # so that homes stay valid
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [

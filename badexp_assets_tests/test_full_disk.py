@@ -165,7 +165,6 @@ STEPS: dict[str, Step] = {
 BY_OTHERS = {
     "autoencoder/model.py:save": "write_model_folder",
     "classify/classifier.py:save": "write_model_folder",
-    "commands/camera.py:camera_new": "atomic_path around one line",
     "commands/simulate.py:entropy_trial": "atomic_path around one line; measuring takes minutes",
     "defs/io_managers.py:handle_output": "write_table",
     "io/model_folder.py:write_model_folder": "io/models.py:_write stores a model with it",
@@ -181,6 +180,7 @@ BY_OTHERS = {
     "simulate/inject_file.py:inject_into": "atomic_path; through simulate --inject-into",
     "simulate/survey.py:_write_truth": "atomic_path around one line each",
     "simulate/survey_ccds.py:write_survey_ccds": "atomic_path",
+    "survey/camera_draft.py:write_draft": "atomic_path around one line",
     "survey/remote_fits.py:keep_headers": "a cache, which is not kept then",
     "vision/weights.py:fetch": "through weights fetch",
 }

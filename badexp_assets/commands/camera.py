@@ -38,8 +38,8 @@ def camera_check(files: tuple[Path, ...], camera: str | None) -> None:
         click.echo(f"{file}: {'understood' if found.usable else 'NOT USED'}")
         for what, words in found.lines:
             click.echo(f"  {what:<9} {words}")
-    if lines := lines_to_write(checked):
-        click.echo("\nto write into the camera's file:")
+    if lines := lines_to_write(checked, known):
+        click.echo("\nto write into the camera's file, above its first table:")
         for line in lines:
             click.echo(f"  {line}")
     usable = sum(found.usable for found in checked)
@@ -52,9 +52,7 @@ def camera_check(files: tuple[Path, ...], camera: str | None) -> None:
 @click.argument("out", type=click.Path(path_type=Path))
 def camera_new(file: Path, out: Path) -> None:
     """Draft OUT, the .toml file of a camera, from FILE, an image of it with all CCDs."""
-    from badexp_assets.io.parquet import atomic_path
-    from badexp_assets.survey.camera_draft import draft_camera
-    from badexp_assets.survey.cameras import load_camera
+    from badexp_assets.survey.camera_draft import write_draft
 
     if out.suffix != ".toml":
         raise InputError(f"{out}: a name that ends in .toml is needed")
@@ -62,9 +60,6 @@ def camera_new(file: Path, out: Path) -> None:
         raise InputError(f"{out}: exists; it is not overwritten")
     if not file.is_file():
         raise InputError(f"{file}: no such file")
-    text = draft_camera(file)
-    with atomic_path(out) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    described = load_camera(str(out.absolute()))
+    described = write_draft(file, out)
     click.echo(f"{out}: {described.name}, {len(described.ccds)} CCDs; check the lines with CHECK, then try")
     click.echo(f"  badexp camera check {file} --camera {out}")

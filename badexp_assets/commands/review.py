@@ -26,8 +26,9 @@ def import_answers(settings: Settings, file: Path) -> None:
     from badexp_assets.labels.taxonomy_file import load_taxonomy
     from badexp_assets.review.spreadsheets import read_verdict_file
     from badexp_assets.review.store import VerdictStore
+    from badexp_assets.survey.cameras import load_camera
 
-    found = read_verdict_file(file, load_taxonomy(settings.taxonomy))
+    found = read_verdict_file(file, load_taxonomy(settings.taxonomy), load_camera(settings.camera))
     added = VerdictStore(settings.verdicts).add(found.table, skip_known=True)
     click.echo(f"{file}: {found}; {added} answers added to the verdict store")
     for finding in found.findings:

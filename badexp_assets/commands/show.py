@@ -56,6 +56,7 @@ def audit(sources: tuple[str, ...], home: Path | None, form: str, **given: Any) 
     A source is a file, a folder, or a URL. Table 2 shows how the home's [training] options balance the categories.
     """
     from dataclasses import replace
+    from functools import partial
 
     from badexp_assets.labels.audit import audit_labels, format_audit
     from badexp_assets.labels.label_files import find_label_files
@@ -69,7 +70,8 @@ def audit(sources: tuple[str, ...], home: Path | None, form: str, **given: Any) 
         raise InputError("no label files given: name a file, a folder or a URL, or set BADEXP_LABELS")
     files = find_label_files(settings.labels, settings.home.labels)
     taxonomy = load_taxonomy(settings.taxonomy)
-    found = audit_labels(files, load_camera(settings.camera), taxonomy, read_verdict_file)
+    camera = load_camera(settings.camera)
+    found = audit_labels(files, camera, taxonomy, partial(read_verdict_file, camera=camera))
     try:
         counts, how = table_2(found.labels, taxonomy.categories, settings.section("training"))
         found = replace(found, table_2=counts, balance_options=how)

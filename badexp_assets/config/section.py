@@ -83,7 +83,9 @@ def allowed(schema: Mapping[str, Any], plural: bool = False) -> str:
     if "enum" in schema:
         return f"{'any' if plural else 'one'} of {', '.join(schema['enum'])}"
     if schema.get("type") == "array":
-        few = "a list, not empty, of" if schema.get("minItems") else "a list of"
+        least = schema.get("minItems")
+        few = "a list, not empty, of" if least else "a list of"
+        few = f"a list of {least}" if least and least == schema.get("maxItems") else few
         return f"{few} {allowed(schema['items'], plural=True)}"
     words = [_NOUNS[schema["type"]][plural]]
     low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
@@ -109,6 +111,8 @@ def _problems(kind: type, error: ValidationError) -> str:
         name = str(e["loc"][0]) if e["loc"] else ""
         if e["type"] == "value_error":  # of a validator, whose message is a whole sentence
             problems.setdefault(name, str(e["ctx"]["error"]))
+        elif e["type"] in ("missing", "missing_argument"):
+            problems.setdefault(name, f"{name} is missing; {allowed(schemas[name])} is needed")
         elif e["type"] in ("unexpected_positional_argument", "multiple_argument_values"):
             problems.setdefault(name, f"{name}: {e['msg']}")
         else:

@@ -50,7 +50,7 @@ def read_bad_expid(path: str | Path, camera: Camera | None = None, taxonomy: Tax
     `table.attrs["counts"]` has the numbers of lines, rows, comments (including header lines) and blank lines. Raises
     LabelFileError for a binary file; any text file can be read.
     """
-    named = camera_of(path)
+    named = camera_of(path, camera)
     camera = camera or load_camera(named or "decam")
     taxonomy = taxonomy or load_taxonomy()
     foreign = (
@@ -74,10 +74,14 @@ def read_bad_expid(path: str | Path, camera: Camera | None = None, taxonomy: Tax
     return table
 
 
-def camera_of(path: str | Path) -> str | None:
-    """Return the name of the camera that a file's name starts with (`90prime-bad_expid.txt`), or None."""
+def camera_of(path: str | Path, own: Camera | None = None) -> str | None:
+    """Return the name of the camera, `own` or a packaged one, that a file's name starts with, or None.
+
+    An example: `90prime-bad_expid.txt`.
+    """
     name = Path(path).name.lower()
-    return next((c for c in camera_names() if re.match(rf"{re.escape(c)}(?![a-z0-9])", name)), None)
+    cameras = [own.name, *camera_names()] if own else camera_names()
+    return next((c for c in cameras if re.match(rf"{re.escape(c)}(?![a-z0-9])", name)), None)
 
 
 def read_expnum(word: str) -> int | None:

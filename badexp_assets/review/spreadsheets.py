@@ -18,7 +18,7 @@ from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.review.verdicts import COLUMNS, tidy_verdicts
-from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.cameras import Camera, load_camera
 
 _ANSWERS = {
     "bad": ("true", "yes", "y", "1", "1.0", "bad", "reject"),
@@ -63,8 +63,8 @@ class VerdictFile:
 class _Answers:
     """Answers of a sheet, and cells that are not understood."""
 
-    def __init__(self, where: str, taxonomy: Taxonomy) -> None:
-        self._where, self._taxonomy, self._camera = where, taxonomy, load_camera()
+    def __init__(self, where: str, taxonomy: Taxonomy, camera: Camera) -> None:
+        self._where, self._taxonomy, self._camera = where, taxonomy, camera
         self.rows: list[dict] = []
         self.findings: list[str] = []
         self.blank = self.lost = 0
@@ -119,7 +119,7 @@ class _Answers:
             digits = whole_number(ccd)
             ccdnum = int(digits) if re.fullmatch("[0-9]{1,4}", digits) else None
             if ccdnum not in self._camera.by_number:
-                self.odd_cell(row.line, "ccdnum", ccd, f"1 to {len(self._camera.ccds)}, or blank, is expected")
+                self.odd_cell(row.line, "ccdnum", ccd, f"that of a CCD of {self._camera.name}, or blank, is expected")
                 return None
         if at == "":
             wanted = "a time as YYYY-MM-DD HH:MM is expected; of day and month, it must be clear which comes first"
@@ -138,8 +138,10 @@ class _Answers:
         return category
 
 
-def read_verdict_file(path: str | Path, taxonomy: Taxonomy | None = None) -> VerdictFile:
+def read_verdict_file(path: str | Path, taxonomy: Taxonomy | None = None, camera: Camera | None = None) -> VerdictFile:
     """Read a spreadsheet of verdicts, CSV or XLSX, into `review_verdicts` rows; source is the file's name.
+
+    camera: whose CCDs may be named, DECam by default.
 
     All sheets with answers are read. Three layouts are supported: exported files (expnum, reviewer, verdict, ...); a
     pair of columns `<reviewer>_badexp`, `<reviewer>_reason` per reviewer, as in the public DR11 verdicts; and one
@@ -152,7 +154,7 @@ def read_verdict_file(path: str | Path, taxonomy: Taxonomy | None = None) -> Ver
     LabelFileError for other layouts, with the missing columns.
     """
     path = Path(path)
-    taxonomy = taxonomy or load_taxonomy()
+    taxonomy, camera = taxonomy or load_taxonomy(), camera or load_camera()
     sheets = read_sheets(path)
     read: list[_Answers] = []
     left_out = []
@@ -162,7 +164,7 @@ def read_verdict_file(path: str | Path, taxonomy: Taxonomy | None = None) -> Ver
         if columns is None:
             left_out.append(sheet.name)
             continue
-        answers = _Answers(where, taxonomy)
+        answers = _Answers(where, taxonomy, camera)
         stated = [row for row in sheet.rows if _text(row.cells.get("at"))]
         times = dict(zip((row.line for row in stated), read_times(row.cells["at"] for row in stated), strict=True))
         for row in sheet.rows:
@@ -215,7 +217,9 @@ def _missing(sheet: Sheet) -> str:
     return f"column(s) {missing} missing; found {', '.join(columns) or 'none'}"
 
 
-def collect_verdicts(store: str | Path, files: Iterable[Path] = (), taxonomy: Taxonomy | None = None) -> pd.DataFrame:
+def collect_verdicts(
+    store: str | Path, files: Iterable[Path] = (), taxonomy: Taxonomy | None = None, camera: Camera | None = None
+) -> pd.DataFrame:
     """Return all answers of the verdict store (none if it does not exist) and of verdict files, as `review_verdicts`.
 
     Identical answers from several sources, such as the store and an exported file, count once. Files that cannot be
@@ -223,7 +227,7 @@ def collect_verdicts(store: str | Path, files: Iterable[Path] = (), taxonomy: Ta
     """
     tables, findings = [VerdictStore(store).read()], []
     for path in files:
-        found = read_verdict_file(path, taxonomy)
+        found = read_verdict_file(path, taxonomy, camera)
         tables.append(found.table)
         findings += found.findings
     both = pd.concat([t for t in tables if len(t)] or tables[:1], ignore_index=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from badexp_assets.simulate.exposure import SimulatedCcd
 from badexp_assets.simulate.survey_plan import PLVER, ExposurePlan
+from badexp_assets.survey.camera_file import USUAL_CARDS
 
 Cards = list[dict[str, Any]]
 
@@ -91,7 +92,8 @@ def primary_cards(plan: ExposurePlan, product: str, exptime: float, seed: int) -
             ("RA", sexagesimal(plan.ra, hours=True), "[h] RA exposure center"),
             ("DEC", sexagesimal(plan.dec), "[deg] DEC exposure center"),
         ]
-    return _cards(cards)
+    renamed = {usual[0]: plan.camera.cards[value][0] for value, usual in USUAL_CARDS.items()}
+    return _cards([(renamed.get(card, card), value, comment) for card, value, comment in cards])
 
 
 def ccd_cards(plan: ExposurePlan, ccd: SimulatedCcd, product: str) -> Cards:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from badexp_assets.errors import BadExpError, UnreadableImageError
+from badexp_assets.errors import UnreadableImageError
 from badexp_assets.survey.camera_file import USUAL_CARDS
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.cp_files import PRODUCTS, parse_cp_name
-from badexp_assets.survey.exposure import open_exposure
+from badexp_assets.survey.cp_files import PRODUCTS, CpName, parse_cp_name
+from badexp_assets.survey.exposure import CcdImage, ccd_extensions, open_exposure
 from badexp_assets.survey.fits_file import FitsFile, is_image
-from badexp_assets.survey.headers import number_card, parse_header, text_card
+from badexp_assets.survey.headers import (
+    ExposureHeader,
+    integer_card,
+    number_card,
+    parse_header,
+    read_file_header,
+    text_card,
+)
+from badexp_assets.survey.night_evidence import agreed_night, night_of_name
+from badexp_assets.survey.nights import night_from_folder
 
 # Keywords of other observatories, by what they hold: those of the FITS headers of CFHT, ESO, Gemini, HST, LBT, Subaru
 # and ZTF, and of programs for small telescopes.
@@ -23,65 +32,82 @@ _ELSEWHERE = {
     "filter": ("FILTER1", "FILTER2", "FILTER01", "FILTNAM", "FILTNAM1", "INSFLNAM", "FILTNAME"),
     "exptime": ("EXPOSURE", "EXP_TIME", "TEXPTIME", "ITIME", "AEXPTIME"),
     "mjd_obs": ("MJDATE", "MJD", "MJD-STR", "MJD_OBS", "OBSMJD", "MJDSTART", "EXPSTART"),
-    "airmass": ("SECZ", "AIRMASS1", "AMSTART"),
     "gain": ("GAIN1", "CCDGAIN", "EGAIN", "CCD_GAIN", "GAINEFF"),
     "read_noise": ("RDNOISE1", "READNOIS", "READNOISE", "CCD_RN", "RON"),
     "saturate": ("SATLEVEL", "MAXLIN", "SATURAT1", "SATUR_LV"),
 }
+_READ: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {"expnum": integer_card, "filter": text_card}
 _NEEDED = ("expnum", "filter", "exptime", "mjd_obs")
-_OF_CCDS = ("gain", "read_noise", "saturate")
+_OF_AMPLIFIERS = {
+    "gain": ("GAINA", "GAINB"),
+    "read_noise": ("RDNOISEA", "RDNOISEB"),
+    "saturate": ("SATURATA", "SATURATB"),
+}
 _MOST = 6
 _KINDS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"%PDF": "PDF", b"BZh": "bzip2", b"PK": "zip", b"\x89HDF": "HDF5"}
 
 
 @dataclass
 class Understood:
-    """Lines about one file; `to_write`: lines for the camera's file; `usable`: whether a run would read the file."""
+    """Lines about one file; `usable`: whether a run would read it. `further`: what the camera's file lacks, by name."""
 
     lines: list[tuple[str, str]] = field(default_factory=list)
-    to_write: list[str] = field(default_factory=list)
-    usable: bool = False
+    further: dict[str, list[str]] = field(default_factory=dict)
+    usable: bool = True
+
+    def say(self, what: str, words: str) -> None:
+        """Add a line."""
+        self.lines.append((what, words))
+
+    def fail(self, words: str) -> None:
+        """Add a problem for which the file is not used."""
+        self.say("problem", words)
+        self.usable = False
 
 
 def check_file(path: Path, camera: Camera) -> Understood:
-    """Return what is understood of a file, which may be any. No pixel is read but those of its first CCD."""
-    found = Understood()
+    """Return what is understood of a file, which may be any. Pixels are read of its first readable CCD alone."""
+    path, found = path.absolute(), Understood()
     if problem := _is_no_fits(path):
-        found.lines.append(("problem", problem))
+        found.fail(problem)
         return found
+    named = _check_name(path.name, camera, found)
+    problems: list[str] = []
     try:
         with FitsFile(path) as fits:
             primary = fits.header(0)
-            images = [(info, fits.header(info["extnum"])) for info in fits.infos() if is_image(info)]
+            headers = [fits.header(info["extnum"]) for info in fits.infos() if is_image(info)]
+            if telescope := [text for card in ("TELESCOP", "INSTRUME") if (text := text_card(primary, card))]:
+                found.say("telescope", ", ".join(telescope))
+            if named is None or named.product == "ooi":
+                _check_header(path, primary, named, camera, found)
+                _check_cards_of_ccds(headers, camera, found)
+            elif named.product not in PRODUCTS:
+                found.fail(f"product {named.product} is not read")
+            inside = ccd_extensions(fits, camera, problems)
     except UnreadableImageError as error:
-        found.lines.append(("problem", _without(path, str(error))))
+        found.fail(_without(path, str(error)))
+        if f"has no CCD of {camera.instrument}" in str(error):
+            found.say("problem", f"of another camera? badexp camera new {path} my.toml describes it")
+            found.further.clear()
         return found
-    named = _check_name(path.name, camera, found)
-    product = named.product if named else "ooi"
-    telescope = ", ".join(filter(None, (text_card(primary, "TELESCOP"), text_card(primary, "INSTRUME"))))
-    if telescope:
-        found.lines.append(("telescope", telescope))
-    if product == "ooi":
-        reason = _check_header(primary, camera, found)
-        found.usable = reason is None and named is not None
-        _check_cards_of_ccds(images, camera, found)
-    else:
-        found.usable = product in PRODUCTS
-        reason = None if found.usable else f"product {product} is not read"
-    found.usable &= _check_ccds(path, images, camera, found)
-    if reason:
-        found.lines.append(("excluded", reason))
+    lacking = [ccd.ccdname for ccd in camera.ccds if ccd.ccdnum not in inside]
+    found.say("CCDs", f"{len(inside)} of {len(camera.ccds)}{_few('; not in the file', lacking)}")
+    for problem in problems[:_MOST]:
+        found.say("problem", _without(path, problem))
+    _check_pixels(path, named, camera, found)
     return found
 
 
-def lines_to_write(checked: Iterable[Understood]) -> list[str]:
-    """Return what to write into the camera's file, one line for each name, cards below `[header]`."""
-    lines: dict[str, str] = {}
+def lines_to_write(checked: Iterable[Understood], camera: Camera) -> list[str]:
+    """Return what to write into the file of `camera`: names of the top, then cards below `[header]`."""
+    further: dict[str, list[str]] = {}
     for found in checked:
-        for line in found.to_write:
-            lines.setdefault(line.partition(" ")[0], line)
-    cards = [line for name, line in lines.items() if name in USUAL_CARDS]
-    return [*(line for line in lines.values() if line not in cards), *(["[header]", *cards] if cards else [])]
+        for name, values in found.further.items():
+            further[name] = list(dict.fromkeys([*further.get(name, []), *values]))
+    top = [f"bands = {_toml([*camera.bands, *further['bands']])}"] if "bands" in further else []
+    cards = [f"{name} = {_toml([*camera.cards[name], *more])}" for name, more in further.items() if name in USUAL_CARDS]
+    return [*top, *(["[header]", *cards] if cards else [])]
 
 
 def _is_no_fits(path: Path) -> str | None:
@@ -99,109 +125,110 @@ def _is_no_fits(path: Path) -> str | None:
     return f"not a FITS file: {f'a {kind} file' if kind else f'it starts with {start!r}' if start else 'it is empty'}"
 
 
-def _check_name(name: str, camera: Camera, found: Understood) -> Any:
+def _check_name(name: str, camera: Camera, found: Understood) -> CpName | None:
     parts = parse_cp_name(name)
     if parts is None:
         example = f"{camera.file_prefix}_YYMMDD_HHMMSS_ooi_{camera.bands[0]}_TAG.fits.fz"
-        found.lines.append(("problem", f"its name is not understood; a name such as {example} is needed"))
+        found.fail(f"its name is not understood; a name such as {example} is needed")
         return None
-    words = (
-        f"{parts.product} file of {parts.date} {parts.time} UTC, band {parts.band}, version {parts.tag or 'unknown'}"
-    )
-    found.lines.append(("name", words))
+    version = parts.tag or "unknown"
+    found.say("name", f"{parts.product} file of {parts.date} {parts.time} UTC, band {parts.band}, version {version}")
     if parts.prefix != camera.file_prefix:
-        other = f"names of {camera.name} start with {camera.file_prefix}_, this one with {parts.prefix}_"
-        found.lines.append(("problem", other))
-        found.to_write.append(f'file_prefix = "{parts.prefix}"')
+        found.say("problem", f"names of {camera.name} start with {camera.file_prefix}_, this one with {parts.prefix}_")
     return parts
 
 
-def _check_header(primary: Mapping[str, Any], camera: Camera, found: Understood) -> str | None:
+def _check_header(
+    path: Path, primary: Mapping[str, Any], named: CpName | None, camera: Camera, found: Understood
+) -> None:
     header = parse_header(primary, camera)
-    values = {
-        "EXPNUM": header.expnum,
-        "band": header.filter,
-        "s": header.exptime,
-        "airmass": header.airmass,
-        "version": header.plver,
+    words = {
+        "EXPNUM {}": header.expnum,
+        "band {}": header.filter,
+        "{:g} s": header.exptime,
+        "airmass {:g}": header.airmass,
+        "version {}": header.plver,
+        "MJD {:.5f}": header.mjd_obs,
+        "night {}": header.night or "unknown",
     }
-    words = [
-        f"{name} {value}" if name != "s" else f"{value:g} s" for name, value in values.items() if value is not None
-    ]
-    if header.mjd_obs is not None:
-        words.append(f"MJD {header.mjd_obs:.5f}")
-    night = header.night or "unknown"
-    found.lines.append(("header", ", ".join([*words, f"night {night}"])))
+    found.say("header", ", ".join(text.format(value) for text, value in words.items() if value is not None))
     if header.filter is not None and header.filter not in camera.bands:
-        found.lines.append(
-            ("problem", f"band {header.filter} is not among those of {camera.name}: {', '.join(camera.bands)}")
-        )
-        found.to_write.append(f"bands = {_toml([*camera.bands, header.filter])}")
+        found.say("problem", f"band {header.filter} is not among those of {camera.name}: {', '.join(camera.bands)}")
+        found.further["bands"] = [header.filter]
     for value in _NEEDED:
         if getattr(header, value) is None:
             _suggest(value, [primary], camera, found)
-    return header.why_not(camera)
+    if reason := header.why_not(camera) or _why_no_night(path, header, named):
+        found.say("excluded", reason)
+        found.usable = False
 
 
-def _check_cards_of_ccds(images: list[tuple[Any, Any]], camera: Camera, found: Understood) -> None:
-    headers = [header for _, header in images]
-    for value in _OF_CCDS:
-        usual = {
-            "gain": ("GAINA", "GAINB"),
-            "read_noise": ("RDNOISEA", "RDNOISEB"),
-            "saturate": ("SATURATA", "SATURATB"),
-        }
-        cards = (*usual[value], *camera.cards[value])
+def _why_no_night(path: Path, header: ExposureHeader, named: CpName | None) -> str | None:
+    """Return why a run would not know the night of a file in its folder; None if it would."""
+    if header.night is None:
+        return "the header has neither DTCALDAT nor MJD-OBS, so its night is unknown"
+    folder = next((night for part in path.parts[:-1] if (night := night_from_folder(part))), None)
+    if folder is None:
+        return None
+    by_name = night_of_name(named) if named else None
+    night, odd, words = agreed_night(folder, header, by_name)
+    if night is None:
+        return f"no two of these agree: {words}"
+    return None if night in (folder, by_name) else odd
+
+
+def _check_cards_of_ccds(headers: list[Any], camera: Camera, found: Understood) -> None:
+    for value, amplifiers in _OF_AMPLIFIERS.items():
+        cards = (*amplifiers, *camera.cards[value])
         if headers and not any(number_card(header, card) is not None for header in headers for card in cards):
             _suggest(value, headers, camera, found)
 
 
 def _suggest(value: str, headers: list[Any], camera: Camera, found: Understood) -> None:
     """Say that no card holds `value`, and which may."""
-    read = text_card if value == "filter" else number_card
-    others = [card for card in _ELSEWHERE[value] if any(read(header, card) is not None for header in headers)]
-    cards = camera.cards[value]
-    words = f"no card {' or '.join(cards)}, so {value} is unknown"
+    read, cards = _READ.get(value, number_card), camera.cards[value]
+    given = [f"{card} = {text!r}" for card in cards for header in headers if (text := text_card(header, card))]
+    words = f"{given[0]} is not understood" if given else f"no card {' or '.join(cards)}"
+    others = [(card, known) for card in _ELSEWHERE[value] for h in headers if (known := read(h, card)) is not None]
     if others:
-        example = next(text_card(header, others[0]) for header in headers if text_card(header, others[0]))
-        words += f"; {others[0]} = {example} may be it"
-        found.to_write.append(f"{value} = {_toml([*cards, others[0]])}")
-    found.lines.append(("problem", words))
+        card, known = others[0]
+        words += f"; {card} = {known} may be it"
+        found.further[value] = [card]
+    found.say("problem", f"{value} is unknown: {words}")
 
 
-def _check_ccds(path: Path, images: list[tuple[Any, Any]], camera: Camera, found: Understood) -> bool:
+def _check_pixels(path: Path, named: CpName | None, camera: Camera, found: Understood) -> None:
+    first: CcdImage | None = None
     try:
         with open_exposure(path, camera=camera) as exposure:
-            ccds, problems = exposure.ccds, exposure.problems
-            first = exposure.read(ccds[0].ccdnum)
-    except BadExpError as error:
-        found.lines.append(("problem", _without(path, str(error))))
-        if images:
-            found.lines.append(("problem", f"of another camera? badexp camera new {path} my.toml describes it"))
-            found.to_write.clear()
-        return False
-    inside = {ccd.ccdnum for ccd in ccds}
-    lacking = [ccd.ccdname for ccd in camera.ccds if ccd.ccdnum not in inside]
-    found.lines.append(("CCDs", f"{len(ccds)} of {len(camera.ccds)}{_few('; not in the file', lacking)}"))
-    found.lines += [("problem", _without(path, problem)) for problem in problems[:_MOST]]
-    shape = " x ".join(map(str, first.image.shape))
-    described = " x ".join(map(str, camera.ccd_shape))
-    found.lines.append(
-        ("pixels", f"{shape}{'' if shape == described else f'; {camera.name} has {described}'} (rows x columns)")
-    )
+            for ccd in exposure.ccds:
+                try:
+                    first = exposure.read(ccd.ccdnum)
+                    break
+                except UnreadableImageError as error:
+                    found.say("problem", _without(path, str(error)))
+        if note := read_file_header(path, camera).note:
+            found.say("problem", note)
+    except UnreadableImageError as error:
+        found.fail(_without(path, str(error)))
+    if first is None:
+        return
+    shape, described = (" x ".join(map(str, size)) for size in (first.image.shape, camera.ccd_shape))
+    other = "" if shape == described else f"; {camera.name} has {described}"
+    found.say("pixels", f"{shape}{other} (rows x columns)")
+    if named is not None and named.product == "ood":
+        if number_card(first.header, "ZBITPIX" if "ZBITPIX" in first.header else "BITPIX") in (-32, -64):
+            found.fail("a mask of real numbers; integers are needed")
+        return
     values = {"gain": first.gain, "read noise": first.read_noise, "saturated at": first.saturate}
     known = [f"{name} {value:g}" for name, value in values.items() if value is not None and math.isfinite(value)]
     if known:
-        found.lines.append((first.ccdname, ", ".join(known)))
-    return True
+        found.say(first.ccdname, ", ".join(known))
 
 
 def _few(words: str, names: list[str]) -> str:
-    return (
-        f"{words}: {', '.join(names[:_MOST])}{f' and {len(names) - _MOST} more' if len(names) > _MOST else ''}"
-        if names
-        else ""
-    )
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return f"{words}: {', '.join(names[:_MOST])}{more}" if names else ""
 
 
 def _without(path: Path, message: str) -> str:

@@ -33,6 +33,9 @@ USUAL_CARDS = {
 }
 """Keywords of the Community Pipeline's headers, by what they hold; `[header]` of a camera's file names others."""
 
+MAX_CCDNUM = 32767
+"""tables hold numbers of CCDs as int16"""
+
 Words = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -42,7 +45,7 @@ class CameraFile:
     """Values of a camera's file. Lengths in mm, scales in arcsec/px, rows and columns in px, times in s."""
 
     name: Words
-    """its name, letters and digits"""
+    """small letters, digits, - and _"""
     instrument: Words
     """INSTRUME in headers"""
     file_prefix: Words
@@ -67,14 +70,14 @@ class CameraFile:
     pitch_y: Annotated[float, Field(ge=0)] = 0.0
     ccds: Listed[dict[str, Any]] = ()
     """instead of rows: tables of ccdnum, ccdname, x_mm and y_mm (the centre of its image)"""
-    dead: Listed[dict[str, str]] = ()
+    dead: Listed[dict[str, Any]] = ()
     """tables of ccdname, from and until: first and last night without data"""
     filters: dict[str, str] = Field(default_factory=dict)
     """FILTER in headers, by band"""
-    header: dict[str, list[str]] = Field(default_factory=dict)
+    header: dict[str, Any] = Field(default_factory=dict)
     """keywords that hold a value, in the order in which they are tried, where they are not the usual ones"""
     min_exptime: Annotated[float, Field(ge=0)] = 29.0
-    """shorter exposures are excluded"""
+    """exposures that are not longer are excluded"""
     needs_cp_cards: bool = True
     """whether exposures without PROCTYPE = InstCal and a good WCSCAL are excluded"""
 
@@ -83,41 +86,98 @@ class CameraFile:
     def _zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"timezone is {value!r}; a name such as America/Santiago is needed") from error
         return value
 
     @field_validator("first_night")
     @classmethod
     def _night(cls, value: str) -> str:
-        try:
-            return date.fromisoformat(value).isoformat()
-        except ValueError as error:
-            raise ValueError(f"first_night is {value!r}; YYYY-MM-DD is needed") from error
+        if not _is_night(value):
+            raise ValueError(f"first_night is {value!r}; YYYY-MM-DD is needed")
+        return value
 
-    @field_validator("name", "file_prefix")
+    @field_validator("name")
     @classmethod
-    def _identifier(cls, value: str, info: Any) -> str:
+    def _name(cls, value: str) -> str:
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", value):
-            raise ValueError(f"{info.field_name} is {value!r}; small letters, digits, - and _ are allowed")
+            raise ValueError(f"name is {value!r}; small letters, digits, - and _ are allowed")
+        return value
+
+    @field_validator("file_prefix")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9]*", value):
+            raise ValueError(f"file_prefix is {value!r}; a small letter, and small letters and digits are allowed")
+        return value
+
+    @field_validator("bands")
+    @classmethod
+    def _bands(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        odd = [band for band in value if not is_band(band) or value.count(band) > 1]
+        if odd:
+            raise ValueError(f"bands has {odd[0]!r}; a letter, and letters and digits are allowed, and each band once")
+        return value
+
+    @field_validator("ccds")
+    @classmethod
+    def _ccds(cls, value: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        for ccd in value:
+            number, name = ccd.get("ccdnum"), ccd.get("ccdname")
+            numbered = type(number) is int and 1 <= number <= MAX_CCDNUM and isinstance(name, str) and name.strip()
+            placed = all(type(ccd.get(axis)) in (int, float) and abs(ccd[axis]) < 1e6 for axis in ("x_mm", "y_mm"))
+            if not (numbered and placed and len(ccd) == 4):
+                raise ValueError(
+                    f"ccds has {ccd}; ccdnum (1 to {MAX_CCDNUM}), ccdname, x_mm and y_mm are needed and allowed"
+                )
+        return value
+
+    @field_validator("dead")
+    @classmethod
+    def _dead(cls, value: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        for ccd in value:
+            first, last = ccd.get("from"), ccd.get("until", ccd.get("from"))
+            named = isinstance(ccd.get("ccdname"), str) and set(ccd) <= {"ccdname", "from", "until"}
+            if not (named and _is_night(first) and _is_night(last) and str(first) <= str(last)):
+                raise ValueError(f"dead has {ccd}; ccdname, from (YYYY-MM-DD) and maybe a later until are needed")
         return value
 
     @field_validator("header")
     @classmethod
-    def _values(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+    def _values(cls, value: dict[str, Any]) -> dict[str, Any]:
         unknown = sorted(set(value) - set(USUAL_CARDS))
         if unknown:
             raise ValueError(f"header has {', '.join(unknown)}; allowed: {', '.join(USUAL_CARDS)}")
+        for name, cards in value.items():
+            if not (
+                isinstance(cards, list) and cards and all(isinstance(card, str) and card.strip() for card in cards)
+            ):
+                raise ValueError(f"{name} of header is {cards!r}; a list of keywords is needed")
         return value
+
+
+def is_band(text: str) -> bool:
+    """Whether a text can be the band in the name of a file."""
+    return re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", text, re.ASCII) is not None
+
+
+def _is_night(value: Any) -> bool:
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+        return False
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
 
 
 def read_camera_file(file: Path) -> CameraFile:
     """Return what `file` holds. Raises InputError, one line, for a file that is missing, no TOML, or wrong."""
     try:
-        found = tomllib.loads(file.read_bytes().decode())
+        found = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise InputError(f"camera {file}: can't be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"camera {file}: not a TOML file: {error}") from error
     kind: Any = CameraFile
     try:

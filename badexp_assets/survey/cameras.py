@@ -79,7 +79,7 @@ class Camera:
 
     @cached_property
     def _by_capitals(self) -> dict[str, Ccd]:
-        return {ccd.ccdname.upper(): ccd for ccd in self.ccds}
+        return {ccd.ccdname.strip().upper(): ccd for ccd in self.ccds}
 
     @cached_property
     def by_number(self) -> dict[int, Ccd]:
@@ -111,9 +111,10 @@ def load_camera(name: str = "decam") -> Camera:
     if not name.endswith(".toml"):
         return _packaged(name)
     try:
-        return _described(Path(name), os.stat(name).st_mtime_ns, of_user=True)
-    except OSError as error:
-        raise InputError(f"camera {name}: can't be read ({error.strerror})") from error
+        return read_camera(Path(name), os.stat(name).st_mtime_ns, of_user=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"camera {name}: can't be read ({reason})") from error
 
 
 @cache
@@ -121,26 +122,28 @@ def _packaged(name: str) -> Camera:
     if name not in camera_names():
         known = ", ".join(camera_names())
         raise InputError(f"camera {name!r} is not known; known: {known}, or a file that ends in .toml")
-    return _described(Path(str(resources.files(__package__))) / f"{name}.toml")
+    return read_camera(Path(str(resources.files(__package__))) / f"{name}.toml")
 
 
 @lru_cache(maxsize=8)
-def _described(file: Path, changed: int = 0, of_user: bool = False) -> Camera:
+def read_camera(file: Path, changed: int = 0, of_user: bool = False) -> Camera:
     """Return the camera of `file`, read again when the time of its last change is another."""
     spec = read_camera_file(file)
-    try:
-        ccds = tuple(_ccds(spec))
-    except (KeyError, TypeError, ValueError) as error:
-        wanted = "numbers ccdnum, x_mm, y_mm and a ccdname are needed in each table"
-        raise InputError(f"{file} [camera]: ccds: {error!r}; {wanted}") from error
-    by_capitals = {ccd.ccdname.upper(): ccd for ccd in ccds}
-    if not ccds or len(by_capitals) < len(ccds) or len({ccd.ccdnum for ccd in ccds}) < len(ccds):
-        raise InputError(f"{file} [camera]: rows or ccds must name each CCD once; {len(ccds)} found")
+    ccds = tuple(_ccds(spec))
+    by_capitals = {ccd.ccdname.strip().upper(): ccd for ccd in ccds}
+    if not ccds or (spec.rows and spec.ccds):
+        raise InputError(f"{file} [camera]: either rows or ccds are needed")
+    if not len(by_capitals) == len({ccd.ccdnum for ccd in ccds}) == len(ccds):
+        raise InputError(f"{file} [camera]: rows or ccds must name each CCD once")
+    if len({(ccd.x_mm, ccd.y_mm) for ccd in ccds}) < len(ccds):
+        raise InputError(
+            f"{file} [camera]: two CCDs are in one place; pitch_x and pitch_y, or other places, are needed"
+        )
     dead = []
     for d in spec.dead:
-        ccd = by_capitals.get(d.get("ccdname", "").upper())
-        if ccd is None or "from" not in d:
-            raise InputError(f"{file} [camera]: dead has {d}; ccdname, which is that of a CCD, and from are needed")
+        ccd = by_capitals.get(d["ccdname"].strip().upper())
+        if ccd is None:
+            raise InputError(f"{file} [camera]: dead has {d['ccdname']!r}; the name of a CCD is needed")
         dead.append(DeadCcd(ccd.ccdname, d["from"], d.get("until")))
     same = {f.name for f in fields(Camera)} & {f.name for f in fields(CameraFile)} - {"ccds", "dead"}
     values = {name: getattr(spec, name) for name in same}
@@ -160,4 +163,4 @@ def _ccds(spec: CameraFile) -> Iterator[Ccd]:
             x, y = (along, across) if spec.rows_along == "x" else (across, along)
             yield Ccd(number, ccdname, x * spec.pitch_x, y * spec.pitch_y)
     for ccd in spec.ccds:
-        yield Ccd(int(ccd["ccdnum"]), str(ccd["ccdname"]), float(ccd["x_mm"]), float(ccd["y_mm"]))
+        yield Ccd(ccd["ccdnum"], ccd["ccdname"], float(ccd["x_mm"]), float(ccd["y_mm"]))

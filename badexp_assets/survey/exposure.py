@@ -192,9 +192,10 @@ def ccd_extensions(fits: FitsFile, camera: Camera, problems: list[str]) -> dict[
     """Return the extension of every CCD, by CCDNUM; add messages about other extensions to `problems`."""
     found: dict[int, int] = {}
     path = fits.where
-    for info in fits.infos():
-        if not is_image(info):
-            continue
+    images = [info for info in fits.infos() if is_image(info)]
+    if len(images) == len(camera.ccds) == 1:  # whatever its name
+        return {camera.ccds[0].ccdnum: images[0]["extnum"]}
+    for info in images:
         extension, name = info["extnum"], str(info["extname"]).strip().upper()
         ccd = camera.named(name)
         ccdnum = ccd.ccdnum if ccd else _identify(fits, extension, camera)
@@ -210,9 +211,7 @@ def ccd_extensions(fits: FitsFile, camera: Camera, problems: list[str]) -> dict[
 
 
 def _identify(fits: FitsFile, extension: int, camera: Camera) -> int | None:
-    """Return the CCDNUM of an extension whose EXTNAME is no CCD, by DETPOS, then CCDNUM; a single CCD needs none."""
-    if len(camera.ccds) == 1:
-        return camera.ccds[0].ccdnum
+    """Return the CCDNUM of an extension whose EXTNAME is no CCD, by DETPOS, then CCDNUM."""
     header = fits.header(extension)
     ccd = camera.named(text_card(header, "DETPOS") or "")
     number = number_card(header, "CCDNUM")

@@ -4,6 +4,7 @@ import tomllib
 from importlib import resources
 
 import pytest
+from astropy.io import fits
 
 from badexp_assets.commands.asset_text import load
 from badexp_assets.config.home import Home
@@ -54,6 +55,95 @@ def test_a_file_of_another_telescope_leads_to_its_description(badexp, tmp_path):
     own.write_text(own.read_text().replace("[[ccds]]", '[header]\ngain = ["GAIN", "EGAIN"]\n\n[[ccds]]', 1))
     code, said, _ = badexp("camera", "check", image, "--camera", own)
     assert (code, "CCD1      gain 1.3" in said, "to write" in said) == (0, True, False)
+
+
+def own_camera(folder):
+    path = folder / "own.toml"
+    path.write_text(OWN_CAMERA)
+    return path
+
+
+GOOD = {"RUN": 41, "FILT": "R", "EXPOSURE": 40.0, "MJD-OBS": 53738.3}
+
+
+@pytest.mark.parametrize(
+    ("cards", "folder", "words"),
+    [
+        ({"MJD-OBS": None}, ".", "neither DTCALDAT nor MJD-OBS"),
+        ({"MJD-OBS": 50000.0}, "CP20060102", "no two of these agree"),
+        ({"EXPOSURE": "forty"}, ".", "exptime is unknown: EXPOSURE = 'forty' is not understood"),
+        ({"RUN": None, "MJD-OBS": None, "EXPID": 41.5}, ".", "expnum is unknown: no card EXPNUM or RUN\n"),
+    ],
+)
+def test_what_a_run_would_exclude_is_not_used(badexp, tmp_path, cards, folder, words):
+    (tmp_path / folder).mkdir(exist_ok=True)
+    own = own_camera(tmp_path)
+    given = {name: value for name, value in (GOOD | cards).items() if value is not None}
+    image = write_file(tmp_path / folder / "own_060103_050000_ooi_R_v1.fits", given)
+    code, said, _ = badexp("camera", "check", image, "--camera", own)
+    assert (code, words in said, "NOT USED" in said) == (1, True, True), said
+
+
+def test_an_empty_ccd_is_a_problem_and_its_file_is_used(badexp, tmp_path):
+    image = tmp_path / "own_060103_050000_ooi_R_v1.fits"
+    with fits.open(write_file(tmp_path / "whole.fits", GOOD)) as file:
+        fits.HDUList([file[0], fits.ImageHDU(name="A1"), file["b2"]]).writeto(image)
+    code, said, _ = badexp("camera", "check", image, "--camera", own_camera(tmp_path))
+    assert (code, "problem   [a1]" in said, "b2" in said.lower(), "another camera" in said) == (0, True, True, False), (
+        said
+    )
+
+
+def test_suggestions_of_several_files_are_one_line_for_each_name(badexp, tmp_path):
+    for number, (band, card) in enumerate((("g", "ITIME"), ("i", "TEXPTIME"))):
+        cards = {"RUN": 41, "FILT": band, card: 40.0, "MJD-OBS": 53738.3}
+        write_file(tmp_path / f"own_06010{number + 3}_050000_ooi_R_v1.fits", cards)
+    files = sorted(tmp_path.glob("*.fits"))
+    _, said, _ = badexp("camera", "check", *files, "--camera", own_camera(tmp_path))
+    assert '  bands = ["R", "g", "i"]\n  [header]\n  exptime = ["EXPOSURE", "ITIME", "TEXPTIME"]\n' in said
+
+
+@pytest.mark.parametrize(
+    ("cards", "ccds", "words"),
+    [
+        ({}, {"A1": {}, "a1": {}}, "must name each CCD once"),
+        ({}, {"A1": {"CCDNUM": 2}, "A2": {}}, "must name each CCD once"),
+        ({}, {"": {}, " ": {}}, "no EXTNAME, DETPOS or CCDNUM"),
+    ],
+)
+def test_a_draft_that_describes_no_camera_is_not_written(badexp, tmp_path, cards, ccds, words):
+    image = write_file(tmp_path / "x.fits", cards, ccds)
+    code, _, error = badexp("camera", "new", image, tmp_path / "own.toml")
+    assert (code, words in error, error.count("\n")) == (2, True, 1), error
+    assert list(tmp_path.iterdir()) == [image]
+
+
+def test_values_that_cant_be_right_are_left_to_the_user(badexp, tmp_path):
+    cards = {"INSTRUME": "4K Cam", "FILTER": ".MP97", "PIXSIZE1": -15.0, "LONGITUD": 1e5, "CD1_1": 1e307}
+    code, _, error = badexp("camera", "new", write_file(tmp_path / "x.fits", cards), tmp_path / "own.toml")
+    assert (code, error) == (0, "")
+    found = tomllib.loads((tmp_path / "own.toml").read_text())
+    assert (found["file_prefix"], found["bands"], found["longitude"]) == ("camera4kcam", ["r"], 0.0)
+    assert (found["pixel_size"], found["pixel_scale"]) == (0.015, 1.0)
+
+
+def test_answers_name_ccds_of_the_homes_camera(badexp, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "settings.toml").write_text(f'camera = "{own_camera(tmp_path)}"\n')
+    (tmp_path / "ans.csv").write_text("expnum,ccdnum,reviewer,verdict\n41,9,me,bad\n41,8,me,bad\n")
+    code, said, _ = badexp("review", "import", "--home", home, tmp_path / "ans.csv")
+    assert (code, "1 answers in 2 rows" in said) == (1, True), said
+    assert "ccdnum is '8'; that of a CCD of own, or blank, is expected" in said
+
+
+def test_label_lists_belong_to_the_camera_of_their_whole_name(badexp, tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(OWN_CAMERA.replace('"own"', '"mosaic-3"', 1))
+    (tmp_path / "mosaic-3-bad_expid.txt").write_text("41 2 clouds\n")
+    _, said, _ = badexp("labels", tmp_path / "mosaic-3-bad_expid.txt", "--camera", own)
+    assert "every line is understood" in said
+    assert "1      1        0          0" in said
 
 
 def test_a_draft_has_the_places_of_all_ccds_and_overwrites_nothing(badexp, tmp_path):

@@ -44,15 +44,32 @@ def test_values_of_a_users_file_tell_cameras_apart_and_its_comments_do_not(descr
         ({"timezone": '"Chile"'}, "timezone is 'Chile'; a name such as America/Santiago is needed"),
         ({"first_night": '"soon"'}, "first_night is 'soon'; YYYY-MM-DD is needed"),
         ({"pixel_scale": "0"}, "pixel_scale is 0; a number above 0 is needed"),
-        ({"ccd_shape": "[64]"}, "ccd_shape"),
+        ({"ccd_shape": "[64]"}, "a list of 2 whole numbers above 0 is needed"),
         ({"bands": "[]"}, "bands"),
         ({"name": '"My Camera"'}, "small letters, digits, - and _ are allowed"),
         ({"gain": "2.0"}, "unknown name(s) gain; allowed: name, instrument"),
-        ({"instrument": ""}, "instrument"),
-        ({"rows": '[["A1"]]'}, "rows or ccds must name each CCD once; 3 found"),
+        ({"instrument": ""}, "instrument is missing; a text is needed"),
+        ({"timezone": '"america/phoenix"'}, "timezone is 'america/phoenix'"),
+        ({"first_night": '"20050101"'}, "YYYY-MM-DD is needed"),
+        ({"file_prefix": '"own-x"'}, "file_prefix is 'own-x'"),
+        ({"bands": '["R", "R"]'}, "bands has 'R'"),
+        ({"bands": '["i.MP"]'}, "bands has 'i.MP'"),
+        ({"ccds": '[{ccdnum = 7.9, ccdname = "A", x_mm = 0, y_mm = 0}]'}, "ccds has"),
+        ({"ccds": '[{ccdnum = 40000, ccdname = "A", x_mm = 0, y_mm = 0}]'}, "ccds has"),
+        ({"ccds": '[{ccdnum = 1, ccdname = "A", x_mm = nan, y_mm = 0}]'}, "ccds has"),
+        ({"ccds": '[{ccdnum = 1, ccdname = "A", x_mm = 0, y_mm = 0, gain = 2}]'}, "ccds has"),
+        ({"ccds": '[{ccdnum = 1, ccdname = "A", x_mm = 0, y_mm = 0}, {ccdnum = 1, ccdname = "B", x_mm = 1, y_mm = 0}]'},
+         "name each CCD once"),
+        ({"ccds": "[]", "rows": '[["A", "B"]]'}, "two CCDs are in one place"),
+        ({"dead": '[{ccdname = "A1", from = "2006-1-2"}]'}, "dead has"),
+        ({"dead": '[{ccdname = "A1", from = "2009-01-02", until = "2006-01-02"}]'}, "dead has"),
+        ({"dead": '[{ccdname = "A1", from = "2006-01-02", untill = "2006-01-03"}]'}, "dead has"),
+        ({"header": '{exptime = "EXPOSURE"}'}, "exptime of header is 'EXPOSURE'; a list of keywords is needed"),
+        ({"header": "{exptime = []}"}, "a list of keywords is needed"),
+        ({"rows": '[["A1"]]'}, "either rows or ccds are needed"),
         ({"header": '{seeing = ["FWHM"]}'}, "header has seeing; allowed: expnum, filter"),
         ({"dead": '[{ccdname = "Z9", from = "2006-01-01"}]'}, "dead has"),
-        ({"ccds": '[{ccdnum = 1}]'}, "numbers ccdnum, x_mm, y_mm and a ccdname are needed"),
+        ({"ccds": '[{ccdnum = 1}]'}, "ccdnum (1 to 32767), ccdname, x_mm and y_mm are needed and allowed"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_named_with_the_file_and_what_is_allowed(described, changed, words, tmp_path):
@@ -70,6 +87,14 @@ def test_a_wrong_value_is_named_with_the_file_and_what_is_allowed(described, cha
 def test_a_file_that_is_missing_or_no_toml_is_one_line(tmp_path):
     with pytest.raises(InputError, match=r"no\.toml: can't be read \(No such file"):
         load_camera(str(tmp_path / "no.toml"))
+    (tmp_path / "empty.toml").write_text("")
+    with pytest.raises(InputError, match=r"is missing; a text is needed"):
+        load_camera(str(tmp_path / "empty.toml"))
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 5000)
+    with pytest.raises(InputError, match=r"deep\.toml: not a TOML file"):
+        load_camera(str(tmp_path / "deep.toml"))
+    (tmp_path / "windows.toml").write_text(OWN_CAMERA.replace("\n", "\r\n"), encoding="utf-8-sig", newline="")
+    assert load_camera(str(tmp_path / "windows.toml")).name == "own"
     (tmp_path / "odd.toml").write_text("name = own\n")
     with pytest.raises(InputError, match=r"odd\.toml: not a TOML file: .*line 1"):
         load_camera(str(tmp_path / "odd.toml"))
@@ -124,3 +149,33 @@ def test_files_of_cfht_with_lower_case_names_of_ccds_are_read(tmp_path):
         assert [ccd.ccdnum for ccd in exposure.ccds] == [1, 36]
         assert (exposure.header.filter, exposure.header.night) == ("i", "2006-01-01")
         assert exposure.header.why_not(camera) is None
+
+
+def test_the_only_image_of_a_file_is_the_ccd_of_a_camera_that_has_one(described, tmp_path):
+    single = '[{ccdnum = 1, ccdname = "SCI", x_mm = 0.0, y_mm = 0.0}]'
+    text = "\n\n".join(part for part in OWN_CAMERA.split("\n\n") if "[ccds]" not in part and "[dead]" not in part)
+    camera = described(text, ccds=single)
+    cards = {"RUN": 41, "EXPOSURE": 10.0, "FILT": "R", "MJDATE": 53737.3}
+    with open_exposure(write_file(tmp_path / "a.fits", cards, {}), camera=camera) as exposure:
+        assert exposure.read(1).image.shape == (64, 48)
+    several = write_file(tmp_path / "b.fits", cards, {"DQ": {"GAIN": 9.0}, "SCI": {"GAIN": 2.0}})
+    with open_exposure(several, camera=camera) as exposure:
+        assert exposure.read(1).gain == 2.0
+        assert len(exposure.problems) == 1
+
+
+def test_simulated_files_have_the_cards_that_the_camera_names(described, tmp_path):
+    from badexp_assets.simulate.params import SurveyParams
+    from badexp_assets.simulate.survey import write_survey
+    from badexp_assets.survey.archive import list_exposures, list_nights
+
+    path = tmp_path / "own.toml"
+    camera = described(OWN_CAMERA, bands='["r"]', filters='{r = "r 1"}')
+    params = SurveyParams(
+        camera=str(path), bands=("r",), nights=1, exposures=2, n_ccds=2, ccd_rows=64, ccd_columns=48,
+        first_night="2006-01-10",
+    )  # fmt: skip
+    archive = write_survey(tmp_path / "survey", params).archive
+    table = list_exposures(archive, list_nights(archive)[0], camera)
+    assert (table["status"].tolist(), set(table["filter"])) == (["ready", "ready"], {"r"})
+    assert table["exptime"].notna().all()

@@ -67,7 +67,7 @@ def review_candidates(
 def review_verdicts(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
     """Read the store and the files."""
     store, files = survey.settings().verdicts, survey.label_files().verdicts
-    table = review.collect_verdicts(store, files, survey.taxonomy())
+    table = review.collect_verdicts(store, files, survey.taxonomy(), survey.camera())
     return dg.Output(
         table,
         metadata={

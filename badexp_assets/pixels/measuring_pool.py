@@ -182,6 +182,7 @@ def process_context() -> ForkServerContext:
 def end_with_parent() -> None:
     """End this process as soon as its parent has ended, for whatever reason, and ignore keyboard interrupts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal interrupts all processes; the parent ends the others
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by which the parent does so, even if it ignores that itself
     threading.Thread(target=_wait_for_parent, name="end-with-parent", daemon=True).start()
 
 

@@ -88,6 +88,27 @@ def assert_same(one, two, item):
 
 
 @pytest.mark.slow
+def test_a_process_of_the_pool_can_be_ended_although_its_parent_ignores_that_signal():
+    code = """
+import multiprocessing, signal, time
+from concurrent.futures import ProcessPoolExecutor
+from badexp_assets.pixels.measuring_pool import end_with_parent, process_context
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+executor = ProcessPoolExecutor(1, mp_context=process_context(), initializer=end_with_parent)
+assert executor.submit(pow, 2, 3).result() == 8
+executor.submit(time.sleep, 60)
+(process,) = multiprocessing.active_children()
+process.terminate()
+process.join(30)
+print(process.exitcode)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=LONGEST_WAIT, check=False
+    )
+    assert done.stdout.strip() == "-15", done.stderr
+
+
+@pytest.mark.slow
 def test_a_process_that_dies_costs_the_ccd_it_dies_of_and_no_other(exposure):
     with MeasuringPool(measure("dies"), 2) as readers:
         found = list(readers.run(tasks(exposure) + tasks(exposure, 12)))

@@ -237,7 +237,7 @@ def _row(archive: Place, night: str, files: ExposureFiles, camera: Camera) -> di
         return row | {"status": "failed", "status_reason": str(error)}
     header = found.header
     reason = header.why_not(camera)
-    right_night, disagreement = _night_of(archive, files.ooi, header)
+    right_night, disagreement = night_of_file(archive, files.ooi, header)
     if reason is None and right_night != night:
         reason = disagreement
     values = {
@@ -272,12 +272,13 @@ def _row_of_unknown(night: str, path: str, stamp: str, reason: str) -> dict[str,
     }
 
 
-def _night_of(archive: Place, path: str, header: ExposureHeader) -> tuple[str | None, str | None]:
+def night_of_file(archive: Place, path: str, header: ExposureHeader) -> tuple[str | None, str | None]:
     """Return the night of an exposure, and what disagrees about it, in words (None: nothing does)."""
     name = parse_cp_name(path.rpartition("/")[2])
     folder = night_of_path(archive, path)
     if header.night is None:
-        return None, f"the header has neither DTCALDAT nor MJD-OBS, so its night is unknown; folder says night {folder}"
+        said = f"; folder says night {folder}" if folder else ""
+        return None, f"the header has neither DTCALDAT nor MJD-OBS, so its night is unknown{said}"
     night, odd, words = agreed_night(folder, header, night_of_name(name) if name else None)
     return night, odd if night else f"{UNDECIDED}: {words}"
 

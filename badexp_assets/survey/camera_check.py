@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from badexp_assets.errors import UnreadableImageError
-from badexp_assets.survey.camera_file import USUAL_CARDS
+from badexp_assets.survey.archive import night_of_file
+from badexp_assets.survey.camera_file import AMPLIFIER_CARDS, USUAL_CARDS
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.cp_files import PRODUCTS, CpName, parse_cp_name
 from badexp_assets.survey.exposure import CcdImage, ccd_extensions, open_exposure
@@ -22,8 +23,7 @@ from badexp_assets.survey.headers import (
     read_file_header,
     text_card,
 )
-from badexp_assets.survey.night_evidence import agreed_night, night_of_name
-from badexp_assets.survey.nights import night_from_folder
+from badexp_assets.survey.night_evidence import night_of_name, night_of_path
 
 # Keywords of other observatories, by what they hold: those of the FITS headers of CFHT, ESO, Gemini, HST, LBT, Subaru
 # and ZTF, and of programs for small telescopes.
@@ -38,11 +38,6 @@ _ELSEWHERE = {
 }
 _READ: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {"expnum": integer_card, "filter": text_card}
 _NEEDED = ("expnum", "filter", "exptime", "mjd_obs")
-_OF_AMPLIFIERS = {
-    "gain": ("GAINA", "GAINB"),
-    "read_noise": ("RDNOISEA", "RDNOISEB"),
-    "saturate": ("SATURATA", "SATURATB"),
-}
 _MOST = 6
 _KINDS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"%PDF": "PDF", b"BZh": "bzip2", b"PK": "zip", b"\x89HDF": "HDF5"}
 
@@ -165,20 +160,16 @@ def _check_header(
 
 def _why_no_night(path: Path, header: ExposureHeader, named: CpName | None) -> str | None:
     """Return why a run would not know the night of a file in its folder; None if it would."""
-    if header.night is None:
-        return "the header has neither DTCALDAT nor MJD-OBS, so its night is unknown"
-    folder = next((night for part in path.parts[:-1] if (night := night_from_folder(part))), None)
-    if folder is None:
+    root = Path(path.anchor)
+    folder = night_of_path(root, str(path))
+    if folder is None and header.night is not None:
         return None
-    by_name = night_of_name(named) if named else None
-    night, odd, words = agreed_night(folder, header, by_name)
-    if night is None:
-        return f"no two of these agree: {words}"
-    return None if night in (folder, by_name) else odd
+    night, odd = night_of_file(root, str(path), header)
+    return None if night and night in (folder, named and night_of_name(named)) else odd
 
 
 def _check_cards_of_ccds(headers: list[Any], camera: Camera, found: Understood) -> None:
-    for value, amplifiers in _OF_AMPLIFIERS.items():
+    for value, amplifiers in AMPLIFIER_CARDS.items():
         cards = (*amplifiers, *camera.cards[value])
         if headers and not any(number_card(header, card) is not None for header in headers for card in cards):
             _suggest(value, headers, camera, found)

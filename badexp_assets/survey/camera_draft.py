@@ -13,7 +13,7 @@ from badexp_assets.survey.camera_file import MAX_CCDNUM, is_band
 from badexp_assets.survey.cameras import Camera, load_camera, read_camera
 from badexp_assets.survey.cp_files import parse_cp_name
 from badexp_assets.survey.fits_file import FitsFile, is_image
-from badexp_assets.survey.headers import integer_card, number_card, text_card
+from badexp_assets.survey.headers import first_card, integer_card, number_card, text_card
 
 _CHECK = "CHECK"
 _PIXEL_UM = 15.0  # of most CCDs
@@ -73,7 +73,7 @@ def draft_camera(path: Path) -> str:
     scale = pixel_scale(*headers, primary)
     size = (number_card(headers[0], "PIXSIZE1") or number_card(primary, "PIXSIZE1") or 0) / 1000
     size = size if 0 < size < 1 else _PIXEL_UM / 1000
-    longitude = next((x for card in ("LONGITUD", "OBS-LONG") if (x := number_card(primary, card)) is not None), 0.0)
+    longitude = first_card(primary, ("LONGITUD", "OBS-LONG"), number_card) or 0.0
     add("name", name)
     add("instrument", instrument or "unknown", "" if instrument else _CHECK)
     add("telescope", text_card(primary, "TELESCOP") or "")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from badexp_assets.config.section import Listed, section
 from badexp_assets.errors import InputError
@@ -35,6 +35,18 @@ USUAL_CARDS = {
 
 MAX_CCDNUM = 32767
 """tables hold numbers of CCDs as int16"""
+
+AMPLIFIER_CARDS = {
+    "gain": ("GAINA", "GAINB"),
+    "read_noise": ("RDNOISEA", "RDNOISEB"),
+    "saturate": ("SATURATA", "SATURATB"),
+}
+"""Keywords of the two amplifiers of a CCD, which come before those of the CCD."""
+
+_SPELLED = {
+    "name": (r"[a-z0-9][a-z0-9_-]*", "small letters, digits, - and _ are allowed"),
+    "file_prefix": (r"[a-z][a-z0-9]*", "a small letter, and small letters and digits are allowed"),
+}
 
 Words = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -97,18 +109,12 @@ class CameraFile:
             raise ValueError(f"first_night is {value!r}; YYYY-MM-DD is needed")
         return value
 
-    @field_validator("name")
+    @field_validator(*_SPELLED)
     @classmethod
-    def _name(cls, value: str) -> str:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", value):
-            raise ValueError(f"name is {value!r}; small letters, digits, - and _ are allowed")
-        return value
-
-    @field_validator("file_prefix")
-    @classmethod
-    def _prefix(cls, value: str) -> str:
-        if not re.fullmatch(r"[a-z][a-z0-9]*", value):
-            raise ValueError(f"file_prefix is {value!r}; a small letter, and small letters and digits are allowed")
+    def _spelled(cls, value: str, info: ValidationInfo) -> str:
+        pattern, wanted = _SPELLED[str(info.field_name)]
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"{info.field_name} is {value!r}; {wanted}")
         return value
 
     @field_validator("bands")

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from badexp_assets.errors import UnreadableImageError
 from badexp_assets.io.place import Place, as_place
+from badexp_assets.survey.camera_file import AMPLIFIER_CARDS
 from badexp_assets.survey.cameras import Camera, load_camera
 from badexp_assets.survey.fits_file import FitsFile, is_image
-from badexp_assets.survey.headers import ExposureHeader, number_card, parse_header, text_card
+from badexp_assets.survey.headers import ExposureHeader, first_card, number_card, parse_header, text_card
 from badexp_assets.survey.masks import BLEED, GOOD, SATURATED, code_table
 
 MAX_ADU = 1e30
@@ -123,10 +124,10 @@ class Exposure:
             ccdname=name,
             image=image,
             mask=mask,
-            gain=_mean(header, ("GAINA", "GAINB"), cards["gain"]),
-            read_noise=_mean(header, ("RDNOISEA", "RDNOISEB"), cards["read_noise"]),
-            saturate=min(_numbers(header, ("SATURATA", "SATURATB", *cards["saturate"])), default=None),
-            fwhm_px=next((n for card in cards["fwhm"] if (n := number_card(header, card)) is not None), None),
+            gain=_mean(header, AMPLIFIER_CARDS["gain"], cards["gain"]),
+            read_noise=_mean(header, AMPLIFIER_CARDS["read_noise"], cards["read_noise"]),
+            saturate=min(_numbers(header, (*AMPLIFIER_CARDS["saturate"], *cards["saturate"])), default=None),
+            fwhm_px=first_card(header, cards["fwhm"], number_card),
             header=header,
             mask_problem=problem,
         )

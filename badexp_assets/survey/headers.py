@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.place import Place
@@ -20,6 +20,7 @@ from badexp_assets.survey.fits_file import FitsFile, is_image
 from badexp_assets.survey.nights import night_of, parse_night
 from badexp_assets.survey.sky_position import sky_position
 
+T = TypeVar("T")
 MAX_EXPNUM = 10**12 - 1
 """legacypipe makes numbers YYMMDDhhmmss for exposures of Mosaic-3 that have none"""
 _OBSID = re.compile(r"kp4m\.20(\d{6})T(\d{6})", re.IGNORECASE)  # of Mosaic-3
@@ -33,7 +34,8 @@ class ExposureHeader:
 
     expnum is None or any integer; `filter` is the band, the first word of FILTER (`g DECam SDSS c0001`, `i.MP9702`);
     exptime in s, mjd_obs (UTC) in d; dtcaldat: night in DTCALDAT; night_of_time: night of mjd_obs; ra and dec in
-    degrees, both or neither; dimmsee in arcsec."""
+    degrees, both or neither; dimmsee in arcsec.
+    """
 
     expnum: int | None
     filter: str | None
@@ -89,8 +91,7 @@ def parse_header(header: Mapping[str, Any], camera: Camera) -> ExposureHeader:
     """
 
     def found(value: str, read: Callable[[Mapping[str, Any], str], Any]) -> Any:
-        cards = camera.cards.get(value, (value.upper(),))
-        return next((known for card in cards if (known := read(header, card)) is not None), None)
+        return first_card(header, camera.cards.get(value, (value.upper(),)), read)
 
     band = found("filter", text_card)
     mjd_obs = found("mjd_obs", number_card)
@@ -165,6 +166,11 @@ def integer_card(header: Mapping[str, Any], key: str) -> int | None:
     """Return a card as int, None when it is missing or is not one. Text that is a whole number counts."""
     number = number_card(header, key)
     return int(number) if number is not None and number == int(number) and abs(number) < 2**53 else None
+
+
+def first_card(header: Mapping[str, Any], keys: Iterable[str], read: Callable[[Mapping[str, Any], str], T]) -> T | None:
+    """Return the first of several cards that `read` understands, None without one."""
+    return next((value for key in keys if (value := read(header, key)) is not None), None)
 
 
 _PLAIN_CARDS: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = (

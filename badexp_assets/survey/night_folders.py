@@ -69,15 +69,15 @@ def nights_of_files(archive: Place, folder: str, files: Sequence[FoundFile]) -> 
     nights = dict.fromkeys((file.path for file in files), own)
     if isinstance(archive, Url):
         return nights
-    linked = _linked_folders(archive, folder, files)
+    named = ((file, parse_cp_name(file.path.rpartition("/")[2])) for file in files)
+    of_others = [
+        (file, name, night) for file, name in named if name and (night := night_of_name(name)) not in (None, own)
+    ]
+    linked = _linked_folders(archive, folder, [file for file, _, _ in of_others])
     elsewhere: dict[tuple[str, ...], list[str]] = {}
     images: dict[tuple[str, ...], tuple[FoundFile, str, str]] = {}
-    for file in files:
-        where, _, base = file.path.rpartition("/")
-        name = parse_cp_name(base)
-        night = night_of_name(name) if name else None
-        if name is None or night is None or night == own:
-            continue
+    for file, name, night in of_others:
+        where = file.path.rpartition("/")[0]
         if where in linked:
             nights[file.path] = night
             continue

@@ -15,6 +15,7 @@ from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.survey.arrivals.archive_state import StateStore
 from badexp_assets.survey.arrivals.due_nights import DueNights, find_due_nights
 from badexp_assets.survey.arrivals.scan import scan_archive
+from badexp_assets.survey.cameras import load_camera
 from benchmarks.measure import BenchOptions, Record, compare
 
 _FIRST = date(2012, 9, 1)
@@ -68,7 +69,7 @@ class _Scanner:
         store = StateStore(self.folder)
         self._now += 30
         state, _ = store.load(cursor)
-        look = scan_archive(self._archive, state, self._params, self._now)
+        look = scan_archive(self._archive, load_camera(), state, self._params, self._now)
         found = find_due_nights(state, look, self._now, self._params, lambda night: None)
         self.cursor = store.save(found.state, self.cursor)
         return found

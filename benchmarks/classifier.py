@@ -31,6 +31,7 @@ from badexp_assets.pixels.labelled_ccds import LABELLED_TABLE
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.archive import list_nights
+from badexp_assets.survey.cameras import load_camera
 from benchmarks.focal_plane_gain import bench_focal_plane_gain
 from benchmarks.measure import BenchOptions
 from benchmarks.scores import Score
@@ -100,7 +101,7 @@ def _fit(folder: Path, quick: bool) -> Settings:
     with environment(settings):
         runner = Runner(settings, _say, Progress())
         runner.execute(jobs.READ_LABELS)
-        nights = list_nights(settings.archive_folder())
+        nights = list_nights(settings.archive_folder(), load_camera(settings.camera))
         for night in nights:
             _say(f"reading night {night}")
             runner.execute(jobs.READ_NIGHT, night)

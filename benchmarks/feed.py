@@ -178,7 +178,9 @@ def _pass(archive: Path, out: Path, size: tuple[int, int], n_sampled: int, secon
     def run(network: _SleepingNetwork) -> None:
         backbone = _sleeping_backbone(network)
         embedder = _SleepingEmbedder(backbone, load_recipe(params.recipe, backbone, *size), params.batch_size)
-        run_pass(archive, list_nights(archive)[0], load_camera(), embedder, EntropyParams(), params, places)
+        run_pass(
+            archive, list_nights(archive, load_camera())[0], load_camera(), embedder, EntropyParams(), params, places
+        )
         shutil.rmtree(out)
 
     with TreePeak() as memory:

@@ -100,7 +100,7 @@ def _plain(archive: Path, out: Path, backbone: Backbone) -> None:
 
     recipe = load_recipe("paper", backbone, 512, 256)
     vectors, camera = [], load_camera()
-    for row in list_exposures(archive, list_nights(archive)[0], camera).to_dict("records"):
+    for row in list_exposures(archive, list_nights(archive, camera)[0], camera).to_dict("records"):
         with open_exposure(archive / row["ooi"], camera=camera) as exposure:
             extensions = {ccd.ccdnum: ccd.extension for ccd in exposure.ccds}
         with fits.open(archive / row["ooi"]) as file:
@@ -124,4 +124,4 @@ def read_night(archive: Path, out: Path, params: PassParams, backbone: Backbone)
     recipe = load_recipe(params.recipe, backbone, params.rows, params.columns)
     embedder = Embedder(backbone, recipe, params.batch_size)
     places = {name: out / f"{name}.parquet" for name in PASS_TABLES}
-    run_pass(archive, list_nights(archive)[0], load_camera(), embedder, EntropyParams(), params, places)
+    run_pass(archive, list_nights(archive, load_camera())[0], load_camera(), embedder, EntropyParams(), params, places)

@@ -24,6 +24,7 @@ from badexp_assets.review.store import VerdictStore
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.archive import list_nights
+from badexp_assets.survey.cameras import load_camera
 
 # Error rates of the simulated reviewers: a bad exposure called fine, a fine one called bad, either called unsure.
 MISS, FALSE_ALARM, UNSURE = 0.10, 0.05, 0.05
@@ -65,7 +66,7 @@ def demonstrate(
     settings = Settings(home, survey / "images", (str(survey / "labels"),), sections=sections)
     truth = pd.read_csv(truth_file)
     with environment(settings):
-        nights = list_nights(survey / "images")
+        nights = list_nights(survey / "images", load_camera())
         runner = Runner(settings, say, progress, nights)
         save_settings(settings)
         outcome = runner.run(nights)

@@ -108,8 +108,8 @@ def _archive(settings: Settings, given: dict[str, Any]) -> Archive:
     if settings.archive is None:
         raise InputError("no archive given: use --archive, or --exposures, --nights and --file-size")
     click.echo(f"  scanning {settings.archive}", err=True)
-    found = scan_archive(settings.archive, load_camera(settings.camera), n_draw)
-    left_out = list_left_out(settings.archive)
+    found = scan_archive(settings.archive, camera := load_camera(settings.camera), n_draw)
+    left_out = list_left_out(settings.archive, camera)
     if left_out:
         click.echo(f"  {len(left_out)} files are left out:", err=True)
         for line in other_file_lines(left_out):

@@ -41,7 +41,9 @@ def run(
     from badexp_assets.commands.graph_run import Runner, environment
     from badexp_assets.commands.run_output import TerminalProgress, account_lines, refuse_wrong_nights, summary_lines
     from badexp_assets.config.presets import apply_presets, load_preset, read_assignments
+    from badexp_assets.orchestration.settings_check import check_one_camera
     from badexp_assets.survey.archive import list_nights, select_nights
+    from badexp_assets.survey.cameras import load_camera
 
     settings = load_settings(home, labels=labels, **given)
     chosen_presets = [load_preset(name) for name in dict.fromkeys(presets)]
@@ -51,7 +53,8 @@ def run(
         raise InputError("no archive given: use --archive or set BADEXP_ARCHIVE")
     if not archive.is_dir():
         raise InputError(f"--archive {archive}: no such folder")
-    archive_nights = list_nights(archive)
+    check_one_camera(settings)  # whose nights another camera would not see
+    archive_nights = list_nights(archive, load_camera(settings.camera))
     chosen = select_nights(archive_nights, nights)
     with environment(settings):
         runner = Runner(settings, click.echo, TerminalProgress(), archive_nights)
@@ -136,8 +139,9 @@ def _record_nights(settings: Settings) -> None:
     from badexp_assets.survey.night_range import record_night_range
 
     try:
-        nights = list_nights(settings.archive) if settings.archive is not None else []
-        record_night_range(settings.home, load_camera(settings.camera), nights)
+        camera = load_camera(settings.camera)
+        nights = list_nights(settings.archive, camera) if settings.archive is not None else []
+        record_night_range(settings.home, camera, nights)
     except InputError as error:
         click.echo(f"badexp: nights of the archive are not known: {error}", err=True)
 

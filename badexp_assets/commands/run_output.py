@@ -19,6 +19,7 @@ from badexp_assets.io.models import current_version
 from badexp_assets.io.parquet_reading import read_table, scan_nights
 from badexp_assets.pixels.night_progress import STATUSES
 from badexp_assets.pixels.night_tables import MISSING
+from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.file_account import account_for, nights_are_wrong
 
 _MAX_REASONS = 5
@@ -82,7 +83,7 @@ def summary_lines(home: Home, skipped: Sequence[str] = (), notes: Sequence[str] 
 def account_lines(settings: Settings, nights: Sequence[str]) -> list[str]:
     """Return the account of the files and CCDs of `nights`, from the archive and the tables: nothing vanishes."""
     exposures = _of_nights(settings.home, "night_exposures", nights, _ACCOUNT_COLUMNS)
-    files = account_for(settings.archive_folder(), nights, exposures)
+    files = account_for(settings.archive_folder(), load_camera(settings.camera), nights, exposures)
     ccds = _of_nights(settings.home, "night_ccds", nights, ["status"])["status"].value_counts()
     opened = exposures["n_ccds_read"] + exposures["n_ccds_failed"] > 0
     n_in_files = int(exposures.loc[opened, "n_ccds"].sum())

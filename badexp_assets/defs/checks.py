@@ -137,7 +137,7 @@ def newest_night_is_scored(survey: SurveyResource) -> dg.AssetCheckResult:
     settings = survey.settings()
     params = settings.options.arrivals
     last = tonight(survey.camera())
-    found = arrivals.check_newest_night(settings.home, settings.archive_folder(), last, params)
+    found = arrivals.check_newest_night(settings.home, settings.archive_folder(), survey.camera(), last, params)
     return to_warning("cp_images", "newest_night_is_scored", found)
 
 

@@ -64,7 +64,7 @@ def _pass_check(settings: Settings, setup: PassSetup) -> _Check:
         setup.entropy,
         setup.params,
         journals=home.journal,
-        folders=folders_by_night(archive),
+        folders=folders_by_night(archive, camera),
         numbers=StoredNumbers(home.tables / "night_exposures"),
     )
     return lambda night: planner.is_read(night, {name: home.table(name, night) for name in PASS_TABLES})

@@ -142,7 +142,7 @@ class NightPlanner:
 
     def _metadata(self, night: str, out: Mapping[str, Place]) -> tuple[NightFiles, dict[str, Any], Path]:
         """Return the files of a night, the metadata that tables made from them carry, and the folder of its journal."""
-        files = list_night_files(self.archive, night, self.settling, self.folders)
+        files = list_night_files(self.archive, night, self.camera, self.settling, self.folders)
         description = describe_pass(files.night, self.camera, self.embedding_ids, self.entropy, self.params)
         place = self.journals(files.night) if self.journals else journal_folder(out["night_exposures"])
         return files, description | {"fingerprint": files.fingerprint}, place

@@ -16,8 +16,6 @@ from badexp_assets.simulate.exposure import SimulatedCcd
 from badexp_assets.simulate.headers import Cards, ccd_cards, primary_cards, sky_statistics
 from badexp_assets.simulate.survey_plan import ExposurePlan
 
-PRODUCTS = ("ooi", "ood", "oow")
-
 
 @dataclass(frozen=True)
 class WrittenCcd:
@@ -38,7 +36,7 @@ class WrittenCcd:
 
 
 def write_exposure(plan: ExposurePlan, ccds: Iterable[SimulatedCcd], archive: Path, seed: int) -> list[WrittenCcd]:
-    """Write the ooi, ood and oow files of an exposure below `archive` atomically, one CCD at a time.
+    """Write the files of an exposure, of each product that its camera has, below `archive` atomically, CCD by CCD.
 
     Compression is RICE_1 with row tiles; floats are quantised with q = 4 and a dither seed that depends on EXPNUM, so
     the same pixels give the same bytes.
@@ -47,7 +45,7 @@ def write_exposure(plan: ExposurePlan, ccds: Iterable[SimulatedCcd], archive: Pa
     folder = archive / plan.folder
     dither = 1 + plan.expnum % 10000
     with ExitStack() as stack:
-        paths = {p: stack.enter_context(atomic_path(folder / plan.file_name(p))) for p in PRODUCTS}
+        paths = {p: stack.enter_context(atomic_path(folder / plan.file_name(p))) for p in plan.camera.products}
         files: dict[str, Any] = {}
         for ccd in ccds:
             if not files:
@@ -55,12 +53,14 @@ def write_exposure(plan: ExposurePlan, ccds: Iterable[SimulatedCcd], archive: Pa
                     files[product] = stack.enter_context(_create(path))
                     files[product].write_image(None, header=primary_cards(plan, product, ccd.pixels.exptime, seed))
             assert ccd.pixels.mask is not None
-            for product, pixels, method in (
-                ("ooi", ccd.pixels.image, "SUBTRACTIVE_DITHER_1"),
-                ("ood", ccd.pixels.mask.astype(np.int32), None),
-                ("oow", ccd.weight, "SUBTRACTIVE_DITHER_2"),  # keeps the zeros of masked pixels exact
-            ):
-                _write_ccd(files[product], pixels, ccd, ccd_cards(plan, ccd, product), method, dither)
+            planes: dict[str, tuple[Any, str | None]] = {
+                "ooi": (ccd.pixels.image, "SUBTRACTIVE_DITHER_1"),
+                "ood": (ccd.pixels.mask.astype(np.int32), None),
+                "oow": (ccd.weight, "SUBTRACTIVE_DITHER_2"),  # keeps the zeros of masked pixels exact
+            }
+            for product, file in files.items():
+                pixels, method = planes[product]
+                _write_ccd(file, pixels, ccd, ccd_cards(plan, ccd, product), method, dither)
             sky, sigma = sky_statistics(ccd.pixels.image)
             fwhm, exptime = ccd.pixels.fwhm_px, ccd.pixels.exptime
             written.append(WrittenCcd(ccd.frame, ccd.affected, sky, sigma, fwhm, ccd.zero_point, exptime))

@@ -14,6 +14,18 @@ Cards = list[dict[str, Any]]
 
 PRODUCT_TYPES = {"ooi": "image", "ood": "dqmask", "oow": "wtmap"}
 MM_X, MM_Y = "SIMDXMM", "SIMDYMM"
+_OF_CP = {
+    "PROCTYPE",
+    "PRODTYPE",
+    "DTCALDAT",
+    "DTNSANAM",
+    "DTINSTRU",
+    "NITE",
+    "PLPROCID",
+    "WCSCAL",
+    "SCAMPFLG",
+    "SKYSUB",
+}
 PROCESSED = "2019-07-22T16:23:50"  # PROCDATE of every simulated file
 
 
@@ -92,6 +104,8 @@ def primary_cards(plan: ExposurePlan, product: str, exptime: float, seed: int) -
             ("RA", sexagesimal(plan.ra, hours=True), "[h] RA exposure center"),
             ("DEC", sexagesimal(plan.dec), "[deg] DEC exposure center"),
         ]
+    if not plan.camera.needs_cp_cards:
+        cards = [card for card in cards if card[0] not in _OF_CP]
     renamed = {usual[0]: plan.camera.cards[value][0] for value, usual in USUAL_CARDS.items()}
     return _cards([(renamed.get(card, card), value, comment) for card, value, comment in cards])
 

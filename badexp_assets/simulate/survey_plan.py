@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 
 from badexp_assets.simulate.params import SurveyParams
+from badexp_assets.survey.camera_file import FILE_PRODUCTS
 from badexp_assets.survey.cameras import Camera, load_camera
 
 HARD_NEGATIVES = ("satellite", "thin_cirrus", "bright_star", "crowded_field")
@@ -65,11 +66,16 @@ class ExposurePlan:
 
     @property
     def folder(self) -> str:
-        """Folder of the exposure's files, relative to the archive."""
+        """Folder of the exposure's files, relative to the archive: its night's, without the CP's names its month's."""
+        if self.camera.files:
+            return f"{self.camera.name}/{self.night[:7]}"
         return f"{self.camera.name}/CP/{PLVER}/CP{self.night.replace('-', '')}"
 
     def file_name(self, product: str) -> str:
         """Return the name of the exposure's file of a product (ooi, ood, oow)."""
+        for name, own in self.camera.files.items():
+            if FILE_PRODUCTS[name] == product:
+                return own.format(number=self.expnum, exposure=self.expnum) + ".fits.fz"
         return f"{self.camera.file_prefix}_{self.start:%y%m%d_%H%M%S}_{product}_{self.band}_{TAG}.fits.fz"
 
 

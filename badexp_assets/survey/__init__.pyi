@@ -9,7 +9,7 @@ from .cameras import load_camera as load_camera
 from .ccd_cuts import CCD_CUTS as CCD_CUTS
 from .ccd_cuts import IMAGE_CUTS as IMAGE_CUTS
 from .ccd_cuts import names_of_cuts as names_of_cuts
-from .cp_files import CpName as CpName
+from .cp_files import FileName as FileName
 from .cp_files import parse_cp_name as parse_cp_name
 from .cp_files import process_key as process_key
 from .cp_files import version_key as version_key

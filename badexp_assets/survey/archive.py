@@ -14,11 +14,11 @@ from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.place import Place, Url, as_place
 from badexp_assets.survey.archive_tree import FoundFile, Settling, cp_folders, list_folder
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.cp_files import PRODUCTS, parse_cp_name
+from badexp_assets.survey.cp_files import PRODUCTS, name_needed, parse_name
 from badexp_assets.survey.exposure_identity import exposures_of_number, surrogate_expnum
 from badexp_assets.survey.headers import MAX_EXPNUM, ExposureHeader, FileHeader, read_file_header
 from badexp_assets.survey.night_evidence import UNDECIDED, agreed_night, night_of_name, night_of_path
-from badexp_assets.survey.night_folders import files_of_night, night_folders, without_copies
+from badexp_assets.survey.night_folders import files_of_night, folders_outside, night_folders, without_copies
 from badexp_assets.survey.nights import parse_night
 from badexp_assets.survey.remote_fits import fetch_headers
 
@@ -46,9 +46,8 @@ _DTYPES = {
 }
 
 
-UNKNOWN_NAME = (
-    "the name is not understood; PREFIX_YYMMDD_HHMMSS_PRODUCT_BAND_TAG.fits.fz (or .fits, .fits.gz) is expected"
-)
+OUTSIDE = "not in a folder CP<YYYYMMDD>"
+NO_TIME = "the header has neither DTCALDAT nor MJD-OBS, so its night is unknown"
 _BOK = "bok"  # 90Prime's FILTER is bokr where names of files have r
 
 
@@ -87,19 +86,19 @@ class NightFiles:
         return _digest([*(f.fingerprint for f in self.exposures), *self.unknown.values()])
 
 
-def list_nights(archive: Place) -> list[str]:
+def list_nights(archive: Place, camera: Camera) -> list[str]:
     """Return the nights (`YYYY-MM-DD`, sorted) that have files in folders `CP<YYYYMMDD>...` at any depth of `archive`.
 
-    A folder without files counts as the night in its name.
-    Raises InputError for an archive that is missing or can't be read.
+    If files of the camera have names of its own, they may be in any folder. A CP folder without files counts as the
+    night in its name. Raises InputError for an archive that is missing or can't be read.
     """
-    return sorted(folders_by_night(archive))
+    return sorted(folders_by_night(archive, camera))
 
 
-def folders_by_night(archive: Place) -> dict[str, list[str]]:
+def folders_by_night(archive: Place, camera: Camera) -> dict[str, list[str]]:
     """Return the folders, relative to `archive`, that may have files of each night; raises as `list_nights` does."""
     found: dict[str, list[str]] = {}
-    for night, folder in night_folders(as_place(archive), _refuse):
+    for night, folder in night_folders(as_place(archive), camera, _refuse):
         found.setdefault(night, []).append(folder)
     return found
 
@@ -110,7 +109,9 @@ def select_nights(nights: Sequence[str], wanted: str | None) -> list[str]:
     Raises InputError when none is selected, or `wanted` is none of these.
     """
     if not nights:
-        raise InputError("the archive has no night: no folder CP<YYYYMMDD> at any depth")
+        raise InputError(
+            "the archive has no night: no folder CP<YYYYMMDD> at any depth, and no image of the camera's names"
+        )
     if wanted is None:
         return sorted(nights)
     first, dots, last = wanted.partition("..")
@@ -123,19 +124,44 @@ def select_nights(nights: Sequence[str], wanted: str | None) -> list[str]:
     return chosen
 
 
-def list_files_outside(archive: Place) -> list[str]:
-    """Return the FITS files of `archive` that are in no folder `CP<YYYYMMDD>...`, and are not read; sorted paths.
+def list_files_outside(archive: Place, camera: Camera) -> dict[str, str]:
+    """Return the FITS files of `archive` that are in no folder `CP<YYYYMMDD>...`, and are not read, with the reason.
 
     Raises InputError as `list_nights` does.
     """
+    archive = as_place(archive)
     found: list[str] = []
-    for _ in cp_folders(as_place(archive), _refuse, found.append):
+    for _ in cp_folders(archive, _refuse, found.append):
         pass
-    return sorted(found)
+    reasons = dict.fromkeys(sorted(found), OUTSIDE)
+    for _, files, nights in folders_outside(archive, camera, found):
+        for file in files:
+            if nights[file.path]:
+                reasons.pop(file.path, None)
+            else:
+                reasons[file.path] = _why_no_night(archive / file.path, camera)
+    return reasons
+
+
+def _why_no_night(path: Place, camera: Camera) -> str:
+    name = parse_name(path.name, camera)
+    if name is None:
+        return f"the name is not understood; {name_needed(camera)} is expected"
+    if name.product != "ooi":
+        return f"{name.product} file of an exposure without image, or whose night is unknown"
+    try:
+        header = read_file_header(path, camera).header
+    except UnreadableImageError:
+        return "the header can't be read, so the night is unknown"
+    return agreed_night(None, header, night_of_name(name, camera))[2] if header.night else NO_TIME
 
 
 def list_night_files(
-    archive: Place, night: str, settling: Settling | None = None, folders: Mapping[str, Sequence[str]] | None = None
+    archive: Place,
+    night: str,
+    camera: Camera,
+    settling: Settling | None = None,
+    folders: Mapping[str, Sequence[str]] | None = None,
 ) -> NightFiles:
     """Return the files of `night`, from names and sizes alone; none for a night without a folder.
 
@@ -145,30 +171,30 @@ def list_night_files(
     """
     archive, night = as_place(archive), parse_night(night)
     files: list[FoundFile] = []
-    for folder in (folders_by_night(archive) if folders is None else folders).get(night, ()):
+    for folder in (folders_by_night(archive, camera) if folders is None else folders).get(night, ()):
         try:
-            files += files_of_night(archive, folder, list_folder(archive, folder)[0], night)
+            files += files_of_night(archive, folder, list_folder(archive, folder)[0], night, camera)
         except OSError as error:
             _refuse(error)
     files = without_copies(archive, files)
     if settling is None:
-        return group_files(night, files)
+        return group_files(night, files, camera)
     now = time.time()
     written = [file for file in files if not settling.being_written(file, now)]
     writing = tuple(file.path for file in files if settling.being_written(file, now))
-    return replace(group_files(night, written), writing=writing)
+    return replace(group_files(night, written, camera), writing=writing)
 
 
-def group_files(night: str, files: Iterable[FoundFile]) -> NightFiles:
+def group_files(night: str, files: Iterable[FoundFile], camera: Camera) -> NightFiles:
     """Group the `files` of a night, which are in the order of their folders, into exposures."""
     groups: dict[tuple[str, ...], dict[str, FoundFile]] = {}
     others: dict[str, str] = {}
     unknown: dict[str, str] = {}
     for file in files:
         folder, _, base = file.path.rpartition("/")
-        name = parse_cp_name(base)
+        name = parse_name(base, camera)
         if name is None:
-            others[file.path] = UNKNOWN_NAME
+            others[file.path] = f"the name is not understood; {name_needed(camera)} is expected"
             unknown[file.path] = file.stamp
             continue
         # of a packed and a plain copy of one file the first is used
@@ -206,7 +232,7 @@ def list_exposures(archive: Place, night: str, camera: Camera, files: NightFiles
     that the exposure is still counted.
     """
     archive = as_place(archive)
-    files = files or list_night_files(archive, night)
+    files = files or list_night_files(archive, night, camera)
     if isinstance(archive, Url):
         fetch_headers(archive / path for exposure in files.exposures for path in (exposure.ooi, exposure.ood) if path)
     found: dict[int, list[dict[str, Any]]] = {}
@@ -223,7 +249,7 @@ def _row(archive: Place, night: str, files: ExposureFiles, camera: Camera) -> di
     row: dict[str, Any] = dict.fromkeys(_DTYPES) | {
         "expnum": surrogate_expnum(files.ooi),
         "night": night,
-        "filter": files.band,
+        "filter": files.band or "unknown",
         "path": files.ooi,
         "n_ccds": 0,
         "fingerprint": files.fingerprint,
@@ -237,7 +263,7 @@ def _row(archive: Place, night: str, files: ExposureFiles, camera: Camera) -> di
         return row | {"status": "failed", "status_reason": str(error)}
     header = found.header
     reason = header.why_not(camera)
-    right_night, disagreement = night_of_file(archive, files.ooi, header)
+    right_night, disagreement = night_of_file(archive, files.ooi, header, camera)
     if reason is None and right_night != night:
         reason = disagreement
     values = {
@@ -248,11 +274,11 @@ def _row(archive: Place, night: str, files: ExposureFiles, camera: Camera) -> di
         | values
         | {
             "expnum": header.expnum if 0 < (header.expnum or 0) <= MAX_EXPNUM else row["expnum"],
-            "filter": header.filter or files.band,
+            "filter": header.filter or files.band or "unknown",
             "n_ccds": found.n_ccds,
             "status": "ready" if reason is None else "excluded",
             "status_reason": reason,
-            "note": _note(found, files, disagreement if right_night == night else None),
+            "note": _note(found, files, disagreement if right_night == night else None, camera),
         }
     )
 
@@ -272,23 +298,23 @@ def _row_of_unknown(night: str, path: str, stamp: str, reason: str) -> dict[str,
     }
 
 
-def night_of_file(archive: Place, path: str, header: ExposureHeader) -> tuple[str | None, str | None]:
+def night_of_file(archive: Place, path: str, header: ExposureHeader, camera: Camera) -> tuple[str | None, str | None]:
     """Return the night of an exposure, and what disagrees about it, in words (None: nothing does)."""
-    name = parse_cp_name(path.rpartition("/")[2])
+    name = parse_name(path.rpartition("/")[2], camera)
     folder = night_of_path(archive, path)
     if header.night is None:
         said = f"; folder says night {folder}" if folder else ""
-        return None, f"the header has neither DTCALDAT nor MJD-OBS, so its night is unknown{said}"
-    night, odd, words = agreed_night(folder, header, night_of_name(name) if name else None)
+        return None, f"{NO_TIME}{said}"
+    night, odd, words = agreed_night(folder, header, night_of_name(name, camera) if name else None)
     return night, odd if night else f"{UNDECIDED}: {words}"
 
 
-def _note(found: FileHeader, files: ExposureFiles, disagreement: str | None) -> str | None:
+def _note(found: FileHeader, files: ExposureFiles, disagreement: str | None, camera: Camera) -> str | None:
     notes = [note for note in (found.note, disagreement) if note]
     band = found.header.filter
-    if band is not None and band.removeprefix(_BOK).casefold() != files.band.casefold():
+    if band is not None and files.band and band.removeprefix(_BOK).casefold() != files.band.casefold():
         notes.append(f"the name says band {files.band}, FILTER says {band}; the band is {band}")
-    if files.ood is None:
+    if files.ood is None and "ood" in camera.products:
         notes.append("no ood file: no mask")
     return "; ".join(notes) or None
 

@@ -192,10 +192,10 @@ def is_fits_name(name: str) -> bool:
 def list_folder(archive: Place, folder: str) -> tuple[list[FoundFile], dict[str, int]]:
     """Return the FITS files in `folder` (relative to `archive`) and below it, by path, and the times of the folders.
 
-    The latter are `folder` and the folders below it, each with the time of its last change, in ns, before it was
-    listed; 0 behind URLs, where folders have no time. Links are followed. Hidden files and folders, and files with
-    other endings (`.part`), are left out, since they are being written. Raises OSError for a folder that can't be
-    listed.
+    In a folder that is no CP folder nor below one, these are only the files in itself. The times are those of `folder`
+    and the folders below it, when it changed last, in ns, before it was listed; 0 behind URLs, where folders have no
+    time. Links are followed. Hidden files and folders, and files with other endings (`.part`), are left out, since they
+    are being written. Raises OSError for a folder that can't be listed.
     """
     if isinstance(archive, Url):
         top = f"{folder}/" if folder else ""
@@ -226,6 +226,7 @@ def _fits_entries(archive: Place, folder: str, times: dict[str, int]) -> Iterato
     todo = [(folder, os.path.realpath(os.path.join(root, folder)))]
     own = todo[0][1]
     seen = {own}
+    deep = any(night_from_folder(part) for part in (os.path.basename(root), *folder.split("/")))
     while todo:
         here, real = todo.pop()
         top = f"{here}/" if here else ""
@@ -239,6 +240,8 @@ def _fits_entries(archive: Place, folder: str, times: dict[str, int]) -> Iterato
             if not entry.is_dir():
                 if is_fits_name(name):
                     yield top + name, entry
+                continue
+            if not deep:
                 continue
             place = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(real, name)
             if place not in seen and not _is_read_elsewhere(place, own, top_real):

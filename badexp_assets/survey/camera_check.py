@@ -12,7 +12,7 @@ from badexp_assets.errors import UnreadableImageError
 from badexp_assets.survey.archive import night_of_file
 from badexp_assets.survey.camera_file import AMPLIFIER_CARDS, USUAL_CARDS
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.cp_files import PRODUCTS, CpName, parse_cp_name
+from badexp_assets.survey.cp_files import PRODUCTS, FileName, name_needed, number_in_name, parse_name
 from badexp_assets.survey.exposure import CcdImage, ccd_extensions, open_exposure
 from badexp_assets.survey.fits_file import FitsFile, is_image
 from badexp_assets.survey.headers import (
@@ -120,12 +120,18 @@ def _is_no_fits(path: Path) -> str | None:
     return f"not a FITS file: {f'a {kind} file' if kind else f'it starts with {start!r}' if start else 'it is empty'}"
 
 
-def _check_name(name: str, camera: Camera, found: Understood) -> CpName | None:
-    parts = parse_cp_name(name)
+def _check_name(name: str, camera: Camera, found: Understood) -> FileName | None:
+    parts = parse_name(name, camera)
     if parts is None:
-        example = f"{camera.file_prefix}_YYMMDD_HHMMSS_ooi_{camera.bands[0]}_TAG.fits.fz"
-        found.fail(f"its name is not understood; a name such as {example} is needed")
+        example = f"such as {camera.file_prefix}_YYMMDD_HHMMSS_ooi_{camera.bands[0]}_TAG.fits.fz"
+        needed = name_needed(camera) if camera.files else example
+        found.fail(f"its name is not understood; a name {needed} is needed")
+        if not camera.files:
+            found.say("problem", "names of other kinds are described by [files] of the camera's file")
         return None
+    if parts.own:
+        found.say("name", f"{parts.product} file of exposure {parts.own}")
+        return parts
     version = parts.tag or "unknown"
     found.say("name", f"{parts.product} file of {parts.date} {parts.time} UTC, band {parts.band}, version {version}")
     if parts.prefix != camera.file_prefix:
@@ -134,9 +140,9 @@ def _check_name(name: str, camera: Camera, found: Understood) -> CpName | None:
 
 
 def _check_header(
-    path: Path, primary: Mapping[str, Any], named: CpName | None, camera: Camera, found: Understood
+    path: Path, primary: Mapping[str, Any], named: FileName | None, camera: Camera, found: Understood
 ) -> None:
-    header = parse_header(primary, camera)
+    header = parse_header(primary, camera, number_in_name(path.name, camera))
     words = {
         "EXPNUM {}": header.expnum,
         "band {}": header.filter,
@@ -153,19 +159,19 @@ def _check_header(
     for value in _NEEDED:
         if getattr(header, value) is None:
             _suggest(value, [primary], camera, found)
-    if reason := header.why_not(camera) or _why_no_night(path, header, named):
+    if reason := header.why_not(camera) or _why_no_night(path, header, named, camera):
         found.say("excluded", reason)
         found.usable = False
 
 
-def _why_no_night(path: Path, header: ExposureHeader, named: CpName | None) -> str | None:
+def _why_no_night(path: Path, header: ExposureHeader, named: FileName | None, camera: Camera) -> str | None:
     """Return why a run would not know the night of a file in its folder; None if it would."""
     root = Path(path.anchor)
     folder = night_of_path(root, str(path))
     if folder is None and header.night is not None:
         return None
-    night, odd = night_of_file(root, str(path), header)
-    return None if night and night in (folder, named and night_of_name(named)) else odd
+    night, odd = night_of_file(root, str(path), header, camera)
+    return None if night and night in (folder, named and night_of_name(named, camera)) else odd
 
 
 def _check_cards_of_ccds(headers: list[Any], camera: Camera, found: Understood) -> None:
@@ -188,7 +194,7 @@ def _suggest(value: str, headers: list[Any], camera: Camera, found: Understood) 
     found.say("problem", f"{value} is unknown: {words}")
 
 
-def _check_pixels(path: Path, named: CpName | None, camera: Camera, found: Understood) -> None:
+def _check_pixels(path: Path, named: FileName | None, camera: Camera, found: Understood) -> None:
     first: CcdImage | None = None
     try:
         with open_exposure(path, camera=camera) as exposure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -103,8 +104,22 @@ def draft_camera(path: Path) -> str:
             place = tomlkit.item(round(at, 2))
             ccd.add(axis, place if known else place.comment(_CHECK))
         ccds.append(ccd)
+    if parts is None:
+        files = tomlkit.table()
+        files.add("image", tomlkit.item(_name_pattern(path.name)).comment(f"{_CHECK}: names without .fits; mask = ..."))
+        draft.add("files", files)
     draft.add("ccds", ccds)
     return tomlkit.dumps(draft)
+
+
+def _name_pattern(name: str) -> str:
+    """Return the pattern of names like `name`: what stands for its longest number, or for all of it."""
+    stem = re.sub(r"\.(fits?|fts)(\.(fz|gz))?$", "", name, flags=re.IGNORECASE)
+    numbers = re.findall(r"\d+", stem)
+    if not numbers or re.search(r"[{}]", stem):
+        return "{exposure}"
+    longest = max(numbers, key=len)
+    return stem.replace(longest, "{number}", 1) if len(numbers) == 1 and len(longest) <= 12 else "{exposure}"
 
 
 def _places(

@@ -43,6 +43,15 @@ AMPLIFIER_CARDS = {
 }
 """Keywords of the two amplifiers of a CCD, which come before those of the CCD."""
 
+FILE_PRODUCTS = {"image": "ooi", "mask": "ood", "weight": "oow"}
+"""files of an exposure, as `[files]` of a camera's file names them, and the Community Pipeline's product of each"""
+
+MASK_CODES = ("bad", "no_value", "saturated", "bleed", "cosmic_ray", "low_weight", "transient", "streak")
+"""what a pixel's code says, from 1; 0 is good"""
+
+_MAX_MASK_VALUE = 32767
+_PLACE = re.compile(r"\{([^{}]*)\}")
+
 _SPELLED = {
     "name": (r"[a-z0-9][a-z0-9_-]*", "small letters, digits, - and _ are allowed"),
     "file_prefix": (r"[a-z][a-z0-9]*", "a small letter, and small letters and digits are allowed"),
@@ -88,6 +97,11 @@ class CameraFile:
     """FILTER in headers, by band"""
     header: dict[str, Any] = Field(default_factory=dict)
     """keywords that hold a value, in the order in which they are tried, where they are not the usual ones"""
+    files: dict[str, Any] = Field(default_factory=dict)
+    """names of files without their ending (.fits, .fits.fz ...), where they are not the Community Pipeline's: image
+    and, if there are any, mask and weight; `{number}` stands for EXPNUM, `{exposure}` for any other text"""
+    mask: dict[str, Any] = Field(default_factory=dict)
+    """values of masks by what they say, where they are not the Community Pipeline's; bits = true: they add up"""
     min_exptime: Annotated[float, Field(ge=0)] = 29.0
     """exposures that are not longer are excluded"""
     needs_cp_cards: bool = True
@@ -160,6 +174,43 @@ class CameraFile:
             ):
                 raise ValueError(f"{name} of header is {cards!r}; a list of keywords is needed")
         return value
+
+    @field_validator("files")
+    @classmethod
+    def _files(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if (value and "image" not in value) or set(value) - set(FILE_PRODUCTS):
+            raise ValueError(f"files has {', '.join(value)}; image is needed, mask and weight are allowed")
+        for product, pattern in value.items():
+            places = _PLACE.findall(pattern) if isinstance(pattern, str) else []
+            if places not in (["number"], ["exposure"]) or re.search(r"[/{}]", _PLACE.sub("", pattern)):
+                raise ValueError(
+                    f"{product} of files is {pattern!r}; a name with one {{number}} or {{exposure}} is needed"
+                )
+        if len(set(value.values())) < len(value):
+            raise ValueError("files has one name for two products; they must differ")
+        return value
+
+    @field_validator("mask")
+    @classmethod
+    def _mask(cls, value: dict[str, Any]) -> dict[str, Any]:
+        bits, named = value.get("bits", False), {name: value[name] for name in value if name != "bits"}
+        if type(bits) is not bool:
+            raise ValueError(f"bits of mask is {bits!r}; true or false is needed")
+        allowed = ("good", *MASK_CODES)
+        if unknown := sorted(set(named) - set(allowed)):
+            raise ValueError(f"mask has {', '.join(unknown)}; allowed: bits, {', '.join(allowed)}")
+        for name, values in named.items():
+            if not (isinstance(values, list) and all(_is_mask_value(v, bits) for v in values)):
+                kind = "powers of two" if bits else "whole numbers"
+                raise ValueError(f"{name} of mask is {values!r}; a list of {kind} up to {_MAX_MASK_VALUE} is needed")
+        every = [v for values in named.values() for v in values]
+        if len(set(every)) < len(every):
+            raise ValueError(f"mask has {max(every, key=every.count)} twice; each value has one meaning")
+        return value
+
+
+def _is_mask_value(value: Any, bits: bool) -> bool:
+    return type(value) is int and 1 <= value <= _MAX_MASK_VALUE and not (bits and value & (value - 1))
 
 
 def is_band(text: str) -> bool:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache, cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from badexp_assets.errors import InputError
-from badexp_assets.survey.camera_file import USUAL_CARDS, CameraFile, read_camera_file
+from badexp_assets.survey.camera_file import FILE_PRODUCTS, USUAL_CARDS, CameraFile, read_camera_file
+
+_PLACES = {"{number}": r"(?P<number>\d{1,12})", "{exposure}": r"(?P<exposure>.+)"}
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,15 @@ class DeadCcd:
     until: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Camera:
     """A mosaic camera. `ccd_shape` is (rows, columns) in px, `pixel_scale` arcsec/px, `pixel_size` mm/px.
 
     `longitude` of the observatory in degrees East; `filters`: FILTER in headers by band, where it is known. `cards`:
     keywords by what they hold, in the order in which they are tried. Exposures of less than `min_exptime` s are not
     usable, nor, with `needs_cp_cards`, those whose PROCTYPE and WCSCAL are not as the Community Pipeline makes them.
+    `files`: names of its files by product, none where they are the Community Pipeline's. `mask`: values of its masks
+    by what they say, none where they are the Community Pipeline's (see `masks.code_table`).
     `digest`: hash of the values of a user's file, "" for a packaged camera.
     """
 
@@ -61,12 +67,25 @@ class Camera:
     cards: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: USUAL_CARDS)
     min_exptime: float = 29.0
     needs_cp_cards: bool = True
+    files: Mapping[str, str] = field(default_factory=dict)
+    mask: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
 
     @property
     def identity(self) -> str:
         """Its name; for a camera of a user's file with a hash of what that holds: `own-1f0c9f3a`."""
         return f"{self.name}-{self.digest}" if self.digest else self.name
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """Products of an exposure that there are files of: ooi, and ood and oow where the camera has them."""
+        return tuple(product for name, product in FILE_PRODUCTS.items() if not self.files or name in self.files)
+
+    @cached_property
+    def file_names(self) -> tuple[tuple[str, re.Pattern[str]], ...]:
+        """Products (ooi, ood, oow) and names of `files` without ending, as they are tried: most letters first."""
+        order = sorted(self.files.items(), key=lambda named: (-len(named[1]), named[0] == "image"))
+        return tuple((FILE_PRODUCTS[product], re.compile(_as_expression(name), re.DOTALL)) for product, name in order)
 
     @cached_property
     def by_name(self) -> dict[str, Ccd]:
@@ -94,6 +113,11 @@ class Camera:
         """Return whether the CCD was not dead on `night` (`YYYY-MM-DD`)."""
         name = self.by_number[ccdnum].ccdname
         return not any(d.ccdname == name and d.since <= night and (d.until or night) >= night for d in self.dead)
+
+
+def _as_expression(name: str) -> str:
+    parts = re.split(r"(\{\w+\})", name)
+    return "".join(_PLACES.get(part) or re.escape(part) for part in parts)
 
 
 def camera_names() -> list[str]:

@@ -1,4 +1,4 @@
-"""Names of Community-Pipeline (CP) files, and versions of the pipeline in the order in which they were made."""
+"""Names of files, of the Community Pipeline (CP) and others, and versions of the CP in the order of their making."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from badexp_assets.survey.cameras import Camera
 
 PRODUCTS = ("ooi", "ood", "oow")
 """image, data-quality mask and weight map of a calibrated exposure"""
@@ -17,32 +21,72 @@ _NAME = re.compile(
     re.ASCII,
 )
 
+_ENDING = re.compile(r"\.(fits?|fts)(\.fz|\.gz)?", re.IGNORECASE)
+
 VersionKey = tuple[tuple[int, int, str], ...]
 
 
 @dataclass(frozen=True)
-class CpName:
-    """Parts of a CP file's name. `time` is the end of the exposure until 2017 and the start later: never join on it.
+class FileName:
+    """Parts of a file's name, "" where it does not have one. `product` is the CP's: ooi, ood, oow.
 
-    date `YYYY-MM-DD` and time `HH:MM:SS` are UTC; without a `tag` (`ls9`) it is "", without a `ccdname` (only cutouts
-    of one CCD have it) None.
+    date `YYYY-MM-DD` and time `HH:MM:SS` are UTC. `time` is the end of the exposure until 2017 and the start later:
+    never join on it. `tag`: version (`ls9`); `ccdname`: only cutouts of one CCD have it; `own`: what the files of an
+    exposure of a camera with names of its own have in common; `number`: EXPNUM, where such a name has it.
     """
 
-    prefix: str
-    date: str
-    time: str
     product: str
-    band: str
-    tag: str
-    ccdname: str | None = None
+    prefix: str = ""
+    date: str = ""
+    time: str = ""
+    band: str = ""
+    tag: str = ""
+    ccdname: str = ""
+    own: str = ""
+    number: int | None = None
 
     @property
     def exposure(self) -> tuple[str, ...]:
         """The parts that the ooi, ood and oow files of one exposure have in common."""
-        return (self.prefix, self.date, self.time, self.band, self.tag, self.ccdname or "")
+        return (self.prefix, self.date, self.time, self.band, self.tag, self.ccdname, self.own)
 
 
-def parse_cp_name(name: str) -> CpName | None:
+def parse_name(name: str, camera: Camera) -> FileName | None:
+    """Return the parts of the name of a file of `camera`, None when it is not understood.
+
+    That is a CP name, or, for a camera with names of its own (`Camera.files`), one of these with any ending of FITS
+    files, packed by gzip or fpack or not, or a CP name that starts as those of the camera.
+    """
+    found = parse_cp_name(name)
+    if not camera.files or (found is not None and found.prefix == camera.file_prefix):
+        return found
+    ending = _ENDING.search(name)
+    while ending is not None and ending.end() < len(name):
+        ending = _ENDING.search(name, ending.end())
+    if ending is None:
+        return None
+    for product, expression in camera.file_names:
+        if match := expression.fullmatch(name, 0, ending.start()):
+            parts = match.groupdict()
+            number = int(parts["number"]) if "number" in parts else None
+            return FileName(product, own=parts.get("number") or parts["exposure"], number=number)
+    return None
+
+
+def number_in_name(name: str, camera: Camera) -> int | None:
+    """Return EXPNUM where the name of a file tells it, else None."""
+    found = parse_name(name, camera) if camera.files else None
+    return found.number if found else None
+
+
+def name_needed(camera: Camera) -> str:
+    """Return, in words, what names of files of `camera` must be like."""
+    if camera.files:
+        return f"{' or '.join(camera.files.values())}, and .fits (.fit, .fts; .fz, .gz)"
+    return "PREFIX_YYMMDD_HHMMSS_PRODUCT_BAND_TAG.fits.fz (or .fits, .fits.gz)"
+
+
+def parse_cp_name(name: str) -> FileName | None:
     """Return the parts of a CP file name (`c4d_180518_044138_ooi_r_ls9.fits.fz`), or None when it is not one.
 
     Bands may have digits (`N662`). Takes names with a checksum (MD5) in front, `.fits.fz`, `.fits.gz`, `.fits`, and
@@ -54,14 +98,8 @@ def parse_cp_name(name: str) -> CpName | None:
     day, time = _day(match["date"]), _time(match["time"])
     if day is None or time is None:
         return None
-    return CpName(
-        prefix=match["prefix"],
-        date=day,
-        time=time,
-        product=match["product"],
-        band=match["band"],
-        tag=match["tag"] or "",
-        ccdname=match["ccdname"],
+    return FileName(
+        match["product"], match["prefix"], day, time, match["band"], match["tag"] or "", match["ccdname"] or ""
     )
 
 

@@ -13,6 +13,7 @@ from badexp_assets.errors import UnreadableImageError
 from badexp_assets.io.place import Place, as_place
 from badexp_assets.survey.camera_file import AMPLIFIER_CARDS
 from badexp_assets.survey.cameras import Camera, load_camera
+from badexp_assets.survey.cp_files import number_in_name
 from badexp_assets.survey.fits_file import FitsFile, is_image
 from badexp_assets.survey.headers import ExposureHeader, first_card, number_card, parse_header, text_card
 from badexp_assets.survey.masks import BLEED, GOOD, SATURATED, code_table
@@ -82,7 +83,7 @@ class Exposure:
         self._fits = FitsFile(ooi)
         self.path = self._fits.where
         try:
-            self.header: ExposureHeader = parse_header(self._fits.header(0), camera)
+            self.header: ExposureHeader = parse_header(self._fits.header(0), camera, number_in_name(ooi.name, camera))
             self._extensions = ccd_extensions(self._fits, camera, self.problems)
         except BaseException:
             self._fits.close()
@@ -162,7 +163,7 @@ class Exposure:
         if ccdnum not in self._mask_extensions:
             return None, f"{where}: no such CCD in the file"
         try:
-            codes = code_table(self._mask_plver)
+            codes = code_table(self._mask_plver, self._camera)
             mask = self._masks.pixels(self._mask_extensions[ccdnum], where, codes, step)
         except UnreadableImageError as error:
             return None, str(error)

@@ -12,9 +12,9 @@ import pandas as pd
 
 from badexp_assets.io.place import Place
 from badexp_assets.survey.archive import folders_by_night, list_files_outside, list_night_files
+from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.night_evidence import disagrees_on_night
 
-OUTSIDE = "not in a folder CP<YYYYMMDD>"
 _MOST = 5
 
 
@@ -48,16 +48,16 @@ class FileAccount:
         yield from other_file_lines(self.others)
 
 
-def account_for(archive: Place, nights: Iterable[str], exposures: pd.DataFrame) -> FileAccount:
+def account_for(archive: Place, camera: Camera, nights: Iterable[str], exposures: pd.DataFrame) -> FileAccount:
     """Return the account of `nights` of `archive`; `exposures`: rows of night_exposures of these nights.
 
-    The other files include those in no CP folder, whatever the nights.
+    The other files include those that are in no night, whatever the nights.
     """
-    found, others = 0, dict.fromkeys(list_files_outside(archive), OUTSIDE)
+    found, others = 0, list_files_outside(archive, camera)
     outside = {_real(archive, path): path for path in others} if isinstance(archive, Path) else {}
-    folders = folders_by_night(archive)
+    folders = folders_by_night(archive, camera)
     for night in nights:
-        files = list_night_files(archive, night, folders=folders)
+        files = list_night_files(archive, night, camera, folders=folders)
         found += len(files.exposures) + len(files.unknown)
         others |= {path: reason for path, reason in files.others.items() if path not in files.unknown}
         if outside and isinstance(archive, Path):  # a link inside a night may lead to them

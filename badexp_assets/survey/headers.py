@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.place import Place
 from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.cp_files import number_in_name
 from badexp_assets.survey.fits_file import FitsFile, is_image
 from badexp_assets.survey.nights import night_of, parse_night
 from badexp_assets.survey.sky_position import sky_position
@@ -83,11 +84,12 @@ class ExposureHeader:
         return self.dtcaldat or self.night_of_time
 
 
-def parse_header(header: Mapping[str, Any], camera: Camera) -> ExposureHeader:
+def parse_header(header: Mapping[str, Any], camera: Camera, number: int | None = None) -> ExposureHeader:
     """Return the values of a primary header (anything with `.get`). Never raises for an odd or missing card.
 
-    Early exposures of Mosaic-3 have no EXPNUM: as in legacypipe, their number YYMMDDhhmmss is that in OBSID. Where the
-    camera's files are not the CP's, it is that of the time, UTC.
+    Where EXPNUM is missing, it is `number`, that in the name of the file. Early exposures of Mosaic-3 have none: as in
+    legacypipe, their number YYMMDDhhmmss is that in OBSID. Where the camera's files are not the CP's, it is that of the
+    time, UTC.
     """
 
     def found(value: str, read: Callable[[Mapping[str, Any], str], Any]) -> Any:
@@ -99,6 +101,8 @@ def parse_header(header: Mapping[str, Any], camera: Camera) -> ExposureHeader:
         mjd_obs = _mjd(found("date_obs", text_card), found("time_obs", text_card))
     position = sky_position(header)
     values = {name: found(name, read) for name, read in _PLAIN_CARDS.items()}
+    if values["expnum"] is None:
+        values["expnum"] = number
     if values["expnum"] is None and (match := _OBSID.fullmatch(text_card(header, "OBSID") or "")):
         values["expnum"] = int(match[1] + match[2])
     if values["expnum"] is None and mjd_obs is not None and not camera.needs_cp_cards:
@@ -130,7 +134,7 @@ def read_file_header(path: Place, camera: Camera) -> FileHeader:
     counted. Raises UnreadableImageError for a file that is no FITS file, is empty, or has no image.
     """
     with FitsFile(path) as fits:
-        header = parse_header(fits.header(0), camera)
+        header = parse_header(fits.header(0), camera, number_in_name(path.name, camera))
         infos = fits.infos()
         size = fits.size
     n_ccds = sum(is_image(info) for info in infos)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import numpy.typing as npt
 
+from badexp_assets.survey.camera_file import MASK_CODES
 from badexp_assets.survey.cp_files import version_key
+
+if TYPE_CHECKING:
+    from badexp_assets.survey.cameras import Camera
 
 GOOD, BAD, NO_VALUE, SATURATED, BLEED, COSMIC_RAY, LOW_WEIGHT, TRANSIENT, STREAK = range(9)
 FIRST_VERSION_WITH_CODES = "V3.5.0"
@@ -27,9 +34,15 @@ def mask_codes(mask: npt.NDArray[np.integer], plver: str | None) -> npt.NDArray[
     return replace_by_codes(np.asarray(mask), code_table(plver))
 
 
-def code_table(plver: str | None) -> npt.NDArray[np.uint8]:
-    """Return what the values 0, 1, ... of a mask of this version become, and as last element what all others become."""
-    if plver is not None and version_key(plver) < version_key(FIRST_VERSION_WITH_CODES):
+def code_table(plver: str | None, camera: Camera | None = None) -> npt.NDArray[np.uint8]:
+    """Return what the values 0, 1, ... of a mask of this version become, and as last element what all others become.
+
+    A camera with values of its own has them in every version. Of several bits of a pixel the one that
+    `MASK_CODES` names first counts.
+    """
+    if camera is not None and camera.mask:
+        table = _own_table(camera.mask)
+    elif plver is not None and version_key(plver) < version_key(FIRST_VERSION_WITH_CODES):
         values = np.arange(2048)
         table = np.where(values > 0, BAD, GOOD)
         for bit, code in reversed(_BITS):
@@ -37,3 +50,20 @@ def code_table(plver: str | None) -> npt.NDArray[np.uint8]:
     else:
         table = np.arange(STREAK + 1)
     return np.append(table, BAD).astype(np.uint8)
+
+
+def _own_table(mask: Mapping[str, Any]) -> npt.NDArray[np.integer]:
+    named = [(value, code) for code, name in enumerate(MASK_CODES, 1) for value in mask.get(name, ())]
+    good = list(mask.get("good", ()))
+    top = max([value for value, _ in named] + good, default=1)
+    if not mask.get("bits", False):
+        table = np.full(top + 1, BAD)
+        table[[GOOD, *good]] = GOOD
+        for value, code in named:
+            table[value] = code
+        return table
+    values = np.arange(2 * top) & ~sum(good)
+    table = np.where(values > 0, BAD, GOOD)
+    for bit, code in reversed(named):
+        table[(values & bit) > 0] = code
+    return table

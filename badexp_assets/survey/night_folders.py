@@ -10,36 +10,59 @@ from pathlib import Path
 
 from badexp_assets.io.place import Place, Url
 from badexp_assets.survey.archive_tree import FoundFile, cp_folders, folder_time, list_fits_names, list_folder
-from badexp_assets.survey.cameras import load_camera
-from badexp_assets.survey.cp_files import parse_cp_name
+from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.cp_files import parse_name
 from badexp_assets.survey.night_evidence import agreed_night, camera_of_prefix, night_of_name, night_of_path
 
 _FRESH = 2.0  # s; a folder that changed so recently may change again without a new time
-_Nights = dict[str, tuple[dict[str, int], frozenset[str]]]
-_nights_of_folders: _Nights = {}  # by place: times of the folders that were listed, and the nights of their files
+_Nights = dict[tuple[str, str], tuple[dict[str, int], frozenset[str]]]
+_nights_of_folders: _Nights = {}  # by place and camera: times of the folders that were listed, nights of their files
 
 
-def night_folders(
-    archive: Place, refuse: Callable[[OSError], None], outside: Callable[[str], None] = lambda path: None
-) -> Iterator[tuple[str, str]]:
-    """Yield (night, folder relative to `archive`) of every CP folder and each night that it may have files of.
+def night_folders(archive: Place, camera: Camera, refuse: Callable[[OSError], None]) -> Iterator[tuple[str, str]]:
+    """Yield (night, folder relative to `archive`) of every folder of images and each night that it may have files of.
 
-    See `cp_folders` for the order and the arguments. A folder whose name is not the night of its files (a UT date, the
-    first night of a run) is yielded for each of their nights; which files belong to a night, `files_of_night` tells.
-    Names of files are enough for that, unless none of them is of the night of the folder. Behind URLs folders are not
-    listed here, so that each has the night of its name alone.
+    These are the CP folders (see `cp_folders`, also for the order and `refuse`). One whose name is not the night of its
+    files (a UT date, the first night of a run) is yielded for each of their nights; which files belong to a night,
+    `files_of_night` tells. Names of files are enough for that, unless none of them is of the night of the folder.
+    Behind URLs folders are not listed here, so that each has the night of its name alone. If files of the camera have
+    names of its own, every other folder with such files follows; see `folders_outside`.
     """
-    for own, folder in cp_folders(archive, refuse, outside):
+    others: list[str] = []
+    for own, folder in cp_folders(archive, refuse, others.append):
         if isinstance(archive, Url):
             yield own, folder
         else:
-            for night in sorted(_nights_in(archive, folder, own)):
+            for night in sorted(_nights_in(archive, folder, own, camera)):
                 yield night, folder
+    for folder, _, nights in folders_outside(archive, camera, others):
+        for night in sorted({night for night in nights.values() if night}):
+            yield night, folder
 
 
-def files_of_night(archive: Place, folder: str, files: Sequence[FoundFile], night: str) -> list[FoundFile]:
-    """Return those of `files` (all those of a CP folder) that belong to `night`; see `nights_of_files`."""
-    nights = nights_of_files(archive, folder, files)
+def folders_outside(
+    archive: Place, camera: Camera, paths: Iterable[str]
+) -> Iterator[tuple[str, list[FoundFile], dict[str, str]]]:
+    """Yield the folders of `paths`, FITS files in no CP folder: the folder, its files, and the night of each by path.
+
+    A file whose night is not known has "". Nothing for a camera whose files have the CP's names, and behind URLs, since
+    headers of all files would have to be fetched.
+    """
+    if not camera.files or isinstance(archive, Url):
+        return
+    for folder in sorted({path.rpartition("/")[0] for path in paths}):
+        try:
+            files = list_folder(archive, folder)[0]
+        except OSError:  # removed or closed since it was found
+            continue
+        yield folder, files, nights_of_files(archive, folder, files, camera)
+
+
+def files_of_night(
+    archive: Place, folder: str, files: Sequence[FoundFile], night: str, camera: Camera
+) -> list[FoundFile]:
+    """Return those of `files` (all those of a folder) that belong to `night`; see `nights_of_files`."""
+    nights = nights_of_files(archive, folder, files, camera)
     return [file for file in files if nights[file.path] == night]
 
 
@@ -57,36 +80,36 @@ def without_copies(archive: Place, files: Iterable[FoundFile]) -> list[FoundFile
     return list(found.values())
 
 
-def nights_of_files(archive: Place, folder: str, files: Sequence[FoundFile]) -> dict[str, str]:
-    """Return the night of each of `files` (all those of a CP folder), by path.
+def nights_of_files(archive: Place, folder: str, files: Sequence[FoundFile], camera: Camera) -> dict[str, str]:
+    """Return the night of each of `files` (all those of a folder), by path; "" where it is not known.
 
-    A file belongs to the night of the folder, unless the time in its name is of another night: then the header of the
-    image decides (see `agreed_night`), and its mask and weight map follow it. A file whose header can't be read stays
-    with the folder. Where a link leads out of the folder, the time in the name decides: links of several nights may
-    lead to one file. Behind URLs all files stay with the folder.
+    A file belongs to the night of its CP folder, unless the time in its name is of another night: then the header of
+    the image decides (see `agreed_night`), and its mask and weight map follow it. A file whose header can't be read
+    stays with the folder. Where a link leads out of the folder, the time in the name decides: links of several nights
+    may lead to one file. Behind URLs all files stay with the folder. In a folder that is no CP folder the header of the
+    image decides alone.
     """
     own = night_of_path(archive, f"{folder}/") or ""
     nights = dict.fromkeys((file.path for file in files), own)
     if isinstance(archive, Url):
         return nights
-    named = ((file, parse_cp_name(file.path.rpartition("/")[2])) for file in files)
-    of_others = [
-        (file, name, night) for file, name in named if name and (night := night_of_name(name)) not in (None, own)
-    ]
-    linked = _linked_folders(archive, folder, [file for file, _, _ in of_others])
-    elsewhere: dict[tuple[str, ...], list[str]] = {}
-    images: dict[tuple[str, ...], tuple[FoundFile, str, str]] = {}
-    for file, name, night in of_others:
+    named = [(file, name) for file in files if (name := parse_name(file.path.rpartition("/")[2], camera))]
+    by_names = {file.path: night_of_name(name, camera) for file, name in named}
+    undecided = [(file, name) for file, name in named if not own or by_names[file.path] not in (None, own)]
+    linked = _linked_folders(archive, folder, [file for file, _ in undecided]) if own else set()
+    together: dict[tuple[str, ...], list[str]] = {}
+    images: dict[tuple[str, ...], FoundFile] = {}
+    for file, name in undecided:
         where = file.path.rpartition("/")[0]
         if where in linked:
-            nights[file.path] = night
+            nights[file.path] = by_names[file.path] or own
             continue
-        elsewhere.setdefault((where, *name.exposure), []).append(file.path)
+        together.setdefault((where, *name.exposure), []).append(file.path)
         if name.product == "ooi":
-            images.setdefault((where, *name.exposure), (file, night, name.prefix))
-    for key, (file, by_name, prefix) in images.items():
-        night = _night_of_image(os.path.join(archive, file.path), file.stamp, own, by_name, prefix)
-        nights |= dict.fromkeys(elsewhere[key], night)
+            images.setdefault((where, *name.exposure), file)
+    for key, file in images.items():
+        by_header = _night_of_image(os.path.join(archive, file.path), file.stamp, own, by_names[file.path], camera)
+        nights |= dict.fromkeys(together[key], by_header)
     return nights
 
 
@@ -97,34 +120,34 @@ def _linked_folders(archive: Path, folder: str, files: Iterable[FoundFile]) -> s
     return {where for where, place in places.items() if place != top and not place.startswith(f"{top}{os.sep}")}
 
 
-def _nights_in(archive: Place, folder: str, own: str) -> frozenset[str]:
+def _nights_in(archive: Path, folder: str, own: str, camera: Camera) -> frozenset[str]:
     place = os.path.join(os.path.realpath(str(archive)), folder)
-    known = _nights_of_folders.get(place)
+    known = _nights_of_folders.get((place, camera.identity))
     try:
         if known is not None and all(folder_time(archive, f) == changed for f, changed in known[0].items()):
             return known[1]
         paths, times = list_fits_names(archive, folder)
-        nights = _nights_of_names(paths, own)
+        nights = _nights_of_names(paths, own, camera)
         if own not in nights:  # headers decide; an image that is written again changes no time of a folder
-            return frozenset(nights_of_files(archive, folder, list_folder(archive, folder)[0]).values())
+            return frozenset(nights_of_files(archive, folder, list_folder(archive, folder)[0], camera).values())
     except OSError:  # listing the files of the night will report it
         return frozenset([own])
     if max(times.values()) / 1e9 < time.time() - _FRESH:
-        _nights_of_folders[place] = times, nights
+        _nights_of_folders[place, camera.identity] = times, nights
     return nights
 
 
-def _nights_of_names(paths: Iterable[str], own: str) -> frozenset[str]:
-    names = (parse_cp_name(path.rpartition("/")[2]) for path in paths)
-    nights = {(name and night_of_name(name)) or own for name in names}
+def _nights_of_names(paths: Iterable[str], own: str, camera: Camera) -> frozenset[str]:
+    names = (parse_name(path.rpartition("/")[2], camera) for path in paths)
+    nights = {(name and night_of_name(name, camera)) or own for name in names}
     return frozenset(nights or {own})
 
 
-@lru_cache(maxsize=100_000)
-def _night_of_image(path: str, stamp: str, own: str, by_name: str, prefix: str) -> str:
+@lru_cache(maxsize=200_000)
+def _night_of_image(path: str, stamp: str, own: str, by_name: str | None, camera: Camera) -> str:
     """Return `by_name`, the night in the name of an image, if its header agrees with that, else `own`.
 
-    `stamp` makes an image that was written again a new one.
+    Without `own`, the night of a CP folder, the header decides. `stamp` makes an image that was written again new.
     """
     import fitsio
 
@@ -133,8 +156,16 @@ def _night_of_image(path: str, stamp: str, own: str, by_name: str, prefix: str) 
 
     try:
         with cfitsio_lock:
-            header = parse_header(fitsio.read_header(path, 0), camera_of_prefix(prefix) or load_camera())
+            header = parse_header(fitsio.read_header(path, 0), _camera_of(path, camera))
     except Exception:  # damaged bytes can raise anything; the exposure will be reported as failed
         return own
-    night, _, _ = agreed_night(own, header, by_name)
-    return by_name if night == by_name else own
+    night, _, _ = agreed_night(own or None, header, by_name)
+    return night or "" if not own else by_name if by_name and night == by_name else own
+
+
+def _camera_of(path: str, camera: Camera) -> Camera:
+    """Return the camera that the name of a file starts with, `camera` where it tells none that is known."""
+    name = parse_name(os.path.basename(path), camera)
+    if name is None or not name.prefix or name.prefix == camera.file_prefix:
+        return camera
+    return camera_of_prefix(name.prefix) or camera

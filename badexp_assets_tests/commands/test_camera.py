@@ -70,7 +70,7 @@ GOOD = {"RUN": 41, "FILT": "R", "EXPOSURE": 40.0, "MJD-OBS": 53738.3}
     ("cards", "folder", "words"),
     [
         ({"MJD-OBS": None}, ".", "neither DTCALDAT nor MJD-OBS"),
-        ({"MJD-OBS": 50000.0}, "CP20060102", "no two of these agree"),
+        ({"MJD-OBS": 50000.0}, "CP20060109", "no two of these agree"),
         ({"EXPOSURE": "forty"}, ".", "exptime is unknown: EXPOSURE = 'forty' is not understood"),
         ({"RUN": None, "MJD-OBS": None, "EXPID": 41.5}, ".", "expnum is unknown: no card EXPNUM or RUN\n"),
     ],
@@ -181,6 +181,7 @@ def test_a_survey_of_a_camera_outside_of_the_package_runs_to_the_end(badexp, tmp
     text = resources.files("badexp_assets.survey").joinpath("megacam.toml").read_text()
     own = tmp_path / "own.toml"
     text = text.replace('name = "megacam"', 'name = "own"').replace('file_prefix = "mgc"', 'file_prefix = "own"')
+    text = text.replace('"{number}p"', '"our {exposure}"\nmask = "our {exposure}-dq"')
     own.write_text(text.replace('"ccd', '"chip'))
     words = [
         "--camera",

@@ -66,7 +66,7 @@ class Platform:
 
     def scored(self, night: str, fingerprint: str | None = None) -> None:
         """Store tables of the night, as a run leaves them."""
-        files = fingerprint or list_night_files(self.archive, night).fingerprint
+        files = fingerprint or list_night_files(self.archive, night, load_camera()).fingerprint
         for name in ("night_exposures", *SCORES):
             write_table(empty_table(SCHEMAS[name]), self.home.table(name, night), SCHEMAS[name], {"fingerprint": files})
 
@@ -111,7 +111,7 @@ def test_a_night_that_arrives_is_requested_once_and_its_arrival_is_an_event_of_t
     platform.tick()
     result = platform.tick()
     [request] = result.run_requests
-    files = list_night_files(platform.archive, NIGHT).fingerprint
+    files = list_night_files(platform.archive, NIGHT, load_camera()).fingerprint
     assert request.run_key == f"{NIGHT}/{files}"
     assert request.partition_key == NIGHT
     names = {key.to_user_string() for key in request.asset_selection}
@@ -242,7 +242,7 @@ def test_every_night_that_arrived_and_is_not_scored_is_asked_for_after_noon(plat
     platform.runs_of("new_night", "2018-05-19")
     [request] = platform.schedule("missed_nights", 12, 30)
     assert request.partition_key == NEXT
-    files = list_night_files(platform.archive, NEXT).fingerprint
+    files = list_night_files(platform.archive, NEXT, load_camera()).fingerprint
     assert request.tags["badexp/files"] == files
     platform.scored(NEXT)
     platform.scored("2018-05-19")

@@ -23,6 +23,7 @@ from badexp_assets.defs.jobs import NEW_NIGHT
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.survey.archive import list_night_files
 from badexp_assets.survey.arrivals.table_sources import is_scored, possible_scores
+from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.repository import PYTHON_PATH
 from badexp_assets_tests.waiting import LONGEST_WAIT
 
@@ -67,7 +68,7 @@ class Unattended:
 
     def scored(self) -> bool:
         """Whether the night's last scores are those of its files as they are now."""
-        files = list_night_files(self.archive, NIGHT)
+        files = list_night_files(self.archive, NIGHT, load_camera())
         return is_scored(self.home, NIGHT, files.fingerprint, possible_scores(self.home)) and all(
             run.is_success for run in self.runs()
         )
@@ -166,7 +167,7 @@ def test_an_exposure_that_arrives_slowly_is_scored_without_a_hand_and_again_once
         rows = read_table(unattended.home.table(table, NIGHT))
         assert rows["expnum"].is_unique
         assert len(rows) == 2, table
-    fingerprint = list_night_files(unattended.archive, NIGHT).fingerprint
+    fingerprint = list_night_files(unattended.archive, NIGHT, load_camera()).fingerprint
     assert arrived_nights(unattended.instance) == {NIGHT: fingerprint}
     events = unattended.instance.fetch_materializations(dg.AssetKey("cp_images"), limit=10).records
     assert len(events) == 2

@@ -162,7 +162,7 @@ def test_pixels_of_every_type_and_shape_are_read_or_counted(tiny_cp, tmp_path):
 def test_all_real_cutouts_pass(shared_data, tmp_path):
     n = 0
     for case in sorted((shared_data / "cutouts").glob("case*")):
-        for night in list_nights(case / "images"):
+        for night in list_nights(case / "images", CAMERA):
             summary, found = run(case / "images", tmp_path / case.name, night)
             assert summary.n_failed == summary.n_excluded == summary.n_ccds_failed == 0
             assert found["night_ccds"]["has_mask"].all()

@@ -276,7 +276,7 @@ def test_no_process_outlives_a_job_that_was_killed_or_interrupted(archive, tmp_p
 @pytest.mark.slow
 def test_two_processes_with_the_real_backbone_give_the_tables_of_one_to_the_byte(simulated_survey, tmp_path):
     archive = simulated_survey / "images"
-    nights = list_nights(archive)[:2]
+    nights = list_nights(archive, load_camera())[:2]
     for device, workers in (("cpu", 0), ("cpu,cpu", 2)):
         options = {"night_pass": {"device": device, "rows": 32, "columns": 32, "workers": workers}}
         shares = list_device_shares(replace(load_settings(tmp_path / "home"), sections=options))

@@ -80,7 +80,7 @@ def test_a_night_costs_the_bytes_of_its_wanted_ccds_and_five_percent(bucket, obj
     local = write_survey(tmp_path / "survey", survey).archive
     object_store.upload(local, bucket / "cp")
     object_store.requests.clear()
-    (night,) = list_nights(bucket / "cp")
+    (night,) = list_nights(bucket / "cp", CAMERA)
     _, tables = read(bucket / "cp", tmp_path / "there", night, focal_plane_step=0)
     n_requests, sent = object_store.count()
     ccds = tables["night_ccds"]

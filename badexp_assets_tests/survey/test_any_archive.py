@@ -132,14 +132,14 @@ class AnyArchive(RuleBasedStateMachine):
 
     @invariant()
     def every_file_is_an_exposure_or_an_older_reduction_or_named(self):
-        nights = list_nights(self.root)
+        nights = list_nights(self.root, CAMERA)
         tables = [list_exposures(self.root, night, CAMERA) for night in nights]
         for table in tables:
             assert table["expnum"].is_unique
             assert table["status"].isin(["ready", "failed", "excluded"]).all()
             assert (table["status_reason"].notna() == (table["status"] != "ready")).all()
         exposures = pd.concat([*tables, list_exposures(self.root, "1999-01-01", CAMERA)], ignore_index=True)
-        account = account_for(self.root, nights, exposures)
+        account = account_for(self.root, CAMERA, nights, exposures)
         columns = exposures[["ooi", "ood", "oow"]].to_numpy().ravel()
         named = [self._real(path) for path in [*columns[pd.notna(columns)], *account.others]]
         assert len(named) == len(set(named))

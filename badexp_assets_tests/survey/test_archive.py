@@ -22,7 +22,7 @@ def test_nights_are_found_at_any_depth(tmp_path):
     for place in ("a/b/CP20180517", "CP20180518", "a/c/CP20180517", "a/CP2018", "CP20181301", ".trash/CP20190101"):
         (tmp_path / place).mkdir(parents=True)
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
-    assert list_nights(tmp_path) == ["2018-05-17", "2018-05-18"]
+    assert list_nights(tmp_path, load_camera()) == ["2018-05-17", "2018-05-18"]
 
 
 @pytest.mark.parametrize("kind", ["missing", "file"])
@@ -30,7 +30,7 @@ def test_a_missing_archive_is_named(tmp_path, kind):
     archive = tmp_path / "archive"
     if kind == "file":
         archive.write_text("")
-    for call in (list_nights, listed):
+    for call in (lambda archive: list_nights(archive, load_camera()), listed):
         with pytest.raises(InputError, match=str(archive)):
             call(archive)
 
@@ -115,7 +115,7 @@ def test_files_being_written_are_ignored_and_other_files_are_counted(tiny_cp, tm
     (ooi.parent / f".{ooi.name}").write_bytes(b"x")
     (ooi.parent / "notes.fits").write_bytes(b"x")
     (ooi.parent / "c4d_180518_060000_ood_r_ls9.fits.fz").write_bytes(b"x")
-    files = list_night_files(tmp_path, NIGHT)
+    files = list_night_files(tmp_path, NIGHT, load_camera())
     assert len(files.exposures) == 1
     assert [path.rsplit("/", 1)[1] for path in files.others] == ["c4d_180518_060000_ood_r_ls9.fits.fz", "notes.fits"]
 
@@ -131,11 +131,11 @@ def test_a_missing_mask_and_a_truncated_file_are_noted(tiny_cp, tmp_path):
 
 def test_the_fingerprint_changes_with_the_file(tiny_cp, tmp_path):
     ooi = tiny_cp.write_cp(tmp_path)
-    before = list_night_files(tmp_path, NIGHT).fingerprint
-    assert list_night_files(tmp_path, NIGHT).fingerprint == before
+    before = list_night_files(tmp_path, NIGHT, load_camera()).fingerprint
+    assert list_night_files(tmp_path, NIGHT, load_camera()).fingerprint == before
     ood = ooi.with_name(ooi.name.replace("ooi", "ood"))
     ood.write_bytes(ood.read_bytes() + b"\0" * 2880)
-    assert list_night_files(tmp_path, NIGHT).fingerprint != before
+    assert list_night_files(tmp_path, NIGHT, load_camera()).fingerprint != before
 
 
 def test_odd_cards_are_read_or_missing_but_never_an_error():

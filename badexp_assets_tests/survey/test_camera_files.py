@@ -67,6 +67,18 @@ def test_values_of_a_users_file_tell_cameras_apart_and_its_comments_do_not(descr
         ({"header": '{exptime = "EXPOSURE"}'}, "exptime of header is 'EXPOSURE'; a list of keywords is needed"),
         ({"header": "{exptime = []}"}, "a list of keywords is needed"),
         ({"rows": '[["A1"]]'}, "either rows or ccds are needed"),
+        ({"files": '{mask = "{number}m"}'}, "files has mask; image is needed, mask and weight are allowed"),
+        ({"files": '{image = "{number}p", ooi = "{number}"}'}, "files has image, ooi"),
+        ({"files": '{image = "image"}'}, "image of files is 'image'; a name with one {number} or {exposure} is needed"),
+        ({"files": '{image = "{number}_{exposure}"}'}, "one {number} or {exposure}"),
+        ({"files": '{image = "a/{number}"}'}, "one {number} or {exposure}"),
+        ({"files": '{image = "{}{number}"}'}, "one {number} or {exposure}"),
+        ({"files": '{image = "{number}", mask = "{number}"}'}, "files has one name for two products"),
+        ({"mask": "{bits = 1}"}, "bits of mask is 1; true or false is needed"),
+        ({"mask": "{hot = [1]}"}, "mask has hot; allowed: bits, good, bad, no_value"),
+        ({"mask": "{bits = true, bad = [3]}"}, "bad of mask is [3]; a list of powers of two up to 32767 is needed"),
+        ({"mask": "{bad = [-1]}"}, "a list of whole numbers up to 32767"),
+        ({"mask": "{bad = [1], streak = [1]}"}, "mask has 1 twice; each value has one meaning"),
         ({"header": '{seeing = ["FWHM"]}'}, "header has seeing; allowed: expnum, filter"),
         ({"dead": '[{ccdname = "Z9", from = "2006-01-01"}]'}, "dead has"),
         ({"ccds": '[{ccdnum = 1}]'}, "ccdnum (1 to 32767), ccdname, x_mm and y_mm are needed and allowed"),
@@ -176,6 +188,6 @@ def test_simulated_files_have_the_cards_that_the_camera_names(described, tmp_pat
         first_night="2006-01-10",
     )  # fmt: skip
     archive = write_survey(tmp_path / "survey", params).archive
-    table = list_exposures(archive, list_nights(archive)[0], camera)
+    table = list_exposures(archive, list_nights(archive, camera)[0], camera)
     assert (table["status"].tolist(), set(table["filter"])) == (["ready", "ready"], {"r"})
     assert table["exptime"].notna().all()

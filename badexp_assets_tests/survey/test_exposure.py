@@ -202,7 +202,7 @@ def test_all_real_cutouts_open_and_are_ready(shared_data):
     camera, found = load_camera(), []
     for case in sorted((shared_data / "cutouts").glob("case*")):
         archive = case / "images"
-        for night in list_nights(archive):
+        for night in list_nights(archive, load_camera()):
             for row in list_exposures(archive, night, camera).to_dict("records"):
                 assert (row["status"], row["n_ccds"]) == ("ready", 1)
                 with open_exposure(archive / row["ooi"], archive / row["ood"], camera) as exposure:

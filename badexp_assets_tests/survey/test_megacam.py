@@ -38,11 +38,12 @@ def test_a_survey_of_it_is_read_and_scored(tmp_path):
         camera="megacam", bands=("i",), nights=1, exposures=3, n_ccds=36, ccd_rows=96, ccd_columns=64, bad_fraction=0.34
     )
     archive = write_survey(tmp_path / "survey", params).archive
-    night = list_nights(archive)[0]
+    night = list_nights(archive, CAMERA)[0]
     exposures = list_exposures(archive, night, CAMERA)
-    assert exposures["status"].tolist() == ["ready"] * 3  # DTCALDAT is the night of Hawaii
+    assert exposures["status"].tolist() == ["ready"] * 3
     assert set(exposures["filter"]) == {"i"}
-    assert exposures["path"].str.startswith("megacam/CP/").all()
+    assert exposures["path"].str.fullmatch(r"megacam/2018-03/\d{6}p\.fits\.fz").all()
+    assert exposures["note"].isna().all()  # no exposure of the camera has a mask
     backbone = load_backbone("efficientnet_lite0")
     embedder = Embedder(backbone, load_recipe("scaled", backbone, 64, 32))
     entropy = EntropyParams(gradient_points=200, min_sources=5)

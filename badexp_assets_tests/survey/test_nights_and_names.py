@@ -62,7 +62,7 @@ def test_names_of_files_and_cutouts_are_understood():
     cutout = parse_cp_name("c4d_180518_044138_ood_r_ls9.N12.fits")
     assert cutout.ccdname == "N12"
     assert cutout.exposure != name.exposure
-    assert parse_cp_name("c4d_180518_044138_oow_VR_v1.fits.fz").exposure[3:] == ("VR", "v1", "")
+    assert parse_cp_name("c4d_180518_044138_oow_VR_v1.fits.fz").exposure[3:] == ("VR", "v1", "", "")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from badexp_assets.survey.archive import list_exposures, list_files_outside, list_night_files, list_nights
+from badexp_assets.survey.archive import OUTSIDE, list_exposures, list_files_outside, list_night_files, list_nights
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.cp_files import parse_cp_name
 from badexp_assets.survey.file_account import account_for, nights_are_wrong
@@ -38,13 +38,13 @@ def test_an_image_and_its_mask_each_with_its_own_checksum_in_front_are_one_expos
         path.rename(path.with_name(f"{checksum}_{path.name}"))
     (row,) = listed(tmp_path).to_dict("records")
     assert (row["status"], row["ood"].rpartition("/")[2]) == ("ready", f"{MD5[::-1]}_{ood.name}")
-    assert list_night_files(tmp_path, NIGHT).others == {}
+    assert list_night_files(tmp_path, NIGHT, load_camera()).others == {}
 
 
 @pytest.mark.parametrize("folder", ["CP20180517_r_v2", "CP20180517v2", "CP20180517-rerun", "CP20180517.old"])
 def test_a_folder_with_a_suffix_is_a_night(tiny_cp, tmp_path, folder):
     write(tiny_cp, tmp_path, folder=f"decam/{folder}")
-    assert list_nights(tmp_path) == [NIGHT]
+    assert list_nights(tmp_path, load_camera()) == [NIGHT]
     assert listed(tmp_path)["status"].tolist() == ["ready"]
 
 
@@ -77,13 +77,13 @@ def test_a_file_that_links_lead_to_twice_is_found_once(tiny_cp, tmp_path, link, 
     write(tiny_cp, tmp_path, 747383, time="050000", folder=part.relative_to(tmp_path))
     (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / link).symlink_to(tmp_path / to)
-    tables = [listed(tmp_path, night) for night in list_nights(tmp_path)]
+    tables = [listed(tmp_path, night) for night in list_nights(tmp_path, load_camera())]
     assert sorted(path for table in tables for path in table["path"].map(lambda path: path.rpartition("/")[2])) == [
         "c4d_180518_044138_ooi_r_ls9.fits.fz",
         "c4d_180518_050000_ooi_r_ls9.fits.fz",
     ]
     assert sum(table["n_superseded"].sum() for table in tables) == 0
-    assert list_files_outside(tmp_path) == []
+    assert list_files_outside(tmp_path, load_camera()) == {}
 
 
 def test_files_of_a_loose_folder_that_a_night_links_to_are_read_and_not_named_as_loose(tiny_cp, tmp_path):
@@ -91,7 +91,7 @@ def test_files_of_a_loose_folder_that_a_night_links_to_are_read_and_not_named_as
     night = tmp_path / "CP20180517"
     night.mkdir()
     (night / "1").symlink_to(loose.parent)
-    account = account_for(tmp_path, [NIGHT], listed(tmp_path))
+    account = account_for(tmp_path, load_camera(), [NIGHT], listed(tmp_path))
     assert (account.n_found, account.n_exposures, dict(account.others)) == (1, 1, {})
 
 
@@ -103,9 +103,9 @@ def test_a_damaged_file_that_two_nights_link_to_is_named_in_the_night_of_its_nam
     for night in ("CP20180516", "CP20180518"):
         (archive / night).mkdir(parents=True)
         (archive / night / "more").symlink_to(damaged.parent)
-    assert list_nights(archive) == [NIGHT]
+    assert list_nights(archive, load_camera()) == [NIGHT]
     table = listed(archive)
-    account = account_for(archive, [NIGHT], table)
+    account = account_for(archive, load_camera(), [NIGHT], table)
     assert len(table) + len(account.others) == account.n_found == 1
 
 
@@ -115,9 +115,9 @@ def test_links_of_two_nights_to_the_folder_above_them_name_a_loose_file_once(tin
     for night in ("CP20180516", "CP20180517"):
         (tmp_path / night).mkdir()
         (tmp_path / night / "up").symlink_to(tmp_path)
-    tables = [listed(tmp_path, night) for night in list_nights(tmp_path)]
+    tables = [listed(tmp_path, night) for night in list_nights(tmp_path, load_camera())]
     assert sum(map(len, tables)) == 0
-    assert list_files_outside(tmp_path) == ["loose/a b.fits"]
+    assert list_files_outside(tmp_path, load_camera()) == {"loose/a b.fits": OUTSIDE}
 
 
 @pytest.mark.parametrize(
@@ -127,14 +127,14 @@ def test_links_of_two_nights_to_the_folder_above_them_name_a_loose_file_once(tin
 )  # fmt: skip
 def test_a_name_that_is_not_understood_is_an_excluded_exposure(tiny_cp, tmp_path, name):
     ooi = write(tiny_cp, tmp_path)
-    before = list_night_files(tmp_path, NIGHT).fingerprint
+    before = list_night_files(tmp_path, NIGHT, load_camera()).fingerprint
     shutil.copy(ooi, ooi.parent / name)
     table = listed(tmp_path)
     assert sorted(table["status"]) == ["excluded", "ready"]
     (row,) = table[table["status"] == "excluded"].to_dict("records")
     assert name in row["path"]
     assert name in row["status_reason"]
-    assert list_night_files(tmp_path, NIGHT).fingerprint != before
+    assert list_night_files(tmp_path, NIGHT, load_camera()).fingerprint != before
 
 
 @pytest.mark.parametrize("place", ["", "decam/CP/V5.6S", "decam/CP20181301", "loose"])
@@ -143,8 +143,8 @@ def test_a_file_in_no_folder_of_a_night_is_named(tiny_cp, tmp_path, place):
     (tmp_path / place).mkdir(parents=True, exist_ok=True)
     path = tmp_path / place / ooi.name
     shutil.copy(ooi, path)
-    assert list_files_outside(tmp_path) == [str(path.relative_to(tmp_path))]
-    account = account_for(tmp_path, [NIGHT], listed(tmp_path))
+    assert list(list_files_outside(tmp_path, load_camera())) == [str(path.relative_to(tmp_path))]
+    account = account_for(tmp_path, load_camera(), [NIGHT], listed(tmp_path))
     assert (account.n_found, account.n_exposures, len(account.others), account.n_unaccounted) == (2, 1, 1, 0)
     assert "CP<YYYYMMDD>" in "".join(account.lines())
 
@@ -169,7 +169,7 @@ def test_an_exposure_is_known_by_number_time_and_band(tiny_cp, tmp_path, header,
     assert (table["status"] == "ready").sum() == 1
     other = table[table["status"] == "excluded"]
     assert other["status_reason"].str.contains("EXPNUM 747382 is also that of another exposure").all()
-    assert account_for(tmp_path, [NIGHT], table).n_unaccounted == 0
+    assert account_for(tmp_path, load_camera(), [NIGHT], table).n_unaccounted == 0
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_name_with_another_band_than_filter_is_noted(tiny_cp, tmp_path, band, 
 )
 def test_of_folder_and_header_the_two_that_agree_give_the_night(tiny_cp, tmp_path, folder, header, nights, said):
     write(tiny_cp, tmp_path, folder=f"decam/{folder}", header=header)
-    assert list_nights(tmp_path) == nights
+    assert list_nights(tmp_path, load_camera()) == nights
     (row,) = listed(tmp_path, nights[0]).to_dict("records")
     assert (row["status"], row["night"]) == ("ready", nights[0])
     assert (said or "") in str(row["note"])
@@ -219,7 +219,7 @@ def test_of_folder_and_header_the_two_that_agree_give_the_night(tiny_cp, tmp_pat
 
 def test_an_exposure_whose_night_is_undecided_is_excluded_with_all_that_is_known(tiny_cp, tmp_path):
     write(tiny_cp, tmp_path, folder="CP20180601", header={"DTCALDAT": "2018-05-10", "MJD-OBS": 58240.2})
-    (night,) = list_nights(tmp_path)
+    (night,) = list_nights(tmp_path, load_camera())
     table = listed(tmp_path, night)
     assert table["status"].tolist() == ["excluded"]
     assert table["status_reason"].str.contains("2018-06-01.*2018-05-10.*2018-05-01").all()
@@ -231,16 +231,19 @@ def test_a_folder_of_two_nights_gives_each_its_exposures(tiny_cp, tmp_path):
     other = write(tiny_cp, tmp_path, 747400, folder="CP20180517", header={"DTCALDAT": "2018-05-16", "MJD-OBS": 58255.2})
     other.rename(other.with_name("c4d_180517_044138_ooi_r_ls9.fits.fz"))
     write(tiny_cp, tmp_path, folder="CP20180517")
-    assert list_nights(tmp_path) == ["2018-05-16", NIGHT]
-    assert [listed(tmp_path, night)["expnum"].tolist() for night in list_nights(tmp_path)] == [[747400], [747382]]
+    assert list_nights(tmp_path, load_camera()) == ["2018-05-16", NIGHT]
+    assert [listed(tmp_path, night)["expnum"].tolist() for night in list_nights(tmp_path, load_camera())] == [
+        [747400],
+        [747382],
+    ]
 
 
 def test_an_image_that_is_damaged_where_it_lies_stays_in_a_night(tiny_cp, tmp_path):
     ooi = write(tiny_cp, tmp_path, folder="CP20180518")
     os.utime(ooi.parent, (0, 0))  # long before it is listed
-    assert list_nights(tmp_path) == [NIGHT]
+    assert list_nights(tmp_path, load_camera()) == [NIGHT]
     ooi.write_bytes(b"")
-    assert list_nights(tmp_path) == ["2018-05-18"]
+    assert list_nights(tmp_path, load_camera()) == ["2018-05-18"]
     assert listed(tmp_path, "2018-05-18")["status"].tolist() == ["failed"]
 
 
@@ -252,8 +255,8 @@ def test_arrivals_find_the_nights_of_a_folder_named_by_another_date(tiny_cp, tmp
     watch.now += 1e6
     for _ in range(4):
         watch.look()
-    assert watch.requested == [(NIGHT, list_night_files(watch.tree.root, NIGHT).fingerprint)]
+    assert watch.requested == [(NIGHT, list_night_files(watch.tree.root, NIGHT, load_camera()).fingerprint)]
     write(tiny_cp, watch.tree.root, 747383, time="050000", folder="CP20180518")
     for _ in range(4):
         watch.look(5000)
-    assert watch.requested[1:] == [(NIGHT, list_night_files(watch.tree.root, NIGHT).fingerprint)]
+    assert watch.requested[1:] == [(NIGHT, list_night_files(watch.tree.root, NIGHT, load_camera()).fingerprint)]

@@ -36,7 +36,7 @@ def archive(tiny_cp, tmp_path, bucket, object_store) -> Url:
 
 
 def files(archive):
-    (exposure,) = list_night_files(archive, NIGHT).exposures
+    (exposure,) = list_night_files(archive, NIGHT, CAMERA).exposures
     return archive / exposure.ooi, archive / exposure.ood
 
 
@@ -59,7 +59,7 @@ def test_every_ccd_is_what_it_is_on_a_disk(archive, tmp_path, monkeypatch, whole
 def test_the_table_of_a_night_is_that_of_the_same_night_on_a_disk(archive, tmp_path):
     there, here = (list_exposures(place, NIGHT, CAMERA) for place in (archive, tmp_path))
     pd.testing.assert_frame_equal(there.drop(columns="fingerprint"), here.drop(columns="fingerprint"))
-    assert list_nights(archive) == [NIGHT]
+    assert list_nights(archive, CAMERA) == [NIGHT]
 
 
 def test_only_headers_and_the_wanted_ccd_are_fetched(archive, tmp_path, object_store):
@@ -132,7 +132,7 @@ def test_a_server_that_does_not_answer_is_no_fault_of_the_file(archive, object_s
 
 def list_night_files_before(archive, object_store):
     fail, object_store.fail = object_store.fail, None
-    found = list_night_files(archive, NIGHT)
+    found = list_night_files(archive, NIGHT, CAMERA)
     object_store.fail = fail
     return found
 
@@ -156,9 +156,9 @@ def test_damaged_headers_in_the_temporary_folder_are_fetched_again(archive, tmp_
 
 def test_an_archive_that_is_not_there_says_so(bucket):
     with pytest.raises(InputError, match=r"archive s3://bucket-\d+/cp: no such folder"):
-        list_nights(bucket / "cp")
+        list_nights(bucket / "cp", CAMERA)
     with pytest.raises(InputError, match="no such bucket"):
-        list_nights(as_place("s3://no-such-bucket/cp"))
+        list_nights(as_place("s3://no-such-bucket/cp"), CAMERA)
 
 
 @pytest.mark.slow

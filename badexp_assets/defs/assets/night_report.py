@@ -49,7 +49,7 @@ def night_report(context: dg.AssetExecutionContext, survey: SurveyResource) -> d
     archive = survey.settings().archive_folder()
     limits, rank_by = check_params(survey), survey.settings().section("entropy").rank_by
     for night in context.partition_keys:
-        others = list_night_files(archive, night).others
+        others = list_night_files(archive, night, camera).others
         summary = reports.summarise_night(home, night, camera, limits, rank_by=rank_by, others=others)
         pictures = home.table("night_previews", night)
         stored = [(night, read_table(pictures))] if pictures.exists() else []

@@ -43,7 +43,7 @@ def arrivals_sensor(running: bool, tick_seconds: int, nights: NightRange) -> dg.
         possible = possible_nights(camera)
         store = StateStore(home.arrivals)
         state, said = store.load(context.cursor)
-        scan = scan_archive(settings.archive, state, params, now)
+        scan = scan_archive(settings.archive, camera, state, params, now)
         found = find_due_nights(
             state,
             scan,

@@ -11,19 +11,18 @@ from badexp_assets.survey.archive import ExposureFiles, group_files, list_files_
 from badexp_assets.survey.archive_tree import list_folder
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.exposure import open_exposure
-from badexp_assets.survey.file_account import OUTSIDE
 from badexp_assets.survey.night_folders import files_of_night, night_folders
 
 _MAX_OPENED = 8  # exposures whose headers are read
 
 
-def list_left_out(archive: Place) -> dict[str, str]:
+def list_left_out(archive: Place, camera: Camera) -> dict[str, str]:
     """Return the FITS files of `archive` that are not read as part of an exposure, with the reason, by path."""
     archive = as_place(archive)
-    left_out = dict.fromkeys(list_files_outside(archive), OUTSIDE)
-    for night, folder in night_folders(archive, _refuse):
+    left_out = list_files_outside(archive, camera)
+    for night, folder in night_folders(archive, camera, _refuse):
         found, _ = list_folder(archive, folder)
-        left_out |= group_files(night, files_of_night(archive, folder, found, night)).others
+        left_out |= group_files(night, files_of_night(archive, folder, found, night, camera), camera).others
     return left_out
 
 
@@ -35,10 +34,12 @@ def scan_archive(archive: Place, camera: Camera, n_draw: int) -> Archive:
     n_exposures, size = 0, 0
     nights: set[str] = set()
     sample: list[ExposureFiles] = []
-    for night, folder in night_folders(as_place(archive), _refuse):
+    for night, folder in night_folders(as_place(archive), camera, _refuse):
         found, _ = list_folder(as_place(archive), folder)
         sizes = {file.path: max(0, file.size) for file in found}
-        exposures = group_files(night, files_of_night(as_place(archive), folder, found, night)).exposures
+        exposures = group_files(
+            night, files_of_night(as_place(archive), folder, found, night, camera), camera
+        ).exposures
         n_exposures += len(exposures)
         size += sum(sizes[path] for e in exposures for path in (e.ooi, e.ood) if path is not None)
         nights |= {night} if exposures else set()

@@ -88,7 +88,7 @@ def measure_rates(
         survey = SurveyParams(settings.camera, rows, columns, n_ccds=20, nights=1, exposures=n_exposures)
         archive = write_survey(folder / "survey", survey, workers=processors()).archive
     else:
-        archive = _sample(archive, folder / "sample", n_exposures)
+        archive = _sample(archive, settings.camera, folder / "sample", n_exposures)
     say("starting a job")
     machine = load_pass_setup(settings)
     recipe, device = machine.embedder.recipe, str(machine.embedder.backbone.device)
@@ -140,9 +140,10 @@ def _read(archive: Path, out: Path, camera: str, machine: PassSetup) -> tuple[fl
     places = {name: out / f"{name}.parquet" for name in PASS_TABLES}
     for path in places.values():
         path.unlink(missing_ok=True)
-    night = list_nights(archive)[0]
+    known = load_camera(camera)
+    night = list_nights(archive, known)[0]
     started, busy = time.perf_counter(), time.process_time()
-    run_pass(archive, night, load_camera(camera), *machine, places)
+    run_pass(archive, night, known, *machine, places)
     return time.perf_counter() - started, time.process_time() - busy
 
 
@@ -183,10 +184,11 @@ def _plane_seconds(planes: PlaneEmbedders) -> tuple[float, float]:
     return (time.perf_counter() - started) / done, (time.process_time() - busy) / done
 
 
-def _sample(archive: Path, folder: Path, n: int) -> Path:
+def _sample(archive: Path, camera: str, folder: Path, n: int) -> Path:
     """Return an archive of links to the first `n` exposures of the first night that has exposures."""
-    for night in list_nights(archive):
-        found = list_night_files(archive, night).exposures[:n]
+    known = load_camera(camera)
+    for night in list_nights(archive, known):
+        found = list_night_files(archive, night, known).exposures[:n]
         if found:
             place = folder / f"CP{night.replace('-', '')}"
             place.mkdir(parents=True)
@@ -197,8 +199,9 @@ def _sample(archive: Path, folder: Path, n: int) -> Path:
 
 
 def _megapixels(archive: Path, camera: str) -> float:
-    files = list_night_files(archive, list_nights(archive)[0]).exposures
-    with open_exposure(archive / files[0].ooi, camera=load_camera(camera)) as exposure:
+    known = load_camera(camera)
+    files = list_night_files(archive, list_nights(archive, known)[0], known).exposures
+    with open_exposure(archive / files[0].ooi, camera=known) as exposure:
         return exposure.read(exposure.ccds[0].ccdnum).image.size / 1e6
 
 

@@ -121,13 +121,13 @@ class _Comparison:
     def compare(self, old: NightState, listing: NightListing) -> NightState:
         """Return the state of a night after its files were listed."""
         new = replace(old, folders=listing.folders, signature=listing.signature, future_files={})
-        files = group_files(listing.night, listing.files)
+        files = group_files(listing.night, listing.files, self.scan.camera)
         if files.fingerprint == old.known:
             return replace(new, candidate="", queued=False)
         written, writing, future = self.split_files(listing, old)
         if writing:
             self.found.writing[listing.night] = writing
-            files = group_files(listing.night, written)
+            files = group_files(listing.night, written, self.scan.camera)
         new = replace(new, future_files=future, signature="" if writing or future else listing.signature)
         if files.fingerprint == old.known or (not old.known and files.fingerprint == EMPTY):
             return replace(new, candidate="", queued=False)

@@ -14,7 +14,8 @@ from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.io.place import Place, Url
 from badexp_assets.survey.archive_tree import FoundFile, cp_folders, folder_time, list_folder
 from badexp_assets.survey.arrivals.archive_state import ArchiveState, NightState
-from badexp_assets.survey.night_folders import nights_of_files, without_copies
+from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.night_folders import folders_outside, nights_of_files, without_copies
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class ArchiveScan:
 
     nights: set[str]
     listings: Iterable[NightListing]
+    camera: Camera
     hidden: dict[str, str] = field(default_factory=dict)
     n_left: int = 0
     next_stat: str = ""
@@ -57,6 +59,7 @@ class ArchiveScan:
 
 def scan_archive(
     archive: Place,
+    camera: Camera,
     state: ArchiveState,
     params: ArrivalParams,
     now: float,
@@ -78,20 +81,25 @@ def scan_archive(
         folder = os.path.relpath(error.filename or root, root)
         hidden[folder] = f"{archive}/{folder}: can't be read ({error.strerror})"
 
-    for night, folder in cp_folders(archive, refuse):
+    others: list[str] = []
+    for night, folder in cp_folders(archive, refuse, others.append):
         folders.setdefault(night, []).append(folder)
+    for folder, _, nights in folders_outside(archive, camera, others):
+        for night in set(filter(None, nights.values())):
+            folders.setdefault(night, []).append(folder)
     tops = {folder for found in folders.values() for folder in found}
     for night, known in state.nights.items():  # files of this night in folders of another one
         more = sorted(tops.intersection(known.folders).difference(folders.get(night, ())))
         if more:
             folders[night] = folders.get(night, []) + more
-    scan = ArchiveScan(set(folders), (), hidden, next_stat=state.next_stat, next_list=state.next_list)
-    scan.listings = _listings(archive, folders, state, params, now, scan, lambda: clock() >= ends)
+    scan = ArchiveScan(set(folders), (), camera, hidden, next_stat=state.next_stat, next_list=state.next_list)
+    scan.listings = _listings(archive, camera, folders, state, params, now, scan, lambda: clock() >= ends)
     return scan
 
 
 def _listings(
     archive: Place,
+    camera: Camera,
     folders: dict[str, list[str]],
     state: ArchiveState,
     params: ArrivalParams,
@@ -117,14 +125,14 @@ def _listings(
             done.add(night)
             old = known.get(night)
             if always or old is None or _present_signature(archive, folders[night], old) != old.signature:
-                listing = _list_night(archive, night, folders[night])
+                listing = _list_night(archive, camera, night, folders[night])
                 yield listing
                 for other, folder in listing.elsewhere.items():
                     if folder not in folders.setdefault(other, []):
                         folders[other].append(folder)
                         scan.nights.add(other)
                         done.add(other)
-                        yield _list_night(archive, other, folders[other])
+                        yield _list_night(archive, camera, other, folders[other])
         return ""
 
     order = sorted(folders)
@@ -151,16 +159,16 @@ def _rotated(order: list[str], start: str) -> list[str]:
     return order[place:] + order[:place]
 
 
-def _list_night(archive: Place, night: str, tops: list[str]) -> NightListing:
+def _list_night(archive: Place, camera: Camera, night: str, tops: list[str]) -> NightListing:
     files: list[FoundFile] = []
     times: dict[str, int] = {}
     elsewhere: dict[str, str] = {}
     try:
         for folder in tops:
             found, below = list_folder(archive, folder)
-            nights = nights_of_files(archive, folder, found)
+            nights = nights_of_files(archive, folder, found, camera)
             files += [file for file in found if nights[file.path] == night]
-            elsewhere |= dict.fromkeys(set(nights.values()) - {night}, folder)
+            elsewhere |= dict.fromkeys(set(nights.values()) - {night, ""}, folder)
             times |= below
     except OSError as error:
         return NightListing(night, folders=tuple(tops), problem=f"{error.filename}: can't be read ({error.strerror})")

@@ -12,18 +12,19 @@ from badexp_assets.survey.archive import list_night_files, list_nights
 from badexp_assets.survey.archive_tree import Settling
 from badexp_assets.survey.arrivals.due_nights import counted
 from badexp_assets.survey.arrivals.table_sources import possible_scores, scored_files
+from badexp_assets.survey.cameras import Camera
 
 
-def check_newest_night(home: Home, archive: Place, last: str, params: ArrivalParams) -> CheckResult:
+def check_newest_night(home: Home, archive: Place, camera: Camera, last: str, params: ArrivalParams) -> CheckResult:
     """Check that the newest night of `archive`, up to the night `last`, is scored from its present written files.
 
     Needed are the scores whose model is fitted in `home`. Raises InputError for an archive that can't be read.
     """
-    nights = [night for night in list_nights(archive) if night <= last]
+    nights = [night for night in list_nights(archive, camera) if night <= last]
     if not nights:
         return CheckResult(False, f"{archive}: no night has arrived yet")
     newest = nights[-1]
-    files = list_night_files(archive, newest, Settling.of(params))
+    files = list_night_files(archive, newest, camera, Settling.of(params))
     numbers = {"exposures": len(files.exposures), "files being written": len(files.writing)}
     what = f"night {newest}, {counted(len(files.exposures), 'exposure')}"
     if files.writing:

@@ -37,7 +37,7 @@ def backbone():
 
 @pytest.fixture(scope="module")
 def exposures(archive: Path) -> pd.DataFrame:
-    table = list_exposures(archive, list_nights(archive)[0], load_camera())
+    table = list_exposures(archive, list_nights(archive, load_camera())[0], load_camera())
     return table[table["status"] == "ready"].assign(path=table["ooi"])[["expnum", "path", "ood"]]
 
 

@@ -10,6 +10,7 @@ from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.survey.arrivals.archive_state import ArchiveState, StateStore
 from badexp_assets.survey.arrivals.due_nights import DueNights, find_due_nights
 from badexp_assets.survey.arrivals.scan import scan_archive
+from badexp_assets.survey.cameras import load_camera
 
 START = 1_700_000_000.0  # s since 1970
 PARAMS = ArrivalParams(settle_seconds=100, incomplete_seconds=1000, max_wait_seconds=500)
@@ -52,7 +53,9 @@ class Watch:
         store = StateStore(self.folder)
         state, self.said = store.load(self.cursor)
         assert isinstance(state, ArchiveState)
-        look = scan_archive(self.tree.root, state, self.params, self.now, **({"clock": clock} if clock else {}))
+        look = scan_archive(
+            self.tree.root, load_camera(), state, self.params, self.now, **({"clock": clock} if clock else {})
+        )
         found = find_due_nights(state, look, self.now, self.params, self.scored.get)
         self.cursor = store.save(found.state, self.cursor)
         self.requested += [(change.night, change.fingerprint) for change in found.changes]

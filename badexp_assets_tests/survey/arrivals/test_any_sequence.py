@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from badexp_assets.survey.archive import list_night_files
 from badexp_assets.survey.arrivals.due_nights import EMPTY
+from badexp_assets.survey.cameras import load_camera
 
 NIGHTS = ("2018-05-17", "2018-05-18", "2018-05-19", "2018-05-20")
 OLD = 1_699_000_000.0
@@ -76,7 +77,7 @@ def test_every_night_is_requested_as_it_is_in_the_end_and_never_twice_the_same(m
             return
         for where in NIGHTS:
             asked = [fingerprint for name, fingerprint in watch.requested if name == where]
-            now = list_night_files(watch.tree.root, where).fingerprint
+            now = list_night_files(watch.tree.root, where, load_camera()).fingerprint
             assert asked[-1:] == [now] or (not asked and now == EMPTY)
             assert all(one != other for one, other in pairwise(asked))
             written = sum(1 for kind, *words in done if kind != "look" and words[0] == where)

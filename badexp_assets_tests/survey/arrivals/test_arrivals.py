@@ -16,6 +16,7 @@ from badexp_assets.survey.archive_tree import list_folder
 from badexp_assets.survey.arrivals import scan
 from badexp_assets.survey.arrivals.due_nights import EMPTY
 from badexp_assets.survey.arrivals.summary_text import summarize_scan
+from badexp_assets.survey.cameras import load_camera
 
 NIGHT, NEXT = "2018-05-17", "2018-05-18"
 OLD = 1_699_000_000.0  # long before the first look
@@ -42,7 +43,7 @@ def test_a_new_night_is_requested_once_with_the_fingerprint_that_the_pass_will_f
     assert watch.look().changes == []  # the same at two looks
     [change] = watch.look().changes
     assert (change.night, change.n_exposures, change.n_files) == (NIGHT, 3, 6)
-    assert change.fingerprint == list_night_files(tree.root, NIGHT).fingerprint
+    assert change.fingerprint == list_night_files(tree.root, NIGHT, load_camera()).fingerprint
     for _ in range(3):
         assert watch.look().changes == []
 
@@ -71,7 +72,7 @@ def test_a_half_written_file_is_waited_for_and_named(watch, tree):
     assert watch.look(50).changes == []  # whole, but written 50 s ago
     for _ in range(3):
         watch.look()
-    assert watch.requested == [(NIGHT, list_night_files(tree.root, NIGHT).fingerprint)]
+    assert watch.requested == [(NIGHT, list_night_files(tree.root, NIGHT, load_camera()).fingerprint)]
 
 
 @pytest.mark.parametrize("name", [".c4d_180518_000001_ooi_r_ls9.fits.fz", "c4d_180518_000001_ooi_r_ls9.fits.fz.part"])
@@ -101,7 +102,7 @@ def test_a_night_that_files_keep_arriving_in_is_read_now_and_then(watch, tree):
     assert 2 <= len(watch.requested) <= 4
     for _ in range(4):
         watch.look(60)
-    assert watch.requested[-1] == (NIGHT, list_night_files(tree.root, NIGHT).fingerprint)
+    assert watch.requested[-1] == (NIGHT, list_night_files(tree.root, NIGHT, load_camera()).fingerprint)
 
 
 def test_a_file_that_is_written_again_makes_its_night_due(watch, tree):
@@ -156,7 +157,7 @@ def test_of_many_due_nights_a_look_requests_some_those_that_waited_longest_first
 def test_nights_of_the_first_look_are_recorded_and_those_without_tables_are_named(watch, tree):
     for night in (NIGHT, NEXT):
         tree.write(night, 0, OLD)
-    watch.scored[NIGHT] = list_night_files(tree.root, NIGHT).fingerprint
+    watch.scored[NIGHT] = list_night_files(tree.root, NIGHT, load_camera()).fingerprint
     found = watch.look()
     assert found.changes == []
     assert found.unscored == [NEXT]
@@ -190,7 +191,7 @@ def test_on_request_the_first_look_runs_every_night_without_tables(watch, tree):
     watch.params = replace(watch.params, first_look="run")
     for night in (NIGHT, NEXT):
         tree.write(night, 0, OLD)
-    watch.scored[NIGHT] = list_night_files(tree.root, NIGHT).fingerprint
+    watch.scored[NIGHT] = list_night_files(tree.root, NIGHT, load_camera()).fingerprint
     watch.look(), watch.look()
     assert watch.nights() == [NEXT]
 
@@ -205,7 +206,7 @@ def test_a_night_that_is_arriving_during_the_first_look_is_no_history(watch, tre
 def test_a_night_that_was_scored_by_hand_is_not_requested(watch, tree):
     started(watch)
     tree.write(NIGHT, 0, OLD)
-    watch.scored[NIGHT] = list_night_files(tree.root, NIGHT).fingerprint
+    watch.scored[NIGHT] = list_night_files(tree.root, NIGHT, load_camera()).fingerprint
     for _ in range(3):
         assert watch.look().changes == []
 
@@ -361,7 +362,7 @@ def test_a_file_servers_clock_that_is_behind_does_not_make_a_growing_file_whole(
         tree.write(NIGHT, 0, watch.now - 7200, blocks=blocks)
         assert watch.look().changes == []
     watch.look()
-    assert watch.requested == [(NIGHT, list_night_files(tree.root, NIGHT).fingerprint)]
+    assert watch.requested == [(NIGHT, list_night_files(tree.root, NIGHT, load_camera()).fingerprint)]
 
 
 def test_a_clock_that_is_set_back_is_told_and_nothing_is_requested_twice_or_lost(watch, tree):
@@ -414,7 +415,7 @@ def test_a_slow_disk_is_looked_at_in_parts_and_nothing_is_forgotten(watch, tree,
 def test_an_old_or_damaged_cursor_is_told_and_made_anew(watch, tree, cursor):
     tree.write(NIGHT, 0, OLD)
     tree.write(NEXT, 0, OLD)
-    watch.scored = {NIGHT: list_night_files(tree.root, NIGHT).fingerprint, NEXT: "of other files"}
+    watch.scored = {NIGHT: list_night_files(tree.root, NIGHT, load_camera()).fingerprint, NEXT: "of other files"}
     watch.cursor = cursor
     watch.look()
     assert "starting with a new one" in watch.said

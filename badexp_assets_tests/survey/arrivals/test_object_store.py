@@ -9,6 +9,7 @@ from badexp_assets.survey.archive import list_night_files
 from badexp_assets.survey.arrivals.archive_state import StateStore
 from badexp_assets.survey.arrivals.due_nights import find_due_nights
 from badexp_assets.survey.arrivals.scan import scan_archive
+from badexp_assets.survey.cameras import load_camera
 
 NIGHTS = [f"2018-03-{day:02d}" for day in range(1, 31)]
 
@@ -30,7 +31,11 @@ class Watch:
         self.now += seconds
         state, _ = self.store.load(self.cursor)
         found = find_due_nights(
-            state, scan_archive(self.archive, state, self.params, self.now), self.now, self.params, lambda night: None
+            state,
+            scan_archive(self.archive, load_camera(), state, self.params, self.now),
+            self.now,
+            self.params,
+            lambda night: None,
         )
         self.cursor = self.store.save(found.state, self.cursor)
         return [change.night for change in found.changes]
@@ -77,9 +82,9 @@ def test_a_file_that_arrives_in_an_old_night_is_seen_within_the_time_of_a_round(
 
 @pytest.mark.slow
 def test_the_same_size_at_the_same_second_is_another_state(watch):
-    before = list_night_files(watch.archive, NIGHTS[0]).fingerprint
+    before = list_night_files(watch.archive, NIGHTS[0], load_camera()).fingerprint
     watch.write(NIGHTS[0], content=b"y" * 2880)
-    assert list_night_files(watch.archive, NIGHTS[0]).fingerprint != before
+    assert list_night_files(watch.archive, NIGHTS[0], load_camera()).fingerprint != before
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from badexp_assets.survey.archive import list_night_files
 from badexp_assets.survey.archive_tree import FoundFile, Settling
 from badexp_assets.survey.arrivals.table_sources import is_scored, possible_scores, scored_files
 from badexp_assets.survey.arrivals.unattended_checks import check_newest_night, check_room
+from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.homes import remove, write_bytes
 
 NIGHT, NEXT = "2018-05-17", "2018-05-18"
@@ -57,7 +58,7 @@ def test_a_night_is_scored_when_all_its_tables_are_of_the_same_files(home):
 
 def test_the_newest_night_passes_only_when_it_is_scored_as_it_is(home, tree):
     def check():
-        return check_newest_night(home, tree.root, "2018-05-30", ArrivalParams())
+        return check_newest_night(home, tree.root, load_camera(), "2018-05-30", ArrivalParams())
 
     assert (check().passed, check().description.endswith("no night has arrived yet")) == (False, True)
     for night in (NIGHT, NEXT, "2093-01-01"):  # the last one is no night yet
@@ -67,7 +68,7 @@ def test_the_newest_night_passes_only_when_it_is_scored_as_it_is(home, tree):
     assert "not scored by all of night_entropy_scores" in check().description
     store(home, "night_entropy_scores", NEXT, "before")
     assert "files have changed since it was scored" in check().description
-    files = list_night_files(tree.root, NEXT).fingerprint
+    files = list_night_files(tree.root, NEXT, load_camera()).fingerprint
     for table in ("night_exposures", "night_entropy_scores"):
         store(home, table, NEXT, files)
     assert check().passed
@@ -106,10 +107,10 @@ def test_the_pass_leaves_out_what_is_being_written_and_agrees_with_the_arrival(t
     watch.look()
     tree.write(NIGHT, 0, 1_600_000_000)
     half = tree.write(NIGHT, 1, time.time(), more=5)
-    found = list_night_files(tree.root, NIGHT, Settling.of(watch.params))
+    found = list_night_files(tree.root, NIGHT, load_camera(), Settling.of(watch.params))
     assert [len(found.exposures), found.n_files] == [1, 1]
     assert found.writing == (half.relative_to(tree.root).as_posix(),)
-    assert len(list_night_files(tree.root, NIGHT).exposures) == 2
+    assert len(list_night_files(tree.root, NIGHT, load_camera()).exposures) == 2
     watch.now = time.time()
     changes = [change for _ in range(12) for change in watch.look(60).changes]
     assert changes[0].fingerprint == found.fingerprint
@@ -117,4 +118,4 @@ def test_the_pass_leaves_out_what_is_being_written_and_agrees_with_the_arrival(t
 
 def test_an_archive_that_cannot_be_read_is_no_failed_check_but_an_error(home, tmp_path):
     with pytest.raises(InputError, match="no such folder"):
-        check_newest_night(home, tmp_path / "gone", NEXT, ArrivalParams())
+        check_newest_night(home, tmp_path / "gone", load_camera(), NEXT, ArrivalParams())

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from badexp_assets.commands.options import SETTINGS
+from badexp_assets.commands.options import CAMERA, SETTINGS
 from badexp_assets.config.settings import Settings
 from badexp_assets.errors import InputError
 
@@ -77,30 +77,53 @@ def simulate(
 @click.option("--good", default=300, show_default=True, help="Ordinary good exposures per band.")
 @click.option("--hard-negatives", default=25, show_default=True, help="Good exposures of each kind easily mistaken.")
 @click.option("--anomalies", default=30, show_default=True, help="Prominent anomalies of each kind.")
+@CAMERA
+@click.option("--ccds", "n_ccds", default=16, show_default=True, help="CCDs of an exposure, of 512 x 512 px.")
 @click.option("--bands", default="g,r,z", show_default=True, help="Bands, by commas; a survey each.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--workers", default=2, show_default=True, help="Processes.")
+@click.option(
+    "--ranks", type=click.IntRange(min=1), help="Mix so many anomalies into each survey, and print the rank of each."
+)
 @click.option("--published", is_flag=True, help="Measure the options of the preset entropy-2024, too.")
 def entropy_trial(
-    settings: Settings, out: Path | None, bands: str, workers: int, published: bool, **given: int
+    settings: Settings,
+    out: Path | None,
+    camera: str | None,
+    bands: str,
+    workers: int,
+    ranks: int | None,
+    published: bool,
+    **given: int,
 ) -> None:
     """Simulate surveys with 2 % anomalies and print which kinds the Entropy Method finds in the top 5 % of its scores.
 
     Uses the home's [entropy] options. With --published the same images are also measured as Alonso, Zhang & Li do, and
-    with a third of the CCDs. Writes the rates to OUT (.csv) if it is given.
+    with a third of the CCDs. With --ranks there is one survey per band, ranked by each score, as Alonso, Zhang & Li did
+    with CFHTLenS and its 13 anomalies: --camera megacam --ccds 36 --bands i --ranks 13. Writes the table to OUT (.csv)
+    if it is given.
     """
     from badexp_assets.commands.run_output import TerminalProgress
     from badexp_assets.evaluation import entropy_trial
     from badexp_assets.io.parquet import atomic_path
 
     options = settings.options.entropy
-    params = entropy_trial.TrialParams(**given, bands=tuple(bands.split(",")), entropy=options)
+    if ranks is not None:
+        if published:
+            raise InputError("--ranks and --published: only one of them is allowed")
+        given |= {"anomalies": -(-ranks // len(entropy_trial.KINDS))}
+    params = entropy_trial.TrialParams(
+        **given, camera=camera or settings.camera, bands=tuple(bands.split(",")), entropy=options
+    )
     progress = TerminalProgress()
 
     def report(done: int, total: int) -> None:
         progress.report(None, "exposures", done, total)
 
-    if published:
+    if ranks is not None:
+        rates = entropy_trial.anomaly_ranks(*entropy_trial.measure_surveys(params, workers, report), params, ranks)
+        lines = entropy_trial.rank_lines(rates)
+    elif published:
         rates = entropy_trial.compare_with_published(params, workers, report)
         lines = entropy_trial.comparison_lines(rates)
     else:

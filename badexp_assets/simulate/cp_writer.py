@@ -74,6 +74,8 @@ def _create(path: Path) -> Any:
 
 
 def _write_ccd(file: Any, pixels: Any, ccd: SimulatedCcd, cards: Cards, method: str | None, dither: int) -> None:
+    if ccd.frame.ccd.rotated:
+        pixels = pixels[::-1, ::-1]
     options: dict[str, Any] = {"compress": "RICE_1", "tile_dims": (1, pixels.shape[1])}
     if method is not None:
         options |= {"qlevel": 4.0, "qmethod": method, "dither_seed": dither}

@@ -114,6 +114,9 @@ def ccd_cards(plan: ExposurePlan, ccd: SimulatedCcd, product: str) -> Cards:
     """Return the cards of a CCD's extension. CRVAL is the focal plane's centre; columns run South, rows East."""
     crpix1, crpix2 = ccd.frame.crpix
     scale = plan.camera.pixel_scale / 3600
+    if ccd.frame.ccd.rotated:
+        rows, columns = ccd.frame.shape
+        crpix1, crpix2, scale = columns + 1 - crpix1, rows + 1 - crpix2, -scale
     pixels, amplifiers = ccd.pixels, ccd.amplifiers
     cards: list[tuple[str, Any, str]] = [
         ("INHERIT", True, "Inherits global header"),

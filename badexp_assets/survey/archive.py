@@ -48,7 +48,6 @@ _DTYPES = {
 
 OUTSIDE = "not in a folder CP<YYYYMMDD>"
 NO_TIME = "the header has neither DTCALDAT nor MJD-OBS, so its night is unknown"
-_BOK = "bok"  # 90Prime's FILTER is bokr where names of files have r
 
 
 @dataclass(frozen=True)
@@ -211,7 +210,7 @@ def group_files(night: str, files: Iterable[FoundFile], camera: Camera) -> Night
         others |= {
             file.path: f"product {product} is not read" for product, file in group.items() if product not in PRODUCTS
         }
-        exposures.append(_exposure_files(group, band))
+        exposures.append(_exposure_files(group, camera.band(band) or ""))
     exposures.sort(key=lambda e: e.ooi)
     return NightFiles(night, tuple(exposures), dict(sorted(others.items())), dict(sorted(unknown.items())))
 
@@ -312,7 +311,7 @@ def night_of_file(archive: Place, path: str, header: ExposureHeader, camera: Cam
 def _note(found: FileHeader, files: ExposureFiles, disagreement: str | None, camera: Camera) -> str | None:
     notes = [note for note in (found.note, disagreement) if note]
     band = found.header.filter
-    if band is not None and files.band and band.removeprefix(_BOK).casefold() != files.band.casefold():
+    if band is not None and files.band and band.casefold() != files.band.casefold():
         notes.append(f"the name says band {files.band}, FILTER says {band}; the band is {band}")
     if files.ood is None and "ood" in camera.products:
         notes.append("no ood file: no mask")

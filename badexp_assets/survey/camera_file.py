@@ -93,8 +93,12 @@ class CameraFile:
     """instead of rows: tables of ccdnum, ccdname, x_mm and y_mm (the centre of its image)"""
     dead: Listed[dict[str, Any]] = ()
     """tables of ccdname, from and until: first and last night without data"""
+    rotated: Listed[Words] = ()
+    """names of CCDs whose images are turned by 180 degrees: their columns run against x, and their rows against y"""
     filters: dict[str, str] = Field(default_factory=dict)
     """FILTER in headers, by band"""
+    band_aliases: dict[str, str] = Field(default_factory=dict)
+    """bands by other names that headers and files have for them"""
     header: dict[str, Any] = Field(default_factory=dict)
     """keywords that hold a value, in the order in which they are tried, where they are not the usual ones"""
     files: dict[str, Any] = Field(default_factory=dict)

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache, cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
@@ -20,12 +20,16 @@ _PLACES = {"{number}": r"(?P<number>\d{1,12})", "{exposure}": r"(?P<exposure>.+)
 
 @dataclass(frozen=True)
 class Ccd:
-    """One CCD: number, name, and the centre of its image in the focal plane (x with columns, y with rows; mm)."""
+    """One CCD: number, name, and the centre of its image in the focal plane (x with columns, y with rows; mm).
+
+    `rotated`: its image in files is turned by 180 degrees.
+    """
 
     ccdnum: int
     ccdname: str
     x_mm: float
     y_mm: float
+    rotated: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,12 @@ class DeadCcd:
 class Camera:
     """A mosaic camera. `ccd_shape` is (rows, columns) in px, `pixel_scale` arcsec/px, `pixel_size` mm/px.
 
-    `longitude` of the observatory in degrees East; `filters`: FILTER in headers by band, where it is known. `cards`:
-    keywords by what they hold, in the order in which they are tried. Exposures of less than `min_exptime` s are not
-    usable, nor, with `needs_cp_cards`, those whose PROCTYPE and WCSCAL are not as the Community Pipeline makes them.
-    `files`: names of its files by product, none where they are the Community Pipeline's. `mask`: values of its masks
-    by what they say, none where they are the Community Pipeline's (see `masks.code_table`).
+    `longitude` of the observatory in degrees East; `filters`: FILTER in headers by band, where it is known;
+    `band_aliases`: bands by other names for them. `cards`: keywords by what they hold, in the order in which they are
+    tried. Exposures of less than `min_exptime` s are not usable, nor, with `needs_cp_cards`, those whose PROCTYPE and
+    WCSCAL are not as the Community Pipeline makes them. `files`: names of its files by product, none where they are the
+    Community Pipeline's. `mask`: values of its masks by what they say, none where they are the Community Pipeline's
+    (see `masks.code_table`).
     `digest`: hash of the values of a user's file, "" for a packaged camera.
     """
 
@@ -62,6 +67,7 @@ class Camera:
     observatory: str
     longitude: float
     filters: dict[str, str]
+    band_aliases: dict[str, str]
     ccds: tuple[Ccd, ...]
     dead: tuple[DeadCcd, ...] = field(default=())
     cards: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: USUAL_CARDS)
@@ -86,6 +92,11 @@ class Camera:
         """Products (ooi, ood, oow) and names of `files` without ending, as they are tried: most letters first."""
         order = sorted(self.files.items(), key=lambda named: (-len(named[1]), named[0] == "image"))
         return tuple((FILE_PRODUCTS[product], re.compile(_as_expression(name), re.DOTALL)) for product, name in order)
+
+    def band(self, text: str | None) -> str | None:
+        """Return the band of a FILTER (`g DECam SDSS c0001`, `i.MP9702`) or in the name of a file; None for None."""
+        word = re.split(r"[\s.]", text)[0] if text else ""
+        return self.band_aliases.get(word, word) or None
 
     @cached_property
     def by_name(self) -> dict[str, Ccd]:
@@ -163,6 +174,11 @@ def read_camera(file: Path, changed: int = 0, of_user: bool = False) -> Camera:
         raise InputError(
             f"{file} [camera]: two CCDs are in one place; pitch_x and pitch_y, or other places, are needed"
         )
+    for name in spec.rotated:
+        if name.strip().upper() not in by_capitals:
+            raise InputError(f"{file} [camera]: rotated has {name!r}; the name of a CCD is needed")
+    turned = {name.strip().upper() for name in spec.rotated}
+    ccds = tuple(replace(ccd, rotated=ccd.ccdname.strip().upper() in turned) for ccd in ccds)
     dead = []
     for d in spec.dead:
         ccd = by_capitals.get(d["ccdname"].strip().upper())

@@ -102,6 +102,7 @@ class Exposure:
         """Decompress and return one CCD, or every step-th row of it, which takes about a step-th of the time.
 
         A CCD with few rows is read in smaller steps, so that `min_rows` of them are returned, as far as it has them.
+        The image of a rotated CCD is turned, so that columns run with x and rows with y of the focal plane.
 
         Raises UnreadableImageError, which names file and extension, when the CCD is not in the file, is empty, does not
         have two axes, or can't be decompressed. If only its mask can't be read, `mask` is None (see `mask_problem`).
@@ -120,6 +121,9 @@ class Exposure:
             image = np.ascontiguousarray(pixels, dtype=np.float32)
         blank_beyond(image, np.float32(MAX_ADU))
         mask, problem = self._read_mask(ccdnum, name, image.shape, step)
+        if ccd.rotated:
+            image = np.ascontiguousarray(image[::-1, ::-1])
+            mask = None if mask is None else np.ascontiguousarray(mask[::-1, ::-1])
         return CcdImage(
             ccdnum=ccdnum,
             ccdname=name,

@@ -25,6 +25,7 @@ T = TypeVar("T")
 MAX_EXPNUM = 10**12 - 1
 """legacypipe makes numbers YYMMDDhhmmss for exposures of Mosaic-3 that have none"""
 _OBSID = re.compile(r"kp4m\.20(\d{6})T(\d{6})", re.IGNORECASE)  # of Mosaic-3
+_FILE = re.compile(r"(?:.*/)?([^/]+)\.fits(?:\.fz)?")
 _NOTHING = {"", "nan", "none", "indef", "unknown"}
 _MJD_1970 = 40587.0
 
@@ -33,7 +34,7 @@ _MJD_1970 = 40587.0
 class ExposureHeader:
     """Values of the primary header; None where a card is missing or NaN.
 
-    expnum is None or any integer; `filter` is the band, the first word of FILTER (`g DECam SDSS c0001`, `i.MP9702`);
+    expnum is None or any integer; `filter` is the band (see `Camera.band`);
     exptime in s, mjd_obs (UTC) in d; dtcaldat: night in DTCALDAT; night_of_time: night of mjd_obs; ra and dec in
     degrees, both or neither; dimmsee in arcsec.
     """
@@ -95,7 +96,6 @@ def parse_header(header: Mapping[str, Any], camera: Camera, number: int | None =
     def found(value: str, read: Callable[[Mapping[str, Any], str], Any]) -> Any:
         return first_card(header, camera.cards.get(value, (value.upper(),)), read)
 
-    band = found("filter", text_card)
     mjd_obs = found("mjd_obs", number_card)
     if mjd_obs is None:
         mjd_obs = _mjd(found("date_obs", text_card), found("time_obs", text_card))
@@ -109,7 +109,7 @@ def parse_header(header: Mapping[str, Any], camera: Camera, number: int | None =
         values["expnum"] = _number_of_time(mjd_obs)
     return ExposureHeader(
         **values,
-        filter=re.split(r"[\s.]", band)[0] or None if band else None,
+        filter=camera.band(found("filter", text_card)),
         mjd_obs=mjd_obs,
         dtcaldat=_night_or_none(lambda: parse_night(found("dtcaldat", text_card) or "")),
         night_of_time=_night_or_none(lambda: night_of(math.nan if mjd_obs is None else mjd_obs, camera)),
@@ -177,9 +177,19 @@ def first_card(header: Mapping[str, Any], keys: Iterable[str], read: Callable[[M
     return next((value for key in keys if (value := read(header, key)) is not None), None)
 
 
+def _number_card(header: Mapping[str, Any], key: str) -> int | None:
+    """Return a card as int; of the name of a file its digits, as legacypipe numbers exposures of 90Prime by DTACQNAM.
+
+    `/descache/bass/20160710/d7580.0144.fits` is 75800144.
+    """
+    number = integer_card(header, key)
+    file = _FILE.fullmatch(text_card(header, key) or "")
+    return number if number is not None or not file else int("".join(re.findall(r"\d", file[1])) or 0) or None
+
+
 _PLAIN_CARDS: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = (
     dict.fromkeys(("plver", "plprocid", "proctype", "obstype", "wcscal"), text_card)
-    | dict.fromkeys(("expnum", "scampflg"), integer_card)
+    | {"expnum": _number_card, "scampflg": integer_card}
     | dict.fromkeys(("exptime", "airmass", "magzero", "dimmsee", "skysub"), number_card)
 )
 

@@ -8,6 +8,7 @@ from badexp_assets.errors import InputError
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.exposure import open_exposure
 from badexp_assets.survey.headers import parse_header
+from badexp_assets.survey.masks import code_table
 from badexp_assets_tests.survey.other_telescopes import OWN_CAMERA, write_file
 
 
@@ -191,3 +192,31 @@ def test_simulated_files_have_the_cards_that_the_camera_names(described, tmp_pat
     table = list_exposures(archive, list_nights(archive, camera)[0], camera)
     assert (table["status"].tolist(), set(table["filter"])) == (["ready", "ready"], {"r"})
     assert table["exptime"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("camera", "header", "expected"),
+    [
+        ("mosaic", {"FILTER": "zd DECam-like", "OBSID": "kp4m.20160125T082555"}, ("z", 160125082555)),
+        ("mosaic", {"FILTER": "zd", "EXPNUM": 88865}, ("z", 88865)),
+        ("90prime", {"FILTER": "bokr", "DTACQNAM": "/descache/bass/20160710/d7580.0144.fits"}, ("r", 75800144)),
+        ("90prime", {"FILTER": "g", "DTACQNAM": "d7580.0144.fits.fz", "EXPNUM": 144}, ("g", 75800144)),
+        ("90prime", {"FILTER": "g", "DTACQNAM": "unknown", "EXPNUM": 144}, ("g", 144)),
+        ("90prime", {"FILTER": "g", "DTACQNAM": "flat.fits"}, ("g", None)),
+    ],
+)
+def test_bands_and_numbers_of_the_legacy_surveys_cameras_are_those_of_legacypipe(camera, header, expected):
+    found = parse_header(header, load_camera(camera))
+    assert (found.filter, found.expnum) == expected
+
+
+@pytest.mark.parametrize("camera", ["mosaic", "90prime"])
+def test_masks_of_the_legacy_surveys_other_cameras_hold_codes_in_every_version(camera):
+    for plver in ("V2.3", "V4.4", None):
+        assert code_table(plver, load_camera(camera))[:10].tolist() == [*range(9), 1]
+
+
+def test_a_rotated_ccd_must_be_one_of_the_camera(described):
+    assert [ccd.rotated for ccd in described(rotated='["A1"]').ccds] == [True, False]
+    with pytest.raises(InputError, match="rotated has 'C3'; the name of a CCD is needed"):
+        described(rotated='["C3"]')

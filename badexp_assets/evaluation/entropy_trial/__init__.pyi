@@ -1,6 +1,9 @@
 from .params import TrialParams as TrialParams
 from .published import compare_with_published as compare_with_published
 from .published import comparison_lines as comparison_lines
+from .rates import anomaly_ranks as anomaly_ranks
 from .rates import found_rates as found_rates
+from .rates import rank_lines as rank_lines
 from .rates import rate_lines as rate_lines
+from .surveys import KINDS as KINDS
 from .surveys import measure_surveys as measure_surveys

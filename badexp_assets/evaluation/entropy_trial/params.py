@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from badexp_assets.config.night_options import EntropyParams
+from badexp_assets.config.settings import DEFAULT_CAMERA
 from badexp_assets.errors import InputError
 
 
@@ -24,6 +25,7 @@ class TrialParams:
     """share of a mixture's exposures, those with the highest scores, that counts as found"""
     least_severity: float = 0.4
     """lowest severity of an anomaly; severities are uniform from here to 1"""
+    camera: str = DEFAULT_CAMERA
     bands: tuple[str, ...] = ("g", "r", "z")
     n_ccds: int = 16
     ccd_rows: int = 512

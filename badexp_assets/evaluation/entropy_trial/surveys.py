@@ -37,6 +37,7 @@ ANOMALIES: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
         "fringes": ("wonky", ("fringes",)),
     },
 }
+KINDS = {kind: found for method in ANOMALIES.values() for kind, found in method.items()}
 _NEXT_EXPNUM = 100_000  # beyond the exposure numbers of a survey
 _NEXT_BAND = 100_000_000  # beyond the exposure numbers of a band
 _A_NIGHT = 100
@@ -92,11 +93,19 @@ def measure_settings(
 
 def _planned(params: TrialParams, band: str, seed: int, place: int) -> Iterator[tuple[int, str, ExposurePlan]]:
     """Yield seed, kind and plan of each exposure of a band's survey, good ones first."""
-    kinds = {kind: found for method in ANOMALIES.values() for kind, found in method.items()}
     hard = (*HARD_NEGATIVES, FEW_SOURCES)
-    n = params.good + params.hard_negatives * len(hard) + params.anomalies * len(kinds)
+    n = params.good + params.hard_negatives * len(hard) + params.anomalies * len(KINDS)
     survey = SurveyParams(
-        nights=-(-n // _A_NIGHT), exposures=_A_NIGHT, bad_fraction=0, hard_negative_fraction=0, seed=seed, bands=(band,)
+        params.camera,
+        params.ccd_rows,
+        params.ccd_columns,
+        params.n_ccds,
+        nights=-(-n // _A_NIGHT),
+        exposures=_A_NIGHT,
+        bad_fraction=0,
+        hard_negative_fraction=0,
+        seed=seed,
+        bands=(band,),
     )
     # all surveys start with the same exposure number
     plans = (replace(plan, expnum=plan.expnum + place * _NEXT_BAND) for plan in plan_survey(survey))
@@ -106,7 +115,7 @@ def _planned(params: TrialParams, band: str, seed: int, place: int) -> Iterator[
         for _ in range(params.hard_negatives):
             yield seed, name, as_hard_negative(next(plans), name)
     rng = np.random.default_rng([seed, 7])
-    for kind, (category, among) in kinds.items():
+    for kind, (category, among) in KINDS.items():
         for k in range(params.anomalies):
             share = (k + rng.random()) / params.anomalies
             severity = params.least_severity + (1 - params.least_severity) * share

@@ -10,7 +10,7 @@ from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.entropy_trial.params import TrialParams
 from badexp_assets.evaluation.entropy_trial.published import compare_with_published, comparison_lines, sample_rows
-from badexp_assets.evaluation.entropy_trial.rates import found_rates, rate_lines
+from badexp_assets.evaluation.entropy_trial.rates import anomaly_ranks, found_rates, rank_lines, rate_lines
 from badexp_assets.evaluation.entropy_trial.surveys import measure_surveys
 from badexp_assets.simulate.survey_plan import HARD_NEGATIVES
 
@@ -118,3 +118,54 @@ def test_options_out_of_range_are_refused_by_name():
 def test_the_command_takes_its_options():
     result = CliRunner().invoke(badexp, ["entropy-trial", "--good", "0"])
     assert isinstance(result.exception, InputError)
+
+
+def test_each_anomaly_has_its_rank_among_the_exposures_of_its_band():
+    truth, orientations = survey(n_bad=8)
+    truth.loc[truth["kind"] == "trail", "kind"] = ["trail", "jump"] * 4
+    ranks = anomaly_ranks(truth, orientations, TrialParams(bands=("r",)), 5)
+    assert ranks["kind"].value_counts().to_dict() == {"trail": 3, "jump": 2}  # in turn
+    assert (ranks["n_exposures"] == 205).all()
+    assert ranks["z_source"].tolist() == [1, 2, 3, 4, 5]
+    assert ranks["found"].all()
+    assert ranks["z_background"].max() > 10  # a trail leaves the background alone
+    first, _, *rows = rank_lines(ranks)
+    assert first == "band r: 5 of 5 anomalies found among 205 exposures"
+    assert [row.split()[0] for row in rows] == [str(expnum) for expnum in ranks["expnum"]]
+
+
+def test_an_anomaly_without_a_score_is_missed():
+    truth, orientations = survey(n_bad=2)
+    orientations["gradient_counts"] = [np.zeros(18, int)] * len(orientations)
+    bad = truth["is_bad"]
+    orientations.loc[bad.to_numpy(), "source_counts"] = pd.Series(
+        [np.zeros(18, int)] * 2, index=orientations.index[bad]
+    )
+    ranks = anomaly_ranks(truth, orientations, TrialParams(bands=("r",)), 2)
+    assert not ranks["found"].any()
+    assert "no score" in list(rank_lines(ranks))[-1]
+    assert list(rank_lines(ranks))[-1].endswith("missed")
+
+
+@pytest.mark.slow
+def test_the_trial_of_another_camera_ranks_anomalies(tmp_path):
+    words = [
+        "--camera",
+        "megacam",
+        "--ccds",
+        "3",
+        "--bands",
+        "i",
+        "--good",
+        "8",
+        "--hard-negatives",
+        "0",
+        "--ranks",
+        "3",
+    ]
+    result = CliRunner().invoke(badexp, ["entropy-trial", str(tmp_path / "ranks.csv"), *words, "--workers", "1"])
+    assert result.exit_code == 0, result.output
+    assert "anomalies found among 11 exposures" in result.output
+    assert len(pd.read_csv(tmp_path / "ranks.csv")) == 3
+    both = CliRunner().invoke(badexp, ["entropy-trial", *words, "--published"])
+    assert (both.exit_code, "only one of them is allowed" in str(both.exception)) == (1, True)

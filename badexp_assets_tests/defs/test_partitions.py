@@ -1,5 +1,6 @@
 """Partitions are the nights of a home, from noon to noon at the telescope, and follow its archive."""
 
+from dataclasses import replace
 from datetime import UTC, timedelta
 
 import dagster as dg
@@ -19,6 +20,8 @@ from badexp_assets.survey.nights import night_of_utc, tonight
 from badexp_assets_tests.commands.homes import new_home
 
 DECAM, MEGACAM, NINETY_PRIME = load_camera(), load_camera("megacam"), load_camera("90prime")
+CALAR_ALTO = replace(load_camera("single"), timezone="Europe/Madrid")  # its clocks change in March and October
+CAMERAS = {camera.timezone: camera for camera in (DECAM, MEGACAM, NINETY_PRIME, CALAR_ALTO)}
 
 
 def hours(camera: Camera, night: str) -> float:
@@ -39,16 +42,18 @@ def nightly(definitions: dg.Definitions) -> set[dg.PartitionsDefinition]:
         (DECAM, "2018-08-12", 24),
         (MEGACAM, "2006-04-01", 24),  # Hawaii and Arizona never change their clocks
         (NINETY_PRIME, "2016-03-12", 24),
+        (CALAR_ALTO, "2016-03-26", 23),
+        (CALAR_ALTO, "2016-10-29", 25),
     ],
 )
 def test_a_night_lasts_from_noon_to_noon_also_where_the_clock_changes(camera, night, expected):
     assert hours(camera, night) == expected
 
 
-@pytest.mark.parametrize("name", ["decam", "megacam", "90prime"])
+@pytest.mark.parametrize("zone", CAMERAS)
 @pytest.mark.parametrize("month", ["03", "05", "08", "10", "11"])
-def test_a_partition_is_the_night_that_its_times_belong_to(name, month):
-    camera = load_camera(name)
+def test_a_partition_is_the_night_that_its_times_belong_to(zone, month):
+    camera = CAMERAS[zone]
     nights = night_partitions(camera, NightRange(f"2016-{month}-01", f"2016-{month}-30"))
     keys = nights.get_partition_keys()
     assert (len(keys), keys[0], keys[-1]) == (30, f"2016-{month}-01", f"2016-{month}-30")

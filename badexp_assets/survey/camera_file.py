@@ -106,6 +106,8 @@ class CameraFile:
     and, if there are any, mask and weight; `{number}` stands for EXPNUM, `{exposure}` for any other text"""
     mask: dict[str, Any] = Field(default_factory=dict)
     """values of masks by what they say, where they are not the Community Pipeline's; bits = true: they add up"""
+    revision: Annotated[int, Field(gt=0)] = 1
+    """grows when a packaged camera's values change what is read, so that its nights are read again"""
     min_exptime: Annotated[float, Field(ge=0)] = 29.0
     """exposures that are not longer are excluded"""
     needs_cp_cards: bool = True

@@ -73,14 +73,16 @@ class Camera:
     cards: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: USUAL_CARDS)
     min_exptime: float = 29.0
     needs_cp_cards: bool = True
+    revision: int = 1
     files: Mapping[str, str] = field(default_factory=dict)
     mask: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
 
     @property
     def identity(self) -> str:
-        """Its name; for a camera of a user's file with a hash of what that holds: `own-1f0c9f3a`."""
-        return f"{self.name}-{self.digest}" if self.digest else self.name
+        """Its name, with its revision from the second one on; for a user's file with a hash of what it holds."""
+        revision = f"-{self.revision}" if self.revision > 1 else ""
+        return f"{self.name}-{self.digest}" if self.digest else f"{self.name}{revision}"
 
     @property
     def products(self) -> tuple[str, ...]:

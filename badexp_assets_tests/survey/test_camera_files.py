@@ -36,7 +36,8 @@ def test_values_of_a_users_file_tell_cameras_apart_and_its_comments_do_not(descr
     assert known.startswith("own-")
     assert described("# a comment\n" + OWN_CAMERA).identity == known
     assert described(min_exptime="4.0").identity != known
-    assert load_camera("megacam").identity == "megacam"  # so that homes stay valid
+    assert load_camera("decam").identity == "decam"  # so that homes stay valid
+    assert load_camera("megacam").identity == "megacam-2"  # whose places of CCDs have changed
 
 
 @pytest.mark.parametrize(

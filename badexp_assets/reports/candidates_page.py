@@ -43,6 +43,7 @@ def write_candidates_page(
     by_exposure = dict(tuple(explanations.groupby("expnum")))
     votes_of = dict(tuple(votes.groupby("expnum")))
     names = {ccd.ccdnum: ccd.ccdname for ccd in camera.ccds}
+    rows = candidates.sort_values("rank").to_dict("records")
     cards = (
         _card(
             row,
@@ -53,11 +54,20 @@ def write_candidates_page(
             camera,
             names,
         )
-        for row in candidates.sort_values("rank").to_dict("records")
+        for row in rows
     )
+    columns = {"category": "category", "night": "night", "band": "filter"}
+    choices = {name: sorted({str(row[column]) for row in rows}) for name, column in columns.items()}
     values = {"cards": cards, "n_shown": len(candidates), "n_candidates": n_candidates, "colour_of": colour_of}
+    values |= {"index": [_index_row(row) for row in rows], "choices": choices, "north_up": camera.name == "decam"}
     values |= {"heat_top": f"{HEAT_TOP:g}", "highest_difference": f"{HIGHEST_DIFFERENCE:g}"}
     write_page("candidates.html.j2", path, values)
+
+
+def _index_row(row: dict[Any, Any]) -> dict[str, Any]:
+    p_bad = row.get("p_bad")
+    known = {name: row[name] for name in ("rank", "expnum", "category", "night", "filter", "why")}
+    return known | {"p_bad": "" if p_bad is None or pd.isna(p_bad) else f"{p_bad:.2f}"}
 
 
 def _card(

@@ -118,6 +118,7 @@ def test_the_map_is_coloured_by_cluster_and_turned_in_3d_and_the_legend_hides_a_
 @pytest.fixture
 def candidates_page(tmp_path: Path) -> Path:
     candidates = pd.DataFrame({"rank": [2, 1], "expnum": [8, 7], "night": NIGHT, "filter": "r", "category": "psf"})
+    candidates["category"] = ["stars & <dust>", "psf"]
     candidates = candidates.assign(
         why="z < 3 & more", p_bad=[np.nan, 0.8], z_source=1.0, z_background=np.nan, z_mse=2.0
     )
@@ -165,6 +166,24 @@ def test_every_picture_of_the_page_of_candidates_is_shown(tab, candidates_page: 
     assert sorted(sizes) == [40, 80, 128]
     assert tab.locator(".votes svg rect title").first.text_content()
     assert "differs from good CCDs by 3.25" in tab.locator(".differences svg").first.inner_html()
+
+
+@pytest.mark.slow
+def test_candidates_are_found_by_an_index_and_by_choices(tab, candidates_page: Path) -> None:
+    tab.goto(candidates_page.as_uri())
+    shown = tab.locator("article.card:visible")
+    rows = tab.locator(".index tbody tr:visible")
+    assert rows.all_inner_texts() == [
+        f"1\t7\tpsf\t{NIGHT}\tr\t0.80\tz < 3 & more",
+        f"2\t8\tstars & <dust>\t{NIGHT}\tr\t\tz < 3 & more",
+    ]
+    tab.select_option("select[data-of=category]", "stars & <dust>")
+    assert shown.evaluate_all("cards => cards.map(card => card.id)") == ["e8"]
+    assert (rows.count(), tab.locator("#shown").inner_text()) == (1, "1 shown")
+    tab.select_option("select[data-of=category]", "")
+    assert (shown.count(), rows.count(), tab.locator("#shown").inner_text()) == (2, 2, "2 shown")
+    tab.locator(".index a", has_text="8").click()
+    tab.wait_for_function("location.hash === '#e8'")
 
 
 def test_votes_are_drawn_in_the_smallest_part_of_the_focal_plane_that_holds_them() -> None:

@@ -50,6 +50,7 @@ MASK_CODES = ("bad", "no_value", "saturated", "bleed", "cosmic_ray", "low_weight
 """what a pixel's code says, from 1; 0 is good"""
 
 _MAX_MASK_VALUE = 32767
+_MOST_LINES = 3
 _PLACE = re.compile(r"\{([^{}]*)\}")
 
 _SPELLED = {
@@ -237,7 +238,8 @@ def _is_night(value: Any) -> bool:
 def read_camera_file(file: Path) -> CameraFile:
     """Return what `file` holds. Raises InputError, one line, for a file that is missing, no TOML, or wrong."""
     try:
-        found = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+        text = file.read_bytes().decode("utf-8-sig")
+        found = tomllib.loads(text)
     except OSError as error:
         raise InputError(f"camera {file}: can't be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
@@ -246,6 +248,18 @@ def read_camera_file(file: Path) -> CameraFile:
     try:
         return kind(**found)
     except InputError as error:
-        raise InputError(f"{file} {error}") from error
+        raise InputError(f"{file} {error}{_lines_named(text, str(error))}") from error
     except TypeError as error:  # a key that is no name of Python's
         raise InputError(f"{file}: {error}") from error
+
+
+def _lines_named(text: str, message: str) -> str:
+    """Return the lines of a file that set what `message` says to be wrong, each with its number, in brackets."""
+    unknown = re.search(r"unknown name\(s\) ([^;]*);", message)
+    wrong = {*re.findall(r"([\w-]+) (?:is|has) ", message), *(unknown[1].split(", ") if unknown else ())}
+    lines = []
+    for number, line in enumerate(text.splitlines(), 1):
+        key = re.match(r"\s*\[{0,2}\s*([\w-]+)\s*[]=]", line)
+        if key and key[1] in wrong:
+            lines.append(f"line {number}: {line.strip()}")
+    return f" ({'; '.join(lines[:_MOST_LINES])})" if lines else ""

@@ -221,3 +221,14 @@ def test_a_rotated_ccd_must_be_one_of_the_camera(described):
     assert [ccd.rotated for ccd in described(rotated='["A1"]').ccds] == [True, False]
     with pytest.raises(InputError, match="rotated has 'C3'; the name of a CCD is needed"):
         described(rotated='["C3"]')
+
+
+def test_an_error_names_the_line(described):
+    lines = OWN_CAMERA.splitlines()
+    place = next(n for n, line in enumerate(lines, 1) if line.startswith("pixel_scale"))
+    text = OWN_CAMERA.replace("pixel_scale = 0.5", "pixel_scale = 0").replace("pixel_size", "size")
+    with pytest.raises(InputError, match=f"{place + 1}: size = 0.015") as error:
+        described(text)
+    assert "unknown name(s) size" in str(error.value)
+    with pytest.raises(InputError, match=rf"line {place}: pixel_scale = 0\)$"):
+        described(text.replace("size =", "pixel_size ="))

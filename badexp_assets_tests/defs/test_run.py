@@ -169,6 +169,24 @@ def test_the_reports_page_is_written_beside_its_table(home):
     assert {"all", "past_cut"} <= set(load(home, "classification_report")["subset"])
 
 
+def test_what_the_ui_plots_of_assets_are_scores_candidates_and_failures(home):
+    with environment(load_settings(home.root)), dg.DagsterInstance.get() as instance:
+
+        def numbers(asset: str) -> dict[str, float]:
+            event = instance.get_latest_materialization_event(dg.AssetKey(asset))
+            found = {name: entry.value for name, entry in event.asset_materialization.metadata.items()}
+            return {name: value for name, value in found.items() if isinstance(value, int | float)}
+
+        report, candidates, night = map(numbers, ("classification_report", "review_candidates", "night_exposures"))
+    assert {"exposure average precision", "CCD macro-F1"} <= set(report)
+    assert 0 <= report["CCD macro-F1"] <= 1
+    assert candidates["candidates"] == len(load(home, "review_candidates"))
+    assert candidates["flagged by classifier"] <= candidates["flagged"]
+    exposures = load(home, "night_exposures", home.nights("night_exposures")[-1])
+    assert {"scored", "failed", "excluded", "CCDs that could not be read", "duration of the pass, s"} <= set(night)
+    assert night["scored"] + night["failed"] + night["excluded"] == len(exposures)
+
+
 def test_the_first_classifier_is_promoted_and_scores_all_nights(home):
     table = list_models(home.models / "fitted_classifier")
     assert table["current"].tolist() == [True]

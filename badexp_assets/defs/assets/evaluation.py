@@ -75,6 +75,7 @@ def classification_report(
         found.table,
         metadata={
             **about,
+            **_numbers(found),
             "page": dg.MetadataValue.path(settings.home.report),
             "page in a browser": dg.MetadataValue.url(settings.home.report.as_uri()),
             **{
@@ -190,3 +191,10 @@ def _about(found: Evaluation, model: classify.Classifier, baseline: FittedPipeli
         "left out": f"{seen} exposures of the test split that this model was trained on",
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
+
+
+def _numbers(found: Evaluation) -> dict[str, float]:
+    """Return the scores of the classifier on all test exposures as numbers, which the UI plots over time."""
+    table = found.scores[""]
+    known = table[table["classifier"].notna()]
+    return dict(zip(known["score"], known["classifier"].astype(float), strict=True))

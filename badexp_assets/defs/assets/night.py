@@ -18,7 +18,7 @@ from badexp_assets.orchestration.failures import multi_asset
 from badexp_assets.orchestration.step_resources import backfill_policy, night_pass_resources
 from badexp_assets.pixels.device_shares import list_device_shares
 from badexp_assets.pixels.multi_device import run_nights
-from badexp_assets.pixels.night_progress import PassSummary
+from badexp_assets.pixels.night_progress import STATUSES, PassSummary
 from badexp_assets.pixels.night_tables import PASS_TABLES
 from badexp_assets.pixels.stored_numbers import StoredNumbers
 from badexp_assets.survey.archive_tree import Settling
@@ -138,7 +138,8 @@ def night_pass(
                 context.log.warning(f"night {night}: no exposure in {archive}; its tables are empty")
             for name in PASS_TABLES:
                 path = dg.MetadataValue.path(str(settings.home.table(name, night)))
-                context.add_asset_metadata(row_count(summary.rows[name]) | {"path": path}, name, night)
+                numbers = _plotted(summary) if name == "night_exposures" else {}
+                context.add_asset_metadata(row_count(summary.rows[name]) | {"path": path} | numbers, name, night)
     exposures = pd.concat([read_table(settings.home.table("night_exposures", night)) for night in summaries])
     for name in PASS_TABLES:
         extra = {}
@@ -149,6 +150,12 @@ def night_pass(
         yield dg.MaterializeResult(asset_key=name, metadata=extra)
     yield from _checks(exposures, summaries)
     yield _has_exposures(archive, summaries)
+
+
+def _plotted(summary: PassSummary) -> dict[str, int | float]:
+    """Return numbers of a night that the UI plots over time."""
+    counts = {status: getattr(summary, f"n_{status}") for status in STATUSES}
+    return counts | {"CCDs that could not be read": summary.n_ccds_failed, "duration of the pass, s": summary.seconds}
 
 
 def _example(settings: Settings, night: str) -> dict[str, dg.MetadataValue]:

@@ -47,7 +47,7 @@ def review_candidates(
     return dg.Output(
         ranked.table,
         metadata={
-            "counts": dg.MetadataValue.json(ranked.counts),
+            **{name.replace("_", " "): number for name, number in ranked.counts.items()},
             "categories": counts(ranked.table["category"]),
             "first candidates": preview(ranked.table[["rank", "expnum", "night", "filter", "category", "why"]]),
         },

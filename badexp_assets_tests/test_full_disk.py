@@ -200,7 +200,17 @@ UNPROTECTED = {
     "simulate/inject_file.py:_append": "in the file of inject_into",
 }
 _ATOMIC = {"atomic_path", "folder_to_move", "write_table", "write_model_folder", "TableWriter"}
-_PLAIN = {"write_text", "write_bytes", "to_parquet", "savefig", "savez_compressed", "save_file", "writeto", "copyfile"}
+_PLAIN = {
+    "write_text",
+    "write_bytes",
+    "to_parquet",
+    "savefig",
+    "print_png",
+    "savez_compressed",
+    "save_file",
+    "writeto",
+    "copyfile",
+}
 _PLAIN_TO = {"to_csv", "to_json", "to_excel"}  # return text without a path
 _MODES = {"w", "a", "x", "wb", "ab", "xb"}
 

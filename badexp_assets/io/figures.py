@@ -26,9 +26,13 @@ def to_png(figure: Figure) -> bytes:
 
     If it is larger, its colours are reduced to 64, and if that is not enough, also its resolution.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
     for dpi in (110, 80, 60, 45, 30, 20):
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+        figure.set_dpi(dpi)
+        canvas.print_png(buffer, metadata={"Software": None})  # `savefig` would draw the figure twice
         if buffer.tell() > MAX_BYTES:
             buffer = _few_colours(buffer)
         if buffer.tell() <= MAX_BYTES:

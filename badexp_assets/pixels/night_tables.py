@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from badexp_assets.errors import DamagedTableError, InputError
@@ -33,20 +32,23 @@ PASS_TABLES = tuple(reversed(BUFFER_ROWS))
 # columns beyond the schema, with fixed types that do not depend on the rows of one exposure
 _EXTRA = {
     "night_exposures": {
-        "plprocid": "str",
-        "ood": "str",
-        "oow": "str",
-        "n_superseded": "int16",
-        "note": "str",
+        "plprocid": pa.large_string(),
+        "ood": pa.large_string(),
+        "oow": pa.large_string(),
+        "n_superseded": pa.int16(),
+        "note": pa.large_string(),
     },
-    "night_ccds": {"has_mask": "bool", "note": "str"},
+    "night_ccds": {"has_mask": pa.bool_(), "note": pa.large_string()},
 }
 
 
 def rows_to_arrow(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Return rows (at least one) as an Arrow table with the columns that table `name` has in its file."""
-    extra = _EXTRA.get(name, {})
-    return to_arrow(pd.DataFrame(rows, columns=[*SCHEMAS[name].column_names, *extra]).astype(extra), SCHEMAS[name])
+    schema = SCHEMAS[name]
+    table = to_arrow({column: [row.get(column) for row in rows] for column in schema.column_names}, schema)
+    for column, type_ in _EXTRA.get(name, {}).items():
+        table = table.append_column(column, pa.array([row.get(column) for row in rows], type_, from_pandas=True))
+    return table
 
 
 class NightTableWriters:

@@ -22,6 +22,7 @@ from badexp_assets.pixels.multi_device import run_nights
 from badexp_assets.pixels.night_tables import PASS_TABLES
 from badexp_assets.survey.archive import list_nights
 from badexp_assets.survey.cameras import load_camera
+from badexp_assets_tests.commands.homes import part_of_survey
 from badexp_assets_tests.pixels.stand_in import MeanEmbedder
 from badexp_assets_tests.repository import REPOSITORY
 from badexp_assets_tests.waiting import LONGEST_WAIT
@@ -275,8 +276,10 @@ def test_no_process_outlives_a_job_that_was_killed_or_interrupted(archive, tmp_p
 
 @pytest.mark.slow
 def test_two_processes_with_the_real_backbone_give_the_tables_of_one_to_the_byte(simulated_survey, tmp_path):
-    archive = simulated_survey / "images"
-    nights = list_nights(archive, load_camera())[:2]
+    part_of_survey(simulated_survey, tmp_path / "survey", nights=2, exposures=8)
+    archive = tmp_path / "survey" / "images"
+    nights = list_nights(archive, load_camera())
+    assert len(nights) == 2
     for device, workers in (("cpu", 0), ("cpu,cpu", 2)):
         options = {"night_pass": {"device": device, "rows": 32, "columns": 32, "workers": workers}}
         shares = list_device_shares(replace(load_settings(tmp_path / "home"), sections=options))

@@ -5,19 +5,19 @@ from pathlib import Path
 
 # the slowest first; tests of one file run in one process
 LONGEST = (
-    "deployments/test_services.py",
     "commands/test_killed_runs.py",
-    "defs/test_unattended.py",
-    "commands/test_presets.py",
+    "benchmarks/test_measure.py",
     "commands/test_other_surveys.py",
+    "defs/test_object_store.py",
+    "deployments/test_services.py",
+    "pixels/test_resume.py",
+    "defs/test_unattended.py",
+    "pixels/test_multi_device.py",
+    "commands/test_presets.py",
     "slurm_engine/test_engine.py",
     "commands/test_demonstration.py",
-    "defs/test_object_store.py",
     "defs/test_run.py",
-    "pixels/test_resume.py",
-    "pixels/test_multi_device.py",
     "commands/test_faults.py",
-    "benchmarks/test_measure.py",
 )
 
 

@@ -12,6 +12,7 @@ QUICK_OPTIONS = """
 rows = 64  # of the size of a mosaic, so that the network is compiled once
 columns = 64
 n_draw = 4
+focal_plane_size = 160  # whose network takes a tenth of the time
 
 [entropy]
 gradient_points = 500

@@ -92,7 +92,7 @@ def _fit(folder: Path, quick: bool) -> Settings:
     sections = OPTIONS | {"comparison": {"truth": str(survey / "truth_exposures.csv")}}
     if quick:
         sections = sections | {
-            "night_pass": OPTIONS["night_pass"] | {"rows": 64, "columns": 32, "n_draw": 4},
+            "night_pass": OPTIONS["night_pass"] | {"rows": 64, "columns": 32, "focal_plane_size": 160, "n_draw": 4},
             "classifier": {"candidates": ["discriminant"], "n_components": [8]},
             "report": {"draws": 20, "night_folds": 0},
         }

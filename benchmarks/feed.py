@@ -236,7 +236,7 @@ def _sleeping_backbone(network: _SleepingNetwork) -> Backbone:
 class _SleepingEmbedder(Embedder):
     """Has a sleeping network for the tokens of the focal plane, too."""
 
-    def for_focal_planes(self, boxes: Any, shape: tuple[int, int]) -> Any:
+    def for_focal_planes(self, boxes: Any, shape: tuple[int, int], size: int) -> Any:
         return _SleepingPlanes(self.backbone, len(boxes))
 
 

@@ -82,6 +82,9 @@ class PassParams:
     """Precision of the backbone: auto (bfloat16 for DINOv2 on GPUs, else float32), float32 or bfloat16."""
     focal_plane_step: int = Field(default=8, ge=0)
     """Of CCDs that are not sampled, every how many-th row is read, for images of the whole focal plane; 0: none is."""
+    focal_plane_size: int = Field(default=608, ge=64)
+    """Longer side of the image of the whole focal plane from which the network describes all CCDs, px; half of it takes
+    a quarter of the time."""
     stamps_per_exposure: int = Field(default=64, ge=0)
     """Source stamps kept per exposure, chosen at random."""
     preview_height: int = Field(default=512, ge=0, le=MAX_PREVIEW_HEIGHT)

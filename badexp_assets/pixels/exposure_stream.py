@@ -60,7 +60,7 @@ class PixelReader:
         self._embedder, self._entropy, self._params = embedder, entropy, params
         mosaics = embedder.for_mosaics(mosaic_aspect(camera))
         plan = MosaicPlan(camera, mosaics.recipe.rows, mosaics.recipe.columns)
-        ccds = embedder.for_focal_planes(plan.boxes, plan.shape)
+        ccds = embedder.for_focal_planes(plan.boxes, plan.shape, params.focal_plane_size)
         self.planes = PlaneEmbedders(plan, mosaics, ccds, tuple(ccd.ccdnum for ccd in camera.ccds))
         ids = (embedder.backbone_id, embedder.recipe_id, mosaics.recipe_id, ccds.recipe_id)
         self.embedding_ids = EmbeddingIds(*ids)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 CODE_VERSION = 7
 """increased whenever the same pixels would give other tables"""
 
-# Options left out of the fingerprint. The first three are part of recipe_id, precision is part of backbone_id; the rest
+# Options left out of the fingerprint. The first four are part of the recipes' ids, precision of backbone_id; the rest
 # change how the work is done and at most the last bits of a vector.
-_ELSEWHERE = ("recipe", "rows", "columns", "precision", "batch_size", "device", "workers")
+_ELSEWHERE = ("recipe", "rows", "columns", "focal_plane_size", "precision", "batch_size", "device", "workers")
 
 
 class EmbeddingIds(NamedTuple):

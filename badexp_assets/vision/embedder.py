@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.vision.backbones import Backbone
-from badexp_assets.vision.focal_plane_tokens import FocalPlaneEmbedder
+from badexp_assets.vision.focal_plane_tokens import SIZE, FocalPlaneEmbedder
 from badexp_assets.vision.recipes import Recipe, mosaic_recipe
 
 
@@ -25,7 +25,7 @@ class Embedder:
         self.backbone = backbone
         self.recipe = recipe
         self.batch_size = batch_size
-        self._of_planes: dict[tuple[bytes, tuple[int, int]], FocalPlaneEmbedder] = {}
+        self._of_planes: dict[tuple[bytes, tuple[int, int], int], FocalPlaneEmbedder] = {}
 
     @property
     def backbone_id(self) -> str:
@@ -55,11 +55,11 @@ class Embedder:
         recipe = mosaic_recipe(self.backbone, self.recipe.rows * self.recipe.columns, aspect)
         return Embedder(self.backbone, recipe, batch_size=1)
 
-    def for_focal_planes(self, boxes: npt.ArrayLike, shape: tuple[int, int]) -> FocalPlaneEmbedder:
+    def for_focal_planes(self, boxes: npt.ArrayLike, shape: tuple[int, int], size: int = SIZE) -> FocalPlaneEmbedder:
         """Return an embedder of all CCDs of a focal plane, with the same backbone; see `FocalPlaneEmbedder`."""
-        key = (np.asarray(boxes, np.float64).tobytes(), shape)
+        key = (np.asarray(boxes, np.float64).tobytes(), shape, size)
         if key not in self._of_planes:  # every night asks, and each would move the network to its device again
-            self._of_planes[key] = FocalPlaneEmbedder(self.backbone, boxes, shape)
+            self._of_planes[key] = FocalPlaneEmbedder(self.backbone, boxes, shape, size)
         return self._of_planes[key]
 
     def embed(self, keys: Sequence[Any], prepared: Sequence[np.ndarray]) -> list[tuple[Any, np.ndarray]]:

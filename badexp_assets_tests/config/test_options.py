@@ -124,6 +124,8 @@ def test_a_message_from_a_file_names_the_file_the_section_and_the_option():
 def test_default_options_are_those_that_tables_of_older_homes_were_made_with(section):
     options = getattr(Options(), section)
     identity = options.fingerprint if section == "entropy" else asdict(options)
+    if section == "night_pass":
+        del identity["focal_plane_size"]  # part of the name of the tokens' recipe
     text = json.dumps(identity, sort_keys=True)
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == IDENTITIES[section]
 

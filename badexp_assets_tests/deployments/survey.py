@@ -27,6 +27,7 @@ EMPTY_EVERY = 7  # nights
 OPTIONS = """[night_pass]
 rows = 32
 columns = 32
+focal_plane_size = 160
 workers = 0
 
 [entropy]

@@ -64,7 +64,7 @@ class MeanEmbedder:
     def for_mosaics(self, aspect):
         return MosaicEmbedder()
 
-    def for_focal_planes(self, boxes, shape):
+    def for_focal_planes(self, boxes, shape, size):
         return MeanTokens(boxes)
 
     def embed(self, keys, images):

@@ -281,7 +281,9 @@ def test_two_processes_with_the_real_backbone_give_the_tables_of_one_to_the_byte
     nights = list_nights(archive, load_camera())
     assert len(nights) == 2
     for device, workers in (("cpu", 0), ("cpu,cpu", 2)):
-        options = {"night_pass": {"device": device, "rows": 32, "columns": 32, "workers": workers}}
+        options = {
+            "night_pass": {"device": device, "rows": 32, "columns": 32, "focal_plane_size": 160, "workers": workers}
+        }
         shares = list_device_shares(replace(load_settings(tmp_path / "home"), sections=options))
         assert [share.device for share in shares] == ["cpu"] * (device.count(",") + 1)
         out = tmp_path / f"{device}-{workers}"

@@ -216,7 +216,9 @@ def test_memory_does_not_grow_with_the_number_of_exposures(tiny_cp, tmp_path, mo
 @pytest.mark.slow
 def test_the_real_backbone_embeds_the_real_cutouts(shared_data, tmp_path):
     settings = load_settings(tmp_path / "home")
-    options = {"night_pass": {"rows": 64, "columns": 32, "batch_size": 4, "preview_height": 128}}
+    options = {
+        "night_pass": {"rows": 64, "columns": 32, "focal_plane_size": 160, "batch_size": 4, "preview_height": 128}
+    }
     machine = load_pass_setup(replace(settings, sections=options))
     archive = shared_data / "cutouts" / "case6" / "images"
     out = {name: tmp_path / f"{name}.parquet" for name in PASS_TABLES}

@@ -7,7 +7,6 @@ import shutil
 import threading
 import time
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ from badexp_assets_tests.waiting import LONGEST_WAIT
 NIGHT = "2018-05-17"
 KILLS = 20
 OPTIONS = {
-    "night_pass": {"rows": 32, "columns": 32, "preview_height": 96, "stamps_per_exposure": 4},
+    "night_pass": {"rows": 32, "columns": 32, "focal_plane_size": 160, "preview_height": 96, "stamps_per_exposure": 4},
     "entropy": {"gradient_points": 200},
 }
 
@@ -159,12 +158,8 @@ def one_pass(archive: Path, out: Path, log: Path, started) -> None:
     """Run the pass with the real backbone; every CCD that it takes is a line of `log`."""
     import torch
 
-    from badexp_assets.vision.focal_plane_tokens import FocalPlaneEmbedder
-
     torch.set_num_threads(1)  # two of them wait for each other on a busy machine
     machine = load_pass_setup(replace(load_settings(out), sections=OPTIONS))
-    # of a quarter of the usual side: they take a tenth of the time, which is half of that of the pass otherwise
-    machine.embedder.for_focal_planes = partial(FocalPlaneEmbedder, machine.embedder.backbone, size=152)
     embed = machine.embedder.embed
 
     def logged(keys, prepared):

@@ -88,7 +88,7 @@ def test_a_figure_is_drawn_and_another_ending_is_refused(rates, tmp_path):
 
 @pytest.mark.slow
 def test_rates_are_measured_on_a_night_of_the_archive_that_is_given(simulated_survey, tmp_path):
-    options = {"night_pass": {"rows": 64, "columns": 32}, "entropy": {"gradient_points": 200}}
+    options = {"night_pass": {"rows": 64, "columns": 32, "focal_plane_size": 160}, "entropy": {"gradient_points": 200}}
     settings = replace(load_settings(tmp_path / "home"), sections=options)
     found = measure_rates(settings, tmp_path / "work", simulated_survey / "images", repeats=1)
     assert found.device == "core"

@@ -42,8 +42,9 @@ def run(
     from badexp_assets.commands.run_output import TerminalProgress, account_lines, refuse_wrong_nights, summary_lines
     from badexp_assets.config.presets import apply_presets, load_preset, read_assignments
     from badexp_assets.orchestration.settings_check import check_one_camera
-    from badexp_assets.survey.archive import list_nights, select_nights
+    from badexp_assets.survey.archive import list_files_outside, list_nights, select_nights
     from badexp_assets.survey.cameras import load_camera
+    from badexp_assets.survey.file_account import other_file_lines
 
     settings = load_settings(home, labels=labels, **given)
     chosen_presets = [load_preset(name) for name in dict.fromkeys(presets)]
@@ -54,7 +55,11 @@ def run(
     if not archive.is_dir():
         raise InputError(f"--archive {archive}: no such folder")
     check_one_camera(settings)  # whose nights another camera would not see
-    archive_nights = list_nights(archive, load_camera(settings.camera))
+    camera = load_camera(settings.camera)
+    archive_nights = list_nights(archive, camera)
+    if not archive_nights:
+        for line in other_file_lines(list_files_outside(archive, camera)):
+            click.echo(line, err=True)
     chosen = select_nights(archive_nights, nights)
     with environment(settings):
         runner = Runner(settings, click.echo, TerminalProgress(), archive_nights)

@@ -78,7 +78,7 @@ def simulate(
 @click.option("--hard-negatives", default=25, show_default=True, help="Good exposures of each kind easily mistaken.")
 @click.option("--anomalies", default=30, show_default=True, help="Prominent anomalies of each kind.")
 @CAMERA
-@click.option("--ccds", "n_ccds", default=16, show_default=True, help="CCDs of an exposure, of 512 x 512 px.")
+@click.option("--ccds", type=click.IntRange(min=1), help="CCDs of an exposure, of 512 x 512 px.  [default: up to 16]")
 @click.option("--bands", default="g,r,z", show_default=True, help="Bands, by commas; a survey each.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--workers", default=2, show_default=True, help="Processes.")
@@ -92,6 +92,7 @@ def entropy_trial(
     camera: str | None,
     bands: str,
     workers: int,
+    ccds: int | None,
     ranks: int | None,
     published: bool,
     **given: int,
@@ -106,14 +107,17 @@ def entropy_trial(
     from badexp_assets.commands.run_output import TerminalProgress
     from badexp_assets.evaluation import entropy_trial
     from badexp_assets.io.parquet import atomic_path
+    from badexp_assets.survey.cameras import load_camera
 
     options = settings.options.entropy
     if ranks is not None:
         if published:
             raise InputError("--ranks and --published: only one of them is allowed")
         given |= {"anomalies": -(-ranks // len(entropy_trial.KINDS))}
+    camera = camera or settings.camera
+    n_ccds = ccds or min(entropy_trial.TrialParams.n_ccds, len(load_camera(camera).ccds))
     params = entropy_trial.TrialParams(
-        **given, camera=camera or settings.camera, bands=tuple(bands.split(",")), entropy=options
+        **given, camera=camera, n_ccds=n_ccds, bands=tuple(bands.split(",")), entropy=options
     )
     progress = TerminalProgress()
 

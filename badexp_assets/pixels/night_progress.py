@@ -30,6 +30,7 @@ from badexp_assets.survey.archive_tree import Settling
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.expected_ccds import missing_of_row
 from badexp_assets.survey.exposure_identity import without_number
+from badexp_assets.survey.night_folders import NightFolder
 
 if TYPE_CHECKING:
     from badexp_assets.config.night_options import EntropyParams
@@ -112,7 +113,7 @@ class NightPlanner:
     params: PassParams
     settling: Settling | None = None
     journals: Callable[[str], Path] | None = None
-    folders: Mapping[str, Sequence[str]] | None = None
+    folders: Mapping[str, Sequence[NightFolder]] | None = None
     numbers: StoredNumbers | None = None
 
     def is_read(self, night: str, out: Mapping[str, Place]) -> bool:

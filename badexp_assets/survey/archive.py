@@ -18,8 +18,8 @@ from badexp_assets.survey.cp_files import PRODUCTS, name_needed, parse_name
 from badexp_assets.survey.exposure_identity import exposures_of_number, surrogate_expnum
 from badexp_assets.survey.headers import MAX_EXPNUM, ExposureHeader, FileHeader, read_file_header
 from badexp_assets.survey.night_evidence import UNDECIDED, agreed_night, night_of_name, night_of_path
-from badexp_assets.survey.night_folders import files_of_night, folders_outside, night_folders, without_copies
-from badexp_assets.survey.nights import parse_night
+from badexp_assets.survey.night_folders import NightFolder, files_of_night, loose_folders, night_folders, without_copies
+from badexp_assets.survey.nights import parse_night, tonight
 from badexp_assets.survey.remote_fits import fetch_headers
 
 _DTYPES = {
@@ -47,7 +47,7 @@ _DTYPES = {
 
 
 OUTSIDE = "not in a folder CP<YYYYMMDD>"
-NO_TIME = "the header has neither DTCALDAT nor MJD-OBS, so its night is unknown"
+NO_TIME = "the header has neither DTCALDAT nor MJD-OBS, nor DATE-OBS as YYYY-MM-DDThh:mm:ss, so its night is unknown"
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,9 @@ def list_nights(archive: Place, camera: Camera) -> list[str]:
     return sorted(folders_by_night(archive, camera))
 
 
-def folders_by_night(archive: Place, camera: Camera) -> dict[str, list[str]]:
+def folders_by_night(archive: Place, camera: Camera) -> dict[str, list[NightFolder]]:
     """Return the folders, relative to `archive`, that may have files of each night; raises as `list_nights` does."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[NightFolder]] = {}
     for night, folder in night_folders(as_place(archive), camera, _refuse):
         found.setdefault(night, []).append(folder)
     return found
@@ -109,7 +109,7 @@ def select_nights(nights: Sequence[str], wanted: str | None) -> list[str]:
     """
     if not nights:
         raise InputError(
-            "the archive has no night: no folder CP<YYYYMMDD> at any depth, and no image of the camera's names"
+            "the archive has no night: no folder CP<YYYYMMDD> at any depth, and no image whose night is known"
         )
     if wanted is None:
         return sorted(nights)
@@ -133,7 +133,7 @@ def list_files_outside(archive: Place, camera: Camera) -> dict[str, str]:
     for _ in cp_folders(archive, _refuse, found.append):
         pass
     reasons = dict.fromkeys(sorted(found), OUTSIDE)
-    for _, files, nights in folders_outside(archive, camera, found):
+    for _, files, nights in loose_folders(archive, camera, found, _refuse):
         for file in files:
             if nights[file.path]:
                 reasons.pop(file.path, None)
@@ -152,7 +152,13 @@ def _why_no_night(path: Place, camera: Camera) -> str:
         header = read_file_header(path, camera).header
     except UnreadableImageError:
         return "the header can't be read, so the night is unknown"
-    return agreed_night(None, header, night_of_name(name, camera))[2] if header.night else NO_TIME
+    if header.night is None:
+        return NO_TIME
+    night, _, words = agreed_night(None, header, night_of_name(name, camera))
+    last = tonight(camera)
+    if night is not None and not camera.first_night <= night <= last:
+        return f"its night is {night}; {camera.first_night} to {last} is allowed"
+    return words if night is None else "another file of its name in the folder decides the night"
 
 
 def list_night_files(
@@ -160,7 +166,7 @@ def list_night_files(
     night: str,
     camera: Camera,
     settling: Settling | None = None,
-    folders: Mapping[str, Sequence[str]] | None = None,
+    folders: Mapping[str, Sequence[NightFolder]] | None = None,
 ) -> NightFiles:
     """Return the files of `night`, from names and sizes alone; none for a night without a folder.
 
@@ -171,8 +177,11 @@ def list_night_files(
     archive, night = as_place(archive), parse_night(night)
     files: list[FoundFile] = []
     for folder in (folders_by_night(archive, camera) if folders is None else folders).get(night, ()):
+        if folder.files is not None:
+            files += folder.files
+            continue
         try:
-            files += files_of_night(archive, folder, list_folder(archive, folder)[0], night, camera)
+            files += files_of_night(archive, folder.path, list_folder(archive, folder.path)[0], night, camera)
         except OSError as error:
             _refuse(error)
     files = without_copies(archive, files)
@@ -238,7 +247,7 @@ def list_exposures(archive: Place, night: str, camera: Camera, files: NightFiles
     for exposure in files.exposures:
         row = _row(archive, night, exposure, camera)
         found.setdefault(row["expnum"], []).append(row)
-    rows = [row for same in found.values() for row in exposures_of_number(same)]
+    rows = [row for same in found.values() for row in exposures_of_number(same, not camera.files)]
     rows += [_row_of_unknown(night, path, stamp, files.others[path]) for path, stamp in files.unknown.items()]
     rows.sort(key=lambda row: row["expnum"])
     return pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)

@@ -87,6 +87,7 @@ def draft_camera(path: Path) -> str:
     add("pixel_size", size, f"mm / px; {_CHECK}")
     add("ccd_shape", [rows, columns], "rows, columns")
     add("bands", [band or _BAND], f"{_CHECK}: all of them")
+    add("min_exptime", 0.0, "s; exposures that are not longer are excluded")
     add("needs_cp_cards", text_card(primary, "PROCTYPE") is not None, "whether the Community Pipeline made the files")
     places, known = _places(headers, (rows, columns), size)
     ccds = tomlkit.aot()

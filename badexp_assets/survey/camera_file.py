@@ -26,6 +26,7 @@ USUAL_CARDS = {
     "magzero": ("MAGZERO",),
     "dimmsee": ("DIMMSEE",),
     "plver": ("PLVER",),
+    "obstype": ("OBSTYPE",),
     "gain": ("GAIN",),
     "read_noise": ("RDNOISE",),
     "saturate": ("SATURATE",),
@@ -182,6 +183,14 @@ class CameraFile:
                 raise ValueError(f"{name} of header is {cards!r}; a list of keywords is needed")
         return value
 
+    @field_validator("band_aliases")
+    @classmethod
+    def _aliases(cls, value: dict[str, str]) -> dict[str, str]:
+        odd = [name for name, band in value.items() if not is_band(band) or re.search(r"[\s.]", name)]
+        if odd:
+            raise ValueError(f"band_aliases has {odd[0]} = {value[odd[0]]!r}; a word and its band are needed")
+        return value
+
     @field_validator("files")
     @classmethod
     def _files(cls, value: dict[str, Any]) -> dict[str, Any]:
@@ -193,8 +202,12 @@ class CameraFile:
                 raise ValueError(
                     f"{product} of files is {pattern!r}; a name with one {{number}} or {{exposure}} is needed"
                 )
+            if re.search(r"\.(fits?|fts)(\.fz|\.gz)?$", pattern, re.IGNORECASE):
+                raise ValueError(f"{product} of files is {pattern!r}; a name without its ending is needed")
         if len(set(value.values())) < len(value):
             raise ValueError("files has one name for two products; they must differ")
+        if len({_PLACE.findall(pattern)[0] for pattern in value.values()}) > 1:
+            raise ValueError("files has {number} and {exposure}; the same is needed in the names of all products")
         return value
 
     @field_validator("mask")

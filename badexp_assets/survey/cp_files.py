@@ -63,7 +63,7 @@ def parse_name(name: str, camera: Camera) -> FileName | None:
     ending = _ENDING.search(name)
     while ending is not None and ending.end() < len(name):
         ending = _ENDING.search(name, ending.end())
-    if ending is None:
+    if ending is None or re.search(r"[\[\]]", name):  # CFITSIO takes what is in brackets for a part of the file
         return None
     for product, expression in camera.file_names:
         if match := expression.fullmatch(name, 0, ending.start()):
@@ -82,7 +82,7 @@ def number_in_name(name: str, camera: Camera) -> int | None:
 def name_needed(camera: Camera) -> str:
     """Return, in words, what names of files of `camera` must be like."""
     if camera.files:
-        return f"{' or '.join(camera.files.values())}, and .fits (.fit, .fts; .fz, .gz)"
+        return f"{' or '.join(camera.files.values())}, and .fits (.fit, .fts; .fz, .gz), without [ and ]"
     return "PREFIX_YYMMDD_HHMMSS_PRODUCT_BAND_TAG.fits.fz (or .fits, .fits.gz)"
 
 

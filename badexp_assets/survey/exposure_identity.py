@@ -14,14 +14,16 @@ _SAME_TIME = 10 / 86400  # d; reductions of one exposure agree on MJD-OBS, and t
 _Row = Mapping[str, Any]
 
 
-def exposures_of_number(rows: Sequence[_Row]) -> list[dict[str, Any]]:
+def exposures_of_number(rows: Sequence[_Row], versions: bool = True) -> list[dict[str, Any]]:
     """Return one row per exposure of `rows` (of `list_exposures`), which have one EXPNUM: the newest reduction of each.
 
-    The first exposure that can be used keeps the number; see `without_number` for the others.
+    The first exposure that can be used keeps the number; see `without_number` for the others. Without `versions`, files
+    with neither PLVER nor PLPROCID are no reductions of each other, since nothing says which is newer, or is a mask.
     """
     exposures: list[list[_Row]] = []
     for row in sorted(rows, key=lambda row: (row["mjd_obs"] is None, row["mjd_obs"], row["ooi"])):
-        same = next((known for known in exposures if is_same_exposure(known[0], row)), None)
+        comparable = versions or row["plver"] or row["plprocid"]
+        same = next((known for known in exposures if comparable and is_same_exposure(known[0], row)), None)
         if same is None:
             exposures.append([row])
         else:

@@ -26,6 +26,7 @@ MAX_EXPNUM = 10**12 - 1
 """legacypipe makes numbers YYMMDDhhmmss for exposures of Mosaic-3 that have none"""
 _OBSID = re.compile(r"kp4m\.20(\d{6})T(\d{6})", re.IGNORECASE)  # of Mosaic-3
 _FILE = re.compile(r"(?:.*/)?([^/]+)\.fits(?:\.fz)?")
+_CALIBRATION = re.compile(r"bias|dark|flat|zero|focus|arc|lamp|calib", re.IGNORECASE)
 _NOTHING = {"", "nan", "none", "indef", "unknown"}
 _MJD_1970 = 40587.0
 
@@ -71,6 +72,8 @@ class ExposureHeader:
             return f"EXPTIME is {_said(self.exptime)}; more than {camera.min_exptime:g} s is needed"
         if (self.proctype or "").lower() != "instcal" and (camera.needs_cp_cards or self.proctype):
             return f"PROCTYPE is {_said(self.proctype)}; InstCal is needed"
+        if not camera.needs_cp_cards and _CALIBRATION.search(self.obstype or ""):
+            return f"OBSTYPE is {_said(self.obstype)}; an image of the sky is needed"
         calibrated = (self.wcscal or "").lower().startswith("success") or self.scampflg == 0
         if not calibrated and (camera.needs_cp_cards or self.wcscal):
             return (
@@ -204,7 +207,7 @@ def _night_or_none(find: Callable[[], str]) -> str | None:
 def _mjd(date_obs: str | None, time_obs: str | None) -> float | None:
     """Return the time in DATE-OBS, or of a day in DATE-OBS and a time of its own; None for a day alone."""
     text = date_obs or ""
-    if "T" not in text:
+    if not re.search(r"\d[T ]\d", text):
         text = f"{text}T{time_obs}"
     try:
         moment = datetime.fromisoformat(text)

@@ -7,55 +7,77 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from badexp_assets.io.place import Place, Url
+from badexp_assets.io.transient_errors import is_transient
 from badexp_assets.survey.archive_tree import FoundFile, cp_folders, folder_time, list_fits_names, list_folder
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.cp_files import parse_name
 from badexp_assets.survey.night_evidence import agreed_night, camera_of_prefix, night_of_name, night_of_path
+from badexp_assets.survey.nights import tonight
+
+if TYPE_CHECKING:
+    from badexp_assets.survey.headers import ExposureHeader
 
 _FRESH = 2.0  # s; a folder that changed so recently may change again without a new time
 _Nights = dict[tuple[str, str], tuple[dict[str, int], frozenset[str]]]
 _nights_of_folders: _Nights = {}  # by place and camera: times of the folders that were listed, nights of their files
 
 
-def night_folders(archive: Place, camera: Camera, refuse: Callable[[OSError], None]) -> Iterator[tuple[str, str]]:
+class NightFolder(NamedTuple):
+    """A folder with files of a night; `files`: these, where they have been listed, which needs those of all nights."""
+
+    path: str
+    files: tuple[FoundFile, ...] | None = None
+
+
+def night_folders(
+    archive: Place, camera: Camera, refuse: Callable[[OSError], None]
+) -> Iterator[tuple[str, NightFolder]]:
     """Yield (night, folder relative to `archive`) of every folder of images and each night that it may have files of.
 
     These are the CP folders (see `cp_folders`, also for the order and `refuse`). One whose name is not the night of its
     files (a UT date, the first night of a run) is yielded for each of their nights; which files belong to a night,
     `files_of_night` tells. Names of files are enough for that, unless none of them is of the night of the folder.
     Behind URLs folders are not listed here, so that each has the night of its name alone. If files of the camera have
-    names of its own, every other folder with such files follows; see `folders_outside`.
+    names of its own, every other folder with such files follows, listed; see `loose_folders`.
     """
-    others: list[str] = []
-    for own, folder in cp_folders(archive, refuse, others.append):
+    loose: list[str] = []
+    for own, folder in cp_folders(archive, refuse, loose.append):
         if isinstance(archive, Url):
-            yield own, folder
+            yield own, NightFolder(folder)
         else:
             for night in sorted(_nights_in(archive, folder, own, camera)):
-                yield night, folder
-    for folder, _, nights in folders_outside(archive, camera, others):
-        for night in sorted({night for night in nights.values() if night}):
-            yield night, folder
+                yield night, NightFolder(folder)
+    for folder, files, nights in loose_folders(archive, camera, loose, refuse):
+        of_nights: dict[str, list[FoundFile]] = {}
+        for file in files:
+            of_nights.setdefault(nights[file.path], []).append(file)
+        of_nights.pop("", None)
+        for night, found in sorted(of_nights.items()):
+            yield night, NightFolder(folder, tuple(found))
 
 
-def folders_outside(
-    archive: Place, camera: Camera, paths: Iterable[str]
+def loose_folders(
+    archive: Place, camera: Camera, paths: Iterable[str], refuse: Callable[[OSError], None]
 ) -> Iterator[tuple[str, list[FoundFile], dict[str, str]]]:
     """Yield the folders of `paths`, FITS files in no CP folder: the folder, its files, and the night of each by path.
 
     A file whose night is not known has "". Nothing for a camera whose files have the CP's names, and behind URLs, since
-    headers of all files would have to be fetched.
+    headers of all files would have to be fetched. `refuse` is called for a folder that can't be listed, or in which a
+    header can't be read at present.
     """
     if not camera.files or isinstance(archive, Url):
         return
     for folder in sorted({path.rpartition("/")[0] for path in paths}):
         try:
             files = list_folder(archive, folder)[0]
-        except OSError:  # removed or closed since it was found
+            nights = nights_of_files(archive, folder, files, camera)
+        except OSError as error:
+            refuse(OSError(error.errno, error.strerror, os.path.join(os.path.realpath(archive), folder)))
             continue
-        yield folder, files, nights_of_files(archive, folder, files, camera)
+        yield folder, files, nights
 
 
 def files_of_night(
@@ -98,7 +120,7 @@ def nights_of_files(archive: Place, folder: str, files: Sequence[FoundFile], cam
     undecided = [(file, name) for file, name in named if not own or by_names[file.path] not in (None, own)]
     linked = _linked_folders(archive, folder, [file for file, _ in undecided]) if own else set()
     together: dict[tuple[str, ...], list[str]] = {}
-    images: dict[tuple[str, ...], FoundFile] = {}
+    images: dict[tuple[str, ...], list[FoundFile]] = {}
     for file, name in undecided:
         where = file.path.rpartition("/")[0]
         if where in linked:
@@ -106,10 +128,13 @@ def nights_of_files(archive: Place, folder: str, files: Sequence[FoundFile], cam
             continue
         together.setdefault((where, *name.exposure), []).append(file.path)
         if name.product == "ooi":
-            images.setdefault((where, *name.exposure), file)
-    for key, file in images.items():
-        by_header = _night_of_image(os.path.join(archive, file.path), file.stamp, own, by_names[file.path], camera)
-        nights |= dict.fromkeys(together[key], by_header)
+            images.setdefault((where, *name.exposure), []).append(file)
+    last = "" if own else tonight(camera)
+    for key, copies in images.items():
+        found = (_night_of_image(archive, file, own, by_names[file.path], camera) for file in copies)
+        night = next((night for night in found if night != own), own)
+        if own or camera.first_night <= night <= last:
+            nights |= dict.fromkeys(together[key], night)
     return nights
 
 
@@ -143,24 +168,38 @@ def _nights_of_names(paths: Iterable[str], own: str, camera: Camera) -> frozense
     return frozenset(nights or {own})
 
 
-@lru_cache(maxsize=200_000)
-def _night_of_image(path: str, stamp: str, own: str, by_name: str | None, camera: Camera) -> str:
+def _night_of_image(archive: Path, file: FoundFile, own: str, by_name: str | None, camera: Camera) -> str:
     """Return `by_name`, the night in the name of an image, if its header agrees with that, else `own`.
 
-    Without `own`, the night of a CP folder, the header decides. `stamp` makes an image that was written again new.
+    Without `own`, the night of a CP folder, the header decides; "" where that can't be.
     """
+    path = os.path.join(archive, file.path)
+    try:
+        header = _header_of_image(path, file.stamp, camera)
+    except OSError as error:
+        if is_transient(error) and not own:  # the file may be of any night, and must not vanish from its own
+            raise OSError(error.errno, error.strerror, path) from error
+        return own
+    except Exception:  # damaged bytes can raise anything; the exposure will be reported as failed
+        return own
+    night, _, _ = agreed_night(own or None, header, by_name)
+    if not own:
+        return night or ""
+    return by_name if by_name and night == by_name else own
+
+
+@lru_cache(maxsize=200_000)
+def _header_of_image(path: str, stamp: str, camera: Camera) -> ExposureHeader:
+    """Return the header of an image; `stamp` makes one that was written again new. Failures are not kept."""
     import fitsio
 
     from badexp_assets.survey.fits_file import cfitsio_lock
     from badexp_assets.survey.headers import parse_header
 
-    try:
-        with cfitsio_lock:
-            header = parse_header(fitsio.read_header(path, 0), _camera_of(path, camera))
-    except Exception:  # damaged bytes can raise anything; the exposure will be reported as failed
-        return own
-    night, _, _ = agreed_night(own or None, header, by_name)
-    return night or "" if not own else by_name if by_name and night == by_name else own
+    with open(path, "rb") as file:  # whose errors have a number, which those of CFITSIO do not
+        file.read(1)
+    with cfitsio_lock:
+        return parse_header(fitsio.read_header(path, 0), _camera_of(path, camera))
 
 
 def _camera_of(path: str, camera: Camera) -> Camera:

@@ -26,9 +26,9 @@ def night_of(mjd_utc: float, camera: Camera) -> str:
     try:
         moment = _MJD_EPOCH + timedelta(days=float(mjd_utc))
         local = moment.astimezone(ZoneInfo(camera.timezone))
+        return (local.replace(tzinfo=None) - timedelta(hours=12)).date().isoformat()
     except (ValueError, OverflowError) as error:
         raise InputError(f"mjd_utc = {mjd_utc}: not a time in MJD") from error
-    return (local.replace(tzinfo=None) - timedelta(hours=12)).date().isoformat()
 
 
 def night_of_utc(day: str, time: str, camera: Camera) -> str:

@@ -1,5 +1,6 @@
 """Files of cameras with names of their own: in any folder, each in the night that its header tells."""
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from badexp_assets.config.night_options import ArrivalParams
-from badexp_assets.survey.archive import list_exposures, list_files_outside, list_night_files, list_nights
+from badexp_assets.errors import InputError
+from badexp_assets.survey import night_folders
+from badexp_assets.survey.archive import (
+    NO_TIME,
+    folders_by_night,
+    list_exposures,
+    list_files_outside,
+    list_night_files,
+    list_nights,
+)
 from badexp_assets.survey.arrivals.archive_state import ArchiveState
 from badexp_assets.survey.arrivals.due_nights import find_due_nights
 from badexp_assets.survey.arrivals.scan import scan_archive
@@ -51,12 +61,16 @@ def test_names_of_a_cameras_own_are_understood(camera, name, product, number, ow
     assert (found.product, found.number, found.own) == (product, number, own)
 
 
+def test_a_name_with_brackets_which_cfitsio_takes_for_a_part_of_the_file_is_not():
+    assert parse_name("M31 [R] 001.fits", SINGLE) is None
+
+
 @pytest.mark.parametrize("name", ["792436o.fits.fz", "p.fits", "792436p.fits.bz2", "792436p", "x792436p.fits", ""])
 def test_other_names_are_not(name):
     assert parse_name(name, MEGACAM) is None
 
 
-@given(st.text(min_size=1, max_size=40))
+@given(st.text(min_size=1, max_size=40).filter(lambda text: not set("[]") & set(text)))
 def test_any_name_of_an_exposure_is_understood_as_it_is(text):
     found = parse_name(f"{text}.fits", SINGLE)
     assert found.own + {"ooi": "", "ood": ".mask", "oow": ".weight"}[found.product] == text
@@ -108,7 +122,7 @@ def test_a_file_of_no_night_is_named_with_the_reason_and_all_files_are_accounted
         "damaged.fits": "the header can't be read, so the night is unknown",
         "lonely.mask.fits": "ood file of an exposure without image, or whose night is unknown",
         "old.fits.bz2": "the name is not understood",
-        "timeless.fits": "the header has neither DTCALDAT nor MJD-OBS, so its night is unknown",
+        "timeless.fits": NO_TIME,
     }
     account = account_for(tmp_path, SINGLE, NIGHTS[:1], list_exposures(tmp_path, NIGHTS[0], SINGLE))
     assert (account.n_found, account.n_exposures, len(account.others), account.n_unaccounted) == (5, 1, 4, 0)
@@ -159,3 +173,107 @@ def test_values_of_masks_are_those_of_the_cameras_file(tmp_path, bits):
     fits.PrimaryHDU(values).writeto(tmp_path / "a.mask.fits")
     with open_exposure(image, tmp_path / "a.mask.fits", camera) as exposure:
         assert exposure.read(1).mask[0, :5].tolist() == [3, 0, 8, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("card", "value", "reason"),
+    [
+        ("date-obs", "0001-01-01T00:00:00", "neither DTCALDAT nor MJD-OBS"),
+        ("mjd-obs", -678575.0, "neither DTCALDAT nor MJD-OBS"),
+        ("date-obs", "1970-01-01T00:00:00", "its night is 1969-12-31; 1990-01-01 to "),
+        ("date-obs", "02/01/99", "nor DATE-OBS as YYYY-MM-DDThh:mm:ss"),
+    ],
+)
+def test_a_time_that_cant_be_right_is_the_reason_of_its_file_alone(tmp_path, card, value, reason):
+    write_image(tmp_path / "a.fits")
+    write_image(tmp_path / "b.fits", None, **{card: value})
+    assert list_nights(tmp_path, SINGLE) == NIGHTS[:1]
+    assert reason in list_files_outside(tmp_path, SINGLE)["b.fits"]
+
+
+def test_a_space_between_day_and_time_is_understood(tmp_path):
+    write_image(tmp_path / "a.fits", None, **{"date-obs": "2006-01-03 05:00:00"})
+    assert list_nights(tmp_path, SINGLE) == NIGHTS[:1]
+
+
+def test_a_header_that_cant_be_read_at_present_is_read_the_next_time_and_no_file_of_its_night_is_gone(
+    tmp_path, monkeypatch
+):
+    state, params = ArchiveState(), ArrivalParams(settle_seconds=1)
+    write_image(tmp_path / "run" / "a.fits")
+    now = (tmp_path / "run" / "a.fits").stat().st_mtime + 100
+
+    def scan(now):
+        found = find_due_nights(
+            state, scan_archive(tmp_path, SINGLE, state, params, now), now, params, lambda night: None
+        )
+        return found, found.state
+
+    _, state = scan(now)
+    known = state.nights[NIGHTS[0]]
+    night_folders._header_of_image.cache_clear()
+
+    def busy(path, mode):
+        raise OSError(errno.EIO, "Input/output error", path)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(night_folders, "open", busy, raising=False)
+        found, state = scan(now + 100)
+        with pytest.raises(InputError, match="run can't be read"):
+            list_nights(tmp_path, SINGLE)
+    assert found.changes == []
+    assert any("run: can't be read (Input/output error)" in problem for problem in found.problems)
+    assert state.nights[NIGHTS[0]].known == known.known
+    found, state = scan(now + 200)
+    assert (found.changes, found.problems) == ([], [])
+    assert list_nights(tmp_path, SINGLE) == NIGHTS[:1]
+
+
+def test_the_sensor_names_files_of_no_night(tmp_path):
+    write_image(tmp_path / "a.fits")
+    write_image(tmp_path / "timeless.fits", None)
+    params, state = ArrivalParams(), ArchiveState()
+    scan = scan_archive(tmp_path, SINGLE, state, params, 1e10)
+    found = find_due_nights(state, scan, 1e10, params, lambda night: None)
+    assert "1 file of no night that is known, such as timeless.fits; badexp camera check says why" in found.notes
+
+
+def test_files_of_one_time_without_versions_are_not_reductions_of_each_other(tmp_path):
+    for name in ("M31 0.fits", "M31 0_dq.fits", "raw/M31 0.fits"):
+        write_image(tmp_path / name)
+    table = list_exposures(tmp_path, NIGHTS[0], SINGLE).set_index("path")
+    assert table["status"].to_dict() == {
+        "M31 0.fits": "ready", "M31 0_dq.fits": "excluded", "raw/M31 0.fits": "excluded"
+    }  # fmt: skip
+    assert "the same exposure, by time and band, is M31 0.fits" in table.loc["M31 0_dq.fits", "status_reason"]
+    assert account_for(tmp_path, SINGLE, NIGHTS[:1], table.reset_index()).n_unaccounted == 0
+
+
+@pytest.mark.parametrize(("card", "value"), [("obstype", "Dark"), ("imagetyp", "Flat Field"), ("imagetyp", "BIAS")])
+def test_calibration_frames_are_no_exposures(tmp_path, card, value):
+    write_image(tmp_path / "a.fits", **{card: value})
+    (row,) = list_exposures(tmp_path, NIGHTS[0], SINGLE).to_dict("records")
+    assert (row["status"], row["status_reason"]) == ("excluded", f"OBSTYPE is '{value}'; an image of the sky is needed")
+
+
+def test_a_damaged_copy_does_not_hide_the_night_of_the_other(tmp_path):
+    write_image(tmp_path / "a.fits")
+    (tmp_path / "a.fit").write_bytes(b"SIMPLE  = no")
+    (row,) = list_exposures(tmp_path, NIGHTS[0], SINGLE).to_dict("records")
+    assert (row["path"], row["status"]) == ("a.fit", "failed")
+    assert list_night_files(tmp_path, NIGHTS[0], SINGLE).others == {"a.fits": "a second copy of a.fit"}
+
+
+def test_a_folder_with_files_of_many_nights_is_listed_once(tmp_path, monkeypatch):
+    for n in range(20):
+        write_image(tmp_path / "all" / f"{n}.fits", FIRST + n)
+    listed, real = [], night_folders.list_folder
+    monkeypatch.setattr(
+        night_folders, "list_folder", lambda archive, folder: listed.append(folder) or real(archive, folder)
+    )
+    folders = folders_by_night(tmp_path, SINGLE)
+    nights = [list_night_files(tmp_path, night, SINGLE, folders=folders) for night in sorted(folders)]
+    assert [len(files.exposures) for files in nights] == [1] * 20
+    scan = scan_archive(tmp_path, SINGLE, ArchiveState(), ArrivalParams(), 1e10)
+    assert sum(len(listing.files) for listing in scan.listings) == 20
+    assert listed == ["all", "all"]

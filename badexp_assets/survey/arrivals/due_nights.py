@@ -111,6 +111,11 @@ class _Comparison:
                 f"such files count as written when they have not changed for {self.params.settle_seconds:g} s"
             )
         found.problems += scan.hidden.values()
+        if scan.without_night:
+            found.notes.append(
+                f"{counted(len(scan.without_night), 'file')} of no night that is known, such as "
+                f"{scan.without_night[0]}; badexp camera check says why"
+            )
         self.compare_missing_nights()
         self.request_queued_nights()
         found.n_left = scan.n_left

@@ -15,7 +15,11 @@ from badexp_assets.io.place import Place, Url
 from badexp_assets.survey.archive_tree import FoundFile, cp_folders, folder_time, list_folder
 from badexp_assets.survey.arrivals.archive_state import ArchiveState, NightState
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.night_folders import folders_outside, nights_of_files, without_copies
+from badexp_assets.survey.night_folders import loose_folders, nights_of_files, without_copies
+
+# Files of folders that are no CP folders, and the night of each by path. They are listed once in a scan: one folder may
+# have files of every night.
+_Loose = dict[str, tuple[list[FoundFile], dict[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -38,23 +42,25 @@ class NightListing:
 class ArchiveScan:
     """The nights that have a folder or files in that of another night, and the files of those that may have changed.
 
-    hidden: folders above the nights that can't be listed, with the reason; nights below them are not seen. listings:
-    an iterator that reads the disk as it goes. Once it is exhausted, `n_left` is the number of nights that were not
-    scanned for lack of time, and `next_stat`, `next_list` are the nights at which the next scan goes on.
+    hidden: folders with nights in them or below that can't be listed, with the reason; such nights are not seen.
+    without_night: files that belong to no night that is known, or are not understood. listings: an iterator that reads
+    the disk as it goes. Once it is exhausted, `n_left` is the number of nights that were not scanned for lack of time,
+    and `next_stat`, `next_list` are the nights at which the next scan goes on.
     """
 
     nights: set[str]
     listings: Iterable[NightListing]
     camera: Camera
     hidden: dict[str, str] = field(default_factory=dict)
+    without_night: list[str] = field(default_factory=list)
     n_left: int = 0
     next_stat: str = ""
     next_list: str = ""
 
     def hides(self, night: NightState) -> bool:
-        """Whether a folder of `night` lies below one that can't be listed."""
-        tops = tuple(os.path.join(top, "") for top in self.hidden)
-        return any(folder.startswith(tops) for folder in night.folders) if tops else False
+        """Whether a folder of `night` is one that can't be listed, or lies below one."""
+        tops = tuple(os.path.join("" if top == "." else top, "") for top in self.hidden)
+        return any(f"{folder}/".startswith(tops) for folder in night.folders) if tops else False
 
 
 def scan_archive(
@@ -84,16 +90,22 @@ def scan_archive(
     others: list[str] = []
     for night, folder in cp_folders(archive, refuse, others.append):
         folders.setdefault(night, []).append(folder)
-    for folder, _, nights in folders_outside(archive, camera, others):
-        for night in set(filter(None, nights.values())):
+    loose: _Loose = {}
+    without_night: list[str] = []
+    for folder, files, nights in loose_folders(archive, camera, others, refuse):
+        loose[folder] = files, nights
+        without_night += [path for path, night in nights.items() if not night]
+        for night in {*nights.values()} - {""}:
             folders.setdefault(night, []).append(folder)
     tops = {folder for found in folders.values() for folder in found}
     for night, known in state.nights.items():  # files of this night in folders of another one
         more = sorted(tops.intersection(known.folders).difference(folders.get(night, ())))
         if more:
             folders[night] = folders.get(night, []) + more
-    scan = ArchiveScan(set(folders), (), camera, hidden, next_stat=state.next_stat, next_list=state.next_list)
-    scan.listings = _listings(archive, camera, folders, state, params, now, scan, lambda: clock() >= ends)
+    scan = ArchiveScan(
+        set(folders), (), camera, hidden, without_night, next_stat=state.next_stat, next_list=state.next_list
+    )
+    scan.listings = _listings(archive, camera, folders, loose, state, params, now, scan, lambda: clock() >= ends)
     return scan
 
 
@@ -101,6 +113,7 @@ def _listings(
     archive: Place,
     camera: Camera,
     folders: dict[str, list[str]],
+    loose: _Loose,
     state: ArchiveState,
     params: ArrivalParams,
     now: float,
@@ -125,14 +138,14 @@ def _listings(
             done.add(night)
             old = known.get(night)
             if always or old is None or _present_signature(archive, folders[night], old) != old.signature:
-                listing = _list_night(archive, camera, night, folders[night])
+                listing = _list_night(archive, camera, night, folders[night], loose)
                 yield listing
                 for other, folder in listing.elsewhere.items():
                     if folder not in folders.setdefault(other, []):
                         folders[other].append(folder)
                         scan.nights.add(other)
                         done.add(other)
-                        yield _list_night(archive, camera, other, folders[other])
+                        yield _list_night(archive, camera, other, folders[other], loose)
         return ""
 
     order = sorted(folders)
@@ -159,16 +172,21 @@ def _rotated(order: list[str], start: str) -> list[str]:
     return order[place:] + order[:place]
 
 
-def _list_night(archive: Place, camera: Camera, night: str, tops: list[str]) -> NightListing:
+def _list_night(archive: Place, camera: Camera, night: str, tops: list[str], loose: _Loose) -> NightListing:
     files: list[FoundFile] = []
     times: dict[str, int] = {}
     elsewhere: dict[str, str] = {}
     try:
         for folder in tops:
+            if folder in loose:
+                found, nights = loose[folder]
+                files += [file for file in found if nights[file.path] == night]
+                times[folder] = folder_time(archive, folder)
+                continue
             found, below = list_folder(archive, folder)
             nights = nights_of_files(archive, folder, found, camera)
             files += [file for file in found if nights[file.path] == night]
-            elsewhere |= dict.fromkeys(set(nights.values()) - {night, ""}, folder)
+            elsewhere |= dict.fromkeys(set(nights.values()) - {night}, folder)
             times |= below
     except OSError as error:
         return NightListing(night, folders=tuple(tops), problem=f"{error.filename}: can't be read ({error.strerror})")

@@ -22,7 +22,7 @@ import pytest
 
 import badexp_assets
 from badexp_assets.classify.training_record import TrainingRecord
-from badexp_assets.commands import cli, graph_run
+from badexp_assets.commands import cli, graph_run, last_run
 from badexp_assets.config.home import Home
 from badexp_assets.config.night_options import EntropyParams, PassParams
 from badexp_assets.config.settings_file import update_settings_file
@@ -130,6 +130,9 @@ STEPS: dict[str, Step] = {
     "io/models.py:_write": lambda folder, n: store_model(Weights(n), folder / "models"),
     "config/settings_file.py:update_settings_file": lambda folder, n: update_settings_file(
         folder / "settings.toml", {"camera": f"camera {n}"}, {}
+    ),
+    "commands/last_run.py:_write": lambda folder, n: last_run._write(
+        Home(folder), last_run.LastRun(f"{n}", "", "", [])
     ),
     "survey/night_range.py:_write": lambda folder, n: record_night_range(
         Home(folder), load_camera(), [f"2018-05-{n:02d}"]

@@ -106,13 +106,14 @@ class Outcome:
     """Result of a run.
 
     failed: nights that could not be read or scored, with a one-line error. skipped: steps without enough data, which
-    the rest of the run did without. notes: other facts that a user should know.
+    the rest of the run did without. notes: other facts that a user should know. incomplete: another run might do more.
     """
 
     nights: list[str]
     failed: dict[str, str] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    incomplete: bool = False
 
 
 class Runner:
@@ -242,6 +243,7 @@ class Runner:
             self._each_night(jobs.READ_LABELLED_CCDS, _LABELLED, found, [LABELLED_TABLE])
         except InputError as error:
             outcome.notes.append(f"labelled CCDs: {error}")
+        outcome.incomplete |= bool(found.failed)
         outcome.notes += found.notes
         outcome.notes += [f"labelled CCDs of {night} were not read: {why}" for night, why in found.failed.items()]
 

@@ -37,14 +37,11 @@ def run(
 
     --preset vit-knn-2025 takes the options of Luo et al. 2025, --preset entropy-2024 those of Alonso, Zhang & Li. --set
     and other options take precedence. All are stored in settings.toml of the home.
+
+    If nothing has changed since the last run, nothing is run, and the same summary is printed.
     """
-    from badexp_assets.commands.graph_run import Runner, environment
-    from badexp_assets.commands.run_output import TerminalProgress, account_lines, refuse_wrong_nights, summary_lines
+    from badexp_assets.commands.last_run import find_unchanged, hash_inputs, record_run
     from badexp_assets.config.presets import apply_presets, load_preset, read_assignments
-    from badexp_assets.orchestration.settings_check import check_one_camera
-    from badexp_assets.survey.archive import list_files_outside, list_nights, select_nights
-    from badexp_assets.survey.cameras import load_camera
-    from badexp_assets.survey.file_account import other_file_lines
 
     settings = load_settings(home, labels=labels, **given)
     chosen_presets = [load_preset(name) for name in dict.fromkeys(presets)]
@@ -54,6 +51,20 @@ def run(
         raise InputError("no archive given: use --archive or set BADEXP_ARCHIVE")
     if not archive.is_dir():
         raise InputError(f"--archive {archive}: no such folder")
+    inputs = hash_inputs(settings, nights)
+    if (last := find_unchanged(settings.home, inputs)) is not None:
+        save_settings(settings)
+        click.echo(f"nothing has changed since the run that ended {last.ended}: nothing was run\n")
+        click.echo("\n".join(last.lines))
+        return
+
+    from badexp_assets.commands.graph_run import Runner, environment
+    from badexp_assets.commands.run_output import TerminalProgress, account_lines, refuse_wrong_nights, summary_lines
+    from badexp_assets.orchestration.settings_check import check_one_camera
+    from badexp_assets.survey.archive import list_files_outside, list_nights, select_nights
+    from badexp_assets.survey.cameras import load_camera
+    from badexp_assets.survey.file_account import other_file_lines
+
     check_one_camera(settings)  # whose nights another camera would not see
     camera = load_camera(settings.camera)
     archive_nights = list_nights(archive, camera)
@@ -68,11 +79,13 @@ def run(
             click.echo(line)
         outcome = runner.run(chosen)
     click.echo("")
-    for line in [*summary_lines(settings.home, outcome.skipped, outcome.notes), *account_lines(settings, chosen)]:
-        click.echo(line)
+    lines = [*summary_lines(settings.home, outcome.skipped, outcome.notes), *account_lines(settings, chosen)]
+    click.echo("\n".join(lines))
     if outcome.failed:
         raise InputError(f"{len(outcome.failed)} of {len(chosen)} nights failed: {', '.join(sorted(outcome.failed))}")
     refuse_wrong_nights(settings, chosen)
+    if inputs is not None and not outcome.incomplete:
+        record_run(settings.home, inputs, lines)
 
 
 @click.command()

@@ -12,6 +12,7 @@ import pandas as pd
 
 from badexp_assets.io.place import Place
 from badexp_assets.survey.archive import folders_by_night, list_files_outside, list_night_files
+from badexp_assets.survey.archive_tree import cp_folders, list_folder
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.night_evidence import disagrees_on_night
 
@@ -65,6 +66,21 @@ def account_for(archive: Place, camera: Camera, nights: Iterable[str], exposures
             for path in (*read, *files.others):
                 others.pop(outside.get(_real(archive, path), ""), None)
     return FileAccount(found + len(others), len(exposures), int(exposures["n_superseded"].sum()), others)
+
+
+def archive_stamps(archive: Place) -> Iterator[str]:
+    """Yield a text for every FITS file of `archive`, which changes when the file is written again (see `FoundFile`).
+
+    Raises InputError for an archive, and OSError for a folder, that can't be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    outside: list[str] = []
+    folders = [folder for _, folder in cp_folders(archive, refuse, outside.append)]
+    for folder in (*folders, *sorted({path.rpartition("/")[0] for path in outside})):
+        yield from (file.stamp for file in list_folder(archive, folder)[0])
 
 
 def other_file_lines(others: Mapping[str, str]) -> Iterator[str]:

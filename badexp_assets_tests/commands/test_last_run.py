@@ -1,0 +1,90 @@
+"""A home in which nothing has changed since its last run: known in seconds, and whatever changes is noticed."""
+
+import os
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from badexp_assets.commands.cli import badexp
+from badexp_assets.commands.last_run import find_unchanged, hash_inputs, record_run
+from badexp_assets.commands.run_output import account_lines, summary_lines
+from badexp_assets.config.home import Home
+from badexp_assets.config.settings import load_settings
+from badexp_assets.config.settings_file import update_settings_file
+from badexp_assets.review.store import VerdictStore
+from badexp_assets_tests.homes import copy_home, remove
+
+
+def test_a_run_without_changes_says_so_and_prints_what_the_last_one_found(finished_home, monkeypatch):
+    settings = load_settings(finished_home)
+    home = settings.home
+    assert find_unchanged(home, hash_inputs(settings, None)) is not None
+    monkeypatch.setattr("badexp_assets.commands.graph_run.Runner", None)
+    result = CliRunner().invoke(badexp, ["run", "--home", str(finished_home)])
+    assert result.exit_code == 0, result.output
+    first, _, *lines = result.output.splitlines()
+    assert "nothing was run" in first
+    found = [*summary_lines(home), *account_lines(settings, home.nights("night_exposures"))]
+    assert [line for line in lines if not line.startswith(("NOT DONE", "note"))] == found
+
+
+@pytest.fixture
+def copied(finished_home, simulated_survey, tmp_path):
+    """A copy of the finished home with a survey of its own, in which a run has ended."""
+    home, survey = copy_home(Home(finished_home), tmp_path / "home"), tmp_path / "survey"
+    shutil.copytree(simulated_survey, survey)
+    places = {"archive": str(survey / "images"), "labels": [str(survey / "labels")]}
+    update_settings_file(home.settings_file, places, {"comparison": {"truth": str(survey / "truth_exposures.csv")}})
+
+    def unchanged(nights: str | None = None) -> bool:
+        return find_unchanged(home, hash_inputs(load_settings(home.root), nights)) is not None
+
+    inputs = hash_inputs(load_settings(home.root), None)
+    assert inputs is not None
+    record_run(home, inputs, [])
+    assert unchanged()
+    return SimpleNamespace(home=home, survey=survey, unchanged=unchanged)
+
+
+def _first(folder: Path, pattern: str) -> Path:
+    return sorted(folder.rglob(pattern))[0]
+
+
+def _touch(path: Path) -> None:
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+
+
+CHANGES = {
+    "an image written again": lambda c: _touch(_first(c.survey, "*_ooi_*.fits.fz")),
+    "a mask less": lambda c: _first(c.survey, "*_ood_*.fits.fz").unlink(),
+    "a file beside the nights": lambda c: (c.survey / "images" / "stray.fits").touch(),
+    "a label file": lambda c: _touch(_first(c.survey / "labels", "*bad_expid*.txt")),
+    "the truth file": lambda c: _touch(c.survey / "truth_exposures.csv"),
+    "an option": lambda c: update_settings_file(
+        c.home.settings_file, {}, {"candidates": {"entropy_top_fraction": 0.5}}
+    ),
+    "an answer": lambda c: VerdictStore(c.home.verdicts).add(
+        pd.DataFrame({"expnum": [1], "ccdnum": [None], "reviewer": ["a"], "verdict": ["bad"]})
+    ),
+    "a table of a night": lambda c: remove(c.home.table("night_stamps", c.home.nights("night_stamps")[0])),
+    "a model": lambda c: _touch(_first(c.home.models / "fitted_classifier", "*.json")),
+    "a page": lambda c: c.home.report.unlink(),
+    "work that was cut off": lambda c: c.home.journal("2018-03-10").mkdir(parents=True),
+    "the instance": lambda c: shutil.rmtree(c.home.dagster / "history"),
+    "a damaged record": lambda c: (c.home.dagster / "last_run.json").write_text("{"),
+    "no archive": lambda c: shutil.rmtree(c.survey / "images"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_change_is_noticed(copied, change):
+    CHANGES[change](copied)
+    assert not copied.unchanged()
+
+
+def test_other_nights_are_another_run(copied):
+    assert not copied.unchanged("2018-03-10")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -43,17 +44,17 @@ def render(home: Home, asset: str, night: str | None, form: str) -> str:
     return as_text(load(home, asset, night), form)
 
 
-def load(home: Home, asset: str, night: str | None = None) -> pd.DataFrame:
-    """Return the table of an asset; for a nightly asset, one night or all stored nights."""
+def load(home: Home, asset: str, night: str | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return the table of an asset, or `columns` of it; for a nightly asset, one night or all stored nights."""
     if night is not None:
         stored = home.nights(asset)
         if night not in stored:
             what = f"stored: {stored[0]} to {stored[-1]} ({len(stored)} nights)" if stored else "it has no nights"
             raise InputError(f"{asset} of night {night}: not stored; {what}")
-        return read_table(home.table(asset, night))
+        return read_table(home.table(asset, night), columns)
     if home.table(asset).exists():
-        return read_table(home.table(asset))
-    tables = [table for _, table in scan_nights(home.tables / asset)]
+        return read_table(home.table(asset), columns)
+    tables = [table for _, table in scan_nights(home.tables / asset, columns)]
     if not tables:
         raise InputError(f"{home.tables / asset}: nothing stored; has the asset been materialized in this home?")
     return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)

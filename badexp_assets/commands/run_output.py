@@ -54,7 +54,7 @@ def summary_lines(home: Home, skipped: Sequence[str] = (), notes: Sequence[str] 
 
     `skipped` and `notes` of the run (see Outcome) follow, one line each.
     """
-    exposures = load(home, "night_exposures")
+    exposures = load(home, "night_exposures", columns=["night", "status", "status_reason"])
     n = exposures["status"].value_counts()
     lines = [
         f"exposures   {len(exposures)} in {exposures['night'].nunique()} nights: "
@@ -64,9 +64,11 @@ def summary_lines(home: Home, skipped: Sequence[str] = (), notes: Sequence[str] 
     lines += [f"              {count} x {reason}" for reason, count in reasons.head(_MAX_REASONS).items()]
     if len(reasons) > _MAX_REASONS:
         lines.append(f"              and {len(reasons) - _MAX_REASONS} more reasons (badexp show night_exposures)")
-    ccds = load(home, "night_ccds")
-    failed = int((ccds["status"] == "failed").sum())
-    lines.append(f"CCD images  {int((ccds['status'] != MISSING).sum())} selected, {failed} could not be read")
+    ccds: Counter[str] = Counter()
+    for _, table in scan_nights(home.tables / "night_ccds", ["status"]):
+        ccds.update(table["status"])
+    selected = ccds.total() - ccds[MISSING]
+    lines.append(f"CCD images  {selected} selected, {ccds['failed']} could not be read")
     lines += _model_lines(home)
     candidates = load(home, "review_candidates")
     lines.append(f"candidates  {len(candidates)} exposures to review (badexp show review_candidates)")

@@ -38,28 +38,33 @@ class ClassifierTables(NamedTuple):
     planes: NightTables
     labelled: NightTables | None = None
 
-    def features(self, survey: SurveyResource, nights: set[str]) -> pd.DataFrame:
-        """Return the named features of the CCD images (`describe_ccds`) of those of `nights` that are stored."""
+    def features(
+        self, survey: SurveyResource, nights: Collection[str], expnums: Collection[int] | None = None
+    ) -> pd.DataFrame:
+        """Return the named features of the CCD images (`describe_ccds`) of those of `nights` that are stored.
+
+        With `expnums` only those exposures are described, which changes nothing about them.
+        """
         camera = survey.camera()
         labelled = set(self.labelled or ())
 
         def describe(night: str) -> pd.DataFrame:
-            more = self.labelled[night] if self.labelled is not None and night in labelled else None
-            return classify.describe_ccds(
-                self.ccds[night], self.exposures[night], self.orientations[night], camera, more
-            )
+            def rows(table: NightTables) -> pd.DataFrame:
+                return table[night] if expnums is None else table.of_exposures({night}, expnums)
 
-        return pd.concat([describe(night) for night in sorted(nights & set(self.ccds))], ignore_index=True)
+            more = rows(self.labelled) if self.labelled is not None and night in labelled else None
+            return classify.describe_ccds(rows(self.ccds), rows(self.exposures), rows(self.orientations), camera, more)
+
+        return pd.concat([describe(night) for night in sorted(set(nights) & set(self.ccds))], ignore_index=True)
 
     def inputs(self, survey: SurveyResource, rows: pd.DataFrame) -> Inputs:
         """Return the inputs for `rows` of the training set, and for the other CCDs of their exposures."""
-        vectors = gather_vectors(
-            with_other_ccds(rows, self.ccds.concatenated()), both_embeddings(self.embeddings, self.labelled)
-        )
-        nights = set(rows["night"])
-        features = classify.align(self.features(survey, nights), vectors.rows)
-        mosaics = classify.Mosaics.of_table(self.mosaics.of_exposures(nights, set(rows["expnum"])))
-        tokens = self.planes.of_exposures(nights, set(rows["expnum"]))
+        nights, expnums = set(rows["night"]), set(rows["expnum"])
+        ccds = self.ccds.of_exposures(nights, expnums, ["expnum", "ccdnum", "status", "drawn"])
+        vectors = gather_vectors(with_other_ccds(rows, ccds), both_embeddings(self.embeddings, self.labelled, nights))
+        features = classify.align(self.features(survey, nights, expnums), vectors.rows)
+        mosaics = classify.Mosaics.of_table(self.mosaics.of_exposures(nights, expnums))
+        tokens = self.planes.of_exposures(nights, expnums)
         return Inputs(vectors, features, mosaics, classify.FocalPlanes.of_table(tokens, survey.camera()))
 
     def held_out(self, survey: SurveyResource, training_set: pd.DataFrame) -> HeldOut | None:
@@ -69,20 +74,20 @@ class ClassifierTables(NamedTuple):
 
     def unlabelled(self, survey: SurveyResource, expnums: Collection[int]) -> HeldOut | None:
         """Return those of `expnums` that the night pass read, with no CCD labelled; None if there are none."""
-        ccds = self.ccds.concatenated()
+        ccds = self.ccds.concatenated(["expnum", "ccdnum", "status"])
         rows = ccds.loc[(ccds["status"] == "read") & ccds["expnum"].isin(list(expnums)), ["expnum", "ccdnum"]]
-        nights = self.exposures.concatenated()[["expnum", "night"]].drop_duplicates("expnum")
+        nights = self.exposures.concatenated(["expnum", "night"]).drop_duplicates("expnum")
         rows = rows.drop_duplicates().merge(nights, on="expnum").assign(category=None, weight=np.nan)
         return None if rows.empty else self._held_out(survey, rows)
 
     def _held_out(self, survey: SurveyResource, rows: pd.DataFrame) -> HeldOut:
         found, features, mosaics, planes = self.inputs(survey, rows)
-        exposures = self.exposures.concatenated()
+        exposures = self.exposures.concatenated(["expnum", "night", "filter"])
         return HeldOut(
             found.rows,
             found.values,
             features,
-            exposures.loc[exposures["expnum"].isin(found.rows["expnum"]), ["expnum", "night", "filter"]],
+            exposures[exposures["expnum"].isin(found.rows["expnum"])],
             found.backbone,
             found.recipe,
             mosaics,
@@ -90,9 +95,15 @@ class ClassifierTables(NamedTuple):
         )
 
 
-def both_embeddings(embeddings: NightTables, labelled: NightTables | None) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield (night, table) of the CCDs that the night pass read, then of those that were read for their label."""
-    return chain(embeddings.items(), labelled.items() if labelled is not None else ())
+def both_embeddings(
+    embeddings: NightTables, labelled: NightTables | None, nights: Collection[str] | None = None
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield (night, table) of the CCDs that the night pass read, then of those that were read for their label.
+
+    With `nights`, only these are read.
+    """
+    tables = [table for table in (embeddings, labelled) if table is not None]
+    return chain.from_iterable(table.items() if nights is None else table.of_nights(nights) for table in tables)
 
 
 def read_truth_file(params: ComparisonParams) -> tuple[pd.Series | None, str]:

@@ -1,6 +1,6 @@
 """IO managers: tables as one Parquet file per asset, or per asset and night; models as one folder per version."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -12,7 +12,7 @@ from badexp_assets.defs.stored_scores import INPUTS, STORED
 from badexp_assets.errors import InputError
 from badexp_assets.io.models import load_current, promote_model, store_model
 from badexp_assets.io.parquet import empty_table, write_table
-from badexp_assets.io.parquet_reading import read_table, stored_nights
+from badexp_assets.io.parquet_reading import read_exposures, read_table, stored_nights
 from badexp_assets.io.place import Place
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.orchestration.failures import io_method
@@ -31,7 +31,7 @@ class NightTables(Mapping[str, pd.DataFrame]):
         self._nights = set(nights)
 
     def __getitem__(self, night: str) -> pd.DataFrame:
-        return read_table(self._folder / f"{night}.parquet")
+        return read_table(self._place(night))
 
     def __iter__(self) -> Iterator[str]:
         stored = {path.stem for path in stored_nights(self._folder)}
@@ -40,21 +40,28 @@ class NightTables(Mapping[str, pd.DataFrame]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def concatenated(self) -> pd.DataFrame:
-        """Return all stored nights as one table, empty if none is stored."""
-        return self._concatenate(self.values())
+    def concatenated(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return all stored nights, or `columns` of them, as one table, empty if none is stored."""
+        return self._concatenate((read_table(self._place(night), columns) for night in self), columns)
 
     def of_nights(self, nights: Collection[str]) -> Iterator[tuple[str, pd.DataFrame]]:
         """Yield (night, table) of those of `nights` that are stored, each read on demand."""
         return ((night, self[night]) for night in self if night in nights)
 
-    def of_exposures(self, nights: Collection[str], expnums: Collection[int]) -> pd.DataFrame:
+    def of_exposures(
+        self, nights: Collection[str], expnums: Collection[int], columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         """Return the rows of `expnums` in those of `nights` that are stored, reading one night at a time."""
-        return self._concatenate(table[table["expnum"].isin(expnums)] for _, table in self.of_nights(nights))
+        found = (read_exposures(self._place(night), expnums, columns) for night in self if night in nights)
+        return self._concatenate(found, columns)
 
-    def _concatenate(self, tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    def _place(self, night: str) -> Place:
+        return self._folder / f"{night}.parquet"
+
+    def _concatenate(self, tables: Iterable[pd.DataFrame], columns: Sequence[str] | None) -> pd.DataFrame:
         filled = [table for table in tables if len(table)]
-        return pd.concat(filled, ignore_index=True) if filled else empty_table(SCHEMAS[self._asset])
+        empty = empty_table(SCHEMAS[self._asset])
+        return pd.concat(filled, ignore_index=True) if filled else empty[list(columns or empty.columns)]
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):

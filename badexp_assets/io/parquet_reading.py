@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +43,19 @@ def read_table(path: Place, columns: Sequence[str] | None = None) -> pd.DataFram
     """Read a table; list columns come back as numpy arrays. Raises DamagedTableError when it is missing or damaged."""
     wanted = list(columns) if columns is not None else None
     return _read(path, lambda file: file.read(columns=wanted).to_pandas())
+
+
+def read_exposures(path: Place, expnums: Collection[int], columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return what `read_table` does, of the exposures `expnums` only; nothing of the other rows stays in memory."""
+    wanted = list(columns) if columns is not None else None
+    numbers = pa.array(expnums, pa.int64())
+
+    def select(file: pq.ParquetFile) -> pd.DataFrame:
+        rows = pc.is_in(file.read(columns=["expnum"])["expnum"], value_set=numbers)
+        table = file.read(columns=wanted) if pc.any(rows).as_py() else file.schema_arrow.empty_table()
+        return table.filter(rows).to_pandas() if len(table) else table.select(wanted or table.column_names).to_pandas()
+
+    return _read(path, select)
 
 
 def read_metadata(path: Place) -> dict[str, Any]:

@@ -62,7 +62,8 @@ def labelled_ccds_to_read(
     failed stays chosen, and the next one is chosen as well.
     """
     read = images_read(exposures, ccds)
-    sampled = set(zip(ccds["expnum"], ccds["ccdnum"], strict=True))
+    of_labels = ccds[ccds["expnum"].isin(labels["expnum"])]
+    sampled = set(zip(of_labels["expnum"], of_labels["ccdnum"], strict=True))
     useless: set[tuple[int, int]] = set()
     if labelled is not None:
         unread = labelled[labelled["status"] != "read"]

@@ -31,18 +31,25 @@ def gather_vectors(rows: pd.DataFrame, nights: Iterable[tuple[str, pd.DataFrame]
     backbone or recipe.
     """
     wanted = pd.MultiIndex.from_frame(rows[KEY].astype("int64"))
+    known = wanted.unique()
     made_by: dict[tuple[str, str], str] = {}
-    keys, pieces = [], []
+    there = np.zeros(len(known), bool)
+    values = np.empty((len(known), 0), np.float32)
     for night, table in nights:
-        index = pd.MultiIndex.from_frame(table[KEY].astype("int64"))
-        chosen = table[index.isin(wanted) & table["embedding"].notna()]
+        places = known.get_indexer(pd.MultiIndex.from_frame(table[KEY].astype("int64")))
+        keep = (places >= 0) & table["embedding"].notna().to_numpy()
+        chosen, places = table[keep], places[keep]
         if chosen.empty:
             continue
         for pair in set(zip(chosen["backbone"], chosen["recipe"], strict=True)):
             made_by.setdefault(pair, night)
-        keys.append(chosen[KEY].astype("int64"))
-        pieces.append(np.stack(list(chosen["embedding"])).astype(np.float32, copy=False))
-    if not pieces:
+        if len(made_by) > 1:
+            continue
+        vectors = np.stack(list(chosen["embedding"]))
+        if not there.any():
+            values = np.empty((len(known), vectors.shape[1]), np.float32)
+        values[places], there[places] = vectors, True
+    if not there.any():
         raise InputError(
             f"none of the {len(rows)} chosen CCDs has an embedding; materialise night_embeddings of their nights"
         )
@@ -53,12 +60,12 @@ def gather_vectors(rows: pd.DataFrame, nights: Iterable[tuple[str, pd.DataFrame]
         raise InputError(
             f"nights differ in backbone or recipe: {found}; materialise the night pass of the others again"
         )
-    position = pd.Series(np.arange(sum(map(len, keys))), index=pd.MultiIndex.from_frame(pd.concat(keys)))
-    position = position[~position.index.duplicated(keep="last")].reindex(wanted)
-    there = position.notna().to_numpy()
-    values = np.concatenate(pieces)[position[there].astype("int64").to_numpy()]
     ((backbone, recipe),) = made_by
-    return Vectors(rows[there].reset_index(drop=True), values, rows[~there].reset_index(drop=True), backbone, recipe)
+    places = known.get_indexer(wanted)
+    left = there[places]
+    if len(known) < len(wanted) or not left.all():
+        values = values[places[left]]
+    return Vectors(rows[left].reset_index(drop=True), values, rows[~left].reset_index(drop=True), backbone, recipe)
 
 
 def with_other_ccds(rows: pd.DataFrame, ccds: pd.DataFrame) -> pd.DataFrame:

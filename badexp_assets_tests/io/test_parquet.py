@@ -11,7 +11,7 @@ import pytest
 from badexp_assets.errors import InputError
 from badexp_assets.io import parquet
 from badexp_assets.io.parquet import TableWriter, atomic_path, empty_table, to_arrow, write_table
-from badexp_assets.io.parquet_reading import read_metadata, read_table, scan_nights
+from badexp_assets.io.parquet_reading import read_exposures, read_metadata, read_table, scan_nights
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.io.schemas.columns import Column, TableSchema
 
@@ -38,6 +38,18 @@ def test_a_table_comes_back_as_it_was_written(tmp_path):
     assert back["expnum"].tolist() == table["expnum"].tolist()
     np.testing.assert_array_equal(np.stack(back["embedding"]), np.stack(table["embedding"]))
     assert read_metadata(tmp_path / "t.parquet") == {"model": "v1", "n": 3}
+
+
+def test_rows_of_some_exposures_are_read_without_keeping_the_others_in_memory(tmp_path):
+    write_table(embeddings(50), tmp_path / "t.parquet", EMBEDDINGS)
+    found = read_exposures(tmp_path / "t.parquet", {103, 120, 999})
+    every = read_table(tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(found, every[every["expnum"].isin([103, 120])].reset_index(drop=True))
+    owner = found["embedding"].iloc[0]
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    assert owner.nbytes == 2 * 4 * 4
+    assert read_exposures(tmp_path / "t.parquet", {1}, ["ccdnum", "embedding"]).shape == (0, 2)
 
 
 def test_a_table_in_pieces_equals_the_table_written_at_once(tmp_path):

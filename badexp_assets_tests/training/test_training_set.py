@@ -12,7 +12,7 @@ from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.training.labelled_images import NO_SUCH_CCD, NOT_NEEDED, TO_BE_READ, labelled_ccds_to_read
 from badexp_assets.training.split import split_groups
 from badexp_assets.training.training_set import build_training_set
-from badexp_assets.training.training_vectors import with_other_ccds
+from badexp_assets.training.training_vectors import gather_vectors, with_other_ccds
 
 TAXONOMY = load_taxonomy()
 CCDS = range(1, 11)
@@ -392,3 +392,26 @@ def test_siblings_share_night_split_and_fold_and_have_no_category():
     assert without[["ccdnum", "in_pass", "drawn"]].to_numpy().tolist() == [
         [1, True, True], [2, True, False], [3, False, False]
     ]  # fmt: skip
+
+
+def _night(keys: list[tuple[int, int]], value: float, dim: int = 3, backbone: str = "b") -> pd.DataFrame:
+    table = pd.DataFrame(keys, columns=["expnum", "ccdnum"]).assign(backbone=backbone, recipe="r")
+    return table.assign(embedding=[np.full(dim, value + n, np.float32) for n in range(len(keys))])
+
+
+def test_vectors_are_in_the_order_of_the_rows_and_the_last_of_a_ccd_counts():
+    rows = pd.DataFrame({"expnum": [8, 7, 9, 7, 7], "ccdnum": [1, 2, 1, 1, 2], "name": list("abcde")})
+    nights = [("n1", _night([(7, 1), (7, 2), (6, 1)], 10)), ("n2", _night([(8, 1), (7, 2)], 20))]
+    found = gather_vectors(rows, nights)
+    assert found.rows["name"].tolist() == ["a", "b", "d", "e"]
+    assert found.values[:, 0].tolist() == [20, 21, 10, 21]
+    assert (found.values.dtype, found.missing["name"].tolist()) == (np.float32, ["c"])
+
+
+def test_nights_of_two_backbones_are_named_and_chosen_ccds_without_a_vector_too():
+    rows = pd.DataFrame({"expnum": [7, 8], "ccdnum": [1, 1]})
+    nights = [("n1", _night([(7, 1)], 1)), ("n2", _night([(8, 1)], 2, dim=5, backbone="c"))]
+    with pytest.raises(InputError, match=r"b with r \(n1\); c with r \(n2\)"):
+        gather_vectors(rows, nights)
+    with pytest.raises(InputError, match="none of the 2 chosen CCDs"):
+        gather_vectors(rows, [("n1", _night([(6, 1)], 1))])

@@ -214,7 +214,7 @@ def fitted_classifier(
 
 def _train(training_set: pd.DataFrame, night_embeddings: NightTables, labelled_ccd_embeddings: NightTables) -> Vectors:
     rows = training_set[training_set["split"] == "train"]
-    return gather_vectors(rows, both_embeddings(night_embeddings, labelled_ccd_embeddings))
+    return gather_vectors(rows, both_embeddings(night_embeddings, labelled_ccd_embeddings, set(rows["night"])))
 
 
 def _parameters(settings: Settings, train: Vectors) -> classify.PipelineParams:

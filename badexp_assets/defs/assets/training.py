@@ -88,13 +88,13 @@ def training_tables(
     built = training.build_training_set(
         bad_ccd_labels,
         night_exposures.concatenated(),
-        night_ccds.concatenated(),
+        night_ccds.concatenated(["expnum", "ccdnum", "status", "status_reason"]),
         survey_ccds,
         survey.taxonomy(),
         params,
         listed=pd.concat([table["expnum"].dropna() for table in lists]).astype("int64"),
         reviewed_fine=review.fine_exposures(review_outcomes),
-        labelled_ccds=labelled_ccd_embeddings.concatenated(),
+        labelled_ccds=labelled_ccd_embeddings.concatenated(["expnum", "ccdnum", "status", "status_reason"]),
     )
     for text in built.warnings:
         context.log.warning(text)

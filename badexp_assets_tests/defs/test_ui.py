@@ -73,14 +73,14 @@ def _members(session: int) -> list[psutil.Process]:
 def _stop(server: subprocess.Popen) -> None:
     """End the daemon, the code server, the web server and what they started, as Ctrl-C in a terminal does."""
     os.killpg(server.pid, signal.SIGINT)
-    if not _all_ended(server):
+    if not _all_ended(server, 30.0):  # it takes 3 s, and longer only where a run of the UI has not ended
         os.killpg(server.pid, signal.SIGKILL)
-        _all_ended(server)
+        _all_ended(server, LONGEST_WAIT)
 
 
-def _all_ended(server: subprocess.Popen) -> bool:
+def _all_ended(server: subprocess.Popen, seconds: float) -> bool:
     """Wait until no member runs. Not `psutil.wait_procs`: a container may have no process that collects zombies."""
-    deadline = time.monotonic() + LONGEST_WAIT
+    deadline = time.monotonic() + seconds
     while (server.poll() is None or _members(server.pid)) and time.monotonic() < deadline:
         time.sleep(0.25)
     return not _members(server.pid)

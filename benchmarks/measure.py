@@ -24,7 +24,8 @@ class BenchOptions:
 
     `folder`: empty folder for its files; `quick`: small data, which only shows that the benchmark runs; `device`: where
     networks run; `seed`: of its data; `repeats`: number of rounds; `network_ms`: time that the network of `feed` takes
-    for an image, ms. `train`, `test`, `backbone`: folders and network of `focal-plane`.
+    for an image, ms. `train`, `test`, `backbone`: folders and network of `focal-plane`. `nights`: of the home of
+    `survey`.
     """
 
     folder: Path
@@ -36,6 +37,7 @@ class BenchOptions:
     train: Path | None = None
     test: Path | None = None
     backbone: str = "efficientnet_lite0"
+    nights: int = 50
 
 
 @dataclass(frozen=True)
@@ -127,16 +129,17 @@ def _timed(run: Callable[[], T], clock: Callable[[], float] = time.perf_counter)
 
 def _measured(sender: Any, run: Callable[[], Any]) -> None:
     try:
-        outcome: Any = (*_timed(run), _peak_mib())
+        outcome: Any = (*_timed(run), resident_mib("VmHWM"))
     except BaseException as error:
         outcome = error
     sender.send(outcome)
 
 
-def _peak_mib() -> float:
+def resident_mib(field: str = "VmRSS") -> float:
+    """Return the resident memory of this process in MiB; with `VmHWM`, or where that is not known, its peak."""
     try:  # ru_maxrss of a new process starts at the memory of its parent
         with open("/proc/self/status", encoding="ascii") as handle:
-            return next(int(line.split()[1]) for line in handle if line.startswith("VmHWM")) / 1024
+            return next(int(line.split()[1]) for line in handle if line.startswith(field)) / 1024
     except (OSError, StopIteration):
         unit = 2**20 if sys.platform == "darwin" else 2**10
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

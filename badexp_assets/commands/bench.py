@@ -22,6 +22,7 @@ from badexp_assets.errors import InputError
 @click.option(
     "--test", type=click.Path(path_type=Path), help="`focal-plane`: folder to test on; none: folds of --train."
 )
+@click.option("--nights", default=50, show_default=True, help="`survey`: nights of its home.")
 @click.option("--backbone", default="efficientnet_lite0", show_default=True, help="`focal-plane`: its network.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also append the lines to this file.")
 def bench(
@@ -33,6 +34,7 @@ def bench(
     network_ms: float,
     train: Path | None,
     test: Path | None,
+    nights: int,
     backbone: str,
     out: Path | None,
 ) -> None:
@@ -40,7 +42,8 @@ def bench(
 
     Without NAMES all benchmarks of speed run. `classifier` and `entropy-trial` measure how good the methods are, on
     simulated surveys; they take a quarter of an hour each. `focal-plane` measures, on real focal planes with marked
-    ghosts, how well bad CCDs are found from the whole plane.
+    ghosts, how well bad CCDs are found from the whole plane. `survey` fabricates a home of many nights and measures
+    memory and time of each step that reads all of them.
     """
     import json
     import tempfile
@@ -60,6 +63,7 @@ def bench(
             train=train,
             test=test,
             backbone=backbone,
+            nights=nights,
         )
         for record in run_benchmarks(names, options):
             line = json.dumps(record, allow_nan=False)

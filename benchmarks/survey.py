@@ -1,0 +1,129 @@
+"""Benchmark of the steps that read all nights of a survey: memory and core seconds in a fabricated home."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from badexp_assets.config.home import Home
+from badexp_assets.config.settings import Settings, load_settings
+from benchmarks.measure import BenchOptions, Record, in_process, resident_mib
+
+EXPOSURES = 57
+"""exposures a night, as in DR11: 283,633 in 4,976 nights"""
+_SOURCE = {
+    "night_pass": {"rows": 64, "columns": 64, "n_draw": 20},
+    "entropy": {"gradient_points": 500},
+    "autoencoder": {"epochs": 3},
+    "clusters": {"n_images": 1000, "n_images_3d": 50},
+    "report": {"draws": 100, "night_folds": 2},
+}
+
+
+def bench_survey(options: BenchOptions) -> Iterator[Record]:
+    """Yield, for each step that reads all nights, memory above that of the interpreter and core seconds.
+
+    The home has `options.nights` nights of 57 exposures, fabricated from a simulated survey of two nights.
+    """
+    from benchmarks.survey_home import fabricate_home
+
+    nights = 3 if options.quick else options.nights
+    source = make_source(options)
+    started = time.process_time()
+    settings = fabricate_home(source, options.folder / "home", nights, EXPOSURES, options.seed)
+    yield _record(nights, "fabricating the home", time.process_time() - started, None)
+    for name in STEPS:
+        (seconds, before), _, peak = in_process(_run_step, str(settings.home.root), name)
+        yield _record(nights, name, seconds, peak - before)
+
+
+def make_source(options: BenchOptions) -> Home:
+    """Simulate a survey of two nights, and run everything on it."""
+    from badexp_assets.commands.demonstration import demonstrate
+    from badexp_assets.simulate.params import SurveyParams
+
+    home = Home(options.folder / "source")
+    params = SurveyParams(
+        nights=2, exposures=24, n_ccds=24, ccd_rows=192, ccd_columns=128, bad_fraction=0.4, labelled_fraction=0.7,
+        seed=options.seed,
+    )  # fmt: skip
+    demonstrate(home, params, lambda line: None, _SOURCE)
+    return home
+
+
+def _record(nights: int, step: str, seconds: float, mib: float | None) -> Record:
+    note = "" if mib is None else f"{mib / 1024:.2f} GiB above the interpreter; seconds of one core"
+    return Record("survey", f"{nights} nights", step, nights, "nights", (seconds,), nights / seconds, None, mib, note)
+
+
+def _run_step(root: str, name: str) -> tuple[float, float]:
+    """Run a step in this process; return core seconds, and the memory before it, MiB, with what it imports."""
+    import hdbscan  # noqa: F401
+    import matplotlib.figure  # noqa: F401
+    import sklearn.ensemble  # noqa: F401
+    import torch  # noqa: F401
+
+    from badexp_assets.commands import graph_run  # noqa: F401
+
+    settings = load_settings(root)
+    before, started = resident_mib(), time.process_time()
+    STEPS[name](settings)
+    return time.process_time() - started, before
+
+
+def _materialize(job: str, *assets: str) -> Callable[[Settings], None]:
+    def run(settings: Settings) -> None:
+        import dagster as dg
+
+        from badexp_assets.commands.graph_run import environment
+        from badexp_assets.defs import jobs
+        from badexp_assets.defs.build import build_definitions
+
+        with environment(settings), dg.DagsterInstance.ephemeral() as instance:
+            definition = build_definitions().resolve_job_def(getattr(jobs, job).name)
+            selection = [dg.AssetKey(asset) for asset in assets]
+            loggers = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+            definition.execute_in_process(instance=instance, asset_selection=selection, run_config=loggers)
+
+    return run
+
+
+def _show(settings: Settings) -> None:
+    import contextlib
+    import os
+
+    from click.testing import CliRunner
+
+    from badexp_assets.commands.show import show
+
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        words = ["night_ccds", "--home", str(settings.home.root), "--format", "csv"]
+        CliRunner().invoke(show, words, catch_exceptions=False)
+
+
+def _summarize(settings: Settings) -> None:
+    from badexp_assets.commands.run_output import account_lines, summary_lines
+
+    summary_lines(settings.home)
+    account_lines(settings, settings.home.nights("night_exposures"))
+
+
+def _find_unchanged(settings: Settings) -> None:
+    from badexp_assets.commands.last_run import find_unchanged, hash_inputs
+
+    find_unchanged(settings.home, hash_inputs(settings, None))
+
+
+STEPS: dict[str, Callable[[Settings], None]] = {
+    "training_set": _materialize("FIT_CLASSIFIER", "labels_without_image", "training_set"),
+    "fitted_pipeline": _materialize("FIT_CLASSIFIER", "fitted_pipeline"),
+    "fitted_classifier": _materialize("FIT_CLASSIFIER", "fitted_classifier"),
+    "classification_report": _materialize("FIT_CLASSIFIER", "classification_report"),
+    "entropy_reference": _materialize("FIT_UNSUPERVISED", "entropy_reference"),
+    "stamp_autoencoder": _materialize("FIT_UNSUPERVISED", "stamp_autoencoder"),
+    "embedding_clusters": _materialize("FIT_UNSUPERVISED", "embedding_clusters"),
+    "review_candidates": _materialize("LIST_CANDIDATES", "review_candidates"),
+    "show night_ccds": _show,
+    "summary of a run": _summarize,
+    "run, nothing changed": _find_unchanged,
+}

@@ -108,12 +108,6 @@ def _summarize(settings: Settings) -> None:
     account_lines(settings, settings.home.nights("night_exposures"))
 
 
-def _find_unchanged(settings: Settings) -> None:
-    from badexp_assets.commands.last_run import find_unchanged, hash_inputs
-
-    find_unchanged(settings.home, hash_inputs(settings, None))
-
-
 STEPS: dict[str, Callable[[Settings], None]] = {
     "training_set": _materialize("FIT_CLASSIFIER", "labels_without_image", "training_set"),
     "fitted_pipeline": _materialize("FIT_CLASSIFIER", "fitted_pipeline"),
@@ -125,5 +119,4 @@ STEPS: dict[str, Callable[[Settings], None]] = {
     "review_candidates": _materialize("LIST_CANDIDATES", "review_candidates"),
     "show night_ccds": _show,
     "summary of a run": _summarize,
-    "run, nothing changed": _find_unchanged,
 }

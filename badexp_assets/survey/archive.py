@@ -12,9 +12,9 @@ import pandas as pd
 
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.place import Place, Url, as_place
-from badexp_assets.survey.archive_tree import FoundFile, Settling, cp_folders, list_folder
+from badexp_assets.survey.archive_tree import FoundFile, Settling, cp_folders
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.cp_files import PRODUCTS, name_needed, parse_name
+from badexp_assets.survey.cp_files import PRODUCTS, parse_name, unknown_name
 from badexp_assets.survey.exposure_identity import exposures_of_number, surrogate_expnum
 from badexp_assets.survey.headers import MAX_EXPNUM, ExposureHeader, FileHeader, read_file_header
 from badexp_assets.survey.night_evidence import UNDECIDED, agreed_night, night_of_name, night_of_path
@@ -145,7 +145,7 @@ def list_files_outside(archive: Place, camera: Camera) -> dict[str, str]:
 def _why_no_night(path: Place, camera: Camera) -> str:
     name = parse_name(path.name, camera)
     if name is None:
-        return f"the name is not understood; {name_needed(camera)} is expected"
+        return unknown_name(camera)
     if name.product != "ooi":
         return f"{name.product} file of an exposure without image, or whose night is unknown"
     try:
@@ -177,11 +177,8 @@ def list_night_files(
     archive, night = as_place(archive), parse_night(night)
     files: list[FoundFile] = []
     for folder in (folders_by_night(archive, camera) if folders is None else folders).get(night, ()):
-        if folder.files is not None:
-            files += folder.files
-            continue
         try:
-            files += files_of_night(archive, folder.path, list_folder(archive, folder.path)[0], night, camera)
+            files += files_of_night(archive, folder, night, camera)
         except OSError as error:
             _refuse(error)
     files = without_copies(archive, files)
@@ -202,7 +199,7 @@ def group_files(night: str, files: Iterable[FoundFile], camera: Camera) -> Night
         folder, _, base = file.path.rpartition("/")
         name = parse_name(base, camera)
         if name is None:
-            others[file.path] = f"the name is not understood; {name_needed(camera)} is expected"
+            others[file.path] = unknown_name(camera)
             unknown[file.path] = file.stamp
             continue
         # of a packed and a plain copy of one file the first is used

@@ -79,6 +79,11 @@ def number_in_name(name: str, camera: Camera) -> int | None:
     return found.number if found else None
 
 
+def unknown_name(camera: Camera) -> str:
+    """Return why a file of `camera` is not read whose name is not understood."""
+    return f"the name is not understood; {name_needed(camera)} is expected"
+
+
 def name_needed(camera: Camera) -> str:
     """Return, in words, what names of files of `camera` must be like."""
     if camera.files:

@@ -80,11 +80,15 @@ def loose_folders(
         yield folder, files, nights
 
 
-def files_of_night(
-    archive: Place, folder: str, files: Sequence[FoundFile], night: str, camera: Camera
-) -> list[FoundFile]:
-    """Return those of `files` (all those of a folder) that belong to `night`; see `nights_of_files`."""
-    nights = nights_of_files(archive, folder, files, camera)
+def files_of_night(archive: Place, folder: NightFolder, night: str, camera: Camera) -> Sequence[FoundFile]:
+    """Return the files of a folder that belong to `night`; see `nights_of_files`.
+
+    Raises OSError for a folder that can't be listed.
+    """
+    if folder.files is not None:
+        return folder.files
+    files = list_folder(archive, folder.path)[0]
+    nights = nights_of_files(archive, folder.path, files, camera)
     return [file for file in files if nights[file.path] == night]
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
 
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.place import Place, as_place
 from badexp_assets.orchestration.plan.inputs import Archive
 from badexp_assets.survey.archive import ExposureFiles, group_files, list_files_outside
-from badexp_assets.survey.archive_tree import FoundFile, list_folder
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.exposure import open_exposure
-from badexp_assets.survey.night_folders import NightFolder, files_of_night, night_folders
+from badexp_assets.survey.night_folders import files_of_night, night_folders
 
 _MAX_OPENED = 8  # exposures whose headers are read
 
@@ -22,7 +20,7 @@ def list_left_out(archive: Place, camera: Camera) -> dict[str, str]:
     archive = as_place(archive)
     left_out = list_files_outside(archive, camera)
     for night, folder in night_folders(archive, camera, _refuse):
-        left_out |= group_files(night, _files(archive, folder, night, camera), camera).others
+        left_out |= group_files(night, files_of_night(archive, folder, night, camera), camera).others
     return left_out
 
 
@@ -35,7 +33,7 @@ def scan_archive(archive: Place, camera: Camera, n_draw: int) -> Archive:
     nights: set[str] = set()
     sample: list[ExposureFiles] = []
     for night, folder in night_folders(as_place(archive), camera, _refuse):
-        found = _files(as_place(archive), folder, night, camera)
+        found = files_of_night(as_place(archive), folder, night, camera)
         sizes = {file.path: max(0, file.size) for file in found}
         exposures = group_files(night, found, camera).exposures
         n_exposures += len(exposures)
@@ -54,12 +52,6 @@ def scan_archive(archive: Place, camera: Camera, n_draw: int) -> Archive:
         exposure_bytes=size / n_exposures,
         megapixels=statistics.median(pixels for _, pixels in shapes),
     )
-
-
-def _files(archive: Place, folder: NightFolder, night: str, camera: Camera) -> Sequence[FoundFile]:
-    if folder.files is not None:
-        return folder.files
-    return files_of_night(archive, folder.path, list_folder(archive, folder.path)[0], night, camera)
 
 
 def _shapes(archive: Place, sample: list[ExposureFiles], camera: Camera) -> list[tuple[int, float]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.parquet import atomic_path
-from badexp_assets.survey.camera_file import MAX_CCDNUM, is_band
+from badexp_assets.survey.camera_file import FITS_ENDING, MAX_CCDNUM, is_band
 from badexp_assets.survey.cameras import Camera, load_camera, read_camera
 from badexp_assets.survey.cp_files import parse_cp_name
 from badexp_assets.survey.fits_file import FitsFile, is_image
@@ -115,7 +115,7 @@ def draft_camera(path: Path) -> str:
 
 def _name_pattern(name: str) -> str:
     """Return the pattern of names like `name`: what stands for its longest number, or for all of it."""
-    stem = re.sub(r"\.(fits?|fts)(\.(fz|gz))?$", "", name, flags=re.IGNORECASE)
+    stem = FITS_ENDING.sub("", name)
     numbers = re.findall(r"\d+", stem)
     if not numbers or re.search(r"[{}]", stem):
         return "{exposure}"

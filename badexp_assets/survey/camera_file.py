@@ -50,6 +50,9 @@ FILE_PRODUCTS = {"image": "ooi", "mask": "ood", "weight": "oow"}
 MASK_CODES = ("bad", "no_value", "saturated", "bleed", "cosmic_ray", "low_weight", "transient", "streak")
 """what a pixel's code says, from 1; 0 is good"""
 
+FITS_ENDING = re.compile(r"\.(fits?|fts)(\.fz|\.gz)?\Z", re.IGNORECASE)
+"""end of the names of files that are read, where they are not the Community Pipeline's"""
+
 _MAX_MASK_VALUE = 32767
 _MOST_LINES = 3
 _PLACE = re.compile(r"\{([^{}]*)\}")
@@ -202,7 +205,7 @@ class CameraFile:
                 raise ValueError(
                     f"{product} of files is {pattern!r}; a name with one {{number}} or {{exposure}} is needed"
                 )
-            if re.search(r"\.(fits?|fts)(\.fz|\.gz)?$", pattern, re.IGNORECASE):
+            if FITS_ENDING.search(pattern):
                 raise ValueError(f"{product} of files is {pattern!r}; a name without its ending is needed")
         if len(set(value.values())) < len(value):
             raise ValueError("files has one name for two products; they must differ")

@@ -8,6 +8,8 @@ from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from badexp_assets.survey.camera_file import FITS_ENDING
+
 if TYPE_CHECKING:
     from badexp_assets.survey.cameras import Camera
 
@@ -20,8 +22,6 @@ _NAME = re.compile(
     r"(?:_(?P<tag>[^./]+))?(?:\.(?P<ccdname>[A-Za-z]\w*))?\.fits(?P<packing>\.fz|\.gz)?",
     re.ASCII,
 )
-
-_ENDING = re.compile(r"\.(fits?|fts)(\.fz|\.gz)?", re.IGNORECASE)
 
 VersionKey = tuple[tuple[int, int, str], ...]
 
@@ -60,9 +60,7 @@ def parse_name(name: str, camera: Camera) -> FileName | None:
     found = parse_cp_name(name)
     if not camera.files or (found is not None and found.prefix == camera.file_prefix):
         return found
-    ending = _ENDING.search(name)
-    while ending is not None and ending.end() < len(name):
-        ending = _ENDING.search(name, ending.end())
+    ending = FITS_ENDING.search(name)
     if ending is None or re.search(r"[\[\]]", name):  # CFITSIO takes what is in brackets for a part of the file
         return None
     for product, expression in camera.file_names:

@@ -18,8 +18,10 @@ HEAVY = ("torch", "sklearn", "matplotlib", "hdbscan", "optuna", "skops", "galsim
 
 
 @pytest.fixture(scope="module")
-def graph():
-    return build_definitions().resolve_asset_graph()
+def graph(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patched:  # not the demonstration's home, ./var, which has nights of its own
+        patched.setenv("BADEXP_HOME", str(tmp_path_factory.mktemp("home")))
+        return build_definitions().resolve_asset_graph()
 
 
 def drawn(graph) -> str:

@@ -15,7 +15,7 @@ from badexp_assets.errors import InputError
 @click.argument("names", nargs=-1)
 @click.option("--quick", is_flag=True, help="Small data: shows that it runs; the figures mean nothing.")
 @click.option("--device", default="cpu", show_default=True, help="Where networks run.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="`classifier`: the only survey to simulate; 0: three.")
 @click.option("--repeats", default=3, show_default=True, help="Repeats of every timing; the median is reported.")
 @click.option("--network-ms", default=26.0, show_default=True, help="`feed`: time of its network for an image, ms.")
 @click.option("--train", type=click.Path(path_type=Path), help="`focal-plane`: folder with labelled focal planes.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from string import Formatter
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from badexp_assets.config.section import Number, Seed, Share, section
+from badexp_assets.config.section import Listed, Number, Seed, Share, section
 
 Order = Literal["rank", "information", "night"]
 ORDERS = get_args(Order)
@@ -16,6 +17,7 @@ RULES = {
     "unanimous": "all who looked say bad",
     "weighted": "P(bad) of the answers, weighted by how reliable reviewers are, is at least {min_probability:g}",
 }
+_LINK_FIELDS = {"ra", "dec", "expnum"}
 _Count = Annotated[int, Field(ge=0)]
 
 
@@ -72,6 +74,29 @@ class ReviewParams:
     """Seed of the candidates that get a second reviewer."""
     pictures_mb: _Count = 2000
     """Disk space for pictures that the review app has made, MB (10^6 bytes)."""
+    links: Listed[str] = (
+        "Legacy Surveys viewer https://www.legacysurvey.org/viewer?ra={ra}&dec={dec}&layer=ls-dr10&zoom=11",
+        "exposures there https://www.legacysurvey.org/viewer/exposures/?ra={ra}&dec={dec}&layer=ls-dr10",
+        "NOIRLab archive (list) "
+        "https://astroarchive.noirlab.edu/api/sia/voimg?POS={ra},{dec}&SIZE=0.1&VERB=2&format=json",
+    )
+    """Links on the page of an exposure: name and address; {ra} and {dec} (deg) and {expnum} in it are replaced."""
+
+    @field_validator("links")
+    @classmethod
+    def _addresses(cls, links: tuple[str, ...]) -> tuple[str, ...]:
+        for link in links:
+            name, _, address = link.rpartition(" ")
+            try:
+                fields = {f"{field}{spec}" for _, field, spec, _ in Formatter().parse(address) if field is not None}
+            except ValueError as error:
+                raise ValueError(f"links has {link!r}: {error}") from error
+            if not name.strip() or not address.startswith(("http://", "https://")) or fields - _LINK_FIELDS:
+                raise ValueError(
+                    f"links has {link!r}; a name, a space and an http:// or https:// address with no fields but "
+                    "{ra}, {dec} and {expnum} are needed"
+                )
+        return links
 
 
 @section("consensus")
@@ -126,3 +151,12 @@ class ExportParams:
 
     base_list: str = ""
     """A bad_expid list whose lines come first in `export/bad_expid.txt`; empty: none."""
+
+
+def format_link(link: str, expnum: int, ra: float | None, dec: float | None) -> tuple[str, str] | None:
+    """Return name and address of one of the `links` of [review]; None if it needs a pointing, which is unknown."""
+    name, _, address = link.rpartition(" ")
+    if (ra is None or dec is None) and ("{ra" in address or "{dec" in address):
+        return None
+    pointing = {} if ra is None or dec is None else {"ra": f"{ra:.5f}", "dec": f"{dec:.5f}"}
+    return name, address.format(expnum=expnum, **pointing)

@@ -126,6 +126,8 @@ def test_default_options_are_those_that_tables_of_older_homes_were_made_with(sec
     identity = options.fingerprint if section == "entropy" else asdict(options)
     if section == "night_pass":
         del identity["focal_plane_size"]  # part of the name of the tokens' recipe
+    if section == "review":
+        del identity["links"]  # on pages only
     text = json.dumps(identity, sort_keys=True)
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == IDENTITIES[section]
 

@@ -22,6 +22,8 @@ from badexp_assets.review.app.home_tables import HomeTables
 from badexp_assets.review.app.picture_cache import PictureCache
 from badexp_assets.review.app.pictures import Pictures
 from badexp_assets.review.app.security import Throttle
+from badexp_assets.review.app.surroundings import Surroundings
+from badexp_assets.review.app.survey_numbers import SurveyNumbers
 from badexp_assets.review.database import Database
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.survey.cameras import load_camera
@@ -42,6 +44,7 @@ class AppState:
     """CCD names by CCDNUM"""
     candidates: CandidateList
     exposures: Exposures
+    surroundings: Surroundings
     pictures: Pictures
     gallery: Gallery
     throttle: Throttle
@@ -66,7 +69,7 @@ def open_app_state(settings: Settings) -> AppState:
     params = settings.options.review
     camera, taxonomy = load_camera(settings.camera), load_taxonomy(settings.taxonomy)
     tables, database = HomeTables(settings.home), Database(settings.verdicts, keep_open=True)
-    store, exposures = VerdictStore(database), Exposures(tables, camera)
+    store, exposures = VerdictStore(database), Exposures(tables, camera, params.links)
     cache = PictureCache(settings.home.pictures, params.pictures_mb * MB)
     categories = describe_categories(taxonomy)
     return AppState(
@@ -77,6 +80,7 @@ def open_app_state(settings: Settings) -> AppState:
         ccd_names={ccdnum: ccd.ccdname for ccdnum, ccd in camera.by_number.items()},
         candidates=CandidateList(tables, store, params),
         exposures=exposures,
+        surroundings=Surroundings(tables, SurveyNumbers(tables, camera)),
         pictures=Pictures(tables, settings, camera, cache),
         gallery=Gallery(tables, categories, camera),
         throttle=Throttle(),

@@ -7,6 +7,7 @@ from typing import Any
 
 from badexp_assets.pixels.focal_plane_svg import HIGHEST_DIFFERENCE, colour_of
 from badexp_assets.pixels.previews import FocalPlane
+from badexp_assets.review.app.ccd_pictures import absolute_grey
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.ccd_cuts import names_of_cuts
 
@@ -21,7 +22,7 @@ def plane(
 ) -> dict[str, Any]:
     """Return width and height (px) of the overlay and its `ccds`.
 
-    Of each CCD: place (px), number, name, status, vote, difference from good CCDs, and cut bits.
+    Of each CCD: place (px), number, name, status, vote, difference from good CCDs, sky level (ADU), and cut bits.
 
     status: that of night_ccds, `not sampled` for a CCD that the night pass did not measure, or `absent` if it is not in
     the file. `preview`: the row of night_previews; `measured`: rows of night_ccds; `predicted`: rows of
@@ -49,10 +50,17 @@ def plane(
                 "colour": colour_of(vote["p_bad"]) if vote and vote["p_bad"] is not None else None,
                 "difference": difference,
                 "difference_colour": None if difference is None else colour_of(difference / HIGHEST_DIFFERENCE),
+                "sky": ccd.get("sky") if ccd else None,
+                "saturated": ccd.get("saturated_fraction") if ccd else None,
+                "level_colour": _grey(ccd.get("sky") if ccd else None),
                 "cuts": names_of_cuts(cuts.get(ccdnum, 0)),
             }
         )
     return {"width": layout.size[0], "height": layout.size[1], "ccds": ccds}
+
+
+def _grey(sky: float | None) -> str | None:
+    return None if sky is None else "#" + 3 * f"{round(255 * float(absolute_grey(sky))):02x}"
 
 
 def ccds_of(preview: Mapping[str, Any] | None) -> set[int]:

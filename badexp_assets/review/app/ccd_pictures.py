@@ -12,7 +12,9 @@ from badexp_assets.errors import InputError
 from badexp_assets.survey import masks
 from badexp_assets.survey.exposure import CcdImage
 
-STRETCHES = ("zscale", "deep", "wide")
+STRETCHES = ("zscale", "deep", "wide", "absolute")
+FULL_SCALE = 65_535.0  # ADU that is white in the absolute stretch; the most that 16 bits hold
+_KNEE = 100.0  # ADU below which the absolute stretch is linear, above logarithmic
 MASK_COLOURS = {  # code, name, colour; the legend on the page is the same
     masks.BAD: ("bad", (213, 94, 0)),
     masks.NO_VALUE: ("no value", (120, 120, 120)),
@@ -31,20 +33,24 @@ _SAMPLE = 400_000  # pixels that limits are computed from
 def ccd_jpeg(ccd: CcdImage, stretch: str) -> bytes:
     """Return the whole CCD as JPEG in full resolution.
 
-    `stretch`: `zscale` (limits from astropy's ZScaleInterval, AsinhStretch), `deep` (sky within 4 sigma, linear) or
-    `wide` (1st to 99.9th percentile, AsinhStretch). Pixels without a value are black. Raises InputError for others.
+    `stretch`: `zscale` (limits from astropy's ZScaleInterval, AsinhStretch), `deep` (sky within 4 sigma, linear),
+    `wide` (1st to 99.9th percentile, AsinhStretch) or `absolute` (see `absolute_grey`; the same for every image).
+    Pixels without a value are black. Raises InputError for others.
     """
     turned = np.ascontiguousarray(ccd.image.T[:, ::-1])
-    low, high = _limits(turned, stretch)
-    from astropy.visualization import AsinhStretch, LinearStretch
-
-    curve = LinearStretch() if stretch == "deep" else AsinhStretch(0.1)
-    shares = np.clip((turned - low) / max(high - low, 1e-30), 0, 1)
-    levels = np.nan_to_num(curve(np.nan_to_num(shares)) * 255).astype(np.uint8)
+    levels = np.nan_to_num(_shares(turned, stretch) * 255).astype(np.uint8)
     levels[~np.isfinite(turned)] = 0
     stream = io.BytesIO()
     Image.fromarray(levels).save(stream, "JPEG", quality=_QUALITY)
     return stream.getvalue()
+
+
+def absolute_grey(level: npt.ArrayLike) -> npt.NDArray[np.floating]:
+    """Return the brightness, 0 (black) to 1 (white), of a level in ADU: linear below 100 ADU, then logarithmic.
+
+    It is the same for every image: 0 ADU is black, 65,535 ADU is white, a sky of 200 ADU is 0.20. NaN stays NaN.
+    """
+    return np.arcsinh(np.clip(level, 0, FULL_SCALE) / _KNEE) / np.arcsinh(FULL_SCALE / _KNEE)
 
 
 def mask_png(ccd: CcdImage) -> bytes:
@@ -57,6 +63,18 @@ def mask_png(ccd: CcdImage) -> bytes:
     opacity = bytes([0] + [_OPACITY] * len(MASK_COLOURS))
     picture.save(stream, "PNG", transparency=opacity, compress_level=4)
     return stream.getvalue()
+
+
+def _shares(image: npt.NDArray[np.float32], stretch: str) -> npt.NDArray[np.floating]:
+    """Return the brightness of each pixel, 0 to 1."""
+    if stretch == "absolute":
+        return absolute_grey(image)
+    low, high = _limits(image, stretch)
+    from astropy.visualization import AsinhStretch, LinearStretch
+
+    curve = LinearStretch() if stretch == "deep" else AsinhStretch(0.1)
+    shares: npt.NDArray[np.floating] = curve(np.nan_to_num(np.clip((image - low) / max(high - low, 1e-30), 0, 1)))
+    return shares
 
 
 def _limits(image: npt.NDArray[np.float32], stretch: str) -> tuple[float, float]:

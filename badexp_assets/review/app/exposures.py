@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
+from badexp_assets.config.review_options import format_link
 from badexp_assets.review.app.ccd_overlay import ccds_of, plane
 from badexp_assets.review.app.home_tables import HomeTables, records
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.ccd_cuts import names_of_cuts
 
-_CCD = ("expnum", "ccdnum", "status", "status_reason", "fwhm", "sky", "noise", "n_sources")
+_CCD = ("expnum", "ccdnum", "status", "status_reason", "fwhm", "sky", "noise", "saturated_fraction", "n_sources")
 _VOTE = ("expnum", "ccdnum", "category", "probability", "p_bad", "model", "focal_plane_difference")
 _PREVIEW = ("expnum", "width", "height", "ccds")
 _EXPLANATION = ("rank", "expnum", "ccdnum", "place", "category", "p_bad", "kl", "examples", "anomaly", "anomaly_x")
@@ -25,8 +27,9 @@ _HEADER = ("exptime", "mjd_obs", "airmass", "ra", "dec", "n_ccds", "n_ccds_read"
 class Exposures:
     """Collects the facts about an exposure from the tables of a home."""
 
-    def __init__(self, tables: HomeTables, camera: Camera) -> None:
-        self._tables, self._camera = tables, camera
+    def __init__(self, tables: HomeTables, camera: Camera, links: Sequence[str]) -> None:
+        """`links`: option of [review]."""
+        self._tables, self._camera, self._links = tables, camera, links
 
     def find(self, expnum: int) -> str | None:
         """Return the night of an exposure; None if it is not in the home."""
@@ -65,7 +68,8 @@ class Exposures:
             "n_bad": predicted["n_bad"] if predicted else None,
             "n_scored": predicted["n_scored"] if predicted else None,
             "scores": scores | {"n_sources": entropy.get("n_sources"), "mean_mse": error.get("mean_mse")},
-            "header": {name: exposure.get(name) for name in _HEADER} | self._seeing(measured),
+            "header": {name: exposure.get(name) for name in _HEADER} | self._seeing(measured, exposure.get("exptime")),
+            "links": self._links_of(expnum, exposure),
             "survey": _survey(survey),
             "has_mosaic": preview is not None,
             "has_whiskers": bool(entropy.get("n_sources")),
@@ -73,9 +77,14 @@ class Exposures:
             "explanations": self._explanations(expnum),
         }
 
-    def _seeing(self, measured: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    def _links_of(self, expnum: int, exposure: dict[str, Any]) -> list[tuple[str, str]]:
+        made = (format_link(link, expnum, exposure.get("ra"), exposure.get("dec")) for link in self._links)
+        return [link for link in made if link is not None]
+
+    def _seeing(self, measured: dict[int, dict[str, Any]], exptime: float | None) -> dict[str, Any]:
         ccds = pd.DataFrame(list(measured.values()), columns=["fwhm", "sky", "noise"], dtype="float64").median()
         values = {"seeing": ccds["fwhm"] * self._camera.pixel_scale, "sky": ccds["sky"], "noise": ccds["noise"]}
+        values["sky_rate"] = ccds["sky"] / exptime if exptime else None
         return {name: None if pd.isna(value) else float(value) for name, value in values.items()}
 
     def _explanations(self, expnum: int) -> list[dict[str, Any]]:

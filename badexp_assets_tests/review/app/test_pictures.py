@@ -34,9 +34,19 @@ def test_a_ccd_is_shown_pixel_by_pixel_with_columns_down_and_rows_to_the_left(st
     image[140:, 60:] = np.nan  # last rows and columns: bottom left
     shown = pixels(ccd_jpeg(ccd(image), stretch), "L")
     assert shown.shape == (80, 160)
-    assert shown[2:8, -18:-2].min() > 200
+    assert shown[2:8, -18:-2].min() > (80 if stretch == "absolute" else 200)
     assert shown[64:, :16].max() < 12
     assert 10 < np.median(shown) < 200
+
+
+@pytest.mark.parametrize(("level", "grey"), [(0, 0), (200, 51), (65_535, 255), (1e6, 255), (-50, 0)])
+def test_the_absolute_stretch_is_the_same_for_every_image_and_for_the_levels_of_the_focal_plane(level, grey):
+    shown = pixels(ccd_jpeg(ccd(np.full((40, 20), level)), "absolute"), "L")
+    assert np.abs(shown.astype(int) - grey).max() <= 1
+    measured = {28: {"status": "read", "status_reason": None, "sky": float(level), "saturated_fraction": 0.5}}
+    found = next(c for c in plane(load_camera(), None, measured, {}, {})["ccds"] if c["ccdnum"] == 28)
+    assert abs(int(found["level_colour"][1:3], 16) - grey) <= 1
+    assert (found["sky"], found["saturated"]) == (level, 0.5)
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.0, 1e29])

@@ -16,7 +16,7 @@ STEPS = int(os.environ.get("BADEXP_RANDOM_KEYS", "120"))  # keys and clicks
 KEYS = [
     *"bbbffuuzz",
     *"nnpps",
-    *"hjklwvo?ygrae",
+    *"hjklwvo?ygraexxi",
     *"12357-=[]mt0q",
     " ",
     " ",
@@ -51,6 +51,7 @@ function note(event) {
     shown: [...all("#facts h1", TEXT), ...all("#plane img", i => i.alt.split(" ").at(-1)),
       ...all("dialog.zoom .tools b", b => TEXT(b).split(" ").at(-1))].map(Number),
     ccds: all("#plane g.selected", g => Number(g.dataset.ccdnum)),
+    comparing: document.querySelector(".comparing") !== null,
     comment: document.querySelector("#comment")?.value ?? "",
     cells: all(".cell.selected", c => Number(c.dataset.expnum)),
     cursor: all(".cell.cursor", c => Number(c.dataset.expnum)),
@@ -89,7 +90,7 @@ class Expected:
         """Follow one key or click."""
         top = seen["dialogs"][-1] if seen["dialogs"] else None
         verdict, category = self._answer(seen, top)
-        if verdict is not None and not seen["loading"]:
+        if verdict is not None and not seen["loading"] and not seen["comparing"]:
             self._give(seen, verdict, category)
         elif seen["undo"] or (seen["type"] == "keydown" and seen["key"] == "z" and top is None and not seen["typed"]):
             self.undone += bool(self.groups)

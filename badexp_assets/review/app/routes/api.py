@@ -36,6 +36,15 @@ def exposure(request: Request) -> Response:
     return JSONResponse(state.exposures.facts(expnum, night) | answers)
 
 
+def surroundings(request: Request) -> Response:
+    """Return what surrounds an exposure; it is fetched after the picture."""
+    state, expnum = state_of(request), int(request.path_params["expnum"])
+    night = state.exposures.find(expnum)
+    if night is None:
+        raise HTTPException(404, f"exposure {expnum} is not in this home")
+    return JSONResponse(state.surroundings.of(expnum, night))
+
+
 async def add(request: Request) -> Response:
     """Store answers, all or none. Acknowledged answers are on disk; equal keys are stored once."""
     sent = await read_json(request, _MAX_BODY)
@@ -80,6 +89,7 @@ def mine(request: Request) -> Response:
 ROUTES = [
     Route("/candidates", candidates, methods=["GET"]),
     Route("/exposure/{expnum:int}", exposure, methods=["GET"]),
+    Route("/exposure/{expnum:int}/surroundings", surroundings, methods=["GET"]),
     Route("/answers", add, methods=["POST"]),
     Route("/answers", mine, methods=["GET"]),
     Route("/retractions", retract, methods=["POST"]),

@@ -63,6 +63,23 @@ export function onKeys(handlers) {
   });
 }
 
+const HELD = 400; // ms after which a key was held, not tapped
+
+/** Return a handler for `key` that toggles when it is tapped; when it is held, `back` is called on its release. */
+export function tapOrHold(target, key, toggle, back) {
+  let since = null;
+  target.addEventListener("keyup", event => {
+    if (event.key !== key || since === null) return;
+    if (event.timeStamp - since > HELD) back();
+    since = null;
+  });
+  return event => {
+    if (event.repeat) return;
+    since = event.timeStamp;
+    toggle();
+  };
+}
+
 /** Show a dialog, which Escape or a click beside it closes and removes; until then keys go to it alone. */
 export function openDialog(kind, ...children) {
   const dialog = el("dialog", {class: kind}, ...children);
@@ -111,12 +128,12 @@ export function chooseCategory(suggested, chosen) {
 }
 
 let toastTimer;
-/** Show a message at the bottom for some seconds. */
+/** Show a message at the bottom for some seconds, over an open dialog. */
 export function toast(...children) {
   document.querySelector(".toast")?.remove();
   clearTimeout(toastTimer);
   const node = el("div", {class: "toast", role: "status"}, ...children);
-  document.body.append(node);
+  ([...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body).append(node);
   toastTimer = setTimeout(() => node.remove(), 6000);
 }
 

@@ -1,10 +1,11 @@
 // The page of one candidate.
 
-import {api, chooseCategory, el, inWords, logOut, onKeys, openDialog, showHelp, toast} from "./core.js";
+import {api, chooseCategory, el, inWords, logOut, onKeys, openDialog, showHelp, tapOrHold, toast} from "./core.js";
 import {answersPanel, factsPanel} from "./facts.js";
 import {CandidateList, chosen, readFilter} from "./list.js";
 import * as outbox from "./outbox.js";
 import {Plane} from "./plane.js";
+import {Surroundings} from "./surroundings.js";
 import {openZoom} from "./zoom.js";
 
 const AHEAD = 4; // candidates to fetch ahead
@@ -22,6 +23,7 @@ let takenBack = 0; // answers that the server has taken back
 const loaded = new Map();
 
 const plane = new Plane($("plane"), showTarget, ccd => zoomTo(ccd));
+const surroundings = new Surroundings($("night"), $("facts"), expnum => show(expnum));
 
 function load(expnum) {
   if (!loaded.has(expnum)) {
@@ -78,6 +80,7 @@ async function show(expnum, {push = true} = {}) {
   $("facts").replaceChildren(...factsPanel(facts, {undo, orientations, open: ccdnum => zoomTo(plane.ccds.find(c => c.ccdnum === ccdnum))}));
   $("facts").scrollTop = 0;
   $("comment").value = "";
+  surroundings.show(facts);
   if (loaded.get(expnum) !== request) refresh(expnum); // an answer was stored or taken back meanwhile
   await page.image?.decode().catch(() => {});
   requestAnimationFrame(() => {
@@ -141,6 +144,10 @@ function showTarget() {
 }
 
 function answerable() {
+  if (plane.comparing) {
+    toast("The exposure on screen is the comparison: nothing was answered. ", el("kbd", {}, "x"), " goes back.");
+    return false;
+  }
   if (facts?.expnum === wanted && !document.body.classList.contains("loading")) return true;
   toast("The next candidate is still loading: nothing was answered.");
   return false;
@@ -155,9 +162,9 @@ function answer(verdict, category = null) {
   outbox.sendAnswers(ccds.map(ccdnum => ({expnum, ccdnum, verdict, category, comment, plver, model, shown})));
   loaded.delete(expnum);
   note(expnum, verdict);
+  document.querySelector("dialog.zoom")?.close();
   toast(el("b", {}, String(expnum)), ` ${inWords({verdict, category})}${ccds[0] === null ? "" : ` on ${plane.names().join(", ")}`} `,
     el("button", {class: "quiet", onclick: undoLast}, el("kbd", {}, "z"), " undo"));
-  document.querySelector("dialog.zoom")?.close();
   skip();
 }
 
@@ -222,22 +229,36 @@ function orientations() {
     el("p", {class: "faint"}, "Measured by the Entropy Method (Alonso, Zhang & Li). CCD columns run to the right and rows upwards, as in the file; the focal-plane picture is rotated by 90° relative to this."));
 }
 
+/** Show the exposure to compare with, or this one again. */
+async function blink() {
+  if (plane.comparing) return unblink();
+  const expnum = wanted;
+  const picture = await surroundings.comparisonPicture();
+  if (expnum !== wanted || document.querySelector("dialog[open]")) return;
+  if (!picture) return toast(surroundings.found ? "No good exposure of this band to compare with." : "The comparison is still loading.");
+  const {expnum: other, night, words} = surroundings.comparison;
+  plane.blink(picture, `For comparison: ${other} of ${night}, ${words}`);
+}
+
+const unblink = () => plane.blink(null);
+
 function zoomTo(ccd) {
   if (!ccd || document.querySelector("dialog.zoom")) return;
+  unblink();
   plane.cursor = ccd.ccdnum;
   plane.mark();
   openZoom(facts.expnum, plane, ccd, event => {
     const act = {b: bad, f: () => answer("fine"), u: () => answer("unsure"), "?": help}[event.key];
     if (act) { pressed = event.timeStamp; act(); pressed = 0; }
     return Boolean(act);
-  });
+  }, () => surroundings.comparison);
 }
 
 const help = () => showHelp({
   "Answer": [["b", "bad, then a category"], ["f", "fine"], ["u", "unsure"], ["c", "comment (Enter or Esc returns)"], ["z", "undo the last answer, then earlier ones"], ["y", "my answers, each can be undone"]],
   "Go": [["→ n", "next"], ["← p", "previous"], ["s", "skip to the next open candidate"], ["g", "all candidates"], ["e", "examples of categories"]],
-  "Focal plane": [["v", "votes of the classifier"], ["d", "difference from good exposures"], ["h j k l", "move over the CCDs"], ["Space", "select a CCD: answers apply to selected CCDs"], ["w", "select the CCDs with P(bad) ≥ 0.5"], ["Esc", "select none"], ["Enter", "full resolution"], ["o", "orientations"]],
-  "Full resolution": [["+ -", "zoom (or the wheel)"], ["← → ↑ ↓", "pan (or drag)"], ["0 1", "fit, pixel by pixel"], ["m", "blink the mask"], ["t", "stretch: zscale, deep, wide"], ["[ ]", "previous, next CCD"]],
+  "Focal plane": [["v", "votes of the classifier"], ["d", "difference from good exposures"], ["a", "absolute sky levels, on one scale for all exposures"], ["x", "blink with a good exposure of the band (tap or hold)"], ["i", "show or hide the night"], ["h j k l", "move over the CCDs"], ["Space", "select a CCD: answers apply to selected CCDs"], ["w", "select the CCDs with P(bad) ≥ 0.5"], ["Esc", "select none"], ["Enter", "full resolution"], ["o", "orientations"]],
+  "Full resolution": [["+ -", "zoom (or the wheel)"], ["← → ↑ ↓", "pan (or drag)"], ["0 1", "fit, pixel by pixel"], ["m x", "blink the mask, the other exposure"], ["t", "stretch: zscale, deep, wide, absolute"], ["[ ]", "previous, next CCD"]],
 });
 
 const timed = act => event => { pressed = event.timeStamp; act(); pressed = 0; };
@@ -246,17 +267,20 @@ const previous = () => whenListed(() => go(-1));
 const skip = () => whenListed(toNextOpen);
 const toggleVotes = () => plane.toggleOverlay("votes");
 const toggleDifference = () => plane.toggleOverlay("difference");
+const toggleLevels = () => plane.toggleOverlay("levels");
+const toggleNight = () => surroundings.toggle();
 const fullResolution = () => zoomTo(plane.current());
 onKeys({
   b: bad, f: timed(() => answer("fine")), u: timed(() => answer("unsure")), z: timed(undoLast), y: showHistory,
   c: () => $("comment").focus(), n: timed(next), ArrowRight: timed(next), p: timed(previous), ArrowLeft: timed(previous),
-  s: timed(skip), g: () => location.assign("/"), e: () => location.assign("/gallery"), v: toggleVotes, d: toggleDifference, w: () => plane.selectWorst(),
+  s: timed(skip), g: () => location.assign("/"), e: () => location.assign("/gallery"), v: toggleVotes, d: toggleDifference, a: toggleLevels, i: toggleNight,
+  x: tapOrHold(document, "x", blink, unblink), w: () => plane.selectWorst(),
   h: () => plane.move(-1, 0), j: () => plane.move(0, 1), k: () => plane.move(0, -1), l: () => plane.move(1, 0),
   " ": () => plane.cursor === null ? plane.move(0, 0) : plane.toggle(plane.cursor), Escape: () => plane.clear(),
   Enter: fullResolution, o: orientations, "?": help,
 });
 $("comment").addEventListener("keydown", event => { if (["Enter", "Escape"].includes(event.key)) { event.preventDefault(); event.target.blur(); } });
-const clicks = {votes: toggleVotes, difference: toggleDifference, worst: () => plane.selectWorst(), open: fullResolution, undo: undoLast, previous, next, skip, history: showHistory, help, logout: logOut};
+const clicks = {votes: toggleVotes, difference: toggleDifference, levels: toggleLevels, compare: blink, surroundings: toggleNight, worst: () => plane.selectWorst(), open: fullResolution, undo: undoLast, previous, next, skip, history: showHistory, help, logout: logOut};
 for (const [id, act] of Object.entries(clicks)) $(id).addEventListener("click", event => { event.currentTarget.blur(); act(); });
 for (const button of document.querySelectorAll("footer [data-verdict]"))
   button.addEventListener("click", () => { button.blur(); button.dataset.verdict === "bad" ? bad() : answer(button.dataset.verdict); });

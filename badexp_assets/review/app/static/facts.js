@@ -8,6 +8,8 @@ const SCORES = [
 ];
 const day = at => at?.slice(0, 16).replace("T", " ") ?? "";
 
+const NOTABLE = 2; // per cent at either end of the band that are marked
+
 /** Build the panel. `actions`: undo(answer), open(ccdnum), orientations(). */
 export function factsPanel(facts, actions) {
   return [
@@ -61,15 +63,33 @@ function survey(facts) {
 function header(facts) {
   const h = facts.header;
   const rows = [
-    ["exposure time", h.exptime, 0, " s"], ["seeing", h.seeing, 2, "″"], ["airmass", h.airmass, 2, ""], ["sky", h.sky, 0, " ADU"],
-    ["noise", h.noise, 1, " ADU"], ["MJD", h.mjd_obs, 4, ""], ["zero point", facts.survey?.ccdzpt, 2, " mag"], ["E(B−V)", facts.survey?.ebv, 3, " mag"],
+    ["exposure time", h.exptime, 0, " s", "exptime"], ["seeing", h.seeing, 2, "″", "seeing"], ["airmass", h.airmass, 2, "", "airmass"],
+    ["sky", h.sky, 0, " ADU", "sky"], ["sky rate", h.sky_rate, 2, " ADU/s", "sky_rate"], ["noise", h.noise, 1, " ADU", "noise"],
+    ["zero point", facts.survey?.ccdzpt, 2, " mag", "zero_point"], ["MJD", h.mjd_obs, 4, "", null], ["E(B−V)", facts.survey?.ebv, 3, " mag", null],
   ].filter(([, value]) => value !== null && value !== undefined);
   const at = h.ra === null || h.dec === null ? null : `${h.ra.toFixed(4)}, ${h.dec.toFixed(4)}`;
   const ccds = h.n_ccds === null ? null : `${h.n_ccds_read} read of ${h.n_ccds}${h.n_ccds_failed ? `, ${h.n_ccds_failed} failed` : ""}`;
-  const pairs = [...rows.map(([name, value, digits, unit]) => [name, value.toFixed(digits) + unit]), ["RA, Dec", at], ["CCDs", ccds]]
+  const pairs = [...rows.map(([name, value, digits, unit, key]) => [name, value.toFixed(digits) + unit, key]), ["RA, Dec", at, null], ["CCDs", ccds, null]]
     .filter(([, value]) => value !== null);
-  return el("section", {}, el("h2", {}, "Header"), el("dl", {class: "pairs"}, pairs.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
-    h.path ? el("p", {class: "faint path"}, h.path) : null);
+  return el("section", {}, el("h2", {}, "Header", el("span", {class: "of-band"})),
+    el("dl", {class: "pairs"}, pairs.map(([name, value, key]) => [el("dt", {}, name), el("dd", {"data-number": key}, value)])),
+    h.path ? el("p", {class: "faint path"}, h.path) : null,
+    facts.links.length ? el("p", {class: "links"}, facts.links.map(([name, address]) =>
+      el("a", {href: address, target: "_blank", rel: "noopener noreferrer"}, `${name} ↗`))) : null);
+}
+
+/** Add to the header's numbers their percentiles in the band: {name: [per cent, exposures]}; null: not known yet. */
+export function showPercentiles(panel, percentiles, band) {
+  const most = Math.max(0, ...Object.values(percentiles ?? {}).map(([, n]) => n));
+  panel.querySelector(".of-band")?.replaceChildren(percentiles === null ? " · percentiles are being collected"
+    : most ? ` · percentile among ${most.toLocaleString("en")} exposures in ${band}` : "");
+  for (const [name, [percent, n]] of Object.entries(percentiles ?? {})) {
+    const value = panel.querySelector(`[data-number="${name}"]`);
+    value?.querySelector(".percentile")?.remove();
+    const extreme = percent <= NOTABLE || percent >= 100 - NOTABLE;
+    value?.append(el("span", {class: extreme ? "percentile extreme" : "percentile",
+      title: `${percent.toFixed(1)} % of ${n.toLocaleString("en")} exposures in ${band} have less`}, `${percent.toFixed(percent > 1 && percent < 99 ? 0 : 1)} %`));
+  }
 }
 
 function explained(facts, actions) {

@@ -1,10 +1,17 @@
-// The focal plane: the preview, an overlay of votes or of differences from good exposures, and the selected CCDs.
+// The focal plane: the preview, an overlay of votes, of differences from good exposures or of sky levels, the selected
+// CCDs, and a good exposure to blink with.
 
 import {number} from "./core.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const OVERLAY = "badexp.overlay";
-const OVERLAYS = {votes: ["p_bad", "colour"], difference: ["difference", "difference_colour"]}; // number and colour of a CCD
+const OVERLAYS = { // number, note and colour of a CCD
+  votes: [ccd => ccd.p_bad === null ? "" : number(ccd.p_bad), () => "", "colour"],
+  difference: [ccd => ccd.difference === null ? "" : number(ccd.difference), () => "", "difference_colour"],
+  levels: [ccd => ccd.sky === null ? "" : ccd.sky.toFixed(0), ccd => saturation(ccd), "level_colour"],
+};
+const NOTABLE = 0.01; // share of saturated pixels that is shown
+const saturation = ccd => (ccd.saturated >= NOTABLE ? `${(100 * ccd.saturated).toFixed(0)} % saturated` : "");
 
 function svg(tag, attributes, ...children) {
   const node = document.createElementNS(SVG, tag);
@@ -16,7 +23,7 @@ function svg(tag, attributes, ...children) {
 export class Plane {
   /** holder: element to draw in; changed(): the selection has changed; opened(ccd): a CCD was clicked. */
   constructor(holder, changed, opened) {
-    Object.assign(this, {holder, changed, opened, selected: new Set(), cursor: null, ccds: []});
+    Object.assign(this, {holder, changed, opened, selected: new Set(), cursor: null, ccds: [], comparing: false});
     this.overlay = sessionStorage.getItem(OVERLAY) ?? "";
     holder.dataset.overlay = this.overlay;
   }
@@ -37,6 +44,7 @@ export class Plane {
     else frame.classList.add("nothing");
     frame.append(overlay);
     this.holder.replaceChildren(frame);
+    this.blink(null);
     this.paint();
     this.changed();
   }
@@ -45,20 +53,23 @@ export class Plane {
     const {x, y, width, height} = ccd;
     const vote = ccd.p_bad === null ? ccd.status === "read" ? "not scored" : ccd.status : `P(bad) ${number(ccd.p_bad)}, ${ccd.category}`;
     const difference = ccd.difference === null ? null : `differs from good CCDs by ${number(ccd.difference)} (1: as 5 % of them)`;
+    const level = ccd.sky === null ? null : `sky ${ccd.sky.toFixed(0)} ADU`;
     const seen = ccd.p_bad !== null && ccd.status !== "read" ? "not sampled, seen on the focal plane" : null;
     const title = svg("title", {});
-    title.textContent = [`${ccd.name} (${ccd.ccdnum})`, vote, seen, difference, ccd.reason, ccd.cuts.length ? `cuts: ${ccd.cuts.join(", ")}` : null].filter(Boolean).join("\n");
+    title.textContent = [`${ccd.name} (${ccd.ccdnum})`, vote, seen, difference, level, saturation(ccd), ccd.reason, ccd.cuts.length ? `cuts: ${ccd.cuts.join(", ")}` : null].filter(Boolean).join("\n");
     const size = Math.min(height * 0.22, width * 0.14, 26);
     const label = svg("text", {class: "value", x: x + width * 0.96, y: y + size * 1.15, "font-size": size});
     const name = svg("text", {class: "name", x: x + width * 0.04, y: y + size * 1.15, "font-size": size});
     name.textContent = ccd.name;
-    const group = svg("g", {class: ccd.status === "read" ? "ccd" : "ccd unread", "data-ccdnum": ccd.ccdnum},
-      svg("rect", {x, y, width, height}), label, name, title);
+    const note = svg("text", {class: "note", x: x + width * 0.96, y: y + height * 0.92, "font-size": size});
+    const kind = ["ccd", ccd.status === "read" ? null : "unread", ccd.sky === null ? "unmeasured" : null].filter(Boolean).join(" ");
+    const group = svg("g", {class: kind, "data-ccdnum": ccd.ccdnum},
+      svg("rect", {x, y, width, height}), label, name, note, title);
     group.addEventListener("click", event => (event.shiftKey || event.ctrlKey || event.metaKey ? this.toggle(ccd.ccdnum) : this.opened(ccd)));
     return group;
   }
 
-  /** Show an overlay ("votes", "difference"), or none if it is shown already. */
+  /** Show an overlay ("votes", "difference", "levels"), or none if it is shown already. */
   toggleOverlay(name) {
     this.overlay = this.overlay === name ? "" : name;
     sessionStorage.setItem(OVERLAY, this.overlay);
@@ -68,11 +79,28 @@ export class Plane {
   /** Paint the CCDs in the colours of the overlay, and write its numbers. */
   paint() {
     this.holder.dataset.overlay = this.overlay;
-    const [value, colour] = OVERLAYS[this.overlay] ?? OVERLAYS.votes;
+    const [words, note, colour] = OVERLAYS[this.overlay] ?? OVERLAYS.votes;
     for (const ccd of this.ccds) {
       const box = this.boxes.get(ccd.ccdnum);
       box.querySelector("rect").setAttribute("fill", ccd[colour] ?? "transparent");
-      box.querySelector("text.value").textContent = ccd[value] === null ? "" : number(ccd[value]);
+      box.querySelector("text.value").textContent = words(ccd);
+      box.querySelector("text.note").textContent = note(ccd);
+    }
+  }
+
+  /** Show the decoded picture of another exposure, with words, over this one, or this one again (null). */
+  blink(picture, words = "") {
+    const frame = this.holder.firstElementChild;
+    frame?.querySelectorAll(".other, .compared").forEach(node => node.remove());
+    this.comparing = picture !== null;
+    this.holder.classList.toggle("comparing", this.comparing);
+    if (picture) {
+      picture.classList.add("other");
+      const note = document.createElement("p");
+      note.className = "compared";
+      note.setAttribute("role", "status");
+      note.textContent = words;
+      frame.append(picture, note);
     }
   }
 

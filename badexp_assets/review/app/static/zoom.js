@@ -1,33 +1,41 @@
-// The viewer of a CCD in full resolution: pan, zoom, stretch, blink with the mask.
+// The viewer of a CCD in full resolution: pan, zoom, stretch, blink with the mask and with another exposure.
 
-import {el, openDialog} from "./core.js";
+import {el, openDialog, tapOrHold} from "./core.js";
 
-const STRETCHES = ["zscale", "deep", "wide"];
+const STRETCHES = ["zscale", "deep", "wide", "absolute"];
 const MASK = [["bad", "Bad"], ["novalue", "No value"], ["saturated", "Saturated"], ["bleed", "Bleed trail"], ["cosmic", "Cosmic ray"],
   ["lowweight", "Low weight"], ["transient", "Transient"], ["streak", "Streak"]];
 let stretch = STRETCHES[0];
 
-/** Open the viewer on a CCD of `plane`. `passOn(event)` handles keys that the viewer does not use, such as answers. */
-export function openZoom(expnum, plane, ccd, passOn) {
+/**
+ * Open the viewer on a CCD of `plane`. `passOn(event)` handles keys that the viewer does not use, such as answers.
+ * `comparison()`: the exposure to blink with, or null. While that one is shown, `plane.comparing` is true.
+ */
+export function openZoom(expnum, plane, ccd, passOn, comparison) {
   const readable = plane.ccds.filter(c => !["failed", "absent"].includes(c.status));
   let masked = false;
   const view = {scale: 1, x: 0, y: 0, fit: 1};
-  const picture = el("img", {alt: "CCD", draggable: "false"});
+  const picture = el("img", {alt: "CCD", class: "picture", draggable: "false"});
   const mask = el("img", {alt: "mask", class: "mask", draggable: "false"});
-  const stage = el("div", {class: "stage"}, picture, mask);
+  const other = el("img", {alt: "the same CCD of another exposure", class: "other", draggable: "false"});
+  const stage = el("div", {class: "stage"}, picture, mask, other);
   const title = el("b", {});
   const words = el("span", {class: "words"});
   const legend = el("span", {class: "mask-legend"}, MASK.map(([kind, name]) => el("span", {}, el("i", {class: kind}), name)));
   const button = (keys, name, act) => el("button", {class: "quiet", onclick: act}, el("kbd", {}, keys), ` ${name}`);
   const choose = button("Space", "Select", () => toggle());
   const dialog = openDialog("zoom",
-    el("div", {class: "tools"}, title, words, choose, button("m", "Mask", () => blink()), button("t", "Stretch", () => next()),
+    el("div", {class: "tools"}, title, words, choose, button("m", "Mask", () => blink()), button("x", "Compare", () => blinkOther()),
+      button("t", "Stretch", () => next()),
       button("[", "Previous", () => step(-1)), button("]", "Next", () => step(1)), button("0", "Fit", () => fit()),
       button("1", "1:1", () => pixelByPixel()), button("Esc", "Close", () => dialog.close())),
     stage, legend);
 
+  dialog.addEventListener("close", () => { plane.comparing = false; });
+
   function load() {
-    title.textContent = `${ccd.name} of ${expnum}`;
+    compare(false);
+    other.removeAttribute("src");
     words.textContent = "decoding …";
     stage.classList.add("waiting");
     masked = false;
@@ -39,20 +47,30 @@ export function openZoom(expnum, plane, ccd, passOn) {
 
   picture.addEventListener("load", () => {
     stage.classList.remove("waiting");
-    const vote = ccd.p_bad === null ? "" : ` · P(bad) ${ccd.p_bad.toFixed(2)}, ${ccd.category}`;
-    words.textContent = `${picture.naturalWidth} × ${picture.naturalHeight} px · ${stretch}${vote}`;
+    tell();
     fit();
   });
-  picture.addEventListener("error", async () => {
-    const answer = await fetch(picture.src).then(r => r.json()).catch(() => ({}));
+  other.addEventListener("load", () => tell());
+  for (const image of [picture, other]) image.addEventListener("error", async () => {
+    const answer = await fetch(image.src).then(r => r.json()).catch(() => ({}));
     words.textContent = answer.error ?? "this CCD cannot be shown";
   });
+
+  /** Say what is shown. */
+  function tell() {
+    title.textContent = `${ccd.name} of ${plane.comparing ? comparison().expnum : expnum}`;
+    const vote = ccd.p_bad === null ? "" : ` · P(bad) ${ccd.p_bad.toFixed(2)}, ${ccd.category}`;
+    const size = `${picture.naturalWidth} × ${picture.naturalHeight} px`;
+    const decoding = plane.comparing && !other.naturalWidth;
+    words.textContent = decoding ? "decoding …" : plane.comparing ? `for comparison: ${comparison().words}`
+      : `${size} · ${stretch}${stretch === "absolute" ? ", 0 to 65,535 ADU" : ""}${vote}`;
+  }
 
   const onePixel = () => 1 / devicePixelRatio; // scale at which a pixel of the CCD is one of the screen
   const toPixel = at => Math.round(at * devicePixelRatio) / devicePixelRatio;
 
   function draw() {
-    for (const image of [picture, mask]) {
+    for (const image of [picture, mask, other]) {
       image.style.transform = `translate(${toPixel(view.x)}px, ${toPixel(view.y)}px) scale(${view.scale})`;
       image.classList.toggle("pixels", view.scale > 2);
     }
@@ -78,7 +96,20 @@ export function openZoom(expnum, plane, ccd, passOn) {
 
   function pan(dx, dy) { view.x += dx; view.y += dy; draw(); }
 
+  /** Show the same CCD of the other exposure at the same place and zoom, or this one again. */
+  function compare(shown) {
+    const found = comparison();
+    if (shown && !found) { words.textContent = "no good exposure of this band to compare with"; return; }
+    if (shown && !other.getAttribute("src")) other.src = `/picture/${found.expnum}/ccd/${ccd.ccdnum}?stretch=${stretch}`;
+    plane.comparing = shown;
+    dialog.classList.toggle("comparing", shown);
+    if (picture.naturalWidth) tell();
+  }
+
+  const blinkOther = () => compare(!plane.comparing);
+
   function blink() {
+    compare(false);
     if (!mask.getAttribute("src")) {
       mask.onerror = async () => { words.textContent = (await fetch(mask.src).then(r => r.json()).catch(() => ({}))).error ?? "no mask"; };
       mask.src = `/picture/${expnum}/ccd/${ccd.ccdnum}/mask`;
@@ -121,13 +152,13 @@ export function openZoom(expnum, plane, ccd, passOn) {
 
   const keys = {
     "+": () => zoom(1.4), "=": () => zoom(1.4), "-": () => zoom(1 / 1.4), "0": fit, "1": () => pixelByPixel(),
-    m: blink, t: next, "[": () => step(-1), "]": () => step(1), " ": toggle, Enter: () => dialog.close(),
+    m: blink, t: next, x: tapOrHold(dialog, "x", blinkOther, () => compare(false)), "[": () => step(-1), "]": () => step(1), " ": toggle, Enter: () => dialog.close(),
     ArrowLeft: () => pan(80, 0), ArrowRight: () => pan(-80, 0), ArrowUp: () => pan(0, 80), ArrowDown: () => pan(0, -80),
   };
   dialog.addEventListener("keydown", event => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const act = keys[event.key];
-    if (act) act();
+    if (act) act(event);
     else if (!passOn(event, dialog)) return;
     event.preventDefault();
     event.stopPropagation();

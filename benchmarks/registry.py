@@ -18,8 +18,8 @@ BENCHMARKS = (
     "arrivals", "autoencoder", "labels", "decode", "entropy", "embedding", "feed", "night", "overlap", "predict",
     "search", "startup",
 )  # fmt: skip
-ON_REQUEST = ("classifier", "entropy-trial", "focal-plane", "survey")
-"""benchmarks that take minutes or need data, so that none runs unnamed; the first three of how good results are"""
+ON_REQUEST = ("active-learning", "classifier", "entropy-trial", "focal-plane", "survey")
+"""benchmarks that take minutes or need data, so that none runs unnamed; all but `survey` of how good results are"""
 _PACKAGES = ("badexp_assets", "torch", "openvino", "numpy", "pandas", "pyarrow", "scikit-learn", "astropy", "fitsio")
 
 

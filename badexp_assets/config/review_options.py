@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from string import Formatter
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from badexp_assets.config.section import Listed, Number, Seed, Share, section
 
-Order = Literal["rank", "information", "night"]
-ORDERS = get_args(Order)
+Order = Literal["rank", "information", "night", "learned", "uncertain", "diverse", "random"]
+ORDERS: dict[str, str] = {
+    "rank": "rank",
+    "information": "most uncertain P(bad)",
+    "night": "night",
+    "learned": "most probable, learned from answers",
+    "uncertain": "most informative, learned from answers",
+    "diverse": "most diverse, learned from answers",
+    "random": "random",
+}
+LEARNED_ORDERS = ("learned", "uncertain", "diverse")
 RULES = {
     "any": "one reviewer says bad",
     "majority": "more say bad than fine",
@@ -69,9 +78,15 @@ class ReviewParams:
     third_on_tie: bool = True
     """Another reviewer is asked where as many say bad as fine."""
     order: Order = "rank"
-    """Default order of the candidates."""
+    """Default order of the candidates: `rank`; `information`, the most uncertain P(bad) first; `night`; `random`; or
+    learned from the answers given so far: `learned`, the most probable first, `uncertain`, those whose answer teaches
+    most, or `diverse`, probable ones that differ from those answered and from each other."""
+    refit_after: int = Field(default=10, ge=1)
+    """New answers, of all reviewers, after which candidates are ranked again in a learned order."""
+    hide_scores: bool = False
+    """Hide scores and suggested categories of a candidate from reviewers until they have answered it."""
     seed: int = 0
-    """Seed of the candidates that get a second reviewer."""
+    """Seed of the candidates that get a second reviewer, and of the random order."""
     pictures_mb: _Count = 2000
     """Disk space for pictures that the review app has made, MB (10^6 bytes)."""
     links: Listed[str] = (

@@ -4,6 +4,7 @@ from .agreement import EVERYONE as EVERYONE
 from .agreement import cohen_kappa as cohen_kappa
 from .agreement import fleiss_kappa as fleiss_kappa
 from .agreement import reviewer_agreement as reviewer_agreement
+from .answer_targets import answered_exposures as answered_exposures
 from .candidates import CandidateParams as CandidateParams
 from .candidates import RankedCandidates as RankedCandidates
 from .candidates import join_scores as join_scores
@@ -16,6 +17,10 @@ from .consensus import fine_exposures as fine_exposures
 from .consensus import read_exempt as read_exempt
 from .consensus import reject_list as reject_list
 from .database import Database as Database
+from .exposure_vectors import ExposureVectors as ExposureVectors
+from .exposure_vectors import gather_vectors as gather_vectors
+from .learned_ranking import Learned as Learned
+from .learned_ranking import LearnedRanking as LearnedRanking
 from .queue import assign_candidates as assign_candidates
 from .queue import visible_answers as visible_answers
 from .reliability import Reliability as Reliability

@@ -21,6 +21,7 @@ from badexp_assets.review.app.exposures import Exposures
 from badexp_assets.review.app.home_tables import HomeTables
 from badexp_assets.review.app.picture_cache import PictureCache
 from badexp_assets.review.app.pictures import Pictures
+from badexp_assets.review.app.reranking import Reranking
 from badexp_assets.review.app.security import Throttle
 from badexp_assets.review.app.surroundings import Surroundings
 from badexp_assets.review.app.survey_numbers import SurveyNumbers
@@ -43,6 +44,8 @@ class AppState:
     ccd_names: dict[int, str]
     """CCD names by CCDNUM"""
     candidates: CandidateList
+    hide_scores: bool
+    """scores are hidden from all reviewers until they have answered"""
     exposures: Exposures
     surroundings: Surroundings
     pictures: Pictures
@@ -59,7 +62,7 @@ class AppState:
         session: Session | None = getattr(request.state, "session", None)
         values |= {"session": session, "categories": self.categories}
         values["category_data"] = [asdict(category) for category in self.categories]
-        values["ccd_names"] = self.ccd_names
+        values |= {"ccd_names": self.ccd_names, "hide_scores": self.hide_scores}
         html = self.templates.get_template(template).render(values)
         return HTMLResponse(html, status)
 
@@ -78,7 +81,8 @@ def open_app_state(settings: Settings) -> AppState:
         taxonomy=taxonomy,
         categories=categories,
         ccd_names={ccdnum: ccd.ccdname for ccdnum, ccd in camera.by_number.items()},
-        candidates=CandidateList(tables, store, params),
+        candidates=CandidateList(tables, store, params, Reranking(settings.home, camera, params.refit_after)),
+        hide_scores=params.hide_scores,
         exposures=exposures,
         surroundings=Surroundings(tables, SurveyNumbers(tables, camera)),
         pictures=Pictures(tables, settings, camera, cache),

@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from badexp_assets.config.review_options import ReviewParams
+from badexp_assets.config.review_options import LEARNED_ORDERS, ReviewParams
 from badexp_assets.errors import InputError
+from badexp_assets.review.app.hidden_scores import without_scores_of_row
 from badexp_assets.review.app.home_tables import HomeTables, records
+from badexp_assets.review.app.reranking import Reranking
 from badexp_assets.review.queue import assign_candidates, visible_answers
 from badexp_assets.review.store import VerdictStore
 
@@ -22,22 +24,30 @@ _OF_OTHERS = ("reviewer", "ccdnum", "verdict", "category", "comment", "at", "sim
 class CandidateList:
     """Lists candidates; answers are read again only if there are new ones. It is thread-safe."""
 
-    def __init__(self, tables: HomeTables, store: VerdictStore, params: ReviewParams) -> None:
-        self._tables, self._store, self._params = tables, store, params
+    def __init__(self, tables: HomeTables, store: VerdictStore, params: ReviewParams, reranking: Reranking) -> None:
+        self._tables, self._store, self._params, self.reranking = tables, store, params, reranking
         self._answers: tuple[tuple[int, int], pd.DataFrame] | None = None
         self._lock = threading.Lock()
 
-    def of_reviewer(self, reviewer: str, order: str | None = None) -> dict[str, Any]:
-        """Return `candidates` in the reviewer's order (see `assign_candidates`), and `progress`.
+    def of_reviewer(
+        self, reviewer: str, order: str | None = None, hidden: bool = False, now: bool = False
+    ) -> dict[str, Any]:
+        """Return `candidates` in the reviewer's order (see `assign_candidates`), `progress` and `learning`.
 
         Progress counts all candidates, and those answered by the reviewer, answered by anybody, complete (no more
-        answers needed) and open to the reviewer. Raises InputError for an unknown order or a home without candidates.
+        answers needed) and open to the reviewer. `learning`: see `Reranking.status`; None if the order is not learned.
+        `hidden`: leave out the scores of candidates that the reviewer has not answered. `now`: learn from the latest
+        answers, too. Raises InputError for an unknown order or a home without candidates.
         """
         table = self._tables.read("review_candidates")
         if table is None:
             path = self._tables.home.table("review_candidates")
             raise InputError(f"{path}: no candidates in this home yet; `badexp run` makes them")
-        given = assign_candidates(table, self._read(), reviewer, self._params, order)
+        order = order or self._params.order
+        state, verdicts = self._read()
+        learns = order in LEARNED_ORDERS
+        learned = self.reranking.learn(table, verdicts, state, now) if learns else None
+        given = assign_candidates(table, verdicts, reviewer, self._params, order, learned)
         progress = {
             "candidates": len(given),
             "mine": int(given["mine"].notna().sum()),
@@ -46,14 +56,23 @@ class CandidateList:
             "open": int(given["open"].sum()),
         }
         columns = [name for name in (*_SHOWN, *_STATE) if name in given]
-        return {"candidates": records(given[columns]), "progress": progress, "order": order or self._params.order}
+        rows = records(given[columns])
+        if hidden:
+            rows = [row if row["mine"] is not None else without_scores_of_row(row) for row in rows]
+        learning = self.reranking.status() if learns else None
+        return {"candidates": rows, "progress": progress, "order": order, "learning": learning}
 
-    def _read(self) -> pd.DataFrame:
+    def answered_by(self, reviewer: str) -> set[int]:
+        """Return the exposures that a reviewer has answered."""
+        _, verdicts = self._read()
+        return {int(e) for e in verdicts.loc[verdicts["reviewer"] == reviewer, "expnum"]}
+
+    def _read(self) -> tuple[tuple[int, int], pd.DataFrame]:
         state = self._store.state()
         with self._lock:
             if self._answers is None or self._answers[0] != state:
                 self._answers = (state, self._store.read())
-            return self._answers[1]
+            return self._answers
 
 
 def answers_on(store: VerdictStore, reviewer: str, expnum: int) -> dict[str, Any]:

@@ -27,7 +27,16 @@ KEYS = [
     "Escape",
 ]
 KEYS += ["ArrowLeft", "ArrowRight", "ArrowDown", "Shift+ArrowRight", "Escape", "c"]
-CLICKS = ["footer [data-verdict=fine]", "footer [data-verdict=bad]", "#undo", "#next", "#previous", "#skip", "#worst"]
+CLICKS = [
+    "#rerank",
+    "footer [data-verdict=fine]",
+    "footer [data-verdict=bad]",
+    "#undo",
+    "#next",
+    "#previous",
+    "#skip",
+    "#worst",
+]
 CLICKS += [
     ".menu .kinds button >> nth=3",
     ".toast button",
@@ -72,6 +81,14 @@ TAKE = """() => {
   return seen;
 }"""
 NOTHING_WAITS = "() => !Object.keys(localStorage).some(name => name.startsWith('badexp.outbox.'))"
+
+
+@pytest.fixture
+def settings(settings):
+    """The home, with candidates that are ranked again all the time."""
+    path = settings.home.root / "settings.toml"
+    path.write_text(path.read_text() + '[review]\norder = "learned"\nrefit_after = 3\n')
+    return settings
 
 
 @dataclass

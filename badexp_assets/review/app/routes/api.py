@@ -14,6 +14,7 @@ from badexp_assets.errors import InputError
 from badexp_assets.review.app.answers import MAX_ANSWERS, read_answers
 from badexp_assets.review.app.app_state import AppState, session_of, state_of
 from badexp_assets.review.app.candidate_list import answers_on, latest_answers
+from badexp_assets.review.app.hidden_scores import without_p_bad, without_scores
 from badexp_assets.review.app.security import read_json
 
 _MAX_BODY = 1_000_000  # bytes
@@ -23,7 +24,24 @@ _LATEST = 100
 def candidates(request: Request) -> Response:
     """Return all candidates in the reviewer's order, and the progress of the review."""
     order = request.query_params.get("order") or None
-    return JSONResponse(state_of(request).candidates.of_reviewer(session_of(request).reviewer, order))
+    reviewer = session_of(request).reviewer
+    return JSONResponse(state_of(request).candidates.of_reviewer(reviewer, order, _hides(request)))
+
+
+async def rerank(request: Request) -> Response:
+    """Return what `candidates` does after learning from all answers, also if few are new."""
+    sent = await read_json(request, _MAX_BODY)
+    order = sent.get("order") if isinstance(sent, dict) else None
+    if not isinstance(order, str):
+        raise HTTPException(422, '{"order": "..."} is needed')
+    candidates, reviewer = state_of(request).candidates, session_of(request).reviewer
+    found = await run_in_threadpool(candidates.of_reviewer, reviewer, order, _hides(request), now=True)
+    return JSONResponse(found)
+
+
+def _hides(request: Request) -> bool:
+    """Return whether scores are hidden until an answer: for all by the settings, or as this reviewer wishes."""
+    return state_of(request).hide_scores or request.query_params.get("scores") == "hidden"
 
 
 def exposure(request: Request) -> Response:
@@ -33,7 +51,8 @@ def exposure(request: Request) -> Response:
     if night is None:
         raise HTTPException(404, f"exposure {expnum} is not in this home")
     answers = answers_on(state.store, session_of(request).reviewer, expnum)
-    return JSONResponse(state.exposures.facts(expnum, night) | answers)
+    facts = state.exposures.facts(expnum, night)
+    return JSONResponse((facts if answers["mine"] or not _hides(request) else without_scores(facts)) | answers)
 
 
 def surroundings(request: Request) -> Response:
@@ -42,7 +61,10 @@ def surroundings(request: Request) -> Response:
     night = state.exposures.find(expnum)
     if night is None:
         raise HTTPException(404, f"exposure {expnum} is not in this home")
-    return JSONResponse(state.surroundings.of(expnum, night))
+    found = state.surroundings.of(expnum, night)
+    if _hides(request):
+        found = without_p_bad(found, state.candidates.answered_by(session_of(request).reviewer))
+    return JSONResponse(found)
 
 
 async def add(request: Request) -> Response:
@@ -88,6 +110,7 @@ def mine(request: Request) -> Response:
 
 ROUTES = [
     Route("/candidates", candidates, methods=["GET"]),
+    Route("/rerank", rerank, methods=["POST"]),
     Route("/exposure/{expnum:int}", exposure, methods=["GET"]),
     Route("/exposure/{expnum:int}/surroundings", surroundings, methods=["GET"]),
     Route("/answers", add, methods=["POST"]),

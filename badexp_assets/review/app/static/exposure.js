@@ -2,9 +2,10 @@
 
 import {api, chooseCategory, el, inWords, logOut, onKeys, openDialog, showHelp, tapOrHold, toast} from "./core.js";
 import {answersPanel, factsPanel} from "./facts.js";
-import {CandidateList, chosen, readFilter} from "./list.js";
+import {CandidateList, chosen, readFilter, scoresQuery} from "./list.js";
 import * as outbox from "./outbox.js";
 import {Plane} from "./plane.js";
+import {Reranker, keepPlace} from "./rerank.js";
 import {Surroundings} from "./surroundings.js";
 import {openZoom} from "./zoom.js";
 
@@ -41,7 +42,7 @@ function load(expnum) {
 /** Return the facts of an exposure as they are after answers have been taken back: before, those of others are in them. */
 async function stored(expnum) {
   const before = takenBack;
-  const found = await api(`/exposure/${expnum}`);
+  const found = await api(`/exposure/${expnum}${scoresQuery()}`);
   return before === takenBack ? found : stored(expnum);
 }
 
@@ -111,16 +112,24 @@ async function note(expnum, verdict) {
 const place = () => rows.findIndex(row => row.expnum === wanted);
 const isOpen = row => row.mine === null && row.expnum !== wanted;
 
-function nextOpen() {
+/** Return the open candidates in the order in which they come: those after this one, then those before it. */
+function upcoming() {
   const at = place();
-  return [...rows.slice(at + 1), ...rows.slice(0, Math.max(0, at))].find(isOpen) ?? null;
+  return [...rows.slice(at + 1), ...rows.slice(0, Math.max(0, at))].filter(isOpen);
 }
 
 function prefetch() {
-  const at = place();
-  const ahead = [...rows.slice(at + 1), ...rows.slice(0, Math.max(0, at))].filter(isOpen).slice(0, AHEAD);
-  for (const row of [...ahead, rows[at + 1]].filter(Boolean)) load(row.expnum).catch(() => {});
+  for (const row of [...upcoming().slice(0, AHEAD), rows[place() + 1]].filter(Boolean)) load(row.expnum).catch(() => {});
 }
+
+/** Go on in a new ranking: the exposure on screen and the way to it stay, what comes next is as ranked. */
+const reranker = new Reranker(() => list, found => {
+  const before = upcoming().map(row => row.expnum);
+  rows = keepPlace(rows, place(), chosen(found.rows, filter), found.byExpnum);
+  list = found;
+  prefetch();
+  return {before, after: upcoming().map(row => row.expnum)};
+});
 
 function go(step) {
   const row = rows[place() + step];
@@ -128,7 +137,7 @@ function go(step) {
 }
 
 function toNextOpen() {
-  const row = nextOpen();
+  const [row] = upcoming();
   row ? show(row.expnum) : done();
 }
 
@@ -203,6 +212,7 @@ async function refresh(expnum) {
   if (facts?.expnum !== expnum) return;
   const found = await stored(expnum).catch(() => null);
   if (!found || facts.expnum !== expnum) return;
+  if (Boolean(found.hidden) !== Boolean(facts.hidden) && wanted === expnum) return show(expnum, {push: false});
   showAnswers(blind(found));
   note(expnum, facts.mine.at(-1)?.verdict ?? null);
 }
@@ -256,7 +266,7 @@ function zoomTo(ccd) {
 
 const help = () => showHelp({
   "Answer": [["b", "bad, then a category"], ["f", "fine"], ["u", "unsure"], ["c", "comment (Enter or Esc returns)"], ["z", "undo the last answer, then earlier ones"], ["y", "my answers, each can be undone"]],
-  "Go": [["→ n", "next"], ["← p", "previous"], ["s", "skip to the next open candidate"], ["g", "all candidates"], ["e", "examples of categories"]],
+  "Go": [["→ n", "next"], ["← p", "previous"], ["s", "skip to the next open candidate"], ["q", "rank again by all answers, in a learned order"], ["g", "all candidates"], ["e", "examples of categories"]],
   "Focal plane": [["v", "votes of the classifier"], ["d", "difference from good exposures"], ["a", "absolute sky levels, on one scale for all exposures"], ["x", "blink with a good exposure of the band (tap or hold)"], ["i", "show or hide the night"], ["h j k l", "move over the CCDs"], ["Space", "select a CCD: answers apply to selected CCDs"], ["w", "select the CCDs with P(bad) ≥ 0.5"], ["Esc", "select none"], ["Enter", "full resolution"], ["o", "orientations"]],
   "Full resolution": [["+ -", "zoom (or the wheel)"], ["← → ↑ ↓", "pan (or drag)"], ["0 1", "fit, pixel by pixel"], ["m x", "blink the mask, the other exposure"], ["t", "stretch: zscale, deep, wide, absolute"], ["[ ]", "previous, next CCD"]],
 });
@@ -273,14 +283,14 @@ const fullResolution = () => zoomTo(plane.current());
 onKeys({
   b: bad, f: timed(() => answer("fine")), u: timed(() => answer("unsure")), z: timed(undoLast), y: showHistory,
   c: () => $("comment").focus(), n: timed(next), ArrowRight: timed(next), p: timed(previous), ArrowLeft: timed(previous),
-  s: timed(skip), g: () => location.assign("/"), e: () => location.assign("/gallery"), v: toggleVotes, d: toggleDifference, a: toggleLevels, i: toggleNight,
+  s: timed(skip), q: () => reranker.rank(true), g: () => location.assign("/"), e: () => location.assign("/gallery"), v: toggleVotes, d: toggleDifference, a: toggleLevels, i: toggleNight,
   x: tapOrHold(document, "x", blink, unblink), w: () => plane.selectWorst(),
   h: () => plane.move(-1, 0), j: () => plane.move(0, 1), k: () => plane.move(0, -1), l: () => plane.move(1, 0),
   " ": () => plane.cursor === null ? plane.move(0, 0) : plane.toggle(plane.cursor), Escape: () => plane.clear(),
   Enter: fullResolution, o: orientations, "?": help,
 });
 $("comment").addEventListener("keydown", event => { if (["Enter", "Escape"].includes(event.key)) { event.preventDefault(); event.target.blur(); } });
-const clicks = {votes: toggleVotes, difference: toggleDifference, levels: toggleLevels, compare: blink, surroundings: toggleNight, worst: () => plane.selectWorst(), open: fullResolution, undo: undoLast, previous, next, skip, history: showHistory, help, logout: logOut};
+const clicks = {votes: toggleVotes, difference: toggleDifference, levels: toggleLevels, compare: blink, surroundings: toggleNight, worst: () => plane.selectWorst(), open: fullResolution, undo: undoLast, previous, next, skip, rerank: () => reranker.rank(true), history: showHistory, help, logout: logOut};
 for (const [id, act] of Object.entries(clicks)) $(id).addEventListener("click", event => { event.currentTarget.blur(); act(); });
 for (const button of document.querySelectorAll("footer [data-verdict]"))
   button.addEventListener("click", () => { button.blur(); button.dataset.verdict === "bad" ? bad() : answer(button.dataset.verdict); });
@@ -293,6 +303,7 @@ const notListed = error => toast(el("b", {class: "error"}, "Candidates not loade
 const listed = CandidateList.load(filter.order, notListed).then(found => {
   list = found;
   rows = chosen(found.rows, filter);
+  reranker.follow(found);
   if (facts) prefetch();
 }).catch(notListed);
 show(first, {push: false});

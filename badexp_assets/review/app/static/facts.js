@@ -14,12 +14,12 @@ const NOTABLE = 2; // per cent at either end of the band that are marked
 export function factsPanel(facts, actions) {
   return [
     el("div", {class: "head"}, el("h1", {}, String(facts.expnum)),
-      facts.rank ? el("span", {class: "faint"}, `rank ${facts.rank}`) : el("span", {class: "faint"}, "not a candidate"),
+      facts.hidden ? null : facts.rank ? el("span", {class: "faint"}, `rank ${facts.rank}`) : el("span", {class: "faint"}, "not a candidate"),
       el("span", {class: "faint"}, `${facts.night} · ${facts.filter ?? "?"} · ${facts.plver ?? "version unknown"}`)),
     facts.why ? el("p", {class: "why"}, el("b", {}, facts.category), ": ", facts.why) : null,
     facts.status_reason ? el("p", {class: "error"}, `${facts.status}: ${facts.status_reason}`) : null,
     el("div", {id: "answers"}, answersPanel(facts, actions)),
-    scores(facts),
+    facts.hidden ? el("p", {class: "faint"}, "Scores and suggestions are hidden until you have answered.") : scores(facts),
     survey(facts),
     header(facts),
     ...explained(facts, actions),

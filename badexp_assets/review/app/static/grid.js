@@ -1,8 +1,9 @@
 // The grid of candidates: filters, cells for the visible part only, and answers for several candidates at once.
 
 import {chooseCategory, el, inWords, logOut, number, onKeys, showHelp, toast} from "./core.js";
-import {CandidateList, DEFAULT, chosen, readFilter, shownOf, storeFilter} from "./list.js";
+import {CandidateList, DEFAULT, chosen, hideScores, readFilter, scoresQuery, shownOf, storeFilter} from "./list.js";
 import {sendAnswers, undoLast} from "./outbox.js";
+import {Reranker} from "./rerank.js";
 
 const $ = id => document.getElementById(id);
 const cells = $("cells");
@@ -34,18 +35,38 @@ async function load() {
   list = found;
   form.order.value = list.order;
   for (const name of ["night", "filter", "category"]) {
-    const values = [...new Set(list.rows.map(row => row[name]))].sort();
+    const values = [...new Set(list.rows.map(row => row[name]))].filter(Boolean).sort();
     form[name].replaceChildren(el("option", {value: ""}, "all"), ...values.map(value => el("option", {value}, value)));
   }
   for (const name of Object.keys(DEFAULT)) if (name !== "order") form[name].value = filter[name];
   refill();
+  $("rerank").hidden = !list.learning;
+  reranker.follow(list);
 }
+
+/** Show another ranking; the selection and the cursor stay with their exposures. */
+const reranker = new Reranker(() => list, found => {
+  const open = () => rows.filter(row => row.mine === null).map(row => row.expnum);
+  const before = open();
+  const marked = new Set([...selected].map(index => rows[index].expnum));
+  const at = rows[cursor]?.expnum;
+  const index = cursor;
+  list = found;
+  refill();
+  rows.forEach((row, index) => marked.has(row.expnum) && selected.add(index));
+  const place = rows.findIndex(row => row.expnum === at);
+  if (rows.length) move(place >= 0 ? place : index, false);
+  for (const index of nodes.keys()) mark(index);
+  showSelection();
+  return {before, after: open()};
+}, () => selected.size === 0 && !document.querySelector("dialog[open]"));
 
 function refill() {
   rows = list ? chosen(list.rows, filter) : [];
   selected.clear();
   cursor = 0;
-  $("count").textContent = `${rows.length} of ${list?.rows.length ?? 0}`;
+  const learned = list?.learning?.state === "ready" ? ` · learned from ${list.learning.n_answers} answered` : "";
+  $("count").textContent = `${rows.length} of ${list?.rows.length ?? 0}${learned}`;
   $("nothing").hidden = rows.length > 0;
   $("nothing").textContent = filter.state === "open" ? "No open candidate matches these filters." : "No candidate matches these filters.";
   for (const node of nodes.values()) node.remove();
@@ -179,7 +200,7 @@ const open = () => rows[cursor] && location.assign(`/exposure/${rows[cursor].exp
 const start = () => { const row = rows.find(r => r.mine === null) ?? rows[0]; if (row) location.assign(`/exposure/${row.expnum}`); };
 const clear = () => { const had = [...selected]; selected.clear(); had.forEach(mark); showSelection(); };
 const help = () => showHelp({
-  "Go": [["← → ↑ ↓", "move"], ["Enter", "open"], ["r", "start with the first candidate without my answer"], ["e", "examples of categories"]],
+  "Go": [["← → ↑ ↓", "move"], ["Enter", "open"], ["r", "start with the first candidate without my answer"], ["q", "rank again by all answers, in a learned order"], ["e", "examples of categories"]],
   "Select": [["Space", "select"], ["Shift+← Shift+→", "select more (or Shift and click)"], ["a", "select all on the screen"], ["Esc", "select none"]],
   "Answer for the selected candidates, or for this one": [["b", "bad, then a category"], ["f", "fine"], ["u", "unsure"], ["z", "undo"]],
 });
@@ -194,10 +215,15 @@ function selectScreen() {
 
 onKeys({
   ArrowLeft: event => move(-1, event.shiftKey), ArrowRight: event => move(1, event.shiftKey), ArrowUp: event => move(-size.columns, event.shiftKey),
-  ArrowDown: event => move(size.columns, event.shiftKey), " ": () => toggle(cursor), Enter: open, r: start, a: selectScreen, Escape: clear,
+  ArrowDown: event => move(size.columns, event.shiftKey), " ": () => toggle(cursor), Enter: open, r: start, q: () => reranker.rank(true), a: selectScreen, Escape: clear,
   b: bad, f: () => answer("fine"), u: () => answer("unsure"), z: undo, e: () => location.assign("/gallery"), "?": help,
 });
 form.addEventListener("change", event => {
+  if (event.target.name === "hide") {
+    hideScores(event.target.checked);
+    event.target.blur();
+    return load();
+  }
   filter[event.target.name] = event.target.value;
   storeFilter(filter);
   event.target.blur();
@@ -205,6 +231,7 @@ form.addEventListener("change", event => {
 });
 form.addEventListener("submit", event => event.preventDefault());
 $("start").addEventListener("click", start);
+$("rerank").addEventListener("click", event => { event.currentTarget.blur(); reranker.rank(true); });
 $("help").addEventListener("click", help);
 $("clear").addEventListener("click", clear);
 $("logout").addEventListener("click", logOut);
@@ -212,5 +239,6 @@ for (const button of $("bar").querySelectorAll("[data-verdict]"))
   button.addEventListener("click", () => { button.blur(); button.dataset.verdict === "bad" ? bad() : answer(button.dataset.verdict); });
 addEventListener("scroll", render, {passive: true});
 addEventListener("resize", layout);
+if (!form.hide.disabled) form.hide.checked = Boolean(scoresQuery());
 addEventListener("pageshow", event => event.persisted && load());
 load();

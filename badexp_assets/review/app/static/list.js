@@ -3,10 +3,14 @@
 import {api, showProgress} from "./core.js";
 
 const FILTER = "badexp.filter";
+const SCORES = "badexp.scores";
 const RETRY = 1500; // ms before a failed request is repeated
 export const DEFAULT = {order: "", state: "open", night: "", filter: "", category: "", why: ""};
 
 export const readFilter = () => ({...DEFAULT, ...JSON.parse(sessionStorage.getItem(FILTER) ?? "{}")});
+/** Query of requests of a reviewer who wants to see scores only after answering. */
+export const scoresQuery = () => (sessionStorage.getItem(SCORES) === "hidden" ? "?scores=hidden" : "");
+export const hideScores = hide => sessionStorage.setItem(SCORES, hide ? "hidden" : "shown");
 export const storeFilter = filter => sessionStorage.setItem(FILTER, JSON.stringify(filter));
 
 const STATES = {
@@ -32,7 +36,8 @@ export class CandidateList {
   static async load(order, failed) {
     for (;;) {
       try {
-        return new CandidateList(await api(`/candidates${order ? `?order=${order}` : ""}`));
+        const hidden = scoresQuery();
+        return new CandidateList(await api(`/candidates${hidden}${order ? `${hidden ? "&" : "?"}order=${order}` : ""}`));
       } catch (error) {
         if (error.status >= 400 && error.status < 500) throw error;
         failed(error);
@@ -41,14 +46,31 @@ export class CandidateList {
     }
   }
 
-  constructor({candidates, progress, order}) {
-    Object.assign(this, {rows: candidates, progress, order});
+  /** Load the candidates ranked by all answers. Throws the error of a request that fails. */
+  static async rerank(order) {
+    return new CandidateList(await api(`/rerank${scoresQuery()}`, {order}));
+  }
+
+  /** `learning`: how far the server has learned from answers; null in an order that does not depend on them. */
+  constructor({candidates, progress, order, learning}) {
+    Object.assign(this, {rows: candidates, progress, order, learning, noted: new Map()});
     this.byExpnum = new Map(candidates.map(row => [row.expnum, row]));
     showProgress(progress);
   }
 
+  /** From now on, keep what is noted for `noteFrom`, and what was noted of exposures that are `waiting`. */
+  expectAnswers(waiting) {
+    this.noted = new Map(this.rows.filter(row => waiting(row.expnum)).map(row => [row.expnum, row.mine]));
+  }
+
+  /** Note what the server may not have known of the `earlier` list when it was asked for this one. */
+  noteFrom(earlier) {
+    for (const [expnum, verdict] of earlier.noted) this.note(expnum, verdict);
+  }
+
   /** Note an answer (null: undone) before the server has confirmed it. */
   note(expnum, verdict) {
+    this.noted.set(expnum, verdict);
     const row = this.byExpnum.get(expnum);
     if (!row || row.mine === verdict) return;
     const step = Number(verdict !== null) - Number(row.mine !== null);

@@ -51,7 +51,7 @@ export class Plane {
 
   box(ccd) {
     const {x, y, width, height} = ccd;
-    const vote = ccd.p_bad === null ? ccd.status === "read" ? "not scored" : ccd.status : `P(bad) ${number(ccd.p_bad)}, ${ccd.category}`;
+    const vote = ccd.hidden ? null : ccd.p_bad === null ? ccd.status === "read" ? "not scored" : ccd.status : `P(bad) ${number(ccd.p_bad)}, ${ccd.category}`;
     const difference = ccd.difference === null ? null : `differs from good CCDs by ${number(ccd.difference)} (1: as 5 % of them)`;
     const level = ccd.sky === null ? null : `sky ${ccd.sky.toFixed(0)} ADU`;
     const seen = ccd.p_bad !== null && ccd.status !== "read" ? "not sampled, seen on the focal plane" : null;

@@ -2,6 +2,7 @@
 
 import {api, el, number} from "./core.js";
 import {showPercentiles} from "./facts.js";
+import {scoresQuery} from "./list.js";
 import {trend} from "./trend.js";
 
 const WAIT = 120; // ms that an exposure stays before its surroundings are asked for
@@ -35,7 +36,7 @@ export class Surroundings {
     this.holder.replaceChildren();
     await new Promise(done => setTimeout(done, WAIT));
     if (mine !== this.turn) return;
-    const found = await api(`/exposure/${facts.expnum}/surroundings`).catch(() => null);
+    const found = await api(`/exposure/${facts.expnum}/surroundings${scoresQuery()}`).catch(() => null);
     if (!found || mine !== this.turn) return;
     this.found = found;
     this.draw();
@@ -43,7 +44,7 @@ export class Surroundings {
     while (this.found.percentiles === null) {
       await new Promise(done => setTimeout(done, AGAIN));
       if (mine !== this.turn) return;
-      const again = await api(`/exposure/${facts.expnum}/surroundings`).catch(() => null);
+      const again = await api(`/exposure/${facts.expnum}/surroundings${scoresQuery()}`).catch(() => null);
       if (mine !== this.turn) return;
       if (again?.percentiles) {
         this.found = again;

@@ -36,6 +36,7 @@ export function openZoom(expnum, plane, ccd, passOn, comparison) {
   function load() {
     compare(false);
     other.removeAttribute("src");
+    title.textContent = `${ccd.name} of ${expnum}`;
     words.textContent = "decoding …";
     stage.classList.add("waiting");
     masked = false;

@@ -1,0 +1,34 @@
+"""Leaves out what the methods say of candidates that a reviewer has not answered, because it anchors the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+_ROW = ("category", "p_bad", "z_source", "z_background", "z_mse", "rank")
+_FACTS = ("rank", "why", "category", "rule", "n_bad", "n_scored")
+_CCD = ("p_bad", "category", "colour", "difference", "difference_colour")
+
+
+def without_scores_of_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of the list of candidates without scores, categories and the reason."""
+    return {**row, **dict.fromkeys(_ROW), "why": ""}
+
+
+def without_scores(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts of an exposure without scores, categories, votes of CCDs and examples; `hidden` says so."""
+    ccds = [ccd | dict.fromkeys(_CCD) | {"hidden": True} for ccd in facts["plane"]["ccds"]]
+    return {
+        **facts,
+        **dict.fromkeys(_FACTS),
+        "scores": dict.fromkeys(facts["scores"]),
+        "plane": {**facts["plane"], "ccds": ccds},
+        "explanations": [],
+        "hidden": True,
+    }
+
+
+def without_p_bad(surroundings: Mapping[str, Any], answered: Collection[int]) -> dict[str, Any]:
+    """Return what surrounds an exposure without P(bad) of the exposures that are not among those `answered`."""
+    night = [row if row["expnum"] in answered else {**row, "p_bad": None} for row in surroundings["night"]]
+    return {**surroundings, "night": night}

@@ -1,0 +1,98 @@
+"""What reviewers' answers teach about the candidates of a home, kept up to date while they answer."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from badexp_assets.config.home import Home
+from badexp_assets.errors import BadExpError
+from badexp_assets.io.place import change_token
+from badexp_assets.review.answer_targets import answered_exposures
+from badexp_assets.review.exposure_vectors import gather_vectors, read_rows_of_home
+from badexp_assets.review.learned_ranking import Learned, LearnedRanking
+from badexp_assets.review.queue import answers_on_candidates
+from badexp_assets.survey.cameras import Camera
+
+MAX_CANDIDATES = 5000
+"""candidates whose vectors are kept in memory, those with the lowest ranks; the others follow them in every learned
+order"""
+
+
+class Reranking:
+    """Learns from the answers on the candidates of a home. It is thread-safe.
+
+    Vectors of the candidates are gathered in the background when they are first needed, and again for new candidates;
+    until then nothing is learned. `refit_after`: new answers after which the model is fitted again.
+    """
+
+    def __init__(self, home: Home, camera: Camera, refit_after: int) -> None:
+        self._home, self._camera, self._refit_after = home, camera, refit_after
+        self._lock = threading.Lock()
+        self._gathered_for: str | None = None  # change token of review_candidates
+        self._gathering: threading.Thread | None = None
+        self._ranking: LearnedRanking | None = None
+        self._trouble = ""
+        self._learned: Learned | None = None
+        self._fitted_at = (0, 0)
+
+    def learn(
+        self, candidates: pd.DataFrame, verdicts: pd.DataFrame, state: tuple[int, int], now: bool = False
+    ) -> Learned | None:
+        """Return what the answers teach; None while vectors are gathered or if they could not be.
+
+        `state`: that of the verdict store whose answers `verdicts` are. `now`: learn from the latest answer too, and
+        not only if there are `refit_after` new ones.
+        """
+        with self._lock:
+            self._gather(candidates)
+            if self._ranking is None:
+                return None
+            new = abs(state[0] - self._fitted_at[0]) + abs(state[1] - self._fitted_at[1])
+            if self._learned is None or new >= (1 if now else self._refit_after):
+                self._learned, self._fitted_at = self._fit(self._ranking, candidates, verdicts), state
+            return self._learned
+
+    def status(self) -> dict[str, Any]:
+        """Return state (`preparing`, `ready` or why nothing is learned), n_answers and refit_after for the pages."""
+        with self._lock:
+            waiting = "preparing" if self._ranking is None else "ready"
+            n_answers = self._learned.n_answers if self._learned else 0
+            return {"state": self._trouble or waiting, "n_answers": n_answers, "refit_after": self._refit_after}
+
+    def wait(self) -> None:
+        """Wait until vectors that are being gathered are there."""
+        thread = self._gathering
+        if thread is not None:
+            thread.join()
+
+    def _gather(self, candidates: pd.DataFrame) -> None:
+        written = change_token(self._home.table("review_candidates"))
+        if written == self._gathered_for:
+            return
+        self._gathered_for, self._ranking, self._learned, self._trouble = written, None, None, ""
+        first = candidates.sort_values("rank", kind="stable").head(MAX_CANDIDATES)
+        self._gathering = threading.Thread(target=self._gather_vectors, args=(first, written), daemon=True)
+        self._gathering.start()
+
+    def _gather_vectors(self, candidates: pd.DataFrame, written: str | None) -> None:
+        ranking, trouble = None, ""
+        try:
+            vectors = gather_vectors(candidates, partial(read_rows_of_home, self._home), self._camera)
+            ranking = LearnedRanking(candidates["rank"].to_numpy(), vectors)
+        except BadExpError as error:
+            trouble = f"nothing is learned: {error}"
+        except Exception as error:  # else the pages would wait for ever
+            trouble = f"nothing is learned ({type(error).__name__}: {error})"
+        with self._lock:
+            if written == self._gathered_for:  # else there are newer candidates
+                self._ranking, self._trouble = ranking, trouble
+
+    def _fit(self, ranking: LearnedRanking, candidates: pd.DataFrame, verdicts: pd.DataFrame) -> Learned:
+        targets = answered_exposures(answers_on_candidates(candidates, verdicts))
+        places = pd.Index(ranking.expnum).get_indexer(pd.Index(targets.index.to_numpy(np.int64)))
+        return ranking.fit(places[places >= 0], targets.to_numpy()[places >= 0])

@@ -1,5 +1,7 @@
 """The errors of badexp_assets. A message is one line: the file or parameter, what was found and what is allowed."""
 
+from typing import Any
+
 
 class BadExpError(Exception):
     """Base class of errors that a user can fix; commands print them as one line, without a traceback."""
@@ -22,7 +24,11 @@ class ChangedFileError(TransientError):
 
 
 class DamagedTableError(InputError):
-    """A stored table is missing or is not a Parquet file."""
+    """A stored table is missing or is not a Parquet file. place: the file."""
+
+    def __init__(self, message: str, place: Any = None) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class UnreadableImageError(BadExpError):

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from badexp_assets.autoencoder.model import StampAutoencoder, build_network, scale_stamps
-from badexp_assets.autoencoder.sampling import sample_stamps
+from badexp_assets.autoencoder.sampling import stamp_priority
 from badexp_assets.autoencoder.training import train_autoencoder
 from badexp_assets.config.night_options import AutoencoderParams, EntropyParams
 from badexp_assets.config.presets import load_preset
@@ -41,7 +41,8 @@ def bench_autoencoder(options: BenchOptions) -> Iterator[Record]:
     sources = _simulated_sources(survey)
     published = load_preset(PRESET).options.autoencoder
     default = AutoencoderParams()
-    _, stamps = sample_stamps(((str(night), rows) for night, rows in sources.groupby("night")), default.n_stamps)
+    sampled = np.argsort(stamp_priority(sources, 0), kind="stable")[: default.n_stamps]
+    stamps = np.stack(sources["stamp"].iloc[sampled].tolist())
     case, epochs = f"{len(stamps)} stamps", 1 if options.quick else 5
     variants: dict[str, Callable[[], object]] = {
         "plain PyTorch": partial(_plain, stamps, published, epochs),

@@ -44,6 +44,10 @@ class NightTables(Mapping[str, pd.DataFrame]):
         """Return all stored nights, or `columns` of them, as one table, empty if none is stored."""
         return self._concatenate((read_table(self._place(night), columns) for night in self), columns)
 
+    def places(self) -> Iterator[tuple[str, Place]]:
+        """Yield (night, file) of the stored nights, for steps that read some rows of each."""
+        return ((night, self._place(night)) for night in self)
+
     def of_nights(self, nights: Collection[str]) -> Iterator[tuple[str, pd.DataFrame]]:
         """Yield (night, table) of those of `nights` that are stored, each read on demand."""
         return ((night, self[night]) for night in self if night in nights)

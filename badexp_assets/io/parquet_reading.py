@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,9 +36,9 @@ def open_table(path: Place) -> Iterator[pq.ParquetFile]:
         with pq.ParquetFile(source, pre_buffer=isinstance(path, Url)) as file:
             yield file
     except FileNotFoundError as error:
-        raise DamagedTableError(f"{path}: no such table; has its asset been materialised?") from error
+        raise DamagedTableError(f"{path}: no such table; has its asset been materialised?", path) from error
     except (pa.ArrowInvalid, OSError) as error:
-        raise DamagedTableError(f"{path}: not a readable Parquet file ({error})") from error
+        raise DamagedTableError(f"{path}: not a readable Parquet file ({error})", path) from error
 
 
 def read_table(path: Place, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -93,6 +95,25 @@ def read_rows(path: Place, columns: Sequence[str], **equal: int) -> pa.Table:
             if pc.any(rows).as_py():
                 pieces.append(file.read_row_group(group, columns=list(columns)).filter(rows).select(list(columns)))
         return pa.concat_tables([piece.cast(schema) for piece in pieces])
+
+    return _read(path, select)
+
+
+def read_rows_at(path: Place, rows: npt.NDArray[np.integer], columns: Sequence[str]) -> pa.Table:
+    """Return `columns` of the rows with these numbers, ascending from 0; row groups without any are not read.
+
+    Numbers that the table does not have are left out.
+    """
+
+    def select(file: pq.ParquetFile) -> pa.Table:
+        pieces, start = [pa.schema([file.schema_arrow.field(name) for name in columns]).empty_table()], 0
+        for group in range(file.num_row_groups):
+            stop = start + file.metadata.row_group(group).num_rows
+            inside = rows[(rows >= start) & (rows < stop)] - start
+            if len(inside):
+                pieces.append(file.read_row_group(group, columns=list(columns)).take(inside).select(list(columns)))
+            start = stop
+        return pa.concat_tables([piece.cast(pieces[0].schema) for piece in pieces])
 
     return _read(path, select)
 

@@ -44,7 +44,7 @@ def stamp_autoencoder(
 ) -> dg.Output:
     """Train on a sample of the stored nights' stamps."""
     params = survey.settings().options.autoencoder
-    sampled, stamps = autoencoder.sample_stamps(night_stamps.items(), params.n_stamps, params.seed)
+    sampled, stamps = autoencoder.sample_stamps(night_stamps.places(), params.n_stamps, params.seed)
     model, history = autoencoder.train_autoencoder(
         stamps, params, progress=lambda epoch, *_: progress.report(context, "autoencoder epoch", epoch, params.epochs)
     )

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from badexp_assets.commands.table_text import as_text, table_lines
 from badexp_assets.config.home import Home
 from badexp_assets.errors import InputError
 from badexp_assets.io.models import current_folder
-from badexp_assets.io.parquet_reading import read_table, scan_nights
+from badexp_assets.io.parquet_reading import column_names, read_table, stored_nights
+from badexp_assets.io.place import Place
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.survey.nights import parse_night
 
@@ -23,66 +22,48 @@ REPORT = "night_report"  # one text per night; by default that of the newest nig
 FILES = {"bad_expid_file": "bad_expid.txt", "exclude_table": "exclude.fits"}
 
 
-def render(home: Home, asset: str, night: str | None, form: str) -> str:
-    """Return the stored `asset` as text in `form` (table, csv or json), for all nights or for `night`.
+def render(home: Home, asset: str, night: str | None, form: str) -> Iterator[str]:
+    """Yield the stored `asset` as text in `form` (table, csv or json), for all nights or for `night`, piece by piece.
 
-    Raises InputError for an asset that is unknown or not yet materialized, and for a night that is not stored.
+    Each piece is some lines, without the last line end. Of a nightly table one night is in memory at a time. Raises
+    InputError for an asset that is unknown or not yet materialized, and for a night that is not stored.
     """
     night = parse_night(night) if night is not None else None
     if asset in MODELS:
-        return (current_folder(home.models / asset) / "model_card.json").read_text(encoding="utf-8")
-    if asset in FILES:
-        return _file(home.export / FILES[asset], form)
-    if asset == REPORT:
+        yield (current_folder(home.models / asset) / "model_card.json").read_text(encoding="utf-8")
+    elif asset in FILES:
+        yield _file(home.export / FILES[asset], form)
+    elif asset == REPORT:
         reports = sorted(path.stem for path in (home.reports / "nights").glob("*.md"))
-        return _file(home.night_report(night or (reports or ["newest"])[-1], "md"), form)
-    if asset not in SCHEMAS:
+        yield _file(home.night_report(night or (reports or ["newest"])[-1], "md"), form)
+    elif asset not in SCHEMAS:
         known = sorted([*SCHEMAS, *MODELS, *FILES, REPORT])
         similar = get_close_matches(asset, known, n=3)
         hint = f"did you mean {' or '.join(similar)}? " if similar else ""
         raise InputError(f"asset {asset!r} is not known; {hint}known: {', '.join(known)}")
-    return as_text(load(home, asset, night), form)
+    else:
+        yield from table_lines(_Files(asset, _stored(home, asset, night)), form)
 
 
 def load(home: Home, asset: str, night: str | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Return the table of an asset, or `columns` of it; for a nightly asset, one night or all stored nights."""
+    tables = [read_table(place, columns) for place in _stored(home, asset, night)]
+    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+
+
+def _stored(home: Home, asset: str, night: str | None) -> list[Place]:
+    """Return the file of an asset or of its night, or the files of all its nights, at least one."""
     if night is not None:
         stored = home.nights(asset)
         if night not in stored:
             what = f"stored: {stored[0]} to {stored[-1]} ({len(stored)} nights)" if stored else "it has no nights"
             raise InputError(f"{asset} of night {night}: not stored; {what}")
-        return read_table(home.table(asset, night), columns)
+        return [home.table(asset, night)]
     if home.table(asset).exists():
-        return read_table(home.table(asset), columns)
-    tables = [table for _, table in scan_nights(home.tables / asset, columns)]
-    if not tables:
-        raise InputError(f"{home.tables / asset}: nothing stored; has the asset been materialized in this home?")
-    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
-
-
-def as_text(table: pd.DataFrame, form: str) -> str:
-    """Return a table as text. Lists are written as JSON, in form `table` as their length; bytes as their size."""
-    table = table.copy()
-    for name in table.columns:
-        if table[name].dtype == object:
-            table[name] = [_plain(value, brief=form == "table") for value in table[name]]
-    if form == "json":
-        return str(table.to_json(orient="records", indent=1))
-    if form == "csv":
-        lists = [name for name in table.columns if table[name].map(lambda value: isinstance(value, list)).any()]
-        table[lists] = table[lists].map(json.dumps)
-        return str(table.to_csv(index=False)).rstrip("\n")
-    if table.empty:
-        return f"no rows; columns: {', '.join(map(str, table.columns))}"
-    return str(table.to_string(index=False, na_rep="-", float_format=lambda v: f"{v:.4g}", max_colwidth=60))
-
-
-def _plain(value: Any, brief: bool) -> Any:
-    if isinstance(value, np.ndarray):
-        return f"<{len(value)} values>" if brief else value.tolist()
-    if isinstance(value, bytes):
-        return f"<{len(value)} bytes>"
-    return value
+        return [home.table(asset)]
+    if found := stored_nights(home.tables / asset):
+        return found
+    raise InputError(f"{home.tables / asset}: nothing stored; has the asset been materialized in this home?")
 
 
 def _file(path: Path, form: str) -> str:
@@ -95,3 +76,17 @@ def _file(path: Path, form: str) -> str:
     table = Table.read(path)
     table.convert_bytestring_to_unicode()
     return as_text(table.to_pandas(), form)
+
+
+class _Files:
+    """The tables of files of one asset, read whenever they are iterated over, all with the same columns and types."""
+
+    def __init__(self, asset: str, places: Sequence[Place]) -> None:
+        self._places = places
+        self._names = list(dict.fromkeys(name for place in places for name in column_names(place)))
+        # otherwise a night without a null prints 3, and one with a null 3.0
+        whole = (column.name for column in SCHEMAS[asset].columns if column.nullable and column.type.startswith("int"))
+        self._whole = dict.fromkeys(set(whole) & set(self._names), "Int64")
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        return (read_table(place).reindex(columns=self._names).astype(self._whole) for place in self._places)

@@ -22,7 +22,8 @@ def show(settings: Settings, asset: str, night: str | None, form: str) -> None:
     """Print the table of ASSET (for a model: its card, for a file: its text)."""
     from badexp_assets.commands.asset_text import render
 
-    click.echo(render(settings.home, asset, night, form))
+    for lines in render(settings.home, asset, night, form):
+        click.echo(lines)
 
 
 @click.command("export")

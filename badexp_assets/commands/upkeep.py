@@ -22,7 +22,7 @@ def models() -> None:
 @format_option("csv", "json")
 def models_list(settings: Settings, model: str, form: str) -> None:
     """Print the stored versions, which one is in use, and the decision on each."""
-    from badexp_assets.commands.asset_text import as_text
+    from badexp_assets.commands.table_text import as_text
     from badexp_assets.io.models import list_models
 
     table = list_models(settings.home.models / model)

@@ -5,6 +5,6 @@ from .night_page import headline as headline
 from .night_page import night_markdown as night_markdown
 from .night_page import write_night_report as write_night_report
 from .night_summary import NightSummary as NightSummary
-from .night_summary import night_trends as night_trends
+from .night_summary import NightTrends as NightTrends
 from .night_summary import summarise_night as summarise_night
 from .page import small_previews as small_previews

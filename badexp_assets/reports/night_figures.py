@@ -16,7 +16,7 @@ _MOST_TICKS = 6
 
 
 def trends_figure(trends: pd.DataFrame, bands: list[str]) -> bytes:
-    """Return a PNG of `night_trends`: four panels with a line per band.
+    """Return a PNG of what `NightTrends` gives: four panels with a line per band.
 
     The order of `bands` sets their colours. Nights are drawn side by side, without gaps; the last one is this night.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -74,11 +74,13 @@ def summarise_night(
     n_trend: int = 30,
     rank_by: RankBy = "z",
     others: Mapping[str, str] | None = None,
+    trends: NightTrends | None = None,
 ) -> NightSummary:
     """Summarise a night that was read; missing scores are left out.
 
     At most `n_worst` exposures are listed and `n_trend` nights compared. `rank_by`: option of [entropy]. `others`:
-    files of the night that are not read, with the reason. Raises InputError for a night that was not read.
+    files of the night that are not read, with the reason. `trends`: of the home, shared by the summaries of several
+    nights. Raises InputError for a night that was not read.
     """
     exposures = read_table(home.table("night_exposures", night))
     scores = {name: _stored(home, name, night) for name in _SCORES}
@@ -94,7 +96,7 @@ def summarise_night(
         worst=_worst(home, exposures, scores, rank_by).head(n_worst),
         versions=_versions(home, night, exposures, scores),
         drift=_drift(home, night, scores["night_predictions"], limits),
-        trends=night_trends(home, night, camera, n_trend),
+        trends=(trends or NightTrends(home, camera)).until(night, n_trend),
         rank_by=rank_by,
     )
     summary.findings.extend(_findings(home, summary, scores))
@@ -107,27 +109,41 @@ def summarise_night(
     return summary
 
 
-def night_trends(home: Home, night: str, camera: Camera, n_nights: int) -> pd.DataFrame:
-    """Return night, filter, n, bad, failed, seeing and sky of `night` and the stored nights before it.
+class NightTrends:
+    """Trends of the nights of a home; a night is read once, however many trends it is part of."""
 
-    seeing: median FWHM of the CCDs, arcsec, as measured or else from their headers; sky: median over the CCDs of sky
-    level / exposure time, ADU/s. NaN if no CCD has a value.
-    """
-    rows = []
-    for name in [n for n in home.nights("night_exposures") if n <= night][-n_nights:]:
-        exposures = read_table(home.table("night_exposures", name), ["expnum", "filter", "exptime", "status"])
-        ccds = _stored(home, "night_ccds", name, ["expnum", "sky", "seeing", "fwhm"]).merge(exposures, on="expnum")
-        ccds["seeing"] = ccds["seeing"].fillna(ccds["fwhm"]).astype(float) * camera.pixel_scale
+    def __init__(self, home: Home, camera: Camera) -> None:
+        self._home, self._camera = home, camera
+        self._nights = home.nights("night_exposures")
+        self._rows: dict[str, list[dict[str, Any]]] = {}
+
+    def until(self, night: str, n_nights: int) -> pd.DataFrame:
+        """Return night, filter, n, bad, failed, seeing and sky of `night` and the stored nights before it.
+
+        At most `n_nights` of them. seeing: median FWHM of the CCDs, arcsec, as measured or else from their headers;
+        sky: median over the CCDs of sky level / exposure time, ADU/s. NaN if no CCD has a value.
+        """
+        nights = [name for name in self._nights if name <= night][-n_nights:]
+        self._rows |= {name: self._of(name) for name in nights if name not in self._rows}
+        columns = ["night", "filter", "n", "bad", "failed", "seeing", "sky"]
+        return pd.DataFrame([row for name in nights for row in self._rows[name]], columns=columns)
+
+    def _of(self, night: str) -> list[dict[str, Any]]:
+        exposures = read_table(self._home.table("night_exposures", night), ["expnum", "filter", "exptime", "status"])
+        ccds = _stored(self._home, "night_ccds", night, ["expnum", "sky", "seeing", "fwhm"]).merge(
+            exposures, on="expnum"
+        )
+        ccds["seeing"] = ccds["seeing"].fillna(ccds["fwhm"]).astype(float) * self._camera.pixel_scale
         ccds["sky"] = (ccds["sky"].astype(float) / ccds["exptime"].where(ccds["exptime"] > 0)).astype(float)
-        verdicts = _stored(home, "night_exposure_predictions", name, ["expnum", "is_bad"])
+        verdicts = _stored(self._home, "night_exposure_predictions", night, ["expnum", "is_bad"])
         bad = set(verdicts.loc[verdicts["is_bad"].astype(bool), "expnum"])
+        rows = []
         for band, part in exposures.groupby("filter"):
             own = ccds[ccds["filter"] == band]
-            row = {"night": name, "filter": band, "n": len(part), "bad": int(part["expnum"].isin(bad).sum())}
+            row = {"night": night, "filter": band, "n": len(part), "bad": int(part["expnum"].isin(bad).sum())}
             row |= {"failed": int((part["status"] == "failed").sum())}
             rows.append(row | {column: float(own[column].median()) for column in ("seeing", "sky")})
-    columns = ["night", "filter", "n", "bad", "failed", "seeing", "sky"]
-    return pd.DataFrame(rows, columns=columns)
+        return rows
 
 
 def _stored(home: Home, asset: str, night: str, columns: list[str] | None = None) -> pd.DataFrame:

@@ -66,7 +66,7 @@ def test_the_search_is_stored_shown_and_used_when_the_settings_say_so(home: Home
     assert metadata["best score"].value == table.loc[table["is_best"], "score"].item()
     assert metadata["best parameters"].value["scaler"] == "standard"
     assert "data:image/png;base64" in metadata["scores"].value
-    assert "standard" in render(home, "pipeline_search", None, "table")
+    assert "standard" in "".join(render(home, "pipeline_search", None, "table"))
     assert home.search.is_file()
 
     materialise(home, "fitted_pipeline", use_best=True)

@@ -48,9 +48,10 @@ def night_report(context: dg.AssetExecutionContext, survey: SurveyResource) -> d
     home, camera = survey.settings().home, survey.camera()
     archive = survey.settings().archive_folder()
     limits, rank_by = check_params(survey), survey.settings().section("entropy").rank_by
+    trends = reports.NightTrends(home, camera)
     for night in context.partition_keys:
         others = list_night_files(archive, night, camera).others
-        summary = reports.summarise_night(home, night, camera, limits, rank_by=rank_by, others=others)
+        summary = reports.summarise_night(home, night, camera, limits, rank_by=rank_by, others=others, trends=trends)
         pictures = home.table("night_previews", night)
         stored = [(night, read_table(pictures))] if pictures.exists() else []
         previews = dict(reports.small_previews(stored, set(summary.worst["expnum"])))
@@ -64,5 +65,5 @@ def night_report(context: dg.AssetExecutionContext, survey: SurveyResource) -> d
         }
         context.add_asset_metadata(metadata, NIGHT_REPORT, night)
     last = summary.trends
-    trends = trends_figure(last, sorted(set(last["filter"]))) if len(last) else None
-    return dg.MaterializeResult(metadata=picture(trends, "the last nights"))
+    figure = trends_figure(last, sorted(set(last["filter"]))) if len(last) else None
+    return dg.MaterializeResult(metadata=picture(figure, "the last nights"))

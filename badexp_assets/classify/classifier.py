@@ -133,7 +133,7 @@ def check_training(vectors: np.ndarray, names: np.ndarray, votes: np.ndarray) ->
 
 def refuse_non_finite(vectors: np.ndarray) -> None:
     """Raise InputError, with count and first row, if (n, dim) vectors hold NaN or infinity."""
-    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    bad = [k for k, vector in enumerate(vectors) if not np.isfinite(vector).all()]
     if len(bad):
         raise InputError(
             f"vectors: {len(bad)} of {len(vectors)} have non-finite values, the first in row {bad[0]}; embed them again"

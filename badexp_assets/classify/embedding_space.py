@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.floating]
+_CHUNK = 8192  # vectors copied at once
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,20 @@ class Space:
         """Fit (n, dim) vectors; at most as many components as the data allow."""
         from sklearn.decomposition import PCA
 
-        centre, scale = vectors.mean(axis=0, dtype=np.float64), vectors.std(axis=0, dtype=np.float64)
-        scale[scale == 0] = 1.0
+        centre, scale = centre_and_scale(vectors)
         n = max(1, min(n_components, vectors.shape[1], len(vectors) - 1))
-        pca = PCA(n_components=n, svd_solver="randomized", random_state=seed).fit((vectors - centre) / scale)
+        scaled = vectors - centre
+        scaled /= scale
+        pca = PCA(n_components=n, svd_solver="randomized", random_state=seed, copy=False).fit(scaled)
         axes = pca.components_.T / scale[:, None] / max(float(np.sqrt(pca.explained_variance_[0])), 1e-9)
         return cls(centre.astype(np.float32), axes.astype(np.float32))
 
     def transform(self, vectors: Array) -> Array:
         """Return the components of (n, dim) vectors, (n, components) float32."""
-        return (vectors - self.centre) @ self.axes
+        found = np.empty((len(vectors), self.axes.shape[1]), np.float32)
+        for start in range(0, len(vectors), _CHUNK):
+            found[start : start + _CHUNK] = (vectors[start : start + _CHUNK] - self.centre) @ self.axes
+        return found
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,16 @@ class Novelty:
     def __call__(self, x: Array) -> Array:
         """Return the share of training images that were nearer to a category when held out, (n,), 0 to 1."""
         return np.searchsorted(self.distances, self.distance(x)) / max(len(self.distances), 1)
+
+
+def centre_and_scale(vectors: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return mean and standard deviation of the columns of (n, dim) vectors, (dim,) each; a scale of 0 becomes 1."""
+    centre, squares = vectors.mean(axis=0, dtype=np.float64), np.zeros(vectors.shape[1])
+    for start in range(0, len(vectors), _CHUNK):  # numpy's std makes a copy of all in float64
+        squares += ((vectors[start : start + _CHUNK] - centre) ** 2).sum(axis=0)
+    scale = np.sqrt(squares / len(vectors))
+    scale[scale == 0] = 1.0
+    return centre, scale
 
 
 def category_means(x: Array, codes: npt.NDArray[np.integer]) -> tuple[Array, Array, Array]:

@@ -39,14 +39,18 @@ class Pooled(NamedTuple):
 
 
 class _Labelled(NamedTuple):
-    """CCDs with a category and a token, in the same order."""
+    """CCDs with a category and a token, in the same order. vectors: (n, dim), half as large as what heads take."""
 
-    x: Array
+    vectors: npt.NDArray[np.float16]
     names: npt.NDArray[np.str_]
     bad: Mask
     folds: npt.NDArray[np.int64]
     weights: Array
     expnums: npt.NDArray[np.int64]
+
+    def x(self, rows: Mask | npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+        """Return the vectors of some rows as heads take them, (k, dim)."""
+        return self.vectors[rows].astype(np.float32)
 
 
 def fit_focal_plane_view(
@@ -80,10 +84,10 @@ def fit_focal_plane_view(
     known = rows["category"].notna().to_numpy() & (places >= 0)
     n_without = int((rows["category"].notna() & (places < 0)).sum())
     counts = {"n_ccds": int(known.sum()), "n_without": n_without}
-    labelled = _labelled(rows[known], planes.vectors[places[known]])
+    labelled = _labelled(rows[known], planes.at(places[known]).vectors)
     if not _is_enough(labelled) or not _is_enough(labelled, kept[known]):
         return None, _not_used("too few good or bad training CCDs with a token") | counts, pooled
-    blocks = token_blocks(planes.vectors.shape[1] // 3)
+    blocks = token_blocks(planes.dim // 3)
     fold_of = rows.drop_duplicates("expnum").set_index("expnum")["fold"]
     raw = _held_out_scores(planes, labelled, fold_of.reindex(planes.keys["expnum"]).to_numpy(), blocks, seed)
     calibration, _ = fit_calibration(raw[places[known]], labelled.bad, labelled.weights, labelled.folds)
@@ -100,7 +104,7 @@ def fit_focal_plane_view(
     some = _some(last, labelled.bad, seed)
     kinds = sorted(set(labelled.names[labelled.bad & last]))
     view = FocalPlaneView(
-        fit_token_head(labelled.x[some], labelled.bad[some], blocks, seed),
+        fit_token_head(labelled.x(some), labelled.bad[some], blocks, seed),
         calibration,
         _fit_kinds(labelled, labelled.bad & last, blocks, seed) if len(kinds) > 1 else None,
         kinds[0],
@@ -132,7 +136,7 @@ def _not_used(why: str) -> dict[str, Any]:
 def _labelled(rows: pd.DataFrame, vectors: npt.NDArray[np.float16]) -> _Labelled:
     names = rows["category"].to_numpy(object).astype(str)
     return _Labelled(
-        vectors.astype(np.float32),
+        vectors,
         names,
         names != GOOD,
         rows["fold"].to_numpy(np.int64),
@@ -156,9 +160,9 @@ def _held_out_scores(
     raw = np.full(len(planes.keys), np.nan)
     for fold in np.unique(fold_of):
         rest = _some(labelled.folds != fold, labelled.bad, seed)
-        head = fit_token_head(labelled.x[rest], labelled.bad[rest], blocks, seed)
-        new = fold_of == fold
-        raw[new] = score_tokens(head, planes.vectors[new].astype(np.float32))
+        head = fit_token_head(labelled.x(rest), labelled.bad[rest], blocks, seed)
+        new = np.flatnonzero(fold_of == fold)
+        raw[new] = np.concatenate([score_tokens(head, vectors) for _, vectors in planes.at(new).chunks()])
     return raw
 
 
@@ -235,11 +239,11 @@ def _fit_difference(
         places = np.sort(np.random.default_rng(seed).choice(places, _MAX_ROWS, replace=False))
     expnums = planes.keys["expnum"].to_numpy(np.int64)[places]
     named = bands.reindex(expnums).to_numpy(object).astype(str)
-    return fit_token_difference(planes.vectors[places].astype(np.float32), named, expnums, blocks, seed)
+    return fit_token_difference(planes.at(places).vectors.astype(np.float32), named, expnums, blocks, seed)
 
 
 def _fit_kinds(labelled: _Labelled, rows: Mask, blocks: tuple[TokenBlock, ...], seed: int) -> Pipeline:
     limits = [(block.start, block.stop) for block in blocks if block.part != "plane"]
     logistic = LogisticRegression(C=1.0, class_weight="balanced", max_iter=1000)
     steps = make_pipeline(BlockScaler(limits), UnitComponents(seed=seed), logistic)
-    return steps.fit(labelled.x[rows], labelled.names[rows])
+    return steps.fit(labelled.x(rows), labelled.names[rows])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -14,19 +16,48 @@ from badexp_assets.survey.cameras import Camera
 
 Array = npt.NDArray[np.floating]
 KEY = ["expnum", "ccdnum"]
+_CHUNK = 16384  # CCDs whose vectors are in memory at once
+
+
+@dataclass(frozen=True)
+class _Exposures:
+    """Tokens of exposures, `tokens` (m, dim) float16, one exposure after the other: rows `starts` to `stops`, (m,).
+
+    `columns`: place of each row's CCD among those of the camera, (m,).
+    """
+
+    tokens: npt.NDArray[np.float16]
+    columns: npt.NDArray[np.intp]
+    starts: npt.NDArray[np.intp]
+    stops: npt.NDArray[np.intp]
+    context: TokenContext
+    n_ccds: int
+
+    def vectors(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float16]:
+        """Return the tokens in these rows with their context, (k, 3 dim)."""
+        found = np.empty((len(rows), 3 * self.tokens.shape[1]), np.float16)
+        first = np.flatnonzero(np.diff(self.starts[rows], prepend=-1))
+        for start, stop in zip(first, np.append(first, len(rows))[1:], strict=True):
+            whole = slice(self.starts[rows[start]], self.stops[rows[start]])
+            plane = np.full((self.n_ccds, self.tokens.shape[1]), np.nan, np.float32)
+            plane[self.columns[whole]] = self.tokens[whole]
+            found[start:stop] = self.context.vectors(plane)[self.columns[rows[start:stop]]]
+        return found
 
 
 @dataclass(frozen=True)
 class FocalPlanes:
-    """Tokens with their context: `keys` (expnum, ccdnum, x_mm, y_mm; n rows, sorted), `vectors` (n, 3 dim) float16.
+    """Tokens of CCDs: `keys` (expnum, ccdnum, x_mm, y_mm; n rows, sorted), and `dim` numbers of each with context.
 
-    All were made by one backbone with one recipe (their ids). CCDs that show nothing are left out.
+    All were made by one backbone with one recipe (their ids). CCDs that show nothing are left out. A vector of a CCD
+    is three times as long as its token, so vectors are made when they are asked for.
     """
 
     keys: pd.DataFrame
-    vectors: npt.NDArray[np.float16]
     backbone: str
     recipe: str
+    _exposures: _Exposures
+    _rows: npt.NDArray[np.intp]
 
     @classmethod
     def of_table(cls, table: pd.DataFrame, camera: Camera) -> FocalPlanes | None:
@@ -41,22 +72,39 @@ class FocalPlanes:
             return None
         table = table.drop_duplicates([*KEY, "backbone", "recipe"], keep="last").sort_values(KEY)
         backbone, recipe = made_by(table, "night_focal_planes", "tokens")
-        context = TokenContext(ccd_boxes(camera))
-        columns = pd.Index([ccd.ccdnum for ccd in camera.ccds]).get_indexer(pd.Index(table["ccdnum"]))
         tokens = np.stack(table["token"].to_list())
-        starts = np.flatnonzero(np.diff(table["expnum"].to_numpy(), prepend=-1))
-        vectors = np.empty((len(table), 3 * tokens.shape[1]), np.float16)
-        for start, stop in zip(starts, [*starts[1:], len(table)], strict=True):
-            plane = np.full((len(camera.ccds), tokens.shape[1]), np.nan, np.float32)
-            plane[columns[start:stop]] = tokens[start:stop]
-            vectors[start:stop] = context.vectors(plane)[columns[start:stop]]
-        there = np.isfinite(vectors).all(axis=1)
-        table, vectors, columns = table[pd.Series(there, table.index)], vectors[there], columns[there]
+        there = np.isfinite(tokens).all(axis=1)
+        if not there.all():
+            table, tokens = table[there], tokens[there]
         if table.empty:
             return None
+        columns = pd.Index([ccd.ccdnum for ccd in camera.ccds]).get_indexer(pd.Index(table["ccdnum"]))
+        expnums = table["expnum"].to_numpy()
+        starts, stops = (np.searchsorted(expnums, expnums, side) for side in ("left", "right"))
+        context, n_ccds = TokenContext(ccd_boxes(camera)), len(camera.ccds)
+        exposures = _Exposures(tokens.astype(np.float16, copy=False), columns, starts, stops, context, n_ccds)
         centres = np.array([(ccd.x_mm, ccd.y_mm) for ccd in camera.ccds], float)[columns]
         keys = table[KEY].astype("int64").reset_index(drop=True).assign(x_mm=centres[:, 0], y_mm=centres[:, 1])
-        return cls(keys, vectors, backbone, recipe)
+        return cls(keys, backbone, recipe, exposures, np.arange(len(keys)))
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return 3 * self._exposures.tokens.shape[1]
+
+    @cached_property
+    def vectors(self) -> npt.NDArray[np.float16]:
+        """The token of each CCD with its context (see `TokenContext`), (n, dim). Of many exposures, use `chunks`."""
+        return self._exposures.vectors(self._rows)
+
+    def chunks(self) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
+        """Yield all vectors in pieces: their places and the vectors, (at most 16384, dim)."""
+        if len(self.keys) <= _CHUNK:
+            yield slice(0, len(self.keys)), self.vectors.astype(np.float32)
+            return
+        for start in range(0, len(self.keys), _CHUNK):
+            places = slice(start, start + _CHUNK)
+            yield places, self._exposures.vectors(self._rows[places]).astype(np.float32)
 
     def places(self, rows: pd.DataFrame) -> npt.NDArray[np.intp]:
         """Return the place of each of `rows` (expnum, ccdnum), (n,); -1 for CCDs without a token."""
@@ -67,9 +115,9 @@ class FocalPlanes:
         return self.at(np.flatnonzero(self.keys["expnum"].isin(expnums)))
 
     def at(self, places: npt.NDArray[np.intp]) -> FocalPlanes:
-        """Return the tokens at these places, (n,)."""
+        """Return the tokens at these places, (n,); their context stays what it is."""
         keys = self.keys.iloc[places].reset_index(drop=True)
-        return FocalPlanes(keys, self.vectors[places], self.backbone, self.recipe)
+        return replace(self, keys=keys, _rows=self._rows[places])
 
 
 def ccd_boxes(camera: Camera) -> npt.NDArray[np.float64]:

@@ -62,7 +62,8 @@ class FocalPlaneView:
         from badexp_assets.classify.token_head import score_tokens
 
         self._check(planes)
-        return self.calibration(score_tokens(self.head, planes.vectors.astype(np.float32)))
+        scores = [score_tokens(self.head, vectors) for _, vectors in planes.chunks()]
+        return self.calibration(np.concatenate(scores))
 
     def differences(self, planes: FocalPlanes, bands: pd.Series | None) -> Array:
         """Return how much CCDs differ from good ones of their band (see TokenDifference), (n,).
@@ -75,7 +76,7 @@ class FocalPlaneView:
             return np.full(len(planes.keys), np.nan)
         of = {} if bands is None else bands.to_dict()
         named = np.array([str(of.get(expnum, ALL_BANDS)) for expnum in planes.keys["expnum"]], str)
-        return self.difference(planes.vectors.astype(np.float32), named)
+        return np.concatenate([self.difference(vectors, named[places]) for places, vectors in planes.chunks()])
 
     def _check(self, planes: FocalPlanes) -> None:
         properties = (("backbone", self.backbone, planes.backbone), ("recipe", self.recipe, planes.recipe))
@@ -91,8 +92,9 @@ class FocalPlaneView:
         if self.kinds is None:
             shares[:, kinds.index(self.only_kind)] = 1.0
             return shares
-        found = self.kinds.predict_proba(planes.vectors.astype(np.float32))
-        shares[:, [kinds.index(kind) for kind in self.kinds[-1].classes_]] = found
+        columns = [kinds.index(kind) for kind in self.kinds[-1].classes_]
+        for places, vectors in planes.chunks():
+            shares[places, columns] = self.kinds.predict_proba(vectors)
         return shares
 
 

@@ -17,6 +17,7 @@ from badexp_assets.classify.classifier import GOOD
 from badexp_assets.classify.embedding_space import category_means
 
 Array = npt.NDArray[np.floating]
+_CHUNK = 512  # images compared at once with up to 10,000
 _TINY = 1e-6
 
 
@@ -65,6 +66,10 @@ class CosineNeighbours(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, x: Array) -> Array:
         """Return (n, categories); a tenth of a vote is spread over all categories, so that no probability is 0."""
+        parts = [self._shares(x[start : start + _CHUNK]) for start in range(0, len(x), _CHUNK)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.classes_)))
+
+    def _shares(self, x: Array) -> Array:
         k = min(self.k, len(self.codes_))
         similarity = _unit(x) @ self.units_.T
         near = np.argpartition(-similarity, k - 1, axis=1)[:, :k]

@@ -18,7 +18,7 @@ ALL_BANDS = ""
 """band under which the typical distance of all good tokens is kept"""
 _NEIGHBOURS, _COMPONENTS, _FEW = 3, 32, 100
 _TYPICAL = 0.95  # quantile
-_CHUNK = 2000  # rows compared at once
+_CHUNK = 500  # rows compared at once
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from badexp_assets.classify.classifier import GOOD
+from badexp_assets.classify.embedding_space import centre_and_scale
 from badexp_assets.errors import ModelError
 from badexp_assets.io.parquet import atomic_path
 
@@ -67,8 +68,7 @@ def record_training(vectors: Array, rows: pd.DataFrame, p_bad: Array, held_out: 
     not known); None if there are none.
     """
     vectors = np.asarray(vectors, np.float32)
-    centre, scale = vectors.mean(axis=0, dtype=np.float64), vectors.std(axis=0, dtype=np.float64)
-    scale[scale == 0] = 1.0
+    centre, scale = centre_and_scale(vectors)
     nights = rows["night"].to_numpy(object).astype(str)
     means, squares = [], []
     for night in sorted(set(nights)):

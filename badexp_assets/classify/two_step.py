@@ -24,7 +24,7 @@ from badexp_assets.classify.token_difference import TokenDifference
 from badexp_assets.errors import InputError, ModelError
 
 Array = npt.NDArray[np.floating]
-_CHUNK = 50_000  # vectors classified at once, exposures kept whole
+_CHUNK = 16_384  # vectors classified at once, exposures kept whole
 # The parts are stored as plain values, so that the stored form does not depend on our classes.
 _PARTS = {"space": Space, "scaler": FeatureScaler, "calibration": Calibration, "novelty": Novelty, "pool": Pool}
 _STORED_AS_IS = ("bad_head", "kind_head", "n_bad", "n_kind", "temperature")

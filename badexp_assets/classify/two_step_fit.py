@@ -226,7 +226,7 @@ def _version(
     digest = hashlib.sha256()
     inputs = {"params": asdict(params), "backbone": backbone, "recipe": recipe, "features": list(NAMES)}
     digest.update(json.dumps(inputs, sort_keys=True).encode())
-    digest.update(vectors.tobytes())
+    digest.update(vectors.data)
     digest.update(rows[list(_COLUMNS)].astype({"ccdnum": "int64"}).to_csv(index=False).encode())
     digest.update(np.ascontiguousarray(features[list(NAMES)].to_numpy(np.float64)).tobytes())
     digest.update("\n".join(features["filter"].astype(str)).encode())
@@ -235,7 +235,9 @@ def _version(
         digest.update(f"{mosaics.backbone} {mosaics.recipe}".encode() + there.tobytes() + whole.tobytes())
     if planes is not None:
         some = planes.of_exposures(rows["expnum"].unique())
-        digest.update(f"{some.backbone} {some.recipe}".encode() + some.vectors.tobytes())
+        digest.update(f"{some.backbone} {some.recipe}".encode())
+        for _, tokens in some.chunks():
+            digest.update(tokens.astype(np.float16).data)
         digest.update(some.keys["expnum"].to_numpy().tobytes() + some.keys["ccdnum"].to_numpy().tobytes())
     return digest.hexdigest()[:12]
 

@@ -40,30 +40,22 @@ def decide_exposures(predictions: pd.DataFrame, exposures: pd.DataFrame, rule: V
     """
     check_decidable(predictions, exposures)
     drawn = predictions[predictions["drawn"].astype(bool)]
-    bad = votes_bad(drawn, rule)
-    about = exposures.set_index("expnum")
-    rows = []
-    for expnum, group in drawn.groupby("expnum", sort=True):
-        votes = group[bad.loc[group.index]]
-        n_scored, n_bad = len(group), len(votes)
-        models = sorted(set(group["model"]))
-        if len(models) > 1:
-            raise InputError(f"predictions: exposure {expnum} has CCDs of models {', '.join(models)}; one is allowed")
-        rows.append(
-            {
-                "expnum": int(str(expnum)),
-                "night": about.at[expnum, "night"],
-                "filter": about.at[expnum, "filter"],
-                "n_scored": n_scored,
-                "n_bad": n_bad,
-                "is_bad": n_bad >= rule.needed(n_scored),
-                "category": _most_voted(votes),
-                "p_bad": float(group["p_bad"].astype(float).mean()),
-                "rule": rule.describe(n_scored),
-                "model": models[0],
-            }
-        )
-    return pd.DataFrame(rows, columns=list(VERDICT_TYPES)).astype(VERDICT_TYPES)
+    groups = drawn.groupby("expnum", sort=True)
+    for expnum, n_models in groups["model"].nunique().items():
+        if n_models > 1:
+            models = ", ".join(sorted(set(drawn.loc[drawn["expnum"] == expnum, "model"])))
+            raise InputError(f"predictions: exposure {expnum} has CCDs of models {models}; one is allowed")
+    votes = drawn[votes_bad(drawn, rule)]
+    table = pd.DataFrame({"n_scored": groups.size()})
+    for name in ("night", "filter"):
+        table[name] = exposures.set_index("expnum").loc[table.index, name]
+    table["n_bad"] = votes.groupby("expnum").size().reindex(table.index, fill_value=0)
+    table["is_bad"] = table["n_bad"] >= table["n_scored"].map(rule.needed)
+    table["category"] = _most_voted(votes).reindex(table.index, fill_value=GOOD)
+    table["p_bad"] = drawn["p_bad"].astype(float).groupby(drawn["expnum"]).mean()
+    table["rule"] = table["n_scored"].map(rule.describe)
+    table["model"] = groups["model"].first()
+    return table.rename_axis("expnum").reset_index()[list(VERDICT_TYPES)].astype(VERDICT_TYPES)
 
 
 def exposures_without_votes(predictions: pd.DataFrame, exposures: pd.DataFrame) -> list[int]:
@@ -72,12 +64,11 @@ def exposures_without_votes(predictions: pd.DataFrame, exposures: pd.DataFrame) 
     return sorted(int(e) for e in exposures["expnum"] if e not in voted)
 
 
-def _most_voted(votes: pd.DataFrame) -> str:
-    if votes.empty:
-        return GOOD
-    ranking = votes.assign(probability=votes["probability"].astype(float)).groupby("category")["probability"]
-    table = ranking.agg(["size", "sum"]).reset_index()
-    return str(table.sort_values(["size", "sum", "category"], ascending=[False, False, True])["category"].iloc[0])
+def _most_voted(votes: pd.DataFrame) -> pd.Series:
+    """Return the category with most of the votes of each exposure, by expnum; see `decide_exposures`."""
+    weight = votes["probability"].astype(float).groupby([votes["expnum"], votes["category"]]).agg(["size", "sum"])
+    ranked = weight.reset_index().sort_values(["size", "sum", "category"], ascending=[False, False, True])
+    return ranked.drop_duplicates("expnum").set_index("expnum")["category"]
 
 
 def check_decidable(predictions: pd.DataFrame, exposures: pd.DataFrame) -> None:

@@ -11,6 +11,8 @@ import pandas as pd
 from badexp_assets.errors import InputError
 from badexp_assets.training.labelled_images import KEY
 
+_CHUNK = 8192  # vectors copied at once
+
 
 @dataclass(frozen=True)
 class Vectors:
@@ -64,8 +66,17 @@ def gather_vectors(rows: pd.DataFrame, nights: Iterable[tuple[str, pd.DataFrame]
     places = known.get_indexer(wanted)
     left = there[places]
     if len(known) < len(wanted) or not left.all():
-        values = values[places[left]]
+        values = _take_in_place(values, places[left])
     return Vectors(rows[left].reset_index(drop=True), values, rows[~left].reset_index(drop=True), backbone, recipe)
+
+
+def _take_in_place(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return `values[places]`, without a second array if no row moves down."""
+    if (np.diff(places) < 1).any():
+        return values[places]
+    for start in range(0, len(places), _CHUNK):
+        values[start : start + _CHUNK] = values[places[start : start + _CHUNK]]
+    return values[: len(places)]
 
 
 def with_other_ccds(rows: pd.DataFrame, ccds: pd.DataFrame) -> pd.DataFrame:

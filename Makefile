@@ -6,7 +6,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BADEXP_HOME ?= var
 export BADEXP_HOME
 
-.PHONY: demo test test-all test-versions check ui services services-down install format clean
+.PHONY: demo test test-all test-versions check open ui services services-down install format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test    set up, check format, lint, types and layers, run the quick tests (4 minutes on 2 cores)"
 	@echo "make test-all       the same with the slow tests, too: browser, daemon, kills, Slurm, PostgreSQL, S3, surveys"
 	@echo "make test-versions  the quick tests with the lowest and with the newest versions that pyproject.toml allows"
+	@echo "make open    serve the home page of the same home: latest night, review, quality, reports"
 	@echo "make ui      open the Dagster UI on the same home (BADEXP_HOME, default ./var)"
 	@echo "make services       start webserver, daemon and code server on Postgres: deployments/services/README.md"
 	@echo "make services-down  end them"
@@ -37,6 +38,9 @@ $(VENV)/test-installed: $(VENV)/installed
 
 demo: install
 	@$(BIN)/badexp demo $(DEMO_OPTIONS)
+
+open: install
+	@$(BIN)/badexp open $(OPEN_OPTIONS)
 
 ui: install
 	@$(BIN)/badexp ui $(UI_OPTIONS)

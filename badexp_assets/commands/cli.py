@@ -9,6 +9,7 @@ import click
 
 from badexp_assets.commands.bench import bench
 from badexp_assets.commands.camera import camera
+from badexp_assets.commands.front_door import open_home
 from badexp_assets.commands.plan import plan
 from badexp_assets.commands.review import review
 from badexp_assets.commands.run import completeness, demo, run, search, ui
@@ -19,8 +20,8 @@ from badexp_assets.errors import BadExpError
 from badexp_assets.io.parquet import DISK_FULL
 
 _COMMANDS = (
-    simulate, demo, run, show, ui, review, export_rejects, audit, search, completeness, entropy_trial, models,
-    weights, prune, plan, camera, bench,
+    simulate, demo, run, open_home, show, ui, review, export_rejects, audit, search, completeness, entropy_trial,
+    models, weights, prune, plan, camera, bench,
 )  # fmt: skip
 
 

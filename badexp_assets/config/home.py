@@ -53,6 +53,11 @@ class Home:
         return self.root / "review" / "pictures"
 
     @property
+    def exposure_numbers(self) -> Path:
+        """Numbers of all exposures that the review app has collected; they may be deleted."""
+        return self.root / "review" / "exposure_numbers.parquet"
+
+    @property
     def search(self) -> Path:
         """SQLite file of the studies of the search for the pipeline."""
         return self.root / "search" / "pipeline.sqlite"

@@ -85,7 +85,7 @@ class AlertParams:
     attempts: int = Field(default=3, ge=1, le=5)
     """Attempts to send an alert."""
     ui: str = ""
-    """Address of the Dagster UI, for links."""
+    """Address of the Dagster UI, for links; without it, the home page looks at http://127.0.0.1:3000."""
 
     @field_validator("url")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pandas as pd
 from badexp_assets.evaluation.classification import figures
 from badexp_assets.evaluation.classification.baseline_comparison import FIRST, VIEW_NAMES
 from badexp_assets.evaluation.classification.report import ALL, HELD, NEW, Evaluation
+from badexp_assets.io.parquet import atomic_path
 from badexp_assets.reports.page import data_uri, write_page
 
 SUBSETS = {
@@ -29,7 +31,7 @@ def write_classification_page(
     training_map: bytes | None = None,
     unlisted: pd.DataFrame | None = None,
 ) -> dict[str, bytes]:
-    """Write the page to `path`, atomically, and return its pictures (PNG) by name.
+    """Write the page to `path`, its scores as JSON beside it, both atomically; return its pictures (PNG) by name.
 
     `card`: the classifier's model card; `about`: names and values for the head of the page; `training_map`: PNG of the
     training set in the space of the baseline; `unlisted`: of `unlisted_table`. Raises StorageError if it cannot be
@@ -68,7 +70,22 @@ def write_classification_page(
         "with_interval": with_interval,
     }
     write_page("classification.html.j2", path, values)
+    _write_scores(evaluation, path.with_suffix(".json"))
     return pictures
+
+
+def _write_scores(evaluation: Evaluation, path: Path) -> None:
+    """Write model, and value, low and high of the classifier's scores on all test exposures; null: unknown."""
+    ends = {"value": "classifier", "low": "classifier_low", "high": "classifier_high"}
+    rows = [
+        {"score": row["score"]}
+        | {name: float(row[end]) if math.isfinite(row[end]) else None for name, end in ends.items()}
+        for row in evaluation.scores[ALL].to_dict("records")
+    ]
+    with atomic_path(path) as temporary:
+        temporary.write_text(
+            json.dumps({"model": evaluation.found.version, "scores": rows}, indent=1), encoding="utf-8"
+        )
 
 
 def _view_findings(card: dict[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from badexp_assets.defs.asset_metadata import picture, table_asset
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.orchestration.failures import asset
+from badexp_assets.reports.index_page import write_index_page
 
 PAGE = "embedding_clusters.html"
 
@@ -30,6 +31,7 @@ def embedding_clusters(
     table = classify.cluster_embeddings(night_embeddings.items(), bad_ccd_labels, params)
     page = settings.home.reports / PAGE
     n_previews = reports.write_clusters_page(page, table, night_previews.of_nights, params.max_previews)
+    write_index_page(settings.home)
     return dg.Output(
         table,
         metadata={

@@ -25,6 +25,7 @@ from badexp_assets.io import models
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.orchestration.failures import asset
 from badexp_assets.orchestration.step_resources import step_resources
+from badexp_assets.reports.index_page import write_index_page
 
 LISTS = ("bad_ccd_labels", "decals_bad_exposures", "des_bad_ccds", "delve_bad_ccds")
 
@@ -71,6 +72,7 @@ def classification_report(
     pictures = reports.write_classification_page(
         found, fitted_classifier.card, about, settings.home.report, training_map, unlisted
     )
+    write_index_page(settings.home)
     return dg.Output(
         found.table,
         metadata={

@@ -22,6 +22,7 @@ from badexp_assets.orchestration.step_resources import step_resources
 from badexp_assets.pixels.ccd_reader import CcdReader
 from badexp_assets.pixels.device_shares import load_pass_setup
 from badexp_assets.reports import explanations
+from badexp_assets.reports.index_page import write_index_page
 from badexp_assets.training.training_vectors import gather_vectors
 
 PAGE = "candidates.html"
@@ -155,6 +156,7 @@ def candidate_explanations(
     reports.write_candidates_page(
         page, chosen, table, votes, previews, thumbnails, survey.camera(), len(review_candidates)
     )
+    write_index_page(settings.home)
     return dg.Output(
         table,
         metadata={

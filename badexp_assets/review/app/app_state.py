@@ -11,12 +11,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from badexp_assets.config.home import Home
 from badexp_assets.config.settings import Settings
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.review.accounts import Reviewers, Session
 from badexp_assets.review.app.candidate_list import CandidateList
 from badexp_assets.review.app.categories import Category, Gallery, describe_categories
+from badexp_assets.review.app.dagster_ui import DEFAULT
 from badexp_assets.review.app.exposures import Exposures
 from badexp_assets.review.app.home_tables import HomeTables
 from badexp_assets.review.app.picture_cache import PictureCache
@@ -37,6 +39,7 @@ _AT_ONCE = 2  # CCDs decoded at a time; each needs about 200 MB of memory
 class AppState:
     """The tables, pictures and answers of a home, for the request handlers. Made by `open_app_state`."""
 
+    home: Home
     store: VerdictStore
     reviewers: Reviewers
     taxonomy: Taxonomy
@@ -52,6 +55,8 @@ class AppState:
     gallery: Gallery
     throttle: Throttle
     templates: Environment
+    dagster_ui: str
+    """address of the Dagster UI"""
     drawing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_AT_ONCE))
     """threads that decode CCDs and draw, separate from those of other requests, which must not wait for them"""
     writing: threading.Lock = field(default_factory=threading.Lock)
@@ -76,6 +81,7 @@ def open_app_state(settings: Settings) -> AppState:
     cache = PictureCache(settings.home.pictures, params.pictures_mb * MB)
     categories = describe_categories(taxonomy)
     return AppState(
+        home=settings.home,
         store=store,
         reviewers=Reviewers(database),
         taxonomy=taxonomy,
@@ -84,13 +90,14 @@ def open_app_state(settings: Settings) -> AppState:
         candidates=CandidateList(tables, store, params, Reranking(settings.home, camera, params.refit_after)),
         hide_scores=params.hide_scores,
         exposures=exposures,
-        surroundings=Surroundings(tables, SurveyNumbers(tables, camera)),
+        surroundings=Surroundings(tables, SurveyNumbers(tables, camera, settings.home.exposure_numbers)),
         pictures=Pictures(tables, settings, camera, cache),
         gallery=Gallery(tables, categories, camera),
         throttle=Throttle(),
         templates=Environment(
             loader=PackageLoader("badexp_assets.review.app", "templates"), autoescape=True, undefined=StrictUndefined
         ),
+        dagster_ui=settings.options.alerts.ui or DEFAULT,
     )
 
 

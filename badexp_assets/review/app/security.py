@@ -26,7 +26,7 @@ COOKIE = "badexp_session"
 CSRF_HEADER = "x-csrf-token"
 _OPEN = re.compile(r"/login|/static/[\w.-]+", re.ASCII)
 _SAFE_METHODS = ("GET", "HEAD")
-_NEXT = re.compile(r"/(exposure/\d+|gallery|tutorial)?", re.ASCII)
+_NEXT = re.compile(r"/(exposure/\d+|gallery|tutorial|home|reports/(nights/)?[\w.-]+\.html)?", re.ASCII)
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -68,7 +68,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)  # reports have a policy of their own
                 static = request.url.path.startswith("/static/")
                 headers.setdefault("cache-control", "no-cache" if static else "no-store")
             await send(message)

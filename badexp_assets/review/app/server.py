@@ -24,6 +24,7 @@ from badexp_assets.review.app.security import Guard
 
 LOCAL = ("127.0.0.1", "localhost")
 _TIME_TO_FINISH = 5  # seconds that requests get when the server is stopped
+_WAITING = 128  # connections
 _STATUS: tuple[tuple[type[BadExpError], int], ...] = (  # the first class that matches is used
     (StorageError, 503),
     (UnknownExposureError, 404),
@@ -96,12 +97,19 @@ def _say(request: Request, status: int, words: str) -> Response:
 
 
 def serve(
-    settings: Settings, host: str, port: int, names: Sequence[str], proxy: bool, say: Callable[[str], None]
+    settings: Settings,
+    host: str,
+    port: int,
+    names: Sequence[str],
+    proxy: bool,
+    say: Callable[[str], None],
+    listening: Callable[[str], object] = lambda address: None,
 ) -> None:
     """Serve the review of a home until the process is stopped.
 
     `names`: host names that browsers use, besides those of this machine; needed if `host` is another interface.
     `proxy`: requests come through a TLS proxy on this machine, whose headers name the client. `say`: prints messages.
+    `listening`: called with the address of the app once connections to it wait to be answered.
     Raises InputError for invalid options, and for a port that is in use.
     """
     import uvicorn
@@ -115,7 +123,8 @@ def serve(
     if not Reviewers(settings.verdicts).names():
         say("nobody can log in yet: `badexp review reviewers add NAME` makes a token")
     listener = _listen(host, port)
-    say(f"review on http://{names[0] if names else host}:{port}  (stop with Ctrl-C)")
+    address = f"http://{names[0] if names else host}:{port}"
+    say(f"review on {address}  (stop with Ctrl-C); the home page is {address}/home")
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -124,6 +133,7 @@ def serve(
         proxy_headers=proxy,
         timeout_graceful_shutdown=_TIME_TO_FINISH,
     )
+    listening(address)
     uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -132,6 +142,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(_WAITING)
     except (OSError, OverflowError) as error:
         listener.close()
         reason = getattr(error, "strerror", None) or error

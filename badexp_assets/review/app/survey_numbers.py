@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
 from badexp_assets.errors import BadExpError
-from badexp_assets.io.parquet_reading import column_names, open_table, read_table
+from badexp_assets.io.parquet import atomic_path
+from badexp_assets.io.parquet_reading import open_table, read_table
 from badexp_assets.io.place import Place, change_token, change_tokens
 from badexp_assets.review.app.home_tables import HomeTables
 from badexp_assets.survey.cameras import Camera
@@ -28,11 +30,12 @@ _EXPOSURE = ("expnum", "filter", "exptime", "mjd_obs", "status", "airmass", "ra"
 _CCD = ("expnum", "fwhm", "sky", "noise")
 _VERDICT = ("expnum", "p_bad", "is_bad")
 _READ = {"night_exposures": _EXPOSURE, "night_ccds": _CCD, "night_exposure_predictions": _VERDICT}
-_CHECK_AFTER = 60.0  # seconds, after which nights that have changed are looked for again
-_PAUSE = 1.0  # after each night, in units of the time that it took, so that requests find the processor free
+_COLUMNS = (*_EXPOSURE, *_CCD[2:], *_VERDICT[1:], "night", "seeing", "sky_rate")
+_FEW_VALUES = ("night", "filter", "status", "version")
 _NO_ZERO_POINTS = pd.Series(dtype="float64", name="zero_point", index=pd.Index([], dtype="int64", name="expnum"))
-
-Versions = tuple[str | None, ...]  # change tokens of the tables of a night, in the order of _READ
+_AT_ONCE = 20  # nights whose medians are taken together
+_CHECK_AFTER = 60.0  # seconds, after which nights that have changed are looked for again
+_PAUSE = 1.0  # after each of these, in units of the time that it took, so that requests find the processor free
 
 
 @dataclass(frozen=True)
@@ -44,26 +47,28 @@ class _Survey:
 
 
 class SurveyNumbers:
-    """The numbers of all exposures, collected once in the background and then of nights that have changed.
+    """The numbers of all exposures, collected once in the background, then of nights that have changed.
 
-    It is thread-safe. Tables have a row per exposure: expnum, night, filter, exptime (s), mjd_obs (d), status,
-    airmass, ra, dec (deg), seeing (FWHM of the header, arcsec), sky (ADU), sky_rate (ADU/s), noise (ADU), zero_point
-    (mag) and p_bad; NaN where unknown; is_bad is False there. The numbers of CCDs are medians.
+    They are kept in `file`, which may be deleted. It is thread-safe. Tables have a row per exposure: expnum, night,
+    filter, exptime (s), mjd_obs (d), status, airmass, ra, dec (deg), seeing (FWHM of the header, arcsec), sky (ADU),
+    sky_rate (ADU/s), noise (ADU), zero_point (mag) and p_bad; NaN where unknown; is_bad is False there. The numbers of
+    CCDs are medians.
     """
 
-    def __init__(self, tables: HomeTables, camera: Camera) -> None:
-        self._home, self._scale = tables.home, camera.pixel_scale
-        self._nights: dict[str, tuple[Versions, pd.DataFrame]] = {}
+    def __init__(self, tables: HomeTables, camera: Camera, file: Path) -> None:
+        self._home, self._scale, self._file = tables.home, camera.pixel_scale, file
         self._zero_points: tuple[str | None, pd.Series] = (None, _NO_ZERO_POINTS)
+        self._known: pd.DataFrame | None = None  # rows of all nights, with `version`, without zero points
         self._survey: _Survey | None = None
         self._lock = threading.Lock()
         self._collecting = threading.Lock()
         self._checked = -_CHECK_AFTER
+        self._of_night = lru_cache(64)(self._read_night)
 
     def of_night(self, night: str) -> pd.DataFrame:
-        """Return the exposures of a night (not to be changed), as they are stored now."""
-        now = tuple(change_token(self._home.table(asset, night)) for asset in _READ)
-        return self._of_night(night, now)
+        """Return the exposures of a night (not to be changed) in time, as they are stored now."""
+        version = "|".join(str(change_token(self._home.table(asset, night))) for asset in _READ)
+        return self._of_night(night, version).join(self._zero_points[1], on="expnum")
 
     def of_survey(self) -> pd.DataFrame | None:
         """Return the exposures of all nights; None until they have been collected, which this call starts."""
@@ -71,7 +76,7 @@ class SurveyNumbers:
         survey = self._survey
         return None if survey is None else survey.exposures
 
-    def percentiles(self, exposure: dict[str, Any]) -> dict[str, tuple[float, int]] | None:
+    def percentiles(self, exposure: Mapping[str, Any]) -> dict[str, tuple[float, int]] | None:
         """Return, by name, the percentile of an exposure's numbers in its band, and the exposures that have the number.
 
         The percentile is the share that is smaller, in per cent; equal values count half. A band with fewer than
@@ -91,27 +96,29 @@ class SurveyNumbers:
         return found
 
     def collect(self, rest: Callable[[float], object] = lambda seconds: None) -> None:
-        """Collect what has changed. `rest` is called after each night that was read, with the seconds that it took."""
+        """Collect what has changed. `rest` is called after some nights were read, with the seconds that it took."""
         with self._collecting:
             versions = self._versions()
+            known = _load(self._file) if self._known is None else self._known
+            first = known.drop_duplicates("night")
+            before = dict(zip(first["night"].tolist(), first["version"].tolist(), strict=True))
+            changed = sorted(night for night, version in versions.items() if before.get(night) != version)
+            gone = before.keys() - versions.keys()
             token = change_token(self._home.table("survey_ccds"))
-            same = self._zero_points[0] == token and {n: v for n, (v, _) in self._nights.items()} == versions
-            if self._survey is not None and same:
+            if self._survey is not None and not changed and not gone and token == self._zero_points[0]:
                 return
-            if self._zero_points[0] != token:
-                self._zero_points = (token, _zero_points(self._home.table("survey_ccds")))
-                self._nights.clear()
-            for night in [n for n in self._nights if n not in versions]:
-                del self._nights[night]
-            pieces = []
-            for night, version in sorted(versions.items()):
-                known = self._nights.get(night)
+            pieces = [known[~known["night"].isin({*changed, *gone})]]
+            for start in range(0, len(changed), _AT_ONCE):
                 started = time.monotonic()
-                pieces.append(self._of_night(night, version))
-                if known is None or known[0] != version:
-                    rest(time.monotonic() - started)
-            if pieces:
-                self._survey = _sorted_values(pd.concat(pieces, ignore_index=True))
+                table = self._numbers(changed[start : start + _AT_ONCE])
+                pieces.append(table.assign(version=table["night"].map(versions)))
+                rest(time.monotonic() - started)
+            self._known = _compact(pd.concat([p for p in pieces if len(p)] or pieces, ignore_index=True))
+            if changed or gone:
+                _keep(self._known, self._file)
+            if token != self._zero_points[0]:
+                self._zero_points = (token, _zero_points(self._home.table("survey_ccds")))
+            self._survey = _sorted_values(self._known.join(self._zero_points[1], on="expnum"))
 
     def _collect_in_background(self) -> None:
         with self._lock:
@@ -126,59 +133,82 @@ class SurveyNumbers:
         except BadExpError as error:
             _LOGGER.warning("percentiles in the band are not known: %s", error)
 
-    def _versions(self) -> dict[str, Versions]:
+    def _versions(self) -> dict[str, str]:
+        """Return what changes when a table of a night is written again, by night."""
         found = [
             {path.stem: token for path, token in change_tokens(self._home.tables / asset, "[0-9]*.parquet").items()}
             for asset in _READ
         ]
-        return {night: tuple(tokens.get(night) for tokens in found) for night in found[0]}
+        return {night: "|".join(str(tokens.get(night)) for tokens in found) for night in found[0]}
 
-    def _of_night(self, night: str, version: Versions) -> pd.DataFrame:
-        known = self._nights.get(night)
-        if known is not None and known[0] == version:
-            return known[1]
+    def _read_night(self, night: str, version: str) -> pd.DataFrame:
+        return self._numbers([night])
+
+    def _numbers(self, nights: list[str]) -> pd.DataFrame:
+        """Return the exposures of nights in time, without zero points."""
         exposures, ccds, verdicts = (
-            _read(self._home.table(asset, night), columns) if token is not None else pd.DataFrame(columns=list(columns))
-            for (asset, columns), token in zip(_READ.items(), version, strict=True)
+            pd.concat([_columns(self._home.table(asset, night), night, columns) for night in nights], ignore_index=True)
+            for asset, columns in _READ.items()
         )
-        table = _numbers(night, exposures, ccds, verdicts, self._scale).join(self._zero_points[1], on="expnum")
-        self._nights[night] = (version, table)
-        return table
+        key = ["night", "expnum"]
+        medians = ccds.astype(dict.fromkeys(_CCD[1:], "float64")).groupby(key)[list(_CCD[1:])].median()
+        table = exposures.join(medians, on=key).merge(verdicts, how="left", on=key)
+        for name in ("exptime", "mjd_obs", "airmass", "ra", "dec", "p_bad"):
+            table[name] = table[name].astype("float64")
+        table["seeing"] = table["fwhm"] * self._scale
+        table["sky_rate"] = (table["sky"] / table["exptime"].where(table["exptime"] > 0)).astype("float64")
+        table["is_bad"] = table["is_bad"].eq(True)
+        return table.sort_values(["night", "mjd_obs", "expnum"], ignore_index=True)[list(_COLUMNS)]
 
 
-def _read(path: Place, columns: tuple[str, ...]) -> pd.DataFrame:
-    there = column_names(path)
-    return read_table(path, [name for name in columns if name in there]).reindex(columns=list(columns))
-
-
-def _numbers(
-    night: str, exposures: pd.DataFrame, ccds: pd.DataFrame, verdicts: pd.DataFrame, pixel_scale: float
-) -> pd.DataFrame:
-    medians = ccds.astype(dict.fromkeys(_CCD[1:], "float64")).groupby("expnum")[list(_CCD[1:])].median()
-    table = exposures.join(medians, on="expnum").merge(verdicts, how="left", on="expnum")
-    for name in ("exptime", "mjd_obs", "airmass", "ra", "dec", "p_bad"):
-        table[name] = table[name].astype("float64")
-    table["night"] = night
-    table["seeing"] = table.pop("fwhm") * pixel_scale
-    table["sky_rate"] = (table["sky"] / table["exptime"].where(table["exptime"] > 0)).astype("float64")
-    table["is_bad"] = table["is_bad"].eq(True)
-    return table.sort_values(["mjd_obs", "expnum"], ignore_index=True)
+def _columns(path: Place, night: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Return columns of the table of a night, without values where it lacks them, and its night; no rows without it."""
+    if not path.exists():
+        return pd.DataFrame(columns=[*columns, "night"]).astype({"expnum": "int64"})
+    with open_table(path) as file:
+        table = file.read(columns=[name for name in columns if name in file.schema_arrow.names]).to_pandas()
+    return table.reindex(columns=list(columns)).assign(night=night)
 
 
 def _zero_points(path: Place) -> pd.Series:
     """Return the median zero point (mag) of each exposure in survey_ccds, by expnum; empty without the table."""
-    if not path.exists() or "ccdzpt" not in column_names(path):
+    if not path.exists():
         return _NO_ZERO_POINTS
     with open_table(path) as file:  # by arrow, which lets other threads run: the table has millions of rows
-        rows: pa.Table = file.read(columns=["expnum", "ccdzpt"])
+        if "ccdzpt" not in file.schema_arrow.names:
+            return _NO_ZERO_POINTS
+        rows = file.read(columns=["expnum", "ccdzpt"])
     medians = rows.group_by("expnum").aggregate([("ccdzpt", "approximate_median")]).to_pandas()
     return medians.set_index("expnum")["ccdzpt_approximate_median"].astype("float64").rename("zero_point")
 
 
+def _load(file: Path) -> pd.DataFrame:
+    """Return the numbers that were kept; no rows without them."""
+    try:
+        kept = read_table(file)
+        if list(kept) == [*_COLUMNS, "version"]:
+            return kept
+    except BadExpError:
+        pass
+    return pd.DataFrame(columns=[*_COLUMNS, "version"])
+
+
+def _keep(table: pd.DataFrame, file: Path) -> None:
+    try:
+        with atomic_path(file) as temporary:
+            table.to_parquet(temporary, index=False)
+    except BadExpError as error:  # they are collected again then
+        _LOGGER.warning("numbers of exposures are not kept: %s", error)
+
+
+def _compact(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with few values as categories, which are small and quickly compared."""
+    return table.astype(dict.fromkeys(_FEW_VALUES, "category"))
+
+
 def _sorted_values(exposures: pd.DataFrame) -> _Survey:
     values = {}
-    for band, rows in exposures[exposures["status"] == "scored"].groupby("filter"):
+    for band, rows in exposures[exposures["status"] == "scored"].groupby("filter", observed=True):
         for name in RANKED:
-            known = rows[name].dropna().to_numpy(np.float64)
-            values[str(band), name] = np.sort(known)
+            values[str(band), name] = np.sort(rows[name].dropna().to_numpy(np.float64))
     return _Survey(exposures, values)

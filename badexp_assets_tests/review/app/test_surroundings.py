@@ -93,7 +93,7 @@ def add_good(settings, **changed):
 
 @pytest.fixture
 def numbers(settings):
-    return SurveyNumbers(HomeTables(settings.home), load_camera())
+    return SurveyNumbers(HomeTables(settings.home), load_camera(), settings.home.exposure_numbers)
 
 
 @pytest.fixture
@@ -146,6 +146,34 @@ def test_a_night_that_was_written_again_or_removed_is_noticed(settings, numbers)
     numbers.collect()
     assert len(numbers.of_survey()) == 36
     remove(settings.home.table("night_exposures", "2018-05-19"))
+    numbers.collect()
+    assert len(numbers.of_survey()) == 35
+
+
+def test_numbers_are_kept_and_only_those_of_nights_that_have_changed_are_read_again(settings, numbers, monkeypatch):
+    numbers.collect()
+    add_good(settings)
+    again = SurveyNumbers(HomeTables(settings.home), load_camera(), settings.home.exposure_numbers)
+    read = []
+    monkeypatch.setattr(again, "_numbers", lambda nights: read.extend(nights) or numbers._numbers(nights))
+    again.collect()
+    assert read == ["2018-05-19"]
+    fresh = SurveyNumbers(HomeTables(settings.home), load_camera(), settings.home.root / "none.parquet")
+    fresh.collect()
+    order = ["night", "expnum"]
+    pd.testing.assert_frame_equal(
+        again.of_survey().sort_values(order, ignore_index=True), fresh.of_survey().sort_values(order, ignore_index=True)
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 damaged", None])
+def test_numbers_that_can_not_be_read_or_kept_are_collected_again(settings, numbers, content):
+    file = settings.home.exposure_numbers
+    if content is None:
+        file.mkdir(parents=True)
+    else:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
     numbers.collect()
     assert len(numbers.of_survey()) == 35
 

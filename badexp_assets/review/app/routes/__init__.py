@@ -4,9 +4,10 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import BaseRoute, Mount
 
-from badexp_assets.review.app.routes import api, pages, pictures
+from badexp_assets.review.app.routes import api, front_door, pages, pictures
 
 ROUTES: list[BaseRoute] = [
+    *front_door.ROUTES,
     *pages.ROUTES,
     *pictures.ROUTES,
     Mount("/api", routes=api.ROUTES, middleware=[Middleware(GZipMiddleware, minimum_size=1000)]),

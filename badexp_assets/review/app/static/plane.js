@@ -23,7 +23,7 @@ function svg(tag, attributes, ...children) {
 export class Plane {
   /** holder: element to draw in; changed(): the selection has changed; opened(ccd): a CCD was clicked. */
   constructor(holder, changed, opened) {
-    Object.assign(this, {holder, changed, opened, selected: new Set(), cursor: null, ccds: [], comparing: false});
+    Object.assign(this, {holder, changed, opened, selected: new Set(), cursor: null, ccds: [], boxes: new Map(), comparing: false});
     this.overlay = sessionStorage.getItem(OVERLAY) ?? "";
     holder.dataset.overlay = this.overlay;
   }

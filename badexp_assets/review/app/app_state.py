@@ -40,6 +40,8 @@ class AppState:
     """The tables, pictures and answers of a home, for the request handlers. Made by `open_app_state`."""
 
     home: Home
+    tables: HomeTables
+    numbers: SurveyNumbers
     store: VerdictStore
     reviewers: Reviewers
     taxonomy: Taxonomy
@@ -78,10 +80,13 @@ def open_app_state(settings: Settings) -> AppState:
     camera, taxonomy = load_camera(settings.camera), load_taxonomy(settings.taxonomy)
     tables, database = HomeTables(settings.home), Database(settings.verdicts, keep_open=True)
     store, exposures = VerdictStore(database), Exposures(tables, camera, params.links)
+    numbers = SurveyNumbers(tables, camera, settings.home.exposure_numbers)
     cache = PictureCache(settings.home.pictures, params.pictures_mb * MB)
     categories = describe_categories(taxonomy)
     return AppState(
         home=settings.home,
+        tables=tables,
+        numbers=numbers,
         store=store,
         reviewers=Reviewers(database),
         taxonomy=taxonomy,
@@ -90,7 +95,7 @@ def open_app_state(settings: Settings) -> AppState:
         candidates=CandidateList(tables, store, params, Reranking(settings.home, camera, params.refit_after)),
         hide_scores=params.hide_scores,
         exposures=exposures,
-        surroundings=Surroundings(tables, SurveyNumbers(tables, camera, settings.home.exposure_numbers)),
+        surroundings=Surroundings(tables, numbers),
         pictures=Pictures(tables, settings, camera, cache),
         gallery=Gallery(tables, categories, camera),
         throttle=Throttle(),

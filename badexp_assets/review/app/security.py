@@ -26,7 +26,7 @@ COOKIE = "badexp_session"
 CSRF_HEADER = "x-csrf-token"
 _OPEN = re.compile(r"/login|/static/[\w.-]+", re.ASCII)
 _SAFE_METHODS = ("GET", "HEAD")
-_NEXT = re.compile(r"/(exposure/\d+|gallery|tutorial|home|reports/(nights/)?[\w.-]+\.html)?", re.ASCII)
+_NEXT = re.compile(r"/(exposure/\d+|gallery|tutorial|practice|home|reports/(nights/)?[\w.-]+\.html)?", re.ASCII)
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

@@ -4,11 +4,14 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import BaseRoute, Mount
 
-from badexp_assets.review.app.routes import api, front_door, pages, pictures
+from badexp_assets.review.app.routes import api, front_door, pages, pictures, practice
 
 ROUTES: list[BaseRoute] = [
     *front_door.ROUTES,
     *pages.ROUTES,
     *pictures.ROUTES,
-    Mount("/api", routes=api.ROUTES, middleware=[Middleware(GZipMiddleware, minimum_size=1000)]),
+    *practice.ROUTES,
+    Mount(
+        "/api", routes=[*api.ROUTES, *practice.API_ROUTES], middleware=[Middleware(GZipMiddleware, minimum_size=1000)]
+    ),
 ]

@@ -100,8 +100,8 @@ def _histogram(
 def _label(axes: Any, title: str) -> None:
     axes.set(xlim=(0, 180), xticks=range(0, 181, 45), xlabel="orientation to +x, degrees", ylabel="share", title=title)
     if axes.get_legend_handles_labels()[0]:
-        axes.set_ylim(0, axes.get_ylim()[1] * 1.3)  # room for the legend above the bars
-        axes.legend(fontsize="small", loc="upper right", ncols=2)
+        axes.set_ylim(0, axes.get_ylim()[1] * 1.45)  # room for the legend above the bars
+        axes.legend(fontsize="small", loc="upper right", frameon=False)
 
 
 def _whiskers(axes: Any, orientations: pd.DataFrame, kind: str, mean: NDArray[np.float64], camera: Camera) -> None:

@@ -23,7 +23,7 @@ JPEG, PNG = "image/jpeg", "image/png"
 SMALL = 280  # height of a picture in the grid, px
 _SMALL_CCD = 300  # width, px
 _QUALITY = 82
-_MADE_AS = "1"  # increased when the same pixels give another picture
+_MADE_AS = "2"  # increased when the same pixels give another picture
 
 
 class Pictures:

@@ -15,7 +15,7 @@ from badexp_assets.review.accounts import Reviewers
 
 HOME = os.environ.get("BADEXP_REVIEW_HOME")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(HOME is None, reason="BADEXP_REVIEW_HOME names no home to measure")]
-KEYS = 60
+MOST_KEYS = 60
 REVIEWER = "speed test"
 
 
@@ -32,7 +32,8 @@ def test_the_next_picture_comes_in_100_ms_in_the_median_and_250_ms_at_most(open_
     tab = open_page(REVIEWER, viewport={"width": 1440, "height": 900})
     tab.keyboard.press("r")
     tab.wait_for_selector(".strip a")
-    for _ in range(KEYS):
+    keys = min(MOST_KEYS, tab.evaluate("fetch('/api/candidates').then(r => r.json()).then(l => l.progress.open)") - 1)
+    for _ in range(keys):
         before = tab.evaluate("document.body.dataset.shown")
         tab.keyboard.press("ArrowRight")
         while tab.evaluate("document.body.dataset.shown") == before:
@@ -43,6 +44,6 @@ def test_the_next_picture_comes_in_100_ms_in_the_median_and_250_ms_at_most(open_
     strip = tab.locator(".strip a").count()
     print(f"\n{len(times)} keys, {stay} ms each, {ccds} CCDs, {strip} in the strip:", end=" ")
     print(f"median {statistics.median(times):.0f} ms, worst {max(times):.0f} ms")
-    assert len(times) == KEYS
+    assert len(times) == keys > 0
     assert statistics.median(times) < 100
     assert max(times) < 250

@@ -236,7 +236,7 @@ async function showHistory() {
 function orientations() {
   if (!facts?.has_whiskers) return toast("This exposure has no measured orientations.");
   openDialog("orientations", el("img", {alt: "orientations of sources and background, and the preferred direction of each CCD", src: `/picture/${facts.expnum}/whiskers`}),
-    el("p", {class: "faint"}, "Measured by the Entropy Method (Alonso, Zhang & Li). CCD columns run to the right and rows upwards, as in the file; the focal-plane picture is rotated by 90° relative to this."));
+    el("p", {class: "faint"}, "Measured by the Entropy Method (Alonso, Zhang & Li). The histograms count angles to the x axis of the file; below, each CCD and its direction lie as in the focal-plane picture."));
 }
 
 /** Show the exposure to compare with, or this one again. */

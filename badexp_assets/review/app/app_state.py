@@ -29,6 +29,7 @@ from badexp_assets.review.app.surroundings import Surroundings
 from badexp_assets.review.app.survey_numbers import SurveyNumbers
 from badexp_assets.review.database import Database
 from badexp_assets.review.store import VerdictStore
+from badexp_assets.review.tally import Tally, tally_of
 from badexp_assets.survey.cameras import load_camera
 
 MB = 10**6
@@ -63,6 +64,10 @@ class AppState:
     """threads that decode CCDs and draw, separate from those of other requests, which must not wait for them"""
     writing: threading.Lock = field(default_factory=threading.Lock)
     """held while an answer is written; unlike SQLite's own lock, which polls, it serves writers in order"""
+
+    def tally(self, reviewer: str) -> Tally:
+        """Return the counts of a reviewer's answers, with the outcomes of the last run."""
+        return tally_of(self.store.read(), self.tables.read("review_outcomes"), reviewer)
 
     def page(self, template: str, request: Request, status: int = 200, **values: Any) -> HTMLResponse:
         """Return the page of a template with `values`, whose text is escaped."""

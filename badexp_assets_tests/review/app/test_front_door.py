@@ -20,6 +20,7 @@ from badexp_assets.review.accounts import Reviewers
 from badexp_assets.review.app.dagster_ui import ui_version
 from badexp_assets.review.app.security import safe_next
 from badexp_assets.review.app.server import make_app
+from badexp_assets.review.store import VerdictStore
 from badexp_assets_tests.homes import remove
 from badexp_assets_tests.repository import PYTHON_PATH
 from badexp_assets_tests.waiting import LONGEST_WAIT
@@ -171,6 +172,28 @@ def test_one_command_opens_the_home_page_and_the_dagster_ui_and_ctrl_c_ends_both
         process.wait(LONGEST_WAIT)
     assert f"the home page is {HOST}:{port}/home" in log.read_text()
     assert ui_version(ui) is None
+
+
+@pytest.mark.slow
+def test_the_end_of_the_queue_says_what_was_answered_and_how_others_agree(open_page, settings):
+    store = VerdictStore(settings.verdicts)
+    for name, verdict in (("ann", "bad"), ("bob", "fine")):
+        rest = [
+            {"expnum": e, "verdict": verdict, "reviewer": name} for e in range(1001 if name == "bob" else 1002, 1034)
+        ]
+        store.answer(rest, [f"{name}-{row['expnum']}" for row in rest])
+    tab = open_page("ann")
+    tab.goto("/exposure/1001")
+    tab.wait_for_selector("body[data-shown='1001']")
+    tab.keyboard.press("s")
+    tab.wait_for_selector("body[data-shown='1034']")  # bob has left it open
+    for shown in ("1034", "1001"):
+        tab.wait_for_selector(f"body[data-shown='{shown}']")
+        tab.keyboard.press("f")
+    tab.wait_for_selector("dialog.done p:has-text('You gave 34 answers: 32 bad, 2 fine, 0 unsure.')")
+    assert "1 of 33 answers of others on the same have the same verdict." in tab.inner_text("dialog.done")
+    tab.goto("/home")
+    assert "You gave 34 answers" in tab.inner_text("main")
 
 
 def test_a_ui_on_another_machine_can_not_be_started(settings):

@@ -108,6 +108,11 @@ def mine(request: Request) -> Response:
     return JSONResponse({"answers": latest_answers(state_of(request).store, session_of(request).reviewer, _LATEST)})
 
 
+def tally(request: Request) -> Response:
+    """Return what the reviewer has answered, how far others agree, and what became of it, in sentences."""
+    return JSONResponse({"sentences": state_of(request).tally(session_of(request).reviewer).sentences})
+
+
 ROUTES = [
     Route("/candidates", candidates, methods=["GET"]),
     Route("/rerank", rerank, methods=["POST"]),
@@ -115,5 +120,6 @@ ROUTES = [
     Route("/exposure/{expnum:int}/surroundings", surroundings, methods=["GET"]),
     Route("/answers", add, methods=["POST"]),
     Route("/answers", mine, methods=["GET"]),
+    Route("/tally", tally, methods=["GET"]),
     Route("/retractions", retract, methods=["POST"]),
 ]

@@ -37,6 +37,7 @@ def home(request: Request) -> Response:
         request,
         found=overview,
         progress=progress,
+        tally=state.tally(session_of(request).reviewer).sentences,
         root=str(state.home.root),
         ui=state.dagster_ui,
         ui_version=ui_version(state.dagster_ui),

@@ -2,6 +2,7 @@
 
 import {api, chooseCategory, el, inWords, logOut, onKeys, openDialog, showHelp, tapOrHold, toast} from "./core.js";
 import {answersPanel, factsPanel} from "./facts.js";
+import {KEYS} from "./keys.js";
 import {CandidateList, chosen, readFilter, scoresQuery} from "./list.js";
 import * as outbox from "./outbox.js";
 import {Plane} from "./plane.js";
@@ -141,9 +142,13 @@ function toNextOpen() {
   row ? show(row.expnum) : done();
 }
 
-function done() {
-  openDialog("done", el("h2", {}, "All done"), el("p", {}, "You have answered all candidates that match the filters."),
+async function done() {
+  const counts = el("div", {});
+  openDialog("done", el("h2", {}, "All done"), el("p", {}, "You have answered all candidates that match the filters."), counts,
     el("a", {class: "button main", href: "/"}, "Back to the candidates"));
+  while (outbox.waiting()) await new Promise(stored => setTimeout(stored, RETRY)); // the last answers count, too
+  const {sentences} = await api("/tally").catch(() => ({sentences: []}));
+  counts.append(...sentences.map(sentence => el("p", {}, sentence)));
 }
 
 function showTarget() {
@@ -264,12 +269,7 @@ function zoomTo(ccd) {
   }, () => surroundings.comparison);
 }
 
-const help = () => showHelp({
-  "Answer": [["b", "bad, then a category"], ["f", "fine"], ["u", "unsure"], ["c", "comment (Enter or Esc returns)"], ["z", "undo the last answer, then earlier ones"], ["y", "my answers, each can be undone"]],
-  "Go": [["→ n", "next"], ["← p", "previous"], ["s", "skip to the next open candidate"], ["q", "rank again by all answers, in a learned order"], ["g", "all candidates"], ["e", "examples of categories"]],
-  "Focal plane": [["v", "votes of the classifier"], ["d", "difference from good exposures"], ["a", "absolute sky levels, on one scale for all exposures"], ["x", "blink with a good exposure of the band (tap or hold)"], ["i", "show or hide the night"], ["h j k l", "move over the CCDs"], ["Space", "select a CCD: answers apply to selected CCDs"], ["w", "select the CCDs with P(bad) ≥ 0.5"], ["Esc", "select none"], ["Enter", "full resolution"], ["o", "orientations"]],
-  "Full resolution": [["+ -", "zoom (or the wheel)"], ["← → ↑ ↓", "pan (or drag)"], ["0 1", "fit, pixel by pixel"], ["m x", "blink the mask, the other exposure"], ["t", "stretch: zscale, deep, wide, absolute"], ["[ ]", "previous, next CCD"]],
-});
+const help = () => showHelp(KEYS);
 
 const timed = act => event => { pressed = event.timeStamp; act(); pressed = 0; };
 const next = () => whenListed(() => go(1));

@@ -2,15 +2,17 @@
 
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from badexp_assets.config.home import Home
 from badexp_assets.io.parquet import write_table
+from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.reports.index_page import write_index_page
-from badexp_assets.review.home_overview import Found, summarise_home
+from badexp_assets.review.home_overview import Found, Score, summarise_home
 
 NIGHT = "2018-05-17"
 
@@ -115,3 +117,26 @@ def test_the_index_leads_to_every_report_and_to_the_reject_list(home):
     assert "my &amp; home" in text
     assert "&lt;b&gt;no pixels&lt;/b&gt;" in text
     assert "1 exposures and 2 single CCDs are rejected." in text
+
+
+@pytest.mark.slow
+def test_a_finished_home_has_an_index_of_its_reports_with_the_scores_of_the_classification_report(finished_home: Path):
+    home = Home(finished_home)
+    page = home.reports / "index.html"
+    links = [link for link in re.findall(r'href="([^"]+)"', page.read_text()) if not link.startswith("http")]
+    assert all((page.parent / link).exists() for link in links)
+    written = {str(path.relative_to(home.reports)) for path in home.reports.rglob("*.html")} - {"index.html"}
+    assert written == {link for link in links if link.endswith(".html")}
+    found = summarise_home(home)
+    assert found.latest is not None
+    assert found.latest.n == len(read_table(home.table("night_exposures", found.latest.night)))
+    assert [score.name for score in found.scores] == [
+        "average precision, exposures",
+        "precision of the verdict",
+        "recall of the verdict",
+        "average precision, CCDs",
+        "macro-F1 of categories, CCDs",
+    ]
+    macro = next(score for score in found.scores if score.name.startswith("macro"))
+    assert isinstance(macro, Score)
+    assert f"{macro.value:.3f}" in home.report.read_text()

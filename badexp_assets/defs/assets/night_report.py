@@ -11,6 +11,7 @@ from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.orchestration.failures import asset
 from badexp_assets.orchestration.step_resources import backfill_policy
+from badexp_assets.reports.index_page import write_index_page
 from badexp_assets.reports.night_figures import trends_figure
 from badexp_assets.survey.archive import list_night_files
 
@@ -64,6 +65,7 @@ def night_report(context: dg.AssetExecutionContext, survey: SurveyResource) -> d
             "report": dg.MetadataValue.md(text),
         }
         context.add_asset_metadata(metadata, NIGHT_REPORT, night)
+    write_index_page(home)
     last = summary.trends
     figure = trends_figure(last, sorted(set(last["filter"]))) if len(last) else None
     return dg.MaterializeResult(metadata=picture(figure, "the last nights"))

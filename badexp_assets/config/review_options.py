@@ -14,9 +14,9 @@ ORDERS: dict[str, str] = {
     "rank": "rank",
     "information": "most uncertain P(bad)",
     "night": "night",
-    "learned": "most probable, learned from answers",
-    "uncertain": "most informative, learned from answers",
-    "diverse": "most diverse, learned from answers",
+    "learned": "most probable (learned)",
+    "uncertain": "most informative (learned)",
+    "diverse": "most diverse (learned)",
     "random": "random",
 }
 LEARNED_ORDERS = ("learned", "uncertain", "diverse")

@@ -101,7 +101,7 @@ class Expected:
 
     @property
     def answers(self) -> list[tuple]:
-        return [answer for group in self.groups for answer in group]
+        return sorted((answer for group in self.groups for answer in group), key=repr)
 
     def note(self, seen: dict) -> None:
         """Follow one key or click."""
@@ -176,7 +176,7 @@ def ask(tab, script: str):
 
 def answers_of(store: VerdictStore, reviewer: str) -> list[tuple]:
     rows = store.read(reviewer)[COLUMNS].astype(object)
-    return list(rows.where(rows.notna(), None).itertuples(index=False, name=None))
+    return sorted(rows.where(rows.notna(), None).itertuples(index=False, name=None), key=repr)
 
 
 def test_random_keys_and_clicks_store_what_was_on_screen_and_selected(open_page, server):

@@ -59,7 +59,7 @@ class CandidateList:
         rows = records(given[columns])
         if hidden:
             rows = [row if row["mine"] is not None else without_scores_of_row(row) for row in rows]
-        learning = self.reranking.status() if learns else None
+        learning = self.reranking.status(learned) if learns else None
         return {"candidates": rows, "progress": progress, "order": order, "learning": learning}
 
     def answered_by(self, reviewer: str) -> set[int]:

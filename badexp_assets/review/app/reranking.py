@@ -34,7 +34,6 @@ class Reranking:
         self._home, self._camera, self._refit_after = home, camera, refit_after
         self._lock = threading.Lock()
         self._gathered_for: str | None = None  # change token of review_candidates
-        self._gathering: threading.Thread | None = None
         self._ranking: LearnedRanking | None = None
         self._trouble = ""
         self._learned: Learned | None = None
@@ -57,18 +56,15 @@ class Reranking:
                 self._learned, self._fitted_at = self._fit(self._ranking, candidates, verdicts), state
             return self._learned
 
-    def status(self) -> dict[str, Any]:
-        """Return state (`preparing`, `ready` or why nothing is learned), n_answers and refit_after for the pages."""
-        with self._lock:
-            waiting = "preparing" if self._ranking is None else "ready"
-            n_answers = self._learned.n_answers if self._learned else 0
-            return {"state": self._trouble or waiting, "n_answers": n_answers, "refit_after": self._refit_after}
+    def status(self, learned: Learned | None) -> dict[str, Any]:
+        """Return how far this has learned, for the pages; `learned`: what `learn` returned.
 
-    def wait(self) -> None:
-        """Wait until vectors that are being gathered are there."""
-        thread = self._gathering
-        if thread is not None:
-            thread.join()
+        state: `preparing`, `ready`, or why nothing is learned; n_answers; refit_after.
+        """
+        with self._lock:
+            state = "ready" if learned is not None else self._trouble or "preparing"
+        n_answers = learned.n_answers if learned is not None else 0
+        return {"state": state, "n_answers": n_answers, "refit_after": self._refit_after}
 
     def _gather(self, candidates: pd.DataFrame) -> None:
         written = change_token(self._home.table("review_candidates"))
@@ -76,8 +72,7 @@ class Reranking:
             return
         self._gathered_for, self._ranking, self._learned, self._trouble = written, None, None, ""
         first = candidates.sort_values("rank", kind="stable").head(MAX_CANDIDATES)
-        self._gathering = threading.Thread(target=self._gather_vectors, args=(first, written), daemon=True)
-        self._gathering.start()
+        threading.Thread(target=self._gather_vectors, args=(first, written), daemon=True).start()
 
     def _gather_vectors(self, candidates: pd.DataFrame, written: str | None) -> None:
         ranking, trouble = None, ""

@@ -25,12 +25,14 @@ from badexp_assets.errors import InputError
 @click.option("--nights", help="A night (YYYY-MM-DD), or first..last; all nights of the archive when left out.")
 @click.option("--preset", "presets", multiple=True, help="Options of a published method; can be repeated.")
 @click.option("--set", "assigned", multiple=True, help="An option: SECTION.OPTION=VALUE; can be repeated.")
+@click.option("--keep-models", is_flag=True, help="Score with the models that the home has; fit those that it lacks.")
 def run(
     home: Path | None,
     labels: tuple[str, ...],
     nights: str | None,
     presets: tuple[str, ...],
     assigned: tuple[str, ...],
+    keep_models: bool,
     **given: Any,
 ) -> None:
     """Materialize the whole graph over an archive: labels, nights, models, scores, candidates, reject list.
@@ -38,7 +40,8 @@ def run(
     --preset vit-knn-2025 takes the options of Luo et al. 2025, --preset entropy-2024 those of Alonso, Zhang & Li. --set
     and other options take precedence. All are stored in settings.toml of the home.
 
-    If nothing has changed since the last run, nothing is run, and the same summary is printed.
+    New nights and labels change the models, and then all nights are scored again. With --keep-models a new night costs
+    only itself. If nothing has changed since the last run, nothing is run, and the same summary is printed.
     """
     from badexp_assets.commands.last_run import find_unchanged, hash_inputs, record_run
     from badexp_assets.config.presets import apply_presets, load_preset, read_assignments
@@ -77,14 +80,14 @@ def run(
         save_settings(settings)
         for line in changes:
             click.echo(line)
-        outcome = runner.run(chosen)
+        outcome = runner.run(chosen, keep_models)
     click.echo("")
     lines = [*summary_lines(settings.home, outcome.skipped, outcome.notes), *account_lines(settings, chosen)]
     click.echo("\n".join(lines))
     if outcome.failed:
         raise InputError(f"{len(outcome.failed)} of {len(chosen)} nights failed: {', '.join(sorted(outcome.failed))}")
     refuse_wrong_nights(settings, chosen)
-    if inputs is not None and not outcome.incomplete:
+    if inputs is not None and not (outcome.incomplete or keep_models):
         record_run(settings.home, inputs, lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -83,3 +84,15 @@ def _date(text: str) -> str | None:
         return date.fromisoformat(text).isoformat()
     except ValueError:
         return None
+
+
+def consecutive_nights(nights: Sequence[str], most: int) -> list[list[str]]:
+    """Divide `nights`, in order of date, into groups of at most `most` that follow each other day by day."""
+    groups: list[list[str]] = []
+    for night in nights:
+        day_before = str(date.fromisoformat(night) - timedelta(days=1))
+        if groups and groups[-1][-1] == day_before and len(groups[-1]) < most:
+            groups[-1].append(night)
+        else:
+            groups.append([night])
+    return groups

@@ -5,11 +5,15 @@ import signal
 from pathlib import Path
 
 import fitsio
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from badexp_assets.commands.asset_text import load
 from badexp_assets.config.home import Home
+from badexp_assets.io.parquet_reading import read_table
 from badexp_assets_tests.commands.homes import new_home, part_of_survey, start, whole_tables
+from badexp_assets_tests.homes import copy_home
 
 
 @pytest.mark.slow
@@ -185,3 +189,32 @@ def test_a_disk_that_refuses_a_write_is_one_line_and_leaves_whole_tables(tmp_pat
     assert not list((home / "tables").rglob("2018*"))
     # what the pass had finished waits for the next run; nothing else is left behind
     assert {path.name for path in (home / "tables").rglob(".*")} == {".2018-03-10.journal"}
+
+
+def break_a_data_page(path):
+    """Overwrite pixels or numbers inside a Parquet file; its footer stays as it is."""
+    column = pq.ParquetFile(path).metadata.row_group(0).column(0)
+    with path.open("r+b") as handle:
+        handle.seek(column.dictionary_page_offset or column.data_page_offset)
+        handle.write(b"\xff" * column.total_compressed_size)
+
+
+@pytest.mark.slow
+def test_damaged_tables_of_a_night_are_named_and_only_that_night_is_made_again(tmp_path, finished_home, badexp):
+    home, night = copy_home(Home(finished_home), tmp_path / "home"), "2018-03-11"
+    (home.dagster / "last_run.json").unlink()
+    before = {path: path.read_bytes() for path in home.tables.glob("night_*/*.parquet")}
+    broken = [home.table(name, night) for name in ("night_orientations", "night_embeddings", "night_predictions")]
+    for path in broken:
+        break_a_data_page(path)
+    home.table("night_exposure_predictions", night).write_bytes(b"PAR1")
+    home.table("night_entropy_scores", night).unlink()
+    code, output, error = badexp("run", "--home", home.root)
+    assert (code, error) == (0, "")
+    # the scores are made again anyway, because a table that they come from was
+    assert f"note        {broken[0]}: not a readable Parquet file" in output
+    assert f"night {night} was made again" in output
+    assert {path.stem for path, was in before.items() if path.read_bytes() != was} <= {night}
+    for path in before:
+        found, undisturbed = read_table(path), read_table(Home(finished_home).table(path.parent.name, path.stem))
+        pd.testing.assert_frame_equal(found, undisturbed, rtol=1e-6)

@@ -26,7 +26,7 @@ def test_killed_runs_leave_whole_tables_and_the_next_run_ends_as_if_nothing_had_
     shutil.copy(finished_home / "settings.toml", home)
     words = ["run", "--home", home, "--archive", simulated_survey / "images", "--labels", simulated_survey / "labels"]
     rng = random.Random(2)
-    for line_before_death in ("reading night 2018-03-11", "scoring night 2018-03-10"):
+    for line_before_death in ("reading night 2018-03-11", "scoring nights 2018-03-10 to 2018-03-11"):
         process = start(words)
         assert process.stdout is not None
         assert any(line.startswith(line_before_death) for line in process.stdout), "it ended before it was killed"

@@ -15,6 +15,7 @@ from badexp_assets.commands.run_output import account_lines, summary_lines
 from badexp_assets.config.home import Home
 from badexp_assets.config.settings import load_settings
 from badexp_assets.config.settings_file import update_settings_file
+from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.review.store import VerdictStore
 from badexp_assets_tests.homes import copy_home, remove
 
@@ -88,3 +89,30 @@ def test_every_change_is_noticed(copied, change):
 
 def test_other_nights_are_another_run(copied):
     assert not copied.unchanged("2018-03-10")
+
+
+@pytest.mark.slow
+def test_a_new_night_costs_only_itself_if_the_models_are_kept(finished_home, tmp_path):
+    home = copy_home(Home(finished_home), tmp_path / "home")
+    first, new = home.nights("night_exposures")
+    was_stored = {path: path.read_bytes() for path in home.tables.glob("night_*/*.parquet")}
+    models = {path: path.stat().st_mtime_ns for path in home.models.rglob("*") if path.is_file()}
+    for path in was_stored:
+        if path.stem == new:
+            path.unlink()
+    result = CliRunner().invoke(badexp, ["run", "--home", str(home.root), "--keep-models"])
+    assert result.exit_code == 0, result.output
+    assert (
+        "kept: embedding_clusters, entropy_reference, fitted_classifier, patch_reference, stamp_autoencoder"
+        in result.output
+    )
+    assert f"reading night {new} (1 of 1)" in result.output
+    assert f"scoring night {new} (1 of 1)" in result.output
+    assert {path: path.stat().st_mtime_ns for path in home.models.rglob("*") if path.is_file()} == models
+    for path, before in was_stored.items():
+        if path.stem == first:
+            assert path.read_bytes() == before
+        else:
+            pd.testing.assert_frame_equal(
+                read_table(path), read_table(Home(finished_home).table(path.parent.name, new)), rtol=1e-6
+            )

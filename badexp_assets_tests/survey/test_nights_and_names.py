@@ -10,7 +10,7 @@ from badexp_assets.survey.archive import select_nights
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.cp_files import parse_cp_name, process_key, version_key
 from badexp_assets.survey.masks import mask_codes
-from badexp_assets.survey.nights import night_from_folder, night_of
+from badexp_assets.survey.nights import consecutive_nights, night_from_folder, night_of
 from badexp_assets.survey.seeded_sampling import sample_ccds
 
 
@@ -120,3 +120,10 @@ def test_every_ccd_is_drawn_equally_often():
     expected = 2000 * 20 / 62
     # 5 sigma of a binomial count
     assert np.abs(counts - expected).max() < 5 * np.sqrt(expected * (1 - 20 / 62))
+
+
+def test_nights_are_divided_into_groups_that_follow_each_other_day_by_day():
+    nights = ["2018-02-27", "2018-02-28", "2018-03-01", "2018-03-03", "2018-03-04", "2018-03-05", "2018-03-06"]
+    assert consecutive_nights(nights, 3) == [nights[:3], nights[3:6], nights[6:]]
+    assert consecutive_nights(nights, 1) == [[night] for night in nights]
+    assert consecutive_nights([], 3) == []

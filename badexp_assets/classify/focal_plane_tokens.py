@@ -16,7 +16,7 @@ from badexp_assets.survey.cameras import Camera
 
 Array = npt.NDArray[np.floating]
 KEY = ["expnum", "ccdnum"]
-_CHUNK = 16384  # CCDs whose vectors are in memory at once
+_CHUNK = 4096  # CCDs whose vectors are in memory at once
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class FocalPlanes:
         return self._exposures.vectors(self._rows)
 
     def chunks(self) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
-        """Yield all vectors in pieces: their places and the vectors, (at most 16384, dim)."""
+        """Yield all vectors in pieces: their places and the vectors, (at most 4096, dim)."""
         if len(self.keys) <= _CHUNK:
             yield slice(0, len(self.keys)), self.vectors.astype(np.float32)
             return

@@ -64,6 +64,7 @@ def run(
     from badexp_assets.commands.graph_run import Runner, environment
     from badexp_assets.commands.run_output import TerminalProgress, account_lines, refuse_wrong_nights, summary_lines
     from badexp_assets.orchestration.settings_check import check_one_camera
+    from badexp_assets.reports.index_page import write_index_page
     from badexp_assets.survey.archive import list_files_outside, list_nights, select_nights
     from badexp_assets.survey.cameras import load_camera
     from badexp_assets.survey.file_account import other_file_lines
@@ -81,6 +82,7 @@ def run(
         for line in changes:
             click.echo(line)
         outcome = runner.run(chosen, keep_models)
+    write_index_page(settings.home)
     click.echo("")
     lines = [*summary_lines(settings.home, outcome.skipped, outcome.notes), *account_lines(settings, chosen)]
     click.echo("\n".join(lines))
@@ -173,7 +175,9 @@ def _materialize(settings: Settings, job: str, asset: str) -> Any:
     from badexp_assets.commands.graph_run import Runner, environment
     from badexp_assets.commands.run_output import TerminalProgress
     from badexp_assets.defs import jobs
+    from badexp_assets.reports.index_page import write_index_page
 
     with environment(settings):
         Runner(settings, click.echo, TerminalProgress()).request(getattr(jobs, job))
+    write_index_page(settings.home)
     return load(settings.home, asset)

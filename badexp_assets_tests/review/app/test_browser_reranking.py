@@ -144,3 +144,14 @@ def test_scores_are_hidden_until_the_answer_where_a_reviewer_wants_that(open_pag
     wait_shown(tab, FIRST)
     until(tab, "document.querySelector('#facts').textContent.includes('P(bad)')")
     assert "rank 1" in tab.inner_text("#facts")
+
+
+def test_keys_do_nothing_in_a_grid_without_candidates(open_page, server):
+    tab = open_page("ann")
+    tab.select_option("[name=state]", "mine")
+    tab.wait_for_selector("#nothing:has-text('No candidate matches')")
+    for key in ("ArrowRight", "Shift+ArrowRight", " ", "b", "Enter", "f", "q", "a"):
+        tab.keyboard.press(key)
+    assert not tab.is_visible("#bar")
+    assert tab.query_selector("dialog") is None
+    stored(server, 0)

@@ -49,13 +49,15 @@ COLUMNS = ["expnum", "ccdnum", "verdict", "category", "comment"]
 # Notes in each tab what its elements show when a key or click comes, before the page handles it.
 RECORD = """
 const TEXT = node => node?.textContent ?? "";
+let ready = false; // the page's scripts have run: they handle keys from now on
+addEventListener("DOMContentLoaded", () => { ready = true; });
 function note(event) {
   const all = (query, value) => [...document.querySelectorAll(query)].map(value);
   const target = event.target instanceof Element ? event.target : document.body;
   const button = target.closest("button");
   const dialogs = all("dialog[open]", d => d.className.split(" ")[0]);
   const seen = {
-    type: event.type, key: event.key ?? null, typed: target.matches("input, textarea, select"),
+    ready, type: event.type, key: event.key ?? null, typed: target.matches("input, textarea, select"),
     onButton: target.matches("button, a, summary"), dialogs, loading: document.body.classList.contains("loading"),
     shown: [...all("#facts h1", TEXT), ...all("#plane img", i => i.alt.split(" ").at(-1)),
       ...all("dialog.zoom .tools b", b => TEXT(b).split(" ").at(-1))].map(Number),
@@ -105,6 +107,8 @@ class Expected:
 
     def note(self, seen: dict) -> None:
         """Follow one key or click."""
+        if not seen["ready"]:
+            return
         top = seen["dialogs"][-1] if seen["dialogs"] else None
         verdict, category = self._answer(seen, top)
         if verdict is not None and not seen["loading"] and not seen["comparing"]:

@@ -133,6 +133,7 @@ function mark(index) {
 }
 
 function toggle(index) {
+  if (!rows[index]) return;
   selected.has(index) ? selected.delete(index) : selected.add(index);
   mark(index);
   showSelection();
@@ -156,6 +157,7 @@ function moveCursor(to) {
 }
 
 function move(step, extend) {
+  if (!rows.length) return;
   const to = Math.min(rows.length - 1, Math.max(0, cursor + step));
   const from = cursor;
   moveCursor(to);
@@ -183,6 +185,7 @@ function answer(verdict, category = null) {
 }
 
 function bad() {
+  if (!rows.length) return;
   const indices = selected.size ? [...selected] : [cursor];
   const kinds = new Set(indices.map(index => rows[index]?.category));
   chooseCategory(kinds.size === 1 ? [...kinds][0] : null, category => answer("bad", category));

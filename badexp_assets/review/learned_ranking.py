@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.special import expit
+from threadpoolctl import threadpool_limits
 
 from badexp_assets.errors import InputError
 from badexp_assets.review.exposure_vectors import ExposureVectors
@@ -87,6 +88,7 @@ class LearnedRanking:
         self._norms, self._unit = norms, max(2 * float(np.median(norms)), 1e-12)  # of two random candidates
         self._variance = ((self._few**2).sum(axis=1) + _LINEAR * norms + _LOCAL).astype(np.float64)
 
+    @threadpool_limits.wrap(limits=1)  # on busy cores, threads wait for each other
     def fit(self, answered: npt.NDArray[np.integer], bad: npt.NDArray[np.floating], seed: int = 0) -> Learned:
         """Return what answers on the candidates at the places `answered` (m,) teach; `bad` (m,): P(bad) by them.
 

@@ -155,3 +155,15 @@ def test_keys_do_nothing_in_a_grid_without_candidates(open_page, server):
     assert not tab.is_visible("#bar")
     assert tab.query_selector("dialog") is None
     stored(server, 0)
+
+
+def test_an_answer_is_taken_back_in_the_grid_before_its_candidates_are_loaded(open_page, server):
+    tab, held = open_page("ann"), []
+    tab.keyboard.press("f")
+    stored(server, 1)
+    tab.route("**/api/candidates*", held.append)
+    tab.reload()
+    tab.keyboard.press("z")
+    stored(server, 0)
+    held.pop().continue_()
+    tab.wait_for_selector(".cell")

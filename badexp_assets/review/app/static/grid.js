@@ -194,7 +194,7 @@ function bad() {
 function undo() {
   const expnums = undoLast();
   if (!expnums) return toast("Nothing to undo in this session.");
-  for (const expnum of expnums) list.note(expnum, null);
+  for (const expnum of expnums) list?.note(expnum, null); // null: not loaded yet
   for (const index of nodes.keys()) mark(index);
   toast(`${expnums.length === 1 ? expnums[0] : `${expnums.length} exposures`} undone`);
 }

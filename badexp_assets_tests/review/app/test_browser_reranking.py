@@ -161,7 +161,7 @@ def test_an_answer_is_taken_back_in_the_grid_before_its_candidates_are_loaded(op
     tab, held = open_page("ann"), []
     tab.keyboard.press("f")
     stored(server, 1)
-    tab.route("**/api/candidates*", held.append)
+    tab.route("**/api/candidates*", lambda route: held.append(route))
     tab.reload()
     tab.keyboard.press("z")
     stored(server, 0)

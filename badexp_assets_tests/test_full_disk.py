@@ -22,7 +22,7 @@ import pytest
 
 import badexp_assets
 from badexp_assets.classify.training_record import TrainingRecord
-from badexp_assets.commands import cli, graph_run, last_run
+from badexp_assets.commands import cli, dagster_home, last_run
 from badexp_assets.config.home import Home
 from badexp_assets.config.night_options import EntropyParams, PassParams
 from badexp_assets.config.settings_file import update_settings_file
@@ -115,8 +115,8 @@ def night(folder: Path, number: int) -> None:
 
 def prepare(folder: Path, number: int) -> None:
     home = Home(folder / str(number))
-    with graph_run.one_line_errors(home):
-        graph_run.prepare_instance(home)
+    with one_line_errors(home):
+        dagster_home.prepare_instance(home)
 
 
 def page(folder: Path, number: int) -> None:
@@ -163,7 +163,7 @@ STEPS: dict[str, Step] = {
     "simulate/label_files.py:_write_exclude": lambda folder, n: _write_exclude(
         folder / "exclude.fits", [(n, 1, "noise", "ann")]
     ),
-    "commands/graph_run.py:prepare_instance": prepare,
+    "commands/dagster_home.py:prepare_instance": prepare,
 }
 BY_OTHERS = {
     "autoencoder/model.py:save": "write_model_folder",

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from badexp_assets.classify.classifier import Classifier
-from badexp_assets.commands.graph_run import Runner, environment
+from badexp_assets.commands.dagster_home import environment
+from badexp_assets.commands.graph_run import Runner
 from badexp_assets.config.home import Home
 from badexp_assets.config.settings import Settings, save_settings
 from badexp_assets.defs import jobs

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from badexp_assets.commands.graph_run import Runner, environment
+from badexp_assets.commands.dagster_home import environment
+from badexp_assets.commands.graph_run import Runner
 from badexp_assets.config.home import Home
 from badexp_assets.config.review_options import CandidateParams
 from badexp_assets.config.settings import Settings, save_settings

@@ -75,7 +75,7 @@ def _materialize(job: str, *assets: str) -> Callable[[Settings], None]:
     def run(settings: Settings) -> None:
         import dagster as dg
 
-        from badexp_assets.commands.graph_run import environment
+        from badexp_assets.commands.dagster_home import environment
         from badexp_assets.defs import jobs
         from badexp_assets.defs.build import build_definitions
 

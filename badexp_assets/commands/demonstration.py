@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from badexp_assets.commands.asset_text import load
-from badexp_assets.commands.graph_run import Runner, environment
+from badexp_assets.commands.dagster_home import environment
+from badexp_assets.commands.graph_run import Runner
 from badexp_assets.commands.run_output import TerminalProgress, summary_lines
 from badexp_assets.config.home import Home
 from badexp_assets.config.settings import VERDICTS, Settings, load_settings, save_settings

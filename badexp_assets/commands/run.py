@@ -61,7 +61,8 @@ def run(
         click.echo("\n".join(last.lines))
         return
 
-    from badexp_assets.commands.graph_run import Runner, environment
+    from badexp_assets.commands.dagster_home import environment
+    from badexp_assets.commands.graph_run import Runner
     from badexp_assets.commands.run_output import TerminalProgress, account_lines, refuse_wrong_nights, summary_lines
     from badexp_assets.orchestration.settings_check import check_one_camera
     from badexp_assets.reports.index_page import write_index_page
@@ -113,7 +114,7 @@ def demo(settings: Settings, seed: int, nights: int, exposures: int) -> None:
 @click.argument("dagster_options", nargs=-1, type=click.UNPROCESSED)
 def ui(settings: Settings, dagster_options: tuple[str, ...]) -> None:
     """Start the Dagster UI (`dagster dev`) on a home; it gets all further options, for example `-p 3001`."""
-    from badexp_assets.commands.graph_run import environment, workspace_file
+    from badexp_assets.commands.dagster_home import environment, workspace_file
 
     quiet = ["-W", "ignore:Function `dev_command` is superseded"]  # by `dg dev`, which needs a checkout
     _record_nights(settings)
@@ -172,7 +173,8 @@ def _record_nights(settings: Settings) -> None:
 def _materialize(settings: Settings, job: str, asset: str) -> Any:
     """Run a job (its name in `defs.jobs`) that is not part of `badexp run`, and return the table of `asset`."""
     from badexp_assets.commands.asset_text import load
-    from badexp_assets.commands.graph_run import Runner, environment
+    from badexp_assets.commands.dagster_home import environment
+    from badexp_assets.commands.graph_run import Runner
     from badexp_assets.commands.run_output import TerminalProgress
     from badexp_assets.defs import jobs
     from badexp_assets.reports.index_page import write_index_page

@@ -90,7 +90,7 @@ def prune(settings: Settings, keep_days: float) -> None:
 
     import dagster as dg
 
-    from badexp_assets.commands.graph_run import environment
+    from badexp_assets.commands.dagster_home import environment
     from badexp_assets.orchestration.failures import one_line_errors
     from badexp_assets.orchestration.pruning import prune as prune_instance
 

@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from badexp_assets.commands.graph_run import environment
+from badexp_assets.commands.dagster_home import environment
 from badexp_assets.config.settings import load_settings, save_settings
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.survey.cameras import load_camera

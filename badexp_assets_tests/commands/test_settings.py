@@ -5,6 +5,7 @@ import os
 import pytest
 
 from badexp_assets.commands import graph_run
+from badexp_assets.commands.dagster_home import environment
 from badexp_assets.config.presets import apply_presets, load_preset, read_assignments
 from badexp_assets.config.settings import ENVIRONMENT, load_settings, save_settings
 from badexp_assets.defs.resources import SurveyResource
@@ -23,7 +24,7 @@ columns = 0x20
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A home with a commented settings file, in which runs end when they have stored their settings."""
-    monkeypatch.setattr(graph_run.Runner, "run", lambda self, nights: graph_run.Outcome(list(nights)))
+    monkeypatch.setattr(graph_run.Runner, "run", lambda self, nights, keep_models: graph_run.Outcome(list(nights)))
     for name in ("summary_lines", "account_lines", "refuse_wrong_nights"):
         monkeypatch.setattr(f"badexp_assets.commands.run_output.{name}", lambda *args: [])
     (tmp_path / "settings.toml").write_text(TEXT)
@@ -100,7 +101,7 @@ def test_assets_get_values_of_the_command_line_and_presets_though_the_environmen
     given = {"archive": "memory://survey/images", "camera": "mosaic", "tables": tmp_path / "tables"}
     settings = load_settings(tmp_path, labels=["/mine/a", "/mine/b"], **given, taxonomy="/mine.toml")
     settings, _ = apply_presets(settings, [load_preset("vit-knn-2025")], read_assignments([]), given)
-    with graph_run.environment(settings):
+    with environment(settings):
         found = SurveyResource().settings()
     for name in (*ENVIRONMENT, "home"):
         assert getattr(found, name) == getattr(settings, name), name
@@ -111,7 +112,7 @@ def test_assets_get_values_of_the_command_line_and_presets_though_the_environmen
 def test_a_label_source_with_a_comma_reaches_assets_though_the_environment_has_another(tmp_path, monkeypatch):
     monkeypatch.setenv("BADEXP_LABELS", "/env/one,/env/two")
     settings = load_settings(tmp_path, labels=["/mine/a,b"])
-    with graph_run.environment(settings):
+    with environment(settings):
         save_settings(settings)
         assert SurveyResource().settings().labels == ("/mine/a,b",)
 
@@ -119,7 +120,7 @@ def test_a_label_source_with_a_comma_reaches_assets_though_the_environment_has_a
 def test_variables_that_are_not_set_stay_so_and_assets_follow_the_file_of_the_home(tmp_path, monkeypatch):
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
-    with graph_run.environment(load_settings(tmp_path)):
+    with environment(load_settings(tmp_path)):
         assert not set(VARIABLES) & set(os.environ)
         (tmp_path / "settings.toml").write_text('backbone = "dinov2_vits14_reg"\n')
         assert SurveyResource().settings().backbone == "dinov2_vits14_reg"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from badexp_assets.commands.graph_run import workspace_file
+from badexp_assets.commands.dagster_home import workspace_file
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.partitions import NIGHTS
 from badexp_assets_tests.repository import REPOSITORY

@@ -7,7 +7,8 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.partitions.context import partition_loading_context
 
-from badexp_assets.commands.graph_run import Runner, environment
+from badexp_assets.commands.dagster_home import environment
+from badexp_assets.commands.graph_run import Runner
 from badexp_assets.config.home import Home
 from badexp_assets.config.settings import load_settings, save_settings
 from badexp_assets.defs import jobs

@@ -15,7 +15,7 @@ import dagster as dg
 import psutil
 import pytest
 
-from badexp_assets.commands.graph_run import prepare_instance
+from badexp_assets.commands.dagster_home import prepare_instance
 from badexp_assets.config.home import Home
 from badexp_assets.config.settings_file import update_settings_file
 from badexp_assets.defs.archive_events import arrived_nights

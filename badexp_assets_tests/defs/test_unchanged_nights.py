@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import dagster as dg
 import pytest
 
-from badexp_assets.commands.graph_run import environment
+from badexp_assets.commands.dagster_home import environment
 from badexp_assets.config.home import Home
 from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.config.settings import load_settings

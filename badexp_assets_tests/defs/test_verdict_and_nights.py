@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from badexp_assets.commands.asset_text import load
-from badexp_assets.commands.graph_run import Runner, environment
+from badexp_assets.commands.dagster_home import environment
+from badexp_assets.commands.graph_run import Runner
 from badexp_assets.commands.run_output import TerminalProgress
 from badexp_assets.config.home import Home
 from badexp_assets.config.settings import load_settings

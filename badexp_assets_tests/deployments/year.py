@@ -20,7 +20,8 @@ import sqlalchemy as db
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import TickData, TickStatus
 
-from badexp_assets.commands.graph_run import Runner, environment
+from badexp_assets.commands.dagster_home import environment
+from badexp_assets.commands.graph_run import Runner
 from badexp_assets.config.settings import load_settings
 from badexp_assets.defs import jobs
 from badexp_assets.defs.assets import night as night_module

@@ -92,13 +92,11 @@ def _show(settings: Settings) -> None:
     import contextlib
     import os
 
-    from click.testing import CliRunner
-
     from badexp_assets.commands.show import show
 
+    words = ["night_ccds", "--home", str(settings.home.root), "--format", "csv"]
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        words = ["night_ccds", "--home", str(settings.home.root), "--format", "csv"]
-        CliRunner().invoke(show, words, catch_exceptions=False)
+        show.main(words, standalone_mode=False)
 
 
 def _summarize(settings: Settings) -> None:

@@ -65,6 +65,7 @@ def test_verdicts_of_people_become_rejects_and_then_labels(finished_home, tmp_pa
         runner = Runner(settings, print, Progress())
         for job in (jobs.READ_LABELS, jobs.PUBLISH_REJECTS):
             runner.execute(job)
+    assert "1 exposures and 0 single CCDs are rejected" in (home.reports / "index.html").read_text()
     assert load(home, "reviewed_reject_list")["expnum"].tolist() == [fresh[0]]
     labels = load(home, "bad_ccd_labels")
     mine = labels[labels["expnum"] == fresh[0]]

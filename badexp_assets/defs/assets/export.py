@@ -10,6 +10,7 @@ from badexp_assets.defs.asset_metadata import column_schema, file_asset, parts, 
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.orchestration.failures import asset
+from badexp_assets.reports.index_page import write_index_page
 
 GROUP = "export"
 BAD_EXPID = "bad_expid.txt"
@@ -64,8 +65,10 @@ def exclude_table(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) ->
 )
 def reject_list_csv(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -> dg.MaterializeResult:
     """Write `export/reject_list.csv` of the home."""
-    path = survey.settings().home.export / CSV
-    return _written(export.write_rejects(reviewed_reject_list, path, survey.camera()))
+    home = survey.settings().home
+    done = export.write_rejects(reviewed_reject_list, home.export / CSV, survey.camera())
+    write_index_page(home)  # it counts the rejects
+    return _written(done)
 
 
 @asset(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from badexp_assets.config.home import Home
@@ -42,22 +43,24 @@ class DamagedNights:
         self.notes: list[str] = []
 
     def make_again(self, error: DamagedTableError) -> bool:
-        """Remove the table that `error` names and make it again; return whether that was done.
+        """Make the table that `error` names again; return whether that was done.
 
-        It is not done for tables that are no night's, and if the night can't be read.
+        It is not done for tables that are no night's, and if the night can't be read; the damaged file then stays,
+        except behind a URL.
         """
         table = self._find(error.place)
         if table is None or table.place in self._tried:
             return False
         self._tried.add(table.place)
-        if isinstance(table.place, Url):
-            table.place.remove()
-        else:
-            table.place.unlink(missing_ok=True)
+        aside = _move_aside(table.place)
         try:
             self._execute(table.job, table.night, table.assets)
         except BadExpError:
+            if aside is not None:
+                aside.replace(str(table.place))
             return False
+        if aside is not None:
+            aside.unlink()
         self.notes.append(f"{error}; night {table.night} was made again")
         return True
 
@@ -69,3 +72,11 @@ class DamagedNights:
                 if str(place) == str(self._home.table(asset, place.stem)):
                     return _Table(self._home.table(asset, place.stem), place.stem, job, assets)
         return None
+
+
+def _move_aside(place: Place) -> Path | None:
+    """Move a file out of the way, because its night would count as read; return where it is. None if it is not kept."""
+    if isinstance(place, Url):
+        place.remove()
+        return None
+    return place.replace(place.with_name(f"{place.name}.damaged")) if place.exists() else None

@@ -115,15 +115,13 @@ class Runner:
                 self.say(f"  {self._damaged.notes[-1]}")
 
     def _execute(self, job: Any, nights: str | Sequence[str] | None, assets: Sequence[str] | None) -> list[str]:
-        night, range_ = nights, {}
-        if nights is not None and not isinstance(nights, str):
-            night = nights[0] if len(nights) == 1 else None
-            range_ = {} if night else dict(zip(PARTITION_RANGE_TAGS, (nights[0], nights[-1]), strict=True))
+        group = [nights] if isinstance(nights, str) else list(nights or [])
+        range_ = dict(zip(PARTITION_RANGE_TAGS, (group[0], group[-1]), strict=True)) if len(group) > 1 else {}
         resolved = self._definitions.resolve_job_def(job.name)
         with one_line_errors(self.settings.home), _keyboard_interrupts():
             result = resolved.execute_in_process(
                 instance=self._instance,
-                partition_key=night,
+                partition_key=group[0] if len(group) == 1 else None,
                 asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
                 run_config=_QUIET,
                 tags=_LOCATION | COMMAND_LINE_TAGS | range_,

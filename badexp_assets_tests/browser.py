@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _OPTIONS = (
@@ -35,3 +38,11 @@ def chromium(webgl: bool = False) -> Iterator[Any]:
         browser = driver.chromium.launch(executable_path=path, args=[*_OPTIONS, *(_WEBGL if webgl else _PLAIN)])
         yield browser
         browser.close()
+
+
+def until(tab: Any, condition: str) -> None:
+    """Wait for a condition in JavaScript; Playwright's own way to wait needs what the page's CSP forbids."""
+    deadline = time.monotonic() + LONGEST_WAIT
+    while not tab.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+        tab.wait_for_timeout(20)

@@ -42,7 +42,10 @@ def open_table(path: Place) -> Iterator[pq.ParquetFile]:
 
 
 def read_table(path: Place, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read a table; list columns come back as numpy arrays. Raises DamagedTableError when it is missing or damaged."""
+    """Read a table, or those of `columns` that it has; list columns come back as numpy arrays.
+
+    Raises DamagedTableError when it is missing or damaged.
+    """
     wanted = list(columns) if columns is not None else None
     return _read(path, lambda file: file.read(columns=wanted).to_pandas())
 

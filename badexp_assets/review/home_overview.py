@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from badexp_assets.config.home import Home
-from badexp_assets.io.parquet_reading import column_names, read_table
+from badexp_assets.io.parquet_reading import read_table
 
 INDEX = "index.html"
 SHOWN_SCORES = {
@@ -141,8 +141,7 @@ def _stored(home: Home, asset: str, columns: tuple[str, ...], night: str | None 
     path = home.table(asset, night)
     if not path.exists():
         return None
-    there = column_names(path)
-    return read_table(path, [name for name in columns if name in there]).reindex(columns=list(columns))
+    return read_table(path, columns).reindex(columns=list(columns))
 
 
 def _latest(home: Home, night: str, candidates: pd.DataFrame | None) -> LatestNight | None:

@@ -76,7 +76,7 @@ class HomeTables:
 
 # `written` (a change token) makes a changed file a new entry of the cache
 def _load(path: Place, written: str, columns: tuple[str, ...] | None) -> pd.DataFrame:
-    return read_table(path, [c for c in column_names(path) if c in columns] if columns is not None else None)
+    return read_table(path, columns)
 
 
 def _nights_in(path: Place, written: str) -> dict[int, str]:

@@ -165,9 +165,7 @@ def _columns(path: Place, night: str, columns: tuple[str, ...]) -> pd.DataFrame:
     """Return columns of the table of a night, without values where it lacks them, and its night; no rows without it."""
     if not path.exists():
         return pd.DataFrame(columns=[*columns, "night"]).astype({"expnum": "int64"})
-    with open_table(path) as file:
-        table = file.read(columns=[name for name in columns if name in file.schema_arrow.names]).to_pandas()
-    return table.reindex(columns=list(columns)).assign(night=night)
+    return read_table(path, columns).reindex(columns=list(columns)).assign(night=night)
 
 
 def _zero_points(path: Place) -> pd.Series:

@@ -11,6 +11,7 @@ from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.pixels.focal_plane_svg import colour_of
 from badexp_assets.review.queue import assign_candidates
 from badexp_assets.review.store import VerdictStore
+from badexp_assets_tests.browser import until
 from badexp_assets_tests.waiting import LONGEST_WAIT
 
 pytestmark = pytest.mark.slow
@@ -30,14 +31,6 @@ def stored(server, n, reviewer=None):
 
 def wait_shown(tab, expnum):
     tab.wait_for_selector(SHOWN.format(expnum))
-
-
-def until(tab, condition):
-    """Wait for a condition in JavaScript; Playwright's own way to wait needs what the page's CSP forbids."""
-    deadline = time.monotonic() + LONGEST_WAIT
-    while not tab.evaluate(condition):
-        assert time.monotonic() < deadline, condition
-        tab.wait_for_timeout(50)
 
 
 def until_true(tab, condition):

@@ -1,7 +1,6 @@
 """Comparing an exposure with others and with its night, in a real browser against the real server."""
 
 import io
-import time
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from badexp_assets.io.parquet import write_table
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.review.store import VerdictStore
-from badexp_assets_tests.waiting import LONGEST_WAIT
+from badexp_assets_tests.browser import until
 
 pytestmark = pytest.mark.slow
 
@@ -19,14 +18,6 @@ FIRST, LABELLED, GOOD = 1001, 2001, 3001
 NIGHTS = ("2018-05-17", "2018-05-18", "2018-05-19")
 SHOWN = "body[data-shown='{}']"
 ON_SCREEN = "[...document.querySelectorAll('#plane img')].at(-1).alt"
-
-
-def until(tab, condition):
-    """Wait for a condition in JavaScript; Playwright's own way to wait needs what the page's CSP forbids."""
-    deadline = time.monotonic() + LONGEST_WAIT
-    while not tab.evaluate(condition):
-        assert time.monotonic() < deadline, condition
-        tab.wait_for_timeout(20)
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """The practice page, in a real browser against the real server."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -9,7 +7,7 @@ from badexp_assets.io.parquet import write_table
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.review.store import VerdictStore
-from badexp_assets_tests.waiting import LONGEST_WAIT
+from badexp_assets_tests.browser import until
 
 pytestmark = pytest.mark.slow
 
@@ -31,14 +29,6 @@ def tab(settings, open_page):
     page.click("nav a[href='/practice']")
     page.wait_for_selector(".plane-picture")
     return page
-
-
-def until(tab, condition):
-    """Wait for a condition in JavaScript; Playwright's own way to wait needs what the page's CSP forbids."""
-    deadline = time.monotonic() + LONGEST_WAIT
-    while not tab.evaluate(condition):
-        assert time.monotonic() < deadline, condition
-        tab.wait_for_timeout(20)
 
 
 def test_a_round_shows_what_is_known_after_each_answer_ends_with_a_tally_and_stores_nothing(tab, settings):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +21,7 @@ from badexp_assets.io.models import current_version, list_models
 from badexp_assets.io.storage_errors import redact_credentials
 from badexp_assets.orchestration.dagster_internals import PARTITION_RANGE_TAGS, DagsterAssetCheckFailedError
 from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS, exclusive_run
-from badexp_assets.orchestration.failures import one_line_errors
+from badexp_assets.orchestration.failures import keyboard_interrupts, one_line_errors
 from badexp_assets.orchestration.settings_check import check_settings
 from badexp_assets.orchestration.step_resources import nights_per_job
 from badexp_assets.pixels.device_shares import load_pass_setup
@@ -44,15 +43,6 @@ _DONE = {"reading": "read", _LABELLED: "read", "scoring": "scored"}
 _TRAINING = ("labels_without_image", "training_set")  # one step makes both
 _CLASSIFIERS = ("fitted_pipeline", "fitted_classifier")
 _KEPT_MODELS = ("stamp_autoencoder", "fitted_classifier", "patch_reference")
-
-
-@contextlib.contextmanager
-def _keyboard_interrupts() -> Iterator[None]:
-    """Raise what Dagster makes of a keyboard interrupt as one again; its own error has a traceback of 100 lines."""
-    try:
-        yield
-    except dg.DagsterExecutionInterruptedError:
-        raise KeyboardInterrupt from None
 
 
 @dataclass
@@ -118,7 +108,7 @@ class Runner:
         group = [nights] if isinstance(nights, str) else list(nights or [])
         range_ = dict(zip(PARTITION_RANGE_TAGS, (group[0], group[-1]), strict=True)) if len(group) > 1 else {}
         resolved = self._definitions.resolve_job_def(job.name)
-        with one_line_errors(self.settings.home), _keyboard_interrupts():
+        with one_line_errors(self.settings.home), keyboard_interrupts():
             result = resolved.execute_in_process(
                 instance=self._instance,
                 partition_key=group[0] if len(group) == 1 else None,

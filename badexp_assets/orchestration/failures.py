@@ -1,4 +1,4 @@
-"""Retries of transient errors in steps, and one-line error messages for the command line.
+"""Retries of transient errors in steps, and one-line error messages and interrupts for the command line.
 
 All assets, checks and IO managers use the decorators of this module, so they treat errors alike: transient errors (see
 `badexp_assets.io.transient_errors`) are retried after a delay, any other error fails the step immediately. Dagster's
@@ -8,6 +8,8 @@ RetryPolicy is not used, because it retries every error, and cancelled runs too.
 import contextlib
 import functools
 import inspect
+import signal
+import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -97,6 +99,28 @@ def one_line_errors(home: Home) -> Iterator[None]:
             if isinstance(cause, sqlite3.Error):
                 raise StorageError(f"{home.dagster}: the run database can't be used ({cause})") from error
         raise
+
+
+@contextlib.contextmanager
+def keyboard_interrupts() -> Iterator[None]:
+    """Raise KeyboardInterrupt for an interrupt during a run, also for one that Dagster drops as the run begins or ends.
+
+    Dagster's own error has a traceback of 100 lines. An interrupt that it drops is raised once the run has ended.
+    """
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        reader.setblocking(False)
+        writer.setblocking(False)
+        previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)  # told of every signal
+        try:
+            yield
+        except dg.DagsterExecutionInterruptedError:
+            raise KeyboardInterrupt from None
+        finally:
+            signal.set_wakeup_fd(previous)
+        with contextlib.suppress(BlockingIOError):
+            if {signal.SIGINT, signal.SIGTERM}.intersection(reader.recv(4096)):
+                raise KeyboardInterrupt
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

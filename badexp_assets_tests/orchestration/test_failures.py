@@ -1,6 +1,8 @@
 """Errors on their way through Dagster, and what a killed run leaves behind."""
 
 import errno
+import os
+import signal
 import sqlite3
 from collections.abc import Iterator
 
@@ -12,7 +14,7 @@ from badexp_assets.defs.build import build_definitions
 from badexp_assets.errors import InputError, StorageError
 from badexp_assets.orchestration import failures
 from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS, exclusive_run
-from badexp_assets.orchestration.failures import one_line_errors
+from badexp_assets.orchestration.failures import keyboard_interrupts, one_line_errors
 
 
 @pytest.fixture
@@ -183,3 +185,30 @@ def test_runs_of_killed_processes_are_ended_and_give_their_pools_back(tmp_path):
             states = [instance.get_run_by_id(run.run_id).status for run in (killed, other)]
             assert states == [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED]
             assert storage.get_concurrency_info("pixels").active_slot_count == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_a_run_drops_is_raised_once_the_run_has_ended(number):
+    steps = []
+
+    @keyboard_interrupts()
+    def run() -> None:
+        before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+        for each in before:
+            signal.signal(each, lambda *_: steps.append("dropped"))  # as Dagster does while it begins and ends a run
+        os.kill(os.getpid(), number)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        steps.append("ended")
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert steps == ["dropped", "ended"]
+    with keyboard_interrupts():  # nothing is left of it
+        pass
+
+
+def test_an_interrupt_that_dagster_raises_is_a_keyboard_interrupt():
+    with pytest.raises(KeyboardInterrupt) as raised, keyboard_interrupts():
+        raise dg.DagsterExecutionInterruptedError
+    assert raised.value.__cause__ is None

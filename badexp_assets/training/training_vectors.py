@@ -75,7 +75,8 @@ def _take_in_place(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     if (np.diff(places) < 1).any():
         return values[places]
     for start in range(0, len(places), _CHUNK):
-        values[start : start + _CHUNK] = values[places[start : start + _CHUNK]]
+        chosen = places[start : start + _CHUNK]
+        values[start : start + len(chosen)] = values[chosen]
     return values[: len(places)]
 
 

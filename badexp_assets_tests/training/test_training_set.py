@@ -408,6 +408,14 @@ def test_vectors_are_in_the_order_of_the_rows_and_the_last_of_a_ccd_counts():
     assert (found.values.dtype, found.missing["name"].tolist()) == (np.float32, ["c"])
 
 
+def test_rows_without_a_vector_among_rows_that_ascend_are_left_out():
+    rows = pd.DataFrame({"expnum": [7, 7, 8, 9], "ccdnum": [1, 2, 1, 1], "name": list("abcd")})
+    found = gather_vectors(rows, [("n1", _night([(7, 1), (8, 1), (9, 1)], 10))])
+    assert found.rows["name"].tolist() == ["a", "c", "d"]
+    assert found.values[:, 0].tolist() == [10, 11, 12]
+    assert found.missing["name"].tolist() == ["b"]
+
+
 def test_nights_of_two_backbones_are_named_and_chosen_ccds_without_a_vector_too():
     rows = pd.DataFrame({"expnum": [7, 8], "ccdnum": [1, 1]})
     nights = [("n1", _night([(7, 1)], 1)), ("n2", _night([(8, 1)], 2, dim=5, backbone="c"))]

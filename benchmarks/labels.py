@@ -34,10 +34,10 @@ def bench_labels(options: BenchOptions) -> Iterator[Record]:
     tables.mkdir(exist_ok=True)
 
     def compare_here(case: str, items: float, unit: str, **variants: Callable[[], object]) -> Iterator[Record]:
-        yield from compare(_NAME, case, items, unit, variants, repeats, new_processes=True)
+        yield from compare(_NAME, case, items, unit, variants, repeats, new_processes=not options.quick)
 
     def alone(case: str, items: float, unit: str, function: Callable[..., object], *arguments: object) -> Record:
-        _, seconds, peak = in_process(function, *arguments)
+        _, seconds, peak = in_process(function, *arguments, here=options.quick)
         return Record(_NAME, case, "ours", items, unit, (seconds,), items / seconds, peak_mib=peak)
 
     loop, ours = partial(_loop_list, bad_expid), partial(_list, bad_expid)
@@ -55,7 +55,7 @@ def bench_labels(options: BenchOptions) -> Iterator[Record]:
     path.unlink()
     plain, ours = partial(_plain_parquet, tables / _SURVEY), partial(_columns, tables / _SURVEY)
     yield from compare_here("survey_ccds for the training set", n_rows, "rows", plain=plain, ours=ours)
-    in_process(_store_lines, lists, tables)
+    in_process(_store_lines, lists, tables, here=options.quick)
     plain, ours = partial(_plain_merge, tables, share), partial(_merge, tables, share)
     yield from compare_here("merging a part of the lists", 2 * n_lines * share, "lines", plain=plain, ours=ours)
     yield alone("merging the lists", 2 * n_lines, "lines", _merge, tables, 1.0)

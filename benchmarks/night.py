@@ -35,6 +35,7 @@ def bench_night(options: BenchOptions) -> Iterator[Record]:
     A second case samples a third of the CCDs of an exposure; its baseline does not read the others.
     """
     sizes = [(192, 128, 3, 2)] if options.quick else [(512, 256, 16, 12), (4094, 2046, 61, 1)]
+    chosen = PassParams(rows=64, columns=64, focal_plane_size=160) if options.quick else PassParams()
     for rows, columns, n_ccds, exposures in sizes:
         case = f"{exposures} exposures of {n_ccds} CCDs of {rows} x {columns}"
         folder = options.folder / f"{rows}x{columns}"
@@ -42,9 +43,9 @@ def bench_night(options: BenchOptions) -> Iterator[Record]:
             nights=1, exposures=exposures, n_ccds=n_ccds, ccd_rows=rows, ccd_columns=columns, seed=options.seed
         )
         archive = write_survey(folder / "survey", params).archive
-        every, third = (replace(PassParams(), n_draw=n, workers=0) for n in (n_ccds, n_ccds // 3))
+        every, third = (replace(chosen, n_draw=n, workers=0) for n in (n_ccds, n_ccds // 3))
         variants: dict[str, Callable[..., None]] = {
-            "plain script, embeddings only": _plain,
+            "plain script, embeddings only": partial(_plain, params=every),
             "night pass": partial(read_night, params=every),
         }
         if not options.quick:
@@ -69,7 +70,9 @@ def _rates(
     """Yield exposures/s of `variants`, the first of which is the baseline."""
     rates: dict[str, float] = {}
     for name, run in variants.items():
-        (seconds, peak), _, _ = in_process(_timed, run, archive, folder, options.device, options.repeats)
+        (seconds, peak), _, _ = in_process(
+            _timed, run, archive, folder, options.device, options.repeats, here=options.quick
+        )
         rate = rates[name] = exposures / statistics.median(seconds)
         ratio, note = rate / next(iter(rates.values())), f"{3600 * rate:.0f} exposures/hour"
         yield Record("night", case, name, exposures, "exposures", tuple(seconds), rate, ratio, peak, note)
@@ -92,13 +95,13 @@ def _timed(
     return seconds[1:], memory.mib
 
 
-def _plain(archive: Path, out: Path, backbone: Backbone) -> None:
+def _plain(archive: Path, out: Path, params: PassParams, backbone: Backbone) -> None:
     import torch
     from astropy.io import fits
 
     from badexp_assets.vision.recipes import load_recipe
 
-    recipe = load_recipe("paper", backbone, 512, 256)
+    recipe = load_recipe("paper", backbone, params.rows, params.columns)
     vectors, camera = [], load_camera()
     for row in list_exposures(archive, list_nights(archive, camera)[0], camera).to_dict("records"):
         with open_exposure(archive / row["ooi"], camera=camera) as exposure:

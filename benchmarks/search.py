@@ -31,7 +31,8 @@ def bench_search(options: BenchOptions) -> Iterator[Record]:
     vectors, rows = make_vectors(n, dim, options.seed)
     scorer = FoldScorer(vectors, rows, load_space().highest("n_components"), options.seed)
     case = f"{n} x {dim}, {trials} pipelines"
-    theirs, seconds, _ = in_process(_scikit_learn, n, dim, params)  # its memory is in its worker processes
+    n_jobs = 1 if options.quick else -1  # its memory is in its worker processes
+    theirs, seconds, _ = in_process(_scikit_learn, n, dim, params, n_jobs, here=options.quick)
     baseline = trials / seconds
 
     def record(variant: str, seconds: float, peak: float | None, note: str, baseline: float | None) -> Record:
@@ -43,7 +44,7 @@ def bench_search(options: BenchOptions) -> Iterator[Record]:
     for sampler in ("random", "tpe"):
         shutil.rmtree(options.folder, ignore_errors=True)
         ours = SearchParams(sampler=sampler, n_trials=trials, seed=options.seed)
-        best, seconds, peak = in_process(_badexp, n, dim, ours, options.folder / "study.sqlite")
+        best, seconds, peak = in_process(_badexp, n, dim, ours, options.folder / "study.sqlite", here=options.quick)
         yield record(f"badexp {sampler}", seconds, peak, _note(scorer, best), baseline)
     if not options.quick:
         n = 40_000
@@ -63,7 +64,7 @@ def _badexp(n: int, dim: int, params: SearchParams, file: Path) -> PipelineParam
     return search_pipeline(vectors, rows, params, file).best
 
 
-def _scikit_learn(n: int, dim: int, params: SearchParams) -> PipelineParams:
+def _scikit_learn(n: int, dim: int, params: SearchParams, n_jobs: int) -> PipelineParams:
     from joblib.externals.loky import get_reusable_executor
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401
     from sklearn.feature_selection import VarianceThreshold
@@ -91,7 +92,7 @@ def _scikit_learn(n: int, dim: int, params: SearchParams) -> PipelineParams:
         cv=PredefinedSplit(rows["fold"]),
         scoring="f1_macro",
         refit=False,
-        n_jobs=-1,
+        n_jobs=n_jobs,
         random_state=params.seed,
     )
     search.fit(vectors, rows["category"])

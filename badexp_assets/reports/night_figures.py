@@ -15,14 +15,16 @@ _PANELS = {
 _MOST_TICKS = 6
 
 
-def trends_figure(trends: pd.DataFrame, bands: list[str]) -> bytes:
-    """Return a PNG of what `NightTrends` gives: four panels with a line per band.
+def trends_figure(trends: pd.DataFrame) -> bytes | None:
+    """Return a PNG of what `NightTrends` gives: four panels with a line per band; None without nights.
 
-    The order of `bands` sets their colours. Nights are drawn side by side, without gaps; the last one is this night.
+    Nights are drawn side by side, without gaps; the last one is this night.
     """
+    if trends.empty:
+        return None
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    nights = sorted(set(trends["night"]))
+    nights, bands = sorted(set(trends["night"])), sorted(set(trends["filter"]))
     table = trends.assign(
         x=trends["night"].map({night: k for k, night in enumerate(nights)}),
         bad_share=100 * trends["bad"] / trends["n"],
@@ -41,16 +43,16 @@ def trends_figure(trends: pd.DataFrame, bands: list[str]) -> bytes:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(axis="y", color="#E6E8EC", lw=0.8)
         panel.set_axisbelow(True)
-        panel.set_xlim(-0.5, max(len(nights), 1) - 0.5)
+        panel.set_xlim(-0.5, len(nights) - 0.5)
         if column.endswith("share"):
-            top = table[column].max() if len(table) else 0
+            top = table[column].max()
             panel.set_ylim(-0.03 * max(top, 5), 1.08 * max(top, 5))
         elif column == "sky" and (table[column] > 0).any():
             panel.set_yscale("log")
             panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             panel.yaxis.set_minor_formatter(NullFormatter())
-        ticks = sorted({round(i * (len(nights) - 1) / (_MOST_TICKS - 1)) for i in range(_MOST_TICKS)} if nights else [])
+        ticks = sorted({round(i * (len(nights) - 1) / (_MOST_TICKS - 1)) for i in range(_MOST_TICKS)})
         panel.set_xticks(ticks, [nights[i] for i in ticks], rotation=20, ha="right")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     if handles:

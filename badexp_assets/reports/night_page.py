@@ -11,27 +11,26 @@ import pandas as pd
 
 from badexp_assets.config.night_options import RANKING_SCORES, RankBy
 from badexp_assets.io.parquet import atomic_path
-from badexp_assets.reports.night_figures import trends_figure
 from badexp_assets.reports.night_summary import NightSummary
 from badexp_assets.reports.page import data_uri, write_page
 
 _CANDIDATES = "candidates.html"
 
 
-def write_night_report(page: Path, text: Path, summary: NightSummary, previews: Mapping[int, bytes]) -> str:
+def write_night_report(
+    page: Path, text: Path, summary: NightSummary, previews: Mapping[int, bytes], trends: bytes | None
+) -> str:
     """Write the report to `page` (HTML, which contains its pictures) and `text` (Markdown); return the text.
 
-    `previews`: pictures by expnum. Links lead to the page of candidates, in the parent of the folder of `page`. Raises
-    StorageError if a file cannot be written.
+    `previews`: pictures by expnum; `trends`: `trends_figure` of the summary. Links lead to the page of candidates, in
+    the parent of the folder of `page`. Raises StorageError if a file cannot be written.
     """
-    bands = sorted(set(summary.trends["filter"]))
-    nights = summary.trends["night"].nunique()
     values = {
         "summary": summary,
         "total": summary.total,
         "worst": [_card(row, previews, summary.rank_by) for row in summary.worst.to_dict("records")],
-        "trends": data_uri(trends_figure(summary.trends, bands)) if nights else None,
-        "n_nights": nights,
+        "trends": data_uri(trends) if trends else None,
+        "n_nights": summary.trends["night"].nunique(),
         "candidates": _CANDIDATES if (page.parent.parent / _CANDIDATES).exists() else None,
     }
     write_page("night.html.j2", page, values)

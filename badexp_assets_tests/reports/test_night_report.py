@@ -113,7 +113,9 @@ def test_a_night_in_which_nothing_stands_out_has_no_worst_exposures(home):
         remove(home.table(name, NIGHT))
     found = summary(home)
     assert found.worst.empty
-    assert "none stands out" in write_night_report(home.night_report(NIGHT), home.night_report(NIGHT, "md"), found, {})
+    assert "none stands out" in write_night_report(
+        home.night_report(NIGHT), home.night_report(NIGHT, "md"), found, {}, trends_figure(found.trends)
+    )
 
 
 @pytest.mark.slow
@@ -126,7 +128,7 @@ def test_seeing_and_sky_are_medians_in_arcsec_and_adu_a_second(home):
         assert own["seeing"].tolist() == pytest.approx([SEEING * (n + 1) * camera.pixel_scale] * 2)
         assert own["sky"].tolist() == pytest.approx([SKY / EXPTIME] * 2)
     assert set(NightTrends(home, camera).until(NIGHTS[1], 1)["night"]) == {NIGHTS[1]}
-    assert trends_figure(trends, ["g", "r"])[:4] == b"\x89PNG"
+    assert trends_figure(trends)[:4] == b"\x89PNG"
 
 
 def test_what_a_person_should_know_first_is_at_the_head(home):
@@ -148,7 +150,7 @@ def test_page_and_text_say_the_same_and_text_of_files_is_escaped(home):
     page, text = home.night_report(NIGHT), home.night_report(NIGHT, "md")
     store(home, "night_ccds", NIGHT, expnum=[303], ccdnum=[2], status="failed", status_reason="<b>torn</b>")
     found = summary(home)
-    words = write_night_report(page, text, found, {307: png()})
+    words = write_night_report(page, text, found, {307: png()}, trends_figure(found.trends))
     html = page.read_text(encoding="utf-8")
     assert text.read_text(encoding="utf-8") == words
     for night in (None, NIGHT):
@@ -170,7 +172,9 @@ def test_a_night_without_exposures_is_a_report_too(home):
     store(home, "night_exposures", NIGHT, expnum=[])
     found = summary(home)
     assert found.findings == ["The archive has no exposure of this night."]
-    words = write_night_report(home.night_report(NIGHT), home.night_report(NIGHT, "md"), found, {})
+    words = write_night_report(
+        home.night_report(NIGHT), home.night_report(NIGHT, "md"), found, {}, trends_figure(found.trends)
+    )
     assert "0 exposures: 0 scored, 0 failed, 0 excluded" in words
     assert "none stands out" in words
 

@@ -57,7 +57,8 @@ def night_report(context: dg.AssetExecutionContext, survey: SurveyResource) -> d
         stored = [(night, read_table(pictures))] if pictures.exists() else []
         previews = dict(reports.small_previews(stored, set(summary.worst["expnum"])))
         page = home.night_report(night)
-        text = reports.write_night_report(page, home.night_report(night, "md"), summary, previews)
+        drawn = trends_figure(summary.trends)
+        text = reports.write_night_report(page, home.night_report(night, "md"), summary, previews, drawn)
         for finding in summary.findings:
             context.log.warning(f"night {night}: {finding}")
         metadata = row_count(int(summary.total["n"])) | {
@@ -66,6 +67,4 @@ def night_report(context: dg.AssetExecutionContext, survey: SurveyResource) -> d
         }
         context.add_asset_metadata(metadata, NIGHT_REPORT, night)
     write_index_page(home)
-    last = summary.trends
-    figure = trends_figure(last, sorted(set(last["filter"]))) if len(last) else None
-    return dg.MaterializeResult(metadata=picture(figure, "the last nights"))
+    return dg.MaterializeResult(metadata=picture(drawn, "the last nights"))

@@ -60,7 +60,7 @@ def plot_exposure(
     `orientations`: its rows of `night_orientations`; `reference`: `entropy_reference`. A whisker shows the
     `preferred_direction` of a CCD's sources, or background gradients, against the reference; its length is the strength
     (relative to the strongest of the panel). It is grey below twice the strength of random counts; a CCD without counts
-    has none. Columns of a CCD go down and rows to the left, as in previews of the focal plane.
+    has none. North is up and East is left, as in previews of the focal plane.
     """
     exposure = exposure_histograms(orientations, params)[0]
     column = "p" if params.reference == "mean" else "p_trimmed"
@@ -108,7 +108,8 @@ def _whiskers(axes: Any, orientations: pd.DataFrame, kind: str, mean: NDArray[np
     half = camera.pixel_size * np.array(camera.ccd_shape)[::-1] / 2  # mm; x with columns
     for ccd in camera.ccds:
         x, y = ccd.x_mm + half[0] * np.array([-1, 1, 1, -1, -1]), ccd.y_mm + half[1] * np.array([-1, -1, 1, 1, -1])
-        axes.plot(-y, -x, color="#DDDDDD", linewidth=0.6)
+        south, east = camera.axes.south_east(x, y)
+        axes.plot(-east, -south, color="#DDDDDD", linewidth=0.6)
     found = []
     for ccdnum, counts in zip(orientations["ccdnum"], orientations[_COUNTS[kind]], strict=True):
         n = int(np.sum(counts))
@@ -119,7 +120,8 @@ def _whiskers(axes: Any, orientations: pd.DataFrame, kind: str, mean: NDArray[np
     reach = 0.95 * half.max() / strongest if strongest > 0 else 0.0
     for ccd, angle, strength, sure in found:
         dx, dy = reach * strength * np.cos(angle), reach * strength * np.sin(angle)
-        across, along = -np.array([ccd.y_mm - dy, ccd.y_mm + dy]), -np.array([ccd.x_mm - dx, ccd.x_mm + dx])
-        axes.plot(across, along, color=_COLOURS[kind] if sure else GREY, linewidth=2, solid_capstyle="round")
+        ends = np.array([-1.0, 1.0])
+        south, east = camera.axes.south_east(ccd.x_mm + dx * ends, ccd.y_mm + dy * ends)
+        axes.plot(-east, -south, color=_COLOURS[kind] if sure else GREY, linewidth=2, solid_capstyle="round")
     axes.set(aspect="equal", xticks=[], yticks=[], title=f"preferred direction of each CCD (strongest {strongest:.2f})")
     axes.title.set_fontsize("small")

@@ -29,10 +29,10 @@ _MARK = (90, 255, 120)
 _GAP = 6
 
 
-def ccd_picture(ccd: CcdImage, across: int) -> Image.Image:
-    """Return the CCD in grey, scaled to its own sky and noise, `across` px wide, in its own aspect ratio."""
-    rows, columns = ccd.image.shape
-    down = max(1, round(across * columns / rows))
+def ccd_picture(ccd: CcdImage, longest: int) -> Image.Image:
+    """Return the CCD in grey, scaled to its own sky and noise, `longest` px on its longer side, in its own shape."""
+    shape = ccd.axes.shape(*ccd.image.shape)
+    down, across = (max(1, round(longest * n / max(shape))) for n in shape)
     tile = bin_ccd(ccd, (down, across)).pixels
     values = tile[np.isfinite(tile)]
     sky, noise = sky_and_noise(values[None], np.zeros((1, values.size), bool)) if values.size else (0.0, 1.0)
@@ -46,7 +46,7 @@ def map_picture(ccd: CcdImage, score: npt.NDArray[np.float32]) -> bytes:
     """
     across = MAP_ACROSS
     while True:
-        png = _png(_side_by_side(ccd_picture(ccd, across), score))
+        png = _png(_side_by_side(ccd_picture(ccd, across), ccd.axes.turned(score)))
         if len(png) <= MAX_MAP_BYTES or across < 32:
             return png
         across = round(across * 0.8)
@@ -82,7 +82,7 @@ def _side_by_side(grey: Image.Image, score: npt.NDArray[np.float32]) -> Image.Im
     from matplotlib import colormaps
 
     width, height = grey.size
-    turned = np.ascontiguousarray(score.T[:, ::-1])  # North up and East left, as in the previews
+    turned = np.ascontiguousarray(score)
     shares = Image.fromarray((turned / HEAT_TOP).astype(np.float32)).resize(grey.size, Image.Resampling.BILINEAR)
     colours = np.round(colormaps["inferno"](np.clip(np.asarray(shares), 0, 1))[:, :, :3] * 255).astype(np.uint8)
     heat = Image.blend(grey, Image.fromarray(colours), _HEAT_SHARE)

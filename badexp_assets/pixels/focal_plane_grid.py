@@ -1,7 +1,4 @@
-"""Positions of CCDs in an image of the focal plane, with North up and East left.
-
-The image columns of a CCD increase downwards (South), its rows to the left (East).
-"""
+"""Positions of CCDs in an image of the focal plane, with North up and East left (see `Camera.axes`)."""
 
 from __future__ import annotations
 
@@ -13,11 +10,12 @@ import numpy.typing as npt
 
 from badexp_assets.survey.cameras import Camera, Ccd
 from badexp_assets.survey.exposure import CcdImage
+from badexp_assets.survey.sky_axes import SkyAxes
 
 
 @dataclass(frozen=True)
 class Extent:
-    """A part of the focal plane, mm: `top` to `bottom` in x, `left` to `right` (the smaller one) in y."""
+    """A part of the focal plane, mm: `top` to `bottom` towards South, `right` to `left` towards East."""
 
     top: float
     bottom: float
@@ -27,18 +25,14 @@ class Extent:
     @classmethod
     def around(cls, camera: Camera, ccds: Iterable[Ccd]) -> Extent:
         """Return the smallest extent that contains all of the given CCDs (at least one)."""
-        shown = list(ccds)
+        south, east = zip(*(camera.axes.south_east(c.x_mm, c.y_mm) for c in ccds), strict=True)
         down, across = ccd_size(camera)
-        return cls(
-            min(c.x_mm for c in shown) - down / 2,
-            max(c.x_mm for c in shown) + down / 2,
-            max(c.y_mm for c in shown) + across / 2,
-            min(c.y_mm for c in shown) - across / 2,
-        )
+        return cls(min(south) - down / 2, max(south) + down / 2, max(east) + across / 2, min(east) - across / 2)
 
     def ccds_inside(self, camera: Camera) -> list[Ccd]:
         """Return the CCDs whose centres lie inside."""
-        return [c for c in camera.ccds if self.right < c.y_mm < self.left and self.top < c.x_mm < self.bottom]
+        places = ((ccd, *camera.axes.south_east(ccd.x_mm, ccd.y_mm)) for ccd in camera.ccds)
+        return [ccd for ccd, south, east in places if self.right < east < self.left and self.top < south < self.bottom]
 
     @property
     def height(self) -> float:
@@ -59,25 +53,28 @@ class PlaneGrid:
     down: float
     across: float
     slot: tuple[int, int]
+    axes: SkyAxes
 
     @classmethod
     def over(cls, camera: Camera, extent: Extent, down: float, across: float) -> PlaneGrid:
         """Return the grid over `extent` with this many pixels per mm."""
         height, width = ccd_size(camera)
-        return cls(extent, down, across, (max(1, round(height * down)), max(1, round(width * across))))
+        slot = max(1, round(height * down)), max(1, round(width * across))
+        return cls(extent, down, across, slot, camera.axes)
 
     def corner(self, ccd: Ccd) -> tuple[int, int]:
         """Return (row, column) of the upper left pixel of a CCD."""
         rows, columns = self.slot
-        top = round((ccd.x_mm - self.extent.top) * self.down - rows / 2)
-        left = round((self.extent.left - ccd.y_mm) * self.across - columns / 2)
+        south, east = self.axes.south_east(ccd.x_mm, ccd.y_mm)
+        top = round((south - self.extent.top) * self.down - rows / 2)
+        left = round((self.extent.left - east) * self.across - columns / 2)
         return top, left
 
 
 def ccd_size(camera: Camera) -> tuple[float, float]:
     """Return the size of a CCD from North to South and from East to West, mm."""
-    rows, columns = camera.ccd_shape
-    return columns * camera.pixel_size, rows * camera.pixel_size
+    down, across = camera.axes.shape(*camera.ccd_shape)
+    return down * camera.pixel_size, across * camera.pixel_size
 
 
 def bin_as_on_the_sky(ccd: CcdImage, slot: tuple[int, int], without_value: tuple[int, ...]) -> npt.NDArray[np.float32]:
@@ -88,4 +85,4 @@ def bin_as_on_the_sky(ccd: CcdImage, slot: tuple[int, int], without_value: tuple
     """
     from badexp_assets.pixels.block_means import block_means
 
-    return block_means(ccd.image, ccd.mask, without_value, (slot[1], slot[0])).T[:, ::-1]
+    return ccd.axes.turned(block_means(ccd.image, ccd.mask, without_value, ccd.axes.shape(*slot)))

@@ -38,7 +38,8 @@ def plane_svg(camera: Camera, shares: Mapping[int, tuple[float, str]], size: int
     for ccd in extent.ccds_inside(camera):
         share, words = shares.get(ccd.ccdnum, (None, "not scored"))
         fill = _NOT_SCORED if share is None else colour_of(share)
-        x, y = extent.left - ccd.y_mm - across / 2, ccd.x_mm - extent.top - down / 2
+        south, east = camera.axes.south_east(ccd.x_mm, ccd.y_mm)
+        x, y = extent.left - east - across / 2, south - extent.top - down / 2
         parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{across * 0.96:.1f}" height="{down * 0.94:.1f}" fill="{fill}" '
             f'data-ccdnum="{ccd.ccdnum}"><title>{escape(f"{ccd.ccdname}: {words}")}</title></rect>'

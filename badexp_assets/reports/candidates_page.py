@@ -59,7 +59,7 @@ def write_candidates_page(
     columns = {"category": "category", "night": "night", "band": "filter"}
     choices = {name: sorted({str(row[column]) for row in rows}) for name, column in columns.items()}
     values = {"cards": cards, "n_shown": len(candidates), "n_candidates": n_candidates, "colour_of": colour_of}
-    values |= {"index": [_index_row(row) for row in rows], "choices": choices, "north_up": camera.name == "decam"}
+    values |= {"index": [_index_row(row) for row in rows], "choices": choices, "north_up": bool(camera.x_towards)}
     values |= {"heat_top": f"{HEAT_TOP:g}", "highest_difference": f"{HIGHEST_DIFFERENCE:g}"}
     write_page("candidates.html.j2", path, values)
 

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -52,13 +52,23 @@ NO_TIME = "the header has neither DTCALDAT nor MJD-OBS, nor DATE-OBS as YYYY-MM-
 
 @dataclass(frozen=True)
 class ExposureFiles:
-    """The files of one reduction of one exposure, relative to the archive, and the band in their names."""
+    """The files of one reduction of one exposure, relative to the archive, and the band in their names.
+
+    ooi, ood, oow: as `open_fits` takes them, with `{ccd}` where each CCD has a file of its own. files: every file, by
+    product.
+    """
 
     ooi: str
     ood: str | None
     oow: str | None
     band: str
     fingerprint: str
+    files: Mapping[str, tuple[str, ...]]
+
+    @property
+    def all_files(self) -> list[str]:
+        """Every file of the exposure."""
+        return [path for paths in self.files.values() for path in paths]
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,7 @@ class NightFiles:
     @property
     def n_files(self) -> int:
         """Number of files of the exposures."""
-        return sum(1 for e in self.exposures for path in (e.ooi, e.ood, e.oow) if path is not None)
+        return sum(len(exposure.all_files) for exposure in self.exposures)
 
     @property
     def fingerprint(self) -> str:
@@ -192,30 +202,34 @@ def list_night_files(
 
 def group_files(night: str, files: Iterable[FoundFile], camera: Camera) -> NightFiles:
     """Group the `files` of a night, which are in the order of their folders, into exposures."""
-    groups: dict[tuple[str, ...], dict[str, FoundFile]] = {}
+    groups: dict[tuple[str, ...], dict[str, _Product]] = {}
     others: dict[str, str] = {}
     unknown: dict[str, str] = {}
     for file in files:
         folder, _, base = file.path.rpartition("/")
-        name = parse_name(base, camera)
-        if name is None:
+        parts = parse_name(base, camera)
+        if parts is None:
             others[file.path] = unknown_name(camera)
             unknown[file.path] = file.stamp
             continue
         # of a packed and a plain copy of one file the first is used
-        group = groups.setdefault((folder, *name.exposure), {})
-        if name.product in group:
-            others[file.path] = f"a second copy of {group[name.product].path.rpartition('/')[2]}"
+        group = groups.setdefault((folder, *parts.exposure), {})
+        path = f"{file.path.removesuffix(base)}{parts.together or base}"
+        product = group.setdefault(parts.product, _Product(path, {}))
+        ccd = parts.ccd.casefold().lstrip("0")
+        if product.path != path or ccd in product.files:
+            others[file.path] = f"a second copy of {product.path.rpartition('/')[2]}"
         else:
-            group[name.product] = file
+            product.files[ccd] = file
     exposures = []
     for (_, _, _, _, band, *_), group in groups.items():
+        for name, product in group.items():
+            if "ooi" not in group:
+                others |= dict.fromkeys(product.paths, f"{name} file of an exposure without ooi file")
+            elif name not in PRODUCTS:
+                others |= dict.fromkeys(product.paths, f"product {name} is not read")
         if "ooi" not in group:
-            others |= {file.path: f"{product} file of an exposure without ooi file" for product, file in group.items()}
             continue
-        others |= {
-            file.path: f"product {product} is not read" for product, file in group.items() if product not in PRODUCTS
-        }
         exposures.append(_exposure_files(group, camera.band(band) or ""))
     exposures.sort(key=lambda e: e.ooi)
     return NightFiles(night, tuple(exposures), dict(sorted(others.items())), dict(sorted(unknown.items())))
@@ -324,11 +338,23 @@ def _note(found: FileHeader, files: ExposureFiles, disagreement: str | None, cam
     return "; ".join(notes) or None
 
 
-def _exposure_files(group: Mapping[str, FoundFile], band: str) -> ExposureFiles:
+class _Product(NamedTuple):
+    """The files of a product of an exposure: their common path, and the files by CCD, one file as that of no CCD."""
+
+    path: str
+    files: dict[str, FoundFile]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(file.path for file in self.files.values())
+
+
+def _exposure_files(group: Mapping[str, _Product], band: str) -> ExposureFiles:
     found = {product: group[product] for product in PRODUCTS if product in group}
-    paths = {product: file.path for product, file in found.items()}
-    fingerprint = _digest([file.stamp for file in found.values()])
-    return ExposureFiles(paths["ooi"], paths.get("ood"), paths.get("oow"), band, fingerprint)
+    paths = {product: files.path for product, files in found.items()}
+    fingerprint = _digest([file.stamp for _, files in found.values() for file in files.values()])
+    every = {product: files.paths for product, files in found.items()}
+    return ExposureFiles(paths["ooi"], paths.get("ood"), paths.get("oow"), band, fingerprint, every)
 
 
 def _digest(parts: Iterable[str]) -> str:

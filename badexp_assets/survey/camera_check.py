@@ -12,9 +12,10 @@ from badexp_assets.errors import UnreadableImageError
 from badexp_assets.survey.archive import night_of_file
 from badexp_assets.survey.camera_file import AMPLIFIER_CARDS, USUAL_CARDS
 from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.ccd_files import open_fits
 from badexp_assets.survey.cp_files import PRODUCTS, FileName, name_needed, number_in_name, parse_name
 from badexp_assets.survey.exposure import CcdImage, ccd_extensions, open_exposure
-from badexp_assets.survey.fits_file import FitsFile, is_image
+from badexp_assets.survey.fits_file import is_image
 from badexp_assets.survey.headers import (
     ExposureHeader,
     integer_card,
@@ -67,9 +68,10 @@ def check_file(path: Path, camera: Camera) -> Understood:
         found.fail(problem)
         return found
     named = _check_name(path.name, camera, found)
+    path = path.with_name(named.together) if named and named.together else path
     problems: list[str] = []
     try:
-        with FitsFile(path) as fits:
+        with open_fits(path, camera) as fits:
             primary = fits.header(0)
             headers = [fits.header(info["extnum"]) for info in fits.infos() if is_image(info)]
             if telescope := [text for card in ("TELESCOP", "INSTRUME") if (text := text_card(primary, card))]:
@@ -130,7 +132,8 @@ def _check_name(name: str, camera: Camera, found: Understood) -> FileName | None
             found.say("problem", "names of other kinds are described by [files] of the camera's file")
         return None
     if parts.own:
-        found.say("name", f"{parts.product} file of exposure {parts.own}")
+        ccd = f", CCD {parts.ccd}; its other files are read with it" if parts.ccd else ""
+        found.say("name", f"{parts.product} file of exposure {parts.own}{ccd}")
         return parts
     version = parts.tag or "unknown"
     found.say("name", f"{parts.product} file of {parts.date} {parts.time} UTC, band {parts.band}, version {version}")

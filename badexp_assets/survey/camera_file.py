@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from datetime import date
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -47,6 +48,9 @@ AMPLIFIER_CARDS = {
 FILE_PRODUCTS = {"image": "ooi", "mask": "ood", "weight": "oow"}
 """files of an exposure, as `[files]` of a camera's file names them, and the Community Pipeline's product of each"""
 
+CCD_PLACE = "{ccd}"
+"""stands for a CCD in the name of a file, where each CCD has one"""
+
 MASK_CODES = ("bad", "no_value", "saturated", "bleed", "cosmic_ray", "low_weight", "transient", "streak")
 """what a pixel's code says, from 1; 0 is good"""
 
@@ -85,6 +89,8 @@ class CameraFile:
     ccd_shape: Annotated[Listed[Annotated[int, Field(gt=0)]], Field(min_length=2, max_length=2)]
     """rows and columns of a CCD's image"""
     bands: Annotated[Listed[Words], Field(min_length=1)]
+    like: str = ""
+    """name of a packaged camera, from which all values are taken that the file has not; a table replaces its table"""
     telescope: str = ""
     observatory: str = ""
     longitude: Annotated[float, Field(ge=-360, le=360)] = 0.0
@@ -100,6 +106,10 @@ class CameraFile:
     """tables of ccdname, from and until: first and last night without data"""
     rotated: Listed[Words] = ()
     """names of CCDs whose images are turned by 180 degrees: their columns run against x, and their rows against y"""
+    x_towards: Literal["", "N", "S", "E", "W"] = ""
+    """direction on the sky in which x grows; without it pictures are turned as those of DECam"""
+    y_towards: Literal["", "N", "S", "E", "W"] = ""
+    """direction on the sky in which y grows"""
     filters: dict[str, str] = Field(default_factory=dict)
     """FILTER in headers, by band"""
     band_aliases: dict[str, str] = Field(default_factory=dict)
@@ -108,7 +118,8 @@ class CameraFile:
     """keywords that hold a value, in the order in which they are tried, where they are not the usual ones"""
     files: dict[str, Any] = Field(default_factory=dict)
     """names of files without their ending (.fits, .fits.fz ...), where they are not the Community Pipeline's: image
-    and, if there are any, mask and weight; `{number}` stands for EXPNUM, `{exposure}` for any other text"""
+    and, if there are any, mask and weight; `{number}` stands for EXPNUM, `{exposure}` for any other text, `{ccd}` for
+    the name or number of a CCD, where each has a file of its own"""
     mask: dict[str, Any] = Field(default_factory=dict)
     """values of masks by what they say, where they are not the Community Pipeline's; bits = true: they add up"""
     revision: Annotated[int, Field(gt=0)] = 1
@@ -201,15 +212,16 @@ class CameraFile:
             raise ValueError(f"files has {', '.join(value)}; image is needed, mask and weight are allowed")
         for product, pattern in value.items():
             places = _PLACE.findall(pattern) if isinstance(pattern, str) else []
-            if places not in (["number"], ["exposure"]) or re.search(r"[/{}]", _PLACE.sub("", pattern)):
+            if _of_exposure(places) not in (["number"], ["exposure"]) or re.search(r"[/{}]", _PLACE.sub("", pattern)):
                 raise ValueError(
-                    f"{product} of files is {pattern!r}; a name with one {{number}} or {{exposure}} is needed"
+                    f"{product} of files is {pattern!r}; a name with one {{number}} or {{exposure}} is needed, "
+                    f"{CCD_PLACE} is allowed"
                 )
             if FITS_ENDING.search(pattern):
                 raise ValueError(f"{product} of files is {pattern!r}; a name without its ending is needed")
         if len(set(value.values())) < len(value):
             raise ValueError("files has one name for two products; they must differ")
-        if len({_PLACE.findall(pattern)[0] for pattern in value.values()}) > 1:
+        if len({_of_exposure(_PLACE.findall(pattern))[0] for pattern in value.values()}) > 1:
             raise ValueError("files has {number} and {exposure}; the same is needed in the names of all products")
         return value
 
@@ -230,6 +242,11 @@ class CameraFile:
         if len(set(every)) < len(every):
             raise ValueError(f"mask has {max(every, key=every.count)} twice; each value has one meaning")
         return value
+
+
+def _of_exposure(places: list[str]) -> list[str]:
+    """Return `places` without one for the CCD."""
+    return [name for name in places if name != "ccd" or places.count("ccd") > 1]
 
 
 def _is_mask_value(value: Any, bits: bool) -> bool:
@@ -262,11 +279,26 @@ def read_camera_file(file: Path) -> CameraFile:
         raise InputError(f"camera {file}: not a TOML file: {error}") from error
     kind: Any = CameraFile
     try:
-        return kind(**found)
+        return kind(**_like(file, found))
     except InputError as error:
         raise InputError(f"{file} {error}{_lines_named(text, str(error))}") from error
     except TypeError as error:  # a key that is no name of Python's
         raise InputError(f"{file}: {error}") from error
+
+
+def _like(file: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """Return `found` with what the camera has that it is like."""
+    if "like" not in found:
+        return found
+    folder = Path(str(resources.files(__package__)))
+    known = sorted(other.stem for other in folder.glob("*.toml") if other != file)
+    if found["like"] not in known:
+        raise InputError(f"[camera]: like is {found['like']!r}; allowed: {', '.join(known)}")
+    other = folder / f"{found['like']}.toml"
+    base = _like(other, tomllib.loads(other.read_text()))
+    if {"rows", "ccds"} & set(found):
+        base = {name: value for name, value in base.items() if name not in ("rows", "ccds", "rotated", "dead")}
+    return base | found
 
 
 def _lines_named(text: str, message: str) -> str:

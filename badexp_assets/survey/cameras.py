@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache, cached_property, lru_cache
 from importlib import resources
@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from badexp_assets.errors import InputError
-from badexp_assets.survey.camera_file import FILE_PRODUCTS, USUAL_CARDS, CameraFile, read_camera_file
+from badexp_assets.survey.camera_file import CCD_PLACE, FILE_PRODUCTS, USUAL_CARDS, CameraFile, read_camera_file
+from badexp_assets.survey.sky_axes import SkyAxes
 
+_AXES = {"", "NE", "NW", "SE", "SW", "EN", "WN", "ES", "WS"}
 _PLACES = {"{number}": r"(?P<number>\d{1,12})", "{exposure}": r"(?P<exposure>.+)"}
 
 
@@ -51,7 +53,8 @@ class Camera:
     WCSCAL are not as the Community Pipeline makes them. `files`: names of its files by product, none where they are the
     Community Pipeline's. `mask`: values of its masks by what they say, none where they are the Community Pipeline's
     (see `masks.code_table`).
-    `digest`: hash of the values of a user's file, "" for a packaged camera.
+    `x_towards`, `y_towards`: N, S, E or W, "" where they are not known (see `axes`). `digest`: hash of the values of a
+    user's file, "" for a packaged camera.
     """
 
     name: str
@@ -76,6 +79,8 @@ class Camera:
     revision: int = 1
     files: Mapping[str, str] = field(default_factory=dict)
     mask: Mapping[str, Any] = field(default_factory=dict)
+    x_towards: str = ""
+    y_towards: str = ""
     digest: str = ""
 
     @property
@@ -83,6 +88,11 @@ class Camera:
         """Its name, with its revision from the second one on; for a user's file with a hash of what it holds."""
         revision = f"-{self.revision}" if self.revision > 1 else ""
         return f"{self.name}-{self.digest}" if self.digest else f"{self.name}{revision}"
+
+    @property
+    def axes(self) -> SkyAxes:
+        """Directions of x and y on the sky, those of DECam where they are not known."""
+        return SkyAxes(self.x_towards, self.y_towards) if self.x_towards else SkyAxes()
 
     @property
     def products(self) -> tuple[str, ...]:
@@ -93,7 +103,9 @@ class Camera:
     def file_names(self) -> tuple[tuple[str, re.Pattern[str]], ...]:
         """Products (ooi, ood, oow) and names of `files` without ending, as they are tried: most letters first."""
         order = sorted(self.files.items(), key=lambda named: (-len(named[1]), named[0] == "image"))
-        return tuple((FILE_PRODUCTS[product], re.compile(_as_expression(name), re.DOTALL)) for product, name in order)
+        return tuple(
+            (FILE_PRODUCTS[product], re.compile(_as_expression(name, self.ccds), re.DOTALL)) for product, name in order
+        )
 
     def band(self, text: str | None) -> str | None:
         """Return the band of a FILTER (`g DECam SDSS c0001`, `i.MP9702`) or in the name of a file; None for None."""
@@ -104,6 +116,11 @@ class Camera:
     def by_name(self) -> dict[str, Ccd]:
         """CCDs keyed by name (`"N4"`)."""
         return {ccd.ccdname: ccd for ccd in self.ccds}
+
+    @property
+    def has_ccd_files(self) -> bool:
+        """Whether each CCD has a file of its own, in any product."""
+        return any(CCD_PLACE in name for name in self.files.values())
 
     def named(self, name: str) -> Ccd | None:
         """Return the CCD of that name, in capitals or not; None for the name of no CCD."""
@@ -128,9 +145,11 @@ class Camera:
         return not any(d.ccdname == name and d.since <= night and (d.until or night) >= night for d in self.dead)
 
 
-def _as_expression(name: str) -> str:
-    parts = re.split(r"(\{\w+\})", name)
-    return "".join(_PLACES.get(part) or re.escape(part) for part in parts)
+def _as_expression(name: str, ccds: Iterable[Ccd]) -> str:
+    names = "|".join(re.escape(ccd.ccdname.strip()) for ccd in ccds)
+    numbers = "|".join(str(ccd.ccdnum) for ccd in ccds)
+    places = _PLACES | {CCD_PLACE: rf"(?P<ccd>(?i:{names})|0*(?:{numbers})|{re.escape(CCD_PLACE)})"}
+    return "".join(places.get(part) or re.escape(part) for part in re.split(r"(\{\w+\})", name))
 
 
 def camera_names() -> list[str]:
@@ -179,6 +198,11 @@ def read_camera(file: Path, changed: int = 0, of_user: bool = False) -> Camera:
     for name in spec.rotated:
         if name.strip().upper() not in by_capitals:
             raise InputError(f"{file} [camera]: rotated has {name!r}; the name of a CCD is needed")
+    if spec.x_towards + spec.y_towards not in _AXES:
+        raise InputError(
+            f"{file} [camera]: x_towards is {spec.x_towards!r} and y_towards {spec.y_towards!r}; "
+            "one of N and S and one of E and W are needed, or neither"
+        )
     turned = {name.strip().upper() for name in spec.rotated}
     ccds = tuple(replace(ccd, rotated=ccd.ccdname.strip().upper() in turned) for ccd in ccds)
     dead = []

@@ -8,7 +8,7 @@ from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from badexp_assets.survey.camera_file import FITS_ENDING
+from badexp_assets.survey.camera_file import CCD_PLACE, FITS_ENDING
 
 if TYPE_CHECKING:
     from badexp_assets.survey.cameras import Camera
@@ -32,7 +32,8 @@ class FileName:
 
     date `YYYY-MM-DD` and time `HH:MM:SS` are UTC. `time` is the end of the exposure until 2017 and the start later:
     never join on it. `tag`: version (`ls9`); `ccdname`: only cutouts of one CCD have it; `own`: what the files of an
-    exposure of a camera with names of its own have in common; `number`: EXPNUM, where such a name has it.
+    exposure of a camera with names of its own have in common; `number`: EXPNUM, where such a name has it. `ccd`: what
+    names the CCD, where each has a file of its own; `together`: the name of all of them, with `{ccd}` in that place.
     """
 
     product: str
@@ -44,6 +45,8 @@ class FileName:
     ccdname: str = ""
     own: str = ""
     number: int | None = None
+    ccd: str = ""
+    together: str = ""
 
     @property
     def exposure(self) -> tuple[str, ...]:
@@ -67,7 +70,9 @@ def parse_name(name: str, camera: Camera) -> FileName | None:
         if match := expression.fullmatch(name, 0, ending.start()):
             parts = match.groupdict()
             number = int(parts["number"]) if "number" in parts else None
-            return FileName(product, own=parts.get("number") or parts["exposure"], number=number)
+            own, ccd = parts.get("number") or parts["exposure"], parts.get("ccd", "")
+            together = f"{name[: match.start('ccd')]}{CCD_PLACE}{name[match.end('ccd') :]}" if ccd else ""
+            return FileName(product, own=own, number=number, ccd=ccd, together=together)
     return None
 
 

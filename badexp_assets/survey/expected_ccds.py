@@ -8,8 +8,8 @@ from typing import Any
 from badexp_assets.errors import UnreadableImageError
 from badexp_assets.io.place import Place, Url
 from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.ccd_files import open_fits
 from badexp_assets.survey.exposure import ccd_extensions
-from badexp_assets.survey.fits_file import FitsFile
 
 
 def missing_ccds(present: Collection[int], night: str, others: Mapping[str, Place], camera: Camera) -> dict[int, str]:
@@ -28,7 +28,7 @@ def missing_ccds(present: Collection[int], night: str, others: Mapping[str, Plac
         if isinstance(path, Url):
             continue
         try:
-            with FitsFile(path) as fits:
+            with open_fits(path, camera) as fits:
                 found = ccd_extensions(fits, camera, [])
         except UnreadableImageError:
             continue

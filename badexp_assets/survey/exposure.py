@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,12 @@ from badexp_assets.errors import UnreadableImageError
 from badexp_assets.io.place import Place, as_place
 from badexp_assets.survey.camera_file import AMPLIFIER_CARDS
 from badexp_assets.survey.cameras import Camera, load_camera
+from badexp_assets.survey.ccd_files import CcdFiles, open_fits
 from badexp_assets.survey.cp_files import number_in_name
 from badexp_assets.survey.fits_file import FitsFile, is_image
 from badexp_assets.survey.headers import ExposureHeader, first_card, number_card, parse_header, text_card
 from badexp_assets.survey.masks import BLEED, GOOD, SATURATED, code_table
+from badexp_assets.survey.sky_axes import SkyAxes
 
 MAX_ADU = 1e30
 """a pixel beyond this is damaged and becomes NaN; sums and squares of such pixels would overflow"""
@@ -38,7 +40,7 @@ class CcdImage:
     image: float32 (rows, columns), ADU; pixels without a value are NaN. mask: uint8 (rows, columns), codes as in
     `masks.mask_codes`, or None where there is none, with `mask_problem` if one was expected. gain in electrons/ADU and
     read_noise in electrons are means of the amplifiers, saturate (ADU) is the lowest of them; fwhm_px is the seeing;
-    None where the header has none. header: header of the extension.
+    None where the header has none. header: header of the extension. axes: where columns and rows run on the sky.
     """
 
     ccdnum: int
@@ -51,6 +53,7 @@ class CcdImage:
     fwhm_px: float | None
     header: Mapping[str, Any]
     mask_problem: str | None = None
+    axes: SkyAxes = field(default_factory=SkyAxes)
 
     @property
     def bad(self) -> npt.NDArray[np.bool_]:
@@ -77,10 +80,10 @@ class Exposure:
         self.mask_path = ood
         self.problems: list[str] = []
         self._camera = camera
-        self._masks: FitsFile | None = None
+        self._masks: FitsFile | CcdFiles | None = None
         self._mask_extensions: dict[int, int] = {}
         self._mask_problem: str | None = None
-        self._fits = FitsFile(ooi)
+        self._fits = open_fits(ooi, camera)
         self.path = self._fits.where
         try:
             self.header: ExposureHeader = parse_header(self._fits.header(0), camera, number_in_name(ooi.name, camera))
@@ -135,6 +138,7 @@ class Exposure:
             fwhm_px=first_card(header, cards["fwhm"], number_card),
             header=header,
             mask_problem=problem,
+            axes=self._camera.axes,
         )
 
     def close(self) -> None:
@@ -151,7 +155,7 @@ class Exposure:
 
     def _open_masks(self, ood: Place) -> None:
         try:
-            self._masks = FitsFile(ood)
+            self._masks = open_fits(ood, self._camera)
             self.mask_path = self._masks.where
             self._mask_plver = text_card(self._masks.header(0), "PLVER") or self.header.plver
             self._mask_extensions = ccd_extensions(self._masks, self._camera, [])
@@ -179,7 +183,7 @@ class Exposure:
 
 
 def open_exposure(ooi: Place, ood: Place | None = None, camera: Camera | None = None) -> Exposure:
-    """Open an exposure's image file and, where given, its mask file; use it in a `with` block.
+    """Open an exposure's image file and, where given, its mask file (see `open_fits`); use it in a `with` block.
 
     CCDs are identified by EXTNAME, then DETPOS, then CCDNUM. camera: DECam by default. If the mask file can't be
     opened, the CCDs have no mask. Of files behind URLs only headers and the CCDs that are read are fetched. Raises
@@ -194,7 +198,7 @@ def row_step(rows: int, step: int, min_rows: int) -> int:
     return max(1, min(step, rows // min_rows))
 
 
-def ccd_extensions(fits: FitsFile, camera: Camera, problems: list[str]) -> dict[int, int]:
+def ccd_extensions(fits: FitsFile | CcdFiles, camera: Camera, problems: list[str]) -> dict[int, int]:
     """Return the extension of every CCD, by CCDNUM; add messages about other extensions to `problems`."""
     found: dict[int, int] = {}
     path = fits.where
@@ -216,7 +220,7 @@ def ccd_extensions(fits: FitsFile, camera: Camera, problems: list[str]) -> dict[
     return found
 
 
-def _identify(fits: FitsFile, extension: int, camera: Camera) -> int | None:
+def _identify(fits: FitsFile | CcdFiles, extension: int, camera: Camera) -> int | None:
     """Return the CCDNUM of an extension whose EXTNAME is no CCD, by DETPOS, then CCDNUM."""
     header = fits.header(extension)
     ccd = camera.named(text_card(header, "DETPOS") or "")

@@ -62,7 +62,7 @@ def account_for(archive: Place, camera: Camera, nights: Iterable[str], exposures
         found += len(files.exposures) + len(files.unknown)
         others |= {path: reason for path, reason in files.others.items() if path not in files.unknown}
         if outside and isinstance(archive, Path):  # a link inside a night may lead to them
-            read = [path for e in files.exposures for path in (e.ooi, e.ood, e.oow) if path]
+            read = [path for exposure in files.exposures for path in exposure.all_files]
             for path in (*read, *files.others):
                 others.pop(outside.get(_real(archive, path), ""), None)
     return FileAccount(found + len(others), len(exposures), int(exposures["n_superseded"].sum()), others)

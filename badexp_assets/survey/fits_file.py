@@ -92,6 +92,13 @@ class FitsFile:
             finally:
                 images.close()
 
+    def truncation(self) -> str | None:
+        """Return what is known of the end of a file that ends before its last extension does, None of a whole one."""
+        end = max((info["data_end"] for info in self.infos()[-1:]), default=0)
+        if self.size >= end or self.where.suffix == ".gz":
+            return None
+        return f"the file is truncated: {self.size} bytes, and its last readable extension alone ends at {end}"
+
     def close(self) -> None:
         """Close the file."""
         self._images.close()

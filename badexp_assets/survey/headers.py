@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.place import Place
 from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.ccd_files import open_fits
 from badexp_assets.survey.cp_files import number_in_name
-from badexp_assets.survey.fits_file import FitsFile, is_image
+from badexp_assets.survey.fits_file import is_image
 from badexp_assets.survey.nights import night_of, parse_night
 from badexp_assets.survey.sky_position import sky_position
 
@@ -131,22 +132,18 @@ class FileHeader:
 
 
 def read_file_header(path: Place, camera: Camera) -> FileHeader:
-    """Read the primary header of `path` and count its image extensions; no pixel is read.
+    """Read the primary header of `path` (see `open_fits`) and count its image extensions; no pixel is read.
 
     A file that ends before its last extension does gets a note: CCDs after that extension are lost and can't be
     counted. Raises UnreadableImageError for a file that is no FITS file, is empty, or has no image.
     """
-    with FitsFile(path) as fits:
+    with open_fits(path, camera) as fits:
         header = parse_header(fits.header(0), camera, number_in_name(path.name, camera))
         infos = fits.infos()
-        size = fits.size
+        note = fits.truncation()
     n_ccds = sum(is_image(info) for info in infos)
     if not n_ccds:
         raise UnreadableImageError(f"{path}: has no image extension")
-    end = infos[-1]["data_end"]
-    note = None
-    if size < end and path.suffix != ".gz":
-        note = f"the file is truncated: {size} bytes, and its last readable extension alone ends at {end}"
     return FileHeader(header, n_ccds, note)
 
 

@@ -10,7 +10,7 @@ from badexp_assets.commands.asset_text import load
 from badexp_assets.config.home import Home
 from badexp_assets.config.settings import load_settings
 from badexp_assets_tests.commands.homes import new_home, whole_tables
-from badexp_assets_tests.survey.other_telescopes import OWN_CAMERA, write_file
+from badexp_assets_tests.survey.other_telescopes import OWN_CAMERA, split_into_ccds, write_file
 
 
 def test_real_files_are_understood(badexp, shared_data):
@@ -183,6 +183,7 @@ def test_a_survey_of_a_camera_outside_of_the_package_runs_to_the_end(badexp, tmp
     text = text.replace('name = "megacam"', 'name = "own"').replace('file_prefix = "mgc"', 'file_prefix = "own"')
     text = text.replace('"{number}p"', '"our {exposure}"\nmask = "our {exposure}-dq"')
     own.write_text(text.replace('"ccd', '"chip'))
+    split = text.replace('"our {exposure}', '"our {exposure} {ccd}')  # a file for each CCD
     words = [
         "--camera",
         own,
@@ -199,11 +200,16 @@ def test_a_survey_of_a_camera_outside_of_the_package_runs_to_the_end(badexp, tmp
     ]
     code, _, error = badexp("simulate", tmp_path / "survey", *words, "--ccd-rows", "192", "--ccd-columns", "128")
     assert (code, error) == (0, "")
-    home = new_home(tmp_path / "home")
+    own.write_text(split.replace('"ccd', '"chip'))
     archive, labels = tmp_path / "survey/images", tmp_path / "survey/labels"
+    for path in list(archive.rglob("*.fits.fz")):
+        exposure, mask = path.name.removesuffix(".fits.fz").partition("-dq")[:2]
+        split_into_ccds(path, lambda name, exposure=exposure, mask=mask: f"{exposure} {name.lower()}{mask}.fits")
+    home = new_home(tmp_path / "home")
     code, said, error = badexp("run", "--home", home, "--camera", own, "--archive", archive, "--labels", labels)
     assert (code, error) == (0, "")
     assert "32 in 2 nights: 32 scored, 0 failed, 0 excluded" in said
+    assert "32 found = 32 exposures + 0 older reductions + 0 other files" in said
     exposures = load(Home(home), "night_exposures")
     assert set(exposures["night"]) == {"2006-01-10", "2006-01-11"}
     assert set(load(Home(home), "night_ccds")["ccdname"]) <= {f"chip{n:02d}" for n in range(36)}

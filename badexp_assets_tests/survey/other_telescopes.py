@@ -1,6 +1,6 @@
 """Files and a camera of telescopes whose headers are not those of the Community Pipeline."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -62,3 +62,17 @@ def write_file(path: Path, cards: Mapping[str, object], ccds: Mapping[str, Mappi
         image.header["EXTNAME"] = name
     fits.HDUList([primary, *images]).writeto(path)
     return path
+
+
+def split_into_ccds(path: Path, name_of_ccd: Callable[[str], str]) -> list[Path]:
+    """Replace a file with an extension per CCD by one file per CCD, each with the cards of both headers."""
+    files = []
+    with fits.open(path) as whole:
+        for image in whole[1:]:
+            header = whole[0].header.copy(strip=True)
+            header.extend(image.header.copy(strip=True), unique=True)
+            header.pop("EXTNAME")
+            files.append(path.with_name(name_of_ccd(image.name)))
+            fits.PrimaryHDU(image.data, header).writeto(files[-1])
+    path.unlink()
+    return files

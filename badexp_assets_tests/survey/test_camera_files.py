@@ -31,13 +31,23 @@ def test_a_file_outside_of_the_package_describes_a_camera(described):
     assert [ccd.ccdnum for ccd in camera.alive("2006-01-02")] == [9]
 
 
+def test_a_camera_like_another_one_differs_in_what_its_file_says(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('like = "megacam-theli"\nname = "mine"\n\n[files]\nimage = "{number}p_{ccd}OFCS"\n')
+    mine, theli = load_camera(str(path)), load_camera("megacam-theli")
+    assert (mine.name, mine.ccds, mine.cards) == ("mine", theli.ccds, theli.cards)
+    assert (dict(mine.files), mine.identity.startswith("mine-")) == ({"image": "{number}p_{ccd}OFCS"}, True)
+    path.write_text('like = "decam"\nname = "mine"\nrows = [["A", "B"]]\n')
+    assert [ccd.ccdname for ccd in load_camera(str(path)).ccds] == ["A", "B"]
+
+
 def test_values_of_a_users_file_tell_cameras_apart_and_its_comments_do_not(described):
     known = described().identity
     assert known.startswith("own-")
     assert described("# a comment\n" + OWN_CAMERA).identity == known
     assert described(min_exptime="4.0").identity != known
     assert load_camera("decam").identity == "decam"  # so that homes stay valid
-    assert load_camera("megacam").identity == "megacam-2"  # whose places of CCDs have changed
+    assert load_camera("megacam").identity == "megacam-3"  # whose pictures are turned
 
 
 @pytest.mark.parametrize(
@@ -73,6 +83,12 @@ def test_values_of_a_users_file_tell_cameras_apart_and_its_comments_do_not(descr
         ({"files": '{image = "{number}p", ooi = "{number}"}'}, "files has image, ooi"),
         ({"files": '{image = "image"}'}, "image of files is 'image'; a name with one {number} or {exposure} is needed"),
         ({"files": '{image = "{number}_{exposure}"}'}, "one {number} or {exposure}"),
+        ({"files": '{image = "{number}_{ccd}_{ccd}"}'}, "one {number} or {exposure}"),
+        ({"files": '{image = "{ccd}"}'}, "{ccd} is allowed"),
+        ({"like": '"wfi"'}, "like is 'wfi'; allowed: 90prime, decam"),
+        ({"x_towards": '"N"'}, "one of N and S and one of E and W are needed"),
+        ({"x_towards": '"N"', "y_towards": '"S"'}, "one of N and S and one of E and W are needed"),
+        ({"x_towards": '"up"'}, "x_towards is 'up'"),
         ({"files": '{image = "a/{number}"}'}, "one {number} or {exposure}"),
         ({"files": '{image = "{}{number}"}'}, "one {number} or {exposure}"),
         ({"files": '{image = "{number}", mask = "{number}"}'}, "files has one name for two products"),

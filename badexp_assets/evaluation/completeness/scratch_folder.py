@@ -10,6 +10,7 @@ from pathlib import Path
 
 from badexp_assets.errors import ChangedFileError, InputError, UnreadableImageError
 from badexp_assets.io.place import Place, Url
+from badexp_assets.survey.camera_file import CCD_PLACE
 from badexp_assets.survey.nights import parse_night
 
 
@@ -49,6 +50,8 @@ class ScratchArchive:
         self._folder = root / f"CP{parse_night(night).replace('-', '')}"
         shutil.rmtree(root, ignore_errors=True)
         self._folder.mkdir(parents=True)
+        if CCD_PLACE in ooi.name:
+            raise UnreadableImageError(f"{ooi}: nothing can be injected where each CCD has a file of its own")
         self._ooi: Path | None = None
         self._source = self._copied(ooi)
         if ood is not None:

@@ -37,7 +37,7 @@ def scan_archive(archive: Place, camera: Camera, n_draw: int) -> Archive:
         sizes = {file.path: max(0, file.size) for file in found}
         exposures = group_files(night, found, camera).exposures
         n_exposures += len(exposures)
-        size += sum(sizes[path] for e in exposures for path in (e.ooi, e.ood) if path is not None)
+        size += sum(sizes[path] for e in exposures for of in ("ooi", "ood") for path in e.files.get(of, ()))
         nights |= {night} if exposures else set()
         sample += exposures[:1]
     shapes = _shapes(as_place(archive), sample, camera)

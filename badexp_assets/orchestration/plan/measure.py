@@ -192,7 +192,7 @@ def _sample(archive: Path, camera: str, folder: Path, n: int) -> Path:
         if found:
             place = folder / f"CP{night.replace('-', '')}"
             place.mkdir(parents=True)
-            for path in (path for files in found for path in (files.ooi, files.ood, files.oow) if path is not None):
+            for path in (path for files in found for path in files.all_files):
                 os.symlink((archive / path).absolute(), place / Path(path).name)
             return folder
     raise InputError(f"archive {archive}: no night with an exposure")

@@ -49,6 +49,8 @@ class AppState:
     categories: tuple[Category, ...]
     ccd_names: dict[int, str]
     """CCD names by CCDNUM"""
+    north_up: bool
+    """whether it is known that pictures have North up and East left"""
     candidates: CandidateList
     hide_scores: bool
     """scores are hidden from all reviewers until they have answered"""
@@ -74,7 +76,7 @@ class AppState:
         session: Session | None = getattr(request.state, "session", None)
         values |= {"session": session, "categories": self.categories}
         values["category_data"] = [asdict(category) for category in self.categories]
-        values |= {"ccd_names": self.ccd_names, "hide_scores": self.hide_scores}
+        values |= {"ccd_names": self.ccd_names, "hide_scores": self.hide_scores, "north_up": self.north_up}
         html = self.templates.get_template(template).render(values)
         return HTMLResponse(html, status)
 
@@ -97,6 +99,7 @@ def open_app_state(settings: Settings) -> AppState:
         taxonomy=taxonomy,
         categories=categories,
         ccd_names={ccdnum: ccd.ccdname for ccdnum, ccd in camera.by_number.items()},
+        north_up=bool(camera.x_towards),
         candidates=CandidateList(tables, store, params, Reranking(settings.home, camera, params.refit_after)),
         hide_scores=params.hide_scores,
         exposures=exposures,

@@ -37,7 +37,7 @@ def ccd_jpeg(ccd: CcdImage, stretch: str) -> bytes:
     `wide` (1st to 99.9th percentile, AsinhStretch) or `absolute` (see `absolute_grey`; the same for every image).
     Pixels without a value are black. Raises InputError for others.
     """
-    turned = np.ascontiguousarray(ccd.image.T[:, ::-1])
+    turned = np.ascontiguousarray(ccd.axes.turned(ccd.image))
     levels = np.nan_to_num(_shares(turned, stretch) * 255).astype(np.uint8)
     levels[~np.isfinite(turned)] = 0
     stream = io.BytesIO()
@@ -56,7 +56,7 @@ def absolute_grey(level: npt.ArrayLike) -> npt.NDArray[np.floating]:
 def mask_png(ccd: CcdImage) -> bytes:
     """Return the mask as PNG in the size of `ccd_jpeg`, transparent for good pixels, in MASK_COLOURS."""
     mask = np.zeros(ccd.image.shape, np.uint8) if ccd.mask is None else ccd.mask
-    picture = Image.fromarray(np.ascontiguousarray(mask.T[:, ::-1])).convert("P")
+    picture = Image.fromarray(np.ascontiguousarray(ccd.axes.turned(mask))).convert("P")
     colours = [(0, 0, 0)] + [MASK_COLOURS[code][1] for code in sorted(MASK_COLOURS)]
     picture.putpalette([value for colour in colours for value in colour])
     stream = io.BytesIO()

@@ -25,11 +25,12 @@ from badexp_assets.pixels.night_tables import (
 )
 from badexp_assets.pixels.pass_fingerprint import EmbeddingIds, describe_pass, exposure_key
 from badexp_assets.pixels.stored_numbers import StoredNumbers
-from badexp_assets.survey.archive import NightFiles, list_exposures, list_night_files
+from badexp_assets.survey.archive import list_exposures, list_night_files
 from badexp_assets.survey.archive_tree import Settling
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.expected_ccds import missing_of_row
 from badexp_assets.survey.exposure_identity import without_number
+from badexp_assets.survey.night_files import NightFiles
 from badexp_assets.survey.night_folders import NightFolder
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ import statistics
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.place import Place, as_place
 from badexp_assets.orchestration.plan.inputs import Archive
-from badexp_assets.survey.archive import ExposureFiles, group_files, list_files_outside
+from badexp_assets.survey.archive import list_files_outside
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.exposure import open_exposure
+from badexp_assets.survey.night_files import ExposureFiles, group_files
 from badexp_assets.survey.night_folders import files_of_night, night_folders
 
 _MAX_OPENED = 8  # exposures whose headers are read

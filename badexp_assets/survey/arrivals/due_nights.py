@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from badexp_assets.config.night_options import ArrivalParams
-from badexp_assets.survey.archive import NightFiles, group_files
 from badexp_assets.survey.archive_tree import FoundFile, Settling
 from badexp_assets.survey.arrivals.archive_state import ArchiveState, NightState
 from badexp_assets.survey.arrivals.scan import ArchiveScan, NightListing
+from badexp_assets.survey.night_files import NightFiles, group_files
 
 EMPTY = NightFiles("", ()).fingerprint
 """fingerprint of a night without exposures"""

@@ -24,7 +24,7 @@ class ChangedFileError(TransientError):
 
 
 class DamagedTableError(InputError):
-    """A stored table is missing or is not a Parquet file. place: the file."""
+    """A stored table is missing, is not a Parquet file, or lacks a column. place: the file."""
 
     def __init__(self, message: str, place: Any = None) -> None:
         super().__init__(message)

@@ -22,7 +22,8 @@ from badexp_assets.survey.arrivals.table_sources import FINGERPRINT, files_of
 class NightTables(Mapping[str, pd.DataFrame]):
     """The tables of a nightly asset by night, each read on access.
 
-    Iterates over those of `nights` that are stored; access to any other night raises InputError.
+    Iterates over those of `nights` that are stored; access to any other night raises InputError. Columns that an
+    earlier version did not write are null; DamagedTableError, which names the file, is raised if one may not be null.
     """
 
     def __init__(self, asset: str, folder: Place, nights: Collection[str]) -> None:
@@ -31,7 +32,7 @@ class NightTables(Mapping[str, pd.DataFrame]):
         self._nights = set(nights)
 
     def __getitem__(self, night: str) -> pd.DataFrame:
-        return read_table(self._place(night))
+        return self._read(night)
 
     def __iter__(self) -> Iterator[str]:
         stored = {path.stem for path in stored_nights(self._folder)}
@@ -42,7 +43,7 @@ class NightTables(Mapping[str, pd.DataFrame]):
 
     def concatenated(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return all stored nights, or `columns` of them, as one table, empty if none is stored."""
-        return self._concatenate((read_table(self._place(night), columns) for night in self), columns)
+        return self._concatenate((self._read(night, columns) for night in self), columns)
 
     def places(self) -> Iterator[tuple[str, Place]]:
         """Yield (night, file) of the stored nights, for steps that read some rows of each."""
@@ -56,8 +57,12 @@ class NightTables(Mapping[str, pd.DataFrame]):
         self, nights: Collection[str], expnums: Collection[int], columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
         """Return the rows of `expnums` in those of `nights` that are stored, reading one night at a time."""
-        found = (read_exposures(self._place(night), expnums, columns) for night in self if night in nights)
+        schema = SCHEMAS[self._asset]
+        found = (read_exposures(self._place(night), expnums, columns, schema) for night in self if night in nights)
         return self._concatenate(found, columns)
+
+    def _read(self, night: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        return read_table(self._place(night), columns, SCHEMAS[self._asset])
 
     def _place(self, night: str) -> Place:
         return self._folder / f"{night}.parquet"

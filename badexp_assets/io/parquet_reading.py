@@ -16,9 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from badexp_assets.errors import ChangedFileError, DamagedTableError
-from badexp_assets.io.parquet import METADATA_KEY
+from badexp_assets.io.parquet import METADATA_KEY, arrow_type
 from badexp_assets.io.place import Place, Url
 from badexp_assets.io.ranged_file import RangedFile
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.io.schemas.columns import TableSchema
 
 T = TypeVar("T")
 _ATTEMPTS = 5  # to read a file behind a URL that is written again meanwhile
@@ -38,29 +40,62 @@ def open_table(path: Place) -> Iterator[pq.ParquetFile]:
     except FileNotFoundError as error:
         raise DamagedTableError(f"{path}: no such table; has its asset been materialised?", path) from error
     except (pa.ArrowInvalid, OSError) as error:
-        raise DamagedTableError(f"{path}: not a readable Parquet file ({error})", path) from error
+        raise DamagedTableError(
+            f"{path}: not a readable Parquet file ({error}); its asset must be made again", path
+        ) from error
 
 
-def read_table(path: Place, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def read_table(path: Place, columns: Sequence[str] | None = None, schema: TableSchema | None = None) -> pd.DataFrame:
     """Read a table, or those of `columns` that it has; list columns come back as numpy arrays.
 
-    Raises DamagedTableError when it is missing or damaged.
+    With `schema`, columns that an earlier version did not write are null. Raises DamagedTableError when the table is
+    missing or damaged, or lacks a column of the schema that may not be null.
     """
     wanted = list(columns) if columns is not None else None
-    return _read(path, lambda file: file.read(columns=wanted).to_pandas())
+    return _read(path, lambda file: _complete(file.read(columns=wanted), path, wanted, schema).to_pandas())
 
 
-def read_exposures(path: Place, expnums: Collection[int], columns: Sequence[str] | None = None) -> pd.DataFrame:
+def read_exposures(
+    path: Place, expnums: Collection[int], columns: Sequence[str] | None = None, schema: TableSchema | None = None
+) -> pd.DataFrame:
     """Return what `read_table` does, of the exposures `expnums` only; nothing of the other rows stays in memory."""
     wanted = list(columns) if columns is not None else None
     numbers = pa.array(expnums, pa.int64())
 
     def select(file: pq.ParquetFile) -> pd.DataFrame:
         rows = pc.is_in(file.read(columns=["expnum"])["expnum"], value_set=numbers)
-        table = file.read(columns=wanted) if pc.any(rows).as_py() else file.schema_arrow.empty_table()
-        return table.filter(rows).to_pandas() if len(table) else table.select(wanted or table.column_names).to_pandas()
+        if pc.any(rows).as_py():
+            table = file.read(columns=wanted).filter(rows)
+        else:
+            table = file.schema_arrow.empty_table()
+            table = table.select([name for name in wanted or table.column_names if name in table.column_names])
+        return _complete(table, path, wanted, schema).to_pandas()
 
     return _read(path, select)
+
+
+def _complete(table: pa.Table, path: Place, wanted: Sequence[str] | None, schema: TableSchema | None) -> pa.Table:
+    """Return the table with all columns of the schema that are wanted."""
+    for column in schema.columns if schema is not None else ():
+        if column.name in table.column_names or (wanted is not None and column.name not in wanted):
+            continue
+        if not column.nullable:
+            raise _lacks(path, column.name)
+        type_ = arrow_type(column.type)
+        nulls = pa.nulls(len(table), pa.list_(type_) if column.type.startswith("list<") else type_)
+        table = table.append_column(column.name, nulls)
+    return table
+
+
+def _lacks(path: Place, name: str) -> DamagedTableError:
+    return DamagedTableError(f"{path}: there is no column {name}; its asset must be made again", path)
+
+
+def _fields(file: pq.ParquetFile, path: Place, columns: Sequence[str]) -> pa.Schema:
+    for name in columns:
+        if name not in file.schema_arrow.names:
+            raise _lacks(path, name)
+    return pa.schema([file.schema_arrow.field(name) for name in columns])
 
 
 def read_metadata(path: Place) -> dict[str, Any]:
@@ -86,7 +121,7 @@ def read_rows(path: Place, columns: Sequence[str], **equal: int) -> pa.Table:
     """
 
     def select(file: pq.ParquetFile) -> pa.Table:
-        schema = pa.schema([file.schema_arrow.field(name) for name in columns])
+        schema = _fields(file, path, columns)
         pieces = [schema.empty_table()]
         for group in range(file.num_row_groups):
             if not _may_have(file.metadata.row_group(group), equal):
@@ -109,7 +144,7 @@ def read_rows_at(path: Place, rows: npt.NDArray[np.integer], columns: Sequence[s
     """
 
     def select(file: pq.ParquetFile) -> pa.Table:
-        pieces, start = [pa.schema([file.schema_arrow.field(name) for name in columns]).empty_table()], 0
+        pieces, start = [_fields(file, path, columns).empty_table()], 0
         for group in range(file.num_row_groups):
             stop = start + file.metadata.row_group(group).num_rows
             inside = rows[(rows >= start) & (rows < stop)] - start
@@ -122,9 +157,12 @@ def read_rows_at(path: Place, rows: npt.NDArray[np.integer], columns: Sequence[s
 
 
 def scan_nights(folder: Place, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield (night, table) for every `<night>.parquet` in `folder`, by night; nothing where there is no folder."""
+    """Yield (night, table) for every `<night>.parquet` in `folder`, by night; nothing where there is no folder.
+
+    The folder has the name of the asset, whose schema is that of `read_table`.
+    """
     for path in stored_nights(folder):
-        yield path.stem, read_table(path, columns)
+        yield path.stem, read_table(path, columns, SCHEMAS.get(folder.name))
 
 
 def stored_nights(folder: Place) -> list[Place]:

@@ -11,6 +11,7 @@ import pandas as pd
 from badexp_assets.config.home import Home
 from badexp_assets.config.night_options import RANKING_SCORES, RankBy
 from badexp_assets.config.operation_options import CheckParams
+from badexp_assets.errors import DamagedTableError
 from badexp_assets.io.models import current_version
 from badexp_assets.io.parquet import empty_table
 from badexp_assets.io.parquet_reading import read_metadata, read_table
@@ -88,6 +89,7 @@ def summarise_night(
     bad = set(verdicts.loc[verdicts["is_bad"].astype(bool), "expnum"])
     counts = _counts(exposures, bad)
     ccds = _stored(home, "night_ccds", night)
+    trends = trends or NightTrends(home, camera)
     summary = NightSummary(
         night=night,
         counts=counts,
@@ -96,10 +98,11 @@ def summarise_night(
         worst=_worst(home, exposures, scores, rank_by).head(n_worst),
         versions=_versions(home, night, exposures, scores),
         drift=_drift(home, night, scores["night_predictions"], limits),
-        trends=(trends or NightTrends(home, camera)).until(night, n_trend),
+        trends=trends.until(night, n_trend),
         rank_by=rank_by,
     )
     summary.findings.extend(_findings(home, summary, scores))
+    summary.findings.extend(f"The trends lack a night: {error}." for error in trends.damaged.values())
     missing = ccds[ccds["status"] == MISSING]
     if len(missing):
         summary.findings.append(f"{len(missing)} CCDs are missing; the first: {missing['status_reason'].iloc[0]}.")
@@ -116,17 +119,26 @@ class NightTrends:
         self._home, self._camera = home, camera
         self._nights = home.nights("night_exposures")
         self._rows: dict[str, list[dict[str, Any]]] = {}
+        self.damaged: dict[str, DamagedTableError] = {}
 
     def until(self, night: str, n_nights: int) -> pd.DataFrame:
         """Return night, filter, n, bad, failed, seeing and sky of `night` and the stored nights before it.
 
-        At most `n_nights` of them. seeing: median FWHM of the CCDs, arcsec, as measured or else from their headers;
-        sky: median over the CCDs of sky level / exposure time, ADU/s. NaN if no CCD has a value.
+        At most `n_nights` of them; those that can't be read are left out and are `damaged`. seeing: median FWHM of the
+        CCDs, arcsec, as measured or else from their headers; sky: median over the CCDs of sky level / exposure time,
+        ADU/s. NaN if no CCD has a value.
         """
         nights = [name for name in self._nights if name <= night][-n_nights:]
-        self._rows |= {name: self._of(name) for name in nights if name not in self._rows}
+        self._rows |= {name: self._readable(name) for name in nights if name not in self._rows}
         columns = ["night", "filter", "n", "bad", "failed", "seeing", "sky"]
         return pd.DataFrame([row for name in nights for row in self._rows[name]], columns=columns)
+
+    def _readable(self, night: str) -> list[dict[str, Any]]:
+        try:
+            return self._of(night)
+        except DamagedTableError as error:
+            self.damaged[night] = error
+            return []
 
     def _of(self, night: str) -> list[dict[str, Any]]:
         exposures = read_table(self._home.table("night_exposures", night), ["expnum", "filter", "exptime", "status"])

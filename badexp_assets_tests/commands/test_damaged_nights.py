@@ -1,10 +1,24 @@
-"""What happens to a damaged table whose night can or can't be made again."""
+"""What happens to damaged tables of nights: made again where that is possible, and left out or named elsewhere."""
 
+import shutil
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from badexp_assets.commands.damaged_nights import DamagedNights
 from badexp_assets.config.home import Home
+from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.errors import DamagedTableError, InputError
+from badexp_assets.io.parquet import write_table
+from badexp_assets.io.parquet_reading import scan_nights
+from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.reports.night_summary import NightTrends
+from badexp_assets.review.app.home_tables import HomeTables
+from badexp_assets.review.app.survey_numbers import SurveyNumbers
+from badexp_assets.survey.cameras import load_camera
 
 NIGHT = "2018-03-10"
 
@@ -51,3 +65,110 @@ def test_a_missing_table_is_made_and_tables_of_no_night_are_not(tmp_path, damage
     assert nights.make_again(DamagedTableError("no such table", damaged))
     assert not nights.make_again(DamagedTableError("damaged", Home(tmp_path).table("training_set")))
     assert not nights.make_again(DamagedTableError("damaged"))
+
+
+NIGHTS = [str(date(2018, 3, 1) + timedelta(days=number)) for number in range(36)]
+MISSING, TRUNCATED, OLD, LACKING = NIGHTS[5], NIGHTS[11], NIGHTS[17], NIGHTS[23]
+TABLES = ("night_exposures", "night_ccds", "night_exposure_predictions")
+_VALUES = {"string": "a", "dictionary": "a", "bool": False}
+
+
+def _rows(asset, night, number):
+    """Three exposures of a night with one CCD each; other columns have any value of their type."""
+    table = pd.DataFrame({"expnum": 3 * number + np.arange(3)})
+    for column in SCHEMAS[asset].columns[1:]:
+        table[column.name] = _VALUES.get(column.type, 1)
+    return table.assign(night=night, filter="g", status="scored" if asset == "night_exposures" else "read")
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A home of 36 nights; of each table one night is missing, one truncated, and one has no airmass or no status."""
+    home = Home(tmp_path_factory.mktemp("many"))
+    for number, night in enumerate(NIGHTS):
+        for asset in TABLES:
+            write_table(_rows(asset, night, number), home.table(asset, night), SCHEMAS[asset])
+    for asset in TABLES:
+        home.table(asset, MISSING).unlink()
+        path = home.table(asset, TRUNCATED)
+        path.write_bytes(path.read_bytes()[:-100])
+    for night, name in ((OLD, "airmass"), (LACKING, "status")):
+        path = home.table("night_exposures", night)
+        pq.write_table(pq.read_table(path).drop_columns([name]), path)
+    return home
+
+
+def _tables(home, asset, without=()):
+    return NightTables(asset, home.tables / asset, set(NIGHTS) - set(without))
+
+
+def test_a_night_file_that_is_truncated_or_lacks_a_column_is_named_by_every_way_to_read_many(many):
+    ways = (
+        lambda tables: tables.concatenated(),
+        lambda tables: tables.concatenated(["expnum", "status"]),
+        lambda tables: dict(tables),
+        lambda tables: list(tables.of_nights(NIGHTS)),
+        lambda tables: tables.of_exposures(NIGHTS, range(200), ["expnum", "status"]),
+    )
+    for read in ways:
+        with pytest.raises(DamagedTableError, match=rf"{TRUNCATED}\.parquet: not a readable .* must be made again"):
+            read(_tables(many, "night_exposures"))
+        with pytest.raises(DamagedTableError, match=rf"{LACKING}\.parquet: there is no column status; .* made again"):
+            read(_tables(many, "night_exposures", [TRUNCATED]))
+    with pytest.raises(DamagedTableError, match=rf"{TRUNCATED}\.parquet"):
+        dict(scan_nights(many.tables / "night_ccds", ["status"]))
+
+
+def test_nights_of_earlier_versions_have_nulls_in_columns_that_allow_them(many):
+    tables = _tables(many, "night_exposures", [TRUNCATED, LACKING])
+    found = tables.concatenated()
+    assert found["night"].nunique() == len(NIGHTS) - 3
+    assert set(found.loc[found["airmass"].isna(), "night"]) == {OLD}
+    some = tables.of_exposures(NIGHTS, {3 * NIGHTS.index(OLD), 3}, ["expnum", "airmass"])
+    assert some.sort_values("expnum")["airmass"].isna().tolist() == [False, True]
+
+
+def test_a_run_goes_on_after_each_damaged_night_was_made_again(many, tmp_path):
+    home = Home(tmp_path / "home")
+    shutil.copytree(many.root, home.root)
+    made = []
+
+    def make(job, night, assets):
+        made.append(night)
+        write_table(
+            _rows("night_exposures", night, 0), home.table("night_exposures", night), SCHEMAS["night_exposures"]
+        )
+
+    damaged = DamagedNights(home, make)
+    found = None
+    while found is None:
+        try:
+            found = _tables(home, "night_exposures").concatenated(["expnum", "status", "night"])
+        except DamagedTableError as error:
+            if not damaged.make_again(error):
+                raise
+    assert made == [TRUNCATED, LACKING]
+    assert set(found["night"]) == set(NIGHTS) - {MISSING}
+    assert [note.split(": ")[0] for note in damaged.notes] == [
+        str(home.table("night_exposures", night)) for night in made
+    ]
+
+
+def test_the_report_of_a_night_names_the_damaged_one_that_its_trends_lack(many):
+    trends = NightTrends(many, load_camera())
+    found = trends.until(NIGHTS[15], 30)
+    assert set(found["night"]) == set(NIGHTS[:16]) - {MISSING, TRUNCATED}
+    assert list(trends.damaged) == [TRUNCATED]
+    assert f"{TRUNCATED}.parquet" in str(trends.damaged[TRUNCATED])
+
+
+def test_the_review_app_goes_on_without_a_damaged_night_and_names_it(many, tmp_path, caplog):
+    tables = HomeTables(many)
+    numbers = SurveyNumbers(tables, load_camera(), tmp_path / "numbers.parquet")
+    numbers.collect()
+    numbers.collect()
+    assert set(numbers.of_survey()["night"]) == set(NIGHTS) - {MISSING, TRUNCATED}
+    assert tables.night_of(3 * NIGHTS.index(OLD)) == OLD
+    assert tables.night_of(3 * NIGHTS.index(TRUNCATED)) is None
+    named = [record.getMessage() for record in caplog.records]
+    assert len([text for text in named if f"{TRUNCATED}.parquet" in text]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import ChainMap
 from collections.abc import Sequence
 from functools import lru_cache
@@ -10,9 +11,11 @@ from typing import Any
 import pandas as pd
 
 from badexp_assets.config.home import Home
+from badexp_assets.errors import DamagedTableError
 from badexp_assets.io.parquet_reading import column_names, read_rows, read_table
 from badexp_assets.io.place import Place, change_token, change_tokens
 
+_LOGGER = logging.getLogger(__name__)
 _KEPT = 96  # tables in memory; a table of a night has about ten thousand rows
 _KEPT_NIGHTS = 4096  # maps of exposures to nights
 
@@ -69,7 +72,7 @@ class HomeTables:
         return known.get(expnum) or self.nights().get(expnum)
 
     def nights(self) -> ChainMap[int, str]:
-        """Return the night of every exposure in the tables of nights."""
+        """Return the night of every exposure in the tables of nights, without those that can't be read."""
         written = change_tokens(self.home.tables / "night_exposures", "[0-9]*.parquet")
         return ChainMap(*(self._nights_in(path, written[path]) for path in sorted(written, key=str)))
 
@@ -80,7 +83,11 @@ def _load(path: Place, written: str, columns: tuple[str, ...] | None) -> pd.Data
 
 
 def _nights_in(path: Place, written: str) -> dict[int, str]:
-    table = read_table(path, ["expnum", "night"])
+    try:
+        table = read_table(path, ["expnum", "night"])
+    except DamagedTableError as error:
+        _LOGGER.warning("its exposures are not found: %s", error)
+        return {}
     return dict(zip(table["expnum"].tolist(), table["night"].tolist(), strict=True))
 
 

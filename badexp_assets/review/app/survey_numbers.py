@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from badexp_assets.errors import BadExpError
+from badexp_assets.errors import BadExpError, DamagedTableError
 from badexp_assets.io.parquet import atomic_path
 from badexp_assets.io.parquet_reading import open_table, read_table
 from badexp_assets.io.place import Place, change_token, change_tokens
@@ -59,6 +59,7 @@ class SurveyNumbers:
         self._home, self._scale, self._file = tables.home, camera.pixel_scale, file
         self._zero_points: tuple[str | None, pd.Series] = (None, _NO_ZERO_POINTS)
         self._known: pd.DataFrame | None = None  # rows of all nights, with `version`, without zero points
+        self._unreadable: dict[str, str] = {}  # versions of nights that can't be read, which are not tried again
         self._survey: _Survey | None = None
         self._lock = threading.Lock()
         self._collecting = threading.Lock()
@@ -102,15 +103,17 @@ class SurveyNumbers:
             known = _load(self._file) if self._known is None else self._known
             first = known.drop_duplicates("night")
             before = dict(zip(first["night"].tolist(), first["version"].tolist(), strict=True))
-            changed = sorted(night for night, version in versions.items() if before.get(night) != version)
+            seen = self._unreadable | before
+            changed = sorted(night for night, version in versions.items() if seen.get(night) != version)
             gone = before.keys() - versions.keys()
             token = change_token(self._home.table("survey_ccds"))
             if self._survey is not None and not changed and not gone and token == self._zero_points[0]:
                 return
+            self._unreadable = {night: version for night, version in self._unreadable.items() if night not in changed}
             pieces = [known[~known["night"].isin({*changed, *gone})]]
             for start in range(0, len(changed), _AT_ONCE):
                 started = time.monotonic()
-                table = self._numbers(changed[start : start + _AT_ONCE])
+                table = self._readable_numbers(changed[start : start + _AT_ONCE], versions)
                 pieces.append(table.assign(version=table["night"].map(versions)))
                 rest(time.monotonic() - started)
             self._known = _compact(pd.concat([p for p in pieces if len(p)] or pieces, ignore_index=True))
@@ -143,6 +146,18 @@ class SurveyNumbers:
 
     def _read_night(self, night: str, version: str) -> pd.DataFrame:
         return self._numbers([night])
+
+    def _readable_numbers(self, nights: list[str], versions: Mapping[str, str]) -> pd.DataFrame:
+        """Return what `_numbers` does, without the nights that can't be read."""
+        try:
+            return self._numbers(nights)
+        except DamagedTableError as error:
+            if len(nights) == 1:
+                _LOGGER.warning("night %s is left out of percentiles: %s", nights[0], error)
+                self._unreadable[nights[0]] = versions[nights[0]]
+                return pd.DataFrame(columns=list(_COLUMNS))
+        tables = [self._readable_numbers([night], versions) for night in nights]
+        return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
     def _numbers(self, nights: list[str]) -> pd.DataFrame:
         """Return the exposures of nights in time, without zero points."""

@@ -71,7 +71,9 @@ def _run_step(root: str, name: str) -> tuple[float, float]:
     return time.process_time() - started, before
 
 
-def _materialize(job: str, *assets: str) -> Callable[[Settings], None]:
+def _materialize(job: str, *assets: str, last_night: bool = False) -> Callable[[Settings], None]:
+    """Return a step that materializes assets of a job, nightly ones of the last night."""
+
     def run(settings: Settings) -> None:
         import dagster as dg
 
@@ -83,7 +85,10 @@ def _materialize(job: str, *assets: str) -> Callable[[Settings], None]:
             definition = build_definitions().resolve_job_def(getattr(jobs, job).name)
             selection = [dg.AssetKey(asset) for asset in assets]
             loggers = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-            definition.execute_in_process(instance=instance, asset_selection=selection, run_config=loggers)
+            night = settings.home.nights("night_exposures")[-1] if last_night else None
+            definition.execute_in_process(
+                partition_key=night, instance=instance, asset_selection=selection, run_config=loggers
+            )
 
     return run
 
@@ -115,6 +120,10 @@ STEPS: dict[str, Callable[[Settings], None]] = {
     "stamp_autoencoder": _materialize("FIT_UNSUPERVISED", "stamp_autoencoder"),
     "embedding_clusters": _materialize("FIT_UNSUPERVISED", "embedding_clusters"),
     "review_candidates": _materialize("LIST_CANDIDATES", "review_candidates"),
+    "method_comparison": _materialize("COMPARE_METHODS", "method_comparison", "combined_ranking"),
+    "legacypipe_comparison": _materialize("COMPARE_METHODS", "legacypipe_comparison"),
+    "candidate_explanations": _materialize("LIST_CANDIDATES", "candidate_explanations"),
+    "night_report": _materialize("CLOSE_NIGHT", "night_report", last_night=True),
     "show night_ccds": _show,
     "summary of a run": _summarize,
 }

@@ -37,6 +37,12 @@ NIGHTLY = (*PASS_TABLES, LABELLED_TABLE, *SCORES)
 _LABELS = ("bad_ccd_labels", "decals_bad_exposures", "des_bad_ccds", "delve_bad_ccds", "survey_ccds")
 _FIRST = date(2013, 1, 1)
 _LABELLED = 0.065  # share of exposures with labels: 18,317 on the lists of Luo et al. 2025, of 283,633
+_LISTED = {  # exposures of DR10.2 and DELVE lists by category, as `badexp labels` counts them (docs/labels.md)
+    "saturated": 73, "clouds_transparency": 301, "psf": 47, "nonoptimal_exposure": 2444, "ghost_scatter": 4208,
+    "nobjects": 136, "bad_ccd": 4015, "noise": 365, "wonky": 32, "telescope_moving": 73, "out_of_focus": 39,
+}  # fmt: skip
+_CCDS_LISTED = {"ghost_scatter": 4, "bad_ccd": 1, "noise": 8}  # labelled CCDs of an exposure; all in other categories
+_KNOWN = 0.02  # share of exposures in the truth file; reviewers see as many candidates of DR11
 _NOISE = 0.05  # of embeddings, relative to the scatter of each component: no two CCDs have the same
 _BLOCK = bytes(2880)
 
@@ -45,23 +51,27 @@ def fabricate_home(source: Home, root: Path, nights: int, exposures: int, seed: 
     """Make the home `root` of `nights` nights of `exposures` exposures, and its archive of empty files beside it.
 
     Exposures are those of `source`, drawn at random (`seed`), with other numbers and slightly other embeddings. Labels
-    of an exposure go with it; as many exposures have some as in DR11. Models and all other tables are those of
+    of an exposure go with it; as many exposures have some as in DR11, in the proportions of its categories, so that
+    training thins the largest ones. The truth file has 2 % of the exposures. Models and all other tables are those of
     `source`. Tables say that they were made from the files of the archive, so that nights are up to date. Return the
     settings.
     """
     shutil.copytree(source.root, root, ignore=lambda folder, names: set(names) & {*NIGHTLY, "nights", "dagster"})
     settings = replace(load_settings(root), archive=root.with_name(f"{root.name}-archive"))
+    truth, of_source = root / "truth_exposures.csv", settings.options.comparison.truth
+    if of_source:
+        comparison = {**settings.sections["comparison"], "truth": str(truth)}
+        settings = replace(settings, sections={**settings.sections, "comparison": comparison})
     save_settings(settings)
     rng = np.random.default_rng(seed)
     rows = {asset: _Rows(source.tables / asset, rng) for asset in NIGHTLY}
-    known = rows["night_exposures"].expnums
-    has_label = np.isin(known, read_table(source.table("bad_ccd_labels"), ["expnum"])["expnum"])
-    share = np.where(has_label, _LABELLED / has_label.sum(), (1 - _LABELLED) / (~has_label).sum())
+    numbers = rows["night_exposures"].expnums
+    share = _shares(numbers, read_table(source.table("bad_ccd_labels"), ["expnum", "category"]))
     chosen: list[npt.NDArray[np.int64]] = []
     stored, camera = _stored(settings), load_camera(settings.camera)
     for number in range(nights):
         night = str(_FIRST + timedelta(days=number))
-        drawn = np.sort(rng.choice(known, exposures, p=share))
+        drawn = np.sort(rng.choice(numbers, exposures, p=share))
         new = 1_000_000 + number * exposures + np.arange(exposures)
         _write_files(settings.archive_folder(), night, exposures)
         folders = {night: [NightFolder(_folder_name(night))]}
@@ -82,7 +92,13 @@ def fabricate_home(source: Home, root: Path, nights: int, exposures: int, seed: 
     drawn, new = np.concatenate(chosen, axis=1)
     for asset in _LABELS:
         path = settings.home.table(asset)
-        _write(_Rows(path, rng).of_night(None, drawn, new), path, read_metadata(path))
+        labels = _Rows(path, rng).of_night(None, drawn, new)
+        _write(_as_listed(labels) if asset == "bad_ccd_labels" else labels, path, read_metadata(path))
+    if of_source:
+        some = rng.random(len(new)) < _KNOWN
+        known = pd.DataFrame({"expnum": drawn[some], "new": new[some]})
+        known = known.merge(pd.read_csv(of_source), on="expnum").drop(columns="expnum")
+        known.rename(columns={"new": "expnum"}).to_csv(truth, index=False)
     record_night_range(settings.home, camera, settings.home.nights("night_exposures"))
     return settings
 
@@ -117,6 +133,24 @@ class _Rows:
             noisy = pa.FixedSizeListArray.from_arrays(flat, vectors.type.list_size, mask=vectors.is_null())
             table = table.set_column(names.index("embedding"), "embedding", noisy)
         return table
+
+
+def _shares(expnums: npt.NDArray[np.int64], labels: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Return how often each exposure is drawn; exposures of categories that are not trained on are not drawn."""
+    category = labels.drop_duplicates("expnum").set_index("expnum")["category"].astype(str).reindex(expnums)
+    n = category.map(category.value_counts()).fillna(1).to_numpy(np.float64)
+    share = np.array([_LISTED.get(name, 0) for name in category.fillna("")]) / n
+    share *= _LABELLED / max(share.sum(), 1e-9)
+    good = category.isna().to_numpy()
+    return np.where(good, (1 - share.sum()) / good.sum(), share)
+
+
+def _as_listed(labels: pa.Table) -> pa.Table:
+    """Return as many labelled CCDs of each exposure as lists name."""
+    keys = labels.select(["expnum", "category"]).to_pandas()
+    place = keys.groupby("expnum").cumcount()
+    most = np.array([_CCDS_LISTED.get(str(name), np.inf) for name in keys["category"]])
+    return labels.filter(pa.array(place.to_numpy() < most))
 
 
 def _stored(settings: Settings) -> Mapping[str, StoredScores]:

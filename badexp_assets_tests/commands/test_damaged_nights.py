@@ -172,3 +172,15 @@ def test_the_review_app_goes_on_without_a_damaged_night_and_names_it(many, tmp_p
     assert tables.night_of(3 * NIGHTS.index(TRUNCATED)) is None
     named = [record.getMessage() for record in caplog.records]
     assert len([text for text in named if f"{TRUNCATED}.parquet" in text]) == 2
+
+
+def test_an_exposure_is_found_in_the_night_that_has_it_now(many, tmp_path):
+    home = Home(tmp_path / "home")
+    shutil.copytree(many.root, home.root)
+    tables = HomeTables(home)
+    assert [tables.night_of(expnum) for expnum in (3, 4)] == [NIGHTS[1], NIGHTS[1]]
+    path = home.table("night_exposures", NIGHTS[1])
+    write_table(_rows("night_exposures", NIGHTS[1], 1).head(1), path, SCHEMAS["night_exposures"])
+    assert [tables.night_of(expnum) for expnum in (3, 4)] == [NIGHTS[1], None]
+    path.unlink()
+    assert tables.night_of(3) is None

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections import ChainMap
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from badexp_assets.config.home import Home
 from badexp_assets.errors import DamagedTableError
-from badexp_assets.io.parquet_reading import column_names, read_rows, read_table
+from badexp_assets.io.parquet_reading import column_names, open_table, read_rows, read_table
 from badexp_assets.io.place import Place, change_token, change_tokens
 
 _LOGGER = logging.getLogger(__name__)
+_EXPOSURES = "night_exposures"
 _KEPT = 96  # tables in memory; a table of a night has about ten thousand rows
-_KEPT_NIGHTS = 4096  # maps of exposures to nights
 
 
 class HomeTables:
@@ -26,7 +26,10 @@ class HomeTables:
     def __init__(self, home: Home) -> None:
         self.home = home
         self._load = lru_cache(_KEPT)(_load)
-        self._nights_in = lru_cache(_KEPT_NIGHTS)(_nights_in)
+        self._of_candidates = lru_cache(1)(_numbers_and_nights)
+        self._exposures_of: dict[Place, _Exposures] = {}
+        self._night_of: dict[int, str] = {}
+        self._finding = threading.Lock()
 
     def read(self, asset: str, night: str | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame | None:
         """Return a table (not to be changed) with those of `columns` that it has; None if there is no table."""
@@ -68,13 +71,51 @@ class HomeTables:
         """Return the night whose tables contain an exposure; None if there is none."""
         candidates = self.home.table("review_candidates")
         written = change_token(candidates)
-        known = self._nights_in(candidates, written) if written is not None else {}
-        return known.get(expnum) or self.nights().get(expnum)
+        known = self._of_candidates(candidates, written) if written is not None else {}
+        night = known.get(expnum) or self._night_of.get(expnum)
+        if night is not None and self._is_known(night):
+            return night
+        return self.nights().get(expnum)
 
-    def nights(self) -> ChainMap[int, str]:
-        """Return the night of every exposure in the tables of nights, without those that can't be read."""
-        written = change_tokens(self.home.tables / "night_exposures", "[0-9]*.parquet")
-        return ChainMap(*(self._nights_in(path, written[path]) for path in sorted(written, key=str)))
+    def nights(self) -> Mapping[int, str]:
+        """Return the night of every exposure in the tables of nights, without those that can't be read.
+
+        Only tables that have changed since the last call are read. A number of several nights is of the first one.
+        """
+        with self._finding:
+            written = change_tokens(self.home.tables / _EXPOSURES, "[0-9]*.parquet")
+            known = self._exposures_of
+            if {path: exposures.written for path, exposures in known.items()} != written:
+                same = {path: known[path] for path in written if path in known and known[path].written == written[path]}
+                self._exposures_of = same | {path: _read(path, written[path]) for path in written.keys() - same.keys()}
+                self._night_of = {
+                    expnum: path.stem
+                    for path in sorted(self._exposures_of, key=str, reverse=True)
+                    for expnum in self._exposures_of[path].expnums
+                }
+            return self._night_of
+
+    def _is_known(self, night: str) -> bool:
+        """Return whether the exposures of a night are as they were when `nights` read them, or it has not."""
+        path = self.home.table(_EXPOSURES, night)
+        known = self._exposures_of.get(path)
+        return known is None or known.written == change_token(path)
+
+
+class _Exposures(NamedTuple):
+    """The exposures of a night when its table was `written` (a change token)."""
+
+    written: str
+    expnums: list[int]
+
+
+def _read(path: Place, written: str) -> _Exposures:
+    try:
+        with open_table(path) as file:  # a third of the time that pandas needs, for each of thousands of nights
+            return _Exposures(written, file.read(columns=["expnum"])["expnum"].to_pylist())
+    except DamagedTableError as error:
+        _LOGGER.warning("its exposures are not found: %s", error)
+        return _Exposures(written, [])
 
 
 # `written` (a change token) makes a changed file a new entry of the cache
@@ -82,16 +123,12 @@ def _load(path: Place, written: str, columns: tuple[str, ...] | None) -> pd.Data
     return read_table(path, columns)
 
 
-def _nights_in(path: Place, written: str) -> dict[int, str]:
-    try:
-        table = read_table(path, ["expnum", "night"])
-    except DamagedTableError as error:
-        _LOGGER.warning("its exposures are not found: %s", error)
-        return {}
+def _numbers_and_nights(path: Place, written: str) -> dict[int, str]:
+    table = read_table(path, ["expnum", "night"])
     return dict(zip(table["expnum"].tolist(), table["night"].tolist(), strict=True))
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows as Python values that JSON can store, with None for missing values."""
-    columns = [[None if pd.isna(value) else value for value in table[name].tolist()] for name in table]
+    columns = [table[name].astype(object).where(table[name].notna(), None).tolist() for name in table]
     return [dict(zip(table.columns, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -18,7 +18,7 @@ BENCHMARKS = (
     "arrivals", "autoencoder", "labels", "decode", "entropy", "embedding", "feed", "night", "overlap", "predict",
     "search", "startup",
 )  # fmt: skip
-ON_REQUEST = ("active-learning", "classifier", "entropy-trial", "focal-plane", "survey")
+ON_REQUEST = ("active-learning", "classifier", "entropy-trial", "focal-plane", "gold-standards", "survey")
 """benchmarks that take minutes or need data, so that none runs unnamed; all but `survey` of how good results are"""
 _PACKAGES = ("badexp_assets", "torch", "openvino", "numpy", "pandas", "pyarrow", "scikit-learn", "astropy", "fitsio")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from badexp_assets.commands.table_text import as_text, table_lines
-from badexp_assets.config.home import Home
+from badexp_assets.config.home import REJECT_FILES, Home
 from badexp_assets.errors import InputError
 from badexp_assets.io.models import current_folder
 from badexp_assets.io.parquet_reading import column_names, read_table, stored_nights
@@ -19,7 +19,6 @@ from badexp_assets.survey.nights import parse_night
 
 MODELS = ("fitted_pipeline", "fitted_classifier", "stamp_autoencoder")
 REPORT = "night_report"  # one text per night; by default that of the newest night
-FILES = {"bad_expid_file": "bad_expid.txt", "exclude_table": "exclude.fits"}
 
 
 def render(home: Home, asset: str, night: str | None, form: str) -> Iterator[str]:
@@ -31,13 +30,13 @@ def render(home: Home, asset: str, night: str | None, form: str) -> Iterator[str
     night = parse_night(night) if night is not None else None
     if asset in MODELS:
         yield (current_folder(home.models / asset) / "model_card.json").read_text(encoding="utf-8")
-    elif asset in FILES:
-        yield _file(home.export / FILES[asset], form)
+    elif asset in REJECT_FILES:
+        yield _file(home.export / REJECT_FILES[asset], form)
     elif asset == REPORT:
         reports = sorted(path.stem for path in (home.reports / "nights").glob("*.md"))
         yield _file(home.night_report(night or (reports or ["newest"])[-1], "md"), form)
     elif asset not in SCHEMAS:
-        known = sorted([*SCHEMAS, *MODELS, *FILES, REPORT])
+        known = sorted([*SCHEMAS, *MODELS, *REJECT_FILES, REPORT])
         similar = get_close_matches(asset, known, n=3)
         hint = f"did you mean {' or '.join(similar)}? " if similar else ""
         raise InputError(f"asset {asset!r} is not known; {hint}known: {', '.join(known)}")

@@ -42,9 +42,10 @@ def bench(
 
     Without NAMES all benchmarks of speed run. `classifier` and `entropy-trial` measure how good the methods are, on
     simulated surveys; they take a quarter of an hour each. `active-learning` measures how many candidates reviewers
-    look at with and without learning from their answers, in an hour and a half. `focal-plane` measures, on real focal
-    planes with marked ghosts, how well bad CCDs are found from the whole plane. `survey` fabricates a home of many
-    nights and measures memory and time of each step that reads all of them.
+    look at with and without learning from their answers, in an hour and a half. `gold-standards` measures what
+    known cases in the queue tell of simulated reviewers, in a quarter of an hour. `focal-plane` measures, on real
+    focal planes with marked ghosts, how well bad CCDs are found from the whole plane. `survey` fabricates a home of
+    many nights and measures memory and time of each step that reads all of them.
     """
     import json
     import tempfile

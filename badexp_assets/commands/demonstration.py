@@ -166,6 +166,7 @@ def _share(metrics: dict[str, Any], name: str) -> str:
 def _next_lines(home: Home) -> list[str]:
     badexp, there = _short(Path(sys.executable).with_name("badexp")), f"--home {_short(home.root)}"
     return [
+        f"the home page:     {badexp} open {there}",
         f"open the UI:       make ui BADEXP_HOME={_short(home.root)}   (or: {badexp} ui {there})",
         f"review yourself:   {badexp} review reviewers add me {there}   (prints a token)",
         f"                   {badexp} review serve {there}",

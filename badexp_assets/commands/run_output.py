@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from badexp_assets.commands.asset_text import FILES, load
-from badexp_assets.config.home import Home
+from badexp_assets.commands.asset_text import load
+from badexp_assets.config.home import REJECT_FILES, Home
 from badexp_assets.config.settings import Settings
 from badexp_assets.defs.resources import Progress
 from badexp_assets.errors import InputError
@@ -75,8 +75,8 @@ def summary_lines(home: Home, skipped: Sequence[str] = (), notes: Sequence[str] 
     if (page := home.reports / "candidates.html").exists():
         lines.append(f"            explained in {page}")
     rejects = load(home, "reviewed_reject_list")
-    lines.append(f"reject list {len(rejects)} entries: {home.export / FILES['bad_expid_file']}")
-    lines.append(f"            the same as FITS: {home.export / FILES['exclude_table']}")
+    lines.append(f"reject list {len(rejects)} entries: {home.export / REJECT_FILES['bad_expid_file']}")
+    lines.append(f"            the same as FITS: {home.export / REJECT_FILES['exclude_table']}")
     lines += [f"NOT DONE    {line}" for line in skipped]
     lines += [f"note        {line}" for line in notes]
     return lines

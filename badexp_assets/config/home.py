@@ -7,6 +7,13 @@ from pathlib import Path
 
 from badexp_assets.io.place import Place, Url
 
+REJECT_FILES = {
+    "bad_expid_file": "bad_expid.txt",
+    "exclude_table": "exclude.fits",
+    "reject_list_csv": "reject_list.csv",
+}
+"""names of the files of the reject list in the folder `export`, by asset"""
+
 
 @dataclass(frozen=True)
 class Home:

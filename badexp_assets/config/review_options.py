@@ -85,8 +85,15 @@ class ReviewParams:
     """New answers, of all reviewers, after which candidates are ranked again in a learned order."""
     hide_scores: bool = False
     """Hide scores and suggested categories of a candidate from reviewers until they have answered it."""
+    gold_share: Number = Field(default=0.0, ge=0, le=0.5)
+    """Share of the exposures in a reviewer's queue that are known cases, to measure the reviewer's skill; 0: none.
+    Above 0, scores and suggested categories are hidden from everybody until they have answered (as by `hide_scores`),
+    because they would tell known cases from candidates."""
+    skill_weights: bool = True
+    """Answers weigh by the skill of their reviewers on known cases in the consensus; without known cases, this changes
+    nothing."""
     seed: int = 0
-    """Seed of the candidates that get a second reviewer, and of the random order."""
+    """Seed of the candidates that get a second reviewer, of the random order, and of the known cases."""
     pictures_mb: _Count = 2000
     """Disk space for pictures that the review app has made, MB (10^6 bytes)."""
     links: Listed[str] = (
@@ -96,6 +103,11 @@ class ReviewParams:
         "https://astroarchive.noirlab.edu/api/sia/voimg?POS={ra},{dec}&SIZE=0.1&VERB=2&format=json",
     )
     """Links on the page of an exposure: name and address; {ra} and {dec} (deg) and {expnum} in it are replaced."""
+
+    @property
+    def hides_scores(self) -> bool:
+        """Whether scores are hidden from everybody until they have answered."""
+        return self.hide_scores or self.gold_share > 0
 
     @field_validator("links")
     @classmethod

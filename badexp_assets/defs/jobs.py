@@ -5,7 +5,7 @@ import dagster as dg
 READ_LABELS = dg.define_asset_job(
     "read_labels",
     dg.AssetSelection.groups("labels")
-    | dg.AssetSelection.assets("review_verdicts", "review_outcomes", "reviewed_reject_list"),
+    | dg.AssetSelection.assets("review_verdicts", "review_skill", "review_outcomes", "reviewed_reject_list"),
     description="Merge label files and reviewers' verdicts into one table of labelled CCDs.",
 )
 READ_NIGHT = dg.define_asset_job(
@@ -73,6 +73,7 @@ PUBLISH_REJECTS = dg.define_asset_job(
     "publish_rejects",
     dg.AssetSelection.assets(
         "review_verdicts",
+        "review_skill",
         "review_outcomes",
         "review_agreement",
         "reviewed_reject_list",

@@ -26,6 +26,8 @@ from .queue import visible_answers as visible_answers
 from .reliability import Reliability as Reliability
 from .reliability import estimate_reliability as estimate_reliability
 from .simulated_reviewers import simulate_reviewers as simulate_reviewers
+from .skill import OVERALL as OVERALL
+from .skill import reviewer_skill as reviewer_skill
 from .spreadsheets import VerdictFile as VerdictFile
 from .spreadsheets import collect_verdicts as collect_verdicts
 from .spreadsheets import export_verdicts as export_verdicts

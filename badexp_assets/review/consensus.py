@@ -20,10 +20,14 @@ from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.cp_files import version_key
 
 _WHOLE = -1
+_WEIGHED = ", weighed by the skill of reviewers on known cases"
 
 
 def decide_outcome(
-    verdicts: pd.DataFrame, rule: ConsensusRule | None = None, exempt: Collection[tuple[int, int | None]] = ()
+    verdicts: pd.DataFrame,
+    rule: ConsensusRule | None = None,
+    exempt: Collection[tuple[int, int | None]] = (),
+    skill: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return the `review_outcomes` that follow from `review_verdicts` by `rule`, a row per exposure or CCD.
 
@@ -38,10 +42,14 @@ def decide_outcome(
     fine. single_reviewer: only one reviewer answered. p_bad: P(bad) from all answers, weighted by the reliability of
     reviewers (`estimate_reliability`). category: named by most of those who say bad (ties: first in the alphabet),
     `unknown` if nobody names one. simulated: simulated reviewers answered, which the rule mentions too.
+
+    `skill` (review_skill): answers to known cases, by which answers are weighed: they enter the reliability of
+    reviewers, also by the category that most name. `majority` then asks which side weighs more instead of which has
+    more reviewers, where everybody who answered has a skill; as many as before must say bad or fine.
     """
     rule = rule or ConsensusRule()
     answers = latest_verdict_per_reviewer(verdicts)
-    reliability = estimate_reliability(answers)
+    reliability = estimate_reliability(answers, skill)
     spared = set(exempt)
     rows = []
     for key, group in answers.assign(ccdnum=answers["ccdnum"].fillna(_WHOLE)).groupby(KEY, sort=True):
@@ -75,9 +83,11 @@ def fine_exposures(outcomes: pd.DataFrame) -> set[int]:
     return {int(e) for e in whole.loc[~whole["expnum"].isin(spoilt), "expnum"]}
 
 
-def build_consensus(verdicts: pd.DataFrame, rule: ConsensusRule | None = None) -> pd.DataFrame:
-    """Return the `reviewed_reject_list` of `review_verdicts` by `rule`."""
-    return reject_list(decide_outcome(verdicts, rule))
+def build_consensus(
+    verdicts: pd.DataFrame, rule: ConsensusRule | None = None, skill: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Return the `reviewed_reject_list` of `review_verdicts` by `rule`, weighed by `skill` (see `decide_outcome`)."""
+    return reject_list(decide_outcome(verdicts, rule, skill=skill))
 
 
 def _outcome(answers: list[dict[Hashable, Any]], rule: ConsensusRule, reliability: Reliability) -> dict[str, Any]:
@@ -90,20 +100,19 @@ def _outcome(answers: list[dict[Hashable, Any]], rule: ConsensusRule, reliabilit
     older = versions[versions.index(shown) + 1 :]
     withdrawn = next((version for version in older if states[version] == "rejected"), None)
     held = _of_version(answers, shown)
-    counts = _counts(held)
+    counts, category = _counts(held), _category(held)
+    words = rule.words + (_WEIGHED if _weighs(held, rule, reliability) else "")
     simulated = any(a["simulated"] for a in held)
     return {
         "outcome": "withdrawn" if outcome == "fine" and withdrawn else outcome,
-        "category": category_of_most(
-            a["category"] for a in held if a["verdict"] == "bad" and isinstance(a["category"], str)
-        ),
+        "category": category,
         "plver": shown,
         "withdrawn_plver": withdrawn if outcome == "fine" else None,
         **{f"n_{v}": counts[v] for v in VERDICTS},
         "tie": counts["bad"] == counts["fine"] > 0,
         "single_reviewer": len({a["reviewer"] for a in held}) == 1,
-        "p_bad": reliability.p_bad([(a["reviewer"], a["verdict"]) for a in held]),
-        "rule": f"{rule.words} (simulated reviewers)" if simulated else rule.words,
+        "p_bad": reliability.p_bad(_words(held), category),
+        "rule": f"{words} (simulated reviewers)" if simulated else words,
         "simulated": simulated,
     }
 
@@ -120,15 +129,31 @@ def _of_version(answers: list[dict[Hashable, Any]], version: str | None) -> list
 def _state(answers: list[dict[Hashable, Any]], rule: ConsensusRule, reliability: Reliability) -> str:
     counts = _counts(answers)
     bad, fine, unsure = (counts[v] for v in VERDICTS)
+    category, for_bad = _category(answers), float(bad - fine)
+    if _weighs(answers, rule, reliability):
+        for_bad = reliability.log_odds(_words(answers), category)
     says = {
         "any": True,
-        "majority": bad > fine,
+        "majority": for_bad > 0,
         "unanimous": fine == unsure == 0,
-        "weighted": reliability.p_bad([(a["reviewer"], a["verdict"]) for a in answers]) >= rule.min_probability,
+        "weighted": reliability.p_bad(_words(answers), category) >= rule.min_probability,
     }[rule.rule]
     if bad >= rule.needed and says:
         return "rejected"
-    return "fine" if fine > bad and fine >= rule.needed else "undecided"
+    return "fine" if for_bad < 0 and fine >= rule.needed else "undecided"
+
+
+def _weighs(answers: list[dict[Hashable, Any]], rule: ConsensusRule, reliability: Reliability) -> bool:
+    """Return whether the majority is weighed by skill: where everybody who answered has one."""
+    return rule.rule == "majority" and bool(answers) and {a["reviewer"] for a in answers} <= reliability.measured
+
+
+def _words(answers: list[dict[Hashable, Any]]) -> list[tuple[str, str]]:
+    return [(a["reviewer"], a["verdict"]) for a in answers]
+
+
+def _category(answers: list[dict[Hashable, Any]]) -> str:
+    return category_of_most(a["category"] for a in answers if a["verdict"] == "bad" and isinstance(a["category"], str))
 
 
 def _counts(answers: list[dict[Hashable, Any]]) -> Counter[str]:

@@ -33,6 +33,7 @@ ANSWERS = sa.Table(
     sa.Column("model", sa.Text),
     sa.Column("shown", sa.Text),
     sa.Column("key", sa.Text),
+    sa.Column("known", sa.Text),  # known category of a case that was mixed into the queue; null: a candidate
     sa.Index("verdicts_once", "reviewer", "key", unique=True),
     sa.Index("verdicts_of_exposure", "expnum"),
     sqlite_autoincrement=True,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from badexp_assets.config.home import Home
+from badexp_assets.config.home import REJECT_FILES, Home
 from badexp_assets.io.parquet_reading import read_table
 
 INDEX = "index.html"
@@ -23,7 +23,6 @@ SHOWN_SCORES = {
     "CCD macro-F1": "macro-F1 of categories, CCDs",
 }
 """scores of the classification report that are key numbers, and their names"""
-REJECT_FILES = ("bad_expid.txt", "exclude.fits", "reject_list.csv")
 _PAGES = {
     "classification_report.html": ("Classification report", "how good the classifier is, with intervals"),
     "candidates.html": ("Candidates", "exposures to review, worst first, with explanations"),
@@ -131,7 +130,7 @@ def summarise_home(home: Home, max_nights: int | None = None) -> HomeOverview:
         completeness=completeness,
         rejects=None if rejects is None or single is None else (len(rejects) - single, single),
         simulated_rejects=rejects is not None and bool(rejects["simulated"].any()),
-        reject_files=tuple(path for name in REJECT_FILES if (path := home.export / name).exists()),
+        reject_files=tuple(path for name in REJECT_FILES.values() if (path := home.export / name).exists()),
         pages=_pages(home),
         nights=_night_reports(home, max_nights),
     )

@@ -46,8 +46,13 @@ class VerdictStore:
                 added += 1
         return added
 
-    def answer(self, answers: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[int]:
+    def answer(
+        self, answers: Sequence[Mapping[str, Any]], keys: Sequence[str], known: Sequence[str | None] | None = None
+    ) -> list[int]:
         """Add answers (see `tidy_answer`), all or none, and return their ids.
+
+        `known`: the known category of each exposure that was mixed into the queue, None for the others. Answers to
+        known cases are read by `read_known` and by no other method, unless it is asked for them.
 
         `keys`: one per answer; answers of a reviewer that are sent again with the same key are stored once. Raises
         InputError for a wrong number of keys or an empty one, and the errors of `add`.
@@ -55,11 +60,11 @@ class VerdictStore:
         rows = [tidy_answer(answer) for answer in answers]
         if len(rows) != len(keys) or not all(keys):
             raise InputError(f"verdict store: {len(rows)} answers with keys {list(keys)}; each needs a key")
-        now = _now()
+        now, kinds = _now(), known or [None] * len(rows)
         with self.database.write() as connection:
             return [
-                _once(connection, row | {"at": row["at"] or now, "key": key})
-                for row, key in zip(rows, keys, strict=True)
+                _once(connection, row | {"at": row["at"] or now, "key": key, "known": kind})
+                for row, key, kind in zip(rows, keys, kinds, strict=True)
             ]
 
     def retract(self, reviewer: str, answer: int) -> bool:
@@ -83,9 +88,22 @@ class VerdictStore:
         """
         return self.read_with_ids(reviewer, expnum)[COLUMNS]
 
-    def read_with_ids(self, reviewer: str | None = None, expnum: int | None = None) -> pd.DataFrame:
-        """Return the same as `read` with the column `id` for `retract`."""
-        query = sa.select(ANSWERS.c.id, *(ANSWERS.c[name] for name in COLUMNS)).where(_HELD).order_by(ANSWERS.c.id)
+    def read_known(self) -> pd.DataFrame:
+        """Return the answers to known cases in the order in which they were added, with the column `known`."""
+        found = self.read_with_ids(known=True)
+        return found[found["known"].notna()].drop(columns="id").reset_index(drop=True)
+
+    def read_with_ids(
+        self, reviewer: str | None = None, expnum: int | None = None, known: bool = False
+    ) -> pd.DataFrame:
+        """Return the same as `read` with the column `id` for `retract`, and the column `known` (see `answer`).
+
+        `known`: answers to known cases, too.
+        """
+        columns = ["id", *COLUMNS, "known"]
+        query = sa.select(*(ANSWERS.c[name] for name in columns)).where(_HELD).order_by(ANSWERS.c.id)
+        if not known:
+            query = query.where(ANSWERS.c.known.is_(None))
         if reviewer is not None:
             query = query.where(ANSWERS.c.reviewer == reviewer)
         if expnum is not None:
@@ -94,8 +112,8 @@ class VerdictStore:
         if self.database.exists:
             with self.database.read() as connection:
                 rows = [tuple(row) for row in connection.execute(query)]
-        table = pd.DataFrame(rows, columns=["id", *COLUMNS], dtype=object)
-        return tidy_verdicts(table).assign(id=table["id"].astype("int64"))
+        table = pd.DataFrame(rows, columns=columns, dtype=object)
+        return tidy_verdicts(table).assign(id=table["id"].astype("int64"), known=table["known"])
 
     def state(self) -> tuple[int, int]:
         """Return (newest answer, number of retractions), which changes whenever the result of `read` does."""

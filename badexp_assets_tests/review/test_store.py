@@ -1,3 +1,4 @@
+import contextlib
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
@@ -207,3 +208,36 @@ def test_a_url_of_another_kind_of_database_is_refused_without_its_password():
     with pytest.raises(InputError, match="mysql is not supported") as error:
         VerdictStore("mysql://me:secret@localhost/x")
     assert "secret" not in str(error.value)
+
+
+def test_answers_to_known_cases_are_read_only_if_asked_for(tmp_path):
+    store = VerdictStore(tmp_path / "v.sqlite")
+    rows = [{"expnum": e, "reviewer": "ann", "verdict": "bad"} for e in (1, 2)]
+    first, second = store.answer(rows, ["k-1", "k-2"], ["psf", None])
+    assert store.read()["expnum"].tolist() == [2]
+    assert store.read_known()[["expnum", "known"]].values.tolist() == [[1, "psf"]]
+    assert store.read_with_ids(known=True)["id"].tolist() == [first, second]
+    assert store.state() == (second, 0)
+    assert store.answer(rows[:1], ["k-1"], ["psf"]) == [first]  # sent again
+    store.retract("ann", first)
+    assert store.read_known().empty
+
+
+def test_a_store_of_an_earlier_version_opens_and_all_its_answers_are_verdicts(tmp_path):
+    path = tmp_path / "v.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.execute(
+            "CREATE TABLE verdicts (id INTEGER PRIMARY KEY AUTOINCREMENT, expnum BIGINT NOT NULL, ccdnum INTEGER, "
+            "reviewer TEXT NOT NULL, verdict TEXT NOT NULL, category TEXT, comment TEXT, at TEXT NOT NULL, plver TEXT, "
+            "source TEXT NOT NULL, simulated INTEGER NOT NULL, model TEXT, shown TEXT, key TEXT)"
+        )
+        old.execute(
+            "INSERT INTO verdicts (expnum, reviewer, verdict, at, source, simulated) "
+            "VALUES (7, 'ann', 'fine', '2024-01-01T00:00:00+00:00', 'verdict store', 0)"
+        )
+        old.commit()
+    store = VerdictStore(path)
+    assert store.read()["expnum"].tolist() == [7]
+    assert store.read_known().empty
+    store.answer([{"expnum": 8, "reviewer": "ann", "verdict": "bad"}], ["k-1"], ["noise"])
+    assert store.read_known()["known"].tolist() == ["noise"]

@@ -6,6 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from badexp_assets import export
+from badexp_assets.config.home import REJECT_FILES
 from badexp_assets.defs.asset_metadata import column_schema, file_asset, parts, preview, table_asset
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
@@ -13,9 +14,6 @@ from badexp_assets.orchestration.failures import asset
 from badexp_assets.reports.index_page import write_index_page
 
 GROUP = "export"
-BAD_EXPID = "bad_expid.txt"
-EXCLUDE = "exclude.fits"
-CSV = "reject_list.csv"
 
 
 @asset(
@@ -33,7 +31,11 @@ def bad_expid_file(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -
     """Write `export/bad_expid.txt` of the home, after the lines of [export] base_list if one is set."""
     settings = survey.settings()
     base = settings.options.export.base_list or None
-    return _written(export.write_rejects(reviewed_reject_list, settings.home.export / BAD_EXPID, survey.camera(), base))
+    return _written(
+        export.write_rejects(
+            reviewed_reject_list, settings.home.export / REJECT_FILES["bad_expid_file"], survey.camera(), base
+        )
+    )
 
 
 @asset(
@@ -51,7 +53,7 @@ def bad_expid_file(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -
 )
 def exclude_table(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -> dg.MaterializeResult:
     """Write `export/exclude.fits` of the home."""
-    path = survey.settings().home.export / EXCLUDE
+    path = survey.settings().home.export / REJECT_FILES["exclude_table"]
     return _written(export.write_rejects(reviewed_reject_list, path, survey.camera()))
 
 
@@ -66,7 +68,7 @@ def exclude_table(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) ->
 def reject_list_csv(survey: SurveyResource, reviewed_reject_list: pd.DataFrame) -> dg.MaterializeResult:
     """Write `export/reject_list.csv` of the home."""
     home = survey.settings().home
-    done = export.write_rejects(reviewed_reject_list, home.export / CSV, survey.camera())
+    done = export.write_rejects(reviewed_reject_list, home.export / REJECT_FILES["reject_list_csv"], survey.camera())
     write_index_page(home)  # it counts the rejects
     return _written(done)
 

@@ -79,6 +79,26 @@ def review_verdicts(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
 
 
 @asset(
+    deps=[review_verdicts],
+    **table_asset(
+        "review_skill",
+        "How often each reviewer is right on the known cases that were mixed into the queue ([review] gold_share), by "
+        "category, with intervals.",
+        GROUP,
+        {"sqlite", "parquet"},
+    ),
+)
+def review_skill(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
+    """Compare answers with what is known."""
+    table = review.reviewer_skill(review.VerdictStore(survey.settings().verdicts).read_known())
+    overall = table[table["known"].isin(review.OVERALL)]
+    return dg.Output(
+        table,
+        metadata={"answers to known cases": int(overall["n"].sum()), "skill": preview(table.round(3), rows=200)},
+    )
+
+
+@asset(
     **table_asset(
         "review_outcomes",
         "The outcome of every reviewed exposure or CCD by the consensus rule: rejected, fine, withdrawn because a "
@@ -87,11 +107,14 @@ def review_verdicts(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
         {"pandas", "parquet"},
     ),
 )
-def review_outcomes(survey: SurveyResource, review_verdicts: pd.DataFrame) -> dg.Output[pd.DataFrame]:
+def review_outcomes(
+    survey: SurveyResource, review_verdicts: pd.DataFrame, review_skill: pd.DataFrame
+) -> dg.Output[pd.DataFrame]:
     """Apply the consensus rule."""
-    rule = survey.settings().options.consensus
+    options = survey.settings().options
+    rule, skill = options.consensus, review_skill if options.review.skill_weights else None
     exempt = review.read_exempt(rule.exempt, survey.camera()) if rule.exempt else {}
-    table = review.decide_outcome(review_verdicts, rule, exempt)
+    table = review.decide_outcome(review_verdicts, rule, exempt, skill)
     answers = review.latest_verdict_per_reviewer(review_verdicts)
     return dg.Output(
         table,
@@ -101,7 +124,7 @@ def review_outcomes(survey: SurveyResource, review_verdicts: pd.DataFrame) -> dg
             "ties": int(table["tie"].sum()),
             "rejected by a single reviewer": int((table["single_reviewer"] & (table["outcome"] == "rejected")).sum()),
             "exempt": len(exempt),
-            "reviewers": preview(review.estimate_reliability(answers).table().round(3)),
+            "reviewers": preview(review.estimate_reliability(answers, skill).table().round(3)),
         },
     )
 

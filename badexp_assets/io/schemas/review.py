@@ -106,6 +106,22 @@ SCHEMAS = (
         Column("high", "float64", "upper end of that interval", nullable=True),
     ),
     TableSchema(
+        "review_skill",
+        "a reviewer's answers to known cases of a category that were mixed into the queue",
+        ("reviewer", "known"),
+    ).with_columns(
+        Column("reviewer", "string", "name of the reviewer"),
+        Column("known", "string", "known category of the cases; `good`; or `bad`: all categories but `good`"),
+        Column("n", "int32", "cases that the reviewer answered"),
+        Column("n_bad", "int32", "first answers `bad`"),
+        Column("n_fine", "int32", "first answers `fine`"),
+        Column("n_unsure", "int32", "first answers `unsure`"),
+        Column("n_named", "int32", "answers `bad` with the known category"),
+        Column("skill", "float64", "P(right verdict), mean of the posterior with a uniform prior"),
+        Column("low", "float64", "lower end of its 95 % credible interval"),
+        Column("high", "float64", "upper end of that interval"),
+    ),
+    TableSchema(
         "reviewed_reject_list", "an exposure or CCD that the reviewers reject", ("expnum", "ccdnum")
     ).with_columns(
         EXPNUM,

@@ -20,7 +20,8 @@ from badexp_assets.review.app.candidate_list import CandidateList
 from badexp_assets.review.app.categories import Category, Gallery, describe_categories
 from badexp_assets.review.app.dagster_ui import DEFAULT
 from badexp_assets.review.app.exposures import Exposures
-from badexp_assets.review.app.home_tables import HomeTables
+from badexp_assets.review.app.home_tables import HomeTables, records
+from badexp_assets.review.app.known_exposures import KnownExposures
 from badexp_assets.review.app.picture_cache import PictureCache
 from badexp_assets.review.app.pictures import Pictures
 from badexp_assets.review.app.reranking import Reranking
@@ -28,6 +29,7 @@ from badexp_assets.review.app.security import Throttle
 from badexp_assets.review.app.surroundings import Surroundings
 from badexp_assets.review.app.survey_numbers import SurveyNumbers
 from badexp_assets.review.database import Database
+from badexp_assets.review.skill import OVERALL, reviewer_skill, skill_words
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.review.tally import Tally, tally_of
 from badexp_assets.survey.cameras import load_camera
@@ -56,6 +58,7 @@ class AppState:
     """scores are hidden from all reviewers until they have answered"""
     exposures: Exposures
     surroundings: Surroundings
+    known: KnownExposures
     pictures: Pictures
     gallery: Gallery
     throttle: Throttle
@@ -70,6 +73,12 @@ class AppState:
     def tally(self, reviewer: str) -> Tally:
         """Return the counts of a reviewer's answers, with the outcomes of the last run."""
         return tally_of(self.store.read(), self.tables.read("review_outcomes"), reviewer)
+
+    def skill(self, reviewer: str) -> list[dict[str, Any]]:
+        """Return the reviewer's own rows of `review_skill` as of now with `words` on each, those of all cases first."""
+        known = self.store.read_known()
+        rows = records(reviewer_skill(known[known["reviewer"] == reviewer]))
+        return [row | {"words": skill_words(row)} for row in sorted(rows, key=lambda row: row["known"] not in OVERALL)]
 
     def page(self, template: str, request: Request, status: int = 200, **values: Any) -> HTMLResponse:
         """Return the page of a template with `values`, whose text is escaped."""
@@ -86,8 +95,9 @@ def open_app_state(settings: Settings) -> AppState:
     params = settings.options.review
     camera, taxonomy = load_camera(settings.camera), load_taxonomy(settings.taxonomy)
     tables, database = HomeTables(settings.home), Database(settings.verdicts, keep_open=True)
-    store, exposures = VerdictStore(database), Exposures(tables, camera, params.links)
+    store = VerdictStore(database)
     numbers = SurveyNumbers(tables, camera, settings.home.exposure_numbers)
+    known = KnownExposures(tables, numbers, params)
     cache = PictureCache(settings.home.pictures, params.pictures_mb * MB)
     categories = describe_categories(taxonomy)
     return AppState(
@@ -100,12 +110,13 @@ def open_app_state(settings: Settings) -> AppState:
         categories=categories,
         ccd_names={ccdnum: ccd.ccdname for ccdnum, ccd in camera.by_number.items()},
         north_up=bool(camera.x_towards),
-        candidates=CandidateList(tables, store, params, Reranking(settings.home, camera, params.refit_after)),
-        hide_scores=params.hide_scores,
-        exposures=exposures,
-        surroundings=Surroundings(tables, numbers),
+        candidates=CandidateList(tables, store, params, Reranking(settings.home, camera, params.refit_after), known),
+        hide_scores=params.hides_scores,
+        exposures=Exposures(tables, camera, params.links, known),
+        surroundings=Surroundings(tables, numbers, known),
+        known=known,
         pictures=Pictures(tables, settings, camera, cache),
-        gallery=Gallery(tables, categories, camera),
+        gallery=Gallery(tables, categories, camera, known),
         throttle=Throttle(),
         templates=Environment(
             loader=PackageLoader("badexp_assets.review.app", "templates"), autoescape=True, undefined=StrictUndefined

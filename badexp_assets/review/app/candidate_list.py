@@ -11,7 +11,9 @@ from badexp_assets.config.review_options import LEARNED_ORDERS, ReviewParams
 from badexp_assets.errors import InputError
 from badexp_assets.review.app.hidden_scores import without_scores_of_row
 from badexp_assets.review.app.home_tables import HomeTables, records
+from badexp_assets.review.app.known_exposures import KnownExposures
 from badexp_assets.review.app.reranking import Reranking
+from badexp_assets.review.gold_standards import mix_in
 from badexp_assets.review.queue import assign_candidates, visible_answers
 from badexp_assets.review.store import VerdictStore
 
@@ -22,11 +24,22 @@ _OF_OTHERS = ("reviewer", "ccdnum", "verdict", "category", "comment", "at", "sim
 
 
 class CandidateList:
-    """Lists candidates; answers are read again only if there are new ones. It is thread-safe."""
+    """Lists candidates, and known cases among them; answers are read again only if there are new ones.
 
-    def __init__(self, tables: HomeTables, store: VerdictStore, params: ReviewParams, reranking: Reranking) -> None:
+    It is thread-safe.
+    """
+
+    def __init__(
+        self,
+        tables: HomeTables,
+        store: VerdictStore,
+        params: ReviewParams,
+        reranking: Reranking,
+        known: KnownExposures,
+    ) -> None:
         self._tables, self._store, self._params, self.reranking = tables, store, params, reranking
-        self._answers: tuple[tuple[int, int], pd.DataFrame] | None = None
+        self._known = known
+        self._answers: tuple[tuple[int, int], pd.DataFrame, pd.DataFrame] | None = None
         self._lock = threading.Lock()
 
     def of_reviewer(
@@ -34,20 +47,23 @@ class CandidateList:
     ) -> dict[str, Any]:
         """Return `candidates` in the reviewer's order (see `assign_candidates`), `progress` and `learning`.
 
-        Progress counts all candidates, and those answered by the reviewer, answered by anybody, complete (no more
-        answers needed) and open to the reviewer. `learning`: see `Reranking.status`; None if the order is not learned.
-        `hidden`: leave out the scores of candidates that the reviewer has not answered. `now`: learn from the latest
-        answers, too. Raises InputError for an unknown order or a home without candidates.
+        Known cases among them count like candidates. Progress counts all candidates, and those answered by the
+        reviewer, answered by anybody, complete (no more answers needed) and open to the reviewer. `learning`: see
+        `Reranking.status`; None if the order is not learned. `hidden`: leave out the scores of candidates that the
+        reviewer has not answered. `now`: learn from the latest answers, too. Raises InputError for an unknown order or
+        a home without candidates.
         """
         table = self._tables.read("review_candidates")
         if table is None:
             path = self._tables.home.table("review_candidates")
             raise InputError(f"{path}: no candidates in this home yet; `badexp run` makes them")
         order = order or self._params.order
-        state, verdicts = self._read()
+        state, verdicts, known = self._read()
         learns = order in LEARNED_ORDERS
         learned = self.reranking.learn(table, verdicts, state, now) if learns else None
         given = assign_candidates(table, verdicts, reviewer, self._params, order, learned)
+        if self._params.gold_share:
+            given = mix_in(given, self._known.gold(), known, reviewer, order, self._params.seed)
         progress = {
             "candidates": len(given),
             "mine": int(given["mine"].notna().sum()),
@@ -64,24 +80,25 @@ class CandidateList:
 
     def answered_by(self, reviewer: str) -> set[int]:
         """Return the exposures that a reviewer has answered."""
-        _, verdicts = self._read()
-        return {int(e) for e in verdicts.loc[verdicts["reviewer"] == reviewer, "expnum"]}
+        _, *tables = self._read()
+        return {int(e) for table in tables for e in table.loc[table["reviewer"] == reviewer, "expnum"]}
 
-    def _read(self) -> tuple[tuple[int, int], pd.DataFrame]:
+    def _read(self) -> tuple[tuple[int, int], pd.DataFrame, pd.DataFrame]:
+        """Return the state of the store, the answers to candidates, and those to known cases."""
         state = self._store.state()
         with self._lock:
             if self._answers is None or self._answers[0] != state:
-                self._answers = (state, self._store.read())
+                self._answers = (state, self._store.read(), self._store.read_known())
             return self._answers
 
 
 def answers_on(store: VerdictStore, reviewer: str, expnum: int) -> dict[str, Any]:
     """Return `mine`, the reviewer's answers on an exposure, and `others`, which stays empty without `mine`."""
-    visible = visible_answers(store.read_with_ids(expnum=expnum), reviewer)
+    visible = visible_answers(store.read_with_ids(expnum=expnum, known=True), reviewer)
     mine = visible["reviewer"] == reviewer
     return {"mine": records(visible[mine][list(_OWN)]), "others": records(visible[~mine][list(_OF_OTHERS)])}
 
 
 def latest_answers(store: VerdictStore, reviewer: str, n: int) -> list[dict[str, Any]]:
     """Return the reviewer's `n` latest answers that were not undone, latest first."""
-    return records(store.read_with_ids(reviewer=reviewer).tail(n).iloc[::-1][list(_OWN)])
+    return records(store.read_with_ids(reviewer=reviewer, known=True).tail(n).iloc[::-1][list(_OWN)])

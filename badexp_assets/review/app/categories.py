@@ -11,6 +11,7 @@ import pandas as pd
 
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.review.app.home_tables import HomeTables, records
+from badexp_assets.review.app.known_exposures import KnownExposures
 from badexp_assets.survey.cameras import Camera
 
 KEYS = "1234567890acdeghijklmnopqrstvwxy"
@@ -55,10 +56,15 @@ class Example:
 
 
 class Gallery:
-    """Finds examples of categories among the labelled exposures of which the home has a preview."""
+    """Finds examples of categories among the labelled exposures of which the home has a preview.
 
-    def __init__(self, tables: HomeTables, categories: tuple[Category, ...], camera: Camera) -> None:
-        self._tables, self._categories, self._camera = tables, categories, camera
+    Those that are mixed into queues of reviewers are left out.
+    """
+
+    def __init__(
+        self, tables: HomeTables, categories: tuple[Category, ...], camera: Camera, known: KnownExposures
+    ) -> None:
+        self._tables, self._categories, self._camera, self._known = tables, categories, camera, known
 
     def examples(self) -> list[tuple[Category, list[Example]]]:
         """Return every category with up to PER_CATEGORY examples from different exposures, whole exposures first."""
@@ -66,7 +72,7 @@ class Gallery:
         if labels is None:
             return [(category, []) for category in self._categories]
         nights = self._tables.nights()
-        here = labels[labels["expnum"].isin(set(nights))]
+        here = labels[labels["expnum"].isin(set(nights)) & ~labels["expnum"].isin(self._known.gold_categories())]
         first = here.sort_values("whole_exposure", ascending=False, kind="stable").drop_duplicates("expnum")
         return [(c, self._of(first[first["category"] == c.name], nights)) for c in self._categories]
 

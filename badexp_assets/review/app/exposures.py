@@ -11,6 +11,7 @@ import pandas as pd
 from badexp_assets.config.review_options import format_link
 from badexp_assets.review.app.ccd_overlay import ccds_of, plane
 from badexp_assets.review.app.home_tables import HomeTables, records
+from badexp_assets.review.app.known_exposures import KnownExposures
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.ccd_cuts import names_of_cuts
 
@@ -27,9 +28,9 @@ _HEADER = ("exptime", "mjd_obs", "airmass", "ra", "dec", "n_ccds", "n_ccds_read"
 class Exposures:
     """Collects the facts about an exposure from the tables of a home."""
 
-    def __init__(self, tables: HomeTables, camera: Camera, links: Sequence[str]) -> None:
-        """`links`: option of [review]."""
-        self._tables, self._camera, self._links = tables, camera, links
+    def __init__(self, tables: HomeTables, camera: Camera, links: Sequence[str], known: KnownExposures) -> None:
+        """`links`: option of [review]. `known`: exposures that are mixed into queues are not shown as examples."""
+        self._tables, self._camera, self._links, self._known = tables, camera, links, known
 
     def find(self, expnum: int) -> str | None:
         """Return the night of an exposure; None if it is not in the home."""
@@ -88,10 +89,10 @@ class Exposures:
         return {name: None if pd.isna(value) else float(value) for name, value in values.items()}
 
     def _explanations(self, expnum: int) -> list[dict[str, Any]]:
-        names = self._camera.by_number
+        names, gold = self._camera.by_number, self._known.gold_categories()
         found = []
         for row in records(self._tables.of_exposure("candidate_explanations", expnum, None, (*_EXPLANATION, *_MAPPED))):
-            examples = json.loads(row.pop("examples") or "[]")
+            examples = [e for e in json.loads(row.pop("examples") or "[]") if e["expnum"] not in gold]
             for example in examples:
                 example["name"] = names[example["ccdnum"]].ccdname if example["ccdnum"] in names else None
             name = names[row["ccdnum"]].ccdname if row["ccdnum"] in names else str(row["ccdnum"])

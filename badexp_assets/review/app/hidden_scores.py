@@ -16,13 +16,18 @@ def without_scores_of_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_scores(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts of an exposure without scores, categories, votes of CCDs and examples; `hidden` says so."""
-    ccds = [ccd | dict.fromkeys(_CCD) | {"hidden": True} for ccd in facts["plane"]["ccds"]]
+    """Return the facts of an exposure without scores, categories, votes and cuts of CCDs, and examples.
+
+    `hidden` says so. The cuts of legacypipe are left out because one of them says that a list calls the exposure bad.
+    """
+    ccds = [ccd | dict.fromkeys(_CCD) | {"cuts": [], "hidden": True} for ccd in facts["plane"]["ccds"]]
+    survey = None if facts["survey"] is None else {**facts["survey"], "cuts": None}
     return {
         **facts,
         **dict.fromkeys(_FACTS),
         "scores": dict.fromkeys(facts["scores"]),
         "plane": {**facts["plane"], "ccds": ccds},
+        "survey": survey,
         "explanations": [],
         "hidden": True,
     }

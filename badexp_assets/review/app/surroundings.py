@@ -11,6 +11,7 @@ import pandas as pd
 
 from badexp_assets.review.app.ccd_overlay import ccds_of
 from badexp_assets.review.app.home_tables import HomeTables, records
+from badexp_assets.review.app.known_exposures import KnownExposures
 from badexp_assets.review.app.survey_numbers import SurveyNumbers
 
 SAME_FIELD = 0.5  # deg between pointings
@@ -24,8 +25,8 @@ _HIGHEST_P_BAD = 0.5
 class Surroundings:
     """Finds what surrounds an exposure. Nothing of it depends on answers of reviewers, which it must not reveal."""
 
-    def __init__(self, tables: HomeTables, numbers: SurveyNumbers) -> None:
-        self._tables, self._numbers = tables, numbers
+    def __init__(self, tables: HomeTables, numbers: SurveyNumbers, known: KnownExposures) -> None:
+        self._tables, self._numbers, self._known = tables, numbers, known
 
     def of(self, expnum: int, night: str) -> dict[str, Any]:
         """Return what surrounds an exposure of a night, as values for JSON.
@@ -62,8 +63,8 @@ class Surroundings:
         return None
 
     def _flagged(self) -> set[int]:
-        """Return the exposures that a method or a label flags."""
-        found: set[int] = set()
+        """Return the exposures that a method or a label flags, or that are mixed into queues."""
+        found = set(self._known.gold_categories())
         for asset in ("review_candidates", "bad_ccd_labels"):
             table = self._tables.read(asset, columns=("expnum",))
             if table is not None:

@@ -12,6 +12,7 @@ from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.review.accounts import Reviewers
 from badexp_assets.review.app.home_tables import HomeTables
+from badexp_assets.review.app.known_exposures import KnownExposures
 from badexp_assets.review.app.server import make_app
 from badexp_assets.review.app.surroundings import Surroundings, choose_comparison
 from badexp_assets.review.app.survey_numbers import SurveyNumbers
@@ -98,7 +99,8 @@ def numbers(settings):
 
 @pytest.fixture
 def surroundings(settings, numbers):
-    return Surroundings(HomeTables(settings.home), numbers)
+    tables = HomeTables(settings.home)
+    return Surroundings(tables, numbers, KnownExposures(tables, numbers, ReviewParams()))
 
 
 def test_the_night_is_in_time_and_the_strip_is_centred(settings, surroundings):

@@ -75,8 +75,9 @@ async def add(request: Request) -> Response:
 
 def _add(state: AppState, reviewer: str, sent: Any) -> dict[str, Any]:
     rows, keys = read_answers(sent, reviewer, state.exposures, state.taxonomy)
+    gold = state.known.gold_categories()
     with state.writing:
-        ids = state.store.answer(rows, keys)
+        ids = state.store.answer(rows, keys, [gold.get(row["expnum"]) for row in rows])
     return {"ids": dict(zip(keys, ids, strict=True))}
 
 
@@ -109,8 +110,9 @@ def mine(request: Request) -> Response:
 
 
 def tally(request: Request) -> Response:
-    """Return what the reviewer has answered, how far others agree, and what became of it, in sentences."""
-    return JSONResponse({"sentences": state_of(request).tally(session_of(request).reviewer).sentences})
+    """Return what the reviewer has answered, how far others agree, what became of it, and the reviewer's own skill."""
+    state, reviewer = state_of(request), session_of(request).reviewer
+    return JSONResponse({"sentences": state.tally(reviewer).sentences, "skill": state.skill(reviewer)})
 
 
 ROUTES = [

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from badexp_assets.errors import InputError
 from badexp_assets.review.app.app_state import session_of, state_of
 from badexp_assets.review.app.dagster_ui import ui_version
 from badexp_assets.review.home_overview import INDEX, summarise_home
@@ -27,17 +26,16 @@ _REPORT_POLICY = (
 def home(request: Request) -> Response:
     """Return the home page."""
     state = state_of(request)
-    overview = summarise_home(state.home, _NIGHTS)
-    try:
-        progress = state.candidates.of_reviewer(session_of(request).reviewer)["progress"]
-    except InputError:  # no candidates yet
-        progress = None
+    overview, reviewer, progress = summarise_home(state.home, _NIGHTS), session_of(request).reviewer, None
+    if overview.n_candidates is not None:
+        progress = state.candidates.of_reviewer(reviewer)["progress"]
     return state.page(
         "home.html.j2",
         request,
         found=overview,
         progress=progress,
-        tally=state.tally(session_of(request).reviewer).sentences,
+        tally=state.tally(reviewer).sentences,
+        skill=state.skill(reviewer),
         root=str(state.home.root),
         ui=state.dagster_ui,
         ui_version=ui_version(state.dagster_ui),

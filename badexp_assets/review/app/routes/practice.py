@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-import pandas as pd
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,15 +13,14 @@ from starlette.routing import Route
 
 from badexp_assets.errors import InputError
 from badexp_assets.review.app.app_state import AppState, session_of, state_of
-from badexp_assets.review.app.home_tables import HomeTables, records
+from badexp_assets.review.app.home_tables import records
 from badexp_assets.review.app.security import read_json
-from badexp_assets.review.practice import choose_round, judge, known_cases
+from badexp_assets.review.practice import choose_round, judge
 from badexp_assets.review.verdicts import VERDICTS
 
 _CASES = 12  # in a round
 _EXAMPLES = 3
 _MAX_BODY = 1000  # bytes
-_LABEL = ("expnum", "category", "source", "reason", "whole_exposure")
 
 
 def page(request: Request) -> Response:
@@ -33,9 +31,8 @@ def page(request: Request) -> Response:
 def cases(request: Request) -> Response:
     """Return the exposures of a round of the reviewer, without what is known of them."""
     state, number = state_of(request), int(request.path_params["round"])
-    known = _known(state)
-    reviewer = session_of(request).reviewer
-    return JSONResponse({"expnums": choose_round(known, reviewer, number, _CASES, _has_picture(state.tables))})
+    known, reviewer = state.known.for_practice(), session_of(request).reviewer
+    return JSONResponse({"expnums": choose_round(known, reviewer, number, _CASES, state.known.has_picture)})
 
 
 async def answer(request: Request) -> Response:
@@ -49,31 +46,16 @@ def _feedback(state: AppState, sent: Any) -> dict[str, Any]:
     expnum, verdict, category = given.get("expnum"), given.get("verdict"), given.get("category")
     if verdict not in VERDICTS or category not in (None, *state.taxonomy.all_categories):
         raise InputError(f"practice: verdict {verdict!r}, category {category!r}; they are not known")
-    known = _known(state)
+    known = state.known.for_practice()
     rows = records(known[known["expnum"] == expnum]) if type(expnum) is int else []
     if not rows:
         raise HTTPException(404, f"exposure {expnum} is no case to practise with")
-    case, has_picture = rows[0], _has_picture(state.tables)
+    case, has_picture = rows[0], state.known.has_picture
     same = known[(known["category"] == case["category"]) & (known["expnum"] != expnum) & (known["source"] != "")]
     shown = (int(e) for e, n in zip(same["expnum"], same["night"], strict=True) if has_picture(int(e), str(n)))
     examples = list(islice(shown, _EXAMPLES))
     found = {name: case[name] for name in ("category", "source", "reason")}
     return found | {"judgement": judge(case["category"], verdict, category), "examples": examples}
-
-
-def _known(state: AppState) -> pd.DataFrame:
-    exposures = state.numbers.of_survey()
-    if exposures is None:
-        raise HTTPException(503, "exposures are being collected; try again in some seconds")
-    labels, candidates = state.tables.read("bad_ccd_labels", columns=_LABEL), state.tables.read("review_candidates")
-    none = pd.DataFrame(columns=list(_LABEL)).astype({"expnum": "int64", "whole_exposure": bool})
-    return known_cases(
-        none if labels is None else labels, exposures, set() if candidates is None else set(candidates["expnum"])
-    )
-
-
-def _has_picture(tables: HomeTables) -> Any:
-    return lambda expnum, night: tables.row("night_previews", expnum, night, ("expnum",)) is not None
 
 
 ROUTES = [Route("/practice", page, methods=["GET"])]

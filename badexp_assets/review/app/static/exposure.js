@@ -1,9 +1,11 @@
 // The page of one candidate.
 
-import {api, chooseCategory, el, inWords, logOut, onKeys, openDialog, showHelp, tapOrHold, toast} from "./core.js";
+import {chooseCategory, el, inWords, logOut, onKeys, showHelp, tapOrHold, toast} from "./core.js";
+import {showDone, showHistory, showOrientations} from "./exposure_dialogs.js";
 import {answersPanel, factsPanel} from "./facts.js";
 import {KEYS} from "./keys.js";
-import {CandidateList, chosen, readFilter, scoresQuery} from "./list.js";
+import {CandidateList, chosen, readFilter} from "./list.js";
+import {LoadedExposures} from "./loaded_exposures.js";
 import * as outbox from "./outbox.js";
 import {Plane} from "./plane.js";
 import {Reranker, keepPlace} from "./rerank.js";
@@ -12,7 +14,6 @@ import {openZoom} from "./zoom.js";
 
 const AHEAD = 4; // candidates to fetch ahead
 const RETRY = 1500; // ms before a failed request is repeated
-const KEPT = 24; // exposures kept in memory
 const $ = id => document.getElementById(id);
 
 let list = null; // all candidates, once loaded
@@ -21,45 +22,17 @@ let facts = null; // facts of the exposure that is shown
 let wanted = null; // the exposure that is shown or being loaded
 let turn = 0;
 let pressed = 0; // time of the key press that requested the shown exposure
-let takenBack = 0; // answers that the server has taken back
-const loaded = new Map();
+const loaded = new LoadedExposures();
 
 const plane = new Plane($("plane"), showTarget, ccd => zoomTo(ccd));
 const surroundings = new Surroundings($("night"), $("facts"), expnum => show(expnum));
-
-function load(expnum) {
-  if (!loaded.has(expnum)) {
-    const page = Promise.all([stored(expnum), picture(expnum)]).then(([found, image]) => {
-      if (found.has_mosaic && !image) loaded.delete(expnum); // request the picture again next time
-      return {found, image};
-    });
-    page.catch(() => loaded.delete(expnum));
-    loaded.set(expnum, page);
-    if (loaded.size > KEPT) loaded.delete(loaded.keys().next().value);
-  }
-  return loaded.get(expnum);
-}
-
-/** Return the facts of an exposure as they are after answers have been taken back: before, those of others are in them. */
-async function stored(expnum) {
-  const before = takenBack;
-  const found = await api(`/exposure/${expnum}${scoresQuery()}`);
-  return before === takenBack ? found : stored(expnum);
-}
-
-async function picture(expnum) {
-  const image = new Image();
-  image.alt = `focal plane of ${expnum}`;
-  image.src = `/picture/${expnum}/mosaic`;
-  return image.decode().then(() => image, () => null);
-}
 
 async function show(expnum, {push = true} = {}) {
   const mine = ++turn;
   wanted = expnum;
   const started = pressed || performance.now();
   document.body.classList.add("loading");
-  const request = load(expnum);
+  const request = loaded.load(expnum);
   let page;
   try {
     page = await request;
@@ -79,11 +52,11 @@ async function show(expnum, {push = true} = {}) {
   if (push) history.pushState({expnum}, "", `/exposure/${expnum}`);
   document.title = `Exposure ${expnum}`;
   plane.show(facts, page.image);
-  $("facts").replaceChildren(...factsPanel(facts, {undo, orientations, open: ccdnum => zoomTo(plane.ccds.find(c => c.ccdnum === ccdnum))}));
+  $("facts").replaceChildren(...factsPanel(facts, {undo, orientations: () => showOrientations(facts), open: ccdnum => zoomTo(plane.ccds.find(c => c.ccdnum === ccdnum))}));
   $("facts").scrollTop = 0;
   $("comment").value = "";
   surroundings.show(facts);
-  if (loaded.get(expnum) !== request) refresh(expnum); // an answer was stored or taken back meanwhile
+  if (!loaded.has(expnum, request)) refresh(expnum); // an answer was stored or taken back meanwhile
   await page.image?.decode().catch(() => {});
   requestAnimationFrame(() => {
     performance.measure("candidate", {start: started, detail: expnum});
@@ -120,7 +93,7 @@ function upcoming() {
 }
 
 function prefetch() {
-  for (const row of [...upcoming().slice(0, AHEAD), rows[place() + 1]].filter(Boolean)) load(row.expnum).catch(() => {});
+  for (const row of [...upcoming().slice(0, AHEAD), rows[place() + 1]].filter(Boolean)) loaded.load(row.expnum).catch(() => {});
 }
 
 /** Go on in a new ranking: the exposure on screen and the way to it stay, what comes next is as ranked. */
@@ -139,16 +112,7 @@ function go(step) {
 
 function toNextOpen() {
   const [row] = upcoming();
-  row ? show(row.expnum) : done();
-}
-
-async function done() {
-  const counts = el("div", {});
-  openDialog("done", el("h2", {}, "All done"), el("p", {}, "You have answered all candidates that match the filters."), counts,
-    el("a", {class: "button main", href: "/"}, "Back to the candidates"));
-  while (outbox.waiting()) await new Promise(stored => setTimeout(stored, RETRY)); // the last answers count, too
-  const {sentences} = await api("/tally").catch(() => ({sentences: []}));
-  counts.append(...sentences.map(sentence => el("p", {}, sentence)));
+  row ? show(row.expnum) : showDone();
 }
 
 function showTarget() {
@@ -174,7 +138,7 @@ function answer(verdict, category = null) {
   const shown = {view: "exposure", rank: facts.rank, category: facts.category, n_bad: facts.n_bad, n_scored: facts.n_scored, ...facts.scores};
   const {expnum, plver, model} = facts;
   outbox.sendAnswers(ccds.map(ccdnum => ({expnum, ccdnum, verdict, category, comment, plver, model, shown})));
-  loaded.delete(expnum);
+  loaded.forget(expnum);
   note(expnum, verdict);
   document.querySelector("dialog.zoom")?.close();
   toast(el("b", {}, String(expnum)), ` ${inWords({verdict, category})}${ccds[0] === null ? "" : ` on ${plane.names().join(", ")}`} `,
@@ -198,7 +162,7 @@ function undo(given) {
 
 function taken(expnums) {
   for (const expnum of expnums) {
-    loaded.delete(expnum);
+    loaded.forget(expnum);
     note(expnum, null);
     if (facts?.expnum === expnum) showAnswers(blind(facts));
   }
@@ -206,16 +170,16 @@ function taken(expnums) {
 }
 
 outbox.onStored(item => {
-  if (item.kind === "retract") takenBack += 1;
+  if (item.kind === "retract") loaded.takenBack += 1;
   const expnums = item.expnums ?? item.answers.map(a => a.expnum);
   for (const expnum of new Set(expnums)) if (!outbox.isWaiting(expnum)) refresh(expnum);
 });
 
 /** Show the answers that are stored now. */
 async function refresh(expnum) {
-  loaded.delete(expnum);
+  loaded.forget(expnum);
   if (facts?.expnum !== expnum) return;
-  const found = await stored(expnum).catch(() => null);
+  const found = await loaded.stored(expnum).catch(() => null);
   if (!found || facts.expnum !== expnum) return;
   if (Boolean(found.hidden) !== Boolean(facts.hidden) && wanted === expnum) return show(expnum, {push: false});
   showAnswers(blind(found));
@@ -228,20 +192,6 @@ const blind = found => outbox.isUndoing(found.expnum) ? {...found, mine: [], oth
 function showAnswers(found) {
   facts = found;
   $("answers").replaceChildren(...answersPanel(found, {undo}));
-}
-
-async function showHistory() {
-  const {answers} = await api("/answers");
-  const dialog = openDialog("history", el("h2", {}, "My latest answers"), answers.length ? el("ul", {class: "own"}, answers.map(given => el("li", {},
-    el("button", {class: "link", onclick: () => { dialog.close(); show(given.expnum); }}, String(given.expnum)),
-    el("span", {class: `verdict ${given.verdict}`}, inWords(given)), given.comment ? el("q", {}, given.comment) : null,
-    el("button", {class: "quiet", onclick: event => { undo(given); event.target.closest("li").remove(); }}, "undo")))) : el("p", {class: "faint"}, "none yet"));
-}
-
-function orientations() {
-  if (!facts?.has_whiskers) return toast("This exposure has no measured orientations.");
-  openDialog("orientations", el("img", {alt: "orientations of sources and background, and the preferred direction of each CCD", src: `/picture/${facts.expnum}/whiskers`}),
-    el("p", {class: "faint"}, "Measured by the Entropy Method (Alonso, Zhang & Li). The histograms count angles to the x axis of the file; below, each CCD and its direction lie as in the focal-plane picture."));
 }
 
 /** Show the exposure to compare with, or this one again. */
@@ -281,16 +231,16 @@ const toggleLevels = () => plane.toggleOverlay("levels");
 const toggleNight = () => surroundings.toggle();
 const fullResolution = () => zoomTo(plane.current());
 onKeys({
-  b: bad, f: timed(() => answer("fine")), u: timed(() => answer("unsure")), z: timed(undoLast), y: showHistory,
+  b: bad, f: timed(() => answer("fine")), u: timed(() => answer("unsure")), z: timed(undoLast), y: () => showHistory(show, undo),
   c: () => $("comment").focus(), n: timed(next), ArrowRight: timed(next), p: timed(previous), ArrowLeft: timed(previous),
   s: timed(skip), q: () => reranker.rank(true), g: () => location.assign("/"), e: () => location.assign("/gallery"), v: toggleVotes, d: toggleDifference, a: toggleLevels, i: toggleNight,
   x: tapOrHold(document, "x", blink, unblink), w: () => plane.selectWorst(),
   h: () => plane.move(-1, 0), j: () => plane.move(0, 1), k: () => plane.move(0, -1), l: () => plane.move(1, 0),
   " ": () => plane.cursor === null ? plane.move(0, 0) : plane.toggle(plane.cursor), Escape: () => plane.clear(),
-  Enter: fullResolution, o: orientations, "?": help,
+  Enter: fullResolution, o: () => showOrientations(facts), "?": help,
 });
 $("comment").addEventListener("keydown", event => { if (["Enter", "Escape"].includes(event.key)) { event.preventDefault(); event.target.blur(); } });
-const clicks = {votes: toggleVotes, difference: toggleDifference, levels: toggleLevels, compare: blink, surroundings: toggleNight, worst: () => plane.selectWorst(), open: fullResolution, undo: undoLast, previous, next, skip, rerank: () => reranker.rank(true), history: showHistory, help, logout: logOut};
+const clicks = {votes: toggleVotes, difference: toggleDifference, levels: toggleLevels, compare: blink, surroundings: toggleNight, worst: () => plane.selectWorst(), open: fullResolution, undo: undoLast, previous, next, skip, rerank: () => reranker.rank(true), history: () => showHistory(show, undo), help, logout: logOut};
 for (const [id, act] of Object.entries(clicks)) $(id).addEventListener("click", event => { event.currentTarget.blur(); act(); });
 for (const button of document.querySelectorAll("footer [data-verdict]"))
   button.addEventListener("click", () => { button.blur(); button.dataset.verdict === "bad" ? bad() : answer(button.dataset.verdict); });

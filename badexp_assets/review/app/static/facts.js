@@ -53,7 +53,7 @@ function scores(facts) {
 }
 
 function survey(facts) {
-  if (!facts.survey) return null;
+  if (!facts.survey?.cuts) return null;
   const cuts = Object.entries(facts.survey.cuts);
   return el("section", {}, el("h2", {}, "Cuts of legacypipe"), cuts.length
     ? el("p", {}, cuts.map(([name, n]) => el("span", {class: "tag"}, `${name} ${n === facts.survey.n_ccds ? "all CCDs" : `${n} of ${facts.survey.n_ccds}`}`)))

@@ -33,6 +33,7 @@ class Reranking:
     def __init__(self, home: Home, camera: Camera, refit_after: int) -> None:
         self._home, self._camera, self._refit_after = home, camera, refit_after
         self._lock = threading.Lock()
+        self._fitting = threading.Lock()  # held for seconds, while nobody holds the other
         self._gathered_for: str | None = None  # change token of review_candidates
         self._ranking: LearnedRanking | None = None
         self._trouble = ""
@@ -45,16 +46,32 @@ class Reranking:
         """Return what the answers teach; None while vectors are gathered or if they could not be.
 
         `state`: that of the verdict store whose answers `verdicts` are. `now`: learn from the latest answer too, and
-        not only if there are `refit_after` new ones.
+        not only if there are `refit_after` new ones. While one call fits, others return what was learned before, unless
+        they want it `now`.
         """
         with self._lock:
             self._gather(candidates)
-            if self._ranking is None:
-                return None
+            ranking, learned = self._ranking, self._learned
+        if ranking is None or not self._is_due(state, now):
+            return learned
+        if not self._fitting.acquire(blocking=now):
+            return learned  # another reviewer's request fits; nobody waits for it
+        try:
+            if self._is_due(state, now):  # else it was done meanwhile
+                learned = self._fit(ranking, candidates, verdicts)
+                with self._lock:
+                    if ranking is self._ranking:  # else there are newer candidates
+                        self._learned, self._fitted_at = learned, state
+                return learned
+            with self._lock:
+                return self._learned
+        finally:
+            self._fitting.release()
+
+    def _is_due(self, state: tuple[int, int], now: bool) -> bool:
+        with self._lock:
             new = abs(state[0] - self._fitted_at[0]) + abs(state[1] - self._fitted_at[1])
-            if self._learned is None or new >= (1 if now else self._refit_after):
-                self._learned, self._fitted_at = self._fit(self._ranking, candidates, verdicts), state
-            return self._learned
+            return self._learned is None or new >= (1 if now else self._refit_after)
 
     def status(self, learned: Learned | None) -> dict[str, Any]:
         """Return how far this has learned, for the pages; `learned`: what `learn` returned.

@@ -1,5 +1,6 @@
 """Learned orders and hidden scores, as the app answers requests for them."""
 
+import threading
 import time
 
 import numpy as np
@@ -11,6 +12,7 @@ from badexp_assets.io.parquet import write_table
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.review.app.server import make_app
+from badexp_assets.review.learned_ranking import LearnedRanking
 from badexp_assets.review.store import VerdictStore
 from badexp_assets_tests.review.app.conftest import FIRST, NIGHTS, N
 from badexp_assets_tests.review.app.test_requests import log_in
@@ -82,6 +84,29 @@ def test_candidates_are_ranked_again_after_enough_answers_or_at_once_on_request(
     assert listed(client)["learning"]["n_answers"] == 3
     say(settings, (odd[2], "ben", "fine"))
     assert listed(client)["learning"]["n_answers"] == 7
+
+
+def test_nobody_waits_while_the_answers_of_others_are_learned_from(settings, monkeypatch):
+    client = client_of(settings, refit_after=1)
+    reranking = client.app.state.app_state.candidates.reranking
+    before = order_of(listed(client))
+    say(settings, (before[5], "ben", "bad"))
+    fitting, go_on, fit = threading.Event(), threading.Event(), LearnedRanking.fit
+
+    def slow(*args, **options):
+        fitting.set()
+        assert go_on.wait(LONGEST_WAIT)
+        return fit(*args, **options)
+
+    monkeypatch.setattr(LearnedRanking, "fit", slow)
+    ben = threading.Thread(target=lambda: listed(client))
+    ben.start()
+    assert fitting.wait(LONGEST_WAIT)
+    assert listed(client)["learning"] == {"state": "ready", "n_answers": 0, "refit_after": 1}
+    go_on.set()
+    ben.join(LONGEST_WAIT)
+    monkeypatch.undo()
+    assert reranking.status(reranking._learned)["n_answers"] == 1
 
 
 def test_new_candidates_are_learned_about_too(settings):

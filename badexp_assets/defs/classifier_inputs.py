@@ -74,8 +74,8 @@ class ClassifierTables(NamedTuple):
 
     def unlabelled(self, survey: SurveyResource, expnums: Collection[int]) -> HeldOut | None:
         """Return those of `expnums` that the night pass read, with no CCD labelled; None if there are none."""
-        ccds = self.ccds.concatenated(["expnum", "ccdnum", "status"])
-        rows = ccds.loc[(ccds["status"] == "read") & ccds["expnum"].isin(list(expnums)), ["expnum", "ccdnum"]]
+        ccds = self.ccds.of_exposures(set(self.ccds), expnums, ["expnum", "ccdnum", "status"])
+        rows = ccds.loc[ccds["status"] == "read", ["expnum", "ccdnum"]]
         nights = self.exposures.concatenated(["expnum", "night"]).drop_duplicates("expnum")
         rows = rows.drop_duplicates().merge(nights, on="expnum").assign(category=None, weight=np.nan)
         return None if rows.empty else self._held_out(survey, rows)

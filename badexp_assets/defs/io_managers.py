@@ -70,7 +70,7 @@ class NightTables(Mapping[str, pd.DataFrame]):
     def _concatenate(self, tables: Iterable[pd.DataFrame], columns: Sequence[str] | None) -> pd.DataFrame:
         filled = [table for table in tables if len(table)]
         empty = empty_table(SCHEMAS[self._asset])
-        return pd.concat(filled, ignore_index=True) if filled else empty[list(columns or empty.columns)]
+        return pd.concat(filled, ignore_index=True) if filled else empty[[c for c in columns or empty if c in empty]]
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):

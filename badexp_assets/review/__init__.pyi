@@ -5,6 +5,7 @@ from .agreement import cohen_kappa as cohen_kappa
 from .agreement import fleiss_kappa as fleiss_kappa
 from .agreement import reviewer_agreement as reviewer_agreement
 from .answer_targets import answered_exposures as answered_exposures
+from .candidates import SCORE_COLUMNS as SCORE_COLUMNS
 from .candidates import CandidateParams as CandidateParams
 from .candidates import RankedCandidates as RankedCandidates
 from .candidates import join_scores as join_scores

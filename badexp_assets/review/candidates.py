@@ -14,6 +14,13 @@ from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.taxonomy import GOOD, UNKNOWN, Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 
+SCORE_COLUMNS = {
+    "night_exposures": ("expnum", "night", "filter", "plver", "path", "status"),
+    "night_exposure_predictions": ("expnum", "category", "p_bad", "n_scored", "n_bad", "is_bad", "model"),
+    "night_entropy_scores": ("expnum", "n_sources", "kl_source", "z_source", "kl_background", "z_background"),
+    "night_reconstruction_errors": ("expnum", "n_stamps", "mean_mse"),
+}
+"""columns that `join_scores` needs, by table"""
 _WORDS = {
     "z_source": "entropy of sources z = {:.1f}",
     "kl_source": "entropy of sources KL = {:.3f}",
@@ -135,18 +142,18 @@ def join_scores(
     """Return the scores of all methods, a row per exposure with status `scored`; NaN for missing scores.
 
     The tables are those of all nights (`night_exposures`, `night_exposure_predictions`, `night_entropy_scores`,
-    `night_reconstruction_errors`); all but the first may be empty. z_source and kl_source are NaN for fewer than
-    `min_sources` sources. z_mse is the autoencoder's error as a robust z of ln mean_mse in its band, (x - median) /
-    (1.4826 MAD), and NaN for fewer than `min_stamps` stamps. model: version of the classifier.
+    `night_reconstruction_errors`), with at least SCORE_COLUMNS; all but the first may be empty. z_source and kl_source
+    are NaN for fewer than `min_sources` sources. z_mse is the autoencoder's error as a robust z of ln mean_mse in its
+    band, (x - median) / (1.4826 MAD), and NaN for fewer than `min_stamps` stamps. model: version of the classifier.
     """
     table = exposures.loc[exposures["status"] == "scored", ["expnum", "night", "filter", "plver", "path"]]
     table = table.drop_duplicates("expnum", keep="last").astype({"expnum": "int64"})
-    for part, columns in (
-        (predictions, ["category", "p_bad", "n_scored", "n_bad", "is_bad", "model"]),
-        (entropy, ["n_sources", "kl_source", "z_source", "kl_background", "z_background"]),
-        (errors, ["n_stamps", "mean_mse"]),
+    for part, name in (
+        (predictions, "night_exposure_predictions"),
+        (entropy, "night_entropy_scores"),
+        (errors, "night_reconstruction_errors"),
     ):
-        part = part[["expnum", *columns]].drop_duplicates("expnum", keep="last").astype({"expnum": "int64"})
+        part = part[list(SCORE_COLUMNS[name])].drop_duplicates("expnum", keep="last").astype({"expnum": "int64"})
         table = table.merge(part, on="expnum", how="left")
     numbers = ["p_bad", "n_scored", "n_bad", "n_sources", "kl_source", "z_source", "kl_background", "z_background"]
     for name in (*numbers, "n_stamps", "mean_mse"):

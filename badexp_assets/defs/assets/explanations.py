@@ -1,6 +1,5 @@
 """Explanations of candidates: similar labelled examples, and where their worst CCDs differ from good images."""
 
-from collections.abc import Iterable
 from functools import partial
 
 import dagster as dg
@@ -26,6 +25,7 @@ from badexp_assets.reports.index_page import write_index_page
 from badexp_assets.training.training_vectors import gather_vectors
 
 PAGE = "candidates.html"
+_FILES = ("expnum", "path", "ood")  # columns that CcdReader needs; ood only where the camera has such files
 
 
 def _params(survey: SurveyResource) -> ExplanationParams:
@@ -64,14 +64,14 @@ def patch_reference(
     model = _classifier(settings)
     good = explanations.choose_good_images(
         _training_set(settings),
-        night_ccds.concatenated(),
+        night_ccds.concatenated(["expnum", "ccdnum", "status"]),
         model.card.get("suspects", []) if model else [],
         bad_ccd_labels,
-        night_entropy_scores.concatenated(),
+        night_entropy_scores.concatenated(["expnum", "z_source", "z_background"]),
         params,
     )
     setup = load_pass_setup(settings)
-    exposures = night_exposures.concatenated()
+    exposures = night_exposures.concatenated(_FILES)
     with CcdReader(settings.archive_folder(), exposures, survey.camera(), setup.embedder.recipe) as reader:
         reference = explanations.make_patch_reference(
             good,
@@ -133,11 +133,12 @@ def candidate_explanations(
     model = _classifier(settings) if len(votes) else None
     found = None
     if model is not None:
-        vectors = both_embeddings(night_embeddings, labelled_ccd_embeddings)
-        found = _examples(model, ccds, _training_set(settings), vectors, params.n_examples)
+        found = _examples(
+            model, ccds, _training_set(settings), night_embeddings, labelled_ccd_embeddings, params.n_examples
+        )
     setup = load_pass_setup(settings)
     patch_reference.check_fits(setup.embedder.backbone_id, setup.embedder.recipe_id)
-    exposures = night_exposures.concatenated()
+    exposures = night_exposures.concatenated(_FILES)
     with CcdReader(settings.archive_folder(), exposures, survey.camera(), setup.embedder.recipe) as reader:
         table = explanations.explain_candidates(
             ccds,
@@ -176,14 +177,16 @@ def _examples(
     model: classify.Classifier,
     ccds: pd.DataFrame,
     training: pd.DataFrame | None,
-    embeddings: Iterable[tuple[str, pd.DataFrame]],
+    embeddings: NightTables,
+    labelled_embeddings: NightTables,
     k: int,
 ) -> dict[tuple[int, int], list]:
     """Return the nearest labelled CCDs of the train split, by (expnum, ccdnum)."""
     if training is None or not len(ccds):
         return {}
     train = training[training["split"] == "train"]
-    vectors = gather_vectors(pd.concat([ccds[["expnum", "ccdnum"]], train], ignore_index=True), embeddings)
+    rows = pd.concat([ccds[["expnum", "ccdnum", "night"]], train], ignore_index=True)
+    vectors = gather_vectors(rows, both_embeddings(embeddings, labelled_embeddings, set(rows["night"])))
     model.check_fits(vectors.backbone, vectors.recipe)
     labelled = vectors.rows["category"].notna().to_numpy()
     asked = vectors.rows[~labelled]

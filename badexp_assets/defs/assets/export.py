@@ -92,8 +92,8 @@ def legacypipe_comparison(
 ) -> dg.Output[pd.DataFrame]:
     """Compare the reject list with legacypipe's exclusions."""
     table = export.compare_with_legacypipe(
-        night_exposures.concatenated(),
-        night_exposure_predictions.concatenated(),
+        night_exposures.concatenated(["expnum", "status"]),
+        night_exposure_predictions.concatenated(["expnum", "is_bad", "category"]),
         reviewed_reject_list,
         survey_ccds,
         decals_bad_exposures,

@@ -41,10 +41,10 @@ def compared_methods(
     """Learn the combined ranking on known exposures outside the train split, and compare all methods on them."""
     params, rank_by = survey.settings().options.comparison, survey.settings().options.entropy.rank_by
     scores = review.join_scores(
-        night_exposures.concatenated(),
-        night_exposure_predictions.concatenated(),
-        night_entropy_scores.concatenated(),
-        night_reconstruction_errors.concatenated(),
+        night_exposures.concatenated(review.SCORE_COLUMNS["night_exposures"]),
+        night_exposure_predictions.concatenated(review.SCORE_COLUMNS["night_exposure_predictions"]),
+        night_entropy_scores.concatenated(review.SCORE_COLUMNS["night_entropy_scores"]),
+        night_reconstruction_errors.concatenated(review.SCORE_COLUMNS["night_reconstruction_errors"]),
         params.min_sources,
         params.min_stamps,
     )

@@ -35,10 +35,10 @@ def review_candidates(
     """Rank the exposures that any method flags."""
     params = survey.settings().options.candidates
     ranked = review.rank_candidates(
-        night_exposures.concatenated(),
-        night_exposure_predictions.concatenated(),
-        night_entropy_scores.concatenated(),
-        night_reconstruction_errors.concatenated(),
+        night_exposures.concatenated(review.SCORE_COLUMNS["night_exposures"]),
+        night_exposure_predictions.concatenated(review.SCORE_COLUMNS["night_exposure_predictions"]),
+        night_entropy_scores.concatenated(review.SCORE_COLUMNS["night_entropy_scores"]),
+        night_reconstruction_errors.concatenated(review.SCORE_COLUMNS["night_reconstruction_errors"]),
         bad_ccd_labels,
         params,
         survey.taxonomy(),

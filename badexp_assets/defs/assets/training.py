@@ -87,7 +87,7 @@ def training_tables(
     lists = [decals_bad_exposures, des_bad_ccds, delve_bad_ccds]
     built = training.build_training_set(
         bad_ccd_labels,
-        night_exposures.concatenated(),
+        night_exposures.concatenated(["expnum", "night", "status", "status_reason", "ra", "dec"]),
         night_ccds.concatenated(["expnum", "ccdnum", "status", "status_reason"]),
         survey_ccds,
         survey.taxonomy(),

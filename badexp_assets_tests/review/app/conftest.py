@@ -6,8 +6,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from PIL import Image
 
@@ -27,6 +26,7 @@ from badexp_assets.pixels.previews import FocalPlane, Tile
 from badexp_assets.review.accounts import Reviewers
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.browser import chromium
+from badexp_assets_tests.forked_commands import ForkedCommands
 from badexp_assets_tests.homes import copy_home
 from badexp_assets_tests.repository import PYTHON_PATH
 from badexp_assets_tests.waiting import LONGEST_WAIT
@@ -166,7 +166,8 @@ class Server:
     settings: Settings
     port: int
     log: Path
-    process: subprocess.Popen | None = None
+    commands: ForkedCommands
+    process: psutil.Process | None = None
 
     @property
     def url(self) -> str:
@@ -179,23 +180,16 @@ class Server:
         words = ["review", "serve", "--home", str(self.settings.home.root), "--port", str(self.port)]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("BADEXP_")}
         clean["BADEXP_TABLES"] = str(self.settings.home.tables)
-        with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "badexp_assets.commands.cli", *words],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=self.log.parent,
-                env=clean | {"PYTHONPATH": PYTHON_PATH},
-            )
+        self.process = self.commands.start(words, clean | {"PYTHONPATH": PYTHON_PATH}, self.log)
         deadline = time.monotonic() + LONGEST_WAIT
         while True:
             try:
                 urllib.request.urlopen(f"{self.url}/login", timeout=5).close()
                 return
             except OSError:
-                assert self.process.poll() is None, self.log.read_text()
+                assert self.process.is_running(), self.log.read_text()
                 assert time.monotonic() < deadline, self.log.read_text()
-                time.sleep(0.1)
+                time.sleep(0.05)
 
     def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
         if self.process is not None:
@@ -204,12 +198,19 @@ class Server:
             self.process = None
 
 
+@pytest.fixture(scope="session")
+def commands() -> Iterator[ForkedCommands]:
+    """Starts the app, whose imports take two seconds."""
+    with ForkedCommands("badexp_assets.review.app.server", "uvicorn.protocols.http.auto", "PIL.Image") as found:
+        yield found
+
+
 @pytest.fixture
-def server(settings, tmp_path) -> Iterator[Server]:
+def server(settings, tmp_path, commands) -> Iterator[Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    found = Server(settings, port, tmp_path / "log.txt")
+    found = Server(settings, port, tmp_path / "log.txt", commands)
     try:
         found.start()
         yield found

@@ -13,7 +13,7 @@ from badexp_assets.orchestration.failures import asset
 from badexp_assets.orchestration.step_resources import backfill_policy
 from badexp_assets.reports.index_page import write_index_page
 from badexp_assets.reports.night_figures import trends_figure
-from badexp_assets.survey.archive import list_night_files
+from badexp_assets.survey.archive import folders_by_night, list_night_files
 
 
 @asset(
@@ -50,8 +50,9 @@ def night_report(context: dg.AssetExecutionContext, survey: SurveyResource) -> d
     archive = survey.settings().archive_folder()
     limits, rank_by = check_params(survey), survey.settings().section("entropy").rank_by
     trends = reports.NightTrends(home, camera)
+    folders = folders_by_night(archive, camera)  # once: it looks at the whole archive
     for night in context.partition_keys:
-        others = list_night_files(archive, night, camera).others
+        others = list_night_files(archive, night, camera, folders=folders).others
         summary = reports.summarise_night(home, night, camera, limits, rank_by=rank_by, others=others, trends=trends)
         pictures = home.table("night_previews", night)
         stored = [(night, read_table(pictures))] if pictures.exists() else []

@@ -102,6 +102,26 @@ def test_a_click_on_a_point_shows_the_preview_of_its_exposure(tab, clusters_page
 
 
 @pytest.mark.slow
+def test_a_lasso_lists_the_exposures_of_its_points_and_without_the_app_has_no_link(tab, clusters_page: Path) -> None:
+    tab.goto(clusters_page.as_uri())
+    tab.wait_for_selector("#map .scatterlayer .trace")
+    tab.click(".modebar-btn[data-attr=dragmode][data-val=lasso]")
+    box = tab.locator("#map .nsewdrag").bounding_box()
+    corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.02)]
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    tab.mouse.move(*places[0])
+    tab.mouse.down()
+    for place in places[1:]:
+        tab.mouse.move(*place, steps=6)
+    tab.mouse.up()
+    tab.wait_for_selector("#detail h2:has-text('CCDs of')")
+    n_ccds, n_exposures = (int(word) for word in tab.inner_text("#detail h2").split() if word.isdigit())
+    assert 0 < n_exposures <= 12 < n_ccds <= 60
+    assert len(tab.inner_text("#detail p").split()) == n_exposures
+    assert tab.locator("#review").count() == 0
+
+
+@pytest.mark.slow
 def test_the_map_is_coloured_by_cluster_and_turned_in_3d_and_the_legend_hides_a_group(tab, clusters_page: Path) -> None:
     tab.goto(clusters_page.as_uri())
     tab.check("input[value=cluster]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -19,6 +20,8 @@ from badexp_assets.review.store import VerdictStore
 
 _SHOWN = ("expnum", "rank", "night", "filter", "category", "p_bad", "z_source", "z_background", "z_mse", "why")
 _STATE = ("plver", "model", "mine", "open")
+_EXPOSURE = ("expnum", "filter", "plver")
+_PREDICTED = ("expnum", "category", "p_bad", "model")
 _OWN = ("id", "expnum", "ccdnum", "verdict", "category", "comment", "at")
 _OF_OTHERS = ("reviewer", "ccdnum", "verdict", "category", "comment", "at", "simulated")
 
@@ -43,15 +46,21 @@ class CandidateList:
         self._lock = threading.Lock()
 
     def of_reviewer(
-        self, reviewer: str, order: str | None = None, hidden: bool = False, now: bool = False
+        self,
+        reviewer: str,
+        order: str | None = None,
+        hidden: bool = False,
+        now: bool = False,
+        also: Sequence[int] = (),
     ) -> dict[str, Any]:
         """Return `candidates` in the reviewer's order (see `assign_candidates`), `progress` and `learning`.
 
         Known cases among them count like candidates. Progress counts all candidates, and those answered by the
         reviewer, answered by anybody, complete (no more answers needed) and open to the reviewer. `learning`: see
         `Reranking.status`; None if the order is not learned. `hidden`: leave out the scores of candidates that the
-        reviewer has not answered. `now`: learn from the latest answers, too. Raises InputError for an unknown order or
-        a home without candidates.
+        reviewer has not answered. `now`: learn from the latest answers, too. `also`: exposures of the home that come
+        after the candidates, marked as `beside`, if they are none. Raises InputError for an unknown order or a home
+        without candidates.
         """
         table = self._tables.read("review_candidates")
         if table is None:
@@ -73,10 +82,29 @@ class CandidateList:
         }
         columns = [name for name in (*_SHOWN, *_STATE) if name in given]
         rows = records(given[columns])
+        rows += self._beside([e for e in also if e not in set(given["expnum"])], columns, reviewer, verdicts)
         if hidden:
             rows = [row if row["mine"] is not None else without_scores_of_row(row) for row in rows]
         learning = self.reranking.status(learned) if learns else None
         return {"candidates": rows, "progress": progress, "order": order, "learning": learning}
+
+    def _beside(
+        self, expnums: Sequence[int], columns: Sequence[str], reviewer: str, verdicts: pd.DataFrame
+    ) -> list[dict[str, Any]]:
+        """Return rows of exposures that are no candidates; those that the home does not have are left out."""
+        own = verdicts[verdicts["reviewer"] == reviewer].drop_duplicates("expnum", keep="last")
+        mine = dict(zip(own["expnum"].tolist(), own["verdict"].tolist(), strict=True))
+        rows = []
+        for expnum in dict.fromkeys(expnums):
+            night = self._tables.night_of(expnum)
+            exposure = self._tables.row("night_exposures", expnum, night, _EXPOSURE) if night else None
+            if exposure is None:
+                continue
+            predicted = self._tables.row("night_exposure_predictions", expnum, night, _PREDICTED) or {}
+            known = predicted | exposure | {"night": night, "why": "", "mine": mine.get(expnum)}
+            known["open"] = known["mine"] is None
+            rows.append({name: known.get(name) for name in columns} | {"beside": True})
+        return rows
 
     def answered_by(self, reviewer: str) -> set[int]:
         """Return the exposures that a reviewer has answered."""

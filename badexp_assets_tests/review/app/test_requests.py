@@ -466,3 +466,23 @@ def test_a_request_that_is_cancelled_as_the_server_stops_is_answered_and_raises_
     asyncio.run(stop_while_decoding())
     assert [message.get("status") for message in sent] == [503, None]
     assert json.loads(sent[1]["body"]) == {"error": "the server is being stopped"}
+
+
+def test_exposures_of_a_queue_come_after_the_candidates_if_they_are_none(ann, app, settings):
+    first = ann.get(f"/api/candidates?expnums={OTHER},{FIRST},{OTHER},9999999").json()
+    rows = first["candidates"]
+    assert len(rows) == N + 1
+    assert first["progress"]["candidates"] == N
+    assert rows[-1] | {"beside": True, "expnum": OTHER, "why": "", "mine": None, "open": True, "rank": None} == rows[-1]
+    assert (rows[-1]["plver"], rows[-1]["night"], rows[-1]["p_bad"]) == ("V5.6S", "2018-05-17", pytest.approx(0.8))
+    assert not any(row.get("beside") for row in rows[:-1])
+    send(ann, one(expnum=OTHER))
+    again = ann.get(f"/api/candidates?expnums={OTHER}&scores=hidden").json()["candidates"][-1]
+    assert (again["mine"], again["open"], again["p_bad"]) == ("bad", False, pytest.approx(0.8))
+    hidden = log_in(app, settings, "ben").get(f"/api/candidates?expnums={OTHER}&scores=hidden").json()["candidates"][-1]
+    assert (hidden["mine"], hidden["p_bad"], hidden["category"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("numbers", ["", "1,x", "-1", ",".join(["1"] * 301), "1" * 17])
+def test_a_wrong_queue_is_refused(ann, numbers):
+    assert ann.get(f"/api/candidates?expnums={numbers}").status_code == 422

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -15,17 +16,22 @@ from badexp_assets.review.app.answers import MAX_ANSWERS, read_answers
 from badexp_assets.review.app.app_state import AppState, session_of, state_of
 from badexp_assets.review.app.candidate_list import answers_on, latest_answers
 from badexp_assets.review.app.hidden_scores import without_p_bad, without_scores
+from badexp_assets.review.app.home_tables import records
 from badexp_assets.review.app.security import read_json
+from badexp_assets.review.similar_exposures import find_similar, read_vectors_of_home
 
 _MAX_BODY = 1_000_000  # bytes
 _LATEST = 100
+MAX_QUEUE = 300
+"""exposures of a queue"""
+_SIMILAR = 40
 
 
 def candidates(request: Request) -> Response:
     """Return all candidates in the reviewer's order, and the progress of the review."""
     order = request.query_params.get("order") or None
     reviewer = session_of(request).reviewer
-    return JSONResponse(state_of(request).candidates.of_reviewer(reviewer, order, _hides(request)))
+    return JSONResponse(state_of(request).candidates.of_reviewer(reviewer, order, _hides(request), also=_also(request)))
 
 
 async def rerank(request: Request) -> Response:
@@ -35,8 +41,18 @@ async def rerank(request: Request) -> Response:
     if not isinstance(order, str):
         raise HTTPException(422, '{"order": "..."} is needed')
     candidates, reviewer = state_of(request).candidates, session_of(request).reviewer
-    found = await run_in_threadpool(candidates.of_reviewer, reviewer, order, _hides(request), now=True)
+    found = await run_in_threadpool(
+        candidates.of_reviewer, reviewer, order, _hides(request), now=True, also=_also(request)
+    )
     return JSONResponse(found)
+
+
+def _also(request: Request) -> list[int]:
+    """Return the exposures of a queue, which may be no candidates."""
+    words = request.query_params.get("expnums", "").split(",") if "expnums" in request.query_params else []
+    if len(words) > MAX_QUEUE or not all(word.isascii() and word.isdigit() and len(word) < 16 for word in words):
+        raise HTTPException(422, f"expnums: at most {MAX_QUEUE} numbers of exposures with commas between are needed")
+    return [int(word) for word in words]
 
 
 def _hides(request: Request) -> bool:
@@ -65,6 +81,17 @@ def surroundings(request: Request) -> Response:
     if _hides(request):
         found = without_p_bad(found, state.candidates.answered_by(session_of(request).reviewer))
     return JSONResponse(found)
+
+
+def similar(request: Request) -> Response:
+    """Return the exposures of the whole survey that look most like an exposure, nearest first."""
+    state, expnum = state_of(request), int(request.path_params["expnum"])
+    night = state.exposures.find(expnum)
+    if night is None:
+        raise HTTPException(404, f"exposure {expnum} is not in this home")
+    nights = state.home.nights("night_mosaic_embeddings")
+    found = find_similar(partial(read_vectors_of_home, state.home), nights, expnum, night, _SIMILAR)
+    return JSONResponse({"exposures": records(found)})
 
 
 async def add(request: Request) -> Response:
@@ -120,6 +147,7 @@ ROUTES = [
     Route("/rerank", rerank, methods=["POST"]),
     Route("/exposure/{expnum:int}", exposure, methods=["GET"]),
     Route("/exposure/{expnum:int}/surroundings", surroundings, methods=["GET"]),
+    Route("/exposure/{expnum:int}/similar", similar, methods=["GET"]),
     Route("/answers", add, methods=["POST"]),
     Route("/answers", mine, methods=["GET"]),
     Route("/tally", tally, methods=["GET"]),

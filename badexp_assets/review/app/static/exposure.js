@@ -1,10 +1,11 @@
 // The page of one candidate.
 
 import {chooseCategory, el, inWords, logOut, onKeys, showHelp, tapOrHold, toast} from "./core.js";
-import {showDone, showHistory, showOrientations} from "./exposure_dialogs.js";
+import {openSimilar, showDone, showHistory, showOrientations} from "./exposure_dialogs.js";
 import {answersPanel, factsPanel} from "./facts.js";
+import {chosen, readFilter} from "./filters.js";
 import {KEYS} from "./keys.js";
-import {CandidateList, chosen, readFilter} from "./list.js";
+import {CandidateList} from "./list.js";
 import {LoadedExposures} from "./loaded_exposures.js";
 import * as outbox from "./outbox.js";
 import {Plane} from "./plane.js";
@@ -234,13 +235,13 @@ onKeys({
   b: bad, f: timed(() => answer("fine")), u: timed(() => answer("unsure")), z: timed(undoLast), y: () => showHistory(show, undo),
   c: () => $("comment").focus(), n: timed(next), ArrowRight: timed(next), p: timed(previous), ArrowLeft: timed(previous),
   s: timed(skip), q: () => reranker.rank(true), g: () => location.assign("/"), e: () => location.assign("/gallery"), v: toggleVotes, d: toggleDifference, a: toggleLevels, i: toggleNight,
-  x: tapOrHold(document, "x", blink, unblink), w: () => plane.selectWorst(),
+  x: tapOrHold(document, "x", blink, unblink), w: () => plane.selectWorst(), m: () => openSimilar(wanted),
   h: () => plane.move(-1, 0), j: () => plane.move(0, 1), k: () => plane.move(0, -1), l: () => plane.move(1, 0),
   " ": () => plane.cursor === null ? plane.move(0, 0) : plane.toggle(plane.cursor), Escape: () => plane.clear(),
   Enter: fullResolution, o: () => showOrientations(facts), "?": help,
 });
 $("comment").addEventListener("keydown", event => { if (["Enter", "Escape"].includes(event.key)) { event.preventDefault(); event.target.blur(); } });
-const clicks = {votes: toggleVotes, difference: toggleDifference, levels: toggleLevels, compare: blink, surroundings: toggleNight, worst: () => plane.selectWorst(), open: fullResolution, undo: undoLast, previous, next, skip, rerank: () => reranker.rank(true), history: () => showHistory(show, undo), help, logout: logOut};
+const clicks = {votes: toggleVotes, difference: toggleDifference, levels: toggleLevels, compare: blink, surroundings: toggleNight, worst: () => plane.selectWorst(), open: fullResolution, similar: () => openSimilar(wanted), undo: undoLast, previous, next, skip, rerank: () => reranker.rank(true), history: () => showHistory(show, undo), help, logout: logOut};
 for (const [id, act] of Object.entries(clicks)) $(id).addEventListener("click", event => { event.currentTarget.blur(); act(); });
 for (const button of document.querySelectorAll("footer [data-verdict]"))
   button.addEventListener("click", () => { button.blur(); button.dataset.verdict === "bad" ? bad() : answer(button.dataset.verdict); });
@@ -250,7 +251,7 @@ const first = Number(document.querySelector("main").dataset.expnum);
 history.replaceState({expnum: first}, "");
 const filter = readFilter();
 const notListed = error => toast(el("b", {class: "error"}, "Candidates not loaded: "), error.message);
-const listed = CandidateList.load(filter.order, notListed).then(found => {
+const listed = CandidateList.load(filter.order, filter.queue, notListed).then(found => {
   list = found;
   rows = chosen(found.rows, filter);
   reranker.follow(found);

@@ -1,6 +1,7 @@
-// Dialogs of the page of one candidate: my answers, orientations, and the end of the queue.
+// What the page of one candidate opens: my answers, orientations, similar exposures, and the end of the queue.
 
 import {api, el, inWords, openDialog, toast} from "./core.js";
+import {storeQueue} from "./filters.js";
 import * as outbox from "./outbox.js";
 
 const RETRY = 1500; // ms before it is looked again whether answers still wait
@@ -31,4 +32,16 @@ export async function showDone() {
   if (skill.length) counts.append(el("h3", {}, "Your skill on the known cases among them"),
     el("dl", {class: "pairs"}, skill.map(row => [el("dt", {}, row.known === "bad" ? "all bad ones" : row.known), el("dd", {}, row.words)])),
     el("p", {class: "faint"}, "Share of right verdicts, with its 95 % interval. Only you and those who run the survey see it."));
+}
+
+/** Go to the list of the exposures of the survey that look most like this one, nearest first. */
+export async function openSimilar(expnum) {
+  toast("Looking for exposures like this one …");
+  try {
+    const {exposures} = await api(`/exposure/${expnum}/similar`);
+    storeQueue(`${exposures.length} most like ${expnum}`, [expnum, ...exposures.map(found => found.expnum)]);
+    location.assign("/");
+  } catch (error) {
+    toast(el("b", {class: "error"}, "Not found: "), error.message);
+  }
 }

@@ -1,13 +1,17 @@
 // The grid of candidates: filters, cells for the visible part only, and answers for several candidates at once.
 
 import {chooseCategory, el, inWords, logOut, number, onKeys, showHelp, toast} from "./core.js";
-import {CandidateList, DEFAULT, chosen, hideScores, readFilter, scoresQuery, shownOf, storeFilter} from "./list.js";
-import {sendAnswers, undoLast} from "./outbox.js";
+import {FilterBar} from "./filter_bar.js";
+import {DEFAULT, chosen, readFilter, storeFilter, takeQueue} from "./filters.js";
+import {CandidateList, hideScores, scoresQuery, shownOf} from "./list.js";
+import {MOST, sendAnswers, undoLast} from "./outbox.js";
 import {Reranker} from "./rerank.js";
 
+const AROUND = 2; // rows that are there above and below the screen
 const $ = id => document.getElementById(id);
 const cells = $("cells");
 const form = $("filters");
+takeQueue(location.hash);
 const filter = readFilter();
 const selected = new Set();
 const nodes = new Map();
@@ -15,7 +19,8 @@ let list = null;
 let turn = 0;
 let rows = [];
 let cursor = 0;
-let size = {columns: 1, width: 200, height: 190};
+let drawn = {first: 0, last: 0}; // the cells that there are
+let size = {columns: 1, width: 200, height: 190, top: 0};
 
 async function load() {
   const mine = ++turn;
@@ -26,7 +31,7 @@ async function load() {
   };
   let found;
   try {
-    found = await CandidateList.load(filter.order, failed);
+    found = await CandidateList.load(filter.order, filter.queue, failed);
   } catch (error) {
     failed(error);
     return;
@@ -38,10 +43,15 @@ async function load() {
     const values = [...new Set(list.rows.map(row => row[name]))].filter(Boolean).sort();
     form[name].replaceChildren(el("option", {value: ""}, "all"), ...values.map(value => el("option", {value}, value)));
   }
-  for (const name of Object.keys(DEFAULT)) if (name !== "order") form[name].value = filter[name];
+  showFilter();
   refill();
   $("rerank").hidden = !list.learning;
   reranker.follow(list);
+}
+
+/** Show in the fields of the form what is filtered by. */
+function showFilter() {
+  for (const [name, value] of Object.entries(DEFAULT)) if (name !== "order" && typeof value === "string") form[name].value = filter[name];
 }
 
 /** Show another ranking; the selection and the cursor stay with their exposures. */
@@ -69,8 +79,9 @@ function refill() {
   $("count").textContent = `${rows.length} of ${list?.rows.length ?? 0}${learned}`;
   $("nothing").hidden = rows.length > 0;
   $("nothing").textContent = filter.state === "open" ? "No open candidate matches these filters." : "No candidate matches these filters.";
-  for (const node of nodes.values()) node.remove();
+  cells.replaceChildren();
   nodes.clear();
+  drawn = {first: 0, last: 0};
   layout();
   showSelection();
 }
@@ -79,7 +90,7 @@ function layout() {
   const room = cells.clientWidth;
   const columns = Math.max(2, Math.floor(room / 250));
   const width = room / columns;
-  size = {columns, width, height: Math.round(width * 0.72 + 44)};
+  size = {columns, width, height: Math.round(width * 0.72 + 44), top: cells.offsetTop};
   cells.style.height = `${Math.ceil(rows.length / columns) * size.height}px`;
   for (const [index, node] of nodes) position(node, index);
   render();
@@ -92,18 +103,22 @@ function position(node, index) {
 }
 
 function render() {
-  const top = scrollY - cells.offsetTop;
-  const first = Math.max(0, Math.floor(top / size.height) - 1) * size.columns;
-  const last = Math.min(rows.length, (Math.ceil((top + innerHeight) / size.height) + 1) * size.columns);
+  const top = scrollY - size.top; // asking the element for its place while scrolling would lay out the page
+  const first = Math.max(0, Math.floor(top / size.height) - AROUND) * size.columns;
+  const last = Math.min(rows.length, (Math.ceil((top + innerHeight) / size.height) + AROUND) * size.columns);
+  if (first === drawn.first && last === drawn.last) return;
+  drawn = {first, last};
   for (const [index, node] of nodes) if (index < first || index >= last) { node.remove(); nodes.delete(index); }
+  const added = [];
   for (let index = first; index < last; index++) {
     if (nodes.has(index)) continue;
     const node = cell(rows[index], index);
     position(node, index);
     nodes.set(index, node);
-    cells.append(node);
     mark(index);
+    added.push(node);
   }
+  cells.append(...added);
 }
 
 function cell(row, index) {
@@ -144,6 +159,8 @@ function range(from, to) {
   showSelection();
 }
 
+const everything = () => rows.length && range(0, rows.length - 1);
+
 function showSelection() {
   $("bar").hidden = selected.size === 0;
   $("selected").textContent = `${selected.size} selected`;
@@ -172,6 +189,7 @@ function move(step, extend) {
 function answer(verdict, category = null) {
   const indices = selected.size ? [...selected] : rows.length ? [cursor] : [];
   if (!indices.length) return;
+  if (indices.length > MOST) return toast(el("b", {class: "error"}, "Nothing was answered: "), `${indices.length} are selected, and at most ${MOST} can be answered at once`);
   sendAnswers(indices.map(index => {
     const row = rows[index];
     return {expnum: row.expnum, verdict, category, plver: row.plver, model: row.model ?? null, shown: shownOf(row)};
@@ -204,7 +222,7 @@ const start = () => { const row = rows.find(r => r.mine === null) ?? rows[0]; if
 const clear = () => { const had = [...selected]; selected.clear(); had.forEach(mark); showSelection(); };
 const help = () => showHelp({
   "Go": [["← → ↑ ↓", "move"], ["Enter", "open"], ["r", "start with the first candidate without my answer"], ["q", "rank again by all answers, in a learned order"], ["e", "examples of categories"]],
-  "Select": [["Space", "select"], ["Shift+← Shift+→", "select more (or Shift and click)"], ["a", "select all on the screen"], ["Esc", "select none"]],
+  "Select": [["Space", "select"], ["Shift+← Shift+→", "select more (or Shift and click)"], ["a", "select all on the screen"], ["A", "select all that match the filters"], ["Esc", "select none"]],
   "Answer for the selected candidates, or for this one": [["b", "bad, then a category"], ["f", "fine"], ["u", "unsure"], ["z", "undo"]],
 });
 function selectScreen() {
@@ -218,7 +236,7 @@ function selectScreen() {
 
 onKeys({
   ArrowLeft: event => move(-1, event.shiftKey), ArrowRight: event => move(1, event.shiftKey), ArrowUp: event => move(-size.columns, event.shiftKey),
-  ArrowDown: event => move(size.columns, event.shiftKey), " ": () => toggle(cursor), Enter: open, r: start, q: () => reranker.rank(true), a: selectScreen, Escape: clear,
+  ArrowDown: event => move(size.columns, event.shiftKey), " ": () => toggle(cursor), Enter: open, r: start, q: () => reranker.rank(true), a: selectScreen, A: everything, Escape: clear,
   b: bad, f: () => answer("fine"), u: () => answer("unsure"), z: undo, e: () => location.assign("/gallery"), "?": help,
 });
 form.addEventListener("change", event => {
@@ -227,6 +245,7 @@ form.addEventListener("change", event => {
     event.target.blur();
     return load();
   }
+  if (!(event.target.name in DEFAULT)) return;
   filter[event.target.name] = event.target.value;
   storeFilter(filter);
   event.target.blur();
@@ -237,11 +256,18 @@ $("start").addEventListener("click", start);
 $("rerank").addEventListener("click", event => { event.currentTarget.blur(); reranker.rank(true); });
 $("help").addEventListener("click", help);
 $("clear").addEventListener("click", clear);
+$("everything").addEventListener("click", event => { event.currentTarget.blur(); everything(); });
 $("logout").addEventListener("click", logOut);
 for (const button of $("bar").querySelectorAll("[data-verdict]"))
   button.addEventListener("click", () => { button.blur(); button.dataset.verdict === "bad" ? bad() : answer(button.dataset.verdict); });
 addEventListener("scroll", render, {passive: true});
 addEventListener("resize", layout);
+new ResizeObserver(layout).observe(form); // above the cells
 if (!form.hide.disabled) form.hide.checked = Boolean(scoresQuery());
+new FilterBar($("more"), filter, () => {
+  if (!list || (filter.order && filter.order !== list.order) || filter.queue !== list.queue) return load();
+  showFilter();
+  refill();
+});
 addEventListener("pageshow", event => event.persisted && load());
 load();

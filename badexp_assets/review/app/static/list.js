@@ -1,43 +1,27 @@
-// The candidates in the reviewer's order, and the filters; both pages share them.
+// The candidates in the reviewer's order, which both pages share.
 
 import {api, showProgress} from "./core.js";
 
-const FILTER = "badexp.filter";
 const SCORES = "badexp.scores";
 const RETRY = 1500; // ms before a failed request is repeated
-export const DEFAULT = {order: "", state: "open", night: "", filter: "", category: "", why: ""};
-
-export const readFilter = () => ({...DEFAULT, ...JSON.parse(sessionStorage.getItem(FILTER) ?? "{}")});
 /** Query of requests of a reviewer who wants to see scores only after answering. */
 export const scoresQuery = () => (sessionStorage.getItem(SCORES) === "hidden" ? "?scores=hidden" : "");
 export const hideScores = hide => sessionStorage.setItem(SCORES, hide ? "hidden" : "shown");
-export const storeFilter = filter => sessionStorage.setItem(FILTER, JSON.stringify(filter));
 
-const STATES = {
-  open: row => row.open,
-  mine: row => row.mine !== null,
-  none: row => row.mine === null,
-  bad: row => row.mine === "bad",
-  fine: row => row.mine === "fine",
-  unsure: row => row.mine === "unsure",
-};
-
-/** Return the candidates that match a filter. */
-export function chosen(rows, filter) {
-  return rows.filter(row =>
-    (!filter.state || STATES[filter.state](row)) && (!filter.night || row.night === filter.night) &&
-    (!filter.filter || row.filter === filter.filter) && (!filter.category || row.category === filter.category) &&
-    (!filter.why || row.why.includes(filter.why)));
+function query({order, queue}) {
+  const values = new URLSearchParams(scoresQuery());
+  if (order) values.set("order", order);
+  if (queue) values.set("expnums", queue.expnums.join());
+  return values.size ? `?${values}` : "";
 }
 
-/** All candidates: `rows` in order, and `progress` for the bar. */
+/** All candidates, and those of the queue that are none (`beside`): `rows` in order, and `progress` for the bar. */
 export class CandidateList {
   /** Load the candidates. Asks again while the server cannot answer, after `failed(error)`; throws what it refuses. */
-  static async load(order, failed) {
+  static async load(order, queue, failed) {
     for (;;) {
       try {
-        const hidden = scoresQuery();
-        return new CandidateList(await api(`/candidates${hidden}${order ? `${hidden ? "&" : "?"}order=${order}` : ""}`));
+        return new CandidateList(await api(`/candidates${query({order, queue})}`), queue);
       } catch (error) {
         if (error.status >= 400 && error.status < 500) throw error;
         failed(error);
@@ -47,13 +31,13 @@ export class CandidateList {
   }
 
   /** Load the candidates ranked by all answers. Throws the error of a request that fails. */
-  static async rerank(order) {
-    return new CandidateList(await api(`/rerank${scoresQuery()}`, {order}));
+  static async rerank(order, queue) {
+    return new CandidateList(await api(`/rerank${query({queue})}`, {order}), queue);
   }
 
   /** `learning`: how far the server has learned from answers; null in an order that does not depend on them. */
-  constructor({candidates, progress, order, learning}) {
-    Object.assign(this, {rows: candidates, progress, order, learning, noted: new Map()});
+  constructor({candidates, progress, order, learning}, queue) {
+    Object.assign(this, {rows: candidates, progress, order, learning, queue, noted: new Map()});
     this.byExpnum = new Map(candidates.map(row => [row.expnum, row]));
     showProgress(progress);
   }
@@ -73,6 +57,7 @@ export class CandidateList {
     this.noted.set(expnum, verdict);
     const row = this.byExpnum.get(expnum);
     if (!row || row.mine === verdict) return;
+    if (row.beside) return void Object.assign(row, {mine: verdict, open: verdict === null});
     const step = Number(verdict !== null) - Number(row.mine !== null);
     this.progress.mine += step;
     this.progress.answered = Math.max(this.progress.answered, this.progress.mine); // exact when the page is loaded

@@ -7,6 +7,10 @@ const ITEM = `badexp.outbox.${reviewer}.`;
 const IDS = `badexp.ids.${reviewer}`;
 const UNDO = `badexp.undo.${reviewer}`;
 const LOGIN = "log in again";
+const PART = 500; // answers of a request
+const KEPT = 4000; // answers that can be undone
+/** Answers that can be given at once, and undone together. */
+export const MOST = 1000;
 const listeners = [];
 let busy = false;
 let wait = 0;
@@ -15,11 +19,13 @@ let trouble = "";
 /** Call `listener(item)` for every item that the server has stored. */
 export const onStored = listener => listeners.push(listener);
 
-/** Send answers (without keys), which `undoLast` undoes together. */
+/** Send answers (without keys), at most MOST, which `undoLast` undoes together. */
 export function sendAnswers(answers) {
   const keyed = answers.map(answer => ({key: newKey(), ...answer}));
-  keep({kind: "answers", answers: keyed});
-  done([...done(), {keys: keyed.map(a => a.key), expnums: [...new Set(keyed.map(a => a.expnum))]}].slice(-200));
+  for (const part of parts(keyed)) keep({kind: "answers", answers: part});
+  const entries = [...done(), {keys: keyed.map(a => a.key), expnums: [...new Set(keyed.map(a => a.expnum))]}].slice(-200);
+  for (let n = entries.reduce((sum, entry) => sum + entry.keys.length, 0); n > KEPT && entries.length > 1;) n -= entries.shift().keys.length;
+  done(entries);
 }
 
 /** Undo the last answers of this session that are not undone yet; return their exposures, or null. */
@@ -28,9 +34,11 @@ export function undoLast() {
   const last = entries.pop();
   if (!last) return null;
   done(entries);
-  keep({kind: "retract", ...last});
+  for (const keys of parts(last.keys)) keep({kind: "retract", keys, expnums: last.expnums});
   return last.expnums;
 }
+
+const parts = all => Array.from({length: Math.ceil(all.length / PART)}, (_, k) => all.slice(k * PART, (k + 1) * PART));
 
 /** Undo a stored answer. */
 export const takeBack = answer => keep({kind: "retract", ids: [answer.id], expnums: [answer.expnum]});
@@ -109,7 +117,7 @@ async function send(item) {
 
 function remember(ids) {
   const known = Object.entries({...JSON.parse(localStorage.getItem(IDS) ?? "{}"), ...ids});
-  localStorage.setItem(IDS, JSON.stringify(Object.fromEntries(known.slice(-1000))));
+  localStorage.setItem(IDS, JSON.stringify(Object.fromEntries(known.slice(-KEPT))));
 }
 
 function show() {

@@ -43,7 +43,7 @@ export class Reranker {
     list.expectAnswers(expnum => isWaiting(expnum) || isUndoing(expnum));
     const failed = error => toast(el("b", {class: "error"}, "Not ranked again: "), error.message);
     try {
-      const found = now ? await CandidateList.rerank(list.order) : await CandidateList.load(list.order, failed);
+      const found = now ? await CandidateList.rerank(list.order, list.queue) : await CandidateList.load(list.order, list.queue, failed);
       while (!now && !this.free()) await new Promise(done => setTimeout(done, BUSY));
       if (this.current() !== list) return; // another order was chosen meanwhile
       found.noteFrom(list);

@@ -183,3 +183,16 @@ def test_more_like_this_is_a_queue_of_the_nearest_exposures(open_page, settings)
     found = [int(cells.nth(k).get_attribute("data-expnum")) for k in range(7)]
     assert found[0] == FIRST
     assert {e % 5 for e in found} == {FIRST % 5}  # the seven of its kind
+
+
+def test_the_end_of_the_queue_stays_when_the_scores_of_the_last_exposure_appear(open_page):
+    tab = open_page("ann")
+    tab.check("[name=hide]")
+    add_condition(tab, "expnum", to=str(FIRST))
+    count(tab, 1)
+    tab.keyboard.press("r")
+    wait_shown(tab, FIRST)
+    assert "Scores and suggestions are hidden" in tab.inner_text("#facts")
+    tab.keyboard.press("f")
+    tab.wait_for_selector("#facts .scores")
+    tab.wait_for_selector("dialog.done p:has-text('You gave 1 answers')")

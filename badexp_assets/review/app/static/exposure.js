@@ -48,7 +48,7 @@ async function show(expnum, {push = true} = {}) {
     if (mine === turn) document.body.classList.remove("loading");
   }
   if (mine !== turn) return;
-  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close(); // of the exposure shown before
+  if (facts?.expnum !== expnum) for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close(); // of the exposure before
   facts = blind(page.found);
   if (push) history.pushState({expnum}, "", `/exposure/${expnum}`);
   document.title = `Exposure ${expnum}`;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 
@@ -80,21 +81,23 @@ def _materialize(job: str, *assets: str, last_night: bool = False) -> Callable[[
         from badexp_assets.commands.dagster_home import environment
         from badexp_assets.defs import jobs
         from badexp_assets.defs.build import build_definitions
+        from badexp_assets.orchestration.dagster_internals import DagsterAssetCheckFailedError
 
         with environment(settings), dg.DagsterInstance.ephemeral() as instance:
             definition = build_definitions().resolve_job_def(getattr(jobs, job).name)
             selection = [dg.AssetKey(asset) for asset in assets]
             loggers = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
             night = settings.home.nights("night_exposures")[-1] if last_night else None
-            definition.execute_in_process(
-                partition_key=night, instance=instance, asset_selection=selection, run_config=loggers
-            )
+            # a classifier that is not promoted was fitted, too
+            with contextlib.suppress(DagsterAssetCheckFailedError):
+                definition.execute_in_process(
+                    partition_key=night, instance=instance, asset_selection=selection, run_config=loggers
+                )
 
     return run
 
 
 def _show(settings: Settings) -> None:
-    import contextlib
     import os
 
     from badexp_assets.commands.show import show
@@ -109,6 +112,32 @@ def _summarize(settings: Settings) -> None:
 
     summary_lines(settings.home)
     account_lines(settings, settings.home.nights("night_exposures"))
+
+
+def _run_again(settings: Settings) -> None:
+    """Do what `badexp run` does to find out that nothing has changed."""
+    from badexp_assets.commands.dagster_home import prepare_instance
+    from badexp_assets.commands.last_run import find_unchanged, hash_inputs, record_run
+
+    prepare_instance(settings.home)
+    inputs = hash_inputs(settings, None)
+    assert inputs is not None
+    record_run(settings.home, inputs, [])
+    assert find_unchanged(settings.home, hash_inputs(settings, None)) is not None
+
+
+def _review(settings: Settings) -> None:
+    """List the candidates, and show the first exposure that is none."""
+    from badexp_assets.io.parquet_reading import read_table
+    from badexp_assets.review.app.app_state import open_app_state
+
+    state = open_app_state(settings)
+    listed = {row["expnum"] for row in state.candidates.of_reviewer("reviewer")["candidates"]}
+    night = settings.home.nights("night_exposures")[0]
+    numbers = read_table(settings.home.table("night_exposures", night), ["expnum"])["expnum"].tolist()
+    expnum = next(number for number in numbers if number not in listed)
+    assert state.exposures.find(expnum) == night
+    state.exposures.facts(expnum, night)
 
 
 STEPS: dict[str, Callable[[Settings], None]] = {
@@ -126,4 +155,6 @@ STEPS: dict[str, Callable[[Settings], None]] = {
     "night_report": _materialize("CLOSE_NIGHT", "night_report", last_night=True),
     "show night_ccds": _show,
     "summary of a run": _summarize,
+    "nothing has changed, twice": _run_again,
+    "review app: list, exposure": _review,
 }

@@ -44,6 +44,7 @@ _LISTED = {  # exposures of DR10.2 and DELVE lists by category, as `badexp label
 _CCDS_LISTED = {"ghost_scatter": 4, "bad_ccd": 1, "noise": 8}  # labelled CCDs of an exposure; all in other categories
 _KNOWN = 0.02  # share of exposures in the truth file; reviewers see as many candidates of DR11
 _NOISE = 0.05  # of embeddings, relative to the scatter of each component: no two CCDs have the same
+_FEWEST_KNOWN = 40
 _BLOCK = bytes(2880)
 
 
@@ -95,7 +96,7 @@ def fabricate_home(source: Home, root: Path, nights: int, exposures: int, seed: 
         labels = _Rows(path, rng).of_night(None, drawn, new)
         _write(_as_listed(labels) if asset == "bad_ccd_labels" else labels, path, read_metadata(path))
     if of_source:
-        some = rng.random(len(new)) < _KNOWN
+        some = rng.random(len(new)) < max(_KNOWN, _FEWEST_KNOWN / len(new))
         known = pd.DataFrame({"expnum": drawn[some], "new": new[some]})
         known = known.merge(pd.read_csv(of_source), on="expnum").drop(columns="expnum")
         known.rename(columns={"new": "expnum"}).to_csv(truth, index=False)

@@ -51,3 +51,26 @@ def test_two_answers_end_in_the_reject_list_and_its_files(tmp_path, monkeypatch)
     assert read_table(Home(tmp_path).table("review_agreement"))["n"].tolist() == [1] * 4
     assert "\n7  3  unknown reason (2 of 2 reviewers)\n" in (tmp_path / "export" / "bad_expid.txt").read_text()
     assert len(pd.read_csv(tmp_path / "export" / "reject_list.csv")) == 1
+
+
+def test_answers_to_known_cases_become_skills_and_weigh_in_the_outcomes(tmp_path, monkeypatch):
+    monkeypatch.setenv("BADEXP_HOME", str(tmp_path))
+    store = VerdictStore(tmp_path / "review" / "verdicts.sqlite")
+    said = {"ann": ("bad", "fine"), "bob": ("bad", "bad"), "cid": ("fine", "bad")}  # on bad and on good cases
+    for name, (on_bad, on_good) in said.items():
+        cases = [(100 + k, on_bad, "psf") for k in range(20)] + [(200 + k, on_good, "good") for k in range(20)]
+        rows = [{"expnum": expnum, "reviewer": name, "verdict": verdict} for expnum, verdict, _ in cases]
+        store.answer(rows, [f"known-{k}" for k in range(40)], [kind for *_, kind in cases])
+        store.answer(answer(name, "fine" if name == "ann" else "bad"), ["k"])
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = build_definitions().resolve_job_def("publish_rejects").execute_in_process(instance=instance)
+    assert result.success
+    home = Home(tmp_path)
+    skill = read_table(home.table("review_skill")).set_index(["reviewer", "known"])["skill"]
+    assert skill["ann", "bad"] == skill["ann", "good"] == skill["bob", "bad"] > 0.9
+    assert skill["bob", "good"] == skill["cid", "bad"] < 0.1
+    outcome = read_table(home.table("review_outcomes")).iloc[0]
+    assert (outcome["expnum"], outcome["n_bad"], outcome["outcome"]) == (7, 2, "undecided")  # two of three say bad
+    assert outcome["rule"].endswith("weighed by the skill of reviewers on known cases")
+    assert set(read_table(home.table("review_verdicts"))["expnum"]) == {7}
+    assert read_table(home.table("reviewed_reject_list")).empty

@@ -5,15 +5,15 @@ export const reviewer = meta("reviewer");
 export const categories = JSON.parse(document.getElementById("categories").textContent);
 const ccdNames = JSON.parse(document.getElementById("ccd-names").textContent);
 
-/** Fetch JSON from the app. Throws an Error with `status` (0: no connection) and the message of the server. */
-export async function api(path, body) {
+/** Fetch JSON from the app within some seconds. Throws an Error with `status` (0: no connection) and the server's message. */
+export async function api(path, body, seconds = 20) {
   let response;
   try {
     response = await fetch(`/api${path}`, {
       method: body === undefined ? "GET" : "POST",
       headers: body === undefined ? {} : {"content-type": "application/json", "x-csrf-token": meta("csrf")},
       body: body === undefined ? undefined : JSON.stringify(body),
-      signal: AbortSignal.timeout(20_000),
+      signal: AbortSignal.timeout(1000 * seconds),
     });
   } catch (error) {
     throw Object.assign(new Error("no connection to the server"), {status: 0, cause: error});

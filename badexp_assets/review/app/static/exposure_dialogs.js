@@ -4,6 +4,7 @@ import {api, el, inWords, openDialog, toast} from "./core.js";
 import {storeQueue} from "./filters.js";
 import * as outbox from "./outbox.js";
 
+const SEARCH = 180; // seconds for a search over the whole survey
 const RETRY = 1500; // ms before it is looked again whether answers still wait
 
 /** Show my latest answers. open(expnum): shows an exposure; undo(answer): takes an answer back. */
@@ -38,7 +39,7 @@ export async function showDone() {
 export async function openSimilar(expnum) {
   toast("Looking for exposures like this one …");
   try {
-    const {exposures} = await api(`/exposure/${expnum}/similar`);
+    const {exposures} = await api(`/exposure/${expnum}/similar`, undefined, SEARCH);
     storeQueue(`${exposures.length} most like ${expnum}`, [expnum, ...exposures.map(found => found.expnum)]);
     location.assign("/");
   } catch (error) {

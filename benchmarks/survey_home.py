@@ -44,7 +44,8 @@ _LISTED = {  # exposures of DR10.2 and DELVE lists by category, as `badexp label
 _CCDS_LISTED = {"ghost_scatter": 4, "bad_ccd": 1, "noise": 8}  # labelled CCDs of an exposure; all in other categories
 _KNOWN = 0.02  # share of exposures in the truth file; reviewers see as many candidates of DR11
 _NOISE = 0.05  # of embeddings, relative to the scatter of each component: no two CCDs have the same
-_FEWEST_KNOWN = 40
+_FEWEST_KNOWN = 40  # exposures with labels, and in the truth file, in a home of few nights
+_MOST_LABELLED = 0.5
 _BLOCK = bytes(2880)
 
 
@@ -52,10 +53,10 @@ def fabricate_home(source: Home, root: Path, nights: int, exposures: int, seed: 
     """Make the home `root` of `nights` nights of `exposures` exposures, and its archive of empty files beside it.
 
     Exposures are those of `source`, drawn at random (`seed`), with other numbers and slightly other embeddings. Labels
-    of an exposure go with it; as many exposures have some as in DR11, in the proportions of its categories, so that
-    training thins the largest ones. The truth file has 2 % of the exposures. Models and all other tables are those of
-    `source`. Tables say that they were made from the files of the archive, so that nights are up to date. Return the
-    settings.
+    of an exposure go with it. As many exposures have some as in DR11, but at least 40 or half of all, in the
+    proportions of its categories, so that training thins the largest ones. The truth file has 2 % of the exposures.
+    Models and all other tables are those of `source`. Tables say that they were made from the files of the archive, so
+    that nights are up to date. Return the settings.
     """
     shutil.copytree(source.root, root, ignore=lambda folder, names: set(names) & {*NIGHTLY, "nights", "dagster"})
     settings = replace(load_settings(root), archive=root.with_name(f"{root.name}-archive"))
@@ -67,7 +68,8 @@ def fabricate_home(source: Home, root: Path, nights: int, exposures: int, seed: 
     rng = np.random.default_rng(seed)
     rows = {asset: _Rows(source.tables / asset, rng) for asset in NIGHTLY}
     numbers = rows["night_exposures"].expnums
-    share = _shares(numbers, read_table(source.table("bad_ccd_labels"), ["expnum", "category"]))
+    labelled = min(max(_LABELLED, _FEWEST_KNOWN / (nights * exposures)), _MOST_LABELLED)
+    share = _shares(numbers, read_table(source.table("bad_ccd_labels"), ["expnum", "category"]), labelled)
     chosen: list[npt.NDArray[np.int64]] = []
     stored, camera = _stored(settings), load_camera(settings.camera)
     for number in range(nights):
@@ -136,12 +138,15 @@ class _Rows:
         return table
 
 
-def _shares(expnums: npt.NDArray[np.int64], labels: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """Return how often each exposure is drawn; exposures of categories that are not trained on are not drawn."""
+def _shares(expnums: npt.NDArray[np.int64], labels: pd.DataFrame, labelled: float) -> npt.NDArray[np.float64]:
+    """Return how often each exposure is drawn, labelled ones together with this share.
+
+    Exposures of categories that are not trained on are not drawn.
+    """
     category = labels.drop_duplicates("expnum").set_index("expnum")["category"].astype(str).reindex(expnums)
     n = category.map(category.value_counts()).fillna(1).to_numpy(np.float64)
     share = np.array([_LISTED.get(name, 0) for name in category.fillna("")]) / n
-    share *= _LABELLED / max(share.sum(), 1e-9)
+    share *= labelled / max(share.sum(), 1e-9)
     good = category.isna().to_numpy()
     return np.where(good, (1 - share.sum()) / good.sum(), share)
 

@@ -58,10 +58,11 @@ def pool_statistics(expnum: Array, log_odds: Array, x_mm: Array, y_mm: Array) ->
     `largest_cluster`: share of CCDs in the largest group of adjacent such CCDs. Shares are used instead of counts, so
     that exposures with few and with many scored CCDs are comparable.
     """
-    table = pd.DataFrame({"expnum": expnum, "s": np.clip(log_odds, -LIMIT, LIMIT), "x": x_mm, "y": y_mm})
-    rows = {e: _statistics(*group[["s", "x", "y"]].to_numpy(np.float64).T) for e, group in table.groupby("expnum")}
-    found = pd.DataFrame.from_dict(rows, orient="index", columns=[*STATISTICS, "n_ccds"])
-    return found.rename_axis("expnum")
+    order = np.argsort(expnum, kind="stable")
+    known, starts = np.unique(expnum[order], return_index=True)
+    values = np.array([np.clip(log_odds, -LIMIT, LIMIT), x_mm, y_mm], np.float64)[:, order]
+    rows = [_statistics(*part) for part in np.split(values, starts[1:], axis=1) if part.size]
+    return pd.DataFrame(rows, index=pd.Index(known, name="expnum"), columns=[*STATISTICS, "n_ccds"])
 
 
 def _statistics(s: Array, x: Array, y: Array) -> list[float]:

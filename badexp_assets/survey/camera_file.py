@@ -217,6 +217,8 @@ class CameraFile:
                     f"{product} of files is {pattern!r}; a name with one {{number}} or {{exposure}} is needed, "
                     f"{CCD_PLACE} is allowed"
                 )
+            if re.search(r"\}\d*\{", pattern):
+                raise ValueError(f"{product} of files is {pattern!r}; more than digits is needed between its places")
             if FITS_ENDING.search(pattern):
                 raise ValueError(f"{product} of files is {pattern!r}; a name without its ending is needed")
         if len(set(value.values())) < len(value):

@@ -126,6 +126,11 @@ class Camera:
         """Return the CCD of that name, in capitals or not; None for the name of no CCD."""
         return self._by_capitals.get(name.strip().upper())
 
+    def named_or_numbered(self, text: str) -> Ccd | None:
+        """Return the CCD of that name, or else of that number, with zeros in front or without; None for no CCD."""
+        number = int(text) if text.isascii() and text.isdigit() else 0
+        return self.named(text) or self.by_number.get(number)
+
     @cached_property
     def _by_capitals(self) -> dict[str, Ccd]:
         return {ccd.ccdname.strip().upper(): ccd for ccd in self.ccds}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from badexp_assets.errors import UnreadableImageError
 from badexp_assets.io.place import Place, Url
 from badexp_assets.survey.camera_file import CCD_PLACE
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.cp_files import parse_name
+from badexp_assets.survey.cp_files import parse_name, without_ending
 from badexp_assets.survey.fits_file import FitsFile, is_image
 
 
@@ -21,42 +23,61 @@ def open_fits(place: Place, camera: Camera) -> FitsFile | CcdFiles:
     """Open a FITS file, or, if its name has `{ccd}` and `camera` has a file for each CCD, all files of that name."""
     if camera.has_ccd_files and CCD_PLACE in place.name:
         return CcdFiles(place, camera)
-    return FitsFile(place)
+    return FitsFile(place, one_image=len(camera.ccds) == 1)
+
+
+def files_of_ccds(where: Place, camera: Camera) -> dict[str, Path]:
+    """Return the files whose name is that of `where` with a CCD for `{ccd}`, and any ending, by name of the CCD.
+
+    Of two files of a CCD this is the first by name. Raises UnreadableImageError for a place behind a URL.
+    """
+    if isinstance(where, Url):
+        raise UnreadableImageError(f"{where}: one file per CCD is read from local folders only")
+    common = without_ending(where.name)
+    start, _, end = common.partition(CCD_PLACE)
+    found: dict[str, Path] = {}
+    for name in sorted(os.listdir(where.parent)) if where.parent.is_dir() else []:
+        parts = parse_name(name, camera) if name.startswith(start) and end in name else None
+        if parts is not None and without_ending(parts.together) == common:
+            ccd = camera.named_or_numbered(parts.ccd)
+            if ccd is not None:  # else it is named as `where` is
+                found.setdefault(ccd.ccdname, where.with_name(name))
+    return dict(sorted(found.items()))
 
 
 class CcdFiles:
     """The files of the CCDs of an exposure, with the methods of `FitsFile`; `where` has `{ccd}` for the CCD.
 
-    Extension 0 is the primary header of the first file that can be read, extension n the image of the n-th file by
-    name, with the name of its CCD as EXTNAME. A file that can't be read has an extension whose pixels and header raise
-    UnreadableImageError with the reason, so that its CCD is known to be unreadable. Raises UnreadableImageError if
+    Extension 0 is the primary header of the first file that can be read, extension n the image of the n-th CCD by
+    name (see `files_of_ccds`), with that as EXTNAME. The pixels and header of a file that can't be read, or has no
+    image, raise UnreadableImageError with the reason, so that its CCD is known to be unreadable. One file is open at a
+    time, since a process may not open those of several exposures; use it in one thread. Raises UnreadableImageError if
     there is no file, or none can be read.
     """
 
     def __init__(self, where: Place, camera: Camera) -> None:
         self.where = where
-        self._files: list[tuple[str, FitsFile | None, int, str]] = []  # name of CCD, file, extension of image, problem
-        problem = f"{where}: can't be opened (no such file)"
-        try:
-            for name, place in sorted(_files_of(where, camera)):
-                self._files.append(_opened(name, place))
-        except BaseException:
-            self.close()
-            raise
-        if all(file is None for _, file, _, _ in self._files):
-            raise UnreadableImageError(next((reason for *_, reason in self._files), problem))
+        self._files = list(files_of_ccds(where, camera).items())
+        self._open: tuple[int, FitsFile, int] | None = None  # extension, its file, and the extension in that
+        self._first, reasons = 0, []
+        for extension in range(1, len(self._files) + 1):
+            try:
+                self._file(extension)
+                self._first = extension
+                return
+            except UnreadableImageError as error:
+                reasons.append(str(error))
+        raise UnreadableImageError(reasons[0] if reasons else f"{where}: can't be opened (no such file)")
 
     def header(self, extension: int) -> Mapping[str, Any]:
         """Return the header of an extension; see the class."""
-        if extension == 0:
-            return next(file for _, file, _, _ in self._files if file is not None).header(0)
-        file, inner = self._file(extension)
-        return file.header(inner)
+        file, inner = self._file(extension or self._first)
+        return file.header(inner if extension else 0)
 
     def infos(self) -> list[Mapping[str, Any]]:
         """Return what `is_image` and `ccd_extensions` look at: hdutype, extnum, extname, ndims."""
         primary = {"hdutype": 0, "extnum": 0, "extname": "", "ndims": 0}
-        names = enumerate((name for name, *_ in self._files), start=1)
+        names = enumerate((name for name, _ in self._files), start=1)
         return [primary, *({"hdutype": 0, "extnum": n, "extname": name, "ndims": 2} for n, name in names)]
 
     def pixels(
@@ -67,15 +88,19 @@ class CcdFiles:
         return file.pixels(inner, where, codes, step)
 
     def truncation(self) -> str | None:
-        """Return which files are truncated, None if all are whole."""
-        found = [(file.where.name, words) for _, file, _, _ in self._files if file and (words := file.truncation())]
-        return "; ".join(f"{name}: {words}" for name, words in found) or None
+        """Return which files are truncated, None if all that can be read are whole."""
+        found = []
+        for extension, (_, place) in enumerate(self._files, start=1):
+            with contextlib.suppress(UnreadableImageError):
+                if words := self._file(extension)[0].truncation():
+                    found.append(f"{place.name}: {words}")
+        return "; ".join(found) or None
 
     def close(self) -> None:
-        """Close the files."""
-        for _, file, _, _ in self._files:
-            if file is not None:
-                file.close()
+        """Close the file that is open."""
+        if self._open is not None:
+            self._open[1].close()
+        self._open = None
 
     def __enter__(self) -> CcdFiles:
         return self
@@ -84,37 +109,21 @@ class CcdFiles:
         self.close()
 
     def _file(self, extension: int) -> tuple[FitsFile, int]:
-        _, file, inner, problem = self._files[extension - 1]
-        if file is None:
-            raise UnreadableImageError(problem)
-        return file, inner
+        """Return the file of an extension, opened if it is not the last one, and the extension of its image there."""
+        if self._open is None or self._open[0] != extension:
+            self.close()
+            self._open = (extension, *_opened(self._files[extension - 1][1]))
+        return self._open[1:]
 
 
-def _files_of(where: Place, camera: Camera) -> Iterator[tuple[str, Place]]:
-    """Yield (what names the CCD, file) of the files whose name is that of `where` with a CCD in it."""
-    if isinstance(where, Url):
-        raise UnreadableImageError(f"{where}: one file per CCD is read from local folders only")
-    start, _, end = where.name.partition(CCD_PLACE)
-    for name in os.listdir(where.parent) if where.parent.is_dir() else []:
-        if name.startswith(start) and name.endswith(end):
-            parts = parse_name(name, camera)
-            if parts is not None and parts.together == where.name and parts.ccd != CCD_PLACE:
-                ccd = camera.named(parts.ccd) or camera.by_number[int(parts.ccd)]
-                yield ccd.ccdname, where.with_name(name)
-
-
-def _opened(name: str, place: Place) -> tuple[str, FitsFile | None, int, str]:
-    """Return the parts of a CCD's file, whose image is its first one."""
+def _opened(place: Path) -> tuple[FitsFile, int]:
+    """Return a CCD's file and the extension of its image, which is the first one."""
+    file = FitsFile(place, one_image=True)
     try:
-        file = FitsFile(place)
-    except UnreadableImageError as error:
-        return name, None, 0, str(error)
-    try:
-        image = next((info["extnum"] for info in file.infos() if is_image(info)), None)
-    except UnreadableImageError as error:
+        return file, next(info["extnum"] for info in file.infos() if is_image(info))
+    except StopIteration:
         file.close()
-        return name, None, 0, str(error)
-    if image is None:
+        raise UnreadableImageError(f"{place}: has no image") from None
+    except BaseException:
         file.close()
-        return name, None, 0, f"{place}: has no image"
-    return name, file, image, ""
+        raise

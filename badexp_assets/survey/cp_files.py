@@ -33,7 +33,8 @@ class FileName:
     date `YYYY-MM-DD` and time `HH:MM:SS` are UTC. `time` is the end of the exposure until 2017 and the start later:
     never join on it. `tag`: version (`ls9`); `ccdname`: only cutouts of one CCD have it; `own`: what the files of an
     exposure of a camera with names of its own have in common; `number`: EXPNUM, where such a name has it. `ccd`: what
-    names the CCD, where each has a file of its own; `together`: the name of all of them, with `{ccd}` in that place.
+    names the CCD, where each has a file of its own; `together`: the name of all of them, with `{ccd}` in that place and
+    the ending of this one.
     """
 
     product: str
@@ -74,6 +75,11 @@ def parse_name(name: str, camera: Camera) -> FileName | None:
             together = f"{name[: match.start('ccd')]}{CCD_PLACE}{name[match.end('ccd') :]}" if ccd else ""
             return FileName(product, own=own, number=number, ccd=ccd, together=together)
     return None
+
+
+def without_ending(name: str) -> str:
+    """Return the name of a file without the ending of FITS files."""
+    return FITS_ENDING.sub("", name)
 
 
 def number_in_name(name: str, camera: Camera) -> int | None:

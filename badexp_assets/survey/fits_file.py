@@ -34,13 +34,16 @@ class FitsFile:
     """An open FITS file; use as a context manager, or `close` it.
 
     where: the file, as messages name it; behind a URL pinned to the version that was opened. size is in bytes. Of a
-    file behind a URL only the headers are fetched when it is opened, and only the pixels that are read. All methods
+    file behind a URL only the headers are fetched when it is opened, and only the pixels that are read. With
+    `one_image`, the primary header of a file that has one image, in an extension, has the cards of that, too: fpack
+    takes an image with its cards out of the primary. All methods
     raise UnreadableImageError for a damaged file, or one that was written again after it was opened, and TransientError
     or InputError when a server does not answer or denies access.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, one_image: bool = False) -> None:
         self.where: Place = place
+        self._one_image = one_image
         self._remote: RemoteFits | None = None
         if isinstance(place, Url):
             with _unreadable_when_changed(place):
@@ -59,6 +62,16 @@ class FitsFile:
 
     def header(self, extension: int) -> Mapping[str, Any]:
         """Return the header of an extension; 0 is the primary."""
+        header = self._header(extension)
+        images = (
+            [info["extnum"] for info in self.infos() if is_image(info)] if self._one_image and not extension else []
+        )
+        if len(images) != 1 or images == [0]:
+            return header
+        both = (self._header(images[0]), header)
+        return {card: cards[card] for cards in both for card in cards.keys() if card}  # noqa: SIM118 (no Mapping)
+
+    def _header(self, extension: int) -> Any:
         with cfitsio_lock:
             try:
                 return self._images.fits[extension].read_header()

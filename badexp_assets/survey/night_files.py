@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from badexp_assets.survey.archive_tree import FoundFile
+from badexp_assets.survey.camera_file import CCD_PLACE
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.cp_files import PRODUCTS, parse_name, unknown_name
 
@@ -65,19 +66,18 @@ def group_files(night: str, files: Iterable[FoundFile], camera: Camera) -> Night
     for file in files:
         folder, _, base = file.path.rpartition("/")
         parts = parse_name(base, camera)
-        if parts is None:
+        if parts is None or parts.ccd == CCD_PLACE:
             others[file.path] = unknown_name(camera)
             unknown[file.path] = file.stamp
             continue
-        # of a packed and a plain copy of one file the first is used
         group = groups.setdefault((folder, *parts.exposure), {})
         path = f"{file.path.removesuffix(base)}{parts.together or base}"
         product = group.setdefault(parts.product, _Product(path, {}))
-        ccd = parts.ccd.casefold().lstrip("0")
-        if product.path != path or ccd in product.files:
-            others[file.path] = f"a second copy of {product.path.rpartition('/')[2]}"
-        else:
-            product.files[ccd] = file
+        ccd = camera.named_or_numbered(parts.ccd)
+        # of a packed and a plain copy of one file, and of two files of one CCD, the first is used
+        first = product.files.setdefault(ccd.ccdnum if ccd else None, file)
+        if first is not file:
+            others[file.path] = f"a second copy of {first.path.rpartition('/')[2]}"
     exposures = []
     for (_, _, _, _, band, *_), group in groups.items():
         for name, product in group.items():
@@ -93,10 +93,10 @@ def group_files(night: str, files: Iterable[FoundFile], camera: Camera) -> Night
 
 
 class _Product(NamedTuple):
-    """The files of a product of an exposure: their common path, and the files by CCD, one file as that of no CCD."""
+    """The files of a product of an exposure: their common path, and the files by CCDNUM (None: one of all CCDs)."""
 
     path: str
-    files: dict[str, FoundFile]
+    files: dict[int | None, FoundFile]
 
     @property
     def paths(self) -> tuple[str, ...]:

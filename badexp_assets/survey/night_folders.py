@@ -197,13 +197,17 @@ def _header_of_image(path: str, stamp: str, camera: Camera) -> ExposureHeader:
     """Return the header of an image; `stamp` makes one that was written again new. Failures are not kept."""
     import fitsio
 
-    from badexp_assets.survey.fits_file import cfitsio_lock
+    from badexp_assets.survey.fits_file import FitsFile, cfitsio_lock
     from badexp_assets.survey.headers import parse_header
 
     with open(path, "rb") as file:  # whose errors have a number, which those of CFITSIO do not
         file.read(1)
     with cfitsio_lock:
-        return parse_header(fitsio.read_header(path, 0), _camera_of(path, camera))
+        header = fitsio.read_header(path, 0)
+    if header.get("NAXIS") == 0 and (camera.has_ccd_files or len(camera.ccds) == 1):
+        with FitsFile(Path(path), one_image=True) as packed:
+            header = packed.header(0)
+    return parse_header(header, _camera_of(path, camera))
 
 
 def _camera_of(path: str, camera: Camera) -> Camera:

@@ -1,11 +1,12 @@
 """Exposures of which each CCD has a file of its own."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from badexp_assets.errors import UnreadableImageError
+from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.place import Url
 from badexp_assets.survey.archive import list_exposures, list_night_files, list_nights
 from badexp_assets.survey.cameras import load_camera
@@ -75,7 +76,7 @@ def test_what_belongs_to_no_exposure_is_named_with_the_reason(archive, camera):
     shutil.copy(archive / "41_9C.fits", archive / "43_9C.mask.fits")
     files = list_night_files(archive, NIGHT, camera)
     assert [exposure.ooi for exposure in files.exposures] == ["41_{ccd}C.fits", "42_{ccd}C.fits"]
-    assert files.others["41_9C.fits"] == files.others["41_9C.fit"] == "a second copy of 41_{ccd}C.fits"
+    assert files.others["41_9C.fits"] == files.others["41_9C.fit"] == "a second copy of 41_09C.fits"
     from badexp_assets.survey.archive import list_files_outside
 
     outside = list_files_outside(archive, camera)
@@ -129,3 +130,104 @@ def test_theli_files_of_megacam_are_named_by_number():
     assert weight is not None
     assert (weight.product, weight.exposure) == ("oow", found.exposure)
     assert parse_name("792436p_37OFC.fits", camera) is None
+
+
+def test_a_file_that_names_its_ccd_in_another_way_is_a_second_copy(archive, camera):
+    shutil.copy(archive / "41_007C.fits", archive / "41_a1C.fits")
+    files = list_night_files(archive, NIGHT, camera)
+    assert dict(files.others) == {"41_a1C.fits": "a second copy of 41_007C.fits"}
+    assert list_exposures(archive, NIGHT, camera)["n_ccds"].tolist() == [2, 2]
+    with open_exposure(archive / "41_{ccd}C.fits", camera=camera) as exposure:
+        assert exposure.problems == []
+
+
+def test_files_of_an_exposure_may_have_different_endings(archive, camera):
+    (archive / "41_9C.fits").rename(archive / "41_9C.FIT")
+    files = list_night_files(archive, NIGHT, camera)
+    assert files.exposures[0].files == {"ooi": ("41_007C.fits", "41_9C.FIT")}
+    assert dict(files.others) == {}
+    with open_exposure(archive / files.exposures[0].ooi, camera=camera) as exposure:
+        assert [exposure.read(ccd.ccdnum).gain for ccd in exposure.ccds] == [1.5, 2.5]
+
+
+def pack(path):
+    """Pack an image in the primary as fpack does, which takes its cards along and leaves an empty primary."""
+    from astropy.io import fits
+
+    with fits.open(path) as plain:
+        image = fits.CompImageHDU(plain[0].data, plain[0].header)
+        fits.HDUList([fits.PrimaryHDU(), image]).writeto(path.with_name(f"{path.name}.fz"))
+    path.unlink()
+
+
+def test_packed_files_of_one_ccd_have_their_cards_beside_the_image(tmp_path, archive, camera):
+    for path in list(archive.glob("41_*")):
+        pack(path)
+    exposures = list_exposures(archive, NIGHT, camera)
+    assert exposures[["expnum", "exptime", "n_ccds", "status"]].to_numpy().tolist() == [
+        [41, 40.0, 2, "ready"],
+        [42, 40.0, 2, "ready"],
+    ]
+    with open_exposure(archive / exposures["ooi"][0], camera=camera) as exposure:
+        assert (exposure.header.filter, exposure.read(9).gain) == ("R", 2.5)
+    single = OWN_CAMERA.partition("[[ccds]]")
+    one = (
+        single[0].replace("[header]", '[files]\nimage = "{exposure}"\n[header]') + single[1] + single[2].split("[[")[0]
+    )
+    (tmp_path / "one.toml").write_text(one)
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    pack(write_file(alone / "M 31.fits", GOOD, {}))
+    exposures = list_exposures(alone, NIGHT, load_camera(str(tmp_path / "one.toml")))
+    assert exposures[["exptime", "n_ccds", "status"]].to_numpy().tolist() == [[40.0, 1, "ready"]]
+
+
+def test_a_file_whose_name_has_the_placeholder_itself_is_not_understood(archive, camera):
+    shutil.copy(archive / "41_9C.fits", archive / "41_{ccd}C.fits")
+    files = list_night_files(archive, NIGHT, camera)
+    assert files.exposures[0].files == {"ooi": ("41_007C.fits", "41_9C.fits")}
+    assert list(files.unknown) == ["41_{ccd}C.fits"]
+
+
+@pytest.mark.parametrize("name", ["{number}{ccd}", "{ccd}0{number}", "{exposure}{ccd}"])
+def test_a_name_whose_numbers_run_together_is_refused(tmp_path, name):
+    (tmp_path / "own.toml").write_text(OWN_CAMERA.replace("[header]", f'[files]\nimage = "{name}"\n[header]'))
+    with pytest.raises(InputError, match="more than digits is needed between its places"):
+        load_camera(str(tmp_path / "own.toml"))
+
+
+def test_pictures_are_made_of_files_inside_the_archive_alone(tmp_path, archive, camera):
+    from badexp_assets.review.app.pictures import inside_archive
+
+    (archive / "41_9C.fits").replace(archive / "41_9C.fits.old")
+    (archive / "41_9C.fits").symlink_to("41_9C.fits.old")
+    path = inside_archive(archive, "41_{ccd}C.fits", camera)
+    with open_exposure(path, camera=camera) as exposure:
+        assert exposure.read(9).image.shape == (64, 48)
+    (archive / "41_9C.fits").unlink()
+    (archive / "41_9C.fits.old").replace(tmp_path / "41_9C.fits")
+    (archive / "41_9C.fits").symlink_to(tmp_path / "41_9C.fits")
+    for relative in (
+        "41_{ccd}C.fits",
+        "44_{ccd}C.fits",
+        "../41_{ccd}C.fits",
+        f"{tmp_path}/41_{{ccd}}C.fits",
+        "41.fits",
+    ):
+        with pytest.raises(UnreadableImageError, match="archive"):
+            inside_archive(archive, relative, camera)
+
+
+def test_one_file_of_an_exposure_is_open_at_a_time(archive, camera):
+    def n_open():
+        return sum(
+            str(archive) in str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()
+        )
+
+    before = n_open()
+    with open_exposure(archive / "41_{ccd}C.fits", camera=camera) as exposure:
+        one = n_open()
+        for ccdnum in (7, 9, 7):
+            exposure.read(ccdnum)
+            assert before < n_open() == one
+    assert n_open() == before

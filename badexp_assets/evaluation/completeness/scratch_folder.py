@@ -50,7 +50,7 @@ class ScratchArchive:
         self._folder = root / f"CP{parse_night(night).replace('-', '')}"
         shutil.rmtree(root, ignore_errors=True)
         self._folder.mkdir(parents=True)
-        if CCD_PLACE in ooi.name:
+        if any(CCD_PLACE in place.name for place in (ooi, ood) if place is not None):
             raise UnreadableImageError(f"{ooi}: nothing can be injected where each CCD has a file of its own")
         self._ooi: Path | None = None
         self._source = self._copied(ooi)

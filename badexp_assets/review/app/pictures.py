@@ -14,7 +14,9 @@ from badexp_assets.io.place import Place, Url, change_token
 from badexp_assets.pixels.ccd_picture import ccd_picture, small_jpeg
 from badexp_assets.review.app.home_tables import HomeTables
 from badexp_assets.review.app.picture_cache import PictureCache
+from badexp_assets.survey.camera_file import CCD_PLACE
 from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.ccd_files import files_of_ccds
 
 if TYPE_CHECKING:
     from badexp_assets.survey.exposure import CcdImage
@@ -116,14 +118,14 @@ class Pictures:
         if row is None:
             raise UnreadableImageError(f"exposure {expnum}: night_exposures has no row with its path")
         archive = self._settings.archive
-        ooi = inside_archive(archive, str(row["path"]))
-        ood = inside_archive(archive, str(row["ood"])) if masked and row.get("ood") else None
+        ooi = inside_archive(archive, str(row["path"]), self._camera)
+        ood = inside_archive(archive, str(row["ood"]), self._camera) if masked and row.get("ood") else None
 
         def read() -> bytes:
             with open_exposure(ooi, ood, self._camera) as exposure:
                 return make(exposure.read(ccdnum))
 
-        stats = [change_token(p) for p in (ooi, ood) if p is not None]
+        stats = [change_token(p) for place in (ooi, ood) if place is not None for p in _files_at(place, self._camera)]
         return self._kept(f"{kind} {ooi} {ccdnum} {stats}", read)
 
     def _kept(self, key: str, make: Callable[[], bytes]) -> bytes:
@@ -133,15 +135,31 @@ class Pictures:
         return change_token(self._tables.home.table(asset, night)) or ""
 
 
-def inside_archive(archive: Place | None, relative: str) -> Place:
+def inside_archive(archive: Place | None, relative: str, camera: Camera) -> Place:
     """Return the file `relative` of the archive with all links resolved; behind a URL, pinned to its current version.
 
+    Of a path with `{ccd}`, where each CCD has a file, the folder is resolved, and no file may lead out of the archive.
     Paths in tables are not trusted: raises UnreadableImageError if there is no archive or no such file, or if the file
     is outside of the archive by `..`, an absolute path or a link.
     """
     if archive is None:
         raise UnreadableImageError(f"{relative}: this home has no archive; start with --archive, or set BADEXP_ARCHIVE")
-    return _below_url(archive, relative) if isinstance(archive, Url) else _below_folder(archive, relative)
+    if isinstance(archive, Url):
+        return _below_url(archive, relative)
+    folder, _, name = relative.rpartition("/")
+    if not (camera.has_ccd_files and CCD_PLACE in name):
+        return _below_folder(archive, relative)
+    files = _files_at(archive / relative, camera)
+    if not files:
+        raise UnreadableImageError(f"{relative}: not in the archive")
+    for file in files:
+        _below_folder(archive, str(PurePosixPath(folder, file.name)))
+    return (archive / folder).resolve() / name
+
+
+def _files_at(place: Place, camera: Camera) -> list[Place]:
+    """Return the files at a place: several where it has `{ccd}`, and each CCD has a file."""
+    return list(files_of_ccds(place, camera).values()) if camera.has_ccd_files and CCD_PLACE in place.name else [place]
 
 
 def _below_folder(archive: Path, relative: str) -> Path:

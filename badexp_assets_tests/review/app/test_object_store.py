@@ -12,6 +12,7 @@ from badexp_assets.review.accounts import Reviewers
 from badexp_assets.review.app.home_tables import HomeTables
 from badexp_assets.review.app.pictures import inside_archive
 from badexp_assets.review.app.server import make_app
+from badexp_assets.survey.cameras import load_camera
 
 HOST = "http://127.0.0.1"
 PAGES = (
@@ -74,4 +75,4 @@ def test_the_night_of_every_exposure_is_found_by_one_listing(there, object_store
 )
 def test_nothing_outside_of_the_archive_is_ever_read(there, relative):
     with pytest.raises(UnreadableImageError, match=r"not in the archive|not a file inside the archive"):
-        inside_archive(there.archive, relative)
+        inside_archive(there.archive, relative, load_camera())

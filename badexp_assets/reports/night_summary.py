@@ -83,7 +83,7 @@ def summarise_night(
     files of the night that are not read, with the reason. `trends`: of the home, shared by the summaries of several
     nights. Raises InputError for a night that was not read.
     """
-    exposures = read_table(home.table("night_exposures", night))
+    exposures = read_table(home.table("night_exposures", night), schema=SCHEMAS["night_exposures"])
     scores = {name: _stored(home, name, night) for name in _SCORES}
     verdicts = scores["night_exposure_predictions"]
     bad = set(verdicts.loc[verdicts["is_bad"].astype(bool), "expnum"])
@@ -102,7 +102,7 @@ def summarise_night(
         rank_by=rank_by,
     )
     summary.findings.extend(_findings(home, summary, scores))
-    summary.findings.extend(f"The trends lack a night: {error}." for error in trends.damaged.values())
+    summary.findings.extend(f"The trends lack a night: {error}." for error in trends.damaged(night, n_trend))
     missing = ccds[ccds["status"] == MISSING]
     if len(missing):
         summary.findings.append(f"{len(missing)} CCDs are missing; the first: {missing['status_reason'].iloc[0]}.")
@@ -119,29 +119,38 @@ class NightTrends:
         self._home, self._camera = home, camera
         self._nights = home.nights("night_exposures")
         self._rows: dict[str, list[dict[str, Any]]] = {}
-        self.damaged: dict[str, DamagedTableError] = {}
+        self._damaged: dict[str, DamagedTableError] = {}
 
     def until(self, night: str, n_nights: int) -> pd.DataFrame:
         """Return night, filter, n, bad, failed, seeing and sky of `night` and the stored nights before it.
 
-        At most `n_nights` of them; those that can't be read are left out and are `damaged`. seeing: median FWHM of the
-        CCDs, arcsec, as measured or else from their headers; sky: median over the CCDs of sky level / exposure time,
-        ADU/s. NaN if no CCD has a value.
+        At most `n_nights` of them, without those that are `damaged`. seeing: median FWHM of the CCDs, arcsec, as
+        measured or else from their headers; sky: median over the CCDs of sky level / exposure time, ADU/s. NaN if no
+        CCD has a value.
         """
-        nights = [name for name in self._nights if name <= night][-n_nights:]
-        self._rows |= {name: self._readable(name) for name in nights if name not in self._rows}
+        nights = self._read(night, n_nights)
         columns = ["night", "filter", "n", "bad", "failed", "seeing", "sky"]
         return pd.DataFrame([row for name in nights for row in self._rows[name]], columns=columns)
+
+    def damaged(self, night: str, n_nights: int) -> list[DamagedTableError]:
+        """Return why nights of `until` can't be read."""
+        return [self._damaged[name] for name in self._read(night, n_nights) if name in self._damaged]
+
+    def _read(self, night: str, n_nights: int) -> list[str]:
+        nights = [name for name in self._nights if name <= night][-n_nights:]
+        self._rows |= {name: self._readable(name) for name in nights if name not in self._rows}
+        return nights
 
     def _readable(self, night: str) -> list[dict[str, Any]]:
         try:
             return self._of(night)
         except DamagedTableError as error:
-            self.damaged[night] = error
+            self._damaged[night] = error
             return []
 
     def _of(self, night: str) -> list[dict[str, Any]]:
-        exposures = read_table(self._home.table("night_exposures", night), ["expnum", "filter", "exptime", "status"])
+        columns = ["expnum", "filter", "exptime", "status"]
+        exposures = read_table(self._home.table("night_exposures", night), columns, SCHEMAS["night_exposures"])
         ccds = _stored(self._home, "night_ccds", night, ["expnum", "sky", "seeing", "fwhm"]).merge(
             exposures, on="expnum"
         )
@@ -162,7 +171,7 @@ def _stored(home: Home, asset: str, night: str, columns: list[str] | None = None
     """Return a night's table, or an empty one."""
     path = home.table(asset, night)
     if path.exists():
-        return read_table(path, columns)
+        return read_table(path, columns, SCHEMAS[asset])
     return empty_table(SCHEMAS[asset])[columns or SCHEMAS[asset].column_names]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -9,9 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from badexp_assets.config.home import Home
-from badexp_assets.errors import InputError
+from badexp_assets.errors import DamagedTableError, InputError
 from badexp_assets.io.parquet_reading import open_table
 
+_LOGGER = logging.getLogger(__name__)
 Array = npt.NDArray[np.float32]
 Vectors = tuple[npt.NDArray[np.int64], Array]
 ReadNight = Callable[[str, str | None], dict[str, Vectors]]
@@ -57,14 +59,21 @@ def find_similar(read: ReadNight, nights: Sequence[str], expnum: int, night: str
 
 
 def read_vectors_of_home(home: Home, night: str, kind: str | None) -> dict[str, Vectors]:
-    """Return the vectors of a night of a home by kind, for `find_similar`; those that are not finite are left out."""
+    """Return the vectors of a night of a home by kind, for `find_similar`; those that are not finite are left out.
+
+    A table that is damaged is logged, and has none.
+    """
     path = home.table(_ASSET, night)
     if not path.exists():
         return {}
-    with open_table(path) as file:  # by arrow, which makes no object of each vector
-        if not set(_COLUMNS) <= set(file.schema_arrow.names):
-            return {}
-        rows = file.read(columns=_COLUMNS, use_threads=False).combine_chunks()
+    try:
+        with open_table(path) as file:  # by arrow, which makes no object of each vector
+            if not set(_COLUMNS) <= set(file.schema_arrow.names):
+                return {}
+            rows = file.read(columns=_COLUMNS, use_threads=False).combine_chunks()
+    except DamagedTableError as error:
+        _LOGGER.warning("its exposures are not compared: %s", error)
+        return {}
     kinds = np.array([f"{b}|{r}" for b, r in zip(*(rows[name].to_pylist() for name in _COLUMNS[1:3]), strict=True)])
     found = {}
     for name in dict.fromkeys(kinds.tolist()):

@@ -158,8 +158,15 @@ def test_the_report_of_a_night_names_the_damaged_one_that_its_trends_lack(many):
     trends = NightTrends(many, load_camera())
     found = trends.until(NIGHTS[15], 30)
     assert set(found["night"]) == set(NIGHTS[:16]) - {MISSING, TRUNCATED}
-    assert list(trends.damaged) == [TRUNCATED]
-    assert f"{TRUNCATED}.parquet" in str(trends.damaged[TRUNCATED])
+    (error,) = trends.damaged(NIGHTS[15], 30)
+    assert f"{TRUNCATED}.parquet" in str(error)
+    assert [str(error).split(": ")[1] for error in trends.damaged(NIGHTS[-1], len(NIGHTS))] == [
+        "not a readable Parquet file (Parquet magic bytes not found in footer. Either the file is corrupted or this is "
+        "not a parquet file.); its asset must be made again",
+        "there is no column status; its asset must be made again",
+    ]
+    assert trends.damaged(NIGHTS[15], 15 - NIGHTS.index(TRUNCATED)) == []  # the nights after it
+    assert trends.damaged(NIGHTS[NIGHTS.index(TRUNCATED) - 1], 30) == []
 
 
 def test_the_review_app_goes_on_without_a_damaged_night_and_names_it(many, tmp_path, caplog):

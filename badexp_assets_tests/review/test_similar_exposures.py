@@ -87,3 +87,14 @@ def test_vectors_that_are_not_finite_are_left_out(home):
     found = search(home, 1, NIGHTS[0], 500)
     assert 101 not in set(found["expnum"])
     assert found["distance"].notna().all()
+
+
+def test_a_night_whose_table_is_damaged_is_named_and_left_out(home, caplog):
+    path = home.table("night_mosaic_embeddings", NIGHTS[1])
+    path.write_bytes(path.read_bytes()[:-100])
+    found = search(home, 1, NIGHTS[0], 500)
+    assert 201 in set(found["expnum"])
+    assert not set(found["expnum"]) & set(vectors_of(NIGHTS[1])[0])
+    assert str(path) in caplog.text
+    with pytest.raises(InputError, match="exposure 101 has no embedding"):
+        search(home, 101, NIGHTS[1])

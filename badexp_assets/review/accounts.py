@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from badexp_assets.errors import InputError
 from badexp_assets.review.database import REVIEWERS, SESSIONS, Database
+from badexp_assets.review.verdicts import person
 
 SESSION_HOURS = 12.0
 _NAME = re.compile(r"[^\W_][\w .@-]{0,59}")
@@ -49,7 +50,8 @@ class Reviewers:
     def add(self, name: str) -> str:
         """Create the reviewer `name` and return the token; an existing reviewer gets a new token.
 
-        The old token and its sessions end. Raises InputError for a name that is not allowed.
+        The old token and its sessions end. Raises InputError for a name that is not allowed, or that is an existing
+        one's in another spelling.
         """
         if not _NAME.fullmatch(name) or name.startswith(_RESERVED):
             raise InputError(
@@ -58,6 +60,9 @@ class Reviewers:
             )
         token = secrets.token_urlsafe(32)
         with self.database.write() as connection:
+            names = connection.execute(sa.select(REVIEWERS.c.name)).scalars()
+            if other := next((known for known in names if known != name and person(known) == person(name)), None):
+                raise InputError(f"reviewer {name!r}: another spelling of {other!r}, who is the same reviewer")
             connection.execute(REVIEWERS.delete().where(REVIEWERS.c.name == name))
             connection.execute(SESSIONS.delete().where(SESSIONS.c.reviewer == name))
             made = dt.datetime.fromtimestamp(self._clock(), dt.UTC).isoformat(timespec="seconds")

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from itertools import islice
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from badexp_assets.labels.taxonomy import GOOD
 from badexp_assets.review.orders import in_order, random_shares
-from badexp_assets.review.verdicts import latest_verdict_per_reviewer
+from badexp_assets.review.verdicts import is_reviewer, latest_verdict_per_reviewer
 
 _POOL = 0.5  # share of the known cases that may be mixed in; the others are for practice and examples
 _GOOD_EVERY = 3  # every third one is good
@@ -49,16 +50,20 @@ def mix_in(
     """Return the candidates `assigned` to a reviewer (see `assign_candidates`) with `gold` cases among them.
 
     `gold`: expnum, night, filter, plver, model. `answers`: those to known cases. Each case goes with a candidate that
-    is drawn by `seed`: it comes after it in every order but `night` and `random`, in which it has a place of its own,
-    and is open to the reviewer where that candidate is or was. So neither its place nor when it disappears tells what
-    it is. Scores, category and rank are missing; they must be hidden of candidates, too.
+    is drawn by `seed`: it is open to the reviewer where that candidate is or was, and comes after it, except in the
+    orders `night` and `random`, in which it has a place of its own, and `information`, in which it comes after another
+    candidate, or else it would be the one that never leaves its candidate. So neither its place nor when it disappears
+    tells what it is. Scores, category and rank are missing; they must be hidden of candidates, too.
     """
-    draw = random_shares(assigned["expnum"].to_numpy(np.int64), f"{seed}:company")
-    company = np.argsort(draw, kind="stable")[: len(gold)]
+    company = _company(assigned, f"{seed}:company", len(gold))
     beside = assigned.iloc[company]
     gold = gold.head(len(company))
     held = latest_verdict_per_reviewer(answers)
-    own = held[held["reviewer"] == reviewer].drop_duplicates("expnum", keep="last").set_index("expnum")["verdict"]
+    own = (
+        held[is_reviewer(held["reviewer"], reviewer)]
+        .drop_duplicates("expnum", keep="last")
+        .set_index("expnum")["verdict"]
+    )
     mine = gold["expnum"].map(own).astype(object).where(gold["expnum"].isin(own.index), None)
     n_answers = held.drop_duplicates(["expnum", "reviewer"])["expnum"].value_counts()
     was_open = (beside["open"] | beside["mine"].notna()).to_numpy(bool)
@@ -72,6 +77,13 @@ def mix_in(
     table = pd.concat([assigned.astype({"rank": "Int64"}), rows], ignore_index=True)
     if order == "random":
         return in_order(table, order, seed)
+    if order == "information" and not assigned["rank"].is_monotonic_increasing:
+        company = _company(assigned, f"{seed}:information", len(gold))
     places = np.concatenate([np.arange(len(assigned), dtype=np.float64), company + 0.5])
     table = table.iloc[np.argsort(places, kind="stable")].reset_index(drop=True)
     return table.sort_values("night", kind="stable", ignore_index=True) if order == "night" else table
+
+
+def _company(assigned: pd.DataFrame, seed: str, n: int) -> npt.NDArray[np.int64]:
+    """Return the places of the candidates that `n` cases go with, drawn by `seed`."""
+    return np.argsort(random_shares(assigned["expnum"].to_numpy(np.int64), seed), kind="stable")[:n]

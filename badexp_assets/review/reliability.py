@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from badexp_assets.labels.taxonomy import GOOD
 from badexp_assets.review.skill import OVERALL
-from badexp_assets.review.verdicts import VERDICTS
+from badexp_assets.review.verdicts import VERDICTS, person
 
 _STEPS, _TOLERANCE = 200, 1e-6
 _PRIOR = np.array([[4.0, 1.0, 1.0], [1.0, 4.0, 1.0]])
@@ -77,6 +77,9 @@ def estimate_reliability(answers: pd.DataFrame, skill: pd.DataFrame | None = Non
     of_bad, of_fine = (who, np.zeros_like(said), said), (who, np.ones_like(said), said)
     votes = np.zeros((subject.max() + 1, 3))
     np.add.at(votes, (subject, said), 1)
+    if skill is not None:  # with names as in `answers`; nobody's for those who have not answered
+        spelled = {person(str(name)): str(name) for name in names}
+        skill = skill.assign(reviewer=skill["reviewer"].map(person).map(spelled))
     known = np.array([_known_counts(skill, str(name)) for name in names])
     p = (votes[:, 0] + 0.5 * votes[:, 2]) / votes.sum(axis=1)
     for _ in range(_STEPS):
@@ -98,8 +101,7 @@ def estimate_reliability(answers: pd.DataFrame, skill: pd.DataFrame | None = Non
         (row["reviewer"], row["known"]): _normalised(_answers_in(row) + _AS_ALL_BAD * of_reviewer[row["reviewer"]][0])
         for row in kinds.to_dict("records")
     }
-    measured = frozenset(str(name) for name in skill["reviewer"]) & of_reviewer.keys()
-    return Reliability(of_reviewer, float(share), of_category, frozenset(measured))
+    return Reliability(of_reviewer, float(share), of_category, frozenset(map(str, skill["reviewer"].dropna())))
 
 
 def _known_counts(skill: pd.DataFrame | None, reviewer: str) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.taxonomy import GOOD
-from badexp_assets.review.verdicts import VERDICTS
+from badexp_assets.review.verdicts import VERDICTS, in_one_spelling
 
 BAD = "bad"
 """value of `known` in the rows of all bad cases together"""
@@ -32,6 +32,7 @@ def reviewer_skill(answers: pd.DataFrame) -> pd.DataFrame:
     """
     from scipy.stats import beta
 
+    answers = answers.assign(reviewer=in_one_spelling(answers["reviewer"]))
     whole = answers[answers["ccdnum"].isna() | (answers["verdict"] == "bad")]
     first = whole.drop_duplicates(["reviewer", "expnum"])
     first = first.assign(named=(first["verdict"] == "bad") & (first["category"] == first["known"]))

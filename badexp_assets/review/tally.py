@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from badexp_assets.review.verdicts import KEY, VERDICTS, latest_verdict_per_reviewer
+from badexp_assets.review.verdicts import KEY, VERDICTS, is_reviewer, latest_verdict_per_reviewer
 
 _BECAME = {
     "rejected": "rejected",
@@ -59,8 +59,8 @@ def tally_of(verdicts: pd.DataFrame, outcomes: pd.DataFrame | None, reviewer: st
     not count as others. What was called bad and is in no outcome yet is undecided.
     """
     latest = latest_verdict_per_reviewer(verdicts)
-    mine = latest[latest["reviewer"] == reviewer]
-    others = latest[(latest["reviewer"] != reviewer) & ~latest["simulated"]]
+    own = is_reviewer(latest["reviewer"], reviewer)
+    mine, others = latest[own], latest[~own & ~latest["simulated"]]
     both = mine.merge(others, on=KEY, suffixes=("", "_other"))  # whole exposures, whose ccdnum is missing, too
     unknown = both["plver"].isna() | both["plver_other"].isna()  # counts for all versions
     both = both[unknown | (both["plver"] == both["plver_other"])]

@@ -95,13 +95,23 @@ def latest_verdict_per_reviewer(verdicts: pd.DataFrame) -> pd.DataFrame:
     spaces or the form of accents only are one reviewer, by the first spelling.
     """
     answers = tidy_verdicts(verdicts)
-    person = answers["reviewer"].map(_person)
-    answers["reviewer"] = answers["reviewer"].str.strip().groupby(person).transform("first")
+    answers["reviewer"] = in_one_spelling(answers["reviewer"])
     time = pd.to_datetime(answers["at"], utc=True, errors="coerce", format="ISO8601")
     answers = answers.loc[time.sort_values(kind="stable", na_position="first").index]
     return answers.drop_duplicates([*KEY, "plver", "reviewer"], keep="last").reset_index(drop=True)
 
 
-def _person(reviewer: str) -> str:
+def in_one_spelling(reviewers: pd.Series) -> pd.Series:
+    """Return names of reviewers, each person's in the first spelling."""
+    return reviewers.str.strip().groupby(reviewers.map(person)).transform("first")
+
+
+def is_reviewer(reviewers: pd.Series, reviewer: str) -> pd.Series:
+    """Return which of the names are those of `reviewer`, in any spelling."""
+    spellings = [name for name in reviewers.unique() if person(name) == person(reviewer)]
+    return reviewers.isin(spellings)
+
+
+def person(reviewer: str) -> str:
     """Return the same text for all spellings of a name; in file names of macOS, accents are characters of their own."""
     return " ".join(unicodedata.normalize("NFKC", reviewer).casefold().split())

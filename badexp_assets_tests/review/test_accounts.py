@@ -88,3 +88,10 @@ def test_neither_tokens_nor_session_ids_are_stored(reviewers):
 def test_a_name_that_is_not_allowed_is_refused(reviewers, name):
     with pytest.raises(InputError, match="reviewer"):
         reviewers.add(name)
+
+
+def test_a_known_name_in_another_spelling_is_refused(reviewers):
+    reviewers.add("ann lee")
+    with pytest.raises(InputError, match="another spelling of 'ann lee'"):
+        reviewers.add("Ann  Lee")
+    reviewers.add("ann lee")

@@ -1,5 +1,7 @@
 """Which known cases are mixed into a queue, and where they come in it."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -79,3 +81,14 @@ def test_a_case_is_open_until_it_is_answered_and_where_its_candidate_is_or_was()
     assert not mixed(verdicts=done)["open"].any()  # nothing but known cases would be left
     mine = said(*((e, "ann", "fine") for e in CANDIDATES["expnum"]))
     assert mixed(verdicts=mine).set_index("expnum").loc[range(1, 11), "open"].all()
+
+
+def test_a_case_does_not_follow_the_same_candidate_in_two_orders_of_scores():
+    scored = CANDIDATES.assign(p_bad=np.random.default_rng(0).random(len(CANDIDATES)))
+    pairs = []
+    for order in ("rank", "information"):
+        given = assign_candidates(scored, NO_ANSWERS, "ann", ReviewParams(), order)
+        expnums = mix_in(given, GOLD, NO_ANSWERS, "ann", order, 0)["expnum"].tolist()
+        pairs.append({(before, after) for before, after in pairwise(expnums) if after < 1000})
+    assert len(pairs[0]) == len(pairs[1]) == len(GOLD)
+    assert len(pairs[0] & pairs[1]) <= 1

@@ -106,3 +106,11 @@ def test_answers_of_others_are_visible_once_the_reviewer_has_answered():
 def test_a_wrong_option_is_named(options):
     with pytest.raises(InputError, match=next(iter(options))):
         ReviewParams(**options)
+
+
+def test_a_reviewer_whose_name_was_imported_in_another_spelling_is_one_reviewer():
+    said = answers((11, "Ann", "bad"), (12, "ann", "bad"))
+    table = assign_candidates(CANDIDATES, said, "ann", ReviewParams()).set_index("expnum")
+    assert table.loc[[11, 12, 13], "mine"].tolist() == ["bad", "bad", None]
+    assert open_for("ann", said) == [13, 14]
+    assert len(visible_answers(said, "ann")) == 2

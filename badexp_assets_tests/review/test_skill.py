@@ -133,3 +133,13 @@ def test_weights_by_skill_raise_the_f1_of_the_majority():
     surveys = [simulate(0.1, seed, 300) for seed in range(6)]
     gains = [f1(found, RULES["majority"], True) - f1(found, RULES["majority"], False) for found in surveys]
     assert np.mean(gains) > 0  # `badexp bench gold-standards` measures it
+
+
+def test_a_skill_counts_for_its_reviewer_in_any_spelling():
+    skill = reviewer_skill(
+        known((1, "ann", "bad", None, "psf"), (2, "Ann ", "bad", None, "psf"), (1, "ben", "bad", None, "psf"))
+    )
+    assert skill.loc[skill["known"] == "bad", "n"].tolist() == [2, 1]
+    said = [(5, "Ann", "bad", "2020-01-01"), (6, "ann", "bad", "2020-01-02"), (6, "ben", "bad", "2020-01-02")]
+    outcomes = decide_outcome(pd.DataFrame(said, columns=["expnum", "reviewer", "verdict", "at"]), skill=skill)
+    assert outcomes["rule"].str.contains("weighed by the skill").all()

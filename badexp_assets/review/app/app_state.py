@@ -32,6 +32,7 @@ from badexp_assets.review.database import Database
 from badexp_assets.review.skill import OVERALL, reviewer_skill, skill_words
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.review.tally import Tally, tally_of
+from badexp_assets.review.verdicts import is_reviewer
 from badexp_assets.survey.cameras import load_camera
 
 MB = 10**6
@@ -77,7 +78,7 @@ class AppState:
     def skill(self, reviewer: str) -> list[dict[str, Any]]:
         """Return the reviewer's own rows of `review_skill` as of now with `words` on each, those of all cases first."""
         known = self.store.read_known()
-        rows = records(reviewer_skill(known[known["reviewer"] == reviewer]))
+        rows = records(reviewer_skill(known[is_reviewer(known["reviewer"], reviewer)]))
         return [row | {"words": skill_words(row)} for row in sorted(rows, key=lambda row: row["known"] not in OVERALL)]
 
     def page(self, template: str, request: Request, status: int = 200, **values: Any) -> HTMLResponse:

@@ -17,6 +17,7 @@ from badexp_assets.review.app.reranking import Reranking
 from badexp_assets.review.gold_standards import mix_in
 from badexp_assets.review.queue import assign_candidates, visible_answers
 from badexp_assets.review.store import VerdictStore
+from badexp_assets.review.verdicts import is_reviewer
 
 _SHOWN = ("expnum", "rank", "night", "filter", "category", "p_bad", "z_source", "z_background", "z_mse", "why")
 _STATE = ("plver", "model", "mine", "open")
@@ -82,7 +83,8 @@ class CandidateList:
         }
         columns = [name for name in (*_SHOWN, *_STATE) if name in given]
         rows = records(given[columns])
-        rows += self._beside([e for e in also if e not in set(given["expnum"])], columns, reviewer, verdicts)
+        listed = set(given["expnum"].tolist())
+        rows += self._beside([e for e in also if e not in listed], columns, reviewer, verdicts)
         if hidden:
             rows = [row if row["mine"] is not None else without_scores_of_row(row) for row in rows]
         learning = self.reranking.status(learned) if learns else None
@@ -92,7 +94,7 @@ class CandidateList:
         self, expnums: Sequence[int], columns: Sequence[str], reviewer: str, verdicts: pd.DataFrame
     ) -> list[dict[str, Any]]:
         """Return rows of exposures that are no candidates; those that the home does not have are left out."""
-        own = verdicts[verdicts["reviewer"] == reviewer].drop_duplicates("expnum", keep="last")
+        own = verdicts[is_reviewer(verdicts["reviewer"], reviewer)].drop_duplicates("expnum", keep="last")
         mine = dict(zip(own["expnum"].tolist(), own["verdict"].tolist(), strict=True))
         rows = []
         for expnum in dict.fromkeys(expnums):
@@ -109,7 +111,7 @@ class CandidateList:
     def answered_by(self, reviewer: str) -> set[int]:
         """Return the exposures that a reviewer has answered."""
         _, *tables = self._read()
-        return {int(e) for table in tables for e in table.loc[table["reviewer"] == reviewer, "expnum"]}
+        return {int(e) for table in tables for e in table.loc[is_reviewer(table["reviewer"], reviewer), "expnum"]}
 
     def _read(self) -> tuple[tuple[int, int], pd.DataFrame, pd.DataFrame]:
         """Return the state of the store, the answers to candidates, and those to known cases."""
@@ -123,7 +125,7 @@ class CandidateList:
 def answers_on(store: VerdictStore, reviewer: str, expnum: int) -> dict[str, Any]:
     """Return `mine`, the reviewer's answers on an exposure, and `others`, which stays empty without `mine`."""
     visible = visible_answers(store.read_with_ids(expnum=expnum, known=True), reviewer)
-    mine = visible["reviewer"] == reviewer
+    mine = is_reviewer(visible["reviewer"], reviewer)
     return {"mine": records(visible[mine][list(_OWN)]), "others": records(visible[~mine][list(_OF_OTHERS)])}
 
 

@@ -169,3 +169,10 @@ def test_without_a_share_nothing_is_mixed_in(settings):
     ann = log_in(make_app(settings), settings)
     assert gold_in(ann) == []
     assert listed(ann)["candidates"][0]["p_bad"] is not None
+
+
+def test_anomaly_maps_which_known_cases_have_not_wait_for_the_answer(ann):
+    address = f"/picture/{FIRST}/ccd/28/map"
+    assert ann.get(address).status_code == ann.get(f"/picture/{gold_in(ann)[0]}/ccd/28/map").status_code == 404
+    answer(ann, FIRST, "fine")
+    assert ann.get(address).status_code == 200

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from badexp_assets.review.app.app_state import state_of
+from badexp_assets.review.app.app_state import session_of, state_of
 from badexp_assets.review.app.pictures import Pictures
 
 Picture = tuple[bytes, str]
@@ -43,6 +43,14 @@ def _route(path: str, what: str, make: Callable[[Pictures, int, str, Request], P
     return Route(f"/picture/{{expnum:int}}/{path}", respond, methods=["GET"])
 
 
+def _map(pictures: Pictures, expnum: int, night: str, request: Request) -> Picture | None:
+    """Return an anomaly map; none where scores are hidden, since only candidates have one, which says where to look."""
+    state, reviewer = state_of(request), session_of(request).reviewer
+    if state.hide_scores and expnum not in state.candidates.answered_by(reviewer):
+        return None
+    return pictures.patch_map(expnum, _ccd(request))
+
+
 def _ccd(request: Request) -> int:
     return int(request.path_params["ccdnum"])
 
@@ -58,5 +66,5 @@ ROUTES = [
     _route("ccd/{ccdnum:int}", "CCD", lambda p, e, night, r: p.ccd(e, _ccd(r), night, _stretch(r)), slow=True),
     _route("ccd/{ccdnum:int}/small", "CCD", lambda p, e, night, r: p.small_ccd(e, _ccd(r), night), slow=True),
     _route("ccd/{ccdnum:int}/mask", "mask", lambda p, e, night, r: p.mask(e, _ccd(r), night), slow=True),
-    _route("ccd/{ccdnum:int}/map", "anomaly map", lambda p, e, _, r: p.patch_map(e, _ccd(r)), slow=False),
+    _route("ccd/{ccdnum:int}/map", "anomaly map", _map, slow=False),
 ]

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from badexp_assets.errors import InputError
 from badexp_assets.review.database import ANSWERS, RETRACTIONS, Database
-from badexp_assets.review.verdicts import COLUMNS, tidy_answer, tidy_verdicts
+from badexp_assets.review.verdicts import COLUMNS, person, tidy_answer, tidy_verdicts
 
 _HELD = ~sa.exists().where(RETRACTIONS.c.verdict_id == ANSWERS.c.id)
 
@@ -67,19 +67,24 @@ class VerdictStore:
                 for row, key, kind in zip(rows, keys, kinds, strict=True)
             ]
 
-    def retract(self, reviewer: str, answer: int) -> bool:
-        """Retract `answer` (its id), which must be the reviewer's own; return False if it was retracted before.
+    def retract(self, reviewer: str, answers: Sequence[int]) -> int:
+        """Retract `answers` (ids), all or none; return how many of them had not been retracted before.
 
         Raises InputError for an answer that does not exist or belongs to another reviewer.
         """
+        named, gone = ANSWERS.c.id.in_(answers), RETRACTIONS.c.verdict_id.in_(answers)
         with self.database.write() as connection:
-            owner = connection.execute(sa.select(ANSWERS.c.reviewer).where(ANSWERS.c.id == answer)).scalar()
-            if owner != reviewer:
-                raise InputError(f"verdict store: {reviewer} has no answer {answer}")
-            gone = connection.execute(sa.select(RETRACTIONS.c.at).where(RETRACTIONS.c.verdict_id == answer)).scalar()
-            if gone is None:
-                connection.execute(RETRACTIONS.insert(), {"verdict_id": answer, "at": _now()})
-            return gone is None
+            found = connection.execute(sa.select(ANSWERS.c.id, ANSWERS.c.reviewer).where(named))
+            owners = {row.id: row.reviewer for row in found}
+            for answer in answers:
+                if answer not in owners or person(owners[answer]) != person(reviewer):
+                    raise InputError(f"verdict store: {reviewer} has no answer {answer}")
+            new = owners.keys() - connection.execute(sa.select(RETRACTIONS.c.verdict_id).where(gone)).scalars()
+            if new:
+                connection.execute(
+                    RETRACTIONS.insert(), [{"verdict_id": answer, "at": _now()} for answer in sorted(new)]
+                )
+            return len(new)
 
     def read(self, reviewer: str | None = None, expnum: int | None = None) -> pd.DataFrame:
         """Return answers in the order in which they were added, as `review_verdicts`, without retracted ones.

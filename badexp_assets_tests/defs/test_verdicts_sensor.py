@@ -27,7 +27,7 @@ def test_each_change_of_the_answers_asks_for_one_run(tmp_path):
         first = tick(tmp_path, instance)
         assert len(first.run_requests) == 1
         assert "nothing new" in tick(tmp_path, instance, first.cursor).skip_message
-        store.retract("ann", number)
+        store.retract("ann", [number])
         second = tick(tmp_path, instance, first.cursor)
         assert second.run_requests[0].run_key != first.run_requests[0].run_key
 

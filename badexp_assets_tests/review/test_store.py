@@ -162,8 +162,8 @@ def test_an_answer_taken_back_is_kept_and_not_read(tmp_path):
     store = VerdictStore(tmp_path / "v.sqlite")
     [number] = store.answer([one()], ["k1"])
     before = store.state()
-    assert store.retract("ann", number)
-    assert not store.retract("ann", number)
+    assert store.retract("ann", [number]) == 1
+    assert store.retract("ann", [number, number]) == 0
     assert store.state() != before
     assert store.read().empty
     connection = sqlite3.connect(tmp_path / "v.sqlite")
@@ -176,7 +176,7 @@ def test_nobody_takes_back_the_answer_of_another(tmp_path):
     [number] = store.answer([one()], ["k1"])
     for reviewer, answer in (("bob", number), ("ann", number + 1)):
         with pytest.raises(InputError, match="has no answer"):
-            store.retract(reviewer, answer)
+            store.retract(reviewer, [answer])
     assert len(store.read()) == 1
 
 
@@ -219,7 +219,7 @@ def test_answers_to_known_cases_are_read_only_if_asked_for(tmp_path):
     assert store.read_with_ids(known=True)["id"].tolist() == [first, second]
     assert store.state() == (second, 0)
     assert store.answer(rows[:1], ["k-1"], ["psf"]) == [first]  # sent again
-    store.retract("ann", first)
+    store.retract("ann", [first])
     assert store.read_known().empty
 
 
@@ -241,3 +241,15 @@ def test_a_store_of_an_earlier_version_opens_and_all_its_answers_are_verdicts(tm
     assert store.read_known().empty
     store.answer([{"expnum": 8, "reviewer": "ann", "verdict": "bad"}], ["k-1"], ["noise"])
     assert store.read_known()["known"].tolist() == ["noise"]
+
+
+def test_many_answers_are_taken_back_at_once_all_or_none(tmp_path):
+    store = VerdictStore(tmp_path / "v.sqlite")
+    mine = store.answer([one(expnum=e) for e in range(1, 501)], [f"k{e}" for e in range(1, 501)])
+    (other,) = store.answer([one(reviewer="bob")], ["k"])
+    with pytest.raises(InputError, match=f"ann has no answer {other}"):
+        store.retract("ann", [*mine, other])
+    assert len(store.read(reviewer="ann")) == 500
+    assert store.retract("ann", mine) == 500
+    assert store.read()["reviewer"].tolist() == ["bob"]
+    assert store.state() == (other, 500)

@@ -88,7 +88,8 @@ def _text(answer: Mapping[str, Any], name: str, longest: int) -> str | None:
     value = answer.get(name)
     if value is not None and (not isinstance(value, str) or len(value) > longest or "\x00" in value):
         raise InputError(f"{name}: text of at most {longest} characters is needed")
-    return (value or "").strip() or None
+    # half a character, as a browser may cut one off, can't be stored; the answer counts all the same
+    return (value or "").encode(errors="replace").decode().strip() or None
 
 
 def _shown(value: Any) -> str | None:

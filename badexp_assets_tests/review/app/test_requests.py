@@ -486,3 +486,10 @@ def test_exposures_of_a_queue_come_after_the_candidates_if_they_are_none(ann, ap
 @pytest.mark.parametrize("numbers", ["", "1,x", "-1", ",".join(["1"] * 301), "1" * 17])
 def test_a_wrong_queue_is_refused(ann, numbers):
     assert ann.get(f"/api/candidates?expnums={numbers}").status_code == 422
+
+
+def test_half_a_character_in_a_comment_keeps_no_answer_from_being_stored(ann):
+    sent = json.dumps({"answers": [one(comment="cut \ud83d", model="\udfff")]})
+    response = ann.post("/api/answers", content=sent, headers={"content-type": "application/json"})
+    assert response.status_code == 201
+    assert ann.get("/api/answers").json()["answers"][0]["comment"] == "cut ?"

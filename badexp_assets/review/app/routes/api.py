@@ -109,7 +109,7 @@ def _add(state: AppState, reviewer: str, sent: Any) -> dict[str, Any]:
 
 
 async def retract(request: Request) -> Response:
-    """Undo answers of the reviewer, given by their ids."""
+    """Undo answers of the reviewer, given by their ids, all or none."""
     sent = await read_json(request, _MAX_BODY)
     found = sent.get("ids") if isinstance(sent, dict) else None
     ids: list[int] = found if isinstance(found, list) else []
@@ -119,8 +119,7 @@ async def retract(request: Request) -> Response:
 
     def take_back() -> None:
         with state.writing:
-            for number in ids:
-                state.store.retract(reviewer, number)
+            state.store.retract(reviewer, ids)
 
     try:
         await run_in_threadpool(take_back)

@@ -11,6 +11,7 @@ import inspect
 import signal
 import socket
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -105,8 +106,19 @@ def one_line_errors(home: Home) -> Iterator[None]:
 def keyboard_interrupts() -> Iterator[None]:
     """Raise KeyboardInterrupt for an interrupt during a run, also for one that Dagster drops as the run begins or ends.
 
-    Dagster's own error has a traceback of 100 lines. An interrupt that it drops is raised once the run has ended.
+    Dagster's own error has a traceback of 100 lines. An interrupt that it drops is raised once the run has ended, if
+    this is the main thread; only that is told of signals.
     """
+    with _dropped_interrupts() if threading.current_thread() is threading.main_thread() else contextlib.nullcontext():
+        try:
+            yield
+        except dg.DagsterExecutionInterruptedError:
+            raise KeyboardInterrupt from None
+
+
+@contextlib.contextmanager
+def _dropped_interrupts() -> Iterator[None]:
+    """Raise KeyboardInterrupt at the end for an interrupt that was not raised before."""
     reader, writer = socket.socketpair()
     with reader, writer:
         reader.setblocking(False)
@@ -114,8 +126,6 @@ def keyboard_interrupts() -> Iterator[None]:
         previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)  # told of every signal
         try:
             yield
-        except dg.DagsterExecutionInterruptedError:
-            raise KeyboardInterrupt from None
         finally:
             signal.set_wakeup_fd(previous)
         with contextlib.suppress(BlockingIOError):

@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import dagster as dg
 import pytest
@@ -212,3 +213,16 @@ def test_an_interrupt_that_dagster_raises_is_a_keyboard_interrupt():
     with pytest.raises(KeyboardInterrupt) as raised, keyboard_interrupts():
         raise dg.DagsterExecutionInterruptedError
     assert raised.value.__cause__ is None
+
+
+def test_a_run_in_another_thread_is_not_told_of_signals():
+    @keyboard_interrupts()
+    def run(error: Exception | None) -> int:
+        if error:
+            raise error
+        return 1
+
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(run, None).result() == 1
+        with pytest.raises(KeyboardInterrupt):
+            threads.submit(run, dg.DagsterExecutionInterruptedError()).result()

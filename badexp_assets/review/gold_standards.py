@@ -13,7 +13,7 @@ from badexp_assets.labels.taxonomy import GOOD
 from badexp_assets.review.orders import in_order, random_shares
 from badexp_assets.review.verdicts import is_reviewer, latest_verdict_per_reviewer
 
-_POOL = 0.5  # share of the known cases that may be mixed in; the others are for practice and examples
+_RESERVED = 0.5  # share of the known cases that may be mixed in; the others are for practice and examples
 _GOOD_EVERY = 3  # every third one is good
 
 
@@ -22,15 +22,22 @@ def n_wanted(n_candidates: int, share: float) -> int:
     return round(n_candidates * share / (1 - share))
 
 
+def is_reserved(cases: pd.DataFrame, seed: int) -> npt.NDArray[np.bool_]:
+    """Return which of the known `cases` may be mixed into a queue, now or when it is longer: a random half, by `seed`.
+
+    They are no examples and not practised with, since reviewers would know them again.
+    """
+    return _draw(cases, seed) < _RESERVED
+
+
 def choose_gold(cases: pd.DataFrame, n: int, seed: int, has_picture: Callable[[int, str], bool]) -> pd.DataFrame:
     """Return up to `n` of the known `cases` (see `known_cases`) to mix into queues.
 
-    They come from a random half of the cases, by `seed`, in a random order in which every third one is good and the bad
+    They are reserved ones (see `is_reserved`), in a random order in which every third one is good and the bad
     ones take turns through the categories; the first `n` that can be shown (`has_picture`: of expnum and night) are
     chosen, so that a longer queue keeps those of a shorter one.
     """
-    draw = random_shares(cases["expnum"].to_numpy(np.int64), f"{seed}:gold")
-    pool = cases.assign(draw=draw)[draw < _POOL].sort_values("draw", kind="stable")
+    pool = cases.assign(draw=_draw(cases, seed))[is_reserved(cases, seed)].sort_values("draw", kind="stable")
     good, bad = pool[pool["category"] == GOOD], pool[pool["category"] != GOOD]
     turn = bad.groupby("category").cumcount().to_numpy()
     bad = bad.assign(turn=turn).sort_values("turn", kind="stable")
@@ -82,6 +89,10 @@ def mix_in(
     places = np.concatenate([np.arange(len(assigned), dtype=np.float64), company + 0.5])
     table = table.iloc[np.argsort(places, kind="stable")].reset_index(drop=True)
     return table.sort_values("night", kind="stable", ignore_index=True) if order == "night" else table
+
+
+def _draw(cases: pd.DataFrame, seed: int) -> npt.NDArray[np.floating]:
+    return random_shares(cases["expnum"].to_numpy(np.int64), f"{seed}:gold")
 
 
 def _company(assigned: pd.DataFrame, seed: str, n: int) -> npt.NDArray[np.int64]:

@@ -58,7 +58,7 @@ class Example:
 class Gallery:
     """Finds examples of categories among the labelled exposures of which the home has a preview.
 
-    Those that are mixed into queues of reviewers are left out.
+    Those that are mixed into queues of reviewers, or may be later, are left out.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Gallery:
         if labels is None:
             return [(category, []) for category in self._categories]
         nights = self._tables.nights()
-        here = labels[labels["expnum"].isin(set(nights)) & ~labels["expnum"].isin(self._known.gold_categories())]
+        here = labels[labels["expnum"].isin(set(nights)) & ~labels["expnum"].isin(self._known.reserved())]
         first = here.sort_values("whole_exposure", ascending=False, kind="stable").drop_duplicates("expnum")
         return [(c, self._of(first[first["category"] == c.name], nights)) for c in self._categories]
 

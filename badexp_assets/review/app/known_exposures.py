@@ -12,7 +12,7 @@ from badexp_assets.errors import StorageError
 from badexp_assets.io.place import change_token
 from badexp_assets.review.app.home_tables import HomeTables
 from badexp_assets.review.app.survey_numbers import SurveyNumbers
-from badexp_assets.review.gold_standards import choose_gold, n_wanted
+from badexp_assets.review.gold_standards import choose_gold, is_reserved, n_wanted
 from badexp_assets.review.practice import known_cases
 
 _LABEL = ("expnum", "category", "source", "reason", "whole_exposure")
@@ -21,9 +21,13 @@ _TABLES = ("bad_ccd_labels", "review_candidates")
 
 @dataclass(frozen=True)
 class _Known:
-    """Known cases for practice, those that are mixed into queues, and the categories of these by expnum."""
+    """Known cases for practice, those that are mixed into queues, and the categories of these by expnum.
+
+    `reserved`: exposures that are no examples, because they are mixed into queues, or may be later.
+    """
 
     practice: pd.DataFrame
+    reserved: frozenset[int]
     gold: pd.DataFrame
     category_of: dict[int, str]
 
@@ -40,8 +44,12 @@ class KnownExposures:
         self._found: tuple[pd.DataFrame, list[str | None], _Known] | None = None
 
     def for_practice(self) -> pd.DataFrame:
-        """Return the known cases that are not mixed into queues (see `known_cases`)."""
+        """Return the known cases (see `known_cases`) that are not mixed into queues, now or later."""
         return self._known().practice
+
+    def reserved(self) -> frozenset[int]:
+        """Return the exposures that are mixed into queues, or may be later; none without `gold_share`."""
+        return self._known().reserved if self._params.gold_share else frozenset()
 
     def gold(self) -> pd.DataFrame:
         """Return the cases that are mixed into queues, with filter, plver and model; none without `gold_share`."""
@@ -81,7 +89,9 @@ class KnownExposures:
             model=pd.Series([model for _, model in rows], dtype=object),
         )
         categories = dict(zip(gold["expnum"].tolist(), gold["category"].tolist(), strict=True))
-        return _Known(cases[~cases["expnum"].isin(gold["expnum"])].reset_index(drop=True), gold, categories)
+        apart = is_reserved(cases, self._params.seed) & (share > 0)
+        reserved = frozenset(cases.loc[apart, "expnum"].tolist())
+        return _Known(cases[~apart].reset_index(drop=True), reserved, gold, categories)
 
     def _row(self, expnum: int, night: str) -> tuple[str | None, str | None]:
         """Return the CP version of an exposure, and the version of the classifier that scored it."""

@@ -176,3 +176,16 @@ def test_anomaly_maps_which_known_cases_have_not_wait_for_the_answer(ann):
     assert ann.get(address).status_code == ann.get(f"/picture/{gold_in(ann)[0]}/ccd/28/map").status_code == 404
     answer(ann, FIRST, "fine")
     assert ann.get(address).status_code == 200
+
+
+def test_a_case_that_was_practised_or_shown_as_an_example_is_not_mixed_in_when_the_queue_grows(ann, settings):
+    seen = {e for number in range(1, 8) for e in ann.get(f"/api/practice/{number}").json()["expnums"]}
+    seen |= {e for e in BAD if f"/exposure/{e}" in ann.get("/gallery").text}
+    assert seen & {*BAD, *GOOD}
+    path = settings.home.root / "settings.toml"
+    path.write_text(path.read_text().replace("gold_share = 0.2", "gold_share = 0.5"))
+    app = make_app(load_settings(settings.home.root))
+    app.state.app_state.numbers.collect()
+    more = set(gold_in(log_in(app, settings, "ben")))
+    assert len(more) > 8
+    assert not more & seen

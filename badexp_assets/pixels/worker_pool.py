@@ -232,7 +232,8 @@ def _work(connection: Connection, share: Share, archive: Place, camera: Camera) 
                 Journal(done.journal).write(done.key, exposure.tables)
                 connection.send((_DONE, done.key))
     except Exception as error:
-        connection.send((_ERROR, _picklable(error)))
+        with contextlib.suppress(OSError):  # the job was killed: nobody listens
+            connection.send((_ERROR, _picklable(error)))
         raise SystemExit(1) from None
 
 

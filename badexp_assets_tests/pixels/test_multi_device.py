@@ -1,5 +1,6 @@
 """Nights on several devices: the tables of one, whoever reads what; a process that dies costs what it was at."""
 
+import multiprocessing
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ from badexp_assets.config.night_options import EntropyParams, PassParams
 from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError, LostProcessError, ModelError
 from badexp_assets.io.transient_errors import is_transient
+from badexp_assets.pixels import worker_pool
 from badexp_assets.pixels.device_shares import PassSetup, list_device_shares
 from badexp_assets.pixels.journal import journal_folder
 from badexp_assets.pixels.multi_device import run_nights
@@ -272,6 +274,14 @@ def test_no_process_outlives_a_job_that_was_killed_or_interrupted(archive, tmp_p
     _, alive = psutil.wait_procs(family, timeout=LONGEST_WAIT)
     assert [process.pid for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
     assert said.count("Traceback") == (how == signal.SIGINT)  # that of the job alone
+
+
+def test_a_process_whose_job_was_killed_ends_without_a_word(monkeypatch):
+    monkeypatch.setattr(worker_pool, "end_with_parent", lambda: None)
+    job, connection = multiprocessing.Pipe()
+    job.close()
+    with pytest.raises(SystemExit), connection:
+        worker_pool._work(connection, object(), Path(), load_camera())  # which can't be loaded, and can't be told
 
 
 @pytest.mark.slow

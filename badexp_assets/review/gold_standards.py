@@ -11,7 +11,7 @@ import pandas as pd
 
 from badexp_assets.labels.taxonomy import GOOD
 from badexp_assets.review.orders import in_order, random_shares
-from badexp_assets.review.verdicts import is_reviewer, latest_verdict_per_reviewer
+from badexp_assets.review.verdicts import latest_verdict_per_reviewer, own_verdicts
 
 _RESERVED = 0.5  # share of the known cases that may be mixed in; the others are for practice and examples
 _GOOD_EVERY = 3  # every third one is good
@@ -66,11 +66,7 @@ def mix_in(
     beside = assigned.iloc[company]
     gold = gold.head(len(company))
     held = latest_verdict_per_reviewer(answers)
-    own = (
-        held[is_reviewer(held["reviewer"], reviewer)]
-        .drop_duplicates("expnum", keep="last")
-        .set_index("expnum")["verdict"]
-    )
+    own = own_verdicts(held, reviewer)
     mine = gold["expnum"].map(own).astype(object).where(gold["expnum"].isin(own.index), None)
     n_answers = held.drop_duplicates(["expnum", "reviewer"])["expnum"].value_counts()
     was_open = (beside["open"] | beside["mine"].notna()).to_numpy(bool)

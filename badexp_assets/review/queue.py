@@ -9,7 +9,7 @@ from badexp_assets.config.review_options import ORDERS, ReviewParams
 from badexp_assets.errors import InputError
 from badexp_assets.review.learned_ranking import Learned
 from badexp_assets.review.orders import in_order, random_shares
-from badexp_assets.review.verdicts import is_reviewer, latest_verdict_per_reviewer
+from badexp_assets.review.verdicts import is_reviewer, latest_verdict_per_reviewer, own_verdicts
 
 _COUNTS = ["n_bad", "n_fine", "n_unsure"]
 
@@ -41,11 +41,7 @@ def assign_candidates(
         raise InputError(f"review: order is {order!r}; allowed: {', '.join(ORDERS)}")
     table = candidates.reset_index(drop=True)
     answers = answers_on_candidates(table, verdicts)
-    own = (
-        answers[is_reviewer(answers["reviewer"], reviewer)]
-        .drop_duplicates("expnum", keep="last")
-        .set_index("expnum")["verdict"]
-    )
+    own = own_verdicts(answers, reviewer)
     counts = answers.drop_duplicates(["expnum", "reviewer"], keep="last").groupby("expnum")["verdict"].value_counts()
     tally = counts.unstack(fill_value=0).rename(columns="n_{}".format).reindex(columns=_COUNTS, fill_value=0)
     tally = tally.reindex(table["expnum"], fill_value=0).reset_index(drop=True)

@@ -112,6 +112,12 @@ def is_reviewer(reviewers: pd.Series, reviewer: str) -> pd.Series:
     return reviewers.isin(spellings)
 
 
+def own_verdicts(answers: pd.DataFrame, reviewer: str) -> pd.Series:
+    """Return the verdict of `reviewer`'s last row in `answers` on each exposure that they answered, by expnum."""
+    own = answers[is_reviewer(answers["reviewer"], reviewer)]
+    return own.drop_duplicates("expnum", keep="last").set_index("expnum")["verdict"]
+
+
 def person(reviewer: str) -> str:
     """Return the same text for all spellings of a name; in file names of macOS, accents are characters of their own."""
     return " ".join(unicodedata.normalize("NFKC", reviewer).casefold().split())

@@ -21,9 +21,14 @@ from badexp_assets.survey.fits_file import FitsFile, is_image
 
 def open_fits(place: Place, camera: Camera) -> FitsFile | CcdFiles:
     """Open a FITS file, or, if its name has `{ccd}` and `camera` has a file for each CCD, all files of that name."""
-    if camera.has_ccd_files and CCD_PLACE in place.name:
+    if stands_for_ccd_files(place, camera):
         return CcdFiles(place, camera)
     return FitsFile(place, one_image=len(camera.ccds) == 1)
+
+
+def stands_for_ccd_files(place: Place, camera: Camera) -> bool:
+    """Whether the name of a place stands for the files of all CCDs of an exposure."""
+    return camera.has_ccd_files and CCD_PLACE in place.name
 
 
 def files_of_ccds(where: Place, camera: Camera) -> dict[str, Path]:

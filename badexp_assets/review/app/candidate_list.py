@@ -17,7 +17,7 @@ from badexp_assets.review.app.reranking import Reranking
 from badexp_assets.review.gold_standards import mix_in
 from badexp_assets.review.queue import assign_candidates, visible_answers
 from badexp_assets.review.store import VerdictStore
-from badexp_assets.review.verdicts import is_reviewer
+from badexp_assets.review.verdicts import is_reviewer, own_verdicts
 
 _SHOWN = ("expnum", "rank", "night", "filter", "category", "p_bad", "z_source", "z_background", "z_mse", "why")
 _STATE = ("plver", "model", "mine", "open")
@@ -94,8 +94,7 @@ class CandidateList:
         self, expnums: Sequence[int], columns: Sequence[str], reviewer: str, verdicts: pd.DataFrame
     ) -> list[dict[str, Any]]:
         """Return rows of exposures that are no candidates; those that the home does not have are left out."""
-        own = verdicts[is_reviewer(verdicts["reviewer"], reviewer)].drop_duplicates("expnum", keep="last")
-        mine = dict(zip(own["expnum"].tolist(), own["verdict"].tolist(), strict=True))
+        mine = own_verdicts(verdicts, reviewer).to_dict()
         rows = []
         for expnum in dict.fromkeys(expnums):
             night = self._tables.night_of(expnum)

@@ -14,9 +14,8 @@ from badexp_assets.io.place import Place, Url, change_token
 from badexp_assets.pixels.ccd_picture import ccd_picture, small_jpeg
 from badexp_assets.review.app.home_tables import HomeTables
 from badexp_assets.review.app.picture_cache import PictureCache
-from badexp_assets.survey.camera_file import CCD_PLACE
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.ccd_files import files_of_ccds
+from badexp_assets.survey.ccd_files import files_of_ccds, stands_for_ccd_files
 
 if TYPE_CHECKING:
     from badexp_assets.survey.exposure import CcdImage
@@ -146,9 +145,9 @@ def inside_archive(archive: Place | None, relative: str, camera: Camera) -> Plac
         raise UnreadableImageError(f"{relative}: this home has no archive; start with --archive, or set BADEXP_ARCHIVE")
     if isinstance(archive, Url):
         return _below_url(archive, relative)
-    folder, _, name = relative.rpartition("/")
-    if not (camera.has_ccd_files and CCD_PLACE in name):
+    if not stands_for_ccd_files(archive / relative, camera):
         return _below_folder(archive, relative)
+    folder, _, name = relative.rpartition("/")
     files = _files_at(archive / relative, camera)
     if not files:
         raise UnreadableImageError(f"{relative}: not in the archive")
@@ -159,7 +158,7 @@ def inside_archive(archive: Place | None, relative: str, camera: Camera) -> Plac
 
 def _files_at(place: Place, camera: Camera) -> list[Place]:
     """Return the files at a place: several where it has `{ccd}`, and each CCD has a file."""
-    return list(files_of_ccds(place, camera).values()) if camera.has_ccd_files and CCD_PLACE in place.name else [place]
+    return list(files_of_ccds(place, camera).values()) if stands_for_ccd_files(place, camera) else [place]
 
 
 def _below_folder(archive: Path, relative: str) -> Path:

@@ -180,6 +180,7 @@ BY_OTHERS = {
     "reports/clusters_page.py:write_clusters_page": "write_page, and atomic_path around one line",
     "reports/night_page.py:write_night_report": "write_page, and atomic_path around one line",
     "review/app/survey_numbers.py:_keep": "a cache, which is not kept then",
+    "review/vector_index.py:_write": "atomic_path around a loop",
     "simulate/contact_sheet.py:contact_sheet": "atomic_path around one line",
     "simulate/cp_writer.py:write_exposure": "through simulate",
     "simulate/inject_file.py:inject_into": "atomic_path; through simulate --inject-into",

@@ -65,6 +65,11 @@ class Home:
         return self.root / "review" / "exposure_numbers.parquet"
 
     @property
+    def vector_index(self) -> Path:
+        """Embeddings of all focal planes that the review app has collected; they may be deleted."""
+        return self.root / "review" / "focal_plane_vectors.arrow"
+
+    @property
     def search(self) -> Path:
         """SQLite file of the studies of the search for the pipeline."""
         return self.root / "search" / "pipeline.sqlite"

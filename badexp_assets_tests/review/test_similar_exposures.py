@@ -1,7 +1,5 @@
 """Nearest exposures over the whole survey."""
 
-from functools import partial
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +8,9 @@ from badexp_assets.config.home import Home
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet import write_table
 from badexp_assets.io.schemas import SCHEMAS
-from badexp_assets.review.similar_exposures import find_similar, read_vectors_of_home
+from badexp_assets.review import vector_index
+from badexp_assets.review.similar_exposures import find_similar
+from badexp_assets.review.vector_index import VectorIndex
 
 NIGHTS = [f"2018-05-{day:02}" for day in range(1, 31)]
 PER_NIGHT, KINDS, D = 6, 3, 12
@@ -42,7 +42,7 @@ def home(tmp_path):
 
 
 def search(home, expnum, night, n=10):
-    return find_similar(partial(read_vectors_of_home, home), home.nights("night_mosaic_embeddings"), expnum, night, n)
+    return find_similar(VectorIndex(home).nights(), expnum, night, n)
 
 
 def test_the_nearest_are_of_the_same_kind_in_all_nights_nearest_first(home):
@@ -60,17 +60,6 @@ def test_it_is_the_same_as_comparing_all_at_once(home):
     assert 301 not in set(found["expnum"])
     assert found["expnum"].is_unique
     assert found["distance"].between(0, 2.001).all()
-
-
-def test_at_most_one_night_more_than_the_reference_is_read_at_a_time(home):
-    reads = []
-
-    def read(night, kind):
-        reads.append(night)
-        return read_vectors_of_home(home, night, kind)
-
-    find_similar(read, home.nights("night_mosaic_embeddings"), 1, NIGHTS[0], 3)
-    assert len(reads) <= 1 + 21 + len(NIGHTS)
 
 
 def test_an_exposure_without_a_vector_is_named(home):
@@ -98,3 +87,74 @@ def test_a_night_whose_table_is_damaged_is_named_and_left_out(home, caplog):
     assert str(path) in caplog.text
     with pytest.raises(InputError, match="exposure 101 has no embedding"):
         search(home, 101, NIGHTS[1])
+
+
+class TestIndex:
+    """The file that the search reads follows the tables."""
+
+    @pytest.fixture
+    def read(self, monkeypatch):
+        """Nights whose tables were read."""
+        read, original = [], vector_index._read_night
+        monkeypatch.setattr(
+            vector_index,
+            "_read_night",
+            lambda path, night, version: read.append(night) or original(path, night, version),
+        )
+        return read
+
+    def table(self, home, night, seed):
+        expnums, vectors = vectors_of(night, seed)
+        rows = pd.DataFrame(
+            {"expnum": expnums, "n_ccds": 61, "backbone": "b", "recipe": "r", "embedding": list(vectors)}
+        )
+        write_table(rows, home.table("night_mosaic_embeddings", night), SCHEMAS["night_mosaic_embeddings"])
+        return vectors
+
+    def test_tables_are_read_once_and_not_by_the_next_process(self, home, read):
+        index = VectorIndex(home)
+        first = index.nights()
+        assert index.nights() is first
+        again = VectorIndex(home).nights()
+        assert read == NIGHTS
+        assert [found.night for found in again] == NIGHTS
+        for a, b in zip(first, again, strict=True):
+            np.testing.assert_array_equal(a.vectors, vectors_of(a.night)[1])
+            np.testing.assert_array_equal(b.vectors, a.vectors)
+
+    @pytest.mark.parametrize("same_process", [True, False])
+    def test_only_nights_that_have_changed_are_read_again(self, home, read, same_process):
+        index = VectorIndex(home)
+        index.nights()
+        read.clear()
+        vectors = self.table(home, NIGHTS[5], seed=1)
+        home.table("night_mosaic_embeddings", NIGHTS[7]).unlink()
+        found = {night.night: night for night in (index if same_process else VectorIndex(home)).nights()}
+        assert read == [NIGHTS[5]]
+        assert list(found) == [night for night in NIGHTS if night != NIGHTS[7]]
+        np.testing.assert_array_equal(found[NIGHTS[5]].vectors, vectors)
+        np.testing.assert_array_equal(found[NIGHTS[6]].vectors, vectors_of(NIGHTS[6])[1])
+
+    @pytest.mark.parametrize("left", [0, 100, -20])
+    def test_a_damaged_file_is_made_again(self, home, read, left):
+        expected = search(home, 1, NIGHTS[0])
+        home.vector_index.write_bytes(home.vector_index.read_bytes()[:left])
+        read.clear()
+        pd.testing.assert_frame_equal(search(home, 1, NIGHTS[0]), expected)
+        assert read == NIGHTS
+
+    def test_vectors_that_were_returned_stay_while_another_process_replaces_the_file(self, home):
+        before = VectorIndex(home).nights()
+        self.table(home, NIGHTS[0], seed=1)
+        VectorIndex(home).nights()
+        np.testing.assert_array_equal(before[0].vectors, vectors_of(NIGHTS[0])[1])
+        np.testing.assert_array_equal(before[-1].vectors, vectors_of(NIGHTS[-1])[1])
+
+    def test_a_night_without_vectors_is_not_read_again_by_the_same_process(self, home, read):
+        path = home.table("night_mosaic_embeddings", NIGHTS[1])
+        path.write_bytes(path.read_bytes()[:-100])
+        index = VectorIndex(home)
+        assert len(index.nights()) == len(NIGHTS) - 1
+        read.clear()
+        index.nights()
+        assert not read

@@ -32,6 +32,7 @@ from badexp_assets.review.database import Database
 from badexp_assets.review.skill import OVERALL, reviewer_skill, skill_words
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.review.tally import Tally, tally_of
+from badexp_assets.review.vector_index import VectorIndex
 from badexp_assets.review.verdicts import is_reviewer
 from badexp_assets.survey.cameras import load_camera
 
@@ -46,6 +47,7 @@ class AppState:
     home: Home
     tables: HomeTables
     numbers: SurveyNumbers
+    vectors: VectorIndex
     store: VerdictStore
     reviewers: Reviewers
     taxonomy: Taxonomy
@@ -105,6 +107,7 @@ def open_app_state(settings: Settings) -> AppState:
         home=settings.home,
         tables=tables,
         numbers=numbers,
+        vectors=VectorIndex(settings.home),
         store=store,
         reviewers=Reviewers(database),
         taxonomy=taxonomy,

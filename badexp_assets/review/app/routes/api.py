@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -18,7 +17,7 @@ from badexp_assets.review.app.candidate_list import answers_on, latest_answers
 from badexp_assets.review.app.hidden_scores import without_p_bad, without_scores
 from badexp_assets.review.app.home_tables import records
 from badexp_assets.review.app.security import read_json
-from badexp_assets.review.similar_exposures import find_similar, read_vectors_of_home
+from badexp_assets.review.similar_exposures import find_similar
 
 _MAX_BODY = 1_000_000  # bytes
 _LATEST = 100
@@ -89,8 +88,7 @@ def similar(request: Request) -> Response:
     night = state.exposures.find(expnum)
     if night is None:
         raise HTTPException(404, f"exposure {expnum} is not in this home")
-    nights = state.home.nights("night_mosaic_embeddings")
-    found = find_similar(partial(read_vectors_of_home, state.home), nights, expnum, night, _SIMILAR)
+    found = find_similar(state.vectors.nights(), expnum, night, _SIMILAR)
     return JSONResponse({"exposures": records(found)})
 
 

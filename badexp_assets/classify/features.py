@@ -96,28 +96,40 @@ def describe_ccds(
     table = read.merge(exposures[["expnum", "filter", "exptime"]].drop_duplicates("expnum"), on="expnum", how="left")
     # nights that an older version read lack some measurements
     table = table.reindex(columns=[*table.columns, *(name for name in MEASURED if name not in table)])
-    out = table[[*KEY, "filter"]].copy()
-    places = camera.by_number
-    for name in ("x_mm", "y_mm"):
-        out[name] = [getattr(places[n], name) if n in places else np.nan for n in table["ccdnum"].astype(int)]
+    expnums, numbers = table["expnum"].to_numpy(np.int64), table["ccdnum"].to_numpy(np.int64)
+    of_ccd = {ccd.ccdnum: (ccd.x_mm, ccd.y_mm) for ccd in camera.ccds}
+    places = np.array([of_ccd.get(n, (np.nan, np.nan)) for n in numbers.tolist()]).reshape(-1, 2)
     sky, noise, exptime = (_positive(table[c]) for c in ("sky", "noise", "exptime"))
     area = _positive(table["height"]) * _positive(table["width"]) / 1e6
-    out["log_sky_rate"] = np.log(sky / exptime)
-    out["log_noise"] = np.log(noise)
-    out["log_noise_to_shot"] = np.log(noise) - 0.5 * np.log(sky)
-    out["log_fwhm"] = np.log(_positive(table["fwhm"]))
-    out["log_n_sources"] = np.log((_number(table["n_sources"]) + 1) / area)
-    out["log_noise_to_local"] = np.log(noise / _positive(table["local_noise"]))
-    out["log_flux_rate"] = np.log(np.maximum(_number(table["flux_at_rank"]), _FAINTEST * noise) / exptime)
-    for name, least in _LOGARITHMS.items():
-        out[f"log_{name}"] = np.log(np.maximum(_number(table[name]), least))
-    for name in _PLAIN:
-        out[name] = _number(table[name])
-    out["log_exptime"] = np.log(exptime)
-    levels = out[list(LEVELS)]
-    typical = levels.where(table["in_pass"]).groupby(out["expnum"]).transform("median")
-    siblings = (levels - typical).add_suffix("_to_siblings")
-    return _with_concentrations(pd.concat([out, siblings], axis=1), orientations, labelled).reset_index(drop=True)
+    levels = {
+        "log_sky_rate": np.log(sky / exptime),
+        "log_noise": np.log(noise),
+        "log_noise_to_shot": np.log(noise) - 0.5 * np.log(sky),
+        "log_noise_to_local": np.log(noise / _positive(table["local_noise"])),
+        "log_fwhm": np.log(_positive(table["fwhm"])),
+        "log_n_sources": np.log((_number(table["n_sources"]) + 1) / area),
+        "log_flux_rate": np.log(np.maximum(_number(table["flux_at_rank"]), _FAINTEST * noise) / exptime),
+    }
+    levels |= {f"log_{name}": np.log(np.maximum(_number(table[name]), least)) for name, least in _LOGARITHMS.items()}
+    levels |= {name: _number(table[name]) for name in _PLAIN}
+    values = np.column_stack([levels[name] for name in LEVELS])
+    siblings = values - _sibling_medians(values, expnums, table["in_pass"].to_numpy(bool))
+    out = pd.DataFrame(
+        {name: table[name] for name in (*KEY, "filter")}
+        | {"x_mm": places[:, 0], "y_mm": places[:, 1], "log_exptime": np.log(exptime)}
+        | dict(zip(LEVELS, values.T, strict=True))
+        | dict(zip([f"{name}_to_siblings" for name in LEVELS], siblings.T, strict=True))
+    )
+    return _with_concentrations(out, orientations, labelled).reset_index(drop=True)
+
+
+def _sibling_medians(
+    values: npt.NDArray[np.float64], expnums: npt.NDArray[np.int64], in_pass: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """Return the medians over the CCDs of its exposure that the night pass read, for each row of `values` (n, d)."""
+    rows = np.where(in_pass[:, None], values, np.nan)
+    found: npt.NDArray[np.float64] = pd.DataFrame(rows).groupby(expnums).transform("median").to_numpy()
+    return found
 
 
 def _with_concentrations(

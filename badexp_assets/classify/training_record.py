@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.sparse import csr_array
 
 from badexp_assets.classify.classifier import GOOD
 from badexp_assets.classify.embedding_space import centre_and_scale
@@ -103,7 +104,6 @@ def night_position(
     _, codes = np.unique(expnums, return_inverse=True)
     counts = np.bincount(codes)
     order = np.argsort(np.bincount(codes, weights=p_bad) / counts, kind="stable")[: -(-len(counts) // 2)]
-    sums = np.zeros((len(counts), vectors.shape[1]))
-    np.add.at(sums, codes, (vectors - centre) / scale)
-    exposures = sums[order] / counts[order, None]
+    of_exposure = csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))))  # faster than np.add.at
+    exposures = (of_exposure[order] @ ((vectors - centre) / scale)) / counts[order, None]
     return exposures.mean(axis=0), exposures

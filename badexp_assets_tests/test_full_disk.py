@@ -42,6 +42,7 @@ from badexp_assets.reports.explanations.patch_reference import PatchReference
 from badexp_assets.reports.page import write_page
 from badexp_assets.review.spreadsheets import export_verdicts
 from badexp_assets.review.store import VerdictStore
+from badexp_assets.review.tags import export_tags
 from badexp_assets.review.verdicts import tidy_verdicts
 from badexp_assets.simulate.label_files import _write, _write_exclude
 from badexp_assets.survey.arrivals.archive_state import ArchiveState, NightState, StateStore
@@ -148,6 +149,7 @@ STEPS: dict[str, Step] = {
     "export/reject_list_file.py:write_rejects": lambda folder, n: write_rejects(
         rejects(n), folder / "rejects.csv", load_camera()
     ),
+    "review/tags.py:export_tags": lambda folder, n: export_tags(pd.DataFrame({"expnum": [n]}), folder / "t.csv"),
     "review/spreadsheets.py:export_verdicts": lambda folder, n: export_verdicts(verdicts(n), folder / "v.csv"),
     "classify/training_record.py:save": record,
     "pixels/journal.py:write": journal,

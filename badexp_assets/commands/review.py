@@ -50,6 +50,18 @@ def export_answers(settings: Settings, file: Path) -> None:
     click.echo(f"{file}: {len(table)} answers")
 
 
+@review.command("tags")
+@SETTINGS
+@FILE
+def write_tags(settings: Settings, file: Path) -> None:
+    """Write the tags of all reviewers to FILE (.csv or .json): expnum, tag, reviewer, at."""
+    from badexp_assets.review.tags import TagStore, export_tags
+
+    table = TagStore(settings.verdicts).read()
+    export_tags(table, file)
+    click.echo(f"{file}: {len(table)} tags on {table['expnum'].nunique()} exposures")
+
+
 @review.command()
 @HOME
 @click.option("--archive", help="Root of the CP tree: a folder or URL [BADEXP_ARCHIVE, the home's].")

@@ -34,6 +34,10 @@ from .spreadsheets import collect_verdicts as collect_verdicts
 from .spreadsheets import export_verdicts as export_verdicts
 from .spreadsheets import read_verdict_file as read_verdict_file
 from .store import VerdictStore as VerdictStore
+from .tags import TagChange as TagChange
+from .tags import TagStore as TagStore
+from .tags import export_tags as export_tags
+from .tags import tidy_tag as tidy_tag
 from .verdicts import VERDICTS as VERDICTS
 from .verdicts import latest_verdict_per_reviewer as latest_verdict_per_reviewer
 from .verdicts import tidy_verdicts as tidy_verdicts

@@ -1,4 +1,4 @@
-"""The review database (SQLite, or PostgreSQL by URL): answers, retractions, reviewers and their sessions."""
+"""The review database (SQLite, or PostgreSQL by URL): answers and tags, retractions, reviewers and their sessions."""
 
 from __future__ import annotations
 
@@ -44,6 +44,26 @@ RETRACTIONS = sa.Table(
     sa.Column("verdict_id", sa.BigInteger, sa.ForeignKey("verdicts.id"), primary_key=True),
     sa.Column("at", sa.Text, nullable=False),
 )
+TAG_CHANGES = sa.Table(
+    "tag_changes",
+    METADATA,
+    sa.Column("id", _ID, primary_key=True, autoincrement=True),
+    sa.Column("expnum", sa.BigInteger, nullable=False),
+    sa.Column("reviewer", sa.Text, nullable=False),
+    sa.Column("tag", sa.Text, nullable=False),
+    sa.Column("attached", sa.Integer, nullable=False),  # 1: attached, 0: removed
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Index("tag_changes_once", "reviewer", "key", unique=True),
+    sa.Index("tag_changes_of_exposure", "expnum"),
+    sqlite_autoincrement=True,
+)
+TAG_RETRACTIONS = sa.Table(
+    "tag_retractions",
+    METADATA,
+    sa.Column("change_id", sa.BigInteger, sa.ForeignKey("tag_changes.id"), primary_key=True),
+    sa.Column("at", sa.Text, nullable=False),
+)
 REVIEWERS = sa.Table(
     "reviewers",
     METADATA,
@@ -59,7 +79,7 @@ SESSIONS = sa.Table(
     sa.Column("csrf", sa.Text, nullable=False),
     sa.Column("ends", sa.Float, nullable=False),
 )
-_KEPT = (ANSWERS, RETRACTIONS)  # tables whose rows are never changed or deleted
+_KEPT = (ANSWERS, RETRACTIONS, TAG_CHANGES, TAG_RETRACTIONS)  # tables whose rows are never changed or deleted
 _POSTGRES_DRIVER = "postgresql+psycopg2"  # also used by dagster-postgres; not SQLAlchemy's default
 _WAIT = 30.0  # seconds to wait for another writer of an SQLite file
 
@@ -67,10 +87,10 @@ _WAIT = 30.0  # seconds to wait for another writer of an SQLite file
 class Database:
     """Connections to the review database. `where`: path of an SQLite file, or a URL such as `postgresql://...`.
 
-    The first `write` creates the file and the tables, with triggers that refuse to change or delete an answer. Errors
-    of the database are raised as StorageError, without the password of the URL. `keep_open`: keep connections to a file
-    open until `close`; useful for a server, because SQLite merges its log into the file when the last connection is
-    closed, which takes as long as a write.
+    The first `write` creates the file and the tables, with triggers that refuse to change or delete an answer or a
+    change of a tag. Errors of the database are raised as StorageError, without the password of the URL. `keep_open`:
+    keep connections to a file open until `close`; useful for a server, because SQLite merges its log into the file when
+    the last connection is closed, which takes as long as a write.
     """
 
     def __init__(self, where: str | Path, keep_open: bool = False) -> None:

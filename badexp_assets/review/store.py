@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from badexp_assets.errors import InputError
+from badexp_assets.review.append_only import change_state, insert_once, not_retracted, now, retract_rows
 from badexp_assets.review.database import ANSWERS, RETRACTIONS, Database
-from badexp_assets.review.verdicts import COLUMNS, person, tidy_answer, tidy_verdicts
+from badexp_assets.review.verdicts import COLUMNS, tidy_answer, tidy_verdicts
 
-_HELD = ~sa.exists().where(RETRACTIONS.c.verdict_id == ANSWERS.c.id)
+_HELD = not_retracted(ANSWERS, RETRACTIONS)
 
 
 class VerdictStore:
@@ -36,13 +36,13 @@ class VerdictStore:
         answers. Raises InputError for an invalid row, StorageError if the store cannot be written.
         """
         rows = _records(verdicts)
-        now = _now()
+        time = now()
         added = 0
         with self.database.write() as connection:
             for row in rows:
                 if skip_known and _known(connection, row):
                     continue
-                connection.execute(ANSWERS.insert(), row | {"at": row["at"] or now})
+                connection.execute(ANSWERS.insert(), row | {"at": row["at"] or time})
                 added += 1
         return added
 
@@ -60,10 +60,10 @@ class VerdictStore:
         rows = [tidy_answer(answer) for answer in answers]
         if len(rows) != len(keys) or not all(keys):
             raise InputError(f"verdict store: {len(rows)} answers with keys {list(keys)}; each needs a key")
-        now, kinds = _now(), known or [None] * len(rows)
+        time, kinds = now(), known or [None] * len(rows)
         with self.database.write() as connection:
             return [
-                _once(connection, row | {"at": row["at"] or now, "key": key, "known": kind})
+                insert_once(connection, ANSWERS, row | {"at": row["at"] or time, "key": key, "known": kind})
                 for row, key, kind in zip(rows, keys, kinds, strict=True)
             ]
 
@@ -72,19 +72,8 @@ class VerdictStore:
 
         Raises InputError for an answer that does not exist or belongs to another reviewer.
         """
-        named, gone = ANSWERS.c.id.in_(answers), RETRACTIONS.c.verdict_id.in_(answers)
         with self.database.write() as connection:
-            found = connection.execute(sa.select(ANSWERS.c.id, ANSWERS.c.reviewer).where(named))
-            owners = {row.id: row.reviewer for row in found}
-            for answer in answers:
-                if answer not in owners or person(owners[answer]) != person(reviewer):
-                    raise InputError(f"verdict store: {reviewer} has no answer {answer}")
-            new = owners.keys() - connection.execute(sa.select(RETRACTIONS.c.verdict_id).where(gone)).scalars()
-            if new:
-                connection.execute(
-                    RETRACTIONS.insert(), [{"verdict_id": answer, "at": _now()} for answer in sorted(new)]
-                )
-            return len(new)
+            return retract_rows(connection, ANSWERS, RETRACTIONS, reviewer, answers, "answer")
 
     def read(self, reviewer: str | None = None, expnum: int | None = None) -> pd.DataFrame:
         """Return answers in the order in which they were added, as `review_verdicts`, without retracted ones.
@@ -122,12 +111,7 @@ class VerdictStore:
 
     def state(self) -> tuple[int, int]:
         """Return (newest answer, number of retractions), which changes whenever the result of `read` does."""
-        if not self.database.exists:
-            return 0, 0
-        with self.database.read() as connection:
-            newest = connection.execute(sa.select(sa.func.max(ANSWERS.c.id))).scalar()
-            back = connection.execute(sa.select(sa.func.count()).select_from(RETRACTIONS)).scalar()
-        return int(newest or 0), int(back or 0)
+        return change_state(self.database, ANSWERS, RETRACTIONS)
 
 
 def _records(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
@@ -138,21 +122,7 @@ def _records(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _once(connection: Connection, row: dict[str, Any]) -> int:
-    same = (ANSWERS.c.reviewer == row["reviewer"]) & (ANSWERS.c.key == row["key"])
-    known = connection.execute(sa.select(ANSWERS.c.id).where(same)).scalar()
-    if known is not None:
-        return int(known)
-    result = connection.execute(ANSWERS.insert(), row)
-    assert result.inserted_primary_key is not None
-    return int(result.inserted_primary_key[0])
-
-
 def _known(connection: Connection, row: dict[str, Any]) -> bool:
     compared = [c for c in COLUMNS if c not in ("at", "model", "shown") or row[c]]
     where = sa.and_(*(ANSWERS.c[c].is_not_distinct_from(row[c]) for c in compared))
     return connection.execute(sa.select(ANSWERS.c.id).where(where).limit(1)).first() is not None
-
-
-def _now() -> str:
-    return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")

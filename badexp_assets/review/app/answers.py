@@ -16,7 +16,7 @@ from badexp_assets.review.verdicts import VERDICTS
 MAX_ANSWERS = 500  # at once
 MAX_COMMENT = 2000  # characters
 _MAX_SHOWN = 4000  # characters of JSON
-_KEY = re.compile(r"[\w-]{8,80}", re.ASCII)
+KEY = re.compile(r"[\w-]{8,80}", re.ASCII)
 _FIELDS = {"key", "expnum", "ccdnum", "verdict", "category", "comment", "plver", "model", "shown"}
 
 
@@ -53,14 +53,14 @@ def _row(answer: Any, exposures: Exposures, taxonomy: Taxonomy) -> dict[str, Any
         what = f"unknown name(s) {', '.join(sorted(unknown))}" if isinstance(answer, dict) else "not an object"
         raise InputError(f"{what}; allowed: {', '.join(sorted(_FIELDS))}")
     key, verdict, category = answer.get("key"), answer.get("verdict"), answer.get("category")
-    if not isinstance(key, str) or not _KEY.fullmatch(key):
+    if not isinstance(key, str) or not KEY.fullmatch(key):
         raise InputError("key: 8 to 80 letters, digits, _ or - are needed")
-    expnum = _whole_number(answer.get("expnum"), "expnum", MAX_EXPNUM)
+    expnum = whole_number(answer.get("expnum"), "expnum", MAX_EXPNUM)
     night = exposures.find(expnum)
     if night is None:
         raise UnknownExposureError(f"exposure {expnum} is not in this home")
     ccdnum = answer.get("ccdnum")
-    if ccdnum is not None and _whole_number(ccdnum, "ccdnum", 999) not in exposures.ccds(expnum, night):
+    if ccdnum is not None and whole_number(ccdnum, "ccdnum", 999) not in exposures.ccds(expnum, night):
         raise InputError(f"exposure {expnum} has no CCD {ccdnum}")
     if verdict not in VERDICTS:
         raise InputError(f"verdict is {verdict!r}; allowed: {', '.join(VERDICTS)}")
@@ -78,7 +78,8 @@ def _row(answer: Any, exposures: Exposures, taxonomy: Taxonomy) -> dict[str, Any
     return row | texts | {"shown": shown}
 
 
-def _whole_number(value: Any, name: str, highest: int) -> int:
+def whole_number(value: Any, name: str, highest: int) -> int:
+    """Return `value` if it is a whole number from 1 to `highest`; raises InputError with its `name` for others."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest:
         raise InputError(f"{name} is {value!r}; a whole number from 1 to {highest} is needed")
     return value

@@ -28,9 +28,11 @@ from badexp_assets.review.app.reranking import Reranking
 from badexp_assets.review.app.security import Throttle
 from badexp_assets.review.app.surroundings import Surroundings
 from badexp_assets.review.app.survey_numbers import SurveyNumbers
+from badexp_assets.review.app.tag_list import TagList
 from badexp_assets.review.database import Database
 from badexp_assets.review.skill import OVERALL, reviewer_skill, skill_words
 from badexp_assets.review.store import VerdictStore
+from badexp_assets.review.tags import TagStore
 from badexp_assets.review.tally import Tally, tally_of
 from badexp_assets.review.vector_index import VectorIndex
 from badexp_assets.review.verdicts import is_reviewer
@@ -56,6 +58,7 @@ class AppState:
     """CCD names by CCDNUM"""
     north_up: bool
     """whether it is known that pictures have North up and East left"""
+    tags: TagList
     candidates: CandidateList
     hide_scores: bool
     """scores are hidden from all reviewers until they have answered"""
@@ -100,6 +103,7 @@ def open_app_state(settings: Settings) -> AppState:
     tables, database = HomeTables(settings.home), Database(settings.verdicts, keep_open=True)
     store = VerdictStore(database)
     numbers = SurveyNumbers(tables, camera, settings.home.exposure_numbers)
+    reranking, tags = Reranking(settings.home, camera, params.refit_after), TagList(TagStore(database))
     known = KnownExposures(tables, numbers, params)
     cache = PictureCache(settings.home.pictures, params.pictures_mb * MB)
     categories = describe_categories(taxonomy)
@@ -114,7 +118,8 @@ def open_app_state(settings: Settings) -> AppState:
         categories=categories,
         ccd_names={ccdnum: ccd.ccdname for ccdnum, ccd in camera.by_number.items()},
         north_up=bool(camera.x_towards),
-        candidates=CandidateList(tables, store, params, Reranking(settings.home, camera, params.refit_after), known),
+        tags=tags,
+        candidates=CandidateList(tables, store, params, reranking, known, tags),
         hide_scores=params.hides_scores,
         exposures=Exposures(tables, camera, params.links, known),
         surroundings=Surroundings(tables, numbers, known),

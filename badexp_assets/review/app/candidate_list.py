@@ -14,6 +14,7 @@ from badexp_assets.review.app.hidden_scores import without_scores_of_row
 from badexp_assets.review.app.home_tables import HomeTables, records
 from badexp_assets.review.app.known_exposures import KnownExposures
 from badexp_assets.review.app.reranking import Reranking
+from badexp_assets.review.app.tag_list import TagList, no_tags
 from badexp_assets.review.gold_standards import mix_in
 from badexp_assets.review.queue import assign_candidates, visible_answers
 from badexp_assets.review.store import VerdictStore
@@ -40,9 +41,10 @@ class CandidateList:
         params: ReviewParams,
         reranking: Reranking,
         known: KnownExposures,
+        tags: TagList,
     ) -> None:
         self._tables, self._store, self._params, self.reranking = tables, store, params, reranking
-        self._known = known
+        self._known, self.tags = known, tags
         self._answers: tuple[tuple[int, int], pd.DataFrame, pd.DataFrame] | None = None
         self._lock = threading.Lock()
 
@@ -54,14 +56,14 @@ class CandidateList:
         now: bool = False,
         also: Sequence[int] = (),
     ) -> dict[str, Any]:
-        """Return `candidates` in the reviewer's order (see `assign_candidates`), `progress` and `learning`.
+        """Return `candidates` in the reviewer's order (see `assign_candidates`), `progress`, `learning` and `tags`.
 
         Known cases among them count like candidates. Progress counts all candidates, and those answered by the
         reviewer, answered by anybody, complete (no more answers needed) and open to the reviewer. `learning`: see
-        `Reranking.status`; None if the order is not learned. `hidden`: leave out the scores of candidates that the
-        reviewer has not answered. `now`: learn from the latest answers, too. `also`: exposures of the home that come
-        after the candidates, marked as `beside`, if they are none. Raises InputError for an unknown order or a home
-        without candidates.
+        `Reranking.status`; None if the order is not learned. `tags`: visible ones, most frequent first. `hidden`: leave
+        out the scores of candidates that the reviewer has not answered. `now`: learn from the latest answers, too.
+        `also`: exposures of the home that come after the candidates, marked as `beside`, if they are none. Raises
+        InputError for an unknown order or a home without candidates.
         """
         table = self._tables.read("review_candidates")
         if table is None:
@@ -87,8 +89,10 @@ class CandidateList:
         rows += self._beside([e for e in also if e not in listed], columns, reviewer, verdicts)
         if hidden:
             rows = [row if row["mine"] is not None else without_scores_of_row(row) for row in rows]
+        tags, in_use = self.tags.of_exposures(reviewer, self.answered_by(reviewer))
+        rows = [row | tags.get(row["expnum"], no_tags()) for row in rows]
         learning = self.reranking.status(learned) if learns else None
-        return {"candidates": rows, "progress": progress, "order": order, "learning": learning}
+        return {"candidates": rows, "progress": progress, "order": order, "learning": learning, "tags": in_use}
 
     def _beside(
         self, expnums: Sequence[int], columns: Sequence[str], reviewer: str, verdicts: pd.DataFrame

@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from badexp_assets.errors import InputError
-from badexp_assets.review.app.answers import MAX_ANSWERS, read_answers
+from badexp_assets.review.app.answers import read_answers
 from badexp_assets.review.app.app_state import AppState, session_of, state_of
 from badexp_assets.review.app.candidate_list import answers_on, latest_answers
 from badexp_assets.review.app.hidden_scores import without_p_bad, without_scores
 from badexp_assets.review.app.home_tables import records
+from badexp_assets.review.app.routes.undo import undo_sent
 from badexp_assets.review.app.security import read_json
 from badexp_assets.review.similar_exposures import find_similar
 
@@ -66,6 +66,7 @@ def exposure(request: Request) -> Response:
     if night is None:
         raise HTTPException(404, f"exposure {expnum} is not in this home")
     answers = answers_on(state.store, session_of(request).reviewer, expnum)
+    answers |= state.tags.on(session_of(request).reviewer, expnum, bool(answers["mine"]))
     facts = state.exposures.facts(expnum, night)
     return JSONResponse((facts if answers["mine"] or not _hides(request) else without_scores(facts)) | answers)
 
@@ -108,23 +109,7 @@ def _add(state: AppState, reviewer: str, sent: Any) -> dict[str, Any]:
 
 async def retract(request: Request) -> Response:
     """Undo answers of the reviewer, given by their ids, all or none."""
-    sent = await read_json(request, _MAX_BODY)
-    found = sent.get("ids") if isinstance(sent, dict) else None
-    ids: list[int] = found if isinstance(found, list) else []
-    if not 1 <= len(ids) <= MAX_ANSWERS or not all(type(n) is int and 0 < n < 2**63 for n in ids):
-        raise HTTPException(422, f'{{"ids": [...]}} with 1 to {MAX_ANSWERS} ids of answers is needed')
-    state, reviewer = state_of(request), session_of(request).reviewer
-
-    def take_back() -> None:
-        with state.writing:
-            state.store.retract(reviewer, ids)
-
-    try:
-        await run_in_threadpool(take_back)
-    except InputError as error:
-        if type(error) is not InputError:
-            raise
-        raise HTTPException(404, str(error)) from error
+    await undo_sent(request, state_of(request).store.retract)
     return JSONResponse({})
 
 

@@ -11,6 +11,7 @@ import * as outbox from "./outbox.js";
 import {Plane} from "./plane.js";
 import {Reranker, keepPlace} from "./rerank.js";
 import {Surroundings} from "./surroundings.js";
+import {changeTags, noteTags, openTags, tagWords, tagsPanel, withWaitingTags} from "./tags.js";
 import {openZoom} from "./zoom.js";
 
 const AHEAD = 4; // candidates to fetch ahead
@@ -24,6 +25,8 @@ let wanted = null; // the exposure that is shown or being loaded
 let turn = 0;
 let pressed = 0; // time of the key press that requested the shown exposure
 const loaded = new LoadedExposures();
+
+const actions = {undo, tags, untag: tag => changeTags([facts], [tag], false, retagged, undoLast), orientations: () => showOrientations(facts), open: ccdnum => zoomTo(plane.ccds.find(c => c.ccdnum === ccdnum))};
 
 const plane = new Plane($("plane"), showTarget, ccd => zoomTo(ccd));
 const surroundings = new Surroundings($("night"), $("facts"), expnum => show(expnum));
@@ -49,11 +52,11 @@ async function show(expnum, {push = true} = {}) {
   }
   if (mine !== turn) return;
   if (facts?.expnum !== expnum) for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close(); // of the exposure before
-  facts = blind(page.found);
+  facts = asOfNow(page.found);
   if (push) history.pushState({expnum}, "", `/exposure/${expnum}`);
   document.title = `Exposure ${expnum}`;
   plane.show(facts, page.image);
-  $("facts").replaceChildren(...factsPanel(facts, {undo, orientations: () => showOrientations(facts), open: ccdnum => zoomTo(plane.ccds.find(c => c.ccdnum === ccdnum))}));
+  $("facts").replaceChildren(...factsPanel(facts, actions));
   $("facts").scrollTop = 0;
   $("comment").value = "";
   surroundings.show(facts);
@@ -147,13 +150,30 @@ function answer(verdict, category = null) {
   skip();
 }
 
+/** Change the tags of the exposure on screen, which stays the one that is tagged. */
+function tags() {
+  if (!answerable()) return;
+  const exposure = facts;
+  openTags([exposure], list?.tags ?? [], (words, attached) => changeTags([exposure], words, attached, retagged, undoLast));
+}
+
+async function retagged(changes) {
+  for (const expnum of new Set(changes.map(change => change.expnum))) loaded.forget(expnum);
+  if (facts) showAnswers(noteTags(facts, changes));
+  if (!list) await listed;
+  list?.noteTags(changes);
+}
+
 const bad = () => answerable() && chooseCategory(facts.category, category => answer("bad", category));
 
 function undoLast() {
-  const expnums = outbox.undoLast();
-  if (!expnums) return toast("Nothing to undo in this session.");
-  taken(expnums);
-  if (!expnums.includes(facts?.expnum)) show(expnums[0]);
+  const last = outbox.undoLast();
+  if (!last) return toast("Nothing to undo in this session.");
+  if (last.changes) {
+    retagged(outbox.reversed(last.changes));
+    toast(tagWords(last.changes, true));
+  } else taken(last.expnums);
+  if (!last.expnums.includes(facts?.expnum)) show(last.expnums[0]);
 }
 
 function undo(given) {
@@ -165,15 +185,14 @@ function taken(expnums) {
   for (const expnum of expnums) {
     loaded.forget(expnum);
     note(expnum, null);
-    if (facts?.expnum === expnum) showAnswers(blind(facts));
+    if (facts?.expnum === expnum) showAnswers(asOfNow(facts));
   }
   toast(el("b", {}, expnums.length === 1 ? String(expnums[0]) : `${expnums.length} exposures`), " undone");
 }
 
 outbox.onStored(item => {
   if (item.kind === "retract") loaded.takenBack += 1;
-  const expnums = item.expnums ?? item.answers.map(a => a.expnum);
-  for (const expnum of new Set(expnums)) if (!outbox.isWaiting(expnum)) refresh(expnum);
+  for (const expnum of outbox.expnumsOf(item)) if (!outbox.isWaiting(expnum)) refresh(expnum);
 });
 
 /** Show the answers that are stored now. */
@@ -183,16 +202,20 @@ async function refresh(expnum) {
   const found = await loaded.stored(expnum).catch(() => null);
   if (!found || facts.expnum !== expnum) return;
   if (Boolean(found.hidden) !== Boolean(facts.hidden) && wanted === expnum) return show(expnum, {push: false});
-  showAnswers(blind(found));
+  showAnswers(asOfNow(found));
   note(expnum, facts.mine.at(-1)?.verdict ?? null);
 }
 
-/** Return facts without answers while mine are being taken back: those of others are for reviewers who have answered. */
-const blind = found => outbox.isUndoing(found.expnum) ? {...found, mine: [], others: []} : found;
+/** Return facts with waiting changes of tags, and without answers while mine are being taken back: those of others are for reviewers who have answered. */
+function asOfNow(found) {
+  const [now] = withWaitingTags([found]);
+  return outbox.isUndoing(found.expnum) ? {...now, mine: [], others: []} : now;
+}
 
 function showAnswers(found) {
   facts = found;
-  $("answers").replaceChildren(...answersPanel(found, {undo}));
+  $("tags").replaceChildren(tagsPanel(found, actions));
+  $("answers").replaceChildren(...answersPanel(found, actions));
 }
 
 /** Show the exposure to compare with, or this one again. */
@@ -214,7 +237,7 @@ function zoomTo(ccd) {
   plane.cursor = ccd.ccdnum;
   plane.mark();
   openZoom(facts.expnum, plane, ccd, event => {
-    const act = {b: bad, f: () => answer("fine"), u: () => answer("unsure"), "?": help}[event.key];
+    const act = {b: bad, f: () => answer("fine"), u: () => answer("unsure"), ",": tags, "?": help}[event.key];
     if (act) { pressed = event.timeStamp; act(); pressed = 0; }
     return Boolean(act);
   }, () => surroundings.comparison);
@@ -233,7 +256,7 @@ const toggleNight = () => surroundings.toggle();
 const fullResolution = () => zoomTo(plane.current());
 onKeys({
   b: bad, f: timed(() => answer("fine")), u: timed(() => answer("unsure")), z: timed(undoLast), y: () => showHistory(show, undo),
-  c: () => $("comment").focus(), n: timed(next), ArrowRight: timed(next), p: timed(previous), ArrowLeft: timed(previous),
+  c: () => $("comment").focus(), ",": tags, n: timed(next), ArrowRight: timed(next), p: timed(previous), ArrowLeft: timed(previous),
   s: timed(skip), q: () => reranker.rank(true), g: () => location.assign("/"), e: () => location.assign("/gallery"), v: toggleVotes, d: toggleDifference, a: toggleLevels, i: toggleNight,
   x: tapOrHold(document, "x", blink, unblink), w: () => plane.selectWorst(), m: () => openSimilar(wanted),
   h: () => plane.move(-1, 0), j: () => plane.move(0, 1), k: () => plane.move(0, -1), l: () => plane.move(1, 0),

@@ -1,6 +1,7 @@
 // The panel beside the focal plane: reason, scores, answers, header, examples.
 
 import {el, inWords, number} from "./core.js";
+import {tagsPanel} from "./tags.js";
 
 const SCORES = [
   ["p_bad", "P(bad)", 2, 0.5, 1], ["z_source", "entropy of sources, z", 1, 3, 20],
@@ -10,7 +11,7 @@ const day = at => at?.slice(0, 16).replace("T", " ") ?? "";
 
 const NOTABLE = 2; // per cent at either end of the band that are marked
 
-/** Build the panel. `actions`: undo(answer), open(ccdnum), orientations(). */
+/** Build the panel. `actions`: undo(answer), open(ccdnum), orientations(), tags(), untag(tag). */
 export function factsPanel(facts, actions) {
   return [
     el("div", {class: "head"}, el("h1", {}, String(facts.expnum)),
@@ -18,6 +19,7 @@ export function factsPanel(facts, actions) {
       el("span", {class: "faint"}, `${facts.night} · ${facts.filter ?? "?"} · ${facts.plver ?? "version unknown"}`)),
     facts.why ? el("p", {class: "why"}, el("b", {}, facts.category), ": ", facts.why) : null,
     facts.status_reason ? el("p", {class: "error"}, `${facts.status}: ${facts.status_reason}`) : null,
+    el("div", {id: "tags"}, tagsPanel(facts, actions)),
     el("div", {id: "answers"}, answersPanel(facts, actions)),
     facts.hidden ? el("p", {class: "faint"}, "Scores and suggestions are hidden until you have answered.") : scores(facts),
     survey(facts),

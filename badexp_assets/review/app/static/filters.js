@@ -1,17 +1,19 @@
 // Which candidates are shown: the filters of the list, conditions on any column, and a queue of chosen exposures.
 
 import {reviewer} from "./core.js";
+import {visibleTags} from "./tags.js";
 
 const FILTER = "badexp.filter";
 const MOST_QUEUED = 300; // the server takes no more
 const SAVED = `badexp.filters.${reviewer}`;
 export const DEFAULT = {order: "", state: "open", night: "", filter: "", category: "", why: "", conditions: [], queue: null};
 
-/** Columns of conditions: their names in words, and their kind: `number` and `date` have a range, `text` contains. */
+/** Columns of conditions: their names in words, their kind (`number` and `date` have a range, `text` contains), and how a row gives the value, unless by its name. */
 export const COLUMNS = {
   p_bad: ["P(bad)", "number"], z_source: ["entropy of sources, z", "number"], z_background: ["entropy of background, z", "number"],
   z_mse: ["autoencoder, z", "number"], rank: ["rank", "number"], expnum: ["exposure", "number"], night: ["night", "date"],
   filter: ["band", "text"], category: ["category", "text"], why: ["reason", "text"], mine: ["my answer", "text"],
+  tags: ["tag", "text", row => visibleTags(row).join(", ")],
 };
 
 export const readFilter = () => ({...DEFAULT, ...JSON.parse(sessionStorage.getItem(FILTER) ?? "{}")});
@@ -46,8 +48,8 @@ export function conditionWords({column, from, to, text}) {
 }
 
 function meets(row, {column, from, to, text}) {
-  const kind = COLUMNS[column]?.[1];
-  const value = row[column] ?? null;
+  const [, kind, of] = COLUMNS[column] ?? [];
+  const value = (of ? of(row) : row[column]) ?? null;
   if (kind === "text") return String(value ?? "").toLowerCase().includes(text.toLowerCase());
   if (value === null) return false; // missing, or hidden until the answer
   if (kind === "number") return (!from || compared(value, Number(from)) >= 0) && (!to || compared(value, Number(to)) <= 0);

@@ -4,8 +4,9 @@ import {chooseCategory, el, inWords, logOut, number, onKeys, showHelp, toast} fr
 import {FilterBar} from "./filter_bar.js";
 import {DEFAULT, chosen, readFilter, storeFilter, takeQueue} from "./filters.js";
 import {CandidateList, hideScores, scoresQuery, shownOf} from "./list.js";
-import {MOST, sendAnswers, undoLast} from "./outbox.js";
+import {MOST, reversed, sendAnswers, undoLast} from "./outbox.js";
 import {Reranker} from "./rerank.js";
+import {changeTags, openTags, tagWords, visibleTags} from "./tags.js";
 
 const AROUND = 2; // rows that are there above and below the screen
 const $ = id => document.getElementById(id);
@@ -127,7 +128,7 @@ function cell(row, index) {
   const box = el("button", {class: "tick", title: "select", "aria-label": `select ${row.expnum}`, tabindex: "-1",
     onclick: event => { event.preventDefault(); event.stopPropagation(); moveCursor(index); toggle(index); }});
   const link = el("a", {href: `/exposure/${row.expnum}`, tabindex: "-1", title: row.why},
-    el("span", {class: "picture"}, picture),
+    el("span", {class: "picture"}, picture, el("span", {class: "tags"})),
     el("span", {class: "line"}, el("b", {}, String(row.expnum)), el("span", {class: "faint"}, `${row.night.slice(2)} ${row.filter}`), el("span", {class: "answer"})),
     el("span", {class: "line faint"}, el("span", {}, row.category), el("span", {class: "p"}, row.p_bad === null ? "" : number(row.p_bad))));
   link.addEventListener("click", event => {
@@ -145,6 +146,10 @@ function mark(index) {
   node.setAttribute("aria-selected", selected.has(index));
   for (const verdict of ["bad", "fine", "unsure"]) node.classList.toggle(verdict, row.mine === verdict);
   node.querySelector(".answer").textContent = row.mine ?? "";
+  const tags = visibleTags(row);
+  if (tags.join() === (node.dataset.tags ?? "")) return;
+  node.dataset.tags = tags.join();
+  node.querySelector(".tags").replaceChildren(...tags.map((tag, k) => el("span", {class: k < row.tags.length ? "tagged" : "tagged of-other", title: tag}, tag)));
 }
 
 function toggle(index) {
@@ -186,8 +191,11 @@ function move(step, extend) {
   render();
 }
 
+/** Return the places of the selected candidates, or of the one under the cursor. */
+const targets = () => selected.size ? [...selected] : rows.length ? [cursor] : [];
+
 function answer(verdict, category = null) {
-  const indices = selected.size ? [...selected] : rows.length ? [cursor] : [];
+  const indices = targets();
   if (!indices.length) return;
   if (indices.length > MOST) return toast(el("b", {class: "error"}, "Nothing was answered: "), `${indices.length} are selected, and at most ${MOST} can be answered at once`);
   sendAnswers(indices.map(index => {
@@ -204,17 +212,32 @@ function answer(verdict, category = null) {
 
 function bad() {
   if (!rows.length) return;
-  const indices = selected.size ? [...selected] : [cursor];
+  const indices = targets();
   const kinds = new Set(indices.map(index => rows[index]?.category));
   chooseCategory(kinds.size === 1 ? [...kinds][0] : null, category => answer("bad", category));
 }
 
 function undo() {
-  const expnums = undoLast();
-  if (!expnums) return toast("Nothing to undo in this session.");
-  for (const expnum of expnums) list?.note(expnum, null); // null: not loaded yet
+  const last = undoLast();
+  if (!last) return toast("Nothing to undo in this session.");
+  if (last.changes) {
+    retagged(reversed(last.changes));
+    return toast(tagWords(last.changes, true));
+  }
+  for (const expnum of last.expnums) list?.note(expnum, null); // null: not loaded yet
   for (const index of nodes.keys()) mark(index);
-  toast(`${expnums.length === 1 ? expnums[0] : `${expnums.length} exposures`} undone`);
+  toast(`${last.expnums.length === 1 ? last.expnums[0] : `${last.expnums.length} exposures`} undone`);
+}
+
+/** Change the tags of the selected candidates, which stay selected, or of the one under the cursor. */
+function tags() {
+  const chosen = targets().map(index => rows[index]);
+  if (chosen.length) openTags(chosen, list.tags, (words, attached) => changeTags(chosen, words, attached, retagged, undo));
+}
+
+function retagged(changes) {
+  list?.noteTags(changes);
+  for (const index of nodes.keys()) mark(index);
 }
 
 const open = () => rows[cursor] && location.assign(`/exposure/${rows[cursor].expnum}`);
@@ -223,7 +246,7 @@ const clear = () => { const had = [...selected]; selected.clear(); had.forEach(m
 const help = () => showHelp({
   "Go": [["← → ↑ ↓", "move"], ["Enter", "open"], ["r", "start with the first candidate without my answer"], ["q", "rank again by all answers, in a learned order"], ["e", "examples of categories"]],
   "Select": [["Space", "select"], ["Shift+← Shift+→", "select more (or Shift and click)"], ["a", "select all on the screen"], ["A", "select all that match the filters"], ["Esc", "select none"]],
-  "Answer for the selected candidates, or for this one": [["b", "bad, then a category"], ["f", "fine"], ["u", "unsure"], ["z", "undo"]],
+  "Answer for the selected candidates, or for this one": [["b", "bad, then a category"], ["f", "fine"], ["u", "unsure"], [",", "tags: short words that are no answer"], ["z", "undo the last answers or tags"]],
 });
 function selectScreen() {
   const top = scrollY - cells.offsetTop;
@@ -237,7 +260,7 @@ function selectScreen() {
 onKeys({
   ArrowLeft: event => move(-1, event.shiftKey), ArrowRight: event => move(1, event.shiftKey), ArrowUp: event => move(-size.columns, event.shiftKey),
   ArrowDown: event => move(size.columns, event.shiftKey), " ": () => toggle(cursor), Enter: open, r: start, q: () => reranker.rank(true), a: selectScreen, A: everything, Escape: clear,
-  b: bad, f: () => answer("fine"), u: () => answer("unsure"), z: undo, e: () => location.assign("/gallery"), "?": help,
+  b: bad, f: () => answer("fine"), u: () => answer("unsure"), ",": tags, z: undo, e: () => location.assign("/gallery"), "?": help,
 });
 form.addEventListener("change", event => {
   if (event.target.name === "hide") {
@@ -255,6 +278,7 @@ form.addEventListener("submit", event => event.preventDefault());
 $("start").addEventListener("click", start);
 $("rerank").addEventListener("click", event => { event.currentTarget.blur(); reranker.rank(true); });
 $("help").addEventListener("click", help);
+$("tag").addEventListener("click", event => { event.currentTarget.blur(); tags(); });
 $("clear").addEventListener("click", clear);
 $("everything").addEventListener("click", event => { event.currentTarget.blur(); everything(); });
 $("logout").addEventListener("click", logOut);

@@ -1,6 +1,7 @@
 // The candidates in the reviewer's order, which both pages share.
 
 import {api, showProgress} from "./core.js";
+import {noteTags, withWaitingTags} from "./tags.js";
 
 const SCORES = "badexp.scores";
 const RETRY = 1500; // ms before a failed request is repeated
@@ -36,26 +37,36 @@ export class CandidateList {
   }
 
   /** `learning`: how far the server has learned from answers; null in an order that does not depend on them. */
-  constructor({candidates, progress, order, learning}, queue) {
-    Object.assign(this, {rows: candidates, progress, order, learning, queue, noted: new Map()});
-    this.byExpnum = new Map(candidates.map(row => [row.expnum, row]));
+  constructor({candidates, progress, order, learning, tags}, queue) {
+    Object.assign(this, {rows: withWaitingTags(candidates), progress, order, learning, queue, tags, noted: new Map(), retagged: []});
+    this.byExpnum = new Map(this.rows.map(row => [row.expnum, row]));
     showProgress(progress);
   }
 
   /** From now on, keep what is noted for `noteFrom`, and what was noted of exposures that are `waiting`. */
   expectAnswers(waiting) {
     this.noted = new Map(this.rows.filter(row => waiting(row.expnum)).map(row => [row.expnum, row.mine]));
+    this.retagged = [];
   }
 
   /** Note what the server may not have known of the `earlier` list when it was asked for this one. */
   noteFrom(earlier) {
     for (const [expnum, verdict] of earlier.noted) this.note(expnum, verdict);
+    this.noteTags(earlier.retagged);
+  }
+
+  /** Note changes of tags before the server has confirmed them. */
+  noteTags(changes) {
+    this.retagged.push(...changes);
+    for (const expnum of new Set(changes.map(change => change.expnum))) if (this.byExpnum.has(expnum)) noteTags(this.byExpnum.get(expnum), changes);
+    this.tags = [...new Set([...this.tags, ...changes.map(change => change.tag)])];
   }
 
   /** Note an answer (null: undone) before the server has confirmed it. */
   note(expnum, verdict) {
     this.noted.set(expnum, verdict);
     const row = this.byExpnum.get(expnum);
+    if (row && verdict === null) row.tags_of_others = []; // which are for reviewers who have answered
     if (!row || row.mine === verdict) return;
     if (row.beside) return void Object.assign(row, {mine: verdict, open: verdict === null});
     const step = Number(verdict !== null) - Number(row.mine !== null);

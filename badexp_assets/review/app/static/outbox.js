@@ -1,5 +1,5 @@
-// Answers are kept in this browser and sent again until the server has acknowledged them.
-// Every answer has its own key, so the server stores it once however often it is sent.
+// Answers and changes of tags are kept in this browser and sent again until the server has acknowledged them.
+// Each has its own key, so the server stores it once however often it is sent.
 
 import {api, el, newKey, reviewer, toast} from "./core.js";
 
@@ -7,9 +7,11 @@ const ITEM = `badexp.outbox.${reviewer}.`;
 const IDS = `badexp.ids.${reviewer}`;
 const UNDO = `badexp.undo.${reviewer}`;
 const LOGIN = "log in again";
-const PART = 500; // answers of a request
-const KEPT = 4000; // answers that can be undone
-/** Answers that can be given at once, and undone together. */
+const GIVE = {answers: "/answers", changes: "/tags"};
+const UNDOING = {retract: "/retractions", untag: "/tags/retractions"};
+const PART = 500; // answers or changes of a request
+const KEPT = 4000; // answers and changes that can be undone
+/** Answers or changes of tags that can be given at once, and undone together. */
 export const MOST = 1000;
 const listeners = [];
 let busy = false;
@@ -20,22 +22,27 @@ let trouble = "";
 export const onStored = listener => listeners.push(listener);
 
 /** Send answers (without keys), at most MOST, which `undoLast` undoes together. */
-export function sendAnswers(answers) {
-  const keyed = answers.map(answer => ({key: newKey(), ...answer}));
-  for (const part of parts(keyed)) keep({kind: "answers", answers: part});
-  const entries = [...done(), {keys: keyed.map(a => a.key), expnums: [...new Set(keyed.map(a => a.expnum))]}].slice(-200);
+export const sendAnswers = answers => give("answers", answers, {});
+
+/** Send changes of tags ({expnum, tag, attached}), at most MOST, which `undoLast` undoes together. */
+export const sendTags = changes => give("changes", changes, {changes});
+
+function give(kind, given, more) {
+  const keyed = given.map(one => ({key: newKey(), ...one}));
+  for (const part of parts(keyed)) keep({kind, [kind]: part});
+  const entries = [...done(), {keys: keyed.map(one => one.key), expnums: [...new Set(keyed.map(one => one.expnum))], ...more}].slice(-200);
   for (let n = entries.reduce((sum, entry) => sum + entry.keys.length, 0); n > KEPT && entries.length > 1;) n -= entries.shift().keys.length;
   done(entries);
 }
 
-/** Undo the last answers of this session that are not undone yet; return their exposures, or null. */
+/** Undo what was given last in this session and is not undone yet; return its `expnums` and, of tags, its `changes`; or null. */
 export function undoLast() {
   const entries = done();
   const last = entries.pop();
   if (!last) return null;
   done(entries);
-  for (const keys of parts(last.keys)) keep({kind: "retract", keys, expnums: last.expnums});
-  return last.expnums;
+  for (const keys of parts(last.keys)) keep({...last, kind: last.changes ? "untag" : "retract", keys});
+  return last;
 }
 
 const parts = all => Array.from({length: Math.ceil(all.length / PART)}, (_, k) => all.slice(k * PART, (k + 1) * PART));
@@ -56,6 +63,18 @@ export const isUndoing = expnum => items().some(({item}) => item.kind === "retra
 
 /** Return whether an answer on this exposure is still waiting. */
 export const isWaiting = expnum => items().some(({item}) => item.kind === "answers" && item.answers.some(a => a.expnum === expnum));
+
+/** Return the exposures on which answers are being taken back. */
+export const undoing = () => new Set(items().flatMap(({item}) => item.kind === "retract" ? item.expnums : []));
+
+/** Return the changes of tags that are waiting, in their order. */
+export const waitingTags = () => items().flatMap(({item}) => item.kind === "changes" ? item.changes : item.kind === "untag" ? reversed(item.changes) : []);
+
+/** Return the changes that undo `changes`. */
+export const reversed = changes => changes.map(change => ({...change, attached: !change.attached})).reverse();
+
+/** Return the exposures of an item. */
+export const expnumsOf = item => item.expnums ?? [...new Set((item.answers ?? item.changes).map(one => one.expnum))];
 
 function items() {
   return Object.keys(localStorage).filter(name => name.startsWith(ITEM)).sort()
@@ -105,14 +124,14 @@ async function flush() {
 }
 
 async function send(item) {
-  if (item.kind === "answers") {
-    const answer = await api("/answers", {answers: item.answers});
-    remember(answer.ids);
-    return answer;
+  if (item.kind in GIVE) {
+    const stored = await api(GIVE[item.kind], {[item.kind]: item[item.kind]});
+    remember(stored.ids);
+    return stored;
   }
   const known = JSON.parse(localStorage.getItem(IDS) ?? "{}");
   const ids = item.ids ?? item.keys.map(key => known[key]).filter(Boolean);
-  return ids.length ? api("/retractions", {ids}) : {};
+  return ids.length ? api(UNDOING[item.kind], {ids}) : {};
 }
 
 function remember(ids) {

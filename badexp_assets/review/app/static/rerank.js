@@ -2,7 +2,7 @@
 
 import {el, toast} from "./core.js";
 import {CandidateList} from "./list.js";
-import {isUndoing, isWaiting, onStored} from "./outbox.js";
+import {expnumsOf, isUndoing, isWaiting, onStored} from "./outbox.js";
 
 const PREPARING = 1500; // ms before asking again whether the server is ready to learn
 const BUSY = 200; // ms before trying again to show another ranking
@@ -18,7 +18,8 @@ export class Reranker {
   constructor(current, replace, free = () => true) {
     Object.assign(this, {current, replace, free, answers: 0, busy: false});
     onStored(item => {
-      this.answers += item.kind === "answers" ? new Set(item.answers.map(answer => answer.expnum)).size : item.expnums.length;
+      if (!["answers", "retract"].includes(item.kind)) return;
+      this.answers += expnumsOf(item).length;
       if (this.learns() && this.answers >= this.current().learning.refit_after) this.rank(false);
     });
   }

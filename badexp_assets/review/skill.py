@@ -23,9 +23,10 @@ def reviewer_skill(answers: pd.DataFrame) -> pd.DataFrame:
     """Return `review_skill`: how often each reviewer is right, by what is known of the cases.
 
     `answers`: expnum, ccdnum, reviewer, verdict, category and known (a category, or `good`), oldest first, as
-    `VerdictStore.read_known` returns them. The first answer of a reviewer on a case counts, because the page may tell
-    afterwards that it is none of the candidates. Who calls a CCD bad calls the exposure bad; other answers on single
-    CCDs say nothing of the exposure. `unsure` is not right.
+    `VerdictStore.read_known` returns them with retracted ones. The first answer of a reviewer on a case counts, even if
+    it was retracted, because the page tells after it that the case is none of the candidates. Who calls a CCD bad calls
+    the exposure bad; other answers on single CCDs say nothing of the exposure, and a case that begins with one is left
+    out. `unsure` is not right.
 
     skill is the mean of the posterior of the share of right verdicts, with a uniform prior, and low and high are its
     2.5 and 97.5 % quantiles (beta distribution). An empty table without answers.
@@ -33,8 +34,8 @@ def reviewer_skill(answers: pd.DataFrame) -> pd.DataFrame:
     from scipy.stats import beta
 
     answers = answers.assign(reviewer=in_one_spelling(answers["reviewer"]))
-    whole = answers[answers["ccdnum"].isna() | (answers["verdict"] == "bad")]
-    first = whole.drop_duplicates(["reviewer", "expnum"])
+    first = answers.drop_duplicates(["reviewer", "expnum"])
+    first = first[first["ccdnum"].isna() | (first["verdict"] == "bad")]
     first = first.assign(named=(first["verdict"] == "bad") & (first["category"] == first["known"]))
     cases = pd.concat([first, first[first["known"] != GOOD].assign(known=BAD)], ignore_index=True)
     counts = pd.DataFrame({f"n_{verdict}": cases["verdict"] == verdict for verdict in VERDICTS}).assign(

@@ -82,20 +82,31 @@ class VerdictStore:
         """
         return self.read_with_ids(reviewer, expnum)[COLUMNS]
 
-    def read_known(self) -> pd.DataFrame:
-        """Return the answers to known cases in the order in which they were added, with the column `known`."""
-        found = self.read_with_ids(known=True)
+    def exposures_of(self, answers: Sequence[int]) -> list[int]:
+        """Return the exposures of answers (ids), also of retracted ones."""
+        query = sa.select(ANSWERS.c.expnum).where(ANSWERS.c.id.in_(answers)).distinct()
+        with self.database.read() as connection:
+            return [int(expnum) for expnum in connection.execute(query).scalars()]
+
+    def read_known(self, retracted: bool = False) -> pd.DataFrame:
+        """Return the answers to known cases in the order in which they were added, with the column `known`.
+
+        `retracted`: those that were retracted, too.
+        """
+        found = self.read_with_ids(known=True, retracted=retracted)
         return found[found["known"].notna()].drop(columns="id").reset_index(drop=True)
 
     def read_with_ids(
-        self, reviewer: str | None = None, expnum: int | None = None, known: bool = False
+        self, reviewer: str | None = None, expnum: int | None = None, known: bool = False, retracted: bool = False
     ) -> pd.DataFrame:
         """Return the same as `read` with the column `id` for `retract`, and the column `known` (see `answer`).
 
-        `known`: answers to known cases, too.
+        `known`: answers to known cases, too. `retracted`: retracted answers, too.
         """
         columns = ["id", *COLUMNS, "known"]
-        query = sa.select(*(ANSWERS.c[name] for name in columns)).where(_HELD).order_by(ANSWERS.c.id)
+        query = sa.select(*(ANSWERS.c[name] for name in columns)).order_by(ANSWERS.c.id)
+        if not retracted:
+            query = query.where(_HELD)
         if not known:
             query = query.where(ANSWERS.c.known.is_(None))
         if reviewer is not None:

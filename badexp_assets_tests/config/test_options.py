@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from badexp_assets.config.options import Options
 from badexp_assets.config.options_reference import options_reference
 from badexp_assets.config.section import option_schemas
 from badexp_assets.errors import InputError
+from badexp_assets.survey.cameras import camera_names
 from badexp_assets_tests.repository import REPOSITORY
 
 SECTIONS = {name: field.annotation for name, field in Options.model_fields.items()}
@@ -148,3 +150,9 @@ def test_the_score_that_ranks_is_no_part_of_what_stored_nights_depend_on():
     assert options.fingerprint == EntropyParams().fingerprint
     assert set(asdict(options)) - set(options.fingerprint) == {"rank_by"}
     assert options.ranking_scores == ("kl_source", "kl_background")
+
+
+def test_the_page_of_the_configuration_names_all_cameras_of_the_package():
+    page = (REPOSITORY / "docs" / "configuration.md").read_text(encoding="utf-8")
+    (row,) = [line for line in page.splitlines() if line.startswith("| `BADEXP_CAMERA`")]
+    assert set(re.findall("`([^`]+)`", row.split("|")[4])) == set(camera_names())

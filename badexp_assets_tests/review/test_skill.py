@@ -48,8 +48,9 @@ def test_right_answers_are_counted_by_category_for_all_bad_ones_and_for_good_one
 
 def test_the_first_answer_counts_and_a_bad_ccd_makes_the_exposure_bad():
     table = skill_of(
-        (1, "ann", "fine", None, "psf", 3), (1, "ann", "bad", "psf", "psf", 4), (1, "ann", "fine", None, "psf"),
+        (1, "ann", "bad", "psf", "psf", 4), (1, "ann", "fine", None, "psf", 3), (1, "ann", "fine", None, "psf"),
         (2, "ann", "fine", None, "psf"), (2, "ann", "bad", "psf", "psf"),
+        (3, "ann", "fine", None, "psf", 3), (3, "ann", "bad", "psf", "psf"),  # the answer on CCD 3 told what it is
     )  # fmt: skip
     assert table.loc[("ann", "psf"), ["n", "n_bad", "n_fine"]].tolist() == [2, 1, 1]
 

@@ -253,3 +253,12 @@ def test_many_answers_are_taken_back_at_once_all_or_none(tmp_path):
     assert store.retract("ann", mine) == 500
     assert store.read()["reviewer"].tolist() == ["bob"]
     assert store.state() == (other, 500)
+
+
+def test_retracted_answers_to_known_cases_and_exposures_of_answers_are_read_if_asked_for(tmp_path):
+    store = VerdictStore(tmp_path / "v.sqlite")
+    ids = store.answer([one(expnum=e) for e in (1, 2, 2)], ["k-1", "k-2", "k-3"], ["psf", None, None])
+    store.retract("ann", ids[:2])
+    assert store.read_known().empty
+    assert store.read_known(retracted=True)["expnum"].tolist() == [1]
+    assert sorted(store.exposures_of(ids)) == [1, 2]

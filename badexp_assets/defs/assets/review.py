@@ -90,7 +90,7 @@ def review_verdicts(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
 )
 def review_skill(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
     """Compare answers with what is known."""
-    table = review.reviewer_skill(review.VerdictStore(survey.settings().verdicts).read_known())
+    table = review.reviewer_skill(review.VerdictStore(survey.settings().verdicts).read_known(retracted=True))
     overall = table[table["known"].isin(review.OVERALL)]
     return dg.Output(
         table,

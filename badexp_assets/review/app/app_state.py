@@ -82,7 +82,7 @@ class AppState:
 
     def skill(self, reviewer: str) -> list[dict[str, Any]]:
         """Return the reviewer's own rows of `review_skill` as of now with `words` on each, those of all cases first."""
-        known = self.store.read_known()
+        known = self.store.read_known(retracted=True)
         rows = records(reviewer_skill(known[is_reviewer(known["reviewer"], reviewer)]))
         return [row | {"words": skill_words(row)} for row in sorted(rows, key=lambda row: row["known"] not in OVERALL)]
 

@@ -16,7 +16,7 @@ from badexp_assets.review.app.known_exposures import KnownExposures
 from badexp_assets.review.app.reranking import Reranking
 from badexp_assets.review.app.tag_list import TagList, no_tags
 from badexp_assets.review.gold_standards import mix_in
-from badexp_assets.review.queue import assign_candidates, visible_answers
+from badexp_assets.review.queue import answers_on_candidates, assign_candidates, visible_answers
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.review.verdicts import is_reviewer, own_verdicts
 
@@ -110,6 +110,18 @@ class CandidateList:
             known["open"] = known["mine"] is None
             rows.append({name: known.get(name) for name in columns} | {"beside": True})
         return rows
+
+    def own_verdicts_on(self, reviewer: str, expnums: Sequence[int]) -> dict[int, str | None]:
+        """Return the reviewer's verdict on exposures as `of_reviewer` lists it (`mine`); None where there is none."""
+        _, verdicts, known = self._read()
+        verdicts, known = verdicts[verdicts["expnum"].isin(expnums)], known[known["expnum"].isin(expnums)]
+        table = self._tables.read("review_candidates", columns=("expnum", "plver"))
+        listed = table if table is None else table[table["expnum"].isin(expnums)]
+        found = own_verdicts(pd.concat([verdicts, known]), reviewer).to_dict()
+        if listed is not None:
+            of_version = own_verdicts(answers_on_candidates(listed, verdicts), reviewer)
+            found |= {int(expnum): of_version.get(expnum) for expnum in listed["expnum"]}
+        return {expnum: found.get(expnum) for expnum in expnums}
 
     def answered_by(self, reviewer: str) -> set[int]:
         """Return the exposures that a reviewer has answered."""

@@ -196,3 +196,39 @@ def test_the_end_of_the_queue_stays_when_the_scores_of_the_last_exposure_appear(
     tab.keyboard.press("f")
     tab.wait_for_selector("#facts .scores")
     tab.wait_for_selector("dialog.done p:has-text('You gave 1 answers')")
+
+
+def test_an_undo_in_the_list_brings_the_answer_before_back(open_page, server):
+    tab = open_page("ann")
+    tab.select_option("[name=state]", "")
+    tab.wait_for_selector(".cell")
+    said = ".cell[data-expnum='{}'] .answer"
+    for verdict in "fu":
+        tab.keyboard.press("A")
+        tab.keyboard.press(verdict)
+    stored(server, 2 * N)
+    tab.keyboard.press("ArrowLeft")
+    tab.reload()
+    tab.wait_for_selector(".cell")
+    tab.keyboard.press("z")
+    stored(server, N)
+    for expnum in (FIRST, FIRST + 5):
+        until(tab, f"document.querySelector(`{said.format(expnum)}`).textContent === 'fine'")
+    assert f"{N} by me" in tab.inner_text("#progress")
+    tab.keyboard.press("z")
+    stored(server, 0)
+    until(tab, f"document.querySelector(`{said.format(FIRST)}`).textContent === ''")
+    assert "0 by me" in tab.inner_text("#progress")
+
+
+def test_a_saved_filter_with_the_order_of_the_home_brings_that_order_back(open_page):
+    tab, first = open_page("ann"), "document.querySelector('.cell').dataset.expnum"
+    tab.click("#save")
+    tab.fill("dialog.saving [name=name]", "usual")
+    tab.keyboard.press("Enter")
+    assert tab.evaluate(first) == str(FIRST)
+    tab.select_option("[name=order]", "night")
+    until(tab, f"{first} === '{FIRST + 1}'")
+    tab.select_option("#more select", "usual")
+    until(tab, f"{first} === '{FIRST}'")
+    assert tab.input_value("[name=order]") == "rank"

@@ -21,8 +21,16 @@ TABLES = ("night_exposures", "night_ccds", "night_predictions", "night_exposure_
 
 @pytest.fixture
 def settings(settings):
-    """The home with twelve labelled and eighteen good exposures more, and a tenth of the queue known."""
-    home, night = settings.home, NIGHTS[0]
+    """The home with known cases, which are a fifth of the queue."""
+    add_known_exposures(settings.home)
+    path = settings.home.root / "settings.toml"
+    path.write_text(path.read_text() + "[review]\ngold_share = 0.2\n")
+    return load_settings(settings.home.root)
+
+
+def add_known_exposures(home):
+    """Add twelve labelled and eighteen good exposures to a home."""
+    night = NIGHTS[0]
     for asset in (*TABLES, "night_entropy_scores", "night_orientations"):
         table = read_table(home.table(asset, night))
         one = table[table["expnum"] == FIRST + 1]
@@ -36,9 +44,6 @@ def settings(settings):
     kinds = {e: ("noise", "ghost_scatter")[e % 2] for e in BAD}
     more = [labels.assign(expnum=e, category=kind) for e, kind in kinds.items()]
     write_table(pd.concat([labels, *more]), home.table("bad_ccd_labels"), SCHEMAS["bad_ccd_labels"])
-    path = home.root / "settings.toml"
-    path.write_text(path.read_text() + "[review]\ngold_share = 0.2\n")
-    return load_settings(home.root)
 
 
 @pytest.fixture
@@ -189,3 +194,16 @@ def test_a_case_that_was_practised_or_shown_as_an_example_is_not_mixed_in_when_t
     more = set(gold_in(log_in(app, settings, "ben")))
     assert len(more) > 8
     assert not more & seen
+
+
+def test_a_known_case_that_is_answered_again_after_an_undo_counts_as_first_answered(ann, settings):
+    case = next(e for e in gold_in(ann) if e in BAD)
+    first = answer(ann, case, "fine")
+    assert ann.get(f"/api/exposure/{case}").json()["rank"] is None  # tells that it is no candidate
+    before = ann.get("/api/tally").json()["skill"]
+    assert before[0]["words"].startswith("0 of 1 right")
+    assert ann.post("/api/retractions", json={"ids": [first]}).json() == {"mine": {str(case): None}}
+    assert ann.get("/api/tally").json()["skill"] == before
+    answer(ann, case, "bad", "key-00000002", category=("noise", "ghost_scatter")[case % 2])
+    assert ann.get("/api/tally").json()["skill"] == before
+    assert next(row["mine"] for row in listed(ann)["candidates"] if row["expnum"] == case) == "bad"

@@ -493,3 +493,14 @@ def test_half_a_character_in_a_comment_keeps_no_answer_from_being_stored(ann):
     response = ann.post("/api/answers", content=sent, headers={"content-type": "application/json"})
     assert response.status_code == 201
     assert ann.get("/api/answers").json()["answers"][0]["comment"] == "cut ?"
+
+
+def test_a_retraction_tells_what_is_the_answer_then(ann, settings):
+    ids = [
+        *send(ann, one(), one(key="key-00000002", expnum=OTHER, verdict="unsure")).json()["ids"].values(),
+        *send(ann, one(key="key-00000003", verdict="fine", category=None)).json()["ids"].values(),
+        *send(ann, one(key="key-00000004", plver="V1")).json()["ids"].values(),  # of another version
+    ]
+    assert ann.post("/api/retractions", json={"ids": ids[3:]}).json() == {"mine": {str(FIRST): "fine"}}
+    assert ann.post("/api/retractions", json={"ids": [ids[2]]}).json() == {"mine": {str(FIRST): "bad"}}
+    assert ann.post("/api/retractions", json={"ids": ids[:2]}).json() == {"mine": {str(FIRST): None, str(OTHER): None}}

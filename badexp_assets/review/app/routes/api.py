@@ -108,9 +108,14 @@ def _add(state: AppState, reviewer: str, sent: Any) -> dict[str, Any]:
 
 
 async def retract(request: Request) -> Response:
-    """Undo answers of the reviewer, given by their ids, all or none."""
-    await undo_sent(request, state_of(request).store.retract)
-    return JSONResponse({})
+    """Undo answers of the reviewer, given by their ids, all or none, and return what is their answer then (`mine`)."""
+    state, reviewer = state_of(request), session_of(request).reviewer
+    ids = await undo_sent(request, state.store.retract)
+
+    def what_stands() -> dict[int, str | None]:
+        return state.candidates.own_verdicts_on(reviewer, state.store.exposures_of(ids))
+
+    return JSONResponse({"mine": await run_in_threadpool(what_stands)})
 
 
 def mine(request: Request) -> Response:

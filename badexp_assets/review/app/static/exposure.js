@@ -190,7 +190,8 @@ function taken(expnums) {
   toast(el("b", {}, expnums.length === 1 ? String(expnums[0]) : `${expnums.length} exposures`), " undone");
 }
 
-outbox.onStored(item => {
+outbox.onStored((item, reply) => {
+  if (reply.mine) listed.then(() => list?.noteStanding(reply.mine));
   if (item.kind === "retract") loaded.takenBack += 1;
   for (const expnum of outbox.expnumsOf(item)) if (!outbox.isWaiting(expnum)) refresh(expnum);
 });

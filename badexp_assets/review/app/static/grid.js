@@ -4,7 +4,7 @@ import {chooseCategory, el, inWords, logOut, number, onKeys, showHelp, toast} fr
 import {FilterBar} from "./filter_bar.js";
 import {DEFAULT, chosen, readFilter, storeFilter, takeQueue} from "./filters.js";
 import {CandidateList, hideScores, scoresQuery, shownOf} from "./list.js";
-import {MOST, reversed, sendAnswers, undoLast} from "./outbox.js";
+import {MOST, onStored, reversed, sendAnswers, undoLast} from "./outbox.js";
 import {Reranker} from "./rerank.js";
 import {changeTags, openTags, tagWords, visibleTags} from "./tags.js";
 
@@ -191,30 +191,28 @@ function move(step, extend) {
   render();
 }
 
-/** Return the places of the selected candidates, or of the one under the cursor. */
-const targets = () => selected.size ? [...selected] : rows.length ? [cursor] : [];
+/** Return the selected candidates, or the one under the cursor. */
+const targets = () => (selected.size ? [...selected] : rows.length ? [cursor] : []).map(index => rows[index]);
 
-function answer(verdict, category = null) {
-  const indices = targets();
-  if (!indices.length) return;
-  if (indices.length > MOST) return toast(el("b", {class: "error"}, "Nothing was answered: "), `${indices.length} are selected, and at most ${MOST} can be answered at once`);
-  sendAnswers(indices.map(index => {
-    const row = rows[index];
-    return {expnum: row.expnum, verdict, category, plver: row.plver, model: row.model ?? null, shown: shownOf(row)};
-  }));
-  const expnums = indices.map(index => rows[index].expnum);
-  for (const index of indices) { list.note(rows[index].expnum, verdict); selected.delete(index); mark(index); }
+/** Answer for candidates, which stay the same while a category is chosen, whatever the list shows meanwhile. */
+function answer(verdict, category = null, whom = targets()) {
+  if (!whom.length) return;
+  if (whom.length > MOST) return toast(el("b", {class: "error"}, "Nothing was answered: "), `${whom.length} are selected, and at most ${MOST} can be answered at once`);
+  sendAnswers(whom.map(row => ({expnum: row.expnum, verdict, category, plver: row.plver, model: row.model ?? null, shown: shownOf(row)})));
+  const expnums = whom.map(row => row.expnum);
+  const given = new Set(expnums);
+  for (const expnum of expnums) list.note(expnum, verdict);
+  rows.forEach((row, index) => { if (given.has(row.expnum)) { selected.delete(index); mark(index); } });
   showSelection();
   toast(`${expnums.length === 1 ? expnums[0] : `${expnums.length} exposures`}: ${inWords({verdict, category})} `,
     el("button", {class: "quiet", onclick: undo}, el("kbd", {}, "z"), " undo"));
-  if (indices.length === 1) move(1, false);
+  if (whom.length === 1) move(1, false);
 }
 
 function bad() {
-  if (!rows.length) return;
-  const indices = targets();
-  const kinds = new Set(indices.map(index => rows[index]?.category));
-  chooseCategory(kinds.size === 1 ? [...kinds][0] : null, category => answer("bad", category));
+  const whom = targets();
+  const kinds = new Set(whom.map(row => row.category));
+  if (whom.length) chooseCategory(kinds.size === 1 ? [...kinds][0] : null, category => answer("bad", category, whom));
 }
 
 function undo() {
@@ -229,10 +227,16 @@ function undo() {
   toast(`${last.expnums.length === 1 ? last.expnums[0] : `${last.expnums.length} exposures`} undone`);
 }
 
+onStored((item, reply) => {
+  if (!list || !reply.mine) return;
+  list.noteStanding(reply.mine);
+  for (const index of nodes.keys()) mark(index);
+});
+
 /** Change the tags of the selected candidates, which stay selected, or of the one under the cursor. */
 function tags() {
-  const chosen = targets().map(index => rows[index]);
-  if (chosen.length) openTags(chosen, list.tags, (words, attached) => changeTags(chosen, words, attached, retagged, undo));
+  const whom = targets();
+  if (whom.length) openTags(whom, list.tags, (words, attached) => changeTags(whom, words, attached, retagged, undo));
 }
 
 function retagged(changes) {
@@ -289,7 +293,7 @@ addEventListener("resize", layout);
 new ResizeObserver(layout).observe(form); // above the cells
 if (!form.hide.disabled) form.hide.checked = Boolean(scoresQuery());
 new FilterBar($("more"), filter, () => {
-  if (!list || (filter.order && filter.order !== list.order) || filter.queue !== list.queue) return load();
+  if (!list || ![list.asked, list.order].includes(filter.order) || filter.queue !== list.queue) return load();
   showFilter();
   refill();
 });

@@ -1,6 +1,7 @@
 // The candidates in the reviewer's order, which both pages share.
 
 import {api, showProgress} from "./core.js";
+import {waitingAnswers} from "./outbox.js";
 import {noteTags, withWaitingTags} from "./tags.js";
 
 const SCORES = "badexp.scores";
@@ -22,7 +23,7 @@ export class CandidateList {
   static async load(order, queue, failed) {
     for (;;) {
       try {
-        return new CandidateList(await api(`/candidates${query({order, queue})}`), queue);
+        return new CandidateList(await api(`/candidates${query({order, queue})}`), order, queue);
       } catch (error) {
         if (error.status >= 400 && error.status < 500) throw error;
         failed(error);
@@ -33,12 +34,12 @@ export class CandidateList {
 
   /** Load the candidates ranked by all answers. Throws the error of a request that fails. */
   static async rerank(order, queue) {
-    return new CandidateList(await api(`/rerank${query({queue})}`, {order}), queue);
+    return new CandidateList(await api(`/rerank${query({queue})}`, {order}), order, queue);
   }
 
-  /** `learning`: how far the server has learned from answers; null in an order that does not depend on them. */
-  constructor({candidates, progress, order, learning, tags}, queue) {
-    Object.assign(this, {rows: withWaitingTags(candidates), progress, order, learning, queue, tags, noted: new Map(), retagged: []});
+  /** `asked`: the order that was asked for, empty for that of the home. `learning`: how far the server has learned from answers; null in an order that does not depend on them. */
+  constructor({candidates, progress, order, learning, tags}, asked, queue) {
+    Object.assign(this, {rows: withWaitingTags(candidates), progress, order, learning, asked, queue, tags, noted: new Map(), retagged: []});
     this.byExpnum = new Map(this.rows.map(row => [row.expnum, row]));
     showProgress(progress);
   }
@@ -53,6 +54,12 @@ export class CandidateList {
   noteFrom(earlier) {
     for (const [expnum, verdict] of earlier.noted) this.note(expnum, verdict);
     this.noteTags(earlier.retagged);
+  }
+
+  /** Note what is my answer after others were taken back ({expnum: verdict}), unless a newer one is waiting. */
+  noteStanding(mine) {
+    const waiting = waitingAnswers();
+    for (const [expnum, verdict] of Object.entries(mine)) if (!waiting.has(Number(expnum))) this.note(Number(expnum), verdict);
   }
 
   /** Note changes of tags before the server has confirmed them. */

@@ -18,7 +18,7 @@ let busy = false;
 let wait = 0;
 let trouble = "";
 
-/** Call `listener(item)` for every item that the server has stored. */
+/** Call `listener(item, reply)` for every item that the server has stored. */
 export const onStored = listener => listeners.push(listener);
 
 /** Send answers (without keys), at most MOST, which `undoLast` undoes together. */
@@ -64,6 +64,9 @@ export const isUndoing = expnum => items().some(({item}) => item.kind === "retra
 /** Return whether an answer on this exposure is still waiting. */
 export const isWaiting = expnum => items().some(({item}) => item.kind === "answers" && item.answers.some(a => a.expnum === expnum));
 
+/** Return the exposures on which answers are waiting. */
+export const waitingAnswers = () => new Set(items().flatMap(({item}) => item.kind === "answers" ? item.answers.map(answer => answer.expnum) : []));
+
 /** Return the exposures on which answers are being taken back. */
 export const undoing = () => new Set(items().flatMap(({item}) => item.kind === "retract" ? item.expnums : []));
 
@@ -100,11 +103,11 @@ async function flush() {
   try {
     for (let next = items()[0]; next; next = items()[0]) {
       try {
-        await send(next.item);
+        const reply = await send(next.item);
         localStorage.removeItem(next.name);
         trouble = "";
         wait = 0;
-        for (const listener of listeners) listener(next.item);
+        for (const listener of listeners) listener(next.item, reply);
       } catch (error) {
         if (![401, 403].includes(error.status) && error.status >= 400 && error.status < 500 && error.status !== 408 && error.status !== 429) {
           localStorage.removeItem(next.name);

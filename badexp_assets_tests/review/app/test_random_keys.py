@@ -1,170 +1,126 @@
-"""Random keys and clicks of two reviewers: what is stored is what was on screen and selected when it was answered."""
+"""Random keys and clicks of two reviewers: what is stored is what was on screen and selected when it was given."""
 
 import os
 import random
 import time
-from dataclasses import dataclass, field
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from badexp_assets.io.parquet import write_table
+from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.review.store import VerdictStore
+from badexp_assets.review.tags import TagStore
+from badexp_assets_tests.review.app.conftest import FIRST, NIGHTS, OTHER, N
+from badexp_assets_tests.review.app.screen_model import RECORD, TAKE, Expected
+from badexp_assets_tests.review.app.test_known_cases_in_queue import BAD, GOOD, add_known_exposures
 from badexp_assets_tests.waiting import LONGEST_WAIT
 
 pytestmark = pytest.mark.slow
 
 STEPS = int(os.environ.get("BADEXP_RANDOM_KEYS", "120"))  # keys and clicks
-KEYS = [
-    *"bbbffuuzz",
-    *"nnpps",
-    *"hjklwvo?ygraexxi",
-    *"12357-=[]mt0q",
-    " ",
-    " ",
-    "Enter",
-    "Enter",
-    "Escape",
-    "Escape",
-    "Escape",
-]
-KEYS += ["ArrowLeft", "ArrowRight", "ArrowDown", "Shift+ArrowRight", "Escape", "c"]
+SEED = int(os.environ.get("BADEXP_RANDOM_SEED", "1"))
+KEYS = [*"bbbffuuzzzbfuzff", *"nnppsrr", *"hjklwvo?ygraexxi", *"12357-=[]mmt0q,,", *"aA  "]
+KEYS += ["Enter", "Enter", *["Escape"] * 16, "c"]  # most keys close dialogs, or else there is always one
+KEYS += ["ArrowLeft", "ArrowRight", "ArrowDown", *["Shift+ArrowRight"] * 3, "Shift+ArrowDown"]
 CLICKS = [
-    "#rerank",
-    "footer [data-verdict=fine]",
-    "footer [data-verdict=bad]",
-    "#undo",
-    "#next",
-    "#previous",
-    "#skip",
-    "#worst",
+    *("#rerank", "#undo", "#next", "#previous", "#skip", "#worst", "#similar", "#tag", "#everything", "#clear"),
+    *("footer [data-verdict=fine]", "footer [data-verdict=bad]", ".menu .kinds button >> nth=3", ".toast button"),
+    *(".tick >> nth=2", ".tick >> nth=7", "[data-ccdnum='32']", "[data-ccdnum='35']", ".chip"),
+    *("dialog.tags .tagged", "dialog.tags .tagged >> nth=-1", "dialog.tags .main", "#facts button.tagged"),
 ]
-CLICKS += [
-    ".menu .kinds button >> nth=3",
-    ".toast button",
-    ".tick >> nth=2",
-    "[data-ccdnum='32']",
-    "[data-ccdnum='35']",
-]
-COLUMNS = ["expnum", "ccdnum", "verdict", "category", "comment"]
-
-# Notes in each tab what its elements show when a key or click comes, before the page handles it.
-RECORD = """
-const TEXT = node => node?.textContent ?? "";
-let ready = false; // the page's scripts have run: they handle keys from now on
-addEventListener("DOMContentLoaded", () => { ready = true; });
-function note(event) {
-  const all = (query, value) => [...document.querySelectorAll(query)].map(value);
-  const target = event.target instanceof Element ? event.target : document.body;
-  const button = target.closest("button");
-  const dialogs = all("dialog[open]", d => d.className.split(" ")[0]);
-  const seen = {
-    ready, type: event.type, key: event.key ?? null, typed: target.matches("input, textarea, select"),
-    onButton: target.matches("button, a, summary"), dialogs, loading: document.body.classList.contains("loading"),
-    shown: [...all("#facts h1", TEXT), ...all("#plane img", i => i.alt.split(" ").at(-1)),
-      ...all("dialog.zoom .tools b", b => TEXT(b).split(" ").at(-1))].map(Number),
-    ccds: all("#plane g.selected", g => Number(g.dataset.ccdnum)),
-    comparing: document.querySelector(".comparing") !== null,
-    comment: document.querySelector("#comment")?.value ?? "",
-    cells: all(".cell.selected", c => Number(c.dataset.expnum)),
-    cursor: all(".cell.cursor", c => Number(c.dataset.expnum)),
-    suggested: TEXT(document.querySelector(".menu .suggested span")) || null,
-    kinds: all(".menu .kinds button", b => ["kbd", "span"].map(part => TEXT(b.querySelector(part)))),
-    verdict: button?.dataset.verdict ?? null,
-    kind: button?.closest(".menu .kinds") ? TEXT(button.querySelector("span")) : null,
-    none: Boolean(button?.matches(".menu > .quiet")), undo: Boolean(button?.matches("#undo, .toast button")),
-  };
-  const kept = JSON.parse(sessionStorage.getItem("test.seen") ?? "[]");
-  sessionStorage.setItem("test.seen", JSON.stringify([...kept, seen]));
+WORDS = ["discuss", "Satellite?", "for-paper, discuss", "<b>fuz</b>", "z"]
+SELECTS = {
+    "[name=state]": ["", "", "open", "mine", "none", "bad"],
+    "[name=filter]": ["", "", "", "r"],
+    "[name=order]": ["learned", "rank", "night", "random", "uncertain"],
 }
-for (const type of ["keydown", "click"]) window.addEventListener(type, note, {capture: true});
-"""
-TAKE = """() => {
-  const seen = JSON.parse(sessionStorage.getItem("test.seen") ?? "[]");
-  sessionStorage.removeItem("test.seen");
-  return seen;
-}"""
+CONDITIONS = [("tags", "text", "disc"), ("mine", "text", "fine"), ("filter", "text", "g"), ("expnum", "to", "1020")]
+COLUMNS = ["expnum", "ccdnum", "verdict", "category", "comment"]
 NOTHING_WAITS = "() => !Object.keys(localStorage).some(name => name.startsWith('badexp.outbox.'))"
+SOON = 100  # ms in which an element must be ready to be used
 
 
 @pytest.fixture
 def settings(settings):
-    """The home, with candidates that are ranked again all the time."""
+    """The home with known cases in the queue, whose candidates are ranked again all the time and look alike by kind."""
+    add_known_exposures(settings.home)
+    for night in NIGHTS:
+        expnums = range(FIRST + (NIGHTS.index(night) != FIRST % 2), FIRST + N, 2)
+        vectors = [np.eye(8, dtype=np.float32)[e % 5] + np.float32(e % 7) / 50 for e in expnums]
+        rows = pd.DataFrame({"expnum": expnums, "n_ccds": 4, "backbone": "b", "recipe": "r", "embedding": vectors})
+        path = settings.home.table("night_mosaic_embeddings", night)
+        write_table(rows, path, SCHEMAS["night_mosaic_embeddings"])
     path = settings.home.root / "settings.toml"
-    path.write_text(path.read_text() + '[review]\norder = "learned"\nrefit_after = 3\n')
+    path.write_text(path.read_text() + '[review]\norder = "learned"\nrefit_after = 3\ngold_share = 0.15\n')
     return settings
 
 
-@dataclass
-class Expected:
-    """The answers of a reviewer by what the screen showed and what the instructions say, not by the page's scripts."""
-
-    groups: list[list[tuple]] = field(default_factory=list)
-    given: int = 0
-    undone: int = 0
-
-    @property
-    def answers(self) -> list[tuple]:
-        return sorted((answer for group in self.groups for answer in group), key=repr)
-
-    def note(self, seen: dict) -> None:
-        """Follow one key or click."""
-        if not seen["ready"]:
-            return
-        top = seen["dialogs"][-1] if seen["dialogs"] else None
-        verdict, category = self._answer(seen, top)
-        if verdict is not None and not seen["loading"] and not seen["comparing"]:
-            self._give(seen, verdict, category)
-        elif seen["undo"] or (seen["type"] == "keydown" and seen["key"] == "z" and top is None and not seen["typed"]):
-            self.undone += bool(self.groups)
-            self.groups = self.groups[:-1]
-
-    def _answer(self, seen: dict, top: str | None) -> tuple[str | None, str | None]:
-        if seen["type"] == "click":
-            if seen["kind"] is not None or seen["none"]:
-                return "bad", seen["kind"]
-            return (seen["verdict"] if seen["verdict"] != "bad" else None), None
-        key = seen["key"]
-        if seen["typed"]:
-            return None, None
-        if top == "menu":
-            if key in dict(seen["kinds"]):
-                return "bad", dict(seen["kinds"])[key]
-            return ("bad" if key in ("-", "Enter") else None), (seen["suggested"] if key == "Enter" else None)
-        return ({"f": "fine", "u": "unsure"}.get(key) if top in (None, "zoom") else None), None
-
-    def _give(self, seen: dict, verdict: str, category: str | None) -> None:
-        comment = seen["comment"].strip() or None
-        if seen["shown"]:
-            assert len(set(seen["shown"])) == 1, f"two exposures on screen at once: {seen}"
-            answers = [(seen["shown"][0], ccd, verdict, category, comment) for ccd in seen["ccds"] or [None]]
-        else:
-            answers = [(expnum, None, verdict, category, None) for expnum in seen["cells"] or seen["cursor"]]
-        if answers:
-            self.groups.append(answers)
-            self.given += len(answers)
-
-
 def act(tab, rng: random.Random) -> str:
-    """Press a random key, click on something at random, or go back or forward; return what it was."""
+    """Press a random key, click on something, choose a filter or a queue, or go back; return what it was."""
     kind = rng.random()
-    if kind < 0.8:
-        key = rng.choice(KEYS)
-        tab.keyboard.press(key)
-        if key == "c":  # letters that are keys, too, in a comment or wherever the focus is
-            tab.keyboard.type(rng.choice(["fu ", "half", "b1"]))
-            tab.keyboard.press("Enter")
-        return key
+    if kind < 0.76:
+        return press(tab, rng)
+    if kind < 0.93:
+        return click(tab, rng.choice(CLICKS))
     if kind < 0.97:
-        query = rng.choice(CLICKS)
-        found = tab.locator(query).first
-        box = found.bounding_box() if found.count() else None
-        if box is not None:
-            tab.keyboard.down("Shift") if "ccdnum" in query else None
-            tab.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-            tab.keyboard.up("Shift") if "ccdnum" in query else None
-        return f"click {query}"
+        return explore(tab, rng)
     back = rng.random() < 0.6
     tab.evaluate("back => back ? history.back() : history.forward()", back)
     return "back" if back else "forward"
+
+
+def press(tab, rng: random.Random) -> str:
+    key = rng.choice(KEYS)
+    tab.keyboard.press(key)
+    if key in "c,":  # letters that are keys, too, in a comment, a tag or wherever the focus is
+        words = rng.choice(["fu ", "half", "b1"] if key == "c" else WORDS)
+        tab.keyboard.type(words)
+        tab.keyboard.press("Enter")
+        return f"{key} {words}"
+    return key
+
+
+def click(tab, query: str) -> str:
+    found = tab.locator(query).first
+    box = found.bounding_box() if found.count() else None
+    if box is not None:
+        tab.keyboard.down("Shift") if "ccdnum" in query else None
+        tab.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        tab.keyboard.up("Shift") if "ccdnum" in query else None
+    return f"click {query}"
+
+
+def explore(tab, rng: random.Random) -> str:
+    """Choose what the list shows; nothing happens where the page has no such element, or a dialog is over it."""
+    kind = rng.choice(["select", "select", "condition", "save", "saved", "queue"])
+    if kind == "queue":
+        exposures = [*rng.sample(range(FIRST, FIRST + N), 4), OTHER, BAD[3], GOOD[5]]
+        tab.goto(f"/#queue={','.join(map(str, exposures))}")
+        tab.reload()
+        return kind
+    try:
+        if kind == "select":
+            query = rng.choice(list(SELECTS))
+            tab.select_option(query, rng.choice(SELECTS[query]), timeout=SOON)
+        elif kind == "condition":
+            column, name, value = rng.choice(CONDITIONS)
+            tab.click("#condition", timeout=SOON)
+            tab.select_option("dialog.conditions [name=column]", column, timeout=SOON)
+            tab.fill(f"dialog.conditions [name={name}]", value, timeout=SOON)
+            tab.click("dialog.conditions .main", timeout=SOON)
+        elif kind == "save":
+            tab.click("#save", timeout=SOON)
+            tab.fill("dialog.saving [name=name]", rng.choice(["one", "two"]), timeout=SOON)
+            tab.keyboard.press("Enter")
+        else:
+            tab.select_option("#more select", rng.choice(["one", "two"]), timeout=SOON)
+    except Exception as error:  # Playwright's own, which can't be imported where it is not installed
+        if "Timeout" not in type(error).__name__:
+            raise
+        return f"no {kind}"
+    return kind
 
 
 def ask(tab, script: str):
@@ -179,32 +135,51 @@ def ask(tab, script: str):
 
 
 def answers_of(store: VerdictStore, reviewer: str) -> list[tuple]:
-    rows = store.read(reviewer)[COLUMNS].astype(object)
+    rows = store.read_with_ids(reviewer, known=True)[COLUMNS].astype(object)
     return sorted(rows.where(rows.notna(), None).itertuples(index=False, name=None), key=repr)
 
 
+def tags_of(store: TagStore, reviewer: str) -> list[tuple]:
+    table = store.read()
+    own = table[table["reviewer"] == reviewer]
+    return sorted(own[["expnum", "tag"]].itertuples(index=False, name=None))
+
+
 def test_random_keys_and_clicks_store_what_was_on_screen_and_selected(open_page, server):
-    rng, store = random.Random(1), VerdictStore(server.settings.verdicts)
+    rng, store = random.Random(SEED), VerdictStore(server.settings.verdicts)
+    tags = TagStore(server.settings.verdicts)
     tabs, expected, done = {}, {name: Expected() for name in ("ann", "bob")}, []
     for name in expected:
-        tabs[name] = open_page(name, viewport={"width": 1280, "height": 2400})  # all candidates are in the grid
+        tabs[name] = open_page(name, viewport={"width": 1280, "height": 2800})  # all candidates are in the grid
         tabs[name].add_init_script(RECORD)
-        tabs[name].goto("/exposure/1001")
-        tabs[name].wait_for_selector("body[data-shown='1001']")
+        tabs[name].goto(f"/exposure/{FIRST}")
+        tabs[name].wait_for_selector(f"body[data-shown='{FIRST}']")
     for step in range(STEPS):
         name = rng.choice(list(tabs))
-        tab = tabs[name]
+        tab, own = tabs[name], expected[name]
         if "/exposure/" not in tab.url and tab.url.rstrip("/") != server.url:  # examples, or the login
-            tab.goto(f"/exposure/{1001 + rng.randrange(34)}")
+            tab.goto(f"/exposure/{FIRST + rng.randrange(N)}")
+        before = (store.state(), tags.state(), len(own.groups))
         done.append((name, act(tab, rng)))
         deadline = time.monotonic() + LONGEST_WAIT
         for seen in ask(tab, TAKE):
-            expected[name].note(seen)
+            own.note(seen)
         while not ask(tab, NOTHING_WAITS):
             assert time.monotonic() < deadline, "answers wait, and the server is there"
             tab.wait_for_timeout(5)
-        assert answers_of(store, name) == expected[name].answers, f"step {step}, after {done[-12:]}"
+        if before != (store.state(), tags.state(), len(own.groups)):
+            assert answers_of(store, name) == own.answers, f"step {step}, after {done[-12:]}"
+            assert tags_of(tags, name) == own.tags, f"step {step}, after {done[-12:]}"
+        if step % 500 == 499:
+            print(f"{step + 1} keys and clicks", flush=True)
     for name, own in expected.items():
         assert answers_of(store, name) == own.answers
-        print(f"{name}: {own.given} answers, {own.undone} undone")
+        assert tags_of(tags, name) == own.tags
+        print(
+            f"{name}: {own.given} answers, {own.tagged} changes of tags, at most {own.most} at once, "
+            f"{own.undone} of them taken back"
+        )
+    stored = store.read_with_ids(known=True)
+    assert (stored["known"].notna() == stored["expnum"].isin([*BAD, *GOOD])).all()
+    print(f"{stored['known'].notna().sum()} answers to known cases")
     assert STEPS < 100 or min(own.given for own in expected.values()) > 0

@@ -23,6 +23,7 @@ from badexp_assets.orchestration.dagster_internals import PARTITION_RANGE_TAGS, 
 from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS, exclusive_run
 from badexp_assets.orchestration.failures import keyboard_interrupts, one_line_errors
 from badexp_assets.orchestration.settings_check import check_settings
+from badexp_assets.orchestration.step_output import command_line_instance
 from badexp_assets.orchestration.step_resources import nights_per_job
 from badexp_assets.pixels.device_shares import load_pass_setup
 from badexp_assets.pixels.labelled_ccds import LABELLED_TABLE
@@ -85,7 +86,7 @@ class Runner:
         self._definitions = build_definitions({"progress": progress})
         self._damaged = DamagedNights(settings.home, self._execute)
         with one_line_errors(settings.home):
-            self._instance = dg.DagsterInstance.get()
+            self._instance = command_line_instance()
 
     def execute(
         self, job: Any, nights: str | Sequence[str] | None = None, assets: Sequence[str] | None = None

@@ -17,6 +17,7 @@ from dagster._core.executor.step_delegating import (
     StepHandlerContext,
 )
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.storage.local_compute_log_manager import CapturedLogContext, LocalComputeLogManager
 from dagster._utils import interrupts
 
 DATA_VERSION_TAG = "dagster/data_version"

@@ -21,7 +21,8 @@ def private_imports() -> list[tuple[Path, str, str]]:
     """(file, module, name) of everything that the package imports from modules of Dagster whose names begin with _."""
     found = []
     for path in sorted((REPOSITORY / "badexp_assets").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text)) if "dagster._" in text else ():
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dagster._"):
                 found += [(path.relative_to(REPOSITORY), node.module, alias.name) for alias in node.names]
             if isinstance(node, ast.Import):
@@ -164,6 +165,16 @@ def test_the_health_of_a_run_and_its_retries_take_what_ours_gives():
     for name in ("check_run_worker_health", "get_run_worker_debug_info", "launch_run"):
         base = getattr(dg.DefaultRunLauncher, name)
         assert len(_names(base)) == len(_names(getattr(WatchedRunLauncher, name))), f"{VERSION}: {name} takes others"
+
+
+def test_the_output_of_a_run_is_configured_and_stored_as_ours_expects():
+    from badexp_assets.orchestration.dagster_internals import LocalComputeLogManager
+    from badexp_assets.orchestration.step_output import StepOutput
+
+    for name in ("capture_logs", "from_config_value"):
+        assert _names(getattr(LocalComputeLogManager, name)) == _names(getattr(StepOutput, name)), f"{VERSION}: {name}"
+    for name in ("get_captured_local_path", "complete_artifact_path"):
+        assert name in vars(LocalComputeLogManager), f"{VERSION}: LocalComputeLogManager has no {name}"
 
 
 def test_a_failed_blocking_check_raises_the_error_that_the_command_line_expects():

@@ -1,0 +1,87 @@
+"""Keeps what the steps of a run print, and shows it at once on the terminal of the command that runs them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+import dagster as dg
+
+from badexp_assets.orchestration.dagster_internals import CapturedLogContext, LocalComputeLogManager
+
+_LATEST_S = 0.1  # after which a line is on the terminal
+
+
+class StepOutput(LocalComputeLogManager):
+    """Dagster's files of stdout and stderr of a run, whose content a thread copies to the terminal.
+
+    Dagster starts four processes per run for that, two of them Python. They take 0.06 core s, delay what is printed by
+    up to a second, and lose what was printed in a run's last moment.
+    """
+
+    @classmethod
+    def from_config_value(cls, inst_data: Any, config_value: Any) -> StepOutput:
+        """Build it from an instance's configuration, which is that of LocalComputeLogManager."""
+        return cls(inst_data=inst_data, **config_value)
+
+    @contextlib.contextmanager
+    def capture_logs(self, log_key: Sequence[str]) -> Generator[CapturedLogContext, None, None]:
+        """Write what this process and its children print during the block to the files of `log_key`, too."""
+        with (
+            _captured(sys.stdout, Path(self.get_captured_local_path(log_key, "out"))),
+            _captured(sys.stderr, Path(self.get_captured_local_path(log_key, "err"))),
+        ):
+            yield CapturedLogContext(log_key)
+        Path(self.complete_artifact_path(log_key)).touch()
+
+
+def command_line_instance() -> dg.DagsterInstance:
+    """Return the instance of DAGSTER_HOME, with StepOutput unless its dagster.yaml names another place for output."""
+    instance = dg.DagsterInstance.get()
+    configured = instance.get_ref()
+    output = configured.compute_logs_data
+    if output.class_name != LocalComputeLogManager.__name__:
+        return instance
+    instance.dispose()
+    ours = output._replace(module_name=__name__, class_name=StepOutput.__name__)
+    return dg.DagsterInstance.from_ref(configured._replace(compute_logs_data=ours))
+
+
+@contextlib.contextmanager
+def _captured(stream: TextIO, path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        try:
+            number = stream.fileno()
+        except (AttributeError, OSError):  # not a file: Dagster captures nothing of it, either
+            yield
+            return
+        with open(os.dup(number), "wb", buffering=0) as terminal:
+            stream.flush()
+            os.dup2(file.fileno(), number)
+            ended = threading.Event()
+            copying = threading.Thread(target=_copy, args=(path, terminal, ended), name="step-output", daemon=True)
+            copying.start()
+            try:
+                yield
+            finally:
+                stream.flush()
+                os.dup2(terminal.fileno(), number)
+                ended.set()
+                copying.join()
+
+
+def _copy(path: Path, terminal: BinaryIO, ended: threading.Event) -> None:
+    """Copy what is added to a file until `ended` is set; the file keeps what a closed terminal does not take."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        while True:
+            last = ended.wait(_LATEST_S)
+            shutil.copyfileobj(file, terminal)
+            if last:
+                return

@@ -1,15 +1,14 @@
 """Fixtures for all rooms."""
 
 import contextlib
+import importlib
 import os
 import sqlite3
 import sys
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -19,6 +18,7 @@ from badexp_assets_tests.built_once import built_once
 from badexp_assets_tests.deployments.postgres import Postgres
 from badexp_assets_tests.homes import QUICK_OPTIONS
 from badexp_assets_tests.object_store import ObjectStore
+from badexp_assets_tests.open_databases import OpenDatabases, keep_scripts
 from badexp_assets_tests.order import start_order
 from badexp_assets_tests.repository import PYTHON_PATH, REPOSITORY
 
@@ -54,24 +54,19 @@ def _sqlite_without_waiting_for_the_disk() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_engine_per_run_database() -> Iterator[None]:
-    """Dagster makes an engine for each statement, which is compiled anew each time: a third of the time of events."""
-    kept: OrderedDict[tuple[str, object], Any] = OrderedDict()
+def _open_run_databases() -> Iterator[None]:
+    """Dagster opens a database for each statement, compiles that anew and closes it: half of the time of a run."""
+    if "dagster" not in sys.modules:  # no selected test uses it
+        yield
+        return
+    with OpenDatabases() as databases, pytest.MonkeyPatch.context() as patch:
+        for name in ("event_log.sqlite.sqlite_event_log", "runs.sqlite.sqlite_run_storage"):
+            module = importlib.import_module(f"dagster._core.storage.{name}")
+            patch.setattr(module, "create_engine", partial(databases.engine, module.create_engine))
+        from alembic.script import ScriptDirectory
 
-    def reuse(create: Callable[..., Any], url: str, **options: Any) -> Any:
-        key = url, options.get("poolclass")
-        engine = kept.pop(key, None) or create(url, **options)
-        kept[key] = engine
-        if len(kept) > 32:
-            kept.popitem(last=False)
-        return engine
-
-    storages = ("event_log.sqlite.sqlite_event_log", "runs.sqlite.sqlite_run_storage")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in storages:
-            module = sys.modules.get(f"dagster._core.storage.{name}")  # None: no selected test uses Dagster
-            if module is not None:
-                patch.setattr(module, "create_engine", partial(reuse, module.create_engine))
+        # each database is stamped with the newest migration, and all of them are read to find it
+        patch.setattr(ScriptDirectory, "from_config", keep_scripts(ScriptDirectory.from_config))
         yield
 
 

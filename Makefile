@@ -61,9 +61,12 @@ check: $(VENV)/test-installed
 	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/mypy --num-workers 2
 
-# one thread in each of the two processes: more of them wait for each other on two cores
-PYTEST := -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# One thread in each process, as more wait for each other on two cores. Processes that tests start find the modules
+# compiled, even where the environment says that none are kept.
+PROCESSES ?= 2
+PYTEST = -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 test test-all test-versions: export OMP_NUM_THREADS = 1
+test test-all: export PYTHONDONTWRITEBYTECODE =
 
 test: check
 	@$(BIN)/python $(PYTEST) -m "not slow" $(TEST_OPTIONS)

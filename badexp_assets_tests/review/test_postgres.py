@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from badexp_assets.errors import InputError, StorageError
 from badexp_assets.review.accounts import Reviewers
 from badexp_assets.review.store import VerdictStore
+from badexp_assets.review.tags import TagChange, TagStore
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +47,22 @@ def test_stored_answers_can_neither_be_changed_nor_deleted(url):
     store.answer([answer("eve")], ["key-1"])
     engine = sa.create_engine("postgresql+psycopg2://")
     for statement in ("DELETE FROM verdicts", "UPDATE verdicts SET verdict = 'fine'"):
+        with pytest.raises(sa.exc.DatabaseError, match="never"), engine.begin() as connection:
+            connection.execute(sa.text(statement))
+    engine.dispose()
+
+
+def test_tags_come_back_and_their_changes_can_neither_be_changed_nor_deleted(url):
+    store, change = TagStore(url), TagChange("key-1", 7, "Satellite?", True)
+    (first,) = store.change("ann", [change])
+    assert store.change("ann", [change]) == [first]
+    (second,) = store.change("ann", [change._replace(key="key-2", attached=False)])
+    assert store.read(7).empty
+    assert store.retract("ann", [second]) == 1
+    assert store.read(7)[["expnum", "tag", "reviewer"]].values.tolist() == [[7, "satellite?", "ann"]]
+    assert store.state() == (second, 1)
+    engine = sa.create_engine("postgresql+psycopg2://")
+    for statement in ("DELETE FROM tag_changes", "UPDATE tag_retractions SET at = ''"):
         with pytest.raises(sa.exc.DatabaseError, match="never"), engine.begin() as connection:
             connection.execute(sa.text(statement))
     engine.dispose()

@@ -232,3 +232,13 @@ def test_a_saved_filter_with_the_order_of_the_home_brings_that_order_back(open_p
     tab.select_option("#more select", "usual")
     until(tab, f"{first} === '{FIRST}'")
     assert tab.input_value("[name=order]") == "rank"
+
+
+def test_a_capital_letter_means_no_category(open_page, server):
+    tab = open_page("ann")
+    tab.keyboard.press("b")
+    tab.wait_for_selector("dialog.menu")
+    tab.keyboard.press("A")  # selects all that match, where no category is asked for
+    assert tab.locator("dialog.menu[open]").count() == 1
+    tab.keyboard.press("a")
+    assert stored(server, 1)["expnum"].tolist() == [FIRST]

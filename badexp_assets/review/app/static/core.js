@@ -116,7 +116,7 @@ export function chooseCategory(suggested, chosen) {
     el("button", {class: "quiet", onclick: () => pick(null)}, el("kbd", {}, "-"), " no category"));
   dialog.addEventListener("keydown", event => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const category = categories.find(c => c.key === event.key.toLowerCase());
+    const category = categories.find(c => c.key === event.key);
     const focused = document.activeElement?.closest(".kinds button:focus-visible");
     if (category) pick(category.name);
     else if (event.key === "-") pick(null);

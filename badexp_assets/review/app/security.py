@@ -13,7 +13,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -136,12 +136,15 @@ class Throttle:
 
 
 async def read_body(request: Request, longest: int) -> bytes:
-    """Return the body of a request. Raises HTTPException 413 for more than `longest` bytes."""
+    """Return the body of a request. Raises HTTPException 413 for more than `longest` bytes, 400 if it is cut off."""
     body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > longest:
-            raise HTTPException(413, f"at most {longest} bytes are taken")
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > longest:
+                raise HTTPException(413, f"at most {longest} bytes are taken")
+    except ClientDisconnect as error:  # the page was left while it sent an answer, and sends it again
+        raise HTTPException(400, "the request was cut off") from error
     return body
 
 

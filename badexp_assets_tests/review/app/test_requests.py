@@ -9,6 +9,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
@@ -18,7 +20,7 @@ from badexp_assets.io.parquet import write_table
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.review.accounts import Reviewers
-from badexp_assets.review.app.security import SECONDS, TRIES, Throttle
+from badexp_assets.review.app.security import SECONDS, TRIES, Throttle, read_body
 from badexp_assets.review.app.server import make_app
 from badexp_assets.review.store import VerdictStore
 from badexp_assets_tests.homes import remove
@@ -504,3 +506,11 @@ def test_a_retraction_tells_what_is_the_answer_then(ann, settings):
     assert ann.post("/api/retractions", json={"ids": ids[3:]}).json() == {"mine": {str(FIRST): "fine"}}
     assert ann.post("/api/retractions", json={"ids": [ids[2]]}).json() == {"mine": {str(FIRST): "bad"}}
     assert ann.post("/api/retractions", json={"ids": ids[:2]}).json() == {"mine": {str(FIRST): None, str(OTHER): None}}
+
+
+def test_a_request_that_is_cut_off_when_its_page_is_left_is_no_error_of_the_server():
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(HTTPException, match="cut off"):
+        asyncio.run(read_body(Request({"type": "http", "method": "POST", "headers": []}, receive), 100))

@@ -26,7 +26,7 @@ _FIRST, _DECADES = 1.0, 1.5  # prior log-odds of rank 1, and how much they fall 
 _CONSTANT, _STATIC = 1.0, 0.25  # prior variances: of all log-odds together, and of how much the rank matters
 _SCORES, _LINEAR, _LOCAL = 1.0, 16.0, 4.0  # prior variances by the scores, and by vectors: linear, and of neighbours
 _NEAR = 0.5  # distance at which the likeness of two vectors has fallen to 0.61, in units of the typical distance
-_STEPS, _TOLERANCE = 50, 1e-6
+_STEPS, _SMALLEST_STEP, _TOLERANCE = 50, 1e-4, 1e-6
 _NODES = 9
 
 
@@ -127,19 +127,30 @@ class LearnedRanking:
 
 
 def _mode(kernel: Array, prior: Array, bad: Array, weights: Array) -> tuple[Array, Array]:
-    """Return residuals and curvatures of the log-likelihood at the posterior mode (Rasmussen & Williams 2006, 3.1)."""
-    f = prior.copy()
+    """Return residuals and curvatures of the log-likelihood at the posterior mode (Rasmussen & Williams 2006, 3.1).
+
+    Newton's steps are halved until the posterior rises: whole ones can end between two places for ever.
+    """
+
+    def log_posterior(a: Array, f: Array) -> float:
+        return float((weights * (bad * f - np.logaddexp(0, f))).sum() - 0.5 * a @ (f - prior))
+
+    a, f = np.zeros(len(prior)), prior.copy()
+    value = log_posterior(a, f)
     for _ in range(_STEPS):
         p = expit(f)
         curvature = np.maximum(weights * p * (1 - p), 1e-10)
         root = np.sqrt(curvature)
         b = curvature * (f - prior) + weights * (bad - p)
         factor = cho_factor(np.eye(len(f)) + root[:, None] * kernel * root, lower=True)
-        a = b - root * cho_solve(factor, root * (kernel @ b))
-        new = prior + kernel @ a
-        done = np.abs(new - f).max() < _TOLERANCE
-        f = new
-        if done:
+        change = b - root * cho_solve(factor, root * (kernel @ b)) - a
+        moved = kernel @ change
+        share = 1.0
+        while log_posterior(a + share * change, f + share * moved) < value and share > _SMALLEST_STEP:
+            share /= 2
+        a, f = a + share * change, f + share * moved
+        value = log_posterior(a, f)
+        if share * np.abs(moved).max() < _TOLERANCE:
             break
     p = expit(f)
     return weights * (bad - p), np.maximum(weights * p * (1 - p), 1e-10)

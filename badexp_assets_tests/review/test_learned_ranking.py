@@ -2,6 +2,7 @@ import time
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from badexp_assets.errors import InputError
 from badexp_assets.review import learned_ranking
@@ -120,3 +121,11 @@ def test_five_thousand_candidates_are_ranked_again_within_seconds():
     started = time.process_time()
     ranking.fit(np.arange(2500), (kind[:2500] > 0).astype(float))
     assert time.process_time() - started < 20  # measured by `badexp bench active-learning`
+
+
+@pytest.mark.parametrize("variance", [1.0, 50.0, 1000.0])
+@pytest.mark.parametrize("prior", [-5.0, -3.0, 4.0])
+def test_the_mode_of_the_posterior_is_found_where_whole_steps_of_newton_never_end(prior, variance):
+    kernel, bad = variance * np.array([[1.0, 0.2], [0.2, 1.0]]), np.array([1.0, 0.0])
+    residual, _ = learned_ranking._mode(kernel, np.full(2, prior), bad, np.ones(2))
+    np.testing.assert_allclose(residual, bad - expit(prior + kernel @ residual), atol=1e-6)  # the gradient is 0

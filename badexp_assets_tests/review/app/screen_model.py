@@ -17,7 +17,6 @@ function note(event) {
   const all = (query, value, root = document) => [...root.querySelectorAll(query)].map(value);
   const target = event.target instanceof Element ? event.target : document.body;
   const button = target.closest("button");
-  const own = (root, query) => all(`${query} .tagged:not(.of-other)`, TAG, root);
   const seen = {
     ready, type: event.type, key: event.key ?? null, typed: target.matches("input, textarea, select"),
     dialogs: all("dialog[open]", d => d.className.split(" ")[0]), loading: document.body.classList.contains("loading"),
@@ -29,8 +28,6 @@ function note(event) {
     comment: document.querySelector("#comment")?.value ?? "",
     cells: all(".cell.selected", c => Number(c.dataset.expnum)),
     cursor: all(".cell.cursor", c => Number(c.dataset.expnum)),
-    tags: [...all(".cell", c => [Number(c.dataset.expnum), own(c, ".tags")]),
-      ...all("#facts h1", h => [Number(TEXT(h)), own(document, "#facts #tags")])],
     suggested: TEXT(document.querySelector(".menu .suggested span")) || null,
     kinds: all(".menu .kinds button", b => ["kbd", "span"].map(part => TEXT(b.querySelector(part)))),
     verdict: button?.dataset.verdict ?? null,
@@ -89,11 +86,11 @@ class Expected:
         if verdict is not None and not seen["loading"] and not seen["comparing"]:
             self._give(seen, verdict, category)
         elif seen["add"] is not None:
-            self._tag(seen, self._named(seen), seen["add"].split(","), True)
+            self._tag(self._named(seen), seen["add"].split(","), True)
         elif seen["chip"] is not None:
-            self._tag(seen, self._named(seen), seen["chip"][:1], seen["chip"][1])
+            self._tag(self._named(seen), seen["chip"][:1], seen["chip"][1])
         elif seen["untag"] is not None:
-            self._tag(seen, [seen["of_panel"]], [seen["untag"]], False)
+            self._tag([seen["of_panel"]], [seen["untag"]], False)
         elif seen["undo"] or (seen["type"] == "keydown" and seen["key"] == "z" and top is None and not seen["typed"]):
             self.undone += bool(self.groups)
             self.groups = self.groups[:-1]
@@ -131,15 +128,15 @@ class Expected:
         assert len(self.chosen) == number, f"other exposures are selected: {seen}, {self.chosen}"
         return self.chosen
 
-    def _tag(self, seen: dict, expnums: list[int], words: list[str], attached: bool) -> None:
+    def _tag(self, expnums: list[int], words: list[str], attached: bool) -> None:
         try:
             tags = dict.fromkeys(tidy_tag(word) for word in words if word.strip())
         except InputError:
             return
-        held = dict(seen["tags"])
-        if attached and any(len({*held[expnum], *tags}) > MAX_TAGS for expnum in expnums):
+        held = set(self.tags)  # an exposure that is chosen may have left the grid since
+        if attached and any(len({tag for e, tag in held if e == expnum} | {*tags}) > MAX_TAGS for expnum in expnums):
             return
-        changes = [(e, tag, attached) for tag in tags for e in expnums if (tag in held[e]) != attached]
+        changes = [(e, tag, attached) for tag in tags for e in expnums if ((e, tag) in held) != attached]
         self.tagged += len(changes)
         self._push("tags", changes)
 

@@ -67,7 +67,11 @@ def act(tab, rng: random.Random) -> str:
     if kind < 0.97:
         return explore(tab, rng)
     back = rng.random() < 0.6
-    tab.evaluate("back => back ? history.back() : history.forward()", back)
+    try:
+        tab.evaluate("back => back ? history.back() : history.forward()", back)
+    except Exception as error:  # Playwright's own: the page is left before it has answered
+        if "Execution context was destroyed" not in str(error):
+            raise
     return "back" if back else "forward"
 
 
@@ -180,6 +184,7 @@ def test_random_keys_and_clicks_store_what_was_on_screen_and_selected(open_page,
             f"{own.undone} of them taken back"
         )
     stored = store.read_with_ids(known=True)
-    assert (stored["known"].notna() == stored["expnum"].isin([*BAD, *GOOD])).all()
+    assert (stored.groupby("expnum")["known"].nunique(dropna=False) == 1).all()
+    assert stored.loc[stored["known"].notna(), "expnum"].isin([*BAD, *GOOD]).all()
     print(f"{stored['known'].notna().sum()} answers to known cases")
     assert STEPS < 100 or min(own.given for own in expected.values()) > 0

@@ -205,6 +205,7 @@ UNPROTECTED = {
     "orchestration/slurm/job_request.py:write_script": "a StorageError of its own; no job is submitted",
     "orchestration/slurm/queue_snapshot.py:_locked": "an empty file, for a lock",
     "orchestration/slurm/queue_snapshot.py:_store": "a cache, which is not kept then",
+    "orchestration/step_output.py:_captured": "what steps print, as it comes",
     "review/app/picture_cache.py:_write": "a cache, which is not kept then",
     "simulate/inject_file.py:_append": "in the file of inject_into",
 }

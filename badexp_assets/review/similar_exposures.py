@@ -28,7 +28,7 @@ def find_similar(nights: Sequence[NightVectors], expnum: int, night: str, n: int
             f"exposure {expnum} has no embedding of its focal plane (night_mosaic_embeddings); nothing can be compared"
         )
     vector = own[-1].vectors[own[-1].expnum == expnum][-1]
-    same = [found for found in nights if found.kind == own[-1].kind and found.vectors.shape[1] == len(vector)]
+    same = [found for found in nights if found.kind == own[-1].kind]
     chosen = {round(k) for k in np.linspace(0, len(same) - 1, _REFERENCE_NIGHTS)}
     sample = [found.vectors for k, found in enumerate(same) if k in chosen or found.night == night]
     centre = np.concatenate(sample).mean(axis=0, dtype=np.float64).astype(np.float32)

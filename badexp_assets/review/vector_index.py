@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from badexp_assets.config.home import Home
 from badexp_assets.errors import DamagedTableError
@@ -33,7 +34,7 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class NightVectors:
-    """Vectors (n, d) of exposures `expnum` (n,) of a night, all finite and of one kind: backbone and recipe.
+    """Vectors (n, d) of exposures `expnum` (n,) of a night, all finite and of one kind: backbone, recipe and d.
 
     `version` changes when the table of the night is written again.
     """
@@ -112,8 +113,10 @@ def _read_night(path: Place, night: str, version: str) -> Iterator[NightVectors]
     except DamagedTableError as error:
         _LOGGER.warning("its exposures are not compared: %s", error)
         return
-    rows = rows.filter(rows["embedding"].is_valid()).combine_chunks()
-    kinds = np.array([f"{b}|{r}" for b, r in zip(*(rows[name].to_pylist() for name in _COLUMNS[1:3]), strict=True)])
+    rows = rows.filter(pc.greater(pc.list_value_length(rows["embedding"]), 0)).combine_chunks()
+    made_by = [rows["backbone"].to_pylist(), rows["recipe"].to_pylist()]
+    lengths = pc.list_value_length(rows["embedding"]).to_pylist()
+    kinds = np.array([f"{b}|{r}|{n}" for b, r, n in zip(*made_by, lengths, strict=True)])
     for kind in dict.fromkeys(kinds.tolist()):
         part = rows if (kinds == kind).all() else rows.filter(kinds == kind).combine_chunks()
         vectors = part["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)

@@ -78,6 +78,17 @@ def test_vectors_that_are_not_finite_are_left_out(home):
     assert found["distance"].notna().all()
 
 
+def test_vectors_without_values_or_of_another_length_are_left_out(home):
+    path = home.table("night_mosaic_embeddings", NIGHTS[1])
+    expnums, vectors = vectors_of(NIGHTS[1])
+    lists = [vectors[0][:0], vectors[1][:5], *vectors[2:]]
+    rows = pd.DataFrame({"expnum": expnums, "n_ccds": 61, "backbone": "b", "recipe": "r", "embedding": lists})
+    rows.to_parquet(path)  # not by the platform, which refuses it
+    found = set(search(home, 1, NIGHTS[0], 500)["expnum"])
+    assert not found & {101, 102}
+    assert found >= set(expnums[2:].tolist())
+
+
 def test_a_night_whose_table_is_damaged_is_named_and_left_out(home, caplog):
     path = home.table("night_mosaic_embeddings", NIGHTS[1])
     path.write_bytes(path.read_bytes()[:-100])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
+import select
 import sys
 import threading
 from collections.abc import Generator, Iterator, Sequence
@@ -16,6 +16,7 @@ import dagster as dg
 from badexp_assets.orchestration.dagster_internals import CapturedLogContext, LocalComputeLogManager
 
 _LATEST_S = 0.1  # after which a line is on the terminal
+_PIECE = 1 << 16  # bytes
 
 
 class StepOutput(LocalComputeLogManager):
@@ -59,7 +60,7 @@ def _captured(stream: TextIO, path: Path) -> Iterator[None]:
     with path.open("ab") as file:
         try:
             number = stream.fileno()
-        except (AttributeError, OSError):  # not a file: Dagster captures nothing of it, either
+        except (AttributeError, OSError, ValueError):  # not a file, or closed: there is nothing to capture
             yield
             return
         with open(os.dup(number), "wb", buffering=0) as terminal:
@@ -82,6 +83,18 @@ def _copy(path: Path, terminal: BinaryIO, ended: threading.Event) -> None:
     with contextlib.suppress(OSError), path.open("rb") as file:
         while True:
             last = ended.wait(_LATEST_S)
-            shutil.copyfileobj(file, terminal)
+            while piece := file.read(_PIECE):
+                _write_all(terminal, piece)
             if last:
                 return
+
+
+def _write_all(terminal: BinaryIO, piece: bytes) -> None:
+    """Write to an unbuffered file, which takes less at once if it is non-blocking or a signal arrives."""
+    left = memoryview(piece)
+    while left:
+        taken = terminal.write(left)
+        if taken is None:  # non-blocking, and full
+            select.select([], [terminal], [])
+        else:
+            left = left[taken:]

@@ -75,9 +75,11 @@ class VectorIndex:
                 self._open()
             known = self._seen.items() & versions.items()
             if len(known) < max(len(self._seen), len(versions)):
-                self._write(paths, versions, {night for night, _ in known})
-                self._open()
-            self._seen = versions
+                without = self._write(paths, versions, {night for night, _ in known})
+                self._open()  # what another process has written meanwhile, if so: the next call compares it again
+                self._seen |= {night: versions[night] for night in without - self._seen.keys()}
+            else:
+                self._seen = versions
             return self._nights
 
     def _open(self) -> None:
@@ -87,12 +89,16 @@ class VectorIndex:
             file = pa.ipc.open_file(pa.memory_map(str(self._file)))
             if file.schema == _SCHEMA:
                 self._nights = [_of_batch(file.get_batch(k)) for k in range(file.num_record_batches)]
-        except (FileNotFoundError, pa.ArrowInvalid) as error:
+        except (OSError, ValueError, pa.ArrowException) as error:  # damage has many, also of Unicode
             _LOGGER.info("vectors of all nights are collected: %s", error)
         self._seen = {found.night: found.version for found in self._nights}
 
-    def _write(self, paths: Mapping[str, Place], versions: Mapping[str, str], known: set[str]) -> None:
-        """Write the file anew, from what it has of the nights `known` and from the tables of the others."""
+    def _write(self, paths: Mapping[str, Place], versions: Mapping[str, str], known: set[str]) -> set[str]:
+        """Write the file anew, from what it has of the nights `known` and from the tables of the others.
+
+        Return the nights without vectors, which are not in the file.
+        """
+        without = set(paths)
         old: dict[str, list[NightVectors]] = {}
         for found in self._nights:
             old.setdefault(found.night, []).append(found)
@@ -101,6 +107,8 @@ class VectorIndex:
                 for part in old.get(night, ()) if night in known else _read_night(path, night, versions[night]):
                     if len(part.expnum):
                         writer.write_batch(_batch(part))
+                        without.discard(night)
+        return without
 
 
 def _read_night(path: Place, night: str, version: str) -> Iterator[NightVectors]:
@@ -134,6 +142,7 @@ def _batch(found: NightVectors) -> pa.RecordBatch:
 
 
 def _of_batch(batch: pa.RecordBatch) -> NightVectors:
+    batch.validate(full=True)  # Arrow follows damaged offsets out of the file, which ends the process
     night, version, kind = (batch[name][0].as_py() for name in ("night", "version", "kind"))
     vectors = batch["embedding"].flatten().to_numpy()
     return NightVectors(night, version, kind, batch["expnum"].to_numpy(), vectors.reshape(batch.num_rows, -1))

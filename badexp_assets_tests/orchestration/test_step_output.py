@@ -12,7 +12,7 @@ import dagster as dg
 import psutil
 import pytest
 
-from badexp_assets.orchestration.step_output import StepOutput, command_line_instance
+from badexp_assets.orchestration.step_output import StepOutput, _captured, command_line_instance
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -123,3 +123,32 @@ def test_an_instance_that_stores_output_elsewhere_is_left_as_it_is(home):
         )
     with command_line_instance() as instance:
         assert type(instance.compute_log_manager).__name__ == "NoOpComputeLogManager"
+
+
+def test_a_slow_terminal_that_does_not_block_gets_everything(tmp_path):
+    script = """if True:
+        import os, sys
+        from pathlib import Path
+        from badexp_assets.orchestration.step_output import _captured
+
+        os.set_blocking(1, False)
+        with _captured(sys.stdout, Path(sys.argv[1])):
+            sys.stdout.write("x" * 500_000)
+    """
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "out")], stdout=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "out").exists() or (tmp_path / "out").stat().st_size < 500_000:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.5)  # the pipe is full
+        assert process.stdout is not None
+        shown = process.stdout.read()
+    assert len(shown) == 500_000
+
+
+def test_a_closed_stream_is_not_captured(tmp_path):
+    stream = (tmp_path / "closed").open("w")
+    stream.close()
+    with _captured(stream, tmp_path / "out"):
+        pass
+    assert (tmp_path / "out").read_bytes() == b""

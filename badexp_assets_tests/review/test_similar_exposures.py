@@ -169,3 +169,37 @@ class TestIndex:
         read.clear()
         index.nights()
         assert not read
+
+
+def test_a_file_that_another_process_replaced_by_an_older_one_is_compared_again(home, monkeypatch):
+    night, path = NIGHTS[1], home.table("night_mosaic_embeddings", NIGHTS[1])
+    kept = path.read_bytes()
+    path.unlink()
+    VectorIndex(home).nights()
+    older = home.vector_index.read_bytes()
+    path.write_bytes(kept)
+    index, write = VectorIndex(home), VectorIndex._write
+
+    def replaced(self, *given):
+        without = write(self, *given)
+        home.vector_index.write_bytes(older)
+        return without
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VectorIndex, "_write", replaced)
+        index.nights()
+    assert night in {found.night for found in index.nights()}
+
+
+def test_a_file_with_any_damage_is_read_or_made_again(tmp_path):
+    home, asset = Home(tmp_path), "night_mosaic_embeddings"
+    expnums, vectors = vectors_of(NIGHTS[0])
+    rows = pd.DataFrame({"expnum": expnums, "n_ccds": 61, "backbone": "b", "recipe": "r", "embedding": list(vectors)})
+    write_table(rows, home.table(asset, NIGHTS[0]), SCHEMAS[asset])
+    VectorIndex(home).nights()
+    whole = home.vector_index.read_bytes()
+    for place in range(0, len(whole), 40):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        home.vector_index.write_bytes(damaged)
+        assert len(VectorIndex(home).nights()) == 1

@@ -129,7 +129,7 @@ class LearnedRanking:
 def _mode(kernel: Array, prior: Array, bad: Array, weights: Array) -> tuple[Array, Array]:
     """Return residuals and curvatures of the log-likelihood at the posterior mode (Rasmussen & Williams 2006, 3.1).
 
-    Newton's steps are halved until the posterior rises: whole ones can end between two places for ever.
+    Newton's steps are halved until the posterior rises: full ones can alternate between two points for ever.
     """
 
     def log_posterior(a: Array, f: Array) -> float:

@@ -62,7 +62,7 @@ class VectorIndex:
     def nights(self) -> list[NightVectors]:
         """Return the vectors of all nights in order, and bring the file up to date first.
 
-        Vectors that are not finite are left out. A table that is damaged is logged, and has none. Raises StorageError
+        Vectors that are not finite are left out, and so are those of a damaged table, which is logged. Raises StorageError
         if the file can't be written.
         """
         with self._lock:

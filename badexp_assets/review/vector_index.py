@@ -62,8 +62,8 @@ class VectorIndex:
     def nights(self) -> list[NightVectors]:
         """Return the vectors of all nights in order, and bring the file up to date first.
 
-        Vectors that are not finite are left out, and so are those of a damaged table, which is logged. Raises StorageError
-        if the file can't be written.
+        Vectors that are not finite are left out, and so are those of a damaged table, which is logged. Raises
+        StorageError if the file can't be written.
         """
         with self._lock:
             found = change_tokens(self._home.tables / _ASSET, "[0-9]*.parquet")

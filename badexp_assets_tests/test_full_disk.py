@@ -149,7 +149,9 @@ STEPS: dict[str, Step] = {
     "export/reject_list_file.py:write_rejects": lambda folder, n: write_rejects(
         rejects(n), folder / "rejects.csv", load_camera()
     ),
-    "review/tags.py:export_tags": lambda folder, n: export_tags(pd.DataFrame({"expnum": [n]}), folder / "t.csv"),
+    "review/spreadsheets.py:write_text_table": lambda folder, n: export_tags(
+        pd.DataFrame({"expnum": [n]}), folder / "t.csv"
+    ),
     "review/spreadsheets.py:export_verdicts": lambda folder, n: export_verdicts(verdicts(n), folder / "v.csv"),
     "classify/training_record.py:save": record,
     "pixels/journal.py:write": journal,

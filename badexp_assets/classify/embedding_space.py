@@ -103,3 +103,13 @@ def category_means(x: Array, codes: npt.NDArray[np.integer]) -> tuple[Array, Arr
     covariance, _ = ledoit_wolf(within / scale, assume_centered=True)
     covariance.flat[:: len(covariance) + 1] += 1e-6
     return means, scale, covariance
+
+
+def sum_by_group(codes: npt.NDArray[np.integer], values: Array) -> Array:
+    """Return sums (groups, d), float64, of rows of `values` (n, d). `codes` (n,): the group of each row, from 0."""
+    from scipy.sparse import csr_array
+
+    shape = (codes.max(initial=-1) + 1, len(codes))
+    of_group = csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))), shape)
+    sums: Array = of_group @ values  # np.add.at takes ten times as long
+    return sums

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.sparse import csr_array
 
 from badexp_assets.classify.classifier import GOOD
-from badexp_assets.classify.embedding_space import centre_and_scale
+from badexp_assets.classify.embedding_space import centre_and_scale, sum_by_group
 from badexp_assets.errors import ModelError
 from badexp_assets.io.parquet import atomic_path
 
@@ -104,6 +103,5 @@ def night_position(
     _, codes = np.unique(expnums, return_inverse=True)
     counts = np.bincount(codes)
     order = np.argsort(np.bincount(codes, weights=p_bad) / counts, kind="stable")[: -(-len(counts) // 2)]
-    of_exposure = csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))))  # faster than np.add.at
-    exposures = (of_exposure[order] @ ((vectors - centre) / scale)) / counts[order, None]
+    exposures = sum_by_group(codes, (vectors - centre) / scale)[order] / counts[order, None]
     return exposures.mean(axis=0), exposures

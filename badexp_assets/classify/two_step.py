@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.sparse import csr_array
 from scipy.special import expit
 
 from badexp_assets.classify.calibration import Calibration, logit, shift_prior
 from badexp_assets.classify.classifier import GOOD, Classifier
-from badexp_assets.classify.embedding_space import Novelty, Space
+from badexp_assets.classify.embedding_space import Novelty, Space, sum_by_group
 from badexp_assets.classify.features import FeatureScaler
 from badexp_assets.classify.focal_plane_view import FocalPlaneView
 from badexp_assets.classify.mosaic_view import MosaicHead, MosaicView
@@ -184,9 +183,7 @@ def with_context(x: Array, groups: npt.NDArray[np.int64], weights: Array) -> Arr
     """Append to (n, d) positions the weighted mean over the group of each row, (n, 2 d). `weights` (n,): above 0."""
     _, codes = np.unique(groups, return_inverse=True)
     weights = np.maximum(weights, 1e-6).astype(np.float32)
-    shape = (codes.max(initial=-1) + 1, len(codes))
-    of_group = csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))), shape)  # faster than np.add.at
-    total = of_group @ np.hstack([x * weights[:, None], weights[:, None]])
+    total = sum_by_group(codes, np.hstack([x * weights[:, None], weights[:, None]]))
     mean = total[:, :-1] / total[:, -1:]
     return np.hstack([x, mean[codes].astype(np.float32)])
 

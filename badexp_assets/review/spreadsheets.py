@@ -241,14 +241,22 @@ def export_verdicts(table: pd.DataFrame, path: str | Path) -> None:
     path, table = Path(path), tidy_verdicts(table)
     if path.suffix == ".parquet":
         write_table(table, path, SCHEMAS["review_verdicts"])
-    elif path.suffix in (".csv", ".json"):
-        with atomic_path(path) as temporary:
-            if path.suffix == ".csv":
-                table.to_csv(temporary, index=False, lineterminator="\n")
-            else:
-                table.to_json(temporary, orient="records", indent=1)
     else:
-        raise InputError(f"{path}: ending {path.suffix!r} is not known; allowed: .csv, .parquet, .json")
+        write_text_table(table, path, ".csv, .parquet, .json")
+
+
+def write_text_table(table: pd.DataFrame, path: Path, allowed: str = ".csv, .json") -> None:
+    """Write rows atomically to `.csv` or `.json` (list of objects).
+
+    Raises InputError for another ending; `allowed`: those that its message names.
+    """
+    if path.suffix not in (".csv", ".json"):
+        raise InputError(f"{path}: ending {path.suffix!r} is not known; allowed: {allowed}")
+    with atomic_path(path) as temporary:
+        if path.suffix == ".csv":
+            table.to_csv(temporary, index=False, lineterminator="\n")
+        else:
+            table.to_json(temporary, orient="records", indent=1)
 
 
 def _text(cell: object) -> str | None:

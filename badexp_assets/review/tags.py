@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from badexp_assets.errors import InputError
-from badexp_assets.io.parquet import atomic_path
 from badexp_assets.review.append_only import change_state, insert_once, not_retracted, now, retract_rows
 from badexp_assets.review.database import TAG_CHANGES, TAG_RETRACTIONS, Database
+from badexp_assets.review.spreadsheets import write_text_table
 from badexp_assets.review.verdicts import is_reviewer, person
 
 MAX_TAG = 40
@@ -105,14 +105,7 @@ class TagStore:
 
 def export_tags(table: pd.DataFrame, path: str | Path) -> None:
     """Write the tags that `TagStore.read` returns atomically to `.csv` or `.json` (list of objects)."""
-    path = Path(path)
-    if path.suffix not in (".csv", ".json"):
-        raise InputError(f"{path}: ending {path.suffix!r} is not known; allowed: .csv, .json")
-    with atomic_path(path) as temporary:
-        if path.suffix == ".csv":
-            table.to_csv(temporary, index=False, lineterminator="\n")
-        else:
-            table.to_json(temporary, orient="records", indent=1)
+    write_text_table(table, Path(path))
 
 
 def _changes() -> sa.Select[Any]:

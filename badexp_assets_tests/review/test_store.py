@@ -1,4 +1,3 @@
-import contextlib
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +9,7 @@ from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.review.verdicts import tidy_answer, tidy_verdicts
+from badexp_assets_tests.review.old_database import write_old_database
 
 
 def answers(**more):
@@ -225,17 +225,7 @@ def test_answers_to_known_cases_are_read_only_if_asked_for(tmp_path):
 
 def test_a_store_of_an_earlier_version_opens_and_all_its_answers_are_verdicts(tmp_path):
     path = tmp_path / "v.sqlite"
-    with contextlib.closing(sqlite3.connect(path)) as old:
-        old.execute(
-            "CREATE TABLE verdicts (id INTEGER PRIMARY KEY AUTOINCREMENT, expnum BIGINT NOT NULL, ccdnum INTEGER, "
-            "reviewer TEXT NOT NULL, verdict TEXT NOT NULL, category TEXT, comment TEXT, at TEXT NOT NULL, plver TEXT, "
-            "source TEXT NOT NULL, simulated INTEGER NOT NULL, model TEXT, shown TEXT, key TEXT)"
-        )
-        old.execute(
-            "INSERT INTO verdicts (expnum, reviewer, verdict, at, source, simulated) "
-            "VALUES (7, 'ann', 'fine', '2024-01-01T00:00:00+00:00', 'verdict store', 0)"
-        )
-        old.commit()
+    write_old_database(path)
     store = VerdictStore(path)
     assert store.read()["expnum"].tolist() == [7]
     assert store.read_known().empty

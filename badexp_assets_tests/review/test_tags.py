@@ -15,6 +15,7 @@ from badexp_assets.commands.cli import badexp
 from badexp_assets.errors import InputError
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.review.tags import MAX_TAG, MAX_TAGS, TagChange, TagStore, export_tags, tidy_tag
+from badexp_assets_tests.review.old_database import write_old_database
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -131,17 +132,7 @@ def test_stored_changes_can_neither_be_changed_nor_deleted(tmp_path, store):
 
 def test_a_database_of_an_earlier_version_has_no_tags_and_takes_them(tmp_path):
     path = tmp_path / "v.sqlite"
-    with contextlib.closing(sqlite3.connect(path)) as old:
-        old.execute(
-            "CREATE TABLE verdicts (id INTEGER PRIMARY KEY AUTOINCREMENT, expnum BIGINT NOT NULL, ccdnum INTEGER, "
-            "reviewer TEXT NOT NULL, verdict TEXT NOT NULL, category TEXT, comment TEXT, at TEXT NOT NULL, plver TEXT, "
-            "source TEXT NOT NULL, simulated INTEGER NOT NULL, model TEXT, shown TEXT, key TEXT)"
-        )
-        old.execute(
-            "INSERT INTO verdicts (expnum, reviewer, verdict, at, source, simulated) "
-            "VALUES (7, 'ann', 'fine', '2024-01-01T00:00:00+00:00', 'verdict store', 0)"
-        )
-        old.commit()
+    write_old_database(path)
     store = TagStore(path)
     assert store.read().empty
     store.change("ann", [change("discuss", 7)])

@@ -16,7 +16,7 @@ from badexp_assets.review.verdicts import VERDICTS
 MAX_ANSWERS = 500  # at once
 MAX_COMMENT = 2000  # characters
 _MAX_SHOWN = 4000  # characters of JSON
-KEY = re.compile(r"[\w-]{8,80}", re.ASCII)
+_KEY = re.compile(r"[\w-]{8,80}", re.ASCII)
 _FIELDS = {"key", "expnum", "ccdnum", "verdict", "category", "comment", "plver", "model", "shown"}
 
 
@@ -52,13 +52,8 @@ def _row(answer: Any, exposures: Exposures, taxonomy: Taxonomy) -> dict[str, Any
     if not isinstance(answer, dict) or (unknown := set(answer) - _FIELDS):
         what = f"unknown name(s) {', '.join(sorted(unknown))}" if isinstance(answer, dict) else "not an object"
         raise InputError(f"{what}; allowed: {', '.join(sorted(_FIELDS))}")
-    key, verdict, category = answer.get("key"), answer.get("verdict"), answer.get("category")
-    if not isinstance(key, str) or not KEY.fullmatch(key):
-        raise InputError("key: 8 to 80 letters, digits, _ or - are needed")
-    expnum = whole_number(answer.get("expnum"), "expnum", MAX_EXPNUM)
-    night = exposures.find(expnum)
-    if night is None:
-        raise UnknownExposureError(f"exposure {expnum} is not in this home")
+    verdict, category = answer.get("verdict"), answer.get("category")
+    key, expnum, night = key_and_exposure(answer, exposures)
     ccdnum = answer.get("ccdnum")
     if ccdnum is not None and whole_number(ccdnum, "ccdnum", 999) not in exposures.ccds(expnum, night):
         raise InputError(f"exposure {expnum} has no CCD {ccdnum}")
@@ -76,6 +71,18 @@ def _row(answer: Any, exposures: Exposures, taxonomy: Taxonomy) -> dict[str, Any
     shown = _shown(answer.get("shown"))
     row = {"key": key, "expnum": expnum, "ccdnum": ccdnum, "verdict": verdict, "category": category}
     return row | texts | {"shown": shown}
+
+
+def key_and_exposure(sent: Mapping[str, Any], exposures: Exposures) -> tuple[str, int, str]:
+    """Return key, expnum and night of what a browser sends about an exposure; raises InputError if one is wrong."""
+    key = sent.get("key")
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise InputError("key: 8 to 80 letters, digits, _ or - are needed")
+    expnum = whole_number(sent.get("expnum"), "expnum", MAX_EXPNUM)
+    night = exposures.find(expnum)
+    if night is None:
+        raise UnknownExposureError(f"exposure {expnum} is not in this home")
+    return key, expnum, night
 
 
 def whole_number(value: Any, name: str, highest: int) -> int:

@@ -9,11 +9,10 @@ from typing import Any
 import pandas as pd
 
 from badexp_assets.errors import InputError
-from badexp_assets.review.app.answers import KEY, UnknownExposureError, whole_number
+from badexp_assets.review.app.answers import key_and_exposure
 from badexp_assets.review.app.exposures import Exposures
 from badexp_assets.review.tags import TagChange, TagStore, tidy_tag
 from badexp_assets.review.verdicts import is_reviewer
-from badexp_assets.survey.headers import MAX_EXPNUM
 
 MAX_CHANGES = 500  # at once
 _SUGGESTED = 60
@@ -92,12 +91,8 @@ def read_tag_changes(sent: Any, exposures: Exposures) -> list[TagChange]:
 def _change(change: Any, exposures: Exposures) -> TagChange:
     if not isinstance(change, dict) or set(change) != set(_FIELDS):
         raise InputError(f"an object with {', '.join(_FIELDS)} is needed")
-    key, attached = change["key"], change["attached"]
-    if not isinstance(key, str) or not KEY.fullmatch(key):
-        raise InputError("key: 8 to 80 letters, digits, _ or - are needed")
-    expnum = whole_number(change["expnum"], "expnum", MAX_EXPNUM)
-    if exposures.find(expnum) is None:
-        raise UnknownExposureError(f"exposure {expnum} is not in this home")
+    key, expnum, _ = key_and_exposure(change, exposures)
+    attached = change["attached"]
     if not isinstance(attached, bool):
         raise InputError(f"attached is {attached!r}; true or false is needed")
     return TagChange(key, expnum, tidy_tag(change["tag"]), attached)

@@ -24,8 +24,8 @@ class BenchOptions:
 
     `folder`: empty folder for its files; `quick`: small data, which only shows that the benchmark runs; `device`: where
     networks run; `seed`: of its data; `repeats`: number of rounds; `network_ms`: time that the network of `feed` takes
-    for an image, ms. `train`, `test`, `backbone`: folders and network of `focal-plane`. `nights`: of the home of
-    `survey`.
+    for an image, ms. `train`, `test`, `backbone`: folders and network of `focal-plane`. `nights`: of each
+    home of `survey`.
     """
 
     folder: Path
@@ -37,7 +37,7 @@ class BenchOptions:
     train: Path | None = None
     test: Path | None = None
     backbone: str = "efficientnet_lite0"
-    nights: int = 50
+    nights: tuple[int, ...] = (50,)
 
 
 @dataclass(frozen=True)

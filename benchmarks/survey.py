@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from badexp_assets.config.home import Home
 from badexp_assets.config.settings import Settings, load_settings
@@ -12,6 +15,9 @@ from benchmarks.measure import BenchOptions, Record, in_process, resident_mib
 
 EXPOSURES = 57
 """exposures a night, as in DR11: 283,633 in 4,976 nights"""
+DR11_NIGHTS = 5000
+SCORED = 25
+"""nights that `badexp run` scores together"""
 _SOURCE = {
     "night_pass": {"rows": 64, "columns": 64, "n_draw": 20},
     "entropy": {"gradient_points": 500},
@@ -24,18 +30,47 @@ _SOURCE = {
 def bench_survey(options: BenchOptions) -> Iterator[Record]:
     """Yield, for each step that reads all nights, memory above that of the interpreter and core seconds.
 
-    The home has `options.nights` nights of 57 exposures, fabricated from a simulated survey of two nights.
+    Each home has a number of `options.nights` of nights of 57 exposures, fabricated from a simulated survey of two
+    nights. With several homes the last records are extrapolations to the nights of DR11.
     """
     from benchmarks.survey_home import fabricate_home
 
-    nights = 3 if options.quick else options.nights
+    sizes = (3,) if options.quick else sorted(set(options.nights))
     source = make_source(options)
-    started = time.process_time()
-    settings = fabricate_home(source, options.folder / "home", nights, EXPOSURES, options.seed)
-    yield _record(nights, "fabricating the home", time.process_time() - started, None)
-    for name in STEPS:
-        (seconds, before), _, peak = in_process(_run_step, str(settings.home.root), name)
-        yield _record(nights, name, seconds, peak - before)
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in STEPS}
+    for nights in sizes:
+        started = time.process_time()
+        settings = fabricate_home(source, options.folder / f"home{nights}", nights, EXPOSURES, options.seed)
+        yield _record(nights, "fabricating the home", time.process_time() - started, None)
+        for name in STEPS:
+            (seconds, before), _, peak = in_process(_run_step, str(settings.home.root), name)
+            found[name].append((seconds, peak - before))
+            yield _record(nights, name, seconds, peak - before)
+    if len(sizes) > 1:
+        for name, measured in found.items():
+            seconds, mib = (Growth.of(sizes, values) for values in zip(*measured, strict=True))
+            note = f"exponents {seconds.exponent:.1f} (core s), {mib.exponent:.1f} (memory)"
+            yield _record(DR11_NIGHTS, name, seconds.at(DR11_NIGHTS), mib.at(DR11_NIGHTS), f"extrapolated, {note}; ")
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Growth of a quantity with the number of nights, as a power of it from the last value measured."""
+
+    nights: int
+    value: float
+    exponent: float
+
+    @classmethod
+    def of(cls, nights: Sequence[int], values: Sequence[float]) -> Growth:
+        """Take the larger exponent of a fit to all values and of the last two, and 0 where values fall."""
+        x, y = np.log(nights), np.log(np.maximum(values, 1e-9))
+        exponent = max(np.polyfit(x, y, 1)[0], (y[-1] - y[-2]) / (x[-1] - x[-2]), 0.0)
+        return cls(nights[-1], values[-1], float(exponent))
+
+    def at(self, nights: int) -> float:
+        """Return the value at another number of nights."""
+        return float(self.value * (nights / self.nights) ** self.exponent)
 
 
 def make_source(options: BenchOptions) -> Home:
@@ -52,8 +87,8 @@ def make_source(options: BenchOptions) -> Home:
     return home
 
 
-def _record(nights: int, step: str, seconds: float, mib: float | None) -> Record:
-    note = "" if mib is None else f"{mib / 1024:.2f} GiB above the interpreter; seconds of one core"
+def _record(nights: int, step: str, seconds: float, mib: float | None, note: str = "") -> Record:
+    note += "" if mib is None else f"{mib / 1024:.2f} GiB above the interpreter; seconds of one core"
     return Record("survey", f"{nights} nights", step, nights, "nights", (seconds,), nights / seconds, None, mib, note)
 
 
@@ -95,6 +130,22 @@ def _materialize(job: str, *assets: str, last_night: bool = False) -> Callable[[
                 )
 
     return run
+
+
+def _score(settings: Settings) -> None:
+    """Score the last nights again."""
+    from badexp_assets.commands.dagster_home import environment
+    from badexp_assets.commands.graph_run import Runner
+    from badexp_assets.defs import jobs
+    from badexp_assets.defs.resources import Progress
+    from benchmarks.survey_home import SCORES
+
+    nights = settings.home.nights("night_exposures")[-SCORED:]
+    for asset in SCORES:
+        for night in nights:
+            settings.home.table(asset, night).unlink()
+    with environment(settings):
+        Runner(settings, lambda line: None, Progress()).execute(jobs.SCORE_NIGHT, nights)
 
 
 def _show(settings: Settings) -> None:
@@ -140,6 +191,16 @@ def _review(settings: Settings) -> None:
     state.exposures.facts(expnum, night)
 
 
+def _search(settings: Settings) -> None:
+    """Make the index of all focal planes, and find those nearest to the first one."""
+    from badexp_assets.review.similar_exposures import find_similar
+    from badexp_assets.review.vector_index import VectorIndex
+
+    settings.home.vector_index.unlink(missing_ok=True)
+    nights = VectorIndex(settings.home).nights()
+    assert len(find_similar(nights, int(nights[0].expnum[0]), nights[0].night, 20))
+
+
 STEPS: dict[str, Callable[[Settings], None]] = {
     "training_set": _materialize("FIT_CLASSIFIER", "labels_without_image", "training_set"),
     "fitted_pipeline": _materialize("FIT_CLASSIFIER", "fitted_pipeline"),
@@ -148,6 +209,7 @@ STEPS: dict[str, Callable[[Settings], None]] = {
     "entropy_reference": _materialize("FIT_UNSUPERVISED", "entropy_reference"),
     "stamp_autoencoder": _materialize("FIT_UNSUPERVISED", "stamp_autoencoder"),
     "embedding_clusters": _materialize("FIT_UNSUPERVISED", "embedding_clusters"),
+    f"scores of {SCORED} nights": _score,
     "review_candidates": _materialize("LIST_CANDIDATES", "review_candidates"),
     "method_comparison": _materialize("COMPARE_METHODS", "method_comparison", "combined_ranking"),
     "legacypipe_comparison": _materialize("COMPARE_METHODS", "legacypipe_comparison"),
@@ -157,4 +219,5 @@ STEPS: dict[str, Callable[[Settings], None]] = {
     "summary of a run": _summarize,
     "nothing has changed, twice": _run_again,
     "review app: list, exposure": _review,
+    "search in all focal planes": _search,
 }

@@ -22,7 +22,14 @@ from badexp_assets.errors import InputError
 @click.option(
     "--test", type=click.Path(path_type=Path), help="`focal-plane`: folder to test on; none: folds of --train."
 )
-@click.option("--nights", default=50, show_default=True, help="`survey`: nights of its home.")
+@click.option(
+    "--nights",
+    type=click.IntRange(1),
+    multiple=True,
+    default=(50,),
+    show_default=True,
+    help="`survey`: nights of a home; give it again for further homes and the growth of each step.",
+)
 @click.option("--backbone", default="efficientnet_lite0", show_default=True, help="`focal-plane`: its network.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also append the lines to this file.")
 def bench(
@@ -34,7 +41,7 @@ def bench(
     network_ms: float,
     train: Path | None,
     test: Path | None,
-    nights: int,
+    nights: tuple[int, ...],
     backbone: str,
     out: Path | None,
 ) -> None:
@@ -44,7 +51,7 @@ def bench(
     simulated surveys; they take a quarter of an hour each. `active-learning` measures how many candidates reviewers
     look at with and without learning from their answers, in an hour and a half. `gold-standards` measures what
     known cases in the queue tell of simulated reviewers, in a quarter of an hour. `focal-plane` measures, on real
-    focal planes with marked ghosts, how well bad CCDs are found from the whole plane. `survey` fabricates a home of
+    focal planes with marked ghosts, how well bad CCDs are found from the whole plane. `survey` fabricates homes of
     many nights and measures memory and time of each step that reads all of them.
     """
     import json

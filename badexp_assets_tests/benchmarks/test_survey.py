@@ -7,7 +7,7 @@ from badexp_assets.config.home import Home
 from badexp_assets.defs.assets.entropy import stored_entropy_scores
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.pixels.night_tables import PASS_TABLES
-from benchmarks.survey import STEPS
+from benchmarks.survey import STEPS, Growth
 from benchmarks.survey_home import NIGHTLY, fabricate_home
 
 NIGHTS, EXPOSURES = 4, 12
@@ -39,6 +39,12 @@ def test_the_same_seed_gives_the_same_home(fabricated, finished_home, tmp_path):
     again = fabricate_home(Home(finished_home), tmp_path / "home", NIGHTS, EXPOSURES, seed=1)
     for asset in ("night_embeddings", "night_exposures", "bad_ccd_labels"):
         assert load(again.home, asset).astype(str).equals(load(fabricated.home, asset).astype(str)), asset
+
+
+def test_growth_is_a_power_of_the_nights_from_the_last_value_and_never_falls():
+    assert Growth.of([50, 200, 800], [1.0, 2.0, 4.0]).at(3200) == pytest.approx(8.0)
+    assert Growth.of([50, 200, 800], [1.0, 1.0, 4.0]).exponent == pytest.approx(1.0)  # that of the last two
+    assert Growth.of([50, 200], [3.0, 2.0]).at(5000) == 2.0
 
 
 @pytest.mark.slow

@@ -324,7 +324,9 @@ def test_a_full_verdict_store_is_one_line_and_keeps_its_answers(monkeypatch, tmp
     with monkeypatch.context() as patch:
         patch.setattr(sqlite3.dbapi2, "connect", connect_to_full)
         many = pd.concat([verdicts(n).assign(comment="x" * 2000) for n in range(2, 40)], ignore_index=True)
-        with pytest.raises(StorageError, match=rf"^{store}: verdict store can't be used \(database or disk is full\)$"):
+        with pytest.raises(
+            StorageError, match=rf"^{store}: review database can't be used \(database or disk is full\)$"
+        ):
             VerdictStore(store).add(many)
     assert VerdictStore(store).read()["expnum"].tolist() == [1]
 

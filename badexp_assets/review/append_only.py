@@ -43,7 +43,7 @@ def retract_rows(
     owners = {row.id: row.reviewer for row in found}
     for number in ids:
         if number not in owners or person(owners[number]) != person(reviewer):
-            raise InputError(f"verdict store: {reviewer} has no {what} {number}")
+            raise InputError(f"review database: {reviewer} has no {what} {number}")
     new = owners.keys() - connection.execute(sa.select(of_row).where(of_row.in_(ids))).scalars()
     if new:
         connection.execute(retractions.insert(), [{of_row.name: number, "at": now()} for number in sorted(new)])

@@ -97,10 +97,10 @@ class Database:
         try:
             url = make_url(str(where)) if "://" in str(where) else URL.create("sqlite", database=str(where))
         except sa.exc.ArgumentError as error:
-            raise InputError(f"verdict store {where!s}: neither a path nor a database URL") from error
+            raise InputError(f"review database {where!s}: neither a path nor a database URL") from error
         if url.get_backend_name() not in ("sqlite", "postgresql"):
             raise InputError(
-                f"verdict store {url}: {url.get_backend_name()} is not supported; allowed: a path, postgresql://"
+                f"review database {url}: {url.get_backend_name()} is not supported; allowed: a path, postgresql://"
             )
         if url.drivername == "postgresql":
             url = url.set(drivername=_POSTGRES_DRIVER)
@@ -187,11 +187,11 @@ class Database:
             raise StorageError(f"{self}: {error}; PostgreSQL needs pip install '.[services]'") from error
         except (sa.exc.SQLAlchemyError, OSError) as error:
             cause = " ".join(str(getattr(error, "orig", None) or error).split())
-            raise StorageError(f"{self}: verdict store can't be used ({cause})") from error
+            raise StorageError(f"{self}: review database can't be used ({cause})") from error
 
 
 def _triggers(sqlite: bool) -> Iterator[str]:
-    words = "answers are never changed or deleted; add a new one"
+    words = "answers and tags are never changed or deleted; add a new row"
     if not sqlite:
         yield (
             "CREATE OR REPLACE FUNCTION badexp_keep() RETURNS trigger LANGUAGE plpgsql AS "

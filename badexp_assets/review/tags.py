@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +24,15 @@ MAX_TAG = 40
 MAX_TAGS = 20
 """tags of a reviewer on one exposure"""
 _MAX_TYPED = 200  # characters before a tag is tidied
-_RULE = f"1 to {MAX_TAG} characters without commas and control characters are allowed, first a letter or digit"
+_RULE = (
+    f"1 to {MAX_TAG} characters without commas, line breaks, control and format characters are allowed, "
+    "first a letter or digit"
+)
+# letters and marks that Unicode says are not shown (Default_Ignorable_Code_Point); static/tags.js has the same
+_NOT_SHOWN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+_SPACES = re.compile("[ \u1680]+")  # NFKC makes spaces of all others
 _COLUMNS = ("expnum", "tag", "reviewer", "at")
 _HELD = not_retracted(TAG_CHANGES, TAG_RETRACTIONS)
 
@@ -39,13 +49,15 @@ class TagChange(NamedTuple):
 def tidy_tag(text: Any) -> str:
     """Return a tag in its one spelling: lower case, NFKC, single spaces. Raises InputError for text that is no tag.
 
+    Characters that are not shown, such as variation selectors, are left out, so that tags that look alike are one.
     Commas separate tags; a first letter or digit keeps spreadsheets from reading a tag as a formula. Control, format
     and private characters, halves of characters, and characters that Python's Unicode tables do not know are refused.
     """
     if not isinstance(text, str) or len(text) > _MAX_TYPED:
         raise InputError(f"tag: {_RULE}")
-    tidy = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
-    tidy = " ".join(word for word in tidy.split(" ") if word)
+    shown = _NOT_SHOWN.sub("", text)
+    tidy = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", shown).lower())
+    tidy = " ".join(filter(None, _SPACES.split(tidy)))
     kinds = [unicodedata.category(character) for character in tidy]
     wrong = "," in tidy or any(kind[0] == "C" or kind in ("Zl", "Zp") for kind in kinds)
     if wrong or not 1 <= len(tidy) <= MAX_TAG or kinds[0][0] not in "LN":
@@ -70,7 +82,9 @@ class TagStore:
         """
         tidy = [change._replace(tag=tidy_tag(change.tag)) for change in changes]
         time = now()
+        expnums = {change.expnum for change in tidy if change.attached}
         with self.database.write() as connection:
+            before = _numbers(connection, reviewer, expnums)
             ids = [
                 insert_once(
                     connection,
@@ -79,7 +93,11 @@ class TagStore:
                 )
                 for change in tidy
             ]
-            _check_number(connection, reviewer, {change.expnum for change in tidy if change.attached})
+            for expnum, n in _numbers(connection, reviewer, expnums).items():
+                if n > max(MAX_TAGS, before.get(expnum, 0)):  # undoing the removal of a tag can leave more
+                    raise InputError(
+                        f"exposure {expnum} would have {n} tags of {reviewer}; at most {MAX_TAGS} are allowed"
+                    )
         return ids
 
     def retract(self, reviewer: str, changes: Sequence[int]) -> int:
@@ -126,9 +144,8 @@ def _held(changes: Sequence[Any]) -> pd.DataFrame:
     return table.astype({"expnum": "int64", "tag": "str", "reviewer": "str", "at": "str"})
 
 
-def _check_number(connection: Connection, reviewer: str, expnums: set[int]) -> None:
+def _numbers(connection: Connection, reviewer: str, expnums: set[int]) -> dict[int, int]:
+    """Return how many tags a reviewer has on each of the exposures that have some."""
     held = _held(connection.execute(_changes().where(TAG_CHANGES.c.expnum.in_(expnums))).all())
     own = held[is_reviewer(held["reviewer"], reviewer)]
-    for expnum, n in own["expnum"].value_counts().items():
-        if n > MAX_TAGS:
-            raise InputError(f"exposure {expnum} would have {n} tags of {reviewer}; at most {MAX_TAGS} are allowed")
+    return dict(Counter(own["expnum"].tolist()))

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from badexp_assets.config.home import Home
-from badexp_assets.errors import DamagedTableError
+from badexp_assets.errors import DamagedTableError, StorageError
 from badexp_assets.io.parquet import atomic_path
 from badexp_assets.io.parquet_reading import open_table
 from badexp_assets.io.place import Place, change_tokens
@@ -21,15 +21,8 @@ from badexp_assets.io.place import Place, change_tokens
 _LOGGER = logging.getLogger(__name__)
 _ASSET = "night_mosaic_embeddings"
 _COLUMNS = ["expnum", "backbone", "recipe", "embedding"]
-_SCHEMA = pa.schema(
-    [
-        ("night", pa.string()),
-        ("version", pa.string()),
-        ("kind", pa.string()),
-        ("expnum", pa.int64()),
-        ("embedding", pa.list_(pa.float32())),
-    ]
-)
+_SCHEMA = pa.schema([("expnum", pa.int64()), ("embedding", pa.list_(pa.float32()))])
+_ABOUT = ("night", "version", "kind")  # metadata of each batch
 
 
 @dataclass(frozen=True)
@@ -56,59 +49,63 @@ class VectorIndex:
     def __init__(self, home: Home) -> None:
         self._home, self._file = home, home.vector_index
         self._lock = threading.Lock()
+        self._parts: list[NightVectors] = []  # with an empty one of each night without vectors
         self._nights: list[NightVectors] = []
-        self._seen: dict[str, str] = {}  # versions of nights that are in the file, or have no vectors
 
     def nights(self) -> list[NightVectors]:
         """Return the vectors of all nights in order, and bring the file up to date first.
 
-        Vectors that are not finite are left out, and so are those of a damaged table, which is logged. Raises
-        StorageError if the file can't be written.
+        Vectors that are not finite are left out, and so are those of a damaged table, which is logged. If the file
+        can't be written, this is logged too, and new vectors are kept in memory: 6 kB an exposure.
         """
         with self._lock:
             found = change_tokens(self._home.tables / _ASSET, "[0-9]*.parquet")
             paths = {path.stem: path for path in sorted(found, key=lambda path: path.stem)}
             versions = {night: found[path] for night, path in paths.items()}
-            if versions == self._seen:
-                return self._nights
-            if not self._seen:
+            if not self._parts:
                 self._open()
-            known = self._seen.items() & versions.items()
-            if len(known) < max(len(self._seen), len(versions)):
-                without = self._write(paths, versions, {night for night, _ in known})
-                self._open()  # what another process has written meanwhile, if so: the next call compares it again
-                self._seen |= {night: versions[night] for night in without - self._seen.keys()}
-            else:
-                self._seen = versions
+            if versions != {part.night: part.version for part in self._parts}:
+                self._renew(paths, versions)
             return self._nights
 
     def _open(self) -> None:
         """Map the file into memory; one that is missing or damaged has no nights."""
-        self._nights = []
+        parts = []
         try:
             file = pa.ipc.open_file(pa.memory_map(str(self._file)))
             if file.schema == _SCHEMA:
-                self._nights = [_of_batch(file.get_batch(k)) for k in range(file.num_record_batches)]
-        except (OSError, ValueError, pa.ArrowException) as error:  # damage has many, also of Unicode
+                parts = [_of_batch(*file.get_batch_with_custom_metadata(k)) for k in range(file.num_record_batches)]
+        except (OSError, ValueError, LookupError, pa.ArrowException) as error:  # damage has many, also of Unicode
             _LOGGER.info("vectors of all nights are collected: %s", error)
-        self._seen = {found.night: found.version for found in self._nights}
+        self._take(parts)
 
-    def _write(self, paths: Mapping[str, Place], versions: Mapping[str, str], known: set[str]) -> set[str]:
-        """Write the file anew, from what it has of the nights `known` and from the tables of the others.
+    def _take(self, parts: list[NightVectors]) -> None:
+        self._parts, self._nights = parts, [part for part in parts if len(part.expnum)]
 
-        Return the nights without vectors, which are not in the file.
-        """
-        without = set(paths)
-        old: dict[str, list[NightVectors]] = {}
-        for found in self._nights:
-            old.setdefault(found.night, []).append(found)
+    def _renew(self, paths: Mapping[str, Place], versions: Mapping[str, str]) -> None:
+        try:
+            self._write(self._current(paths, versions))
+            self._open()  # what another process has written meanwhile, if so: the next call compares it again
+        except StorageError as error:
+            _LOGGER.warning("vectors of all nights are kept in memory: %s", error)
+            self._take(list(self._current(paths, versions)))
+
+    def _current(self, paths: Mapping[str, Place], versions: Mapping[str, str]) -> Iterator[NightVectors]:
+        """Yield the vectors of each night, from its table if they are not known, and an empty one if it has none."""
+        known: dict[tuple[str, str], list[NightVectors]] = {}
+        for part in self._parts:
+            known.setdefault((part.night, part.version), []).append(part)
+        for night, version in versions.items():
+            parts = known.get((night, version))
+            parts = parts or [part for part in _read_night(paths[night], night, version) if len(part.expnum)]
+            none = NightVectors(night, version, "", np.zeros(0, np.int64), np.zeros((0, 0), np.float32))
+            yield from parts or [none]
+
+    def _write(self, parts: Iterator[NightVectors]) -> None:
         with atomic_path(self._file) as temporary, pa.ipc.new_file(str(temporary), _SCHEMA) as writer:
-            for night, path in paths.items():
-                for part in old.get(night, ()) if night in known else _read_night(path, night, versions[night]):
-                    if len(part.expnum):
-                        writer.write_batch(_batch(part))
-                        without.discard(night)
-        return without
+            for part in parts:
+                about = {name: getattr(part, name) for name in _ABOUT}
+                writer.write_batch(_batch(part), custom_metadata=about)
 
 
 def _read_night(path: Place, night: str, version: str) -> Iterator[NightVectors]:
@@ -133,16 +130,16 @@ def _read_night(path: Place, night: str, version: str) -> Iterator[NightVectors]
         yield NightVectors(night, version, kind, part["expnum"].to_numpy()[finite], vectors[finite])
 
 
-def _batch(found: NightVectors) -> pa.RecordBatch:
-    n, dim = found.vectors.shape
-    same = (pa.array([text] * n, pa.string()) for text in (found.night, found.version, found.kind))
+def _batch(part: NightVectors) -> pa.RecordBatch:
+    n, dim = part.vectors.shape
     ends = pa.array(np.arange(n + 1, dtype=np.int32) * dim)
-    embedding = pa.ListArray.from_arrays(ends, pa.array(found.vectors.ravel()))
-    return pa.record_batch([*same, pa.array(found.expnum), embedding], schema=_SCHEMA)
+    embedding = pa.ListArray.from_arrays(ends, pa.array(part.vectors.ravel()))
+    return pa.record_batch([pa.array(part.expnum), embedding], schema=_SCHEMA)
 
 
-def _of_batch(batch: pa.RecordBatch) -> NightVectors:
+def _of_batch(batch: pa.RecordBatch, about: Mapping[bytes, bytes]) -> NightVectors:
     batch.validate(full=True)  # Arrow follows damaged offsets out of the file, which ends the process
-    night, version, kind = (batch[name][0].as_py() for name in ("night", "version", "kind"))
+    night, version, kind = (about[name.encode()].decode() for name in _ABOUT)
     vectors = batch["embedding"].flatten().to_numpy()
-    return NightVectors(night, version, kind, batch["expnum"].to_numpy(), vectors.reshape(batch.num_rows, -1))
+    n = batch.num_rows
+    return NightVectors(night, version, kind, batch["expnum"].to_numpy(), vectors.reshape(n, len(vectors) // max(n, 1)))

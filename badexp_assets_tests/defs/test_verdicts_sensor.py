@@ -35,7 +35,7 @@ def test_each_change_of_the_answers_asks_for_one_run(tmp_path):
 def test_a_store_that_can_not_be_read_is_said_and_not_passed_over(tmp_path):
     (tmp_path / "review").mkdir()
     (tmp_path / "review" / "verdicts.sqlite").write_text("no database " * 100)
-    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(dg.Failure, match="verdict store can't be used"):
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(dg.Failure, match="review database can't be used"):
         tick(tmp_path, instance)
 
 

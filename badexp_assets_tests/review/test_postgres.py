@@ -100,7 +100,7 @@ def test_many_reviewers_lose_nothing_when_the_server_is_killed_and_comes_back(po
 
 def test_a_server_that_is_away_is_named_without_the_password():
     store = VerdictStore("postgresql://me:secret@127.0.0.1:1/verdicts")
-    with pytest.raises(StorageError, match="verdict store can't be used") as error:
+    with pytest.raises(StorageError, match="review database can't be used") as error:
         store.read()
     assert "secret" not in str(error.value)
 

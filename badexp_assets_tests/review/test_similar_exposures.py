@@ -161,14 +161,28 @@ class TestIndex:
         np.testing.assert_array_equal(before[0].vectors, vectors_of(NIGHTS[0])[1])
         np.testing.assert_array_equal(before[-1].vectors, vectors_of(NIGHTS[-1])[1])
 
-    def test_a_night_without_vectors_is_not_read_again_by_the_same_process(self, home, read):
+    @pytest.mark.parametrize("same_process", [True, False])
+    def test_a_night_without_vectors_is_not_read_again(self, home, read, same_process):
         path = home.table("night_mosaic_embeddings", NIGHTS[1])
         path.write_bytes(path.read_bytes()[:-100])
         index = VectorIndex(home)
         assert len(index.nights()) == len(NIGHTS) - 1
+        written = home.vector_index.stat().st_mtime_ns
         read.clear()
-        index.nights()
+        assert len((index if same_process else VectorIndex(home)).nights()) == len(NIGHTS) - 1
         assert not read
+        assert home.vector_index.stat().st_mtime_ns == written
+
+    def test_where_the_file_cannot_be_written_vectors_are_kept_in_memory_and_followed(self, home, read, caplog):
+        home.vector_index.parent.parent.mkdir(parents=True, exist_ok=True)
+        home.vector_index.parent.write_bytes(b"")  # a file where the folder would be
+        index = VectorIndex(home)
+        assert [found.night for found in index.nights()] == NIGHTS
+        assert "vectors of all nights are kept in memory" in caplog.text
+        read.clear()
+        vectors = self.table(home, NIGHTS[5], seed=1)
+        np.testing.assert_array_equal(index.nights()[5].vectors, vectors)
+        assert read == [NIGHTS[5]]
 
 
 def test_a_file_that_another_process_replaced_by_an_older_one_is_compared_again(home, monkeypatch):

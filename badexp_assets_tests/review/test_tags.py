@@ -28,6 +28,16 @@ HOSTILE = [
 ]
 HOSTILE += ["a,b", "", " ", "x" * 41, "x" * 10**6, "\ufdfa" * 9, "e\u0301", "İ", "ﬀ", "１", "\u2028", "a\u00adb", "?"]
 
+LOOK_ALIKE = [
+    "clo\u034fud",
+    "cloud\ufe0f",
+    "\u3164cloud",
+    "\uffa0cloud\u1160",
+    "\u1680cloud\u1680",
+    "cl\u180boud\U000e0100",
+    "ｃloud",
+]
+
 
 def change(tag, expnum=1, attached=True, key=None):
     return TagChange(key or f"{tag}-{expnum}-{attached}", expnum, tag, attached)
@@ -61,13 +71,21 @@ def test_a_tag_is_a_short_line_that_any_file_can_hold_or_it_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "tag"), [("Satellite?", "satellite?"), (" for  paper ", "for paper"), ("e\u0301", "é")]
+    ("text", "tag"),
+    [
+        ("Satellite?", "satellite?"),
+        (" for  paper ", "for paper"),
+        ("e\u0301", "é"),
+        *((word, "cloud") for word in LOOK_ALIKE),
+    ],
 )
 def test_spellings_of_a_tag_are_one(text, tag):
     assert tidy_tag(text) == tag
 
 
-@pytest.mark.parametrize("text", [None, 3, ["a"], "=cmd", "-a", "a,b", "a\tb", "\ud800", "x" * 41, "a\u202eb"])
+@pytest.mark.parametrize(
+    "text", [None, 3, ["a"], "=cmd", "-a", "a,b", "a\tb", "\ud800", "x" * 41, "a\u202eb", "\u3164"]
+)
 def test_what_is_no_tag_is_refused_with_what_is_allowed(text):
     with pytest.raises(InputError, match=r"1 to 40 characters .* are allowed, first a letter or digit"):
         tidy_tag(text)
@@ -107,8 +125,13 @@ def test_an_exposure_has_at_most_twenty_tags_of_a_reviewer_and_a_refused_change_
     with pytest.raises(InputError, match="exposure 1 would have 21 tags of ann; at most 20 are allowed"):
         store.change("ann", [change("other", 2), change("more")])
     store.change("bob", [change("more")])
-    store.change("ann", [change("t0", attached=False), change("more")])
+    (removed,) = store.change("ann", [change("t0", attached=False)])
+    added = store.change("ann", [change("more", key="more of ann")])
     assert len(held(store)) == MAX_TAGS + 1
+    store.retract("ann", [removed])  # one more than allowed, rather than an undo that is refused
+    assert store.change("ann", [change("more", key="more of ann")]) == added
+    with pytest.raises(InputError, match="would have 22 tags"):
+        store.change("ann", [change("yet another")])
     with pytest.raises(InputError, match="tag is"):
         store.change("ann", [change("fine", 3), change("=1", 3)])
     assert store.read(3).empty

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from badexp_assets.review.tags import TagChange, TagStore
+from badexp_assets.review.tags import MAX_TAGS, TagChange, TagStore
 from badexp_assets_tests.browser import until
 from badexp_assets_tests.review.app.test_browser import FIRST, N, stored, to_first, until_true, wait_shown
 from badexp_assets_tests.review.app.test_browser_filters import add_condition, count
@@ -137,6 +137,15 @@ def test_tags_of_others_appear_after_the_answer_and_go_with_it_and_no_filter_fin
     tab.wait_for_selector("#facts .tagged.of-other")
     assert chips(tab) == ["surely bad"]
     tab.goto("/")
+    until(tab, "document.querySelectorAll('.cell .tagged').length === 1")
+    tab.keyboard.press("z")  # in the grid, where the list knew the tag
+    stored(server, 0)
+    tab.keyboard.press(",")
+    assert tab.locator("dialog.tags [data-tag]").count() == 0
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("f")
+    stored(server, 1)
+    until(tab, "document.querySelectorAll('.cell .tagged').length === 1")
     add_condition(tab, "tags", text="Surely")
     count(tab, 1)
     tab.keyboard.press("z")
@@ -145,6 +154,25 @@ def test_tags_of_others_appear_after_the_answer_and_go_with_it_and_no_filter_fin
     tab.reload()
     tab.wait_for_selector("#nothing:not([hidden])")
     count(tab, 0)
+
+
+@pytest.mark.parametrize("page", ["grid", "exposure"])
+def test_what_the_server_refuses_is_not_shown_as_if_it_was_stored(open_page, server, page):
+    tab = open_page("ann")
+    if page == "exposure":
+        to_first(tab)
+    elsewhere = [TagChange(f"key-{k}", FIRST, f"t{k}", True) for k in range(MAX_TAGS)]
+    TagStore(server.settings.verdicts).change("ann", elsewhere)  # by the same reviewer in another browser
+    tab.keyboard.press(",")
+    tab.wait_for_selector("dialog.tags")
+    tab.keyboard.type("one too many")
+    tab.keyboard.press("Enter")
+    query = f"[data-expnum='{FIRST}'] .tagged" if page == "grid" else "#facts .tagged"
+    until(tab, f"document.querySelectorAll({query!r}).length === {MAX_TAGS}")
+    assert set(chips(tab, query)) == {f"t{k}" for k in range(MAX_TAGS)}
+    assert "would have 21 tags of ann" in tab.inner_text(".toast")
+    tab.keyboard.press("f")
+    stored(server, 1)
 
 
 def test_tags_are_a_column_of_saved_filters(open_page, server):

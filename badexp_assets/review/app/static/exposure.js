@@ -196,6 +196,8 @@ outbox.onStored((item, reply) => {
   for (const expnum of outbox.expnumsOf(item)) if (!outbox.isWaiting(expnum)) refresh(expnum);
 });
 
+outbox.onRefused(item => outbox.expnumsOf(item).forEach(refresh));
+
 /** Show the answers that are stored now. */
 async function refresh(expnum) {
   loaded.forget(expnum);

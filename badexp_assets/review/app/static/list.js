@@ -2,7 +2,7 @@
 
 import {api, showProgress} from "./core.js";
 import {waitingAnswers} from "./outbox.js";
-import {noteTags, withWaitingTags} from "./tags.js";
+import {noteTags, visibleTags, withWaitingTags} from "./tags.js";
 
 const SCORES = "badexp.scores";
 const RETRY = 1500; // ms before a failed request is repeated
@@ -73,7 +73,7 @@ export class CandidateList {
   note(expnum, verdict) {
     this.noted.set(expnum, verdict);
     const row = this.byExpnum.get(expnum);
-    if (row && verdict === null) row.tags_of_others = []; // which are for reviewers who have answered
+    if (row) this.#showTagsOfOthers(row, verdict !== null); // which are for reviewers who have answered
     if (!row || row.mine === verdict) return;
     if (row.beside) return void Object.assign(row, {mine: verdict, open: verdict === null});
     const step = Number(verdict !== null) - Number(row.mine !== null);
@@ -84,6 +84,20 @@ export class CandidateList {
     row.open = verdict === null ? row.wasOpen ?? true : false;
     row.mine = verdict;
     showProgress(this.progress);
+  }
+
+  /** Hide tags of others on an exposure, also as suggestions unless another exposure shows them; or show what was hidden. */
+  #showTagsOfOthers(row, show) {
+    if (!show === Boolean(row.hiddenTags)) return;
+    if (show) {
+      Object.assign(row, {tags_of_others: row.hiddenTags, hiddenTags: null});
+      return void (this.tags = [...new Set([...this.tags, ...row.tags_of_others.map(({tag}) => tag)])]);
+    }
+    const hidden = new Set(row.tags_of_others.map(({tag}) => tag));
+    Object.assign(row, {hiddenTags: row.tags_of_others, tags_of_others: []});
+    if (!hidden.size) return;
+    for (const tag of this.rows.flatMap(visibleTags)) hidden.delete(tag);
+    this.tags = this.tags.filter(tag => !hidden.has(tag));
   }
 }
 

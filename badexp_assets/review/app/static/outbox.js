@@ -14,12 +14,16 @@ const KEPT = 4000; // answers and changes that can be undone
 /** Answers or changes of tags that can be given at once, and undone together. */
 export const MOST = 1000;
 const listeners = [];
+const refusals = [];
 let busy = false;
 let wait = 0;
 let trouble = "";
 
 /** Call `listener(item, reply)` for every item that the server has stored. */
 export const onStored = listener => listeners.push(listener);
+
+/** Call `listener(item)` for every item that the server has refused, which is then dropped. */
+export const onRefused = listener => refusals.push(listener);
 
 /** Send answers (without keys), at most MOST, which `undoLast` undoes together. */
 export const sendAnswers = answers => give("answers", answers, {});
@@ -112,6 +116,7 @@ async function flush() {
         if (![401, 403].includes(error.status) && error.status >= 400 && error.status < 500 && error.status !== 408 && error.status !== 429) {
           localStorage.removeItem(next.name);
           toast(el("b", {class: "error"}, "Not stored: "), error.message);
+          for (const listener of refusals) listener(next.item);
           continue;
         }
         trouble = error.status === 401 ? LOGIN : error.status === 403 ? "load the page again" : error.message;

@@ -2,7 +2,7 @@
 
 import {el, toast} from "./core.js";
 import {CandidateList} from "./list.js";
-import {expnumsOf, isUndoing, isWaiting, onStored} from "./outbox.js";
+import {expnumsOf, isUndoing, isWaiting, onRefused, onStored} from "./outbox.js";
 
 const PREPARING = 1500; // ms before asking again whether the server is ready to learn
 const BUSY = 200; // ms before trying again to show another ranking
@@ -22,6 +22,7 @@ export class Reranker {
       this.answers += expnumsOf(item).length;
       if (this.learns() && this.answers >= this.current().learning.refit_after) this.rank(false);
     });
+    onRefused(() => this.reload());
   }
 
   learns() {
@@ -39,17 +40,26 @@ export class Reranker {
   async rank(now) {
     if (!this.learns()) return now ? toast("Choose a learned order in the list of candidates: this one does not depend on answers.") : undefined;
     if (this.busy) return;
+    await this.#renew(now, (found, {before, after}) => found.learning?.state === "ready" && tell(found.learning.n_answers, before, after));
+  }
+
+  /** Load the list again: the server has refused something that this one shows. */
+  async reload() {
+    while (this.busy) await pause();
+    if (this.current()) await this.#renew(false, () => {});
+  }
+
+  async #renew(now, replaced) {
     this.busy = true;
     const list = this.current();
     list.expectAnswers(expnum => isWaiting(expnum) || isUndoing(expnum));
     const failed = error => toast(el("b", {class: "error"}, "Not ranked again: "), error.message);
     try {
       const found = now ? await CandidateList.rerank(list.order, list.queue) : await CandidateList.load(list.order, list.queue, failed);
-      while (!now && !this.free()) await new Promise(done => setTimeout(done, BUSY));
+      while (!now && !this.free()) await pause();
       if (this.current() !== list) return; // another order was chosen meanwhile
       found.noteFrom(list);
-      const {before, after} = this.replace(found);
-      if (found.learning?.state === "ready") tell(found.learning.n_answers, before, after);
+      replaced(found, this.replace(found));
       this.follow(found);
     } catch (error) {
       failed(error);
@@ -58,6 +68,8 @@ export class Reranker {
     }
   }
 }
+
+const pause = () => new Promise(done => setTimeout(done, BUSY));
 
 /** Return the rows in a new order that keeps the way so far: those up to the place `at`, then the others as ranked. */
 export function keepPlace(rows, at, ranked, byExpnum) {

@@ -5,11 +5,12 @@ import {MOST, sendTags, undoing, waitingTags} from "./outbox.js";
 
 const LONGEST = 40; // characters of a tag
 const MOST_TAGS = 20; // own tags of an exposure
+const NOT_SHOWN = /[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\u{e0100}-\u{e01ef}]/gu; // as in tags.py
 const RULE = /^[\p{L}\p{N}][^\p{C}\p{Zl}\p{Zp}]*$/u;
 
 /** Return the tags in a text with commas between, in their one spelling; throws an Error for what is no tag. */
 export function tagsIn(text) {
-  const tags = text.normalize("NFKC").toLowerCase().normalize("NFKC").split(",").map(part => part.split(" ").filter(Boolean).join(" ")).filter(Boolean);
+  const tags = text.replace(NOT_SHOWN, "").normalize("NFKC").toLowerCase().normalize("NFKC").split(",").map(part => part.split(/[ \u1680]/).filter(Boolean).join(" ")).filter(Boolean);
   const wrong = tags.find(tag => !RULE.test(tag) || [...tag].length > LONGEST);
   if (wrong !== undefined) throw new Error(`${wrong} is no tag: at most ${LONGEST} characters, first a letter or digit`);
   if (!tags.length) throw new Error("a word is needed");

@@ -130,5 +130,8 @@ def _numbers_and_nights(path: Place, written: str) -> dict[int, str]:
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows as Python values that JSON can store, with None for missing values."""
-    columns = [table[name].astype(object).where(table[name].notna(), None).tolist() for name in table]
+    missing = table.isna().to_numpy()
+    columns = [column.tolist() for _, column in table.items()]
+    for k in missing.any(axis=0).nonzero()[0]:
+        columns[k] = [None if gone else value for value, gone in zip(columns[k], missing[:, k], strict=True)]
     return [dict(zip(table.columns, row, strict=True)) for row in zip(*columns, strict=True)]

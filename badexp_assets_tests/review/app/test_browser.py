@@ -501,3 +501,13 @@ def test_after_an_answer_is_undone_those_of_others_are_hidden_again(open_page, s
     stored(server, 1)
     tab.wait_for_timeout(300)
     assert tab.inner_text("#answers") == ""
+
+
+def test_pictures_of_the_panel_are_fetched_once_the_exposure_has_stayed_for_a_moment(open_page):
+    tab = open_page("ann")
+    to_first(tab)
+    tab.locator("#facts img").first.scroll_into_view_if_needed()
+    asked = "performance.getEntriesByType('resource').filter(entry => entry.name.includes('/ccd/'))"
+    until(tab, f"{asked}.length > 0")
+    waited = tab.evaluate(f"{asked}[0].startTime - performance.getEntriesByName('candidate')[0].startTime")
+    assert waited >= 100

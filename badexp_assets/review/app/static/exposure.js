@@ -2,7 +2,7 @@
 
 import {chooseCategory, el, inWords, logOut, onKeys, showHelp, tapOrHold, toast} from "./core.js";
 import {openSimilar, showDone, showHistory, showOrientations} from "./exposure_dialogs.js";
-import {answersPanel, factsPanel} from "./facts.js";
+import {answersPanel, factsPanel, fetchPictures} from "./facts.js";
 import {chosen, readFilter} from "./filters.js";
 import {KEYS} from "./keys.js";
 import {CandidateList} from "./list.js";
@@ -56,6 +56,7 @@ async function show(expnum, {push = true} = {}) {
   if (push) history.pushState({expnum}, "", `/exposure/${expnum}`);
   document.title = `Exposure ${expnum}`;
   plane.show(facts, page.image);
+  fetchPictures($("facts"), false);
   $("facts").replaceChildren(...factsPanel(facts, actions));
   $("facts").scrollTop = 0;
   $("comment").value = "";

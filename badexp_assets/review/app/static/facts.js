@@ -80,6 +80,14 @@ function header(facts) {
       el("a", {href: address, target: "_blank", rel: "noopener noreferrer"}, `${name} ↗`))) : null);
 }
 
+/** Pictures that are fetched once their exposure has stayed for a moment: before, the next ones would wait for them. */
+const pictureLater = (alt, address, more = {}) => el("img", {loading: "lazy", alt, "data-src": address, ...more});
+
+/** Fetch the pictures of the panel, or stop fetching them. */
+export function fetchPictures(panel, fetch) {
+  for (const image of panel.querySelectorAll("[data-src]")) fetch ? image.setAttribute("src", image.dataset.src) : image.removeAttribute("src");
+}
+
 /** Add to the header's numbers their percentiles in the band: {name: [per cent, exposures]}; null: not known yet. */
 export function showPercentiles(panel, percentiles, band) {
   const most = Math.max(0, ...Object.values(percentiles ?? {}).map(([, n]) => n));
@@ -98,11 +106,11 @@ function explained(facts, actions) {
   return facts.explanations.map(ccd => el("section", {},
     el("h2", {}, el("button", {class: "link", onclick: () => actions.open(ccd.ccdnum)}, ccd.name),
       ccd.p_bad === null ? "" : ` ${ccd.category}, P(bad) ${number(ccd.p_bad)}`),
-    ccd.has_map ? [el("img", {class: "map", loading: "lazy", alt: `${ccd.name} and its anomaly map`, src: `/picture/${facts.expnum}/ccd/${ccd.ccdnum}/map`}),
+    ccd.has_map ? [pictureLater(`${ccd.name} and its anomaly map`, `/picture/${facts.expnum}/ccd/${ccd.ccdnum}/map`, {class: "map"}),
       el("p", {class: "faint"}, `Bright areas differ from good images; the box marks the most unusual patch (score ${number(ccd.anomaly, 1)}).`)] : null,
     ccd.examples.length ? el("p", {class: "faint"}, "Most similar labelled CCDs:") : null,
     ccd.place === 1 ? el("div", {class: "examples"}, ccd.examples.map(example => el("a", {href: `/exposure/${example.expnum}`, title: `distance ${number(example.distance)}`},
-      el("img", {loading: "lazy", alt: example.category, src: `/picture/${example.expnum}/ccd/${example.ccdnum}/small`}),
+      pictureLater(example.category, `/picture/${example.expnum}/ccd/${example.ccdnum}/small`),
       el("span", {class: example.category === "good" ? "good" : "kind"}, example.category)))) :
       el("p", {}, [...new Set(ccd.examples.map(example => example.category))].map(name =>
         el("span", {class: "tag"}, `${name} ${ccd.examples.filter(e => e.category === name).length}×`))),

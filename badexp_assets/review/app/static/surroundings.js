@@ -1,7 +1,7 @@
 // What surrounds an exposure: a strip of its night, trends through the night, and a good exposure to compare with.
 
 import {api, el, number} from "./core.js";
-import {showPercentiles} from "./facts.js";
+import {fetchPictures, showPercentiles} from "./facts.js";
 import {scoresQuery} from "./list.js";
 import {trend} from "./trend.js";
 
@@ -27,7 +27,7 @@ export class Surroundings {
     if (!hidden && this.found) this.draw();
   }
 
-  /** Forget the exposure shown before, stop fetching its pictures, and show what surrounds this one in a moment. */
+  /** Forget the exposure shown before, stop fetching its pictures, and show what surrounds this one, and the pictures of the panel, in a moment. */
   async show(facts) {
     const mine = ++this.turn;
     this.facts = facts;
@@ -36,6 +36,7 @@ export class Surroundings {
     this.holder.replaceChildren();
     await new Promise(done => setTimeout(done, WAIT));
     if (mine !== this.turn) return;
+    fetchPictures(this.panel, true);
     const found = await api(`/exposure/${facts.expnum}/surroundings${scoresQuery()}`).catch(() => null);
     if (!found || mine !== this.turn) return;
     this.found = found;

@@ -54,6 +54,11 @@ class Example:
     name: str
     reason: str
 
+    @property
+    def picture(self) -> str:
+        """Address of its small picture."""
+        return f"/picture/{self.expnum}/{'small' if self.ccdnum is None else f'ccd/{self.ccdnum}/small'}"
+
 
 class Gallery:
     """Finds examples of categories among the labelled exposures of which the home has a preview.

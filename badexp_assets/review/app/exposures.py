@@ -20,6 +20,7 @@ _VOTE = ("expnum", "ccdnum", "category", "probability", "p_bad", "model", "focal
 _PREVIEW = ("expnum", "width", "height", "ccds")
 _EXPLANATION = ("rank", "expnum", "ccdnum", "place", "category", "p_bad", "kl", "examples", "anomaly", "anomaly_x")
 _MAPPED = ("anomaly_y", "reason")
+_LABEL = ("expnum", "ccdnum", "category", "source", "reason", "whole_exposure")
 _SURVEY = ("expnum", "ccdnum", "ccd_cuts", "ccdzpt", "ebv")
 _SCORES = ("p_bad", "z_source", "z_background", "z_mse")
 _HEADER = ("exptime", "mjd_obs", "airmass", "ra", "dec", "n_ccds", "n_ccds_read", "n_ccds_failed", "path", "note")
@@ -72,11 +73,32 @@ class Exposures:
             "header": {name: exposure.get(name) for name in _HEADER} | self._seeing(measured, exposure.get("exptime")),
             "links": self._links_of(expnum, exposure),
             "survey": _survey(survey),
+            "labels": [],
             "has_mosaic": preview is not None,
             "has_whiskers": bool(entropy.get("n_sources")),
             "plane": plane(self._camera, preview, measured, votes, _cuts(survey)),
             "explanations": self._explanations(expnum),
         }
+
+    def labels_of(self, expnum: int) -> list[dict[str, Any]]:
+        """Return the labels of an exposure: category, source, reason and the names of its CCDs, none for the whole one.
+
+        Exposures that are mixed into queues as known cases, or may be later, have none here.
+        """
+        rows = records(self._tables.of_exposure("bad_ccd_labels", expnum, None, _LABEL))
+        found: dict[tuple[Any, ...], list[str]] = {}
+        for row in rows if expnum not in self._known.reserved() else []:
+            ccds = found.setdefault((row["category"], row["source"], row["reason"]), [])
+            if not row["whole_exposure"]:
+                ccds.append(self._name(row["ccdnum"]))
+        return [
+            dict(zip(("category", "source", "reason"), label, strict=True)) | {"ccds": ccds}
+            for label, ccds in found.items()
+        ]
+
+    def _name(self, ccdnum: int) -> str:
+        ccd = self._camera.by_number.get(ccdnum)
+        return ccd.ccdname if ccd else str(ccdnum)
 
     def _links_of(self, expnum: int, exposure: dict[str, Any]) -> list[tuple[str, str]]:
         made = (format_link(link, expnum, exposure.get("ra"), exposure.get("dec")) for link in self._links)
@@ -95,8 +117,10 @@ class Exposures:
             examples = [e for e in json.loads(row.pop("examples") or "[]") if e["expnum"] not in gold]
             for example in examples:
                 example["name"] = names[example["ccdnum"]].ccdname if example["ccdnum"] in names else None
-            name = names[row["ccdnum"]].ccdname if row["ccdnum"] in names else str(row["ccdnum"])
-            found.append(row | {"name": name, "examples": examples, "has_map": row.get("anomaly") is not None})
+            found.append(
+                row
+                | {"name": self._name(row["ccdnum"]), "examples": examples, "has_map": row.get("anomaly") is not None}
+            )
         return sorted(found, key=lambda row: row["place"])
 
 

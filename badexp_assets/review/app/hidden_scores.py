@@ -16,7 +16,7 @@ def without_scores_of_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_scores(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts of an exposure without scores, categories, votes and cuts of CCDs, and examples.
+    """Return the facts of an exposure without scores, categories, votes and cuts of CCDs, labels and examples.
 
     `hidden` says so. The cuts of legacypipe are left out because one of them says that a list calls the exposure bad.
     """
@@ -29,6 +29,7 @@ def without_scores(facts: Mapping[str, Any]) -> dict[str, Any]:
         "plane": {**facts["plane"], "ccds": ccds},
         "survey": survey,
         "explanations": [],
+        "labels": [],
         "hidden": True,
     }
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from badexp_assets.config.home import Home
@@ -132,6 +133,6 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows as Python values that JSON can store, with None for missing values."""
     missing = table.isna().to_numpy()
     columns = [column.tolist() for _, column in table.items()]
-    for k in missing.any(axis=0).nonzero()[0]:
+    for k in np.flatnonzero(missing.any(axis=0)):
         columns[k] = [None if gone else value for value, gone in zip(columns[k], missing[:, k], strict=True)]
     return [dict(zip(table.columns, row, strict=True)) for row in zip(*columns, strict=True)]

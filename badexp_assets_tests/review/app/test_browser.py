@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from badexp_assets.config.review_options import ReviewParams
+from badexp_assets.io.parquet import write_table
 from badexp_assets.io.parquet_reading import read_table
+from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.pixels.focal_plane_svg import colour_of
 from badexp_assets.review.queue import assign_candidates
 from badexp_assets.review.store import VerdictStore
@@ -477,6 +479,50 @@ def test_keys_of_answers_choose_no_category(open_page, server):
     tab.keyboard.press("Escape")
     stored(server, 0)
     assert tab.evaluate("document.body.dataset.shown") == str(FIRST)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_categories_are_chosen_beside_the_picture_with_an_example_picture_of_each(open_page, width, height):
+    tab = open_page("ann", viewport={"width": width, "height": height})
+    tab.goto(f"/exposure/{FIRST}")
+    wait_shown(tab, FIRST)
+    tab.keyboard.press("b")
+    menu, picture = (tab.locator(query).bounding_box() for query in ("dialog.menu", "#plane img"))
+    aside = menu["x"] >= picture["x"] + picture["width"] or menu["y"] >= picture["y"] + picture["height"]
+    assert aside, (menu, picture)
+    assert menu["x"] + menu["width"] <= width
+    until(tab, "document.querySelector('[data-example=psf]').naturalWidth > 0")
+    assert tab.locator(".menu [data-example][src]").count() == 1  # no other category has a labelled exposure here
+
+
+def test_the_page_of_a_labelled_exposure_says_its_label(open_page):
+    tab = open_page("ann")
+    tab.goto(f"/exposure/{OTHER}")
+    wait_shown(tab, OTHER)
+    assert tab.inner_text("#labels").split("\n") == ["Labels", "psf", "whole exposure", "decals: <i>psf</i>"]
+
+
+def test_labels_of_a_candidate_are_shown_with_the_answer_and_go_with_it(open_page, server):
+    home = server.settings.home
+    labels = read_table(home.table("bad_ccd_labels"))
+    labels = labels.assign(expnum=FIRST, whole_exposure=False)
+    write_table(labels, home.table("bad_ccd_labels"), SCHEMAS["bad_ccd_labels"])
+    tab = open_page("ann")
+    to_first(tab)
+    assert tab.inner_text("#labels") == ""
+    tab.keyboard.press("f")
+    stored(server, 1)
+    wait_shown(tab, FIRST + 1)
+    tab.keyboard.press("p")
+    wait_shown(tab, FIRST)
+    until(tab, "document.getElementById('labels').innerText.includes('psf')")
+    assert tab.inner_text("#labels").split("\n")[1:3] == ["psf", "S4"]
+    tab.keyboard.press("z")
+    assert tab.inner_text("#labels") == ""
+    stored(server, 0)
+    tab.reload()
+    wait_shown(tab, FIRST)
+    assert tab.inner_text("#labels") == ""
 
 
 def test_after_an_answer_is_undone_those_of_others_are_hidden_again(open_page, server):

@@ -111,6 +111,7 @@ def test_nothing_of_an_exposure_tells_it_is_known(ann, what):
         assert shape(found) == shape(candidate)
         assert not {"known", "gold", "reason", "source", "label"} & set(found)
         assert "decals" not in json.dumps(found)
+        assert found.get("labels", []) == []
     page = ann.get(f"/exposure/{FIRST + 1}").text
     assert ann.get(f"/exposure/{expnum}").text.replace(str(expnum), str(FIRST + 1)) == page
 
@@ -142,6 +143,7 @@ def test_answers_to_known_cases_measure_the_reviewer_and_are_no_verdicts(ann, ap
     assert store.read_known()[["expnum", "known"]].values.tolist() == [[bad, kind], [good, "good"]]
     assert listed(ann)["progress"]["mine"] == 3
     assert [a["expnum"] for a in ann.get("/api/answers").json()["answers"]] == [FIRST, good, bad]
+    assert ann.get(f"/api/exposure/{bad}").json()["labels"] == []  # also after the answer, which may be given again
     tally = ann.get("/api/tally").json()
     assert tally["sentences"][0] == "You gave 1 answers: 1 bad, 0 fine, 0 unsure."
     words = {row["known"]: row["words"].split(",")[0] for row in tally["skill"]}

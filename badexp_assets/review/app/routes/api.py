@@ -68,6 +68,8 @@ def exposure(request: Request) -> Response:
     answers = answers_on(state.store, session_of(request).reviewer, expnum)
     answers |= state.tags.on(session_of(request).reviewer, expnum, bool(answers["mine"]))
     facts = state.exposures.facts(expnum, night)
+    if answers["mine"] or facts["rank"] is None:  # labels of a candidate would anchor the answer
+        facts["labels"] = state.exposures.labels_of(expnum)
     return JSONResponse((facts if answers["mine"] or not _hides(request) else without_scores(facts)) | answers)
 
 
@@ -91,6 +93,12 @@ def similar(request: Request) -> Response:
         raise HTTPException(404, f"exposure {expnum} is not in this home")
     found = find_similar(state.vectors.nights(), expnum, night, _SIMILAR)
     return JSONResponse({"exposures": records(found)})
+
+
+def examples(request: Request) -> Response:
+    """Return the address of an example picture of each category that has one."""
+    found = state_of(request).gallery.examples()
+    return JSONResponse({category.name: first.picture for category, (first, *_) in filter(lambda pair: pair[1], found)})
 
 
 async def add(request: Request) -> Response:
@@ -135,6 +143,7 @@ ROUTES = [
     Route("/exposure/{expnum:int}", exposure, methods=["GET"]),
     Route("/exposure/{expnum:int}/surroundings", surroundings, methods=["GET"]),
     Route("/exposure/{expnum:int}/similar", similar, methods=["GET"]),
+    Route("/examples", examples, methods=["GET"]),
     Route("/answers", add, methods=["POST"]),
     Route("/answers", mine, methods=["GET"]),
     Route("/tally", tally, methods=["GET"]),

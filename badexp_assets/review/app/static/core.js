@@ -101,12 +101,16 @@ export function showHelp(groups) {
     el("p", {class: "faint"}, "Esc closes this."));
 }
 
-/** Let the reviewer choose a category; calls `chosen` with its name, or null for none. */
+let examples = null;
+/** Return the promise of the address of an example picture of each category; what fails is asked for again next time. */
+const examplePictures = () => (examples ??= api("/examples").catch(() => { examples = null; return {}; }));
+
+/** Let the reviewer choose a category, beside the picture; calls `chosen` with its name, or null for none. */
 export function chooseCategory(suggested, chosen) {
   const pick = name => { dialog.close(); chosen(name); };
   const button = category => el("button", {
     class: category.name === suggested ? "suggested" : "", title: category.words, onclick: () => pick(category.name),
-  }, el("kbd", {}, category.key), el("span", {}, category.name));
+  }, el("img", {alt: "", "data-example": category.name, fetchpriority: "low"}), el("kbd", {}, category.key), el("span", {}, category.name));
   const known = categories.some(category => category.name === suggested);
   const dialog = openDialog("menu",
     el("h2", {}, "Bad: which category?"),
@@ -114,6 +118,9 @@ export function chooseCategory(suggested, chosen) {
     el("div", {class: "kinds"}, categories.filter(c => c.trained).map(button)),
     el("div", {class: "kinds more"}, categories.filter(c => !c.trained).map(button)),
     el("button", {class: "quiet", onclick: () => pick(null)}, el("kbd", {}, "-"), " no category"));
+  examplePictures().then(found => {
+    for (const image of dialog.querySelectorAll("[data-example]")) if (image.dataset.example in found) image.src = found[image.dataset.example];
+  });
   dialog.addEventListener("keydown", event => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const category = categories.find(c => c.key === event.key);

@@ -2,7 +2,7 @@
 
 import {chooseCategory, el, inWords, logOut, onKeys, showHelp, tapOrHold, toast} from "./core.js";
 import {openSimilar, showDone, showHistory, showOrientations} from "./exposure_dialogs.js";
-import {answersPanel, factsPanel, fetchPictures} from "./facts.js";
+import {answersPanel, factsPanel, fetchPictures, labelsPanel} from "./facts.js";
 import {chosen, readFilter} from "./filters.js";
 import {KEYS} from "./keys.js";
 import {CandidateList} from "./list.js";
@@ -213,13 +213,14 @@ async function refresh(expnum) {
 /** Return facts with waiting changes of tags, and without answers while mine are being taken back: those of others are for reviewers who have answered. */
 function asOfNow(found) {
   const [now] = withWaitingTags([found]);
-  return outbox.isUndoing(found.expnum) ? {...now, mine: [], others: []} : now;
+  return outbox.isUndoing(found.expnum) ? {...now, mine: [], others: [], labels: now.rank === null ? now.labels : []} : now;
 }
 
 function showAnswers(found) {
   facts = found;
   $("tags").replaceChildren(tagsPanel(found, actions));
   $("answers").replaceChildren(...answersPanel(found, actions));
+  $("labels").replaceChildren(...labelsPanel(found));
 }
 
 /** Show the exposure to compare with, or this one again. */

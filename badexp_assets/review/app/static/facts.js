@@ -21,6 +21,7 @@ export function factsPanel(facts, actions) {
     facts.status_reason ? el("p", {class: "error"}, `${facts.status}: ${facts.status_reason}`) : null,
     el("div", {id: "tags"}, tagsPanel(facts, actions)),
     el("div", {id: "answers"}, answersPanel(facts, actions)),
+    el("div", {id: "labels"}, labelsPanel(facts)),
     facts.hidden ? el("p", {class: "faint"}, "Scores and suggestions are hidden until you have answered.") : scores(facts),
     survey(facts),
     header(facts),
@@ -38,6 +39,13 @@ export function answersPanel(facts, actions) {
   if (!own.length) return [];
   return [el("section", {}, el("h2", {}, "My answers"), el("ul", {class: "own"}, own)),
     el("section", {}, el("h2", {}, "Answers of other reviewers"), others.length ? el("ul", {class: "others"}, others) : el("p", {class: "faint"}, "none yet"))];
+}
+
+/** What label lists say: of candidates only once they are answered. */
+export function labelsPanel(facts) {
+  const of = ccds => (ccds.length === 0 ? "whole exposure" : ccds.length > 6 ? `${ccds.length} CCDs` : ccds.join(", "));
+  return facts.labels.length ? [el("section", {}, el("h2", {}, "Labels"), el("ul", {}, facts.labels.map(label =>
+    el("li", {}, el("b", {class: "bad"}, label.category), el("span", {}, of(label.ccds)), el("span", {class: "faint"}, [label.source, label.reason].filter(Boolean).join(": "))))))] : [];
 }
 
 function scores(facts) {

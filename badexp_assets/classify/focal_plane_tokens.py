@@ -117,7 +117,16 @@ class FocalPlanes:
     def at(self, places: npt.NDArray[np.intp]) -> FocalPlanes:
         """Return the tokens at these places, (n,); their context stays what it is."""
         keys = self.keys.iloc[places].reset_index(drop=True)
-        return replace(self, keys=keys, _rows=self._rows[places])
+        found = replace(self, keys=keys, _rows=self._rows[places])
+        if "vectors" in self.__dict__:
+            found.__dict__["vectors"] = self.vectors[places]
+        return found
+
+    def with_vectors(self) -> FocalPlanes:
+        """Make the vectors of a night once, for all parts of it that `at` returns; of many exposures, do nothing."""
+        if len(self.keys) <= _CHUNK:
+            _ = self.vectors
+        return self
 
 
 def ccd_boxes(camera: Camera) -> npt.NDArray[np.float64]:

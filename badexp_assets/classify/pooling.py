@@ -7,6 +7,7 @@ log-odds are not added up; a logistic regression weighs how many CCDs look bad, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,12 @@ def _statistics(s: Array, x: Array, y: Array) -> list[float]:
 
 def _neighbours(x: Array, y: Array) -> Array:
     """Return (n, n): 1 for each CCD itself and the CCDs next to it."""
+    return _neighbours_of(x.tobytes(), y.tobytes())
+
+
+@lru_cache(64)  # most exposures have the same CCDs
+def _neighbours_of(x_bytes: bytes, y_bytes: bytes) -> Array:
+    x, y = np.frombuffer(x_bytes), np.frombuffer(y_bytes)
     distance = np.hypot(x[:, None] - x, y[:, None] - y)
     between = distance[distance > 0]
     near = distance <= _NEAR * between.min() if between.size else np.zeros_like(distance, bool)
@@ -83,12 +90,14 @@ def _neighbours(x: Array, y: Array) -> Array:
 
 
 def _cluster(near: Array, bad: npt.NDArray[np.bool_]) -> int:
+    """Return the size of the largest group of bad CCDs that are connected by neighbours."""
     if not bad.any():
         return 0
-    from scipy.sparse.csgraph import connected_components
-
-    _, labels = connected_components(near[np.ix_(bad, bad)], directed=False)
-    return int(np.bincount(labels).max())
+    between = near[np.ix_(bad, bad)]
+    labels, before = np.arange(1.0, len(between) + 1), np.zeros(len(between))
+    while (labels != before).any():  # each takes the largest label around it
+        labels, before = (between * labels).max(axis=1), labels
+    return int(np.bincount(labels.astype(np.intp)).max())
 
 
 def fit_pool(

@@ -45,6 +45,7 @@ def predict_night(
     vectors = np.stack(table["embedding"].to_list()) if len(table) else np.empty((0, model.dim), np.float32)
     found = model.predict(vectors, None if features is None else align(features, table))
     bands = None if features is None else features.drop_duplicates("expnum").set_index("expnum")["filter"]
+    planes = None if planes is None else planes.with_vectors()
     found = with_tokens(model, found, table[key], planes, bands)
     drawn = table[key].merge(ccds[[*key, "drawn"]], how="left", on=key, validate="1:1")["drawn"]
     if drawn.isna().any():

@@ -50,7 +50,10 @@ class BlockScaler(TransformerMixin, BaseEstimator):
 
     def transform(self, x: Array) -> Array:
         """Return the scaled blocks one after the other, float32."""
-        return (self._take(x) - self.centre_) / self.scale_
+        taken = self._take(x)
+        taken -= self.centre_
+        taken /= self.scale_
+        return taken
 
     def _take(self, x: Array) -> Array:
         return np.hstack([np.asarray(x[:, start:stop], np.float32) for start, stop in self.limits])
@@ -138,5 +141,5 @@ def score_tokens(head: MeanDecision, vectors: Array) -> Array:
     scores = np.full(len(vectors), np.nan)
     there = np.isfinite(vectors).all(axis=1)
     if there.any():
-        scores[there] = head.decision_function(vectors[there])
+        scores[there] = head.decision_function(vectors if there.all() else vectors[there])
     return scores

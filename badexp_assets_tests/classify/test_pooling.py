@@ -1,9 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse.csgraph import connected_components
 
 from badexp_assets.classify.pooled_decision import called_bad, decide_pooled
-from badexp_assets.classify.pooling import ccd_log_odds, fit_pool, pool_statistics
+from badexp_assets.classify.pooling import _cluster, _neighbours, ccd_log_odds, fit_pool, pool_statistics
 from badexp_assets.config.classifier_options import DecisionParams, VoteRule
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet import to_arrow
@@ -116,3 +117,13 @@ def test_the_table_fits_the_contract_also_when_empty(model):
 def test_goals_out_of_range_are_refused_by_name(wrong: dict):
     with pytest.raises(InputError, match=rf"^\[decision\]: {next(iter(wrong))} is "):
         DecisionParams(**wrong)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_largest_cluster_is_the_largest_connected_component(seed):
+    rng = np.random.default_rng(seed)
+    x, y = np.meshgrid(np.arange(8.0), np.arange(8.0))
+    bad = rng.random(64) < 0.5
+    near = _neighbours(x.ravel(), y.ravel())
+    _, labels = connected_components(near[np.ix_(bad, bad)], directed=False)
+    assert _cluster(near, bad) == np.bincount(labels).max()

@@ -22,6 +22,7 @@ HIDDEN = (128, 64, 32, 32, 64, 128)
 """Units of the hidden layers, between as many inputs and outputs as a stamp has pixels (64 x 64 = 4096)."""
 
 BATCH = 2048
+_ROWS = 64  # stamps whose errors are in the processor's cache at once
 _WEIGHTS, _CARD, _KIND = "weights.safetensors", "model_card.json", "stamp_autoencoder"
 
 
@@ -70,8 +71,10 @@ class StampAutoencoder:
         result = np.empty(len(flat))
         for start in range(0, len(flat), BATCH):
             scaled = scale_stamps(flat[start : start + BATCH], self.scaling)
-            difference = self._pass(scaled) - scaled
-            result[start : start + BATCH] = np.mean(np.square(difference, dtype=np.float64), axis=1)
+            difference = np.subtract(self._pass(scaled), scaled, out=scaled)
+            for row in range(0, len(scaled), _ROWS):
+                squares = np.square(difference[row : row + _ROWS], dtype=np.float64)
+                result[start + row : start + row + len(squares)] = squares.mean(axis=1)
         return result
 
     def _pass(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -151,9 +154,10 @@ def scale_stamps(stamps: NDArray[np.float32], scaling: str) -> NDArray[np.float3
     """Scale flattened stamps (n, pixels) as `StampAutoencoder.scale` says."""
     if scaling not in SCALINGS:
         raise InputError(f"scaling {scaling!r}; {' or '.join(SCALINGS)} is allowed")
-    clean = np.where(np.isfinite(stamps), stamps, np.float32(0))
+    finite = np.isfinite(stamps)
+    clean = stamps if finite.all() else np.where(finite, stamps, np.float32(0))
     peak = clean.max(axis=1, keepdims=True)
-    unit = np.divide(clean, peak, out=np.full_like(clean, np.nan), where=peak > 0)
+    unit = clean / np.where(peak > 0, peak, np.float32(np.nan))
     if scaling == "norm":
         # From the peak's units, where squares neither overflow nor vanish.
         unit /= np.sqrt(np.mean(np.square(unit, dtype=np.float64), axis=1, keepdims=True) * unit.shape[1])

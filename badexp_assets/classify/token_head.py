@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -141,5 +142,6 @@ def score_tokens(head: MeanDecision, vectors: Array) -> Array:
     scores = np.full(len(vectors), np.nan)
     there = np.isfinite(vectors).all(axis=1)
     if there.any():
-        scores[there] = head.decision_function(vectors if there.all() else vectors[there])
+        with config_context(assume_finite=True):
+            scores[there] = head.decision_function(vectors if there.all() else vectors[there])
     return scores

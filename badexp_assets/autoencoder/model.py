@@ -157,7 +157,7 @@ def scale_stamps(stamps: NDArray[np.float32], scaling: str) -> NDArray[np.float3
     finite = np.isfinite(stamps)
     clean = stamps if finite.all() else np.where(finite, stamps, np.float32(0))
     peak = clean.max(axis=1, keepdims=True)
-    unit: NDArray[np.float32] = clean / np.where(peak > 0, peak, np.float32(np.nan)).astype(np.float32)
+    unit = np.divide(clean, np.where(peak > 0, peak, np.float32(np.nan)), dtype=np.float32)
     if scaling == "norm":
         # From the peak's units, where squares neither overflow nor vanish.
         unit /= np.sqrt(np.mean(np.square(unit, dtype=np.float64), axis=1, keepdims=True) * unit.shape[1])

@@ -14,6 +14,18 @@ from badexp_assets.errors import InputError, ModelError
 from badexp_assets.io.model_folder import write_model_folder
 
 GOOD = "good"
+_NO_KIND = "no single kind"
+
+
+def kind_in_words(category: str | None, p_bad: float | None) -> str | None:
+    """Return the category of a CCD as people read it beside its P(bad).
+
+    The most probable category can be `good` though P(bad) is above 0.5, shared by several kinds of bad: that is
+    `no single kind`.
+    """
+    return _NO_KIND if category == GOOD and p_bad is not None and p_bad >= 0.5 else category
+
+
 """distances in which images can be compared"""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from badexp_assets.classify.classifier import kind_in_words
 from badexp_assets.pixels.ccd_picture import HEAT_TOP
 from badexp_assets.pixels.focal_plane_svg import HIGHEST_DIFFERENCE, colour_of, plane_svg
 from badexp_assets.reports.page import data_uri, write_page
@@ -102,7 +103,7 @@ def _card(
 
 def _votes(votes: pd.DataFrame) -> dict[int, tuple[float, str]]:
     rows = zip(votes["ccdnum"], votes["category"], votes["p_bad"], strict=True)
-    return {int(n): (float(p), f"{category}, P(bad) {p:.2f}") for n, category, p in rows}
+    return {int(n): (float(p), f"{kind_in_words(category, p)}, P(bad) {p:.2f}") for n, category, p in rows}
 
 
 def _differences(votes: pd.DataFrame | None) -> dict[int, tuple[float, str]]:
@@ -117,7 +118,7 @@ def _ccd(row: dict[Any, Any], thumbnails: Mapping[tuple[int, int], bytes], names
     found = json.loads(row["examples"])
     return {
         "name": names.get(int(row["ccdnum"]), f"CCD {int(row['ccdnum'])}"),
-        "category": row["category"] if isinstance(row["category"], str) else None,
+        "category": kind_in_words(row["category"], row["p_bad"]) if isinstance(row["category"], str) else None,
         "p_bad": None if pd.isna(row["p_bad"]) else float(row["p_bad"]),
         "anomaly": None if math.isnan(row["anomaly"]) else float(row["anomaly"]),
         "place": None if pd.isna(row["anomaly_x"]) else (int(row["anomaly_x"]), int(row["anomaly_y"])),

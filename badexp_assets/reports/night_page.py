@@ -74,7 +74,7 @@ def _card(row: Mapping[Any, Any], previews: Mapping[int, bytes], rank_by: RankBy
     """Return what the page shows of one of the worst exposures."""
     verdict = "not classified"
     if not math.isnan(row["p_bad"]):
-        verdict = f"P(bad) {row['p_bad']:.2f}, {row['n_bad']:.0f} of {row['n_scored']:.0f} CCDs bad"
+        verdict = f"P(bad) {row['p_bad']:.2f}, {row['n_bad']:.0f} of {row['n_scored']:.0f} CCDs called bad"
     source, background = RANKING_SCORES[rank_by]
     kind = "KL {:.3f}" if rank_by == "kl" else "z {:.1f}"
     scores = (

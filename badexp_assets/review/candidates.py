@@ -55,8 +55,8 @@ def rank_candidates(
     An exposure is flagged if the classifier calls it bad, or if it is in the top fraction of its band, and above a
     floor, by p_bad, z_source, z_background or the autoencoder error (robust z of ln mean_mse in its band, (x - median)
     / (1.4826 MAD)). With `rank_by` = kl, kl_source and kl_background take the place of z_source and z_background.
-    category: that of the classifier if it flags the exposure and a CCD voted bad, else `unknown`, because the other
-    methods give no category.
+    category: that of the classifier if it flags the exposure, which it can do though it calls no single CCD bad; else
+    `unknown`, because the other methods give no category.
 
     Candidates are ranked by the number of methods that flag them, then by score (the mean percentile over the methods
     that scored them: p_bad over all exposures, the others per band; 1: worst), then by p_bad and expnum. Additional
@@ -122,7 +122,7 @@ def _why(table: pd.DataFrame, flags: pd.DataFrame) -> pd.Series:
     def words(row: pd.Series) -> str:
         parts = []
         if flags.at[row.name, "classifier"]:
-            votes = f"classifier: {row['n_bad']:.0f} of {row['n_scored']:.0f} CCDs bad"
+            votes = f"classifier: {row['n_bad']:.0f} of {row['n_scored']:.0f} CCDs called bad"
             named = "" if row["category"] == UNKNOWN else f"{row['category']}, "
             parts.append(f"{votes} ({named}P(bad) of the exposure {row['p_bad']:.2f})")
         parts += [_WORDS[score].format(row[score]) for score in flags if score in _WORDS and flags.at[row.name, score]]

@@ -93,7 +93,8 @@ def test_every_method_flags_its_own_and_says_why_with_numbers():
     table = rank(planted()).table.set_index("expnum")
     assert set(table.index) == {7, 8, 9}
     assert (
-        table.loc[7, "why"] == "classifier: 9 of 16 CCDs bad (clouds_transparency, P(bad) of the exposure 0.97); "
+        table.loc[7, "why"]
+        == "classifier: 9 of 16 CCDs called bad (clouds_transparency, P(bad) of the exposure 0.97); "
         "entropy of sources z = 14.2"
     )
     assert table.loc[8, "why"] == "entropy of the background z = 6.0"
@@ -147,8 +148,8 @@ def test_the_most_likely_of_a_band_are_candidates_though_the_vote_says_no():
     put(tables, "exposure_predictions", 8, p_bad=0.45, n_bad=3, category="noise")
     found = rank(tables).table.set_index("expnum")
     assert found["category"].to_dict() == {3: "psf", 5: "unknown"}
-    assert found.at[3, "why"] == "classifier: 5 of 16 CCDs bad (psf, P(bad) of the exposure 0.80)"
-    assert found.at[5, "why"] == "classifier: 0 of 16 CCDs bad (P(bad) of the exposure 0.60)"
+    assert found.at[3, "why"] == "classifier: 5 of 16 CCDs called bad (psf, P(bad) of the exposure 0.80)"
+    assert found.at[5, "why"] == "classifier: 0 of 16 CCDs called bad (P(bad) of the exposure 0.60)"
     assert not found["is_bad"].any()
     assert rank(tables, CandidateParams(classifier_top_fraction=0.0)).table.empty
 

@@ -121,7 +121,7 @@ def open_app_state(settings: Settings) -> AppState:
         tags=tags,
         candidates=CandidateList(tables, store, params, reranking, known, tags),
         hide_scores=params.hides_scores,
-        exposures=Exposures(tables, camera, params.links, known),
+        exposures=Exposures(tables, camera, params.links, known, settings.options.vote),
         surroundings=Surroundings(tables, numbers, known),
         known=known,
         pictures=Pictures(tables, settings, camera, cache),

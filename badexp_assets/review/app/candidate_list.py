@@ -16,6 +16,7 @@ from badexp_assets.review.app.known_exposures import KnownExposures
 from badexp_assets.review.app.reranking import Reranking
 from badexp_assets.review.app.tag_list import TagList, no_tags
 from badexp_assets.review.gold_standards import mix_in
+from badexp_assets.review.learned_ranking import Learned
 from badexp_assets.review.queue import answers_on_candidates, assign_candidates, visible_answers
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.review.verdicts import is_reviewer, own_verdicts
@@ -65,24 +66,9 @@ class CandidateList:
         `also`: exposures of the home that come after the candidates, marked as `beside`, if they are none. Raises
         InputError for an unknown order or a home without candidates.
         """
-        table = self._tables.read("review_candidates")
-        if table is None:
-            path = self._tables.home.table("review_candidates")
-            raise InputError(f"{path}: no candidates in this home yet; `badexp run` makes them")
         order = order or self._params.order
-        state, verdicts, known = self._read()
-        learns = order in LEARNED_ORDERS
-        learned = self.reranking.learn(table, verdicts, state, now) if learns else None
-        given = assign_candidates(table, verdicts, reviewer, self._params, order, learned)
-        if self._params.gold_share:
-            given = mix_in(given, self._known.gold(), known, reviewer, order, self._params.seed)
-        progress = {
-            "candidates": len(given),
-            "mine": int(given["mine"].notna().sum()),
-            "answered": int((given["n_answers"] > 0).sum()),
-            "complete": int((given["n_answers"] >= given["n_wanted"]).sum()),
-            "open": int(given["open"].sum()),
-        }
+        given, learned = self._given(reviewer, order, now)
+        _, verdicts, _ = self._read()
         columns = [name for name in (*_SHOWN, *_STATE) if name in given]
         rows = records(given[columns])
         listed = set(given["expnum"].tolist())
@@ -91,8 +77,25 @@ class CandidateList:
             rows = [row if row["mine"] is not None else without_scores_of_row(row) for row in rows]
         tags, in_use = self.tags.of_exposures(reviewer, self.answered_by(reviewer))
         rows = [row | tags.get(row["expnum"], no_tags()) for row in rows]
-        learning = self.reranking.status(learned) if learns else None
-        return {"candidates": rows, "progress": progress, "order": order, "learning": learning, "tags": in_use}
+        learning = self.reranking.status(learned) if order in LEARNED_ORDERS else None
+        return {"candidates": rows, "progress": _progress(given), "order": order, "learning": learning, "tags": in_use}
+
+    def progress(self, reviewer: str) -> dict[str, int]:
+        """Return `progress` of `of_reviewer`, which is the same in all orders."""
+        return _progress(self._given(reviewer, "rank")[0])
+
+    def _given(self, reviewer: str, order: str, now: bool = False) -> tuple[pd.DataFrame, Learned | None]:
+        """Return what the reviewer gets in this order, known cases among it, and what the order has learned."""
+        table = self._tables.read("review_candidates")
+        if table is None:
+            path = self._tables.home.table("review_candidates")
+            raise InputError(f"{path}: no candidates in this home yet; `badexp run` makes them")
+        state, verdicts, known = self._read()
+        learned = self.reranking.learn(table, verdicts, state, now) if order in LEARNED_ORDERS else None
+        given = assign_candidates(table, verdicts, reviewer, self._params, order, learned)
+        if self._params.gold_share:
+            given = mix_in(given, self._known.gold(), known, reviewer, order, self._params.seed)
+        return given, learned
 
     def _beside(
         self, expnums: Sequence[int], columns: Sequence[str], reviewer: str, verdicts: pd.DataFrame
@@ -135,6 +138,16 @@ class CandidateList:
             if self._answers is None or self._answers[0] != state:
                 self._answers = (state, self._store.read(), self._store.read_known())
             return self._answers
+
+
+def _progress(given: pd.DataFrame) -> dict[str, int]:
+    return {
+        "candidates": len(given),
+        "mine": int(given["mine"].notna().sum()),
+        "answered": int((given["n_answers"] > 0).sum()),
+        "complete": int((given["n_answers"] >= given["n_wanted"]).sum()),
+        "open": int(given["open"].sum()),
+    }
 
 
 def answers_on(store: VerdictStore, reviewer: str, expnum: int) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from badexp_assets.classify.classifier import kind_in_words
 from badexp_assets.pixels.focal_plane_svg import HIGHEST_DIFFERENCE, colour_of
 from badexp_assets.pixels.previews import FocalPlane
 from badexp_assets.review.app.ccd_pictures import absolute_grey
@@ -18,7 +19,12 @@ Rows = Mapping[int, Mapping[str, Any]]  # by CCDNUM
 
 
 def plane(
-    camera: Camera, preview: Mapping[str, Any] | None, measured: Rows, predicted: Rows, cuts: Mapping[int, int]
+    camera: Camera,
+    preview: Mapping[str, Any] | None,
+    measured: Rows,
+    predicted: Rows,
+    cuts: Mapping[int, int],
+    called_bad: Collection[int] = (),
 ) -> dict[str, Any]:
     """Return width and height (px) of the overlay and its `ccds`.
 
@@ -26,8 +32,9 @@ def plane(
 
     status: that of night_ccds, `not sampled` for a CCD that the night pass did not measure, or `absent` if it is not in
     the file. `preview`: the row of night_previews; `measured`: rows of night_ccds; `predicted`: rows of
-    night_predictions; `cuts`: ccd_cuts of survey_ccds. Previews of homes made by earlier versions do not list the CCDs
-    that they show: these are the CCDs that were read if that gives the right aspect ratio, and otherwise all CCDs.
+    night_predictions; `cuts`: ccd_cuts of survey_ccds; `called_bad`: CCDNUMs that the classifier calls bad. Previews of
+    homes made by earlier versions do not list the CCDs that they show: these are the CCDs that were read if that gives
+    the right aspect ratio, and otherwise all CCDs.
     """
     layout = _layout(camera, preview, measured)
     present = ccds_of(preview) or set(layout.boxes)
@@ -46,7 +53,8 @@ def plane(
                 "status": "absent" if ccdnum not in present else ccd["status"] if ccd else "not sampled",
                 "reason": ccd.get("status_reason") if ccd else None,
                 "p_bad": vote["p_bad"] if vote else None,
-                "category": vote["category"] if vote else None,
+                "called_bad": ccdnum in called_bad,
+                "category": kind_in_words(vote["category"], vote["p_bad"]) if vote else None,
                 "colour": colour_of(vote["p_bad"]) if vote and vote["p_bad"] is not None else None,
                 "difference": difference,
                 "difference_colour": None if difference is None else colour_of(difference / HIGHEST_DIFFERENCE),

@@ -8,6 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from badexp_assets.classify.classifier import kind_in_words
+from badexp_assets.classify.vote import votes_bad
+from badexp_assets.config.classifier_options import VoteRule
 from badexp_assets.config.review_options import format_link
 from badexp_assets.review.app.ccd_overlay import ccds_of, plane
 from badexp_assets.review.app.home_tables import HomeTables, records
@@ -16,7 +19,7 @@ from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.ccd_cuts import names_of_cuts
 
 _CCD = ("expnum", "ccdnum", "status", "status_reason", "fwhm", "sky", "noise", "saturated_fraction", "n_sources")
-_VOTE = ("expnum", "ccdnum", "category", "probability", "p_bad", "model", "focal_plane_difference")
+_VOTE = ("expnum", "ccdnum", "category", "probability", "p_bad", "drawn", "model", "focal_plane_difference")
 _PREVIEW = ("expnum", "width", "height", "ccds")
 _EXPLANATION = ("rank", "expnum", "ccdnum", "place", "category", "p_bad", "kl", "examples", "anomaly", "anomaly_x")
 _MAPPED = ("anomaly_y", "reason")
@@ -29,9 +32,14 @@ _HEADER = ("exptime", "mjd_obs", "airmass", "ra", "dec", "n_ccds", "n_ccds_read"
 class Exposures:
     """Collects the facts about an exposure from the tables of a home."""
 
-    def __init__(self, tables: HomeTables, camera: Camera, links: Sequence[str], known: KnownExposures) -> None:
-        """`links`: option of [review]. `known`: exposures that are mixed into queues are not shown as examples."""
-        self._tables, self._camera, self._links, self._known = tables, camera, links, known
+    def __init__(
+        self, tables: HomeTables, camera: Camera, links: Sequence[str], known: KnownExposures, rule: VoteRule
+    ) -> None:
+        """`links`: option of [review]. `known`: exposures that are mixed into queues are not shown as examples.
+
+        `rule`: that of the vote, which calls CCDs bad where the classifier has no rule of its own.
+        """
+        self._tables, self._camera, self._links, self._known, self._rule = tables, camera, links, known, rule
 
     def find(self, expnum: int) -> str | None:
         """Return the night of an exposure; None if it is not in the home."""
@@ -76,7 +84,7 @@ class Exposures:
             "labels": [],
             "has_mosaic": preview is not None,
             "has_whiskers": bool(entropy.get("n_sources")),
-            "plane": plane(self._camera, preview, measured, votes, _cuts(survey)),
+            "plane": plane(self._camera, preview, measured, votes, _cuts(survey), self._called_bad(predicted, votes)),
             "explanations": self._explanations(expnum),
         }
 
@@ -100,6 +108,16 @@ class Exposures:
         ccd = self._camera.by_number.get(ccdnum)
         return ccd.ccdname if ccd else str(ccdnum)
 
+    def _called_bad(self, predicted: dict[str, Any] | None, ccds: dict[int, dict[str, Any]]) -> set[int]:
+        """Return the CCDs that `n_bad` counts."""
+        if predicted is None:
+            return set()
+        if predicted.get("bad_ccds") is not None:
+            return {int(n) for n in predicted["bad_ccds"].split(",") if n}
+        votes = pd.DataFrame(list(ccds.values()), columns=list(_VOTE))
+        drawn = votes[votes["drawn"].astype(bool)]
+        return {int(n) for n in drawn.loc[votes_bad(drawn, self._rule), "ccdnum"]}
+
     def _links_of(self, expnum: int, exposure: dict[str, Any]) -> list[tuple[str, str]]:
         made = (format_link(link, expnum, exposure.get("ra"), exposure.get("dec")) for link in self._links)
         return [link for link in made if link is not None]
@@ -117,10 +135,8 @@ class Exposures:
             examples = [e for e in json.loads(row.pop("examples") or "[]") if e["expnum"] not in gold]
             for example in examples:
                 example["name"] = names[example["ccdnum"]].ccdname if example["ccdnum"] in names else None
-            found.append(
-                row
-                | {"name": self._name(row["ccdnum"]), "examples": examples, "has_map": row.get("anomaly") is not None}
-            )
+            row |= {"name": self._name(row["ccdnum"]), "category": kind_in_words(row["category"], row["p_bad"])}
+            found.append(row | {"examples": examples, "has_map": row.get("anomaly") is not None})
         return sorted(found, key=lambda row: row["place"])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 _ROW = ("category", "p_bad", "z_source", "z_background", "z_mse", "rank")
 _FACTS = ("rank", "why", "category", "rule", "n_bad", "n_scored")
-_CCD = ("p_bad", "category", "colour", "difference", "difference_colour")
+_CCD = ("p_bad", "called_bad", "category", "colour", "difference", "difference_colour")
 
 
 def without_scores_of_row(row: Mapping[str, Any]) -> dict[str, Any]:

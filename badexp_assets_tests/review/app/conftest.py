@@ -83,7 +83,9 @@ def write_night(home, night: str, expnums: list[int], paths: tuple[str, str], cc
             for e, c in pairs
         ],
         "night_exposure_predictions": [
-            n | {"n_scored": 4, "n_bad": 2, "is_bad": True, "category": "psf", "p_bad": 0.8, "rule": "r", "model": "m1"}
+            n
+            | {"n_scored": 4, "n_bad": 2, "is_bad": True, "category": "psf", "p_bad": 0.8, "rule": "r", "model": "m1"}
+            | {"bad_ccds": f"{ccds[0]},{ccds[1]}"}
             for n in name
         ],
         "night_entropy_scores": [n | {"n_sources": 300, "kl_source": 0.4, "z_source": 7.5} for n in name],
@@ -108,7 +110,7 @@ def write_whole(home, path: str, ccds: list[int]) -> None:
     expnums = range(FIRST, FIRST + N)
     candidates = [
         {"expnum": e, "night": NIGHTS[e % 2], "filter": "r" if e % 2 else "g", "category": "psf", "p_bad": 0.8}
-        | {"why": "classifier: 2 of 4 CCDs bad", "rank": i + 1, "plver": "V5.6S", "path": path, "z_source": 7.5}
+        | {"why": "classifier: 2 of 4 CCDs called bad", "rank": i + 1, "plver": "V5.6S", "path": path, "z_source": 7.5}
         | {"z_background": None, "z_mse": None, "model": "m1"}
         for i, e in enumerate(expnums)
     ]

@@ -32,7 +32,8 @@ function note(event) {
     kinds: all(".menu .kinds button", b => ["kbd", "span"].map(part => TEXT(b.querySelector(part)))),
     verdict: button?.dataset.verdict ?? null,
     kind: button?.closest(".menu .kinds") ? TEXT(button.querySelector("span")) : null,
-    none: Boolean(button?.matches(".menu > .quiet")), undo: Boolean(button?.matches("#undo, .toast button")),
+    none: Boolean(button?.matches(".menu > .quiet")),
+    undo: Boolean(button?.matches("#undo, .toast button, dialog.done .undo")),
     title: TEXT(document.querySelector("dialog.tags h2")),
     add: button?.matches("dialog.tags .main") ? document.querySelector("dialog.tags input").value : null,
     chip: button?.matches("dialog.tags .tagged") ? [button.dataset.tag, button.dataset.attached === "true"] : null,
@@ -91,7 +92,9 @@ class Expected:
             self._tag(self._named(seen), seen["chip"][:1], seen["chip"][1])
         elif seen["untag"] is not None:
             self._tag([seen["of_panel"]], [seen["untag"]], False)
-        elif seen["undo"] or (seen["type"] == "keydown" and seen["key"] == "z" and top is None and not seen["typed"]):
+        elif seen["undo"] or (
+            seen["type"] == "keydown" and seen["key"] == "z" and top in (None, "done") and not seen["typed"]
+        ):
             self.undone += bool(self.groups)
             self.groups = self.groups[:-1]
 

@@ -1,5 +1,6 @@
 """Reviewing in a real browser against the real server."""
 
+import json
 import signal
 import time
 
@@ -245,10 +246,14 @@ def test_several_ccds_get_one_answer_and_one_undo(open_page, server):
     tab.keyboard.press("b")
     tab.keyboard.press("7")
     wait_shown(tab, FIRST + 1)
-    assert sorted(stored(server, 2)["ccdnum"]) == [28, 35]
+    assert sorted(stored(server, 3)["ccdnum"]) == [28, 32, 35]
     tab.keyboard.press("y")
     tab.wait_for_selector(".history li")
-    assert [words.split(" · ")[-1] for words in tab.locator(".history .verdict").all_inner_texts()] == ["N4", "S4"]
+    assert [words.split(" · ")[-1] for words in tab.locator(".history .verdict").all_inner_texts()] == [
+        "N4",
+        "N1",
+        "S4",
+    ]
     tab.keyboard.press("Escape")
     tab.keyboard.press("z")
     stored(server, 0)
@@ -557,3 +562,92 @@ def test_pictures_of_the_panel_are_fetched_once_the_exposure_has_stayed_for_a_mo
     until(tab, f"{asked}.length > 0")
     waited = tab.evaluate(f"{asked}[0].startTime - performance.getEntriesByName('candidate')[0].startTime")
     assert waited >= 100
+
+
+def only_first(tab, n):
+    """Show only the first `n` open candidates."""
+    condition = {"state": "open", "conditions": [{"column": "rank", "to": str(n)}]}
+    tab.evaluate(f"sessionStorage.setItem('badexp.filter', {json.dumps(json.dumps(condition))})")
+    tab.reload()
+    tab.wait_for_selector(".cell")
+
+
+@pytest.mark.parametrize("by", ["key", "button"])
+def test_the_last_answer_is_undone_from_the_end_of_the_queue(open_page, server, by):
+    tab = open_page("ann")
+    only_first(tab, 2)
+    to_first(tab)
+    tab.keyboard.press("f")
+    wait_shown(tab, FIRST + 1)
+    tab.keyboard.press("f")
+    tab.wait_for_selector("dialog.done")
+    stored(server, 2)
+    tab.keyboard.press("z") if by == "key" else tab.click("dialog.done .undo")
+    stored(server, 1)
+    assert tab.query_selector("dialog") is None
+    tab.keyboard.press("z")
+    stored(server, 0)
+
+
+def test_progress_after_answers_and_undo_is_that_after_a_reload(open_page, server):
+    rows = [{"expnum": FIRST + 5, "reviewer": "ben", "verdict": "fine"}]
+    VerdictStore(server.settings.verdicts).add(pd.DataFrame(rows))
+    tab = open_page("ann")
+    words = "document.querySelector('#progress span').textContent"
+    to_first(tab)
+    for k in range(2):
+        tab.keyboard.press("f")
+        wait_shown(tab, FIRST + k + 1)
+    until(tab, f"{words} === '2 by me · 3 answered · {N} candidates'")
+    tab.keyboard.press("z")
+    tab.keyboard.press("z")
+    until(tab, f"{words} === '0 by me · 1 answered · {N} candidates'")
+    stored(server, 1)
+    tab.reload()
+    until(tab, f"{words} === '0 by me · 1 answered · {N} candidates'")
+
+
+def test_an_exposure_is_back_in_the_list_when_its_answer_is_undone(open_page, server):
+    tab = open_page("ann")
+    only_first(tab, 1)
+    tab.keyboard.press("f")
+    stored(server, 1)
+    tab.reload()
+    tab.wait_for_selector("#nothing:not([hidden])")
+    tab.keyboard.press("z")
+    tab.wait_for_selector(f".cell.cursor[data-expnum='{FIRST}']")
+    assert tab.is_hidden("#nothing")
+    stored(server, 0)
+
+
+@pytest.mark.parametrize("viewport", [(1440, 900), (390, 844)])
+def test_a_list_that_fits_on_the_screen_has_no_scrollbar(open_page, viewport):
+    tab = open_page("ann", viewport=dict(zip(("width", "height"), viewport, strict=True)))
+    only_first(tab, 2)
+    assert tab.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    tab.keyboard.press("Space")
+    tab.wait_for_selector("#bar:not([hidden])")
+    last = "[...document.querySelectorAll('.cell')].at(-1).getBoundingClientRect().bottom"
+    tab.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    assert tab.evaluate(f"{last} <= document.getElementById('bar').getBoundingClientRect().top")
+
+
+def test_a_ccd_whose_p_bad_no_single_kind_explains_is_not_called_good(open_page, server):
+    home, night = server.settings.home, "2018-05-18"
+    table = read_table(home.table("night_predictions", night))
+    ccdnum = int(table["ccdnum"].min())
+    one = (table["expnum"] == FIRST) & (table["ccdnum"] == ccdnum)
+    table.loc[one, ["category", "p_bad"]] = ["good", 0.71]
+    write_table(table, home.table("night_predictions", night), SCHEMAS["night_predictions"])
+    tab = open_page("ann")
+    to_first(tab)
+    title = tab.text_content(f"#plane [data-ccdnum='{ccdnum}'] title")
+    assert "P(bad) 0.71, no single kind" in title
+
+
+def test_as_many_ccds_are_selected_as_the_page_says_are_called_bad(open_page):
+    tab = open_page("ann")
+    to_first(tab)
+    assert "2 of 4 CCDs called bad" in tab.inner_text("#facts")
+    tab.keyboard.press("w")
+    assert tab.locator("#plane .ccd.selected").count() == 2

@@ -97,7 +97,7 @@ class TestManyCandidates:
             path = settings.home.table("night_previews", night)
             write_table(table("night_previews", previews), path, SCHEMAS["night_previews"])
             candidates += rows
-        why = "classifier: 12 of 61 CCDs bad (psf, P(bad) of the exposure 0.81); entropy of sources z = 7.5"
+        why = "classifier: 12 of 61 CCDs called bad (psf, P(bad) of the exposure 0.81); entropy of sources z = 7.5"
         found = pd.DataFrame(candidates).assign(category="psf", p_bad=rng.random(len(candidates)), why=why, path="x")
         found = found.assign(rank=rng.permutation(len(candidates)) + 1, plver="V5", model="m1")
         asset = "review_candidates"

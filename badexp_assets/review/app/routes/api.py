@@ -33,6 +33,11 @@ def candidates(request: Request) -> Response:
     return JSONResponse(state_of(request).candidates.of_reviewer(reviewer, order, _hides(request), also=_also(request)))
 
 
+def progress(request: Request) -> Response:
+    """Return how far the review is: numbers of candidates, without the list of them."""
+    return JSONResponse(state_of(request).candidates.progress(session_of(request).reviewer))
+
+
 async def rerank(request: Request) -> Response:
     """Return what `candidates` does after learning from all answers, also if few are new."""
     sent = await read_json(request, _MAX_BODY)
@@ -139,6 +144,7 @@ def tally(request: Request) -> Response:
 
 ROUTES = [
     Route("/candidates", candidates, methods=["GET"]),
+    Route("/progress", progress, methods=["GET"]),
     Route("/rerank", rerank, methods=["POST"]),
     Route("/exposure/{expnum:int}", exposure, methods=["GET"]),
     Route("/exposure/{expnum:int}/surroundings", surroundings, methods=["GET"]),

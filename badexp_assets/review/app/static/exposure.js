@@ -5,7 +5,7 @@ import {openSimilar, showDone, showHistory, showOrientations} from "./exposure_d
 import {answersPanel, factsPanel, fetchPictures, labelsPanel} from "./facts.js";
 import {chosen, readFilter} from "./filters.js";
 import {KEYS} from "./keys.js";
-import {CandidateList} from "./list.js";
+import {CandidateList, followProgress} from "./list.js";
 import {LoadedExposures} from "./loaded_exposures.js";
 import * as outbox from "./outbox.js";
 import {Plane} from "./plane.js";
@@ -117,7 +117,7 @@ function go(step) {
 
 function toNextOpen() {
   const [row] = upcoming();
-  row ? show(row.expnum) : showDone();
+  row ? show(row.expnum) : showDone(undoLast);
 }
 
 function showTarget() {
@@ -191,6 +191,7 @@ function taken(expnums) {
   toast(el("b", {}, expnums.length === 1 ? String(expnums[0]) : `${expnums.length} exposures`), " undone");
 }
 
+followProgress(() => list);
 outbox.onStored((item, reply) => {
   if (reply.mine) listed.then(() => list?.noteStanding(reply.mine));
   if (item.kind === "retract") loaded.takenBack += 1;
@@ -254,6 +255,7 @@ const timed = act => event => { pressed = event.timeStamp; act(); pressed = 0; }
 const next = () => whenListed(() => go(1));
 const previous = () => whenListed(() => go(-1));
 const skip = () => whenListed(toNextOpen);
+const selectBad = () => plane.selectWorst() || toast("No CCD is called bad.");
 const toggleVotes = () => plane.toggleOverlay("votes");
 const toggleDifference = () => plane.toggleOverlay("difference");
 const toggleLevels = () => plane.toggleOverlay("levels");
@@ -263,13 +265,13 @@ onKeys({
   b: bad, f: timed(() => answer("fine")), u: timed(() => answer("unsure")), z: timed(undoLast), y: () => showHistory(show, undo),
   c: () => $("comment").focus(), ",": tags, n: timed(next), ArrowRight: timed(next), p: timed(previous), ArrowLeft: timed(previous),
   s: timed(skip), q: () => reranker.rank(true), g: () => location.assign("/"), e: () => location.assign("/gallery"), v: toggleVotes, d: toggleDifference, a: toggleLevels, i: toggleNight,
-  x: tapOrHold(document, "x", blink, unblink), w: () => plane.selectWorst(), m: () => openSimilar(wanted),
+  x: tapOrHold(document, "x", blink, unblink), w: () => selectBad(), m: () => openSimilar(wanted),
   h: () => plane.move(-1, 0), j: () => plane.move(0, 1), k: () => plane.move(0, -1), l: () => plane.move(1, 0),
   " ": () => plane.cursor === null ? plane.move(0, 0) : plane.toggle(plane.cursor), Escape: () => plane.clear(),
   Enter: fullResolution, o: () => showOrientations(facts), "?": help,
 });
 $("comment").addEventListener("keydown", event => { if (["Enter", "Escape"].includes(event.key)) { event.preventDefault(); event.target.blur(); } });
-const clicks = {votes: toggleVotes, difference: toggleDifference, levels: toggleLevels, compare: blink, surroundings: toggleNight, worst: () => plane.selectWorst(), open: fullResolution, similar: () => openSimilar(wanted), undo: undoLast, previous, next, skip, rerank: () => reranker.rank(true), history: () => showHistory(show, undo), help, logout: logOut};
+const clicks = {votes: toggleVotes, difference: toggleDifference, levels: toggleLevels, compare: blink, surroundings: toggleNight, worst: () => selectBad(), open: fullResolution, similar: () => openSimilar(wanted), undo: undoLast, previous, next, skip, rerank: () => reranker.rank(true), history: () => showHistory(show, undo), help, logout: logOut};
 for (const [id, act] of Object.entries(clicks)) $(id).addEventListener("click", event => { event.currentTarget.blur(); act(); });
 for (const button of document.querySelectorAll("footer [data-verdict]"))
   button.addEventListener("click", () => { button.blur(); button.dataset.verdict === "bad" ? bad() : answer(button.dataset.verdict); });

@@ -22,11 +22,14 @@ export function showOrientations(facts) {
     el("p", {class: "faint"}, "Measured by the Entropy Method (Alonso, Zhang & Li). The histograms count angles to the x axis of the file; below, each CCD and its direction lie as in the focal-plane picture."));
 }
 
-/** Show the end of the queue, with the tally of this reviewer once the last answers are stored. */
-export async function showDone() {
+/** Show the end of the queue, with the tally of this reviewer once the last answers are stored. undo(): takes the last answer back. */
+export async function showDone(undo) {
   const counts = el("div", {});
-  openDialog("done", el("h2", {}, "All done"), el("p", {}, "You have answered all candidates that match the filters."), counts,
-    el("a", {class: "button main", href: "/"}, "Back to the candidates"));
+  const back = () => { dialog.close(); undo(); };
+  const dialog = openDialog("done", el("h2", {}, "All done"), el("p", {}, "You have answered all candidates that match the filters."), counts,
+    el("a", {class: "button main", href: "/"}, "Back to the candidates"), " ",
+    el("button", {class: "quiet undo", onclick: back}, el("kbd", {}, "z"), " Undo the last answer"));
+  dialog.addEventListener("keydown", event => event.key === "z" && !event.ctrlKey && !event.metaKey && !event.altKey && back());
   while (outbox.waiting()) await new Promise(stored => setTimeout(stored, RETRY)); // the last answers count, too
   const {sentences, skill} = await api("/tally").catch(() => ({sentences: [], skill: []}));
   counts.append(...sentences.map(sentence => el("p", {}, sentence)));

@@ -56,7 +56,7 @@ function scores(facts) {
     return el("tr", {class: value !== null && value >= line ? "high" : ""}, el("th", {}, words),
       el("td", {class: "number"}, number(value, digits)), el("td", {class: "bar"}, bar));
   });
-  const votes = facts.n_scored ? `${facts.n_bad} of ${facts.n_scored} CCDs bad` : "no classifier";
+  const votes = facts.n_scored ? `${facts.n_bad} of ${facts.n_scored} CCDs called bad` : "no classifier";
   return el("section", {}, el("h2", {}, "Scores"), el("table", {class: "scores"}, rows),
     el("p", {class: "faint"}, [votes, facts.scores.n_sources === null ? null : `${facts.scores.n_sources} sources`].filter(Boolean).join(" · ")),
     el("p", {class: "faint"}, "Classifier: ViT + kNN of Luo et al. 2025 (arXiv:2507.12784) and its extensions. Entropy Method: Alonso, Zhang & Li."));

@@ -3,7 +3,7 @@
 import {chooseCategory, el, inWords, logOut, number, onKeys, showHelp, toast} from "./core.js";
 import {FilterBar} from "./filter_bar.js";
 import {DEFAULT, chosen, readFilter, storeFilter, takeQueue} from "./filters.js";
-import {CandidateList, hideScores, scoresQuery, shownOf} from "./list.js";
+import {CandidateList, followProgress, hideScores, scoresQuery, shownOf} from "./list.js";
 import {MOST, onStored, reversed, sendAnswers, undoLast} from "./outbox.js";
 import {Reranker} from "./rerank.js";
 import {changeTags, openTags, tagWords, visibleTags} from "./tags.js";
@@ -223,15 +223,27 @@ function undo() {
     return toast(tagWords(last.changes, true));
   }
   for (const expnum of last.expnums) list?.note(expnum, null); // null: not loaded yet
-  for (const index of nodes.keys()) mark(index);
+  showAgain(last.expnums);
   toast(`${last.expnums.length === 1 ? last.expnums[0] : `${last.expnums.length} exposures`} undone`);
 }
 
+followProgress(() => list);
 onStored((item, reply) => {
   if (!list || !reply.mine) return;
   list.noteStanding(reply.mine);
-  for (const index of nodes.keys()) mark(index);
+  showAgain(Object.keys(reply.mine).map(Number));
 });
+
+/** Show exposures as they are after an undo: those that match the filters again are back in the list. */
+function showAgain(expnums) {
+  const shown = new Set(rows.map(row => row.expnum));
+  const found = new Set(list ? chosen(list.rows, filter).map(row => row.expnum) : []);
+  const back = expnums.filter(expnum => found.has(expnum) && !shown.has(expnum));
+  if (back.length) {
+    refill();
+    moveCursor(rows.findIndex(row => row.expnum === back[0]));
+  } else for (const index of nodes.keys()) mark(index);
+}
 
 /** Change the tags of the selected candidates, which stay selected, or of the one under the cursor. */
 function tags() {

@@ -1,11 +1,12 @@
 // The candidates in the reviewer's order, which both pages share.
 
 import {api, showProgress} from "./core.js";
-import {waitingAnswers} from "./outbox.js";
+import {onStored, waiting, waitingAnswers} from "./outbox.js";
 import {noteTags, visibleTags, withWaitingTags} from "./tags.js";
 
 const SCORES = "badexp.scores";
 const RETRY = 1500; // ms before a failed request is repeated
+const SETTLED = 400; // ms after the last stored answer before the progress is asked for
 /** Query of requests of a reviewer who wants to see scores only after answering. */
 export const scoresQuery = () => (sessionStorage.getItem(SCORES) === "hidden" ? "?scores=hidden" : "");
 export const hideScores = hide => sessionStorage.setItem(SCORES, hide ? "hidden" : "shown");
@@ -99,6 +100,23 @@ export class CandidateList {
     for (const tag of this.rows.flatMap(visibleTags)) hidden.delete(tag);
     this.tags = this.tags.filter(tag => !hidden.has(tag));
   }
+}
+
+/** Once answers are stored or taken back, show the progress of current() as the server counts it, with the answers of others. */
+export function followProgress(current) {
+  let timer;
+  onStored(item => {
+    if (!["answers", "retract"].includes(item.kind)) return;
+    clearTimeout(timer);
+    timer = setTimeout(async () => {
+      const list = current();
+      if (!list || waiting()) return;
+      const progress = await api("/progress").catch(() => null);
+      if (!progress || waiting() || current() !== list) return;
+      Object.assign(list.progress, progress);
+      showProgress(list.progress);
+    }, SETTLED);
+  });
 }
 
 /** Facts that were visible when an answer was given in the grid; they are stored with it. */

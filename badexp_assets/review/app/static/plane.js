@@ -109,12 +109,13 @@ export class Plane {
     this.mark();
   }
 
-  /** Select the CCDs with P(bad) of at least 0.5; deselect them if they are selected already. */
+  /** Select the CCDs that are called bad, and return their number; deselect them if they are selected already. */
   selectWorst() {
-    const worst = this.ccds.filter(ccd => ccd.p_bad !== null && ccd.p_bad >= 0.5).map(ccd => ccd.ccdnum);
+    const worst = this.ccds.filter(ccd => ccd.called_bad).map(ccd => ccd.ccdnum);
     const all = worst.length === this.selected.size && worst.every(n => this.selected.has(n));
     this.selected = new Set(all ? [] : worst);
     this.mark();
+    return worst.length;
   }
 
   clear() {

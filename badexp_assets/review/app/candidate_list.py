@@ -14,6 +14,7 @@ from badexp_assets.review.app.hidden_scores import without_scores_of_row
 from badexp_assets.review.app.home_tables import HomeTables, records
 from badexp_assets.review.app.known_exposures import KnownExposures
 from badexp_assets.review.app.reranking import Reranking
+from badexp_assets.review.app.survey_numbers import RANKED, SurveyNumbers
 from badexp_assets.review.app.tag_list import TagList, no_tags
 from badexp_assets.review.gold_standards import mix_in
 from badexp_assets.review.learned_ranking import Learned
@@ -21,10 +22,24 @@ from badexp_assets.review.queue import answers_on_candidates, assign_candidates,
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.review.verdicts import is_reviewer, own_verdicts
 
-_SHOWN = ("expnum", "rank", "night", "filter", "category", "p_bad", "z_source", "z_background", "z_mse", "why")
+_SHOWN = (
+    "expnum",
+    "rank",
+    "night",
+    "filter",
+    "category",
+    "p_bad",
+    "z_source",
+    "z_background",
+    "z_mse",
+    "n_methods",
+    "score",
+    "why",
+)
 _STATE = ("plver", "model", "mine", "open")
 _EXPOSURE = ("expnum", "filter", "plver")
 _PREDICTED = ("expnum", "category", "p_bad", "model")
+_NOT_MEASURED = dict.fromkeys(RANKED)
 _OWN = ("id", "expnum", "ccdnum", "verdict", "category", "comment", "at")
 _OF_OTHERS = ("reviewer", "ccdnum", "verdict", "category", "comment", "at", "simulated")
 
@@ -43,9 +58,10 @@ class CandidateList:
         reranking: Reranking,
         known: KnownExposures,
         tags: TagList,
+        numbers: SurveyNumbers,
     ) -> None:
         self._tables, self._store, self._params, self.reranking = tables, store, params, reranking
-        self._known, self.tags = known, tags
+        self._known, self.tags, self._numbers = known, tags, numbers
         self._answers: tuple[tuple[int, int], pd.DataFrame, pd.DataFrame] | None = None
         self._lock = threading.Lock()
 
@@ -61,10 +77,11 @@ class CandidateList:
 
         Known cases among them count like candidates. Progress counts all candidates, and those answered by the
         reviewer, answered by anybody, complete (no more answers needed) and open to the reviewer. `learning`: see
-        `Reranking.status`; None if the order is not learned. `tags`: visible ones, most frequent first. `hidden`: leave
-        out the scores of candidates that the reviewer has not answered. `now`: learn from the latest answers, too.
-        `also`: exposures of the home that come after the candidates, marked as `beside`, if they are none. Raises
-        InputError for an unknown order or a home without candidates.
+        `Reranking.status`; None if the order is not learned. `tags`: visible ones, most frequent first. Rows have the
+        numbers of RANKED, which are None while they are `collecting`. `hidden`: leave out the scores of candidates that
+        the reviewer has not answered. `now`: learn from the latest answers, too. `also`: exposures of the home that
+        come after the candidates, marked as `beside`, if they are none. Raises InputError for an unknown order or a
+        home without candidates.
         """
         order = order or self._params.order
         given, learned = self._given(reviewer, order, now)
@@ -75,10 +92,21 @@ class CandidateList:
         rows += self._beside([e for e in also if e not in listed], columns, reviewer, verdicts)
         if hidden:
             rows = [row if row["mine"] is not None else without_scores_of_row(row) for row in rows]
+        measured = self._measured([row["expnum"] for row in rows])
+        rows = [row | (measured or {}).get(row["expnum"], _NOT_MEASURED) for row in rows]
         tags, in_use = self.tags.of_exposures(reviewer, self.answered_by(reviewer))
         rows = [row | tags.get(row["expnum"], no_tags()) for row in rows]
         learning = self.reranking.status(learned) if order in LEARNED_ORDERS else None
-        return {"candidates": rows, "progress": _progress(given), "order": order, "learning": learning, "tags": in_use}
+        found = {"candidates": rows, "progress": _progress(given), "order": order, "learning": learning}
+        return found | {"tags": in_use, "collecting": measured is None}
+
+    def _measured(self, expnums: Sequence[int]) -> dict[int, dict[str, Any]] | None:
+        """Return seeing, sky and the other numbers of RANKED of exposures; None while they are collected."""
+        survey = self._numbers.of_survey()
+        if survey is None:
+            return None
+        here = survey[survey["expnum"].isin(expnums)].drop_duplicates("expnum")
+        return dict(zip(here["expnum"].tolist(), records(here[list(RANKED)]), strict=True))
 
     def progress(self, reviewer: str) -> dict[str, int]:
         """Return `progress` of `of_reviewer`, which is the same in all orders."""

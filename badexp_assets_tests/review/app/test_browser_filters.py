@@ -242,3 +242,21 @@ def test_a_capital_letter_means_no_category(open_page, server):
     assert tab.locator("dialog.menu[open]").count() == 1
     tab.keyboard.press("a")
     assert stored(server, 1)["expnum"].tolist() == [FIRST]
+
+
+def test_conditions_on_measured_numbers_find_what_was_measured(open_page, server):
+    home, night = server.settings.home, "2018-05-18"
+    table = read_table(home.table("night_exposures", night))
+    table.loc[table["expnum"] == FIRST, "airmass"] = 1.9
+    write_table(table, home.table("night_exposures", night), SCHEMAS["night_exposures"])
+    tab = open_page("ann")
+    until(tab, "fetch('/api/candidates').then(r => r.json()).then(l => !l.collecting)")
+    tab.reload()
+    add_condition(tab, "airmass", **{"from": "1.8"})
+    count(tab, 1)
+    tab.click(".chip")
+    add_condition(tab, "seeing", **{"from": "1", "to": "1.3"})  # 4.5 px of 0.263 arcsec
+    count(tab, N)
+    tab.click(".chip")
+    add_condition(tab, "plver", text="V5.6")
+    count(tab, N)

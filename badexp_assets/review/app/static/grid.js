@@ -2,7 +2,7 @@
 
 import {chooseCategory, el, inWords, logOut, number, onKeys, showHelp, toast} from "./core.js";
 import {FilterBar} from "./filter_bar.js";
-import {DEFAULT, chosen, readFilter, storeFilter, takeQueue} from "./filters.js";
+import {DEFAULT, chosen, isMeasured, readFilter, storeFilter, takeQueue} from "./filters.js";
 import {CandidateList, followProgress, hideScores, scoresQuery, shownOf} from "./list.js";
 import {MOST, onStored, reversed, sendAnswers, undoLast} from "./outbox.js";
 import {Reranker} from "./rerank.js";
@@ -79,7 +79,8 @@ function refill() {
   const learned = list?.learning?.state === "ready" ? ` · learned from ${list.learning.n_answers} answered` : "";
   $("count").textContent = `${rows.length} of ${list?.rows.length ?? 0}${learned}`;
   $("nothing").hidden = rows.length > 0;
-  $("nothing").textContent = filter.state === "open" ? "No open candidate matches these filters." : "No candidate matches these filters.";
+  const collecting = list?.collecting && filter.conditions.some(isMeasured);
+  $("nothing").textContent = collecting ? "The numbers of all exposures are being collected; load the page again in some seconds." : filter.state === "open" ? "No open candidate matches these filters." : "No candidate matches these filters.";
   cells.replaceChildren();
   nodes.clear();
   drawn = {first: 0, last: 0};

@@ -39,8 +39,8 @@ export class CandidateList {
   }
 
   /** `asked`: the order that was asked for, empty for that of the home. `learning`: how far the server has learned from answers; null in an order that does not depend on them. */
-  constructor({candidates, progress, order, learning, tags}, asked, queue) {
-    Object.assign(this, {rows: withWaitingTags(candidates), progress, order, learning, asked, queue, tags, noted: new Map(), retagged: []});
+  constructor({candidates, progress, order, learning, tags, collecting}, asked, queue) {
+    Object.assign(this, {rows: withWaitingTags(candidates), progress, order, learning, asked, queue, tags, collecting, noted: new Map(), retagged: []});
     this.byExpnum = new Map(this.rows.map(row => [row.expnum, row]));
     showProgress(progress);
   }

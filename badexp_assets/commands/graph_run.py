@@ -19,11 +19,11 @@ from badexp_assets.defs.unchanged_nights import up_to_date
 from badexp_assets.errors import BadExpError, DamagedTableError, InputError, StorageError
 from badexp_assets.io.models import current_version, list_models
 from badexp_assets.io.storage_errors import redact_credentials
+from badexp_assets.orchestration.command_line_runs import command_line_instance
 from badexp_assets.orchestration.dagster_internals import PARTITION_RANGE_TAGS, DagsterAssetCheckFailedError
-from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS, exclusive_run
+from badexp_assets.orchestration.exclusive_run import exclusive_run
 from badexp_assets.orchestration.failures import keyboard_interrupts, one_line_errors
 from badexp_assets.orchestration.settings_check import check_settings
-from badexp_assets.orchestration.step_output import command_line_instance
 from badexp_assets.orchestration.step_resources import nights_per_job
 from badexp_assets.pixels.device_shares import load_pass_setup
 from badexp_assets.pixels.labelled_ccds import LABELLED_TABLE
@@ -35,9 +35,6 @@ from badexp_assets.survey.nights import consecutive_nights
 
 # The event log records everything; the command line prints its own progress instead of log lines.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-# Code location in workspace.yaml; with this tag the UI lists these runs with those that it launched.
-_LOCATION = {".dagster/repository": "__repository__@badexp_assets"}
 
 _LABELLED = "reading labelled CCDs of"
 _DONE = {"reading": "read", _LABELLED: "read", "scoring": "scored"}
@@ -115,7 +112,7 @@ class Runner:
                 partition_key=group[0] if len(group) == 1 else None,
                 asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
                 run_config=_QUIET,
-                tags=_LOCATION | COMMAND_LINE_TAGS | range_,
+                tags=range_,
                 raise_on_error=True,
             )
         assert result.success

@@ -17,12 +17,14 @@ from dagster._core.executor.step_delegating import (
     StepHandlerContext,
 )
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.local_compute_log_manager import CapturedLogContext, LocalComputeLogManager
 from dagster._utils import interrupts
 
 DATA_VERSION_TAG = "dagster/data_version"
 PARTITION_TAG = "dagster/partition"
 PARTITION_RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+MAX_RETRIES_TAG = "dagster/max_retries"
 WILL_RETRY_TAG = "dagster/will_retry"
 AUTO_RETRY_RUN_ID_TAG = "dagster/auto_retry_run_id"
 RUN_FAILURE_REASON_TAG = "dagster/failure_reason"

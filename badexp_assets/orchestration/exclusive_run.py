@@ -8,10 +8,8 @@ import dagster as dg
 
 from badexp_assets.config.home import Home
 from badexp_assets.errors import InputError
+from badexp_assets.orchestration.command_line_runs import COMMAND_LINE_TAGS, is_command_line_run
 from badexp_assets.orchestration.dagster_internals import UNFINISHED
-
-COMMAND_LINE_TAGS = {"badexp/command_line": "true"}
-"""tags of runs that are executed in the process of the command line"""
 
 
 @contextlib.contextmanager
@@ -27,6 +25,7 @@ def exclusive_run(home: Home, instance: dg.DagsterInstance) -> Iterator[None]:
         except BlockingIOError as error:
             raise InputError(f"{home.root}: another run is active in this home; wait until it ends") from error
         for run in instance.get_runs(dg.RunsFilter(tags=COMMAND_LINE_TAGS, statuses=UNFINISHED)):
-            instance.report_run_failed(run, "its process was killed")
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            if is_command_line_run(run):
+                instance.report_run_failed(run, "its process was killed")
+                instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         yield

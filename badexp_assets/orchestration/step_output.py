@@ -11,8 +11,6 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-import dagster as dg
-
 from badexp_assets.orchestration.dagster_internals import CapturedLogContext, LocalComputeLogManager
 
 _LATEST_S = 0.1  # after which a line is on the terminal
@@ -40,18 +38,6 @@ class StepOutput(LocalComputeLogManager):
         ):
             yield CapturedLogContext(log_key)
         Path(self.complete_artifact_path(log_key)).touch()
-
-
-def command_line_instance() -> dg.DagsterInstance:
-    """Return the instance of DAGSTER_HOME, with StepOutput unless its dagster.yaml names another place for output."""
-    instance = dg.DagsterInstance.get()
-    configured = instance.get_ref()
-    output = configured.compute_logs_data
-    if output.class_name != LocalComputeLogManager.__name__:
-        return instance
-    instance.dispose()
-    ours = output._replace(module_name=__name__, class_name=StepOutput.__name__)
-    return dg.DagsterInstance.from_ref(configured._replace(compute_logs_data=ours))
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.defs.sensors.alerts import VERDICTS, alert_bad_nights, alert_failed_runs
 from badexp_assets.io.parquet import write_table
 from badexp_assets.io.schemas import SCHEMAS
-from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS
+from badexp_assets.orchestration.command_line_runs import COMMAND_LINE_TAGS
 
 TODAY = dt.datetime.now(dt.UTC).date()
 RECENT = [str(TODAY - dt.timedelta(days=days)) for days in (3, 2, 1)]

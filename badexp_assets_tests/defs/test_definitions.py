@@ -11,6 +11,8 @@ import yaml
 from badexp_assets.commands.dagster_home import workspace_file
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.partitions import NIGHTS
+from badexp_assets.orchestration.command_line_runs import LOCATION
+from badexp_assets.orchestration.command_line_runs import REPOSITORY as REPOSITORY_NAME
 from badexp_assets_tests.repository import REPOSITORY
 
 GRAPH = Path(__file__).with_name("asset_graph.txt")
@@ -94,6 +96,14 @@ def test_the_workspace_of_the_package_and_of_the_checkout_name_the_same_code_loc
     assert yaml.safe_load(Path(workspace_file()).read_text()) == yaml.safe_load(
         (REPOSITORY / "workspace.yaml").read_text()
     )
+
+
+@pytest.mark.parametrize("file", [Path(workspace_file()), *(REPOSITORY / "deployments").glob("*/workspace.yaml")])
+def test_runs_of_the_command_line_are_listed_under_the_code_location_of_every_workspace(file):
+    [entry] = yaml.safe_load(file.read_text())["load_from"]
+    [location] = entry.values()
+    assert location["location_name"] == LOCATION
+    assert build_definitions().get_repository_def().name == REPOSITORY_NAME
 
 
 def test_a_new_home_gets_the_local_deployment():

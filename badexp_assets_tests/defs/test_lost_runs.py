@@ -20,7 +20,7 @@ from dagster._core.workspace.load_target import InProcessCodeLocationOrigin
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.sensors import lost_runs
 from badexp_assets.defs.sensors.lost_runs import ATTEMPT_TAG, REPEATS_TAG, is_lost, repeat_lost_runs
-from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS
+from badexp_assets.orchestration.command_line_runs import COMMAND_LINE_TAGS
 
 GIVEN_UP = {WILL_RETRY_TAG: "false", RUN_FAILURE_REASON_TAG: RunFailureReason.RUN_EXCEPTION.value}
 NIGHTS = {"dagster/asset_partition_range_start": "2018-03-05", "dagster/asset_partition_range_end": "2018-03-29"}

@@ -296,6 +296,53 @@ def test_the_jobs_page_shows_what_the_command_line_has_run(page):
     assert {run["pipelineName"] for run in runs["pipelineRunsOrError"]["results"]} >= {"read_night", "fit_classifier"}
 
 
+COMMAND_LINE_RUNS = """{ runsOrError { ... on Runs { results { runId jobName status
+  repositoryOrigin { repositoryName repositoryLocationName } tags { key value } } } } }"""
+
+
+def test_the_overview_shows_the_runs_of_the_command_line(page):
+    from playwright.sync_api import expect
+
+    runs = [
+        run
+        for run in ask(page, COMMAND_LINE_RUNS)["runsOrError"]["results"]
+        if {"key": "badexp/command_line", "value": "true"} in run["tags"]
+    ]
+    assert {run["jobName"] for run in runs} >= {"read_night", "fit_classifier", "publish_rejects"}
+    for run in runs:
+        origin = {"repositoryName": "__repository__", "repositoryLocationName": "badexp_assets"}
+        assert run["repositoryOrigin"] == origin, run
+    page.set_viewport_size({"width": 1400, "height": 1400})
+    page.goto("/overview")
+    for job in ("fit_classifier", "read_night", "publish_rejects"):
+        expect(page.locator(f"a[href='/locations/badexp_assets/jobs/{job}']")).to_be_visible()
+    expect(page.get_by_text("No runs")).to_have_count(0)
+    page.goto("/locations/badexp_assets/jobs/publish_rejects/runs")
+    run_id = next(run["runId"] for run in runs if run["jobName"] == "publish_rejects")
+    expect(page.get_by_text(run_id[:8]).first).to_be_visible()
+
+
+AGAIN = """mutation { launchRunReexecution(reexecutionParams: {parentRunId: "%s", strategy: ALL_STEPS}) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+
+
+def test_a_run_of_the_command_line_is_repeated_in_the_ui(page, served):
+    runs = ask(page, COMMAND_LINE_RUNS)["runsOrError"]["results"]
+    first = next(run for run in runs if run["jobName"] == "read_labels")
+    answer = ask(page, AGAIN % first["runId"])["launchRunReexecution"]
+    assert answer["__typename"] == "LaunchRunSuccess", answer
+    status = f'{{ runOrError(runId: "{answer["run"]["runId"]}") {{ ... on Run {{ status parentRunId }} }} }}'
+    deadline = time.monotonic() + LONGEST_WAIT
+    while True:
+        run = ask(page, status)["runOrError"]
+        if run["status"] == "SUCCESS":
+            break
+        assert run["status"] not in ("FAILURE", "CANCELED"), served.log.read_text(errors="replace")
+        assert time.monotonic() < deadline, f"{run}\n{served.log.read_text(errors='replace')}"
+        time.sleep(0.5)
+    assert run["parentRunId"] == first["runId"]
+
+
 def test_a_night_is_materialised_by_clicking(page, served):
     table = served.home.table("night_entropy_scores", NIGHT)
     before = load(served.home, "night_entropy_scores", NIGHT)

@@ -52,6 +52,7 @@ def test_dagster_still_has_every_private_name_that_the_platform_imports(path, mo
     [
         ("DATA_VERSION_TAG", "definitions.data_version", "DATA_VERSION_TAG"),
         ("PARTITION_TAG", "storage.tags", "PARTITION_NAME_TAG"),
+        ("MAX_RETRIES_TAG", "storage.tags", "MAX_RETRIES_TAG"),
         ("WILL_RETRY_TAG", "storage.tags", "WILL_RETRY_TAG"),
         ("AUTO_RETRY_RUN_ID_TAG", "storage.tags", "AUTO_RETRY_RUN_ID_TAG"),
         ("RUN_FAILURE_REASON_TAG", "storage.tags", "RUN_FAILURE_REASON_TAG"),
@@ -175,6 +176,19 @@ def test_the_output_of_a_run_is_configured_and_stored_as_ours_expects():
         assert _names(getattr(LocalComputeLogManager, name)) == _names(getattr(StepOutput, name)), f"{VERSION}: {name}"
     for name in ("get_captured_local_path", "complete_artifact_path"):
         assert name in vars(LocalComputeLogManager), f"{VERSION}: LocalComputeLogManager has no {name}"
+
+
+def test_a_run_is_found_in_the_ui_by_the_names_of_its_location_and_repository():
+    from dagster._core.definitions.selector import RepositorySelector
+
+    from badexp_assets.orchestration.dagster_internals import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("location"), "repository")
+    assert repository.get_selector() == RepositorySelector(location_name="location", repository_name="repository")
+    assert repository.get_job_origin("job").repository_origin == repository
+    for name in ("create_run_for_job", "get_ref", "from_ref"):
+        assert hasattr(dg.DagsterInstance, name), f"{VERSION}: DagsterInstance has no {name}"
+    assert {"remote_job_origin", "tags"} <= set(_names(dg.DagsterInstance.create_run_for_job))
 
 
 def test_a_failed_blocking_check_raises_the_error_that_the_command_line_expects():

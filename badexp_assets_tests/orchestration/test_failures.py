@@ -14,7 +14,8 @@ from badexp_assets.config.home import Home
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.errors import InputError, StorageError
 from badexp_assets.orchestration import failures
-from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS, exclusive_run
+from badexp_assets.orchestration.command_line_runs import COMMAND_LINE_TAGS
+from badexp_assets.orchestration.exclusive_run import exclusive_run
 from badexp_assets.orchestration.failures import keyboard_interrupts, one_line_errors
 
 
@@ -181,10 +182,17 @@ def test_runs_of_killed_processes_are_ended_and_give_their_pools_back(tmp_path):
 
         killed = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=COMMAND_LINE_TAGS)
         other = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        again = instance.create_run_for_job(
+            job,
+            status=dg.DagsterRunStatus.STARTED,
+            tags=COMMAND_LINE_TAGS,
+            parent_run_id=killed.run_id,
+            root_run_id=killed.run_id,
+        )
         storage.claim_concurrency_slot("pixels", killed.run_id, "step")
         with exclusive_run(Home(tmp_path), instance):
-            states = [instance.get_run_by_id(run.run_id).status for run in (killed, other)]
-            assert states == [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED]
+            states = [instance.get_run_by_id(run.run_id).status for run in (killed, other, again)]
+            assert states == [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTED]
             assert storage.get_concurrency_info("pixels").active_slot_count == 0
 
 

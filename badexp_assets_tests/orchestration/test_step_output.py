@@ -12,7 +12,8 @@ import dagster as dg
 import psutil
 import pytest
 
-from badexp_assets.orchestration.step_output import StepOutput, _captured, command_line_instance
+from badexp_assets.orchestration.command_line_runs import command_line_instance
+from badexp_assets.orchestration.step_output import StepOutput, _captured
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

@@ -14,8 +14,8 @@ from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.orchestration.alerts.messages import Alert, bad_nights_alert, failed_run_alert, find_bad_nights
 from badexp_assets.orchestration.alerts.send import send
+from badexp_assets.orchestration.command_line_runs import is_command_line_run
 from badexp_assets.orchestration.dagster_internals import PARTITION_RANGE_TAGS, PARTITION_TAG, WILL_RETRY_TAG
-from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS
 
 VERDICTS = "night_exposure_predictions"
 _MAX_EVENTS = 500  # materializations per tick
@@ -34,7 +34,7 @@ def alert_failed_runs(context: dg.RunFailureSensorContext, survey: SurveyResourc
     run = context.dagster_run
     if not params.on or not params.failed_runs:
         return dg.SkipReason("alerts are off: [alerts] of settings.toml")
-    if run.tags.get(WILL_RETRY_TAG) == "true" or COMMAND_LINE_TAGS.items() <= run.tags.items():
+    if run.tags.get(WILL_RETRY_TAG) == "true" or is_command_line_run(run):
         return dg.SkipReason("the run will be retried, or was started on the command line")
     steps = [_describe(event) for event in context.get_step_failure_events()]
     error = "; ".join(steps) or context.failure_event.message or ""

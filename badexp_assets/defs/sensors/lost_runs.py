@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 
 import dagster as dg
 
+from badexp_assets.orchestration.command_line_runs import is_command_line_run
 from badexp_assets.orchestration.dagster_internals import (
     AUTO_RETRY_RUN_ID_TAG,
     PARTITION_RANGE_TAGS,
@@ -19,7 +20,6 @@ from badexp_assets.orchestration.dagster_internals import (
     STEP_FAILURE,
     WILL_RETRY_TAG,
 )
-from badexp_assets.orchestration.exclusive_run import COMMAND_LINE_TAGS
 
 REPEATS_TAG = "badexp/repeats"
 """tag of a run: ID of the run that it restarts"""
@@ -58,7 +58,7 @@ def is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     attempts = int(run.tags.get(ATTEMPT_TAG, 0))
     if run.tags.get(RUN_FAILURE_REASON_TAG) == STEP_FAILURE or attempts >= _MAX_ATTEMPTS:
         return False
-    if run.remote_job_origin is None or COMMAND_LINE_TAGS.items() <= run.tags.items():
+    if run.remote_job_origin is None or is_command_line_run(run):
         return False
     if AUTO_RETRY_RUN_ID_TAG in run.tags or WILL_RETRY_TAG not in run.tags:
         return False

@@ -37,6 +37,7 @@ _EXTRA = {
         "oow": pa.large_string(),
         "n_superseded": pa.int16(),
         "note": pa.large_string(),
+        "previous_path": pa.large_string(),
     },
     "night_ccds": {"has_mask": pa.bool_(), "note": pa.large_string()},
 }
@@ -75,7 +76,7 @@ class NightTableWriters:
         """Append the rows of an exposure; tables that are missing from `exposure` get none."""
         for name, rows in exposure.items():
             buffer = self._buffers[name]
-            buffer.append(rows)
+            buffer.append(_with_extra(name, rows))
             if sum(map(len, buffer)) >= BUFFER_ROWS[name]:
                 self._flush(name)
 
@@ -93,6 +94,14 @@ class NightTableWriters:
         if pieces:
             self._writers[name].write(pa.concat_tables(pieces).combine_chunks())
             pieces.clear()
+
+
+def _with_extra(name: str, rows: pa.Table) -> pa.Table:
+    """Return stored rows with the columns of _EXTRA that an earlier version did not write, null."""
+    for column, type_ in _EXTRA.get(name, {}).items():
+        if column not in rows.column_names:
+            rows = rows.append_column(column, pa.nulls(len(rows), type_))
+    return rows
 
 
 class StoredExposures:

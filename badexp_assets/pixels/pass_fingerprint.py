@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pandas as pd
+
 from badexp_assets.config.night_options import PassParams
 from badexp_assets.survey.cameras import Camera
 
@@ -49,7 +51,9 @@ def describe_pass(
 def exposure_key(description: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """Return the hash of everything that an exposure's rows depend on.
 
-    `row`: of `list_exposures`, which includes the fingerprint of its files.
+    `row`: of `list_exposures`, which includes the fingerprint of its files. Exposures without a previous reduction keep
+    the keys that they had before its path was noted.
     """
-    parts = [description, dict(row)]
+    known = {name: value for name, value in row.items() if name != "previous_path" or not pd.isna(value)}
+    parts = [description, known]
     return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()

@@ -43,6 +43,7 @@ _DTYPES = {
     "oow": "str",
     "n_superseded": "int16",
     "note": "str",
+    "previous_path": "str",
 }
 
 
@@ -161,9 +162,10 @@ def list_exposures(archive: Place, night: str, camera: Camera, files: NightFiles
     `files`: those of the night, where they have been listed already.
 
     Columns: those of `night_exposures` that come from headers, plus ooi, ood, oow (paths relative to `archive`;
-    missing: no such file), plprocid, n_superseded (number of older reductions left out) and note (irregularities that
-    do not exclude it). status is `ready`, `failed` (the header can't be read) or `excluded` (not usable, of another
-    night, or a file whose name is not understood), with the reason in status_reason; see `agreed_night` for the night.
+    missing: no such file), plprocid, n_superseded (number of older reductions left out), note (irregularities that do
+    not exclude it) and previous_path (the newest of the older reductions, relative to `archive`; missing: none). status
+    is `ready`, `failed` (the header can't be read) or `excluded` (not usable, of another night, or a file whose name is
+    not understood), with the reason in status_reason; see `agreed_night` for the night.
 
     An exposure is known by EXPNUM, band and time. If it was reduced several times, the newest reduction (PLVER,
     PLPROCID) is used. Of different exposures with one EXPNUM the first that can be used keeps it and the others are

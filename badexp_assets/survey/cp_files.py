@@ -134,6 +134,12 @@ def _time(text: str) -> str | None:
     return f"{hour}:{minute}:{second}" if hour < "24" and minute < "60" and second < "60" else None
 
 
+def version_of_path(path: str) -> str:
+    """Return how a reduction is called: the first folder of `path` that begins with a version, else the file's name."""
+    *folders, name = path.split("/")
+    return next((folder for folder in folders if re.match(r"V\d", folder)), name)
+
+
 def version_key(plver: str | None) -> VersionKey:
     """Return a key that sorts PLVER naturally: V5.10 > V5.6S > V5.6 > V4.8.2a > V4.8.2 > DES1.0 > none.
 

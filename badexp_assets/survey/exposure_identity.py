@@ -30,8 +30,9 @@ def exposures_of_number(rows: Sequence[_Row], versions: bool = True) -> list[dic
             same.append(row)
     newest = []
     for reductions in exposures:
-        row = max(reductions, key=lambda row: (version_key(row["plver"]), process_key(row["plprocid"]), row["ooi"]))
-        newest.append({**row, "n_superseded": len(reductions) - 1})
+        *older, row = sorted(reductions, key=_age)
+        previous = older[-1]["path"] if older else None
+        newest.append({**row, "n_superseded": len(older), "previous_path": previous})
     newest.sort(key=lambda row: row["status"] != "ready")
     return [newest[0], *(without_number(row, newest[0]) for row in newest[1:])]
 
@@ -62,6 +63,10 @@ def without_number(row: _Row, owner: _Row, where: str = "") -> dict[str, Any]:
 def surrogate_expnum(relative: str) -> int:
     """Return a negative number that replaces the exposure number of a file that has none."""
     return -1 - int.from_bytes(hashlib.blake2b(relative.encode(), digest_size=6).digest(), "big")
+
+
+def _age(row: _Row) -> tuple[Any, ...]:
+    return version_key(row["plver"]), process_key(row["plprocid"]), row["ooi"]
 
 
 def _identity(row: _Row) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from badexp_assets.config.night_options import EntropyParams, PassParams
@@ -15,6 +16,7 @@ from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.pixels.device_shares import load_pass_setup
 from badexp_assets.pixels.night_pass import run_pass
 from badexp_assets.pixels.night_tables import BUFFER_ROWS, PASS_TABLES
+from badexp_assets.pixels.pass_fingerprint import exposure_key
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.seeded_sampling import sample_ccds
 from badexp_assets_tests.pixels.stand_in import MeanEmbedder
@@ -88,6 +90,8 @@ def test_every_fault_is_counted_with_its_reason_and_costs_no_more_than_itself(ti
     assert exposures.loc[exposures["status"] == "scored", "status_reason"].isna().all()
     assert exposures["n_ccds_failed"].to_dict() == {1: 2, 2: 0, 3: 0, 4: 1, 5: 1, 7: 0} | {min(status): 0}
     assert exposures.loc[2, "n_superseded"] == 1
+    assert exposures["previous_path"].notna().sum() == 1
+    assert exposures.loc[2, "previous_path"].startswith("decam/CP/V4.8.2/CP20180517/")
     assert exposures.loc[2, "plver"] == "V5.6S"
     ccds = found["night_ccds"].set_index(["expnum", "ccdnum"])
     failed = ccds[ccds["status"] == "failed"]
@@ -103,6 +107,21 @@ def test_every_fault_is_counted_with_its_reason_and_costs_no_more_than_itself(ti
     assert planes["n_ccds"].to_dict() == {1: 2, 2: 4, 5: 3}  # an exposure without a readable CCD has no mosaic
     assert set(planes["recipe"]) == {"mosaic-none-1"}
     assert found["night_focal_planes"].groupby("expnum").size().to_dict() == planes["n_ccds"].to_dict()
+
+
+def test_exposures_of_tables_without_paths_of_previous_reductions_are_not_read_again(tiny_cp, tmp_path):
+    tiny_cp.write_cp(tmp_path / "cp", 1, time="040100")
+    go(tmp_path / "cp", tmp_path / "out")
+    file = paths(tmp_path / "out")["night_exposures"]
+    pq.write_table(pq.read_table(file).drop_columns(["previous_path"]), file)  # as an earlier version wrote it
+    assert go(tmp_path / "cp", tmp_path / "out").reused
+    tiny_cp.write_cp(tmp_path / "cp", 2, time="040200")
+    tiny_cp.write_cp(tmp_path / "cp", 2, time="040200", folder="decam/CP/V4.8.2/CP20180517", header={"PLVER": "V4.8.2"})
+    assert go(tmp_path / "cp", tmp_path / "out").n_taken_over == 1
+    found = tables(tmp_path / "out")["night_exposures"].set_index("expnum")["previous_path"]
+    assert found.isna().to_dict() == {1: True, 2: False}
+    key = {"expnum": 1, "previous_path": None}
+    assert exposure_key({}, key) == exposure_key({}, {"expnum": 1}) != exposure_key({}, key | {"previous_path": "a"})
 
 
 def test_sampled_ccds_are_measured_and_no_others(tiny_cp, tmp_path):

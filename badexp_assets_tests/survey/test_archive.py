@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from badexp_assets.errors import InputError
@@ -50,6 +51,7 @@ def test_a_good_exposure_is_ready_with_what_its_header_says(tiny_cp, tmp_path):
     assert row["status"] == "ready"
     assert row["path"] == row["ooi"] == str(ooi.relative_to(tmp_path))
     assert row["ood"] == row["ooi"].replace("ooi", "ood")
+    assert pd.isna(row["previous_path"])
     assert (row["expnum"], row["filter"], row["exptime"], row["n_ccds"]) == (747382, "r", 90.0, 4)
     assert (row["plver"], row["plprocid"], row["airmass"], row["night"]) == ("V5.6S", "9560b38", 1.2, NIGHT)
 
@@ -62,6 +64,9 @@ def test_the_newest_version_wins_by_number_not_by_letter(tiny_cp, tmp_path):
     assert len(table) == 1
     assert table.iloc[0]["ooi"].startswith("decam/CP/V5.10-9560b39")
     assert table.iloc[0]["n_superseded"] == 3
+    previous = table.iloc[0]["previous_path"]
+    assert previous.startswith("decam/CP/V5.10-9560b38")
+    assert (tmp_path / previous).is_file()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from badexp_assets.review.app.home_tables import HomeTables, records
 from badexp_assets.review.app.known_exposures import KnownExposures
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.ccd_cuts import names_of_cuts
+from badexp_assets.survey.cp_files import version_of_path
 
 _CCD = ("expnum", "ccdnum", "status", "status_reason", "fwhm", "sky", "noise", "saturated_fraction", "n_sources")
 _VOTE = ("expnum", "ccdnum", "category", "probability", "p_bad", "drawn", "model", "focal_plane_difference")
@@ -68,6 +69,7 @@ class Exposures:
             "night": night,
             "filter": exposure.get("filter") or known.get("filter"),
             "plver": exposure.get("plver"),
+            "previous": version_of_path(older) if (older := exposure.get("previous_path")) else None,
             "status": exposure.get("status"),
             "status_reason": exposure.get("status_reason"),
             "rank": candidate["rank"] if candidate else None,

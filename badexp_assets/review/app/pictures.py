@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 JPEG, PNG = "image/jpeg", "image/png"
 SMALL = 280  # height of a picture in the grid, px
+REDUCTIONS = {"newest": "path", "previous": "previous_path"}
+"""reductions of an exposure that can be shown, with the column of night_exposures that names the file"""
 _SMALL_CCD = 300  # width, px
 _QUALITY = 82
 _MADE_AS = "2"  # increased when the same pixels give another picture
@@ -73,13 +75,16 @@ class Pictures:
         versions = " ".join(sorted(set(reference["version"])))
         return self._kept(f"whiskers {expnum} {self._version('night_orientations', night)} {versions}", make), PNG
 
-    def ccd(self, expnum: int, ccdnum: int, night: str, stretch: str) -> tuple[bytes, str]:
-        """Return a CCD in full resolution. Raises UnreadableImageError if it cannot be read."""
+    def ccd(self, expnum: int, ccdnum: int, night: str, stretch: str, reduction: str = "newest") -> tuple[bytes, str]:
+        """Return a CCD of one of REDUCTIONS in full resolution. Raises UnreadableImageError if it cannot be read."""
         from badexp_assets.review.app.ccd_pictures import STRETCHES, ccd_jpeg
 
         if stretch not in STRETCHES:
             raise InputError(f"stretch {stretch!r} is not known; allowed: {', '.join(STRETCHES)}")
-        return self._of_ccd(f"ccd {stretch}", expnum, ccdnum, night, lambda ccd: ccd_jpeg(ccd, stretch)), JPEG
+        if reduction not in REDUCTIONS:
+            raise InputError(f"reduction {reduction!r} is not known; allowed: {', '.join(REDUCTIONS)}")
+        path = REDUCTIONS[reduction]
+        return self._of_ccd(f"ccd {stretch}", expnum, ccdnum, night, lambda ccd: ccd_jpeg(ccd, stretch), path), JPEG
 
     def small_ccd(self, expnum: int, ccdnum: int, night: str) -> tuple[bytes, str]:
         """Return a thumbnail of a CCD, as in the reports."""
@@ -109,6 +114,7 @@ class Pictures:
         ccdnum: int,
         night: str,
         make: Callable[[CcdImage], bytes],
+        path: str = REDUCTIONS["newest"],
         masked: bool = False,
     ) -> bytes:
         from badexp_assets.survey.exposure import open_exposure
@@ -116,8 +122,10 @@ class Pictures:
         row = self._tables.row("night_exposures", expnum, night)
         if row is None:
             raise UnreadableImageError(f"exposure {expnum}: night_exposures has no row with its path")
+        if not row.get(path):
+            raise UnreadableImageError(f"exposure {expnum}: no previous reduction was found in the archive")
         archive = self._settings.archive
-        ooi = inside_archive(archive, str(row["path"]), self._camera)
+        ooi = inside_archive(archive, str(row[path]), self._camera)
         ood = inside_archive(archive, str(row["ood"]), self._camera) if masked and row.get("ood") else None
 
         def read() -> bytes:

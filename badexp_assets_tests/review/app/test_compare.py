@@ -100,6 +100,51 @@ def test_full_resolution_blinks_with_the_same_ccd_at_the_same_place(tab, setting
     tab.wait_for_selector(SHOWN.format(FIRST + 1))
 
 
+def test_full_resolution_blinks_with_the_previous_reduction_where_there_is_one(settings, open_page, tiny_cp):
+    older = {"S4": np.tile(np.linspace(0, 500, 90, dtype=np.float32), (120, 1))}
+    place = {"folder": "decam/CP/V4.8.2/CP20180517", "header": {"PLVER": "V4.8.2"}}
+    path = tiny_cp.write_cp(settings.archive, FIRST, images=older, **place).relative_to(settings.archive)
+    exposures = settings.home.table("night_exposures", NIGHTS[1])
+    table = read_table(exposures)
+    table["previous_path"] = [str(path) if n == FIRST else None for n in table["expnum"]]
+    write_table(table, exposures, SCHEMAS["night_exposures"])
+    page = open_page("ann")
+    page.goto(f"/exposure/{FIRST}")
+    page.wait_for_selector(SHOWN.format(FIRST))
+    page.keyboard.press("Enter")
+    until(page, "document.querySelector('.stage .picture')?.naturalWidth === 120")
+    page.keyboard.press("r")
+    until(page, "document.querySelector('.stage .other').naturalWidth === 120")
+    until(page, "document.querySelector('.zoom .words').textContent === 'previous reduction: V4.8.2'")
+    assert page.inner_text(".zoom .tools b") == f"S4 of {FIRST}"
+    assert page.is_visible(".stage .other")
+    newest, previous = (
+        page.evaluate(f"async () => (await (await fetch(document.querySelector('.stage .{name}').src)).blob()).size")
+        for name in ("picture", "other")
+    )
+    assert newest != previous
+    page.keyboard.press("f")
+    page.wait_for_selector("dialog .toast:has-text('nothing was answered')")
+    page.keyboard.press("x")
+    until(page, "!document.querySelector('.zoom.comparing')")
+    page.click(".zoom button:has-text('Reduction')")
+    page.wait_for_selector(".zoom.comparing")
+    page.click(".zoom button:has-text('Reduction')")
+    until(page, "!document.querySelector('.zoom.comparing')")
+    assert len(VerdictStore(settings.verdicts).read()) == 0
+    page.goto(f"/exposure/{FIRST + 2}")
+    page.wait_for_selector(SHOWN.format(FIRST + 2))
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".zoom button:has-text('Compare')")
+    assert not page.locator(".zoom button:has-text('Reduction')").count()
+    table["previous_path"] = "../outside.fits"
+    write_table(table, exposures, SCHEMAS["night_exposures"])
+    for query in ("reduction=previous", "reduction=../x"):
+        answer = page.request.get(f"/picture/{FIRST}/ccd/28?{query}")
+        assert not answer.ok
+        assert "outside.fits" in answer.text() or "not known" in answer.text()
+
+
 def test_a_home_without_a_good_exposure_of_the_band_says_so(open_page):
     page = open_page("bob")
     page.goto(f"/exposure/{FIRST}")

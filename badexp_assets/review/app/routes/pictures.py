@@ -55,15 +55,16 @@ def _ccd(request: Request) -> int:
     return int(request.path_params["ccdnum"])
 
 
-def _stretch(request: Request) -> str:
-    return request.query_params.get("stretch", "zscale")
+def _how(request: Request) -> tuple[str, str]:
+    """Return stretch and reduction."""
+    return request.query_params.get("stretch", "zscale"), request.query_params.get("reduction", "newest")
 
 
 ROUTES = [
     _route("mosaic", "preview", lambda p, e, night, _: p.mosaic(e, night), slow=False),
     _route("small", "preview", lambda p, e, night, _: p.mosaic(e, night, small=True), slow=False),
     _route("whiskers", "orientations", lambda p, e, night, _: p.whiskers(e, night), slow=True),
-    _route("ccd/{ccdnum:int}", "CCD", lambda p, e, night, r: p.ccd(e, _ccd(r), night, _stretch(r)), slow=True),
+    _route("ccd/{ccdnum:int}", "CCD", lambda p, e, n, r: p.ccd(e, _ccd(r), n, *_how(r)), slow=True),
     _route("ccd/{ccdnum:int}/small", "CCD", lambda p, e, night, r: p.small_ccd(e, _ccd(r), night), slow=True),
     _route("ccd/{ccdnum:int}/mask", "mask", lambda p, e, night, r: p.mask(e, _ccd(r), night), slow=True),
     _route("ccd/{ccdnum:int}/map", "anomaly map", _map, slow=False),

@@ -246,7 +246,7 @@ function zoomTo(ccd) {
     const act = {b: bad, f: () => answer("fine"), u: () => answer("unsure"), ",": tags, "?": help}[event.key];
     if (act) { pressed = event.timeStamp; act(); pressed = 0; }
     return Boolean(act);
-  }, () => surroundings.comparison);
+  }, () => surroundings.comparison, facts.previous);
 }
 
 const help = () => showHelp(KEYS);

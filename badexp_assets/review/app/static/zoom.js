@@ -1,4 +1,4 @@
-// The viewer of a CCD in full resolution: pan, zoom, stretch, blink with the mask and with another exposure.
+// The viewer of a CCD in full resolution: pan, zoom, stretch, blink with the mask, another exposure and the previous reduction.
 
 import {el, openDialog, tapOrHold} from "./core.js";
 
@@ -9,11 +9,13 @@ let stretch = STRETCHES[0];
 
 /**
  * Open the viewer on a CCD of `plane`. `passOn(event)` handles keys that the viewer does not use, such as answers.
- * `comparison()`: the exposure to blink with, or null. While that one is shown, `plane.comparing` is true.
+ * `comparison()`: the exposure to blink with, or null. `previous`: name of the previous
+ * reduction of this exposure, or null. While one of these is shown, `plane.comparing` is true.
  */
-export function openZoom(expnum, plane, ccd, passOn, comparison) {
+export function openZoom(expnum, plane, ccd, passOn, comparison, previous) {
   const readable = plane.ccds.filter(c => !["failed", "absent"].includes(c.status));
   let masked = false;
+  let against = null; // what is, or was last, blinked with
   const view = {scale: 1, x: 0, y: 0, fit: 1};
   const picture = el("img", {alt: "CCD", class: "picture", draggable: "false"});
   const mask = el("img", {alt: "mask", class: "mask", draggable: "false"});
@@ -26,6 +28,7 @@ export function openZoom(expnum, plane, ccd, passOn, comparison) {
   const choose = button("Space", "Select", () => toggle());
   const dialog = openDialog("zoom",
     el("div", {class: "tools"}, title, words, choose, button("m", "Mask", () => blink()), button("x", "Compare", () => blinkOther()),
+      previous ? button("r", "Reduction", () => blinkReduction()) : null,
       button("t", "Stretch", () => next()),
       button("[", "Previous", () => step(-1)), button("]", "Next", () => step(1)), button("0", "Fit", () => fit()),
       button("1", "1:1", () => pixelByPixel()), button("Esc", "Close", () => dialog.close())),
@@ -34,7 +37,7 @@ export function openZoom(expnum, plane, ccd, passOn, comparison) {
   dialog.addEventListener("close", () => { plane.comparing = false; });
 
   function load() {
-    compare(false);
+    show(null);
     other.removeAttribute("src");
     title.textContent = `${ccd.name} of ${expnum}`;
     words.textContent = "decoding …";
@@ -59,11 +62,11 @@ export function openZoom(expnum, plane, ccd, passOn, comparison) {
 
   /** Say what is shown. */
   function tell() {
-    title.textContent = `${ccd.name} of ${plane.comparing ? comparison().expnum : expnum}`;
+    title.textContent = `${ccd.name} of ${plane.comparing ? against.expnum : expnum}`;
     const vote = ccd.p_bad === null ? "" : ` · P(bad) ${ccd.p_bad.toFixed(2)}, ${ccd.category}`;
     const size = `${picture.naturalWidth} × ${picture.naturalHeight} px`;
     const decoding = plane.comparing && !other.naturalWidth;
-    words.textContent = decoding ? "decoding …" : plane.comparing ? `for comparison: ${comparison().words}`
+    words.textContent = decoding ? "decoding …" : plane.comparing ? against.words
       : `${size} · ${stretch}${stretch === "absolute" ? ", 0 to 65,535 ADU" : ""}${vote}`;
   }
 
@@ -97,20 +100,30 @@ export function openZoom(expnum, plane, ccd, passOn, comparison) {
 
   function pan(dx, dy) { view.x += dx; view.y += dy; draw(); }
 
-  /** Show the same CCD of the other exposure at the same place and zoom, or this one again. */
-  function compare(shown) {
-    const found = comparison();
-    if (shown && !found) { words.textContent = "no good exposure of this band to compare with"; return; }
-    if (shown && !other.getAttribute("src")) other.src = `/picture/${found.expnum}/ccd/${ccd.ccdnum}?stretch=${stretch}`;
-    plane.comparing = shown;
-    dialog.classList.toggle("comparing", shown);
+  /** Show the same CCD of `found` (expnum, words, query) at the same place and zoom, or this one again (null). */
+  function show(found) {
+    const src = found && `/picture/${found.expnum}/ccd/${ccd.ccdnum}?stretch=${stretch}${found.query}`;
+    if (found && other.getAttribute("src") !== src) other.src = src;
+    against = found ?? against;
+    plane.comparing = Boolean(found);
+    dialog.classList.toggle("comparing", plane.comparing);
     if (picture.naturalWidth) tell();
   }
 
-  const blinkOther = () => compare(!plane.comparing);
+  function blinkOther() {
+    const found = comparison();
+    if (plane.comparing) show(null);
+    else if (found) show({expnum: found.expnum, words: `for comparison: ${found.words}`, query: ""});
+    else words.textContent = "no good exposure of this band to compare with";
+  }
+
+  function blinkReduction() {
+    if (!previous) words.textContent = "the archive has no previous reduction of this exposure";
+    else show(plane.comparing && against.query ? null : {expnum, words: `previous reduction: ${previous}`, query: "&reduction=previous"});
+  }
 
   function blink() {
-    compare(false);
+    show(null);
     if (!mask.getAttribute("src")) {
       mask.onerror = async () => { words.textContent = (await fetch(mask.src).then(r => r.json()).catch(() => ({}))).error ?? "no mask"; };
       mask.src = `/picture/${expnum}/ccd/${ccd.ccdnum}/mask`;
@@ -153,7 +166,7 @@ export function openZoom(expnum, plane, ccd, passOn, comparison) {
 
   const keys = {
     "+": () => zoom(1.4), "=": () => zoom(1.4), "-": () => zoom(1 / 1.4), "0": fit, "1": () => pixelByPixel(),
-    m: blink, t: next, x: tapOrHold(dialog, "x", blinkOther, () => compare(false)), "[": () => step(-1), "]": () => step(1), " ": toggle, Enter: () => dialog.close(),
+    m: blink, t: next, x: tapOrHold(dialog, "x", blinkOther, () => show(null)), r: tapOrHold(dialog, "r", blinkReduction, () => show(null)), "[": () => step(-1), "]": () => step(1), " ": toggle, Enter: () => dialog.close(),
     ArrowLeft: () => pan(80, 0), ArrowRight: () => pan(-80, 0), ArrowUp: () => pan(0, 80), ArrowDown: () => pan(0, -80),
   };
   dialog.addEventListener("keydown", event => {

@@ -107,7 +107,12 @@ class Home:
     @property
     def report(self) -> Path:
         """Page of the classification report."""
-        return self.root / "reports" / "classification_report.html"
+        return self.reports / "classification_report.html"
+
+    @property
+    def embedding_map(self) -> Path:
+        """Page with the map of embeddings."""
+        return self.reports / "embedding_clusters.html"
 
     def night_report(self, night: str, ending: str = "html") -> Path:
         """Return the report of a night, as a page (html) or as text (md)."""

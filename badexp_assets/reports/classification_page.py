@@ -1,4 +1,4 @@
-"""The classification report as one HTML file that contains its pictures and needs no script."""
+"""The classification report as one HTML file that contains its pictures and is complete without its script."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from badexp_assets.evaluation.classification import figures
 from badexp_assets.evaluation.classification.baseline_comparison import FIRST, VIEW_NAMES
 from badexp_assets.evaluation.classification.report import ALL, HELD, NEW, Evaluation
 from badexp_assets.io.parquet import atomic_path
+from badexp_assets.reports.model_card import card_rows
 from badexp_assets.reports.page import data_uri, write_page
 
 SUBSETS = {
@@ -34,8 +35,8 @@ def write_classification_page(
     """Write the page to `path`, its scores as JSON beside it, both atomically; return its pictures (PNG) by name.
 
     `card`: the classifier's model card; `about`: names and values for the head of the page; `training_map`: PNG of the
-    training set in the space of the baseline; `unlisted`: of `unlisted_table`. Raises StorageError if it cannot be
-    written.
+    training set in the space of the baseline; `unlisted`: of `unlisted_table`. Links of exposures lead to the reports
+    of their nights, in the folder `nights` beside the page. Raises StorageError if it cannot be written.
     """
     ccds = evaluation.found.ccds
     pictures = {
@@ -64,7 +65,7 @@ def write_classification_page(
         "calibration": evaluation.calibration,
         "worst": _worst(evaluation),
         "not_reached": evaluation.not_reached,
-        "card": _card(card),
+        "card": card_rows(card),
         "pictures": {name: data_uri(png) for name, png in pictures.items()},
         "number": number,
         "with_interval": with_interval,
@@ -145,14 +146,3 @@ def _worst(evaluation: Evaluation, n: int = 15) -> pd.DataFrame:
     truth = evaluation.found.ccds.groupby("expnum")["truth"].agg(lambda c: ", ".join(sorted(set(c))))
     wrong["truth"] = truth.reindex(wrong.index)
     return wrong.sort_values("sure", ascending=False).head(n).rename_axis("expnum").reset_index()
-
-
-def _card(card: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the model card as names and texts; long lists are truncated."""
-    lines = []
-    for name, value in sorted(card.items()):
-        if name in ("selection", "findings"):
-            continue
-        text = ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
-        lines.append((name.replace("_", " "), text if len(text) < 600 else text[:600] + " …"))
-    return [*lines, *(("finding", text) for text in card.get("findings", []))]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from badexp_assets.io.parquet import atomic_path
 from badexp_assets.reports.page import small_previews, write_page
+from badexp_assets.survey.cameras import Camera
 
 _DECIMALS = 3
 # Glasbey-like order of matplotlib's tab10 and Set2, darkest first: neighbours in the legend differ
@@ -24,12 +25,14 @@ def write_clusters_page(
     table: pd.DataFrame,
     previews: Callable[[Collection[str]], Iterable[tuple[str, pd.DataFrame]]],
     max_previews: int,
+    camera: Camera,
 ) -> int:
     """Write the page of `table` (embedding_clusters) to `path`, and `previews/<expnum>.jpg` beside it.
 
     `previews`: returns (night, night_previews table) pairs for a set of nights. At most `max_previews` exposures get a
-    preview: labelled ones first, then those in clusters, then others, in order of expnum. The page contains everything
-    else, including Plotly's JavaScript, so it needs no internet. Returns the number of previews.
+    preview: labelled ones first, then those in clusters, then others, in order of expnum. CCDs have the names of
+    `camera`. The page contains everything else, including Plotly's JavaScript, so it needs no internet. Returns the
+    number of previews.
     """
     from plotly.offline import get_plotlyjs
 
@@ -40,7 +43,9 @@ def write_clusters_page(
         with atomic_path(path.parent / "previews" / f"{expnum}.jpg") as temporary:
             temporary.write_bytes(jpeg)
         written.add(expnum)
-    points = {name: table[name].tolist() for name in ("expnum", "ccdnum", "night", "category", "cluster")}
+    points = {name: table[name].tolist() for name in ("expnum", "night", "category", "cluster")}
+    names = {ccdnum: ccd.ccdname for ccdnum, ccd in camera.by_number.items()}
+    points["ccd"] = [names.get(ccdnum, f"CCD {ccdnum}") for ccdnum in table["ccdnum"].tolist()]
     points |= {"x": _numbers(table["tsne_x"]), "y": _numbers(table["tsne_y"])}
     points |= {f"{axis}3": _numbers(table[f"tsne3_{axis}"]) for axis in "xyz"}
     points["preview"] = table["expnum"].isin(written).tolist()

@@ -58,7 +58,7 @@ def map_table() -> pd.DataFrame:
 def clusters_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pages") / "reports" / "embedding_clusters.html"
     table = map_table()
-    assert write_clusters_page(path, table, lambda _: nights(list(range(1, 13))), max_previews=10) == 10
+    assert write_clusters_page(path, table, lambda _: nights(list(range(1, 13))), 10, load_camera()) == 10
     return path
 
 
@@ -99,6 +99,24 @@ def test_a_click_on_a_point_shows_the_preview_of_its_exposure(tab, clusters_page
     tab.wait_for_function("document.querySelector('#detail img').naturalHeight === 300")
     assert tab.get_attribute("#detail img", "src") == f"previews/{expnum}.jpg"
     assert "label" in tab.inner_text("#detail table")
+    ccd = load_camera().by_number[tab.evaluate("points.expnum.indexOf(3)") % 5 + 1].ccdname
+    assert tab.evaluate("points.ccd[points.expnum.indexOf(3)]") == ccd
+    assert "CCD " not in shown
+    assert tab.locator("#open, #app").count() == 0  # no app serves the page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("colour", ["category", "cluster"])
+def test_the_tools_of_the_map_cover_neither_its_legend_nor_its_points(tab, clusters_page: Path, colour: str) -> None:
+    usual = tab.viewport_size
+    tab.set_viewport_size({"width": 1440, "height": 900})
+    tab.goto(clusters_page.as_uri())
+    tab.check(f"input[value={colour}]")
+    tab.wait_for_selector("#map .scatterlayer .trace")
+    tools, legend, plot = (tab.locator(f"#map {of}").bounding_box() for of in (".modebar", ".legend .bg", ".nsewdrag"))
+    assert tools["y"] + tools["height"] <= min(legend["y"], plot["y"])
+    assert plot["x"] + plot["width"] <= legend["x"]
+    tab.set_viewport_size(usual)
 
 
 @pytest.mark.slow
@@ -204,6 +222,27 @@ def test_candidates_are_found_by_an_index_and_by_choices(tab, candidates_page: P
     assert (shown.count(), rows.count(), tab.locator("#shown").inner_text()) == (2, 2, "2 shown")
     tab.locator(".index a", has_text="8").click()
     tab.wait_for_function("location.hash === '#e8'")
+
+
+@pytest.mark.slow
+def test_only_the_first_ten_candidates_are_open_and_a_link_opens_another(tab, tmp_path: Path) -> None:
+    candidates = pd.DataFrame({"rank": range(1, 41), "expnum": range(101, 141), "night": NIGHT, "filter": "r"})
+    candidates = candidates.assign(category="psf", why="z = 7", p_bad=0.8)
+    votes = pd.DataFrame({"expnum": np.repeat(candidates["expnum"], 61), "ccdnum": np.tile(np.arange(1, 62), 40)})
+    votes = votes.assign(category="psf", p_bad=0.9)
+    explanations = pd.DataFrame(columns=["expnum", "ccdnum", "place"])
+    path = tmp_path / "candidates.html"
+    write_candidates_page(path, candidates, explanations, votes, {}, {}, load_camera(), 40)
+    tab.goto(path.as_uri())
+    assert tab.locator("article.card").count() == 40
+    assert tab.locator("article details[open]").count() == 10
+    assert tab.evaluate("document.documentElement.scrollHeight") < 12_000  # all open: 21,000 px
+    tab.locator(".index a", has_text="135").click()
+    tab.locator("#e135 .votes").wait_for()
+    assert tab.locator("article details[open]").count() == 11
+    tab.goto(f"{path.as_uri()}#e140")
+    tab.reload()
+    tab.locator("#e140 .votes").wait_for()
 
 
 def test_votes_are_drawn_in_the_smallest_part_of_the_focal_plane_that_holds_them() -> None:

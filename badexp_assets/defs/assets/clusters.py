@@ -10,14 +10,12 @@ from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.orchestration.failures import asset
 from badexp_assets.reports.index_page import write_index_page
 
-PAGE = "embedding_clusters.html"
-
 
 @asset(
     **table_asset(
         "embedding_clusters",
         "HDBSCAN clusters and t-SNE coordinates in 2-D and 3-D of the embeddings of random CCD images, with "
-        f"their labels. <home>/reports/{PAGE} shows it.",
+        "their labels. <home>/reports/embedding_clusters.html shows it.",
         "models",
         {"scikitlearn", "parquet"},
     ),
@@ -29,8 +27,10 @@ def embedding_clusters(
     settings = survey.settings()
     params = settings.options.clusters
     table = classify.cluster_embeddings(night_embeddings.items(), bad_ccd_labels, params)
-    page = settings.home.reports / PAGE
-    n_previews = reports.write_clusters_page(page, table, night_previews.of_nights, params.max_previews)
+    page = settings.home.embedding_map
+    n_previews = reports.write_clusters_page(
+        page, table, night_previews.of_nights, params.max_previews, survey.camera()
+    )
     write_index_page(settings.home)
     return dg.Output(
         table,

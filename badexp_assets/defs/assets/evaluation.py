@@ -196,7 +196,7 @@ def _about(found: Evaluation, model: classify.Classifier, baseline: FittedPipeli
 
 
 def _numbers(found: Evaluation) -> dict[str, float]:
-    """Return the scores of the classifier on all test exposures as numbers, which the UI plots over time."""
+    """Return the scores of the classifier on all test exposures in four digits, as numbers that the UI plots."""
     table = found.scores[""]
     known = table[table["classifier"].notna()]
-    return dict(zip(known["score"], known["classifier"].astype(float), strict=True))
+    return {score: float(f"{value:.4g}") for score, value in zip(known["score"], known["classifier"], strict=True)}

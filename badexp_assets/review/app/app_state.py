@@ -92,6 +92,7 @@ class AppState:
         values |= {"session": session, "categories": self.categories}
         values["category_data"] = [asdict(category) for category in self.categories]
         values |= {"ccd_names": self.ccd_names, "hide_scores": self.hide_scores, "north_up": self.north_up}
+        values["has_map"] = session is not None and self.home.embedding_map.exists()
         html = self.templates.get_template(template).render(values)
         return HTMLResponse(html, status)
 

@@ -39,7 +39,11 @@ def test_exposures_in_a_lasso_on_the_map_become_the_queue_of_the_app(open_page, 
     tab = open_page("ann")
     assert tab.locator("nav a", has_text="Map").count() == 0  # there is none yet
     write_map(server.settings.home)
+    tab.set_viewport_size({"width": 390, "height": 844})
     tab.reload()
+    tab.wait_for_selector("nav a:has-text('Map')")
+    assert tab.evaluate("document.documentElement.scrollWidth") == 390
+    tab.set_viewport_size({"width": 1440, "height": 900})
     tab.click("nav a:has-text('Map')")
     tab.wait_for_selector("#map .scatterlayer .trace")
     assert tab.url.endswith(MAP)

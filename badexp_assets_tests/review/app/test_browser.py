@@ -584,6 +584,8 @@ def test_the_last_answer_is_undone_from_the_end_of_the_queue(open_page, server, 
     stored(server, 2)
     tab.keyboard.press("z") if by == "key" else tab.click("dialog.done .undo")
     stored(server, 1)
+    until(tab, "document.getElementById('outbox').textContent === ''")
+    stored(server, 1)  # one answer, not two
     assert tab.query_selector("dialog") is None
     tab.keyboard.press("z")
     stored(server, 0)

@@ -29,7 +29,11 @@ export async function showDone(undo) {
   const dialog = openDialog("done", el("h2", {}, "All done"), el("p", {}, "You have answered all candidates that match the filters."), counts,
     el("a", {class: "button main", href: "/"}, "Back to the candidates"), " ",
     el("button", {class: "quiet undo", onclick: back}, el("kbd", {}, "z"), " Undo the last answer"));
-  dialog.addEventListener("keydown", event => event.key === "z" && !event.ctrlKey && !event.metaKey && !event.altKey && back());
+  dialog.addEventListener("keydown", event => {
+    if (event.key !== "z" || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.stopPropagation(); // else the page behind would undo another one
+    back();
+  });
   while (outbox.waiting()) await new Promise(stored => setTimeout(stored, RETRY)); // the last answers count, too
   const {sentences, skill} = await api("/tally").catch(() => ({sentences: [], skill: []}));
   counts.append(...sentences.map(sentence => el("p", {}, sentence)));

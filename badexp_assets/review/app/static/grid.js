@@ -59,6 +59,12 @@ function showFilter() {
 const reranker = new Reranker(() => list, found => {
   const open = () => rows.filter(row => row.mine === null).map(row => row.expnum);
   const before = open();
+  refillInPlace(found);
+  return {before, after: open()};
+}, () => selected.size === 0 && !document.querySelector("dialog[open]"));
+
+/** Show a list, which may be the same one with other rows; the selection and the cursor stay with their exposures. */
+function refillInPlace(found) {
   const marked = new Set([...selected].map(index => rows[index].expnum));
   const at = rows[cursor]?.expnum;
   const index = cursor;
@@ -69,8 +75,7 @@ const reranker = new Reranker(() => list, found => {
   if (rows.length) move(place >= 0 ? place : index, false);
   for (const index of nodes.keys()) mark(index);
   showSelection();
-  return {before, after: open()};
-}, () => selected.size === 0 && !document.querySelector("dialog[open]"));
+}
 
 function refill() {
   rows = list ? chosen(list.rows, filter) : [];
@@ -239,11 +244,8 @@ onStored((item, reply) => {
 function showAgain(expnums) {
   const shown = new Set(rows.map(row => row.expnum));
   const found = new Set(list ? chosen(list.rows, filter).map(row => row.expnum) : []);
-  const back = expnums.filter(expnum => found.has(expnum) && !shown.has(expnum));
-  if (back.length) {
-    refill();
-    moveCursor(rows.findIndex(row => row.expnum === back[0]));
-  } else for (const index of nodes.keys()) mark(index);
+  if (expnums.some(expnum => found.has(expnum) && !shown.has(expnum))) refillInPlace(list);
+  else for (const index of nodes.keys()) mark(index);
 }
 
 /** Change the tags of the selected candidates, which stay selected, or of the one under the cursor. */

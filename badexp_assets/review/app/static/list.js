@@ -40,7 +40,7 @@ export class CandidateList {
 
   /** `asked`: the order that was asked for, empty for that of the home. `learning`: how far the server has learned from answers; null in an order that does not depend on them. */
   constructor({candidates, progress, order, learning, tags, collecting}, asked, queue) {
-    Object.assign(this, {rows: withWaitingTags(candidates), progress, order, learning, asked, queue, tags, collecting, noted: new Map(), retagged: []});
+    Object.assign(this, {rows: withWaitingTags(candidates), progress, order, learning, asked, queue, tags, collecting, noted: new Map(), retagged: [], notes: 0});
     this.byExpnum = new Map(this.rows.map(row => [row.expnum, row]));
     showProgress(progress);
   }
@@ -73,6 +73,7 @@ export class CandidateList {
   /** Note an answer (null: undone) before the server has confirmed it. */
   note(expnum, verdict) {
     this.noted.set(expnum, verdict);
+    this.notes += 1;
     const row = this.byExpnum.get(expnum);
     if (row) this.#showTagsOfOthers(row, verdict !== null); // which are for reviewers who have answered
     if (!row || row.mine === verdict) return;
@@ -111,8 +112,9 @@ export function followProgress(current) {
     timer = setTimeout(async () => {
       const list = current();
       if (!list || waiting()) return;
+      const {notes} = list;
       const progress = await api("/progress").catch(() => null);
-      if (!progress || waiting() || current() !== list) return;
+      if (!progress || waiting() || current() !== list || list.notes !== notes) return; // answered meanwhile: what is stored then is counted
       Object.assign(list.progress, progress);
       showProgress(list.progress);
     }, SETTLED);

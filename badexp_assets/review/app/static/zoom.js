@@ -62,6 +62,7 @@ export function openZoom(expnum, plane, ccd, passOn, comparison, previous) {
 
   /** Say what is shown. */
   function tell() {
+    if (!dialog.open) return; // a picture that comes late, while the focal plane may be comparing
     title.textContent = `${ccd.name} of ${plane.comparing ? against.expnum : expnum}`;
     const vote = ccd.p_bad === null ? "" : ` · P(bad) ${ccd.p_bad.toFixed(2)}, ${ccd.category}`;
     const size = `${picture.naturalWidth} × ${picture.naturalHeight} px`;

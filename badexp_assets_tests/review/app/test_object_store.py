@@ -1,5 +1,7 @@
 """The review of a home whose tables and images lie on an object store."""
 
+import time
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -13,6 +15,7 @@ from badexp_assets.review.app.home_tables import HomeTables
 from badexp_assets.review.app.pictures import inside_archive
 from badexp_assets.review.app.server import make_app
 from badexp_assets.survey.cameras import load_camera
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 HOST = "http://127.0.0.1"
 PAGES = (
@@ -43,6 +46,10 @@ def log_in(settings) -> TestClient:
 @pytest.mark.slow
 def test_every_page_and_picture_is_that_of_folders(settings, there):
     here, remote = log_in(settings), log_in(there)
+    deadline = time.monotonic() + LONGEST_WAIT
+    while any(home.get("/api/candidates").json()["collecting"] for home in (here, remote)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     expnum = here.get("/api/candidates").json()["candidates"][0]["expnum"]
     for page in PAGES:
         found, expected = remote.get(page.format(expnum)), here.get(page.format(expnum))

@@ -26,9 +26,6 @@ def kind_in_words(category: str | None, p_bad: float | None) -> str | None:
     return _NO_KIND if category == GOOD and p_bad is not None and p_bad >= 0.5 else category
 
 
-"""distances in which images can be compared"""
-
-
 class Classifier(ABC):
     """A fitted classifier of CCD images.
 

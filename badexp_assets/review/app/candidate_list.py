@@ -84,8 +84,7 @@ class CandidateList:
         home without candidates.
         """
         order = order or self._params.order
-        given, learned = self._given(reviewer, order, now)
-        _, verdicts, _ = self._read()
+        given, learned, verdicts = self._given(reviewer, order, now)
         columns = [name for name in (*_SHOWN, *_STATE) if name in given]
         rows = records(given[columns])
         listed = set(given["expnum"].tolist())
@@ -112,8 +111,8 @@ class CandidateList:
         """Return `progress` of `of_reviewer`, which is the same in all orders."""
         return _progress(self._given(reviewer, "rank")[0])
 
-    def _given(self, reviewer: str, order: str, now: bool = False) -> tuple[pd.DataFrame, Learned | None]:
-        """Return what the reviewer gets in this order, known cases among it, and what the order has learned."""
+    def _given(self, reviewer: str, order: str, now: bool = False) -> tuple[pd.DataFrame, Learned | None, pd.DataFrame]:
+        """Return what the reviewer gets in this order, known cases among it, what it has learned, and all answers."""
         table = self._tables.read("review_candidates")
         if table is None:
             path = self._tables.home.table("review_candidates")
@@ -123,7 +122,7 @@ class CandidateList:
         given = assign_candidates(table, verdicts, reviewer, self._params, order, learned)
         if self._params.gold_share:
             given = mix_in(given, self._known.gold(), known, reviewer, order, self._params.seed)
-        return given, learned
+        return given, learned, verdicts
 
     def _beside(
         self, expnums: Sequence[int], columns: Sequence[str], reviewer: str, verdicts: pd.DataFrame

@@ -8,13 +8,19 @@ const MOST_QUEUED = 300; // the server takes no more
 const SAVED = `badexp.filters.${reviewer}`;
 export const DEFAULT = {order: "", state: "open", night: "", filter: "", category: "", why: "", conditions: [], queue: null};
 
+/** Numbers of exposures that the server collects from all nights, once. */
+const MEASURED = {
+  seeing: ["seeing, ″", "number"], sky: ["sky, ADU", "number"], sky_rate: ["sky rate, ADU/s", "number"], noise: ["noise, ADU", "number"],
+  exptime: ["exposure time, s", "number"], airmass: ["airmass", "number"], zero_point: ["zero point, mag", "number"],
+};
+export const isMeasured = ({column}) => column in MEASURED;
+
 /** Columns of conditions: their names in words, their kind (`number` and `date` have a range, `text` contains), and how a row gives the value, unless by its name. */
 export const COLUMNS = {
   p_bad: ["P(bad)", "number"], z_source: ["entropy of sources, z", "number"], z_background: ["entropy of background, z", "number"],
   z_mse: ["autoencoder, z", "number"], rank: ["rank", "number"], expnum: ["exposure", "number"], night: ["night", "date"],
   n_methods: ["methods that flag it", "number"], score: ["score of the ranking", "number"],
-  seeing: ["seeing, ″", "number"], sky: ["sky, ADU", "number"], sky_rate: ["sky rate, ADU/s", "number"], noise: ["noise, ADU", "number"],
-  exptime: ["exposure time, s", "number"], airmass: ["airmass", "number"], zero_point: ["zero point, mag", "number"],
+  ...MEASURED,
   plver: ["CP version", "text"], filter: ["band", "text"], category: ["category", "text"], why: ["reason", "text"], mine: ["my answer", "text"],
   tags: ["tag", "text", row => visibleTags(row).join(", ")],
 };
@@ -42,9 +48,6 @@ export function saveFilter(name, filter) {
   const {[name]: before, ...others} = savedFilters();
   localStorage.setItem(SAVED, JSON.stringify(filter ? {...others, [name]: {...filter, queue: null}} : others));
 }
-
-/** Return whether a condition needs numbers that the server collects from all nights, once. */
-export const isMeasured = ({column}) => ["seeing", "sky", "sky_rate", "noise", "exptime", "airmass", "zero_point"].includes(column);
 
 /** Describe a condition, such as `P(bad) 0.5 to 0.8`. */
 export function conditionWords({column, from, to, text}) {

@@ -486,6 +486,19 @@ def test_keys_of_answers_choose_no_category(open_page, server):
     assert tab.evaluate("document.body.dataset.shown") == str(FIRST)
 
 
+def test_a_key_right_after_that_of_a_category_chooses_no_other(open_page, server):
+    tab = open_page("ann")
+    tab.wait_for_selector(".cell.cursor")
+    tab.keyboard.press("b")
+    tab.wait_for_selector("dialog.menu")
+    tab.evaluate(
+        """() => { for (const key of ["1", "-"]) document.activeElement.dispatchEvent(
+            new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true})); }"""
+    )
+    until(tab, "document.getElementById('outbox').textContent === ''")
+    assert stored(server, 1)["category"].notna().all()
+
+
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
 def test_categories_are_chosen_beside_the_picture_with_an_example_picture_of_each(open_page, width, height):
     tab = open_page("ann", viewport={"width": width, "height": height})

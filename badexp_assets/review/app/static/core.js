@@ -85,6 +85,11 @@ export function openDialog(kind, ...children) {
   const dialog = el("dialog", {class: kind}, ...children);
   dialog.addEventListener("click", event => event.target === dialog && dialog.close());
   dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("cancel", () => dialog.close());
+  dialog.close = () => { // gone at once: the browser tells of a close later, and until then keys would reach what is closed
+    HTMLDialogElement.prototype.close.call(dialog);
+    dialog.dispatchEvent(new Event("close"));
+  };
   dialog.tabIndex = -1;
   document.body.append(dialog);
   dialog.showModal();

@@ -34,7 +34,7 @@ export function openZoom(expnum, plane, ccd, passOn, comparison, previous) {
       button("1", "1:1", () => pixelByPixel()), button("Esc", "Close", () => dialog.close())),
     stage, legend);
 
-  dialog.addEventListener("close", () => { plane.comparing = false; });
+  dialog.addEventListener("close", () => { plane.comparing = false; }, {once: true});
 
   function load() {
     show(null);

@@ -1,8 +1,10 @@
 """Random keys and clicks of two reviewers: what is stored is what was on screen and selected when it was given."""
 
+import contextlib
 import os
 import random
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -87,8 +89,9 @@ def press(tab, rng: random.Random) -> str:
 
 
 def click(tab, query: str) -> str:
-    found = tab.locator(query).first
-    box = found.bounding_box() if found.count() else None
+    found, box = tab.locator(query).first, None
+    with where_it_is_there():
+        box = found.bounding_box(timeout=SOON) if found.count() else None
     if box is not None:
         tab.keyboard.down("Shift") if "ccdnum" in query else None
         tab.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -104,7 +107,7 @@ def explore(tab, rng: random.Random) -> str:
         tab.goto(f"/#queue={','.join(map(str, exposures))}")
         tab.reload()
         return kind
-    try:
+    with where_it_is_there():
         if kind == "select":
             query = rng.choice(list(SELECTS))
             tab.select_option(query, rng.choice(SELECTS[query]), timeout=SOON)
@@ -120,11 +123,18 @@ def explore(tab, rng: random.Random) -> str:
             tab.keyboard.press("Enter")
         else:
             tab.select_option("#more select", rng.choice(["one", "two"]), timeout=SOON)
+        return kind
+    return f"no {kind}"
+
+
+@contextlib.contextmanager
+def where_it_is_there() -> Iterator[None]:
+    """End the block, without an error, at an element that the page does not have."""
+    try:
+        yield
     except Exception as error:  # Playwright's own, which can't be imported where it is not installed
         if "Timeout" not in type(error).__name__:
             raise
-        return f"no {kind}"
-    return kind
 
 
 def ask(tab, script: str):

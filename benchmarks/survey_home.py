@@ -23,10 +23,10 @@ from badexp_assets.defs.assets.entropy import stored_entropy_scores
 from badexp_assets.defs.assets.scoring import TABLES, stored_predictions
 from badexp_assets.defs.stored_scores import INPUTS, StoredScores
 from badexp_assets.io.models import current_version
-from badexp_assets.io.parquet import METADATA_KEY
+from badexp_assets.io.parquet import METADATA_KEY, encoding
 from badexp_assets.io.parquet_reading import read_metadata, read_table, stored_nights
 from badexp_assets.pixels.labelled_ccds import LABELLED_TABLE
-from badexp_assets.pixels.night_tables import PASS_TABLES
+from badexp_assets.pixels.night_tables import BUFFER_ROWS, PASS_TABLES
 from badexp_assets.survey.archive import list_night_files
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.night_folders import NightFolder
@@ -173,10 +173,12 @@ def _stored(settings: Settings) -> Mapping[str, StoredScores]:
 
 
 def _write(table: pa.Table, path: Any, metadata: Mapping[str, Any]) -> None:
-    """Write a table without waiting for the disk."""
+    """Write a table as the night pass does, but without waiting for the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(metadata, sort_keys=True).encode()
-    pq.write_table(table.replace_schema_metadata({METADATA_KEY: text}), path, compression="zstd")
+    table = table.replace_schema_metadata({METADATA_KEY: text})
+    rows = BUFFER_ROWS.get(path.parent.name)  # of a row group, as the night pass writes them
+    pq.write_table(table, path, row_group_size=rows, **encoding(table.schema))
 
 
 def _folder_name(night: str) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from badexp_assets.classify.classifier import GOOD
 from badexp_assets.classify.embedding_space import Novelty, Space
 from badexp_assets.classify.features import FeatureScaler
-from badexp_assets.classify.heads import head_names, make_head
+from badexp_assets.classify.heads import fit_heads, head_names, make_head
 from badexp_assets.classify.two_step import bad_log_odds, with_context
 from badexp_assets.config.classifier_options import ClassifierParams
 
@@ -86,13 +86,14 @@ def choose_head(
             x = np.hstack([z[:, :k], named])
             context = with_context(x[bad], expnums[bad], np.ones(int(bad.sum())))
             distances[k][held] = Novelty.fit(x[fit], y).distance(x[held])
-            for name in (n for n in candidates if n.endswith(f":{k}")):
-                head = make_head(name.split(":")[0], params.seed).fit(x[fit], y)
-                log_odds[name][held] = bad_log_odds(head, x[held])
-                if several and held_bad.any():
-                    head = make_head(name.split(":")[0], params.seed).fit(context[fit[bad]], names[fit_bad].astype(str))
-                    columns = np.searchsorted(kinds, head.classes_)
-                    shares[name][np.ix_(held[bad], columns)] = head.predict_proba(context[held[bad]])
+            heads = [name.split(":")[0] for name in candidates if name.endswith(f":{k}")]
+            for name, head in fit_heads(heads, x[fit], y, params.seed).items():
+                log_odds[f"{name}:{k}"][held] = bad_log_odds(head, x[held])
+            if not several or not held_bad.any():
+                continue
+            for name, head in fit_heads(heads, context[fit[bad]], names[fit_bad].astype(str), params.seed).items():
+                columns = np.searchsorted(kinds, head.classes_)
+                shares[f"{name}:{k}"][np.ix_(held[bad], columns)] = head.predict_proba(context[held[bad]])
     scores: list[dict[str, Any]] = [
         {"head": n} | _scores(log_odds[n], shares[n], names, labelled, bad, folds, codes) for n in candidates
     ]

@@ -6,12 +6,14 @@ but would throw images away.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.frozen import FrozenEstimator
 
 from badexp_assets.classify.classifier import GOOD
 from badexp_assets.classify.embedding_space import category_means
@@ -19,6 +21,7 @@ from badexp_assets.classify.embedding_space import category_means
 Array = npt.NDArray[np.floating]
 _CHUNK = 512  # images compared at once with up to 10,000
 _TINY = 1e-6
+_PARTS = {"ensemble": ("logistic/0.01", "trees")}  # heads of an average
 
 
 class ShrunkDiscriminant(ClassifierMixin, BaseEstimator):
@@ -112,11 +115,23 @@ def make_head(name: str, seed: int) -> Any:
         return CosineNeighbours(seed=seed)
     if kind == "trees":
         return ExtraTreesClassifier(200, max_features=0.3, class_weight="balanced", random_state=seed)
-    if kind == "ensemble":
-        return MeanLogOdds([make_head(n, seed) for n in ("logistic/0.01", "trees")])
+    if kind in _PARTS:
+        return MeanLogOdds([make_head(part, seed) for part in _PARTS[kind]])
     return HistGradientBoostingClassifier(
         max_iter=80, learning_rate=0.1, max_leaf_nodes=8, class_weight="balanced", random_state=seed
     )
+
+
+def fit_heads(names: Sequence[str], x: Array, y: npt.NDArray[Any], seed: int) -> dict[str, Any]:
+    """Return the heads of these names, fitted on (n, d) positions and n categories; equal parts are fitted once."""
+    fitted = {}
+    for name in sorted(names, key=lambda name: name in _PARTS):  # averages last
+        if name not in _PARTS:
+            fitted[name] = make_head(name, seed).fit(x, y)
+            continue
+        parts = [FrozenEstimator(fitted[part]) if part in fitted else make_head(part, seed) for part in _PARTS[name]]
+        fitted[name] = MeanLogOdds(parts).fit(x, y)
+    return fitted
 
 
 def head_names(candidates: tuple[str, ...]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from badexp_assets.errors import ChangedFileError, DamagedTableError
@@ -60,16 +59,10 @@ def read_exposures(
 ) -> pd.DataFrame:
     """Return what `read_table` does, of the exposures `expnums` only; nothing of the other rows stays in memory."""
     wanted = list(columns) if columns is not None else None
-    numbers = pa.array(expnums, pa.int64())
 
     def select(file: pq.ParquetFile) -> pd.DataFrame:
-        rows = pc.is_in(file.read(columns=["expnum"])["expnum"], value_set=numbers)
-        if pc.any(rows).as_py():
-            table = file.read(columns=wanted).filter(rows)
-        else:
-            table = file.schema_arrow.empty_table()
-            table = table.select([name for name in wanted or table.column_names if name in table.column_names])
-        return _complete(table, path, wanted, schema).to_pandas()
+        names = [name for name in file.schema_arrow.names if wanted is None or name in wanted]
+        return _complete(_rows_with(file, names, {"expnum": expnums}), path, wanted, schema).to_pandas()
 
     return _read(path, select)
 
@@ -115,24 +108,11 @@ def column_names(path: Place) -> list[str]:
 
 
 def read_rows(path: Place, columns: Sequence[str], **equal: int) -> pa.Table:
-    """Return `columns` of the rows in which the columns named in `equal` have these values.
-
-    One row group is in memory at a time; those that can't have such rows, by their statistics, are not read.
-    """
+    """Return `columns` of the rows in which the columns named in `equal` have these values."""
+    values = {name: [value] for name, value in equal.items()}
 
     def select(file: pq.ParquetFile) -> pa.Table:
-        schema = _fields(file, path, columns)
-        pieces = [schema.empty_table()]
-        for group in range(file.num_row_groups):
-            if not _may_have(file.metadata.row_group(group), equal):
-                continue
-            keys = file.read_row_group(group, columns=list(equal))
-            rows = pa.array([True] * len(keys))
-            for name, value in equal.items():
-                rows = pc.and_(rows, pc.equal(keys[name], value))
-            if pc.any(rows).as_py():
-                pieces.append(file.read_row_group(group, columns=list(columns)).filter(rows).select(list(columns)))
-        return pa.concat_tables([piece.cast(schema) for piece in pieces])
+        return _rows_with(file, _fields(file, path, columns).names, values)
 
     return _read(path, select)
 
@@ -183,11 +163,32 @@ def _read(path: Place, read: Callable[[pq.ParquetFile], T]) -> T:
     raise AssertionError("not reached")
 
 
-def _may_have(group: Any, equal: dict[str, int]) -> bool:
-    """Whether the statistics of a row group allow a row with these values."""
+def _rows_with(file: pq.ParquetFile, columns: list[str], values: Mapping[str, Collection[int]]) -> pa.Table:
+    """Return `columns` of the rows in which each column named in `values` has one of its values.
+
+    One row group is in memory at a time; those that can't have such rows, by their statistics, are not read.
+    """
+    sets = {name: np.unique(np.asarray(list(wanted), np.int64)) for name, wanted in values.items()}
+    schema = pa.schema([file.schema_arrow.field(name) for name in columns])
+    pieces = [schema.empty_table()]
+    for group in range(file.num_row_groups):
+        if not _may_have(file.metadata.row_group(group), sets):
+            continue
+        keys = file.read_row_group(group, columns=list(sets))
+        rows = np.logical_and.reduce([np.isin(keys[name].to_numpy(), wanted) for name, wanted in sets.items()])
+        if rows.any():
+            pieces.append(file.read_row_group(group, columns=columns).filter(pa.array(rows)).select(columns))
+    return pa.concat_tables([piece.cast(schema) for piece in pieces])
+
+
+def _may_have(group: Any, sets: Mapping[str, npt.NDArray[np.int64]]) -> bool:
+    """Whether the statistics of a row group allow a row with one of the values (ascending) in each of these columns."""
     for place in range(group.num_columns):
         column = group.column(place)
-        value, found = equal.get(column.path_in_schema), column.statistics
-        if value is not None and found is not None and found.has_min_max and not found.min <= value <= found.max:
+        wanted, found = sets.get(column.path_in_schema), column.statistics
+        if wanted is None or found is None or not found.has_min_max:
+            continue
+        first, end = np.searchsorted(wanted, found.min, "left"), np.searchsorted(wanted, found.max, "right")
+        if first == end:
             return False
     return True

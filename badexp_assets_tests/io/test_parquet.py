@@ -62,6 +62,32 @@ def test_a_table_in_pieces_equals_the_table_written_at_once(tmp_path):
     pd.testing.assert_frame_equal(read_table(tmp_path / "once.parquet"), read_table(tmp_path / "pieces.parquet"))
 
 
+def test_vectors_take_no_dictionary_and_less_room_than_with_one(tmp_path):
+    table = embeddings(2000, 64)
+    write_table(table, tmp_path / "t.parquet", EMBEDDINGS)
+    with pq.ParquetFile(tmp_path / "t.parquet") as file:
+        group = file.metadata.row_group(0)
+        pq.write_table(file.read(), tmp_path / "plain.parquet", compression="zstd")
+    columns = {column.path_in_schema: column for column in map(group.column, range(group.num_columns))}
+    assert not columns["embedding.list.element"].has_dictionary_page
+    assert columns["backbone"].has_dictionary_page
+    assert (tmp_path / "t.parquet").stat().st_size < 0.9 * (tmp_path / "plain.parquet").stat().st_size
+
+
+def test_only_the_row_groups_of_some_exposures_are_read(tmp_path, monkeypatch):
+    table = embeddings(60).assign(expnum=np.arange(60) // 10 + 100)
+    with TableWriter(tmp_path / "t.parquet", EMBEDDINGS) as writer:
+        for start in range(0, 60, 15):
+            writer.write(table.iloc[start : start + 15])
+    read, read_row_group = [], pq.ParquetFile.read_row_group
+    monkeypatch.setattr(
+        pq.ParquetFile, "read_row_group", lambda file, n, **k: read.append(n) or read_row_group(file, n, **k)
+    )
+    found = read_exposures(tmp_path / "t.parquet", {99, 101, 105})
+    assert found["ccdnum"].tolist() == table[table["expnum"].isin([101, 105])]["ccdnum"].tolist()
+    assert set(read) == {0, 1, 3}
+
+
 @pytest.mark.parametrize("name", sorted(SCHEMAS))
 def test_an_empty_table_of_every_schema_can_be_written_and_read(tmp_path, name):
     with TableWriter(tmp_path / "t.parquet", SCHEMAS[name]):

@@ -13,6 +13,7 @@ from badexp_assets.pixels.focal_plane_grid import Extent, PlaneGrid, bin_as_on_t
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.exposure import CcdImage
 from badexp_assets.survey.masks import BAD, COSMIC_RAY, LOW_WEIGHT, NO_VALUE
+from badexp_assets.vision.median_kernel import finite_median
 
 Array = npt.NDArray[np.float32]
 _WITHOUT_VALUE = (BAD, NO_VALUE, COSMIC_RAY, LOW_WEIGHT)  # saturated pixels and trails stay in: they may be the fault
@@ -72,12 +73,9 @@ def level_and_scale(tiles: dict[int, Array]) -> tuple[float, float] | None:
     their differences, over sqrt 2), so large-scale structure does not increase it; it is 1 if nothing varies. Returns
     None if no pixel has a value.
     """
-    values = np.concatenate([t.ravel() for t in tiles.values()] or [np.empty(0, np.float32)])
-    values = values[np.isfinite(values)]
-    if not values.size:
+    level = finite_median(np.concatenate([t.ravel() for t in tiles.values()] or [np.empty(0, np.float32)]))
+    if np.isnan(level):
         return None
     steps = [np.diff(t, axis=axis).ravel() for t in tiles.values() for axis in (0, 1)]
-    finite = np.concatenate(steps)
-    finite = np.abs(finite[np.isfinite(finite)])
-    scatter = _MAD_TO_SIGMA * float(np.median(finite)) / np.sqrt(2) if finite.size else 0.0
-    return float(np.median(values)), scatter or 1.0
+    scatter = _MAD_TO_SIGMA * float(finite_median(np.abs(np.concatenate(steps)))) / np.sqrt(2)
+    return float(level), scatter if scatter > 0 else 1.0

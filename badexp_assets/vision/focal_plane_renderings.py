@@ -12,6 +12,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
+from badexp_assets.vision.median_kernel import finite_median
+
 Array = npt.NDArray[np.floating]
 RENDERINGS = ("plain", "standardised")
 _SMOOTHING = (1 / 400, 2 / 400)
@@ -30,7 +32,7 @@ def render_plane(image: Array, inside: npt.NDArray[np.bool_], size: tuple[int, i
     is 1 where a pixel is finite and 0 where it is missing.
     """
     finite = np.isfinite(image)
-    filled = np.where(finite, image, np.median(image[finite]))
+    filled = np.where(finite, image, finite_median(image))
     known = finite & inside if (finite & inside).any() else finite
     planes = torch.from_numpy(np.stack([filled, finite, known]).astype(np.float32))[None]
     resized = F.interpolate(planes, size, mode="bilinear", antialias=True)[0].numpy()
@@ -46,12 +48,12 @@ def _smooth(grey: Array, shown: Array, sigma: float) -> Array:
 
     weights = gaussian_filter(shown, sigma)
     means = gaussian_filter(grey * shown, sigma) / np.maximum(weights, 1e-3)
-    return np.where(shown > 0.5, means, np.median(grey[shown > 0.5]) if (shown > 0.5).any() else means)
+    return np.where(shown > 0.5, means, finite_median(grey[shown > 0.5]) if (shown > 0.5).any() else means)
 
 
 def _standardise(grey: Array, shown: Array, level: float, scale: float) -> Array:
     """Return `level` + `scale` x (grey - median) / scatter, cut to 0 to 1, with median and MAD of the pixels shown."""
     values = grey[shown > 0.5] if (shown > 0.5).any() else grey
-    median = np.median(values)
-    scatter = _MAD_TO_SIGMA * float(np.median(np.abs(values - median))) or 1.0
+    median = finite_median(values)
+    scatter = _MAD_TO_SIGMA * float(finite_median(np.abs(values - median))) or 1.0
     return np.clip(level + scale * (grey - median) / scatter, 0, 1)

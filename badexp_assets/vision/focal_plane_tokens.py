@@ -7,6 +7,7 @@ forward pass for each of two renderings of the image, or two with mirror images.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -166,9 +167,11 @@ class _FeatureMaps(nn.Module):
 
     def shapes(self, size: tuple[int, int]) -> list[tuple[int, int, int]]:
         """Return channels, rows and columns of each map for an image of `size` (rows, columns)."""
-        device = next(self.model.parameters()).device
+        shells = {id(t): nn.Parameter(torch.empty_like(t, device="meta")) for t in self.model.parameters()}
+        shells |= {id(t): torch.empty_like(t, device="meta") for t in self.model.buffers()}
+        model = copy.deepcopy(self.model, shells)  # of which nothing is computed
         with torch.no_grad():
-            maps = self.model.feature_maps(torch.zeros(1, 3, *size, device=device), self._depths)
+            maps = model.feature_maps(torch.zeros(1, 3, *size, device="meta"), self._depths)
         return [(m.shape[1], m.shape[2], m.shape[3]) for m in maps]
 
 

@@ -188,8 +188,9 @@ def _folder_name(night: str) -> str:
 def _write_files(archive: Any, night: str, exposures: int) -> None:
     folder = archive / _folder_name(night)
     folder.mkdir(parents=True)
+    date = str(np.datetime64(night) + 1).replace("-", "")[2:]  # UT, after midnight
     for number in range(exposures):
         clock = f"03{number // 60:02d}{number % 60:02d}"
         for product in ("ooi", "ood"):
-            with open(folder / f"c4d_{night[2:].replace('-', '')}_{clock}_{product}_r_v1.fits.fz", "wb") as file:
+            with open(folder / f"c4d_{date}_{clock}_{product}_r_v1.fits.fz", "wb") as file:
                 file.write(_BLOCK)

@@ -24,4 +24,3 @@ from .two_step import TwoStepClassifier as TwoStepClassifier
 from .two_step_fit import fit_two_step as fit_two_step
 from .vote import VoteRule as VoteRule
 from .vote import decide_exposures as decide_exposures
-from .vote import exposures_without_votes as exposures_without_votes

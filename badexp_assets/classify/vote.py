@@ -34,9 +34,9 @@ def decide_exposures(predictions: pd.DataFrame, exposures: pd.DataFrame, rule: V
 
     `predictions`: rows of night_predictions; only those with `drawn` vote. `exposures`: expnum, night, filter.
     category: the one with most bad votes (then the higher summed probability, then alphabetical), `good` without bad
-    votes; it is also given if the bad votes are too few. An exposure without a vote has no row: see
-    `exposures_without_votes`. Raises InputError for an exposure that is not in `exposures`, a repeated CCD, missing
-    probabilities, or several models in one exposure.
+    votes; it is also given if the bad votes are too few. An exposure without a vote has no row. Raises
+    InputError for an exposure that is not in `exposures`, a repeated CCD, missing probabilities, or several models in
+    one exposure.
     """
     check_decidable(predictions, exposures)
     drawn = predictions[predictions["drawn"].astype(bool)]
@@ -56,12 +56,6 @@ def decide_exposures(predictions: pd.DataFrame, exposures: pd.DataFrame, rule: V
     table["rule"] = table["n_scored"].map(rule.describe)
     table["model"] = groups["model"].first()
     return table.rename_axis("expnum").reset_index()[list(VERDICT_TYPES)].astype(VERDICT_TYPES)
-
-
-def exposures_without_votes(predictions: pd.DataFrame, exposures: pd.DataFrame) -> list[int]:
-    """Return the sorted expnums of `exposures` without a classified sampled CCD; they get no verdict."""
-    voted = set(predictions.loc[predictions["drawn"].astype(bool), "expnum"])
-    return sorted(int(e) for e in exposures["expnum"] if e not in voted)
 
 
 def _most_voted(votes: pd.DataFrame) -> pd.Series:

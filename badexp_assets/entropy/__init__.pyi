@@ -13,7 +13,6 @@ from .gradients import gradient_angles as gradient_angles
 from .gradients import gradient_orientation as gradient_orientation
 from .gradients import smooth as smooth
 from .plots import plot_exposure as plot_exposure
-from .plots import plot_orientations as plot_orientations
 from .plots import plot_reference as plot_reference
 from .reference import build_reference as build_reference
 from .scores import score_exposures as score_exposures

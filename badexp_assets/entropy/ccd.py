@@ -26,8 +26,8 @@ class CcdOrientations:
     `source_counts` and `gradient_counts` are int32 of shape (bins,) over [0, pi); their sums are `n_sources` and
     `n_points`. `gradient_halves` (2, bins): gradients of two halves of the CCD (`half_histograms`). Per source, in
     reading order: `x` (column) and `y` (row) of the peak (int32), `stamps` (float32, (n, size, size), rows first,
-    background subtracted, ADU; NaN where masked; the peak is at [size // 2, size // 2]), `angle` (rad) and
-    `ellipticity`. `sky` and `noise` (ADU): background at the centre of the image and its scatter; NaN without a fit.
+    background subtracted, ADU; NaN where masked; the peak is at [size // 2, size // 2]) and `angle` (rad).
+    `sky` and `noise` (ADU): background at the centre of the image and its scatter; NaN without a fit.
     """
 
     n_sources: int
@@ -39,7 +39,6 @@ class CcdOrientations:
     y: NDArray[np.int32]
     stamps: NDArray[np.float32]
     angle: NDArray[np.float64]
-    ellipticity: NDArray[np.float64]
     sky: float
     noise: float
 
@@ -78,12 +77,12 @@ def measure_ccd(
     if background is None:
         empty = np.empty(0, np.int32)
         size = params.stamp_size
-        x, y, angle, ellipticity = empty, empty, np.empty(0), np.empty(0)
+        x, y, angle = empty, empty, np.empty(0)
         stamps = np.empty((0, size, size), np.float32)
         sky, noise = math.nan, math.nan
         columns, rows, gradients = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
     else:
-        x, y, stamps, angle, ellipticity = find_sources(pixels, codes, background, params, saturate)
+        x, y, stamps, angle = find_sources(pixels, codes, background, params, saturate)
         levels = clip_levels(pixels, codes, params.clip_sigma, saturate)
         columns, rows, gradients = draw_gradient_points(pixels, codes, params, gradient_rng, saturate, levels)
         sky, noise = background.level(pixels.shape[1] / 2, pixels.shape[0] / 2), background.sigma
@@ -99,7 +98,6 @@ def measure_ccd(
         y=y,
         stamps=stamps,
         angle=angle,
-        ellipticity=ellipticity,
         sky=sky,
         noise=noise,
     )

@@ -21,8 +21,8 @@ def orientation(angle: float) -> float:
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"}, error_model="numpy")
-def moment_angle(stamp: NDArray[Any], light_fraction: float) -> tuple[float, float]:
-    """Return (angle, ellipticity) of a stamp; both NaN if it has no orientation.
+def moment_angle(stamp: NDArray[Any], light_fraction: float) -> float:
+    """Return the angle of a stamp, rad in [0, pi); NaN if it has no orientation.
 
     The inner loops have no branches, because about half of the pixels of a faint source pass the light cut at random.
     Sums may be reordered, which changes angles by about 1e-15.
@@ -39,7 +39,7 @@ def moment_angle(stamp: NDArray[Any], light_fraction: float) -> tuple[float, flo
                 if row[x] > peak and row[x] < np.inf:
                     peak = np.float64(row[x])
     if not peak > 0:
-        return np.nan, np.nan
+        return np.nan
     n_peak, sum_x, sum_y = 0, 0, 0
     for y in range(height):
         row = stamp[y]
@@ -79,10 +79,9 @@ def moment_angle(stamp: NDArray[Any], light_fraction: float) -> tuple[float, flo
         q11 += dy * sum_1
     trace = q20 + q02
     if not trace > 0:
-        return np.nan, np.nan
+        return np.nan
     e1 = (q20 - q02) / trace
     e2 = 2 * q11 / trace
-    ellipticity = math.sqrt(e1 * e1 + e2 * e2)
-    if ellipticity < _ROUND:
-        return np.nan, np.nan
-    return orientation(0.5 * math.atan2(e2, e1)), ellipticity
+    if math.sqrt(e1 * e1 + e2 * e2) < _ROUND:
+        return np.nan
+    return orientation(0.5 * math.atan2(e2, e1))

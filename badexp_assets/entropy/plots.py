@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.divergence import bin_centres, preferred_direction
 from badexp_assets.entropy.reference import KINDS, exposure_histograms
-from badexp_assets.errors import InputError
 from badexp_assets.io.figures import CYCLE, GREY, new_figure, to_png
 
 if TYPE_CHECKING:
@@ -21,22 +20,6 @@ _COLOURS = {"source": CYCLE[0], "background": CYCLE[1]}
 _COUNTS = {"source": "source_counts", "background": "gradient_counts"}
 _TITLES = {"source": "sources", "background": "background gradients"}
 _CHANCE = 2.0  # preferred directions weaker than this many times the strength of random counts are grey
-
-
-def plot_orientations(counts: ArrayLike, reference: ArrayLike | None = None, title: str = "") -> bytes:
-    """Return a PNG (at most 100 kB) of an orientation histogram over [0, pi), with the reference as a line.
-
-    `counts` and `reference` are counts or probabilities of the same bins; each is shown as a share. An empty histogram
-    has no bars, but a note. Raises InputError for different numbers of bins.
-    """
-    values = np.asarray(counts, dtype=np.float64)
-    mean = None if reference is None else np.asarray(reference, dtype=np.float64)
-    if values.ndim != 1 or not len(values) or (mean is not None and mean.shape != values.shape):
-        shapes = f"{values.shape} and {None if mean is None else mean.shape}"
-        raise InputError(f"plot_orientations: shapes {shapes}; the same number of bins is needed")
-    figure = new_figure(4.2, 2.8)
-    _histogram(figure.add_subplot(), values, mean, CYCLE[0], title)
-    return to_png(figure)
 
 
 def plot_reference(reference: pd.DataFrame) -> bytes:
@@ -82,18 +65,17 @@ def plot_exposure(
 
 
 def _histogram(
-    axes: Any, values: NDArray[np.float64], mean: NDArray[np.float64] | None, colour: str, title: str, label: str = ""
+    axes: Any, values: NDArray[np.float64], mean: NDArray[np.float64], colour: str, title: str, label: str
 ) -> None:
     total = values.sum()
     if total > 0:
         width = 180 / len(values)
-        label = label or f"exposure (n = {total:.0f})"
         axes.bar(
             np.degrees(bin_centres(len(values))), values / total, width=width, color=colour, alpha=0.5, label=label
         )
     else:
         axes.text(0.5, 0.5, "nothing counted", ha="center", transform=axes.transAxes)
-    if mean is not None and mean.sum() > 0:
+    if mean.sum() > 0:
         edges = np.linspace(0, 180, len(values) + 1)
         axes.stairs(mean / mean.sum(), edges, color="black", linewidth=1.5, label="reference")
     _label(axes, title)

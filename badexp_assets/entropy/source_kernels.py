@@ -260,8 +260,8 @@ def measure_sources(
     light_fraction: float,
     moments: int,
     size: int,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return columns, rows, stamps, angles and ellipticities of the sources of an image of at least a stamp's size.
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return columns, rows, stamps and angles of the sources of an image of at least a stamp's size.
 
     Peaks are found and measured strip by strip, while the pixels are in the cache.
     """
@@ -271,7 +271,7 @@ def measure_sources(
     # Two sources are at least high + 1 px apart along an axis, for each is the highest pixel of its stamp.
     most = (height // (high + 1) + 1) * (width // (high + 1) + 1)
     found_columns, found_rows = np.empty(most, np.int32), np.empty(most, np.int32)
-    angle, ellipticity = np.empty(most, np.float64), np.empty(most, np.float64)
+    angle = np.empty(most, np.float64)
     stamps = np.empty((min(most, _SOURCES), size, size), np.float32)
     seen = np.empty((size, size), np.uint8)
     part = np.empty((size, size), np.float32)
@@ -298,7 +298,7 @@ def measure_sources(
             if flood(stamp, low, low, core, size * size, seen, queue)[1]:
                 continue
             if moments == STAMP:
-                angle[n], ellipticity[n] = moment_angle(stamp, light_fraction)
+                angle[n] = moment_angle(stamp, light_fraction)
             else:
                 part[:] = np.nan
                 if moments == SEGMENT:
@@ -306,9 +306,9 @@ def measure_sources(
                     _keep(stamp, queue[: flood(stamp, low, low, light, size * size, seen, queue)[0]], part)
                 else:
                     _keep_sources(stamp, threshold, segment, min_pixels, seen, queue, part)
-                angle[n], ellipticity[n] = moment_angle(part, light_fraction)
+                angle[n] = moment_angle(part, light_fraction)
             if np.isnan(angle[n]):
                 continue
             found_columns[n], found_rows[n] = columns[k], rows[k]
             n += 1
-    return found_columns[:n].copy(), found_rows[:n].copy(), stamps[:n], angle[:n].copy(), ellipticity[:n].copy()
+    return found_columns[:n].copy(), found_rows[:n].copy(), stamps[:n], angle[:n].copy()

@@ -34,7 +34,7 @@ def source_orientation(stamp: ArrayLike, light_fraction: float = 0.02) -> float:
     pixels = np.ascontiguousarray(stamp, dtype=np.float64)
     if pixels.ndim != 2:
         raise InputError(f"source_orientation: stamp has shape {pixels.shape}; (rows, columns) is needed")
-    return float(moment_angle(pixels, light_fraction)[0])
+    return float(moment_angle(pixels, light_fraction))
 
 
 def find_sources(
@@ -43,8 +43,8 @@ def find_sources(
     background: Background,
     params: EntropyParams,
     saturate: float = math.inf,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return x, y (int32), stamps (float32, (n, size, size)), angle (rad) and ellipticity (float64) of the sources.
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return x, y (int32), stamps (float32, (n, size, size)) and angle (float64, rad) of the sources.
 
     A source is a pixel above detection_sigma that is the maximum of its stamp (columns x - size // 2 to
     x - size // 2 + size - 1, rows likewise, all inside the image; among equal pixels the first in reading order), with
@@ -54,15 +54,14 @@ def find_sources(
     pixels above core_fraction of its peak and above segment_sigma) touches such a pixel, or if it has no orientation.
     Angles are those of `source_orientation` over pixels chosen by params.moments: `stamp` takes all of them, `sources`
     those of segments (8-connected above segment_sigma) with min_segment_pixels pixels and one above detection_sigma,
-    `segment` those connected to the peak above both segment_sigma and light_fraction of the peak. `ellipticity` is
-    sqrt(e1^2 + e2^2) of the same pixels. Sources are in reading order; all arrays are empty for an image smaller than a
-    stamp.
+    `segment` those connected to the peak above both segment_sigma and light_fraction of the peak. Sources are in
+    reading order; all arrays are empty for an image smaller than a stamp.
     """
     size = params.stamp_size
     stamps = np.empty((0, size, size), np.float32)
     none = np.empty(0, np.int32)
     if min(image.shape) < size:
-        return none, none, stamps, np.empty(0), np.empty(0)
+        return none, none, stamps, np.empty(0)
     codes = np.empty((0, 0), np.uint8) if mask is None else mask
     limit = min(saturate, float(np.finfo(np.float32).max))
     coefficients = background.coefficients

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from badexp_assets.classify.vote import decide_exposures, exposures_without_votes
+from badexp_assets.classify.vote import decide_exposures
 from badexp_assets.config.classifier_options import VoteRule
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.exposure_metrics import exposure_metrics, wilson_interval
@@ -78,10 +78,9 @@ def test_the_category_is_that_of_most_bad_votes_and_equals_go_by_probability() -
     assert category(PSF, CLOUDS) == "clouds_transparency"
 
 
-def test_exposures_without_a_vote_have_no_row_and_can_be_counted() -> None:
+def test_exposures_without_a_vote_have_no_row() -> None:
     votes = pd.concat([ccds(1, GOOD), ccds(2, PSF, drawn=False)], ignore_index=True).sample(frac=1, random_state=0)
     assert decide_exposures(votes, EXPOSURES, VoteRule())["expnum"].tolist() == [1]
-    assert exposures_without_votes(votes, EXPOSURES) == [2, 3]
 
 
 def test_rows_fit_the_schema_with_and_without_votes() -> None:

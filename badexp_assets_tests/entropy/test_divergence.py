@@ -16,7 +16,7 @@ from badexp_assets.entropy.divergence import (
     preferred_direction,
     z_against_null,
 )
-from badexp_assets.entropy.plots import plot_exposure, plot_orientations
+from badexp_assets.entropy.plots import plot_exposure
 from badexp_assets.entropy.reference import build_reference
 from badexp_assets.errors import InputError
 from badexp_assets.survey.cameras import load_camera
@@ -137,15 +137,6 @@ def test_the_picture_of_an_exposure_is_a_small_png_also_without_sources_or_refer
 def test_no_excess_has_no_preferred_angle():
     assert math.isnan(preferred_angle(np.ones(18)))
     assert math.isnan(preferred_angle(np.zeros(18)))
-
-
-def test_the_picture_is_a_small_png_even_of_nothing():
-    counts = np.random.default_rng(0).integers(0, 50, 18)
-    for picture in (plot_orientations(counts, np.ones(18), "12345 g"), plot_orientations(np.zeros(18))):
-        assert picture.startswith(b"\x89PNG")
-        assert len(picture) < 100_000
-    with pytest.raises(InputError, match="the same number of bins"):
-        plot_orientations(counts, np.ones(36))
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,6 @@ _KEY = re.compile(r"[\w-]{8,80}", re.ASCII)
 _FIELDS = {"key", "expnum", "ccdnum", "verdict", "category", "comment", "plver", "model", "shown"}
 
 
-class UnknownExposureError(InputError):
-    """An exposure that is not in the home."""
-
-
 def read_answers(
     sent: Any, reviewer: str, exposures: Exposures, taxonomy: Taxonomy
 ) -> tuple[list[dict[str, Any]], list[str]]:
@@ -79,10 +75,7 @@ def key_and_exposure(sent: Mapping[str, Any], exposures: Exposures) -> tuple[str
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise InputError("key: 8 to 80 letters, digits, _ or - are needed")
     expnum = whole_number(sent.get("expnum"), "expnum", MAX_EXPNUM)
-    night = exposures.find(expnum)
-    if night is None:
-        raise UnknownExposureError(f"exposure {expnum} is not in this home")
-    return key, expnum, night
+    return key, expnum, exposures.night_of(expnum)
 
 
 def whole_number(value: Any, name: str, highest: int) -> int:

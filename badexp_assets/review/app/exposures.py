@@ -12,6 +12,7 @@ from badexp_assets.classify.classifier import kind_in_words
 from badexp_assets.classify.vote import votes_bad
 from badexp_assets.config.classifier_options import VoteRule
 from badexp_assets.config.review_options import format_link
+from badexp_assets.errors import InputError
 from badexp_assets.review.app.ccd_overlay import ccds_of, plane
 from badexp_assets.review.app.home_tables import HomeTables, records
 from badexp_assets.review.app.known_exposures import KnownExposures
@@ -30,6 +31,10 @@ _SCORES = ("p_bad", "z_source", "z_background", "z_mse")
 _HEADER = ("exptime", "mjd_obs", "airmass", "ra", "dec", "n_ccds", "n_ccds_read", "n_ccds_failed", "path", "note")
 
 
+class UnknownExposureError(InputError):
+    """An exposure that is not in the home."""
+
+
 class Exposures:
     """Collects the facts about an exposure from the tables of a home."""
 
@@ -42,9 +47,12 @@ class Exposures:
         """
         self._tables, self._camera, self._links, self._known, self._rule = tables, camera, links, known, rule
 
-    def find(self, expnum: int) -> str | None:
-        """Return the night of an exposure; None if it is not in the home."""
-        return self._tables.night_of(expnum)
+    def night_of(self, expnum: int) -> str:
+        """Return the night of an exposure. Raises UnknownExposureError for one that is not in the home."""
+        night = self._tables.night_of(expnum)
+        if night is None:
+            raise UnknownExposureError(f"exposure {expnum} is not in this home")
+        return night
 
     def ccds(self, expnum: int, night: str) -> set[int]:
         """Return the CCDNUMs that an answer on this exposure may refer to."""

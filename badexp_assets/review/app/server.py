@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from badexp_assets.config.settings import Settings
 from badexp_assets.errors import BadExpError, InputError, StorageError, UnreadableImageError
 from badexp_assets.review.accounts import Reviewers
-from badexp_assets.review.app.answers import UnknownExposureError
 from badexp_assets.review.app.app_state import open_app_state, state_of
+from badexp_assets.review.app.exposures import UnknownExposureError
 from badexp_assets.review.app.routes import ROUTES
 from badexp_assets.review.app.security import Guard
 

@@ -67,9 +67,7 @@ def _hides(request: Request) -> bool:
 def exposure(request: Request) -> Response:
     """Return what is shown of an exposure, with the answers that the reviewer may see."""
     state, expnum = state_of(request), int(request.path_params["expnum"])
-    night = state.exposures.find(expnum)
-    if night is None:
-        raise HTTPException(404, f"exposure {expnum} is not in this home")
+    night = state.exposures.night_of(expnum)
     answers = answers_on(state.store, session_of(request).reviewer, expnum)
     answers |= state.tags.on(session_of(request).reviewer, expnum, bool(answers["mine"]))
     facts = state.exposures.facts(expnum, night)
@@ -81,9 +79,7 @@ def exposure(request: Request) -> Response:
 def surroundings(request: Request) -> Response:
     """Return what surrounds an exposure; it is fetched after the picture."""
     state, expnum = state_of(request), int(request.path_params["expnum"])
-    night = state.exposures.find(expnum)
-    if night is None:
-        raise HTTPException(404, f"exposure {expnum} is not in this home")
+    night = state.exposures.night_of(expnum)
     found = state.surroundings.of(expnum, night)
     if _hides(request):
         found = without_p_bad(found, state.candidates.answered_by(session_of(request).reviewer))
@@ -93,9 +89,7 @@ def surroundings(request: Request) -> Response:
 def similar(request: Request) -> Response:
     """Return the exposures of the whole survey that look most like an exposure, nearest first."""
     state, expnum = state_of(request), int(request.path_params["expnum"])
-    night = state.exposures.find(expnum)
-    if night is None:
-        raise HTTPException(404, f"exposure {expnum} is not in this home")
+    night = state.exposures.night_of(expnum)
     found = find_similar(state.vectors.nights(), expnum, night, _SIMILAR)
     return JSONResponse({"exposures": records(found)})
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
@@ -29,8 +28,7 @@ def grid(request: Request) -> Response:
 def exposure(request: Request) -> Response:
     """Return the page of one exposure, whose address can be shared."""
     expnum = int(request.path_params["expnum"])
-    if state_of(request).exposures.find(expnum) is None:
-        raise HTTPException(404, f"Exposure {expnum} is not in this home.")
+    state_of(request).exposures.night_of(expnum)  # raises if it is not in the home
     return state_of(request).page("exposure.html.j2", request, expnum=expnum)
 
 

@@ -25,10 +25,7 @@ def _route(path: str, what: str, make: Callable[[Pictures, int, str, Request], P
         state, expnum = state_of(request), int(request.path_params["expnum"])
 
         def find() -> Picture | None:
-            night = state.exposures.find(expnum)
-            if night is None:
-                raise HTTPException(404, f"exposure {expnum} is not in this home")
-            return make(state.pictures, expnum, night, request)
+            return make(state.pictures, expnum, state.exposures.night_of(expnum), request)
 
         found = await to_thread.run_sync(find, limiter=state.drawing if slow else None)
         if found is None:

@@ -32,7 +32,7 @@ from badexp_assets.pixels.night_tables import PASS_TABLES
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
 from badexp_assets.survey.archive import list_night_files, list_nights
-from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.cameras import Camera, load_camera
 from badexp_assets.survey.exposure import open_exposure
 
 FULL_SIZE = (4094, 2046)
@@ -82,22 +82,23 @@ def measure_rates(
     archive, simulated exposures with 20 CCDs of `shape` pixels. Raises InputError for an archive without a readable
     night, and the errors of `load_pass_setup`.
     """
+    camera = load_camera(settings.camera)
     if archive is None:
         say(f"simulating {n_exposures} exposures of 20 CCDs of {shape[0]} x {shape[1]} px")
         rows, columns = shape
         survey = SurveyParams(settings.camera, rows, columns, n_ccds=20, nights=1, exposures=n_exposures)
         archive = write_survey(folder / "survey", survey, workers=processors()).archive
     else:
-        archive = _sample(archive, settings.camera, folder / "sample", n_exposures)
+        archive = _sample(archive, camera, folder / "sample", n_exposures)
     say("starting a job")
     machine = load_pass_setup(settings)
     recipe, device = machine.embedder.recipe, str(machine.embedder.backbone.device)
     startup = start_seconds(JOB, str(settings.home.root), device, str(recipe.rows), str(recipe.columns))
     say("reading the night")
     alone = machine._replace(params=replace(machine.params, workers=0))
-    passes = [_read(archive, folder / "out", settings.camera, alone) for _ in range(repeats + 1)][1:]
+    passes = [_read(archive, folder / "out", camera, alone) for _ in range(repeats + 1)][1:]
     with TreePeak() as memory:
-        full_pass = _read(archive, folder / "out", settings.camera, machine)
+        full_pass = _read(archive, folder / "out", camera, machine)
     tables = {name: read_table(folder / "out" / f"{name}.parquet", ["expnum"]) for name in PASS_TABLES}
     bytes_ = {name: _stored(folder / "out" / f"{name}.parquet") for name in PASS_TABLES}
     n_images, exposures = len(tables["night_ccds"]), len(tables["night_exposures"])
@@ -105,7 +106,7 @@ def measure_rates(
         raise InputError(f"archive {archive}: none of {exposures} exposures could be read")
     say("the network alone")
     wall, cpu = _network_seconds(machine)
-    planes = PixelReader(as_place(archive), load_camera(settings.camera), *machine).planes
+    planes = PixelReader(as_place(archive), camera, *machine).planes
     plane_wall, plane_cpu = _plane_seconds(planes)
     per_exposure = plane_wall / wall if device.startswith("cuda") else plane_cpu / cpu
     n_network = len(tables["night_embeddings"]) + len(tables["night_mosaic_embeddings"]) * per_exposure
@@ -123,7 +124,7 @@ def measure_rates(
         device="gpu" if on_gpu else "core",
         images_per_hour=3600 / (wall if on_gpu else cpu),
         core_seconds_per_image=reading,
-        megapixels=_megapixels(archive, settings.camera),
+        megapixels=_megapixels(archive, camera),
         startup_seconds=startup,
         database_seconds_per_night=max(0.0, database),
         image_bytes={name: bytes_[name] / n_images for name in _PER_IMAGE},
@@ -135,15 +136,14 @@ def measure_rates(
     )
 
 
-def _read(archive: Path, out: Path, camera: str, machine: PassSetup) -> tuple[float, float]:
+def _read(archive: Path, out: Path, camera: Camera, machine: PassSetup) -> tuple[float, float]:
     """Return wall seconds and CPU seconds of this process for reading the first night."""
     places = {name: out / f"{name}.parquet" for name in PASS_TABLES}
     for path in places.values():
         path.unlink(missing_ok=True)
-    known = load_camera(camera)
-    night = list_nights(archive, known)[0]
+    night = list_nights(archive, camera)[0]
     started, busy = time.perf_counter(), time.process_time()
-    run_pass(archive, night, known, *machine, places)
+    run_pass(archive, night, camera, *machine, places)
     return time.perf_counter() - started, time.process_time() - busy
 
 
@@ -160,12 +160,8 @@ def _network_seconds(machine: PassSetup) -> tuple[float, float]:
 
     recipe, n = machine.embedder.recipe, machine.embedder.batch_size
     images = torch.randn(n, 3, recipe.rows, recipe.columns, generator=torch.Generator().manual_seed(0))
-    machine.embedder.backbone.embed(images)
-    done, started, busy = 0, time.perf_counter(), time.process_time()
-    while time.perf_counter() - started < _NETWORK_SECONDS:
-        machine.embedder.backbone.embed(images)
-        done += n
-    return (time.perf_counter() - started) / done, (time.process_time() - busy) / done
+    wall, cpu = _seconds_per_call(lambda: machine.embedder.backbone.embed(images))
+    return wall / n, cpu / n
 
 
 def _plane_seconds(planes: PlaneEmbedders) -> tuple[float, float]:
@@ -176,6 +172,11 @@ def _plane_seconds(planes: PlaneEmbedders) -> tuple[float, float]:
         planes.whole.embed([0], [image])
         planes.ccds.embed([image])
 
+    return _seconds_per_call(embed)
+
+
+def _seconds_per_call(embed: Callable[[], object]) -> tuple[float, float]:
+    """Return mean wall seconds and CPU seconds of a call, after a first one that is not counted."""
     embed()
     done, started, busy = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - started < _NETWORK_SECONDS:
@@ -184,11 +185,10 @@ def _plane_seconds(planes: PlaneEmbedders) -> tuple[float, float]:
     return (time.perf_counter() - started) / done, (time.process_time() - busy) / done
 
 
-def _sample(archive: Path, camera: str, folder: Path, n: int) -> Path:
+def _sample(archive: Path, camera: Camera, folder: Path, n: int) -> Path:
     """Return an archive of links to the first `n` exposures of the first night that has exposures."""
-    known = load_camera(camera)
-    for night in list_nights(archive, known):
-        found = list_night_files(archive, night, known).exposures[:n]
+    for night in list_nights(archive, camera):
+        found = list_night_files(archive, night, camera).exposures[:n]
         if found:
             place = folder / f"CP{night.replace('-', '')}"
             place.mkdir(parents=True)
@@ -198,10 +198,9 @@ def _sample(archive: Path, camera: str, folder: Path, n: int) -> Path:
     raise InputError(f"archive {archive}: no night with an exposure")
 
 
-def _megapixels(archive: Path, camera: str) -> float:
-    known = load_camera(camera)
-    files = list_night_files(archive, list_nights(archive, known)[0], known).exposures
-    with open_exposure(archive / files[0].ooi, camera=known) as exposure:
+def _megapixels(archive: Path, camera: Camera) -> float:
+    files = list_night_files(archive, list_nights(archive, camera)[0], camera).exposures
+    with open_exposure(archive / files[0].ooi, camera=camera) as exposure:
         return exposure.read(exposure.ccds[0].ccdnum).image.size / 1e6
 
 

@@ -10,6 +10,7 @@ from scipy.special import expit
 from badexp_assets.classify.calibration import shift_prior
 from badexp_assets.classify.classifier import GOOD, Classifier
 from badexp_assets.classify.focal_plane_tokens import KEY, FocalPlanes
+from badexp_assets.classify.focal_plane_view import combined_log_odds
 from badexp_assets.classify.pooling import ccd_log_odds
 from badexp_assets.classify.two_step import TwoStepClassifier
 
@@ -54,7 +55,7 @@ def with_tokens(
     if model.focal_plane.both is None or not there.any():
         return found
     of_images = ccd_log_odds(found["p_bad"].to_numpy(), model.base_rate, rate)
-    p_bad = expit(shift_prior(model.focal_plane.combined(of_images, of_tokens), rate, model.base_rate))
+    p_bad = expit(shift_prior(combined_log_odds(model.focal_plane.both, of_images, of_tokens), rate, model.base_rate))
     kinds = found[[f"p_{kind}" for kind in _kinds(model)]].to_numpy(np.float64) + 1e-12
     table = model.table_of(_shares(model, p_bad, kinds)).set_index(found.index)
     found.loc[there, list(table.columns)] = table[there]

@@ -82,10 +82,6 @@ class FocalPlaneView:
         properties = (("backbone", self.backbone, planes.backbone), ("recipe", self.recipe, planes.recipe))
         check_made_by("tokens", properties)
 
-    def combined(self, of_images: Array, of_tokens: Array) -> Array:
-        """Return the log-odds of CCDs by image and token, (n,): those by the image where the token is NaN or unused."""
-        return combined_log_odds(self.both, of_images, of_tokens)
-
     def kind_shares(self, planes: FocalPlanes, kinds: list[str]) -> Array:
         """Return the probabilities of `kinds` of bad by the tokens, (n, k), that add up to 1."""
         shares = np.zeros((len(planes.keys), len(kinds)))
@@ -99,7 +95,10 @@ class FocalPlaneView:
 
 
 def combined_log_odds(both: tuple[float, float, float] | None, of_images: Array, of_tokens: Array) -> Array:
-    """Return `both` applied to log-odds by image and by token, (n,); see `FocalPlaneView.combined`."""
+    """Return the log-odds of CCDs by image and token, (n,): those by the image where the token is NaN.
+
+    both: weights of image and token, and an offset; None: tokens are not used.
+    """
     if both is None:
         return of_images
     image, token, offset = both

@@ -5,8 +5,7 @@ them, or could not reach the database at that moment, their runs stay STARTED un
 """
 
 import socket
-from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import dagster as dg
 import psutil
@@ -24,11 +23,6 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
 
     `run_monitoring` of the instance marks a run as failed when its process is gone, and `run_retries` restarts it.
     """
-
-    @classmethod
-    def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> Self:
-        """Build the launcher from dagster.yaml; it has no options."""
-        return cls(inst_data=inst_data)
 
     @property
     def supports_check_run_worker_health(self) -> bool:

@@ -49,11 +49,11 @@ _TAKEN = "taken"
 class PassSummary:
     """Counts of a night that was read: n_scored + n_failed + n_excluded = n_found exposures, and rows per table.
 
-    `n_other_files`: FITS files of the night that are not exposures; `n_writing`: files ignored because they are still
-    being written; `fingerprint`: of the files that were there (see `survey.NightFiles`). `reused`: the tables were up
-    to date and no pixel was read. Of the other exposures, `n_taken_over` came from the stored tables and `n_resumed`
-    from an interrupted pass, and the rest was read now. `n_discarded`: exposures of an interrupted pass that could not
-    be used because files or options have changed. `seconds`: duration of this pass.
+    `n_writing`: files ignored because they are still being written; `fingerprint`: of the files that were there (see
+    `survey.NightFiles`). `reused`: the tables were up to date and no pixel was read. Of the other exposures,
+    `n_taken_over` came from the stored tables and `n_resumed` from an interrupted pass, and the rest was read now.
+    `n_discarded`: exposures of an interrupted pass that could not be used because files or options have changed.
+    `seconds`: duration of this pass.
     """
 
     night: str
@@ -63,7 +63,6 @@ class PassSummary:
     n_excluded: int
     n_ccds_read: int
     n_ccds_failed: int
-    n_other_files: int
     rows: Mapping[str, int]
     reused: bool
     n_taken_over: int
@@ -236,7 +235,6 @@ class NightProgress:
             n_excluded=int(status.get("excluded", 0)),
             n_ccds_read=int(stored["n_ccds_read"].sum()),
             n_ccds_failed=int(stored["n_ccds_failed"].sum()),
-            n_other_files=len(self._files.others),
             rows={name: count_rows(self._out[name]) for name in PASS_TABLES},
             reused=reused,
             n_taken_over=self.n_taken_over,

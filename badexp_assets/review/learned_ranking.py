@@ -45,11 +45,6 @@ class Learned:
     vectors: Array
     n_answers: int
 
-    @property
-    def p_bad(self) -> Array:
-        """P(bad) of each candidate, (n,), averaged over what is not known (MacKay 1992)."""
-        return expit(self.log_odds / np.sqrt(1 + np.pi / 8 * self.deviation**2))
-
     def information(self) -> Array:
         """Return how much an answer on each candidate is expected to tell about its log-odds, (n,), bits.
 

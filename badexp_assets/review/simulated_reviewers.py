@@ -18,7 +18,6 @@ def simulate_reviewers(
     false_alarm_rate: float = 0.05,
     unsure_rate: float = 0.05,
     seed: int = 0,
-    at: str | None = None,
 ) -> pd.DataFrame:
     """Return `review_verdicts` of `n` reviewers named simulated-1, simulated-2, ... on every candidate exposure.
 
@@ -26,7 +25,7 @@ def simulate_reviewers(
     and has the most frequent category of these rows; exposures that are missing are fine. A bad exposure is called fine
     with probability miss_rate, a fine one bad (in the candidate's category) with false_alarm_rate, and either unsure
     with unsure_rate, independently for each reviewer and exposure. An answer depends only on (seed, reviewer, expnum).
-    The comment states the rates, and `simulated` is true. `at`: time of all answers.
+    The comment states the rates, and `simulated` is true.
     """
     rates = {"miss_rate": miss_rate, "false_alarm_rate": false_alarm_rate, "unsure_rate": unsure_rate}
     for name, rate in rates.items():
@@ -60,4 +59,4 @@ def simulate_reviewers(
             )
     table = pd.DataFrame(rows, columns=["expnum", "reviewer", "verdict", "category", "plver"], dtype=object)
     comment = f"simulated reviewer; error rates: {words}"
-    return tidy_verdicts(table.assign(comment=comment, at=at, source=f"simulated, seed {seed}", simulated=True))
+    return tidy_verdicts(table.assign(comment=comment, source=f"simulated, seed {seed}", simulated=True))

@@ -26,14 +26,13 @@ IMAGES, LABELS = "images", "labels"
 
 @dataclass(frozen=True)
 class SurveySummary:
-    """Folders of a written survey, its nights, and its numbers of exposures, bad exposures and CCD images."""
+    """Folders of a written survey, its nights, and its numbers of exposures and bad exposures."""
 
     archive: Path
     labels: Path
     nights: tuple[str, ...]
     n_exposures: int
     n_bad: int
-    n_ccd_images: int
 
 
 def write_survey(
@@ -71,7 +70,6 @@ def write_survey(
         nights=tuple(sorted({plan.night for plan in plans})),
         n_exposures=len(plans),
         n_bad=sum(plan.category != "good" for plan in plans),
-        n_ccd_images=sum(len(ccds) for _, ccds in written),
     )
 
 

@@ -31,7 +31,7 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
     calls: list[tuple[int, int]] = []
     summary = write_survey(out, PARAMS, progress=lambda done, total: calls.append((done, total)))
     assert calls == [(i, 46) for i in range(1, 47)]
-    assert (summary.n_exposures, summary.n_bad, summary.n_ccd_images) == (46, 44, 184)
+    assert (summary.n_exposures, summary.n_bad) == (46, 44)
     assert summary.nights == ("2018-03-10", "2018-03-11")
     return out
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _CHOICES = {"scaler": SCALERS, "metric": METRICS}
 _WHOLE = ("n_components", "n_neighbors")
 _KEYS = tuple(f.name for f in fields(PipelineParams) if f.name != "seed")
-_RANGE_KEYS = ("low", "high", "step", "log")
 
 
 @dataclass(frozen=True)

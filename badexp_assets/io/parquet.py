@@ -272,17 +272,18 @@ def write_table(
 def encoding(schema: pa.Schema) -> dict[str, Any]:
     """Return the arguments of `ParquetWriter` for a table: numbers that hardly repeat get no dictionary.
 
-    That makes a table of stamps or vectors smaller by a fifth, and twice as fast to write. The bytes of floats of 32 or
-    64 bits are stored apart by their place in the number (BYTE_STREAM_SPLIT), which zstd compresses better.
+    That makes a table of stamps or vectors smaller by a tenth, and twice as fast to write. The bytes of float32 and
+    float64 in lists are stored apart by their place in the number (BYTE_STREAM_SPLIT), which zstd compresses better by
+    another tenth. Other columns don't have this encoding, which not every reader of Parquet knows.
     """
     repeated, split = [], []
     for field in schema:
         is_list = pa.types.is_nested(field.type)
         type_ = field.type.value_type if is_list else field.type
         path = f"{field.name}.list.element" if is_list else field.name
-        if pa.types.is_float32(type_) or pa.types.is_float64(type_):
+        if is_list and (pa.types.is_float32(type_) or pa.types.is_float64(type_)):
             split.append(path)
-        elif not (pa.types.is_float16(type_) or pa.types.is_binary(type_) or pa.types.is_large_binary(type_)):
+        elif not (pa.types.is_floating(type_) or pa.types.is_binary(type_) or pa.types.is_large_binary(type_)):
             repeated.append(path)
     return {"compression": "zstd", "use_dictionary": repeated, "use_byte_stream_split": split}
 

@@ -61,8 +61,10 @@ def read_exposures(
     wanted = list(columns) if columns is not None else None
 
     def select(file: pq.ParquetFile) -> pd.DataFrame:
-        names = [name for name in file.schema_arrow.names if wanted is None or name in wanted]
-        return _complete(_rows_with(file, names, {"expnum": expnums}), path, wanted, schema).to_pandas()
+        there = file.schema_arrow.names
+        names = [name for name in dict.fromkeys(there if wanted is None else wanted) if name in there]
+        rows = _rows_with(file, names or ["expnum"], {"expnum": expnums}).select(names)
+        return _complete(rows, path, wanted, schema).to_pandas()
 
     return _read(path, select)
 

@@ -52,6 +52,15 @@ def test_rows_of_some_exposures_are_read_without_keeping_the_others_in_memory(tm
     assert read_exposures(tmp_path / "t.parquet", {1}, ["ccdnum", "embedding"]).shape == (0, 2)
 
 
+@pytest.mark.parametrize("columns", [None, ["embedding", "ccdnum"], ["ccdnum", "gone"], ["gone"]])
+def test_some_columns_of_some_exposures_are_those_of_the_whole_table(tmp_path, columns):
+    write_table(embeddings(50), tmp_path / "t.parquet", EMBEDDINGS)
+    schema = EMBEDDINGS.with_columns(*EMBEDDINGS.columns, Column("gone", "float32", "", nullable=True))
+    every = read_table(tmp_path / "t.parquet", columns, schema)
+    found = read_exposures(tmp_path / "t.parquet", {103, 120, 999}, columns, schema)
+    pd.testing.assert_frame_equal(found, every.iloc[[3, 20]].reset_index(drop=True))
+
+
 def test_a_table_in_pieces_equals_the_table_written_at_once(tmp_path):
     table = embeddings(9)
     write_table(table, tmp_path / "once.parquet", EMBEDDINGS)

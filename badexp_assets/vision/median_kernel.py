@@ -21,11 +21,10 @@ def finite_median(values: NDArray[np.float32]) -> np.float32:
     found, n_below, n = _between(values, *limits)
     if not n:
         return np.float32(np.nan)
-    places = np.array([(n - 1) // 2, n // 2])
-    if places[0] < n_below or places[1] >= n_below + len(found):  # the sample was not like the others
+    places = np.arange((n - 1) // 2, n // 2 + 1)
+    if places[0] < n_below or places[-1] >= n_below + len(found):  # the sample was not like the others
         found, n_below = values[np.isfinite(values)], 0
-    low, high = np.partition(found, places - n_below)[places - n_below]
-    return np.float32(low if low == high else (low + high) / np.float32(2))
+    return np.float32(np.partition(found, places - n_below)[places - n_below].mean())
 
 
 @njit(cache=True, nogil=True)

@@ -15,6 +15,7 @@ def assert_is_that_of_numpy(values):
     finite = values[np.isfinite(values)]
     expected = np.median(finite) if finite.size else np.float32(np.nan)
     np.testing.assert_array_equal(finite_median(values), expected, strict=True)
+    assert np.signbit(finite_median(values)) == np.signbit(expected)
 
 
 @given(arrays(np.float32, array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=40), elements=PIXELS))
@@ -36,6 +37,13 @@ def test_it_is_the_median_of_images_of_many_kinds(n, kind):
         "halves": np.where(np.arange(n) < n / 2, np.float32(-1), np.float32(1)),
     }[kind]
     assert_is_that_of_numpy(values)
+
+
+@pytest.mark.parametrize(
+    "values", [[-0.0], [-0.0, 0.0], [-0.0, -0.0, 0.0, 0.0], [1e-45, 3e-45], [3e38], [3e38, 5, 3e38]]
+)
+def test_it_is_the_median_of_zeros_and_of_extreme_numbers(values):
+    assert_is_that_of_numpy(np.array(values, np.float32))
 
 
 def test_a_sample_that_is_unlike_the_other_pixels_changes_nothing():

@@ -100,6 +100,19 @@ def test_full_resolution_blinks_with_the_same_ccd_at_the_same_place(tab, setting
     tab.wait_for_selector(SHOWN.format(FIRST + 1))
 
 
+def test_a_key_held_since_before_the_viewer_opened_does_not_end_its_comparison(tab, settings):
+    tab.keyboard.down("x")
+    tab.wait_for_selector("#plane .other")
+    tab.wait_for_timeout(500)
+    tab.keyboard.press("Enter")
+    tab.click(".zoom button:has-text('Compare')")
+    until(tab, "document.querySelector('.stage .other').naturalWidth === 120")
+    tab.keyboard.up("x")
+    tab.keyboard.press("f")
+    tab.wait_for_selector("dialog .toast:has-text('nothing was answered')")
+    assert len(VerdictStore(settings.verdicts).read()) == 0
+
+
 def test_full_resolution_blinks_with_the_previous_reduction_where_there_is_one(settings, open_page, tiny_cp):
     older = {"S4": np.tile(np.linspace(0, 500, 90, dtype=np.float32), (120, 1))}
     place = {"folder": "decam/CP/V4.8.2/CP20180517", "header": {"PLVER": "V4.8.2"}}

@@ -235,7 +235,7 @@ async function blink() {
   plane.blink(picture, `For comparison: ${other} of ${night}, ${words}`);
 }
 
-const unblink = () => plane.blink(null);
+const unblink = () => document.querySelector("dialog.zoom") || plane.blink(null); // the viewer has a comparison of its own
 
 function zoomTo(ccd) {
   if (!ccd || document.querySelector("dialog.zoom")) return;

@@ -13,7 +13,6 @@ from badexp_assets.pixels.focal_plane_grid import Extent, PlaneGrid, bin_as_on_t
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.exposure import CcdImage
 from badexp_assets.survey.masks import BAD, COSMIC_RAY, LOW_WEIGHT, NO_VALUE
-from badexp_assets.vision.median_kernel import finite_median
 
 Array = npt.NDArray[np.float32]
 _WITHOUT_VALUE = (BAD, NO_VALUE, COSMIC_RAY, LOW_WEIGHT)  # saturated pixels and trails stay in: they may be the fault
@@ -73,6 +72,8 @@ def level_and_scale(tiles: dict[int, Array]) -> tuple[float, float] | None:
     their differences, over sqrt 2), so large-scale structure does not increase it; it is 1 if nothing varies. Returns
     None if no pixel has a value.
     """
+    from badexp_assets.vision.median_kernel import finite_median
+
     level = finite_median(np.concatenate([t.ravel() for t in tiles.values()] or [np.empty(0, np.float32)]))
     if np.isnan(level):
         return None

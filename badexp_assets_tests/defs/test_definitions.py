@@ -16,7 +16,7 @@ from badexp_assets.orchestration.command_line_runs import REPOSITORY as REPOSITO
 from badexp_assets_tests.repository import REPOSITORY
 
 GRAPH = Path(__file__).with_name("asset_graph.txt")
-HEAVY = ("torch", "sklearn", "matplotlib", "hdbscan", "optuna", "skops", "galsim")
+HEAVY = ("torch", "numba", "sklearn", "matplotlib", "hdbscan", "optuna", "skops", "galsim")
 
 
 @pytest.fixture(scope="module")

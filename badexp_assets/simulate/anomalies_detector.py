@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from badexp_assets.simulate.anomalies_light import Axis, Rng, waves
 from badexp_assets.simulate.anomaly_kinds import draw_kind
 from badexp_assets.simulate.ccd_pixels import CcdPixels
-
-SATURATED, BLEED = 3, 4
+from badexp_assets.survey.masks import BLEED, SATURATED
 
 
 def glare(rng: Rng, severity: float, x: Axis, y: Axis) -> NDArray[np.float64]:

@@ -58,7 +58,6 @@ class CcdPixels:
     fwhm_px: float = 4.0
     expnum: int = 0
     ccdnum: int = 1
-    band: str = "r"
     x0_mm: float = 0.0
     y0_mm: float = 0.0
     dx_mm: float = 0.015

@@ -85,7 +85,6 @@ def _empty_ccd(plan: ExposurePlan, frame: CcdFrame) -> CcdPixels:
         fwhm_px=plan.seeing_px,
         expnum=plan.expnum,
         ccdnum=frame.ccd.ccdnum,
-        band=plan.band,
         x0_mm=frame.x0_mm,
         y0_mm=frame.y0_mm,
         dx_mm=frame.dx_mm,

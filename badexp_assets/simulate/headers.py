@@ -9,6 +9,7 @@ import numpy as np
 from badexp_assets.simulate.exposure import SimulatedCcd
 from badexp_assets.simulate.survey_plan import PLVER, ExposurePlan
 from badexp_assets.survey.camera_file import USUAL_CARDS
+from badexp_assets.survey.masks import BLEED, SATURATED
 
 Cards = list[dict[str, Any]]
 
@@ -152,8 +153,8 @@ def ccd_cards(plan: ExposurePlan, ccd: SimulatedCcd, product: str) -> Cards:
         sky, sigma = sky_statistics(pixels.image)
         mask = np.asarray(pixels.mask)
         cards += [
-            ("NSATPIX", int((mask == 3).sum()), "Number of saturated pixels"),
-            ("NBLEED", int((mask == 4).sum()), "Number of bleed trail pixels."),
+            ("NSATPIX", int((mask == SATURATED).sum()), "Number of saturated pixels"),
+            ("NBLEED", int((mask == BLEED).sum()), "Number of bleed trail pixels."),
             ("FWHM", round(pixels.fwhm_px, 6), "Median FWHM in pixels"),
             ("AVSKY", sky, "[ADU] Average sky"),
             ("AVSIG", sigma, "[ADU] Average sky noise"),

@@ -160,7 +160,6 @@ def _ccd(path: Path, hdu: Any, primary: Any, index: int, pixels: bool = True) ->
         fwhm_px=max(number("FWHM", 4.0), 1.0),
         expnum=int(number("EXPNUM", 0)),
         ccdnum=int(number("CCDNUM", index)),
-        band=(str(primary.get("FILTER", "r")).split() or ["r"])[0],
         x0_mm=(1.0 - number("CRPIX1", 0.0)) * dx,
         y0_mm=(1.0 - number("CRPIX2", 0.0)) * dy,
         dx_mm=dx,

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from badexp_assets.simulate.ccd_pixels import CcdPixels
 from badexp_assets.simulate.scene import N_PER_CCD, Catalogue
 from badexp_assets.simulate.survey_plan import ExposurePlan
+from badexp_assets.survey.masks import BAD, BLEED, COSMIC_RAY, SATURATED
 
 Mask = NDArray[np.uint8]
-BAD, SATURATED, BLEED, COSMIC, STREAK = 1, 3, 4, 5, 8
 # number of sources on 512 x 256 px down to one magnitude below the 5 sigma limit; slopes of log N per mag
 _SOURCES, _SOURCE_AREA = 270.0, 512 * 256
 _STAR_SLOPE, _GALAXY_SLOPE, _BELOW_LIMIT, _BRIGHTEST = 0.22, 0.33, 1.0, 9.0
@@ -91,7 +91,7 @@ def add_cosmic_rays(image: Any, mask: Mask, exptime: float, rng: np.random.Gener
         r, c = np.rint(row + t * np.sin(angle)).astype(int), np.rint(column + t * np.cos(angle)).astype(int)
         inside = (r >= 0) & (r < rows) & (c >= 0) & (c < columns)
         image[r[inside], c[inside]] += charge
-        mask[r[inside], c[inside]] = COSMIC
+        mask[r[inside], c[inside]] = COSMIC_RAY
 
 
 def add_bad_columns(image: Any, mask: Mask, ccdnum: int) -> None:

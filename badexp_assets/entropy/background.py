@@ -22,7 +22,6 @@ class Background:
 
     coefficients: NDArray[np.float64]
     sigma: float
-    n_points: int
 
     def level(self, x: float, y: float) -> float:
         """Return the sky at column `x` and row `y`, ADU."""
@@ -62,7 +61,7 @@ def fit_background(
     if not sigma > float(np.finfo(np.float32).eps):
         return None
     powers = np.array([0, 1, 1, 2, 2, 2])
-    return Background(solution * level / float(scale) ** powers, sigma * level, len(values))
+    return Background(solution * level / float(scale) ** powers, sigma * level)
 
 
 def _sample(

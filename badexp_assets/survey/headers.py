@@ -38,7 +38,7 @@ class ExposureHeader:
 
     expnum is None or any integer; `filter` is the band (see `Camera.band`);
     exptime in s, mjd_obs (UTC) in d; dtcaldat: night in DTCALDAT; night_of_time: night of mjd_obs; ra and dec in
-    degrees, both or neither; dimmsee in arcsec.
+    degrees, both or neither.
     """
 
     expnum: int | None
@@ -56,9 +56,6 @@ class ExposureHeader:
     scampflg: int | None
     ra: float | None
     dec: float | None
-    magzero: float | None
-    dimmsee: float | None
-    skysub: float | None
 
     def why_not(self, camera: Camera) -> str | None:
         """Return why it is not usable, by legacypipe's rules, but ignoring WCSCAL where SCAMPFLG is 0; None: it is.
@@ -190,7 +187,7 @@ def _number_card(header: Mapping[str, Any], key: str) -> int | None:
 _PLAIN_CARDS: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = (
     dict.fromkeys(("plver", "plprocid", "proctype", "obstype", "wcscal"), text_card)
     | {"expnum": _number_card, "scampflg": integer_card}
-    | dict.fromkeys(("exptime", "airmass", "magzero", "dimmsee", "skysub"), number_card)
+    | dict.fromkeys(("exptime", "airmass"), number_card)
 )
 
 

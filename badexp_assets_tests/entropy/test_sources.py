@@ -177,7 +177,7 @@ def test_no_source_of_a_very_crowded_image_is_lost():
     image = np.random.default_rng(0).normal(100, 1, (360, 400)).astype(np.float32)
     rows, columns = (grid.ravel() for grid in np.mgrid[10:350:6, 10:390:6])
     image[rows, columns], image[rows, columns + 1] = 10_000, 5_000
-    background = Background(np.array([100.0, 0, 0, 0, 0, 0]), 1.0, 1000)
+    background = Background(np.array([100.0, 0, 0, 0, 0, 0]), 1.0)
     params = EntropyParams(stamp_size=5, detection_sigma=100.0, segment_sigma=100.0, min_segment_pixels=2)
     x, y, stamps, angle = find_sources(image, None, background, params)
     assert len(x) > 3000
@@ -192,7 +192,7 @@ def test_a_saturated_star_is_kept_out_by_mask_and_by_level():
     image[32:96, 32:96] += gaussian(0.3, 6, 6, peak=60_000).astype(np.float32)
     saturated = image > 40_000
     image[saturated] = 40_000
-    background = Background(np.array([100.0, 0, 0, 0, 0, 0]), 5.0, 1000)
+    background = Background(np.array([100.0, 0, 0, 0, 0, 0]), 5.0)
     params = EntropyParams()
     assert len(find_sources(image, None, background, params)[0]) == 1
     assert len(find_sources(image, saturated.astype(np.uint8) * 3, background, params)[0]) == 0

@@ -84,7 +84,6 @@ class Exposures:
             "why": candidate["why"] if candidate else None,
             "category": candidate["category"] if candidate else (predicted or {}).get("category"),
             "model": predicted["model"] if predicted else None,
-            "rule": predicted["rule"] if predicted else None,
             "n_bad": predicted["n_bad"] if predicted else None,
             "n_scored": predicted["n_scored"] if predicted else None,
             "scores": scores | {"n_sources": entropy.get("n_sources"), "mean_mse": error.get("mean_mse")},

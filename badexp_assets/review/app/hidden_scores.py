@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 _ROW = ("category", "p_bad", "z_source", "z_background", "z_mse", "n_methods", "score", "rank")
-_FACTS = ("rank", "why", "category", "rule", "n_bad", "n_scored")
+_FACTS = ("rank", "why", "category", "n_bad", "n_scored")
 _CCD = ("p_bad", "called_bad", "category", "colour", "difference", "difference_colour")
 
 

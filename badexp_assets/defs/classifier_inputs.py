@@ -96,14 +96,10 @@ class ClassifierTables(NamedTuple):
 
 
 def both_embeddings(
-    embeddings: NightTables, labelled: NightTables | None, nights: Collection[str] | None = None
+    embeddings: NightTables, labelled: NightTables | None, nights: Collection[str]
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield (night, table) of the CCDs that the night pass read, then of those that were read for their label.
-
-    With `nights`, only these are read.
-    """
-    tables = [table for table in (embeddings, labelled) if table is not None]
-    return chain.from_iterable(table.items() if nights is None else table.of_nights(nights) for table in tables)
+    """Yield (night, table) of the CCDs that the night pass read, then of those that were read for their label."""
+    return chain.from_iterable(table.of_nights(nights) for table in (embeddings, labelled) if table is not None)
 
 
 def read_truth_file(params: ComparisonParams) -> tuple[pd.Series | None, str]:

@@ -91,13 +91,12 @@ class Resamples:
         return np.array([measure(weight) for weight in (np.ones(len(expnums)), *self.weights(expnums))])
 
 
-def interval(draws: Array, axis: int = 0) -> tuple[Array, Array]:
-    """Return the 2.5 % and 97.5 % quantiles of the finite values along `axis`; NaN where there are none."""
-    values = np.ma.masked_invalid(np.atleast_1d(np.asarray(draws, np.float64))).filled(np.nan)
-    some = np.isfinite(values).any(axis=axis, keepdims=True)
-    low, high = np.nanquantile(np.where(some, values, 0.0), (0.025, 0.975), axis=axis)
-    there = np.squeeze(some, axis=axis)
-    return np.where(there, low, np.nan), np.where(there, high, np.nan)
+def interval(draws: Array) -> tuple[Array, Array]:
+    """Return the 2.5 % and 97.5 % quantiles of the finite values along the first axis; NaN where there are none."""
+    finite = np.isfinite(draws)
+    some = finite.any(axis=0)
+    low, high = np.nanquantile(np.where(finite, draws, np.where(some, np.nan, 0.0)), (0.025, 0.975), axis=0)
+    return np.where(some, low, np.nan), np.where(some, high, np.nan)
 
 
 def with_interval(name: str, values: Array, low: str = "{}_low", high: str = "{}_high") -> dict[str, float]:

@@ -6,7 +6,7 @@ sources, Figure 7 those of the background.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,12 +136,6 @@ def _top(group: pd.DataFrame, column: str, params: ComparisonParams) -> pd.DataF
     return ranked.head(int(np.ceil(params.top_fraction * len(ranked))))
 
 
-def _tops(table: pd.DataFrame, column: str, params: ComparisonParams) -> Iterator[pd.DataFrame]:
-    """Yield the `top_fraction` of the rows of each band that have a score."""
-    for _, group in table[table[column].notna()].groupby("filter"):
-        yield _top(group, column, params)
-
-
 def found_by(
     scores: pd.DataFrame, outcomes: pd.DataFrame, params: ComparisonParams, rank_by: RankBy = "z"
 ) -> pd.DataFrame:
@@ -155,7 +149,8 @@ def found_by(
     found: dict[str, set[int]] = {}
     for method, column in method_scores(rank_by).items():
         if column in scores:
-            top = {expnum for part in _tops(scores, column, params) for expnum in part["expnum"]}
+            bands = scores[scores[column].notna()].groupby("filter")
+            top = {expnum for _, band in bands for expnum in _top(band, column, params)["expnum"]}
             found[method] = top & set(bad["expnum"])
     prominent = set(bad.loc[bad["prominent"].astype("boolean").fillna(False), "expnum"])
     rows = []

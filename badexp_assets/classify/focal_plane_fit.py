@@ -14,7 +14,7 @@ from badexp_assets.classify.calibration import LIMIT, fit_calibration, log_losse
 from badexp_assets.classify.classifier import GOOD
 from badexp_assets.classify.focal_plane_tokens import FocalPlanes
 from badexp_assets.classify.focal_plane_view import FocalPlaneView, combined_log_odds
-from badexp_assets.classify.pooling import fit_logistic, fit_pool, pool_statistics
+from badexp_assets.classify.pooling import Pool, fit_logistic, fit_pool, outside_folds_are_mixed, pool_statistics
 from badexp_assets.classify.token_context import TokenBlock, token_blocks
 from badexp_assets.classify.token_difference import TokenDifference, fit_token_difference
 from badexp_assets.classify.token_head import BlockScaler, UnitComponents, fit_token_head, score_tokens
@@ -85,7 +85,9 @@ def fit_focal_plane_view(
     n_without = int((rows["category"].notna() & (places < 0)).sum())
     counts = {"n_ccds": int(known.sum()), "n_without": n_without}
     labelled = _labelled(rows[known], planes.at(places[known]).vectors)
-    if not _is_enough(labelled) or not _is_enough(labelled, kept[known]):
+    last = kept[known]
+    n_bad = int(labelled.bad[last].sum())
+    if not outside_folds_are_mixed(labelled.bad, labelled.folds) or min(n_bad, int(last.sum()) - n_bad) < 2:
         return None, _not_used("too few good or bad training CCDs with a token") | counts, pooled
     blocks = token_blocks(planes.dim // 3)
     fold_of = rows.drop_duplicates("expnum").set_index("expnum")["fold"]
@@ -100,7 +102,6 @@ def fit_focal_plane_view(
     whole, pool, scores = _pool(planes, seen, rows)
     pool_gain, pool_error = _pool_gain(pooled, whole)
     used = pool_gain > _Z95 * pool_error
-    last = kept[known]
     some = _some(last, labelled.bad, seed)
     kinds = sorted(set(labelled.names[labelled.bad & last]))
     view = FocalPlaneView(
@@ -145,14 +146,6 @@ def _labelled(rows: pd.DataFrame, vectors: npt.NDArray[np.float16]) -> _Labelled
     )
 
 
-def _is_enough(labelled: _Labelled, kept: Mask | None = None) -> bool:
-    """Whether there are two good and two bad CCDs outside every fold, or with `kept` (n,) among these rows."""
-    if kept is not None:
-        return bool(min((labelled.bad & kept).sum(), (~labelled.bad & kept).sum()) >= 2)
-    parts = [labelled.folds != fold for fold in np.unique(labelled.folds)]
-    return len(parts) > 1 and all(_is_enough(labelled, part) for part in parts)
-
-
 def _held_out_scores(
     planes: FocalPlanes, labelled: _Labelled, fold_of: Array, blocks: tuple[TokenBlock, ...], seed: int
 ) -> Array:
@@ -195,14 +188,22 @@ def _both(
     return (float(coefficients[0]), float(coefficients[1]), offset), gain, error
 
 
-def _pool(planes: FocalPlanes, log_odds: Array, rows: pd.DataFrame) -> tuple[Pooled, Any, dict[str, Any]]:
-    """Fit a pool of all CCDs with a token; return what it was fitted on, the pool, and its entry in the card.
+def _pool(planes: FocalPlanes, log_odds: Array, rows: pd.DataFrame) -> tuple[Pooled, Pool, dict[str, Any]]:
+    """Return `pool_exposures` of all CCDs with a token. log_odds: of each, (n,).
 
     Exposures that are bad only in CCDs that were not read are among them, because here these CCDs are seen.
     """
     places = (planes.keys[name].to_numpy(np.float64) for name in ("x_mm", "y_mm"))
-    statistics = pool_statistics(planes.keys["expnum"].to_numpy(), log_odds, *places)
-    table = rows.assign(bad=rows["category"].notna() & (rows["category"] != GOOD), weight=rows["weight"].fillna(1.0))
+    return pool_exposures(pool_statistics(planes.keys["expnum"].to_numpy(), log_odds, *places), rows)
+
+
+def pool_exposures(statistics: pd.DataFrame, rows: pd.DataFrame) -> tuple[Pooled, Pool, dict[str, Any]]:
+    """Fit a pool on `pool_statistics` of exposures; return what it was fitted on, the pool, and its entry in the card.
+
+    `rows`: the training CCDs, with expnum, category, fold and weight.
+    """
+    weight = rows["weight"].fillna(1.0).astype("float64")
+    table = rows.assign(bad=rows["category"].notna() & (rows["category"] != GOOD), weight=weight)
     exposures = table.groupby("expnum").agg({"bad": "max", "fold": "first", "weight": "mean"}).loc[statistics.index]
     columns = (exposures["bad"].to_numpy(bool), exposures["fold"].to_numpy(), exposures["weight"].to_numpy(float))
     pool, held, scores = fit_pool(statistics, *columns)

@@ -137,7 +137,7 @@ def fit_pool(
 
 
 def outside_folds_are_mixed(bad: npt.NDArray[np.bool_], folds: npt.NDArray[np.integer]) -> bool:
-    """Whether there are at least two folds, and at least two good and two bad exposures outside each of them."""
+    """Whether there are at least two folds, and at least two good and two bad ones outside each of them."""
     parts = np.unique(folds)
     return len(parts) > 1 and all(min(bad[folds != f].sum(), (~bad[folds != f]).sum()) >= 2 for f in parts)
 

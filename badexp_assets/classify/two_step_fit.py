@@ -18,11 +18,11 @@ from badexp_assets.classify.calibration import calibration_error, fit_calibratio
 from badexp_assets.classify.classifier import GOOD, check_training, refuse_non_finite
 from badexp_assets.classify.embedding_space import Novelty, Space
 from badexp_assets.classify.features import NAMES, FeatureScaler
-from badexp_assets.classify.focal_plane_fit import Pooled, fit_focal_plane_view
+from badexp_assets.classify.focal_plane_fit import fit_focal_plane_view, pool_exposures
 from badexp_assets.classify.focal_plane_tokens import FocalPlanes
 from badexp_assets.classify.head_selection import Choice, choose_head
 from badexp_assets.classify.mosaic_view import Mosaics, fit_mosaic_view
-from badexp_assets.classify.pooling import fit_pool, pool_statistics
+from badexp_assets.classify.pooling import pool_statistics
 from badexp_assets.classify.two_step import TwoStepClassifier, with_context
 from badexp_assets.config.classifier_options import ClassifierParams
 from badexp_assets.errors import InputError
@@ -102,16 +102,10 @@ def fit_two_step(
         features["x_mm"].to_numpy(np.float64)[counted],
         features["y_mm"].to_numpy(np.float64)[counted],
     )
-    exposures = pd.DataFrame({"expnum": rows["expnum"], "bad": is_bad, "fold": folds, "weight": weights})
-    exposures = exposures.groupby("expnum").agg({"bad": "max", "fold": "first", "weight": "mean"}).loc[statistics.index]
-    pool, held, pooled = fit_pool(
-        statistics, exposures["bad"].to_numpy(bool), exposures["fold"].to_numpy(), exposures["weight"].to_numpy(float)
-    )
-    pooled["error_held_out"] = round(calibration_error(expit(held), exposures["bad"].to_numpy(bool)), 5)
+    read, pool, pooled = pool_exposures(statistics, rows)
+    pooled["error_held_out"] = round(calibration_error(expit(read.held), read.exposures["bad"].to_numpy(bool)), 5)
     bands = features.drop_duplicates("expnum").set_index("expnum")["filter"]
-    focal_plane, tokens, decisive = fit_focal_plane_view(
-        planes, rows, bands, fitted, kept, Pooled(statistics, exposures, held), params.seed
-    )
+    focal_plane, tokens, decisive = fit_focal_plane_view(planes, rows, bands, fitted, kept, read, params.seed)
     mosaic, view = fit_mosaic_view(mosaics, *decisive, suspects, params.seed)
     model = _last_fit(vectors, names, kept, rows, features, params, choice)
     kinds = names[labelled & (names != GOOD)].astype(str)

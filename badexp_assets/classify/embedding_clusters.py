@@ -39,7 +39,7 @@ def cluster_embeddings(
     components = _components(vectors, params)
     result["cluster"] = _clusters(components, params)
     result[["tsne_x", "tsne_y"]] = tsne_coordinates(components, params, 2)
-    sampled = np.argsort(_priority(result, params.seed), kind="stable")[: params.n_images_3d]
+    sampled = np.argsort(ccd_priority(result, params.seed), kind="stable")[: params.n_images_3d]
     coordinates = np.full((len(result), 3), np.nan)
     coordinates[sampled] = tsne_coordinates(components[sampled], params, 3)
     result[["tsne3_x", "tsne3_y", "tsne3_z"]] = coordinates
@@ -53,14 +53,13 @@ def cluster_embeddings(
     return result.astype(types | {c: "float32" for c in result.columns if c.startswith("tsne")})
 
 
-def cluster_figure(table: pd.DataFrame, title: str = "CCD embeddings, t-SNE") -> bytes:
+def cluster_figure(table: pd.DataFrame) -> bytes:
     """Return a PNG (at most 100 kB) of the map, a colour per category; images in no cluster have small markers."""
     from matplotlib import colormaps
-    from matplotlib.figure import Figure
 
-    from badexp_assets.io.figures import to_png
+    from badexp_assets.io.figures import new_figure, to_png
 
-    figure = Figure(figsize=(8, 6), layout="constrained")
+    figure = new_figure(8, 6)
     axes = figure.add_subplot()
     names = sorted(set(table["category"]) - {UNLABELLED})
     colours = colormaps["tab20"]
@@ -71,7 +70,7 @@ def cluster_figure(table: pd.DataFrame, title: str = "CCD embeddings, t-SNE") ->
             colour = "0.75" if name == UNLABELLED else colours((i - 1) % 20)
             axes.scatter(rows["tsne_x"], rows["tsne_y"], s=sizes, color=colour, label=f"{name} ({len(rows)})", lw=0)
     n_clusters = table.loc[table["cluster"] >= 0, "cluster"].nunique()
-    axes.set_title(f"{title}: {len(table)} images, {n_clusters} clusters", fontsize=10)
+    axes.set_title(f"CCD embeddings, t-SNE: {len(table)} images, {n_clusters} clusters", fontsize=10)
     axes.set_xticks([])
     axes.set_yticks([])
     if len(table):
@@ -130,7 +129,7 @@ def _sample(nights: Iterable[tuple[str, pd.DataFrame]], params: ClusterParams) -
                 )
         if not len(table):
             continue
-        priority = _priority(table, params.seed)
+        priority = ccd_priority(table, params.seed)
         chosen = priority <= highest
         # a copy: a view would keep all vectors of the night in memory
         vectors = table.loc[chosen, "embedding"].map(np.array)
@@ -143,7 +142,7 @@ def _sample(nights: Iterable[tuple[str, pd.DataFrame]], params: ClusterParams) -
     return kept.sort_values(["expnum", "ccdnum"]).reset_index(drop=True)
 
 
-def _priority(table: pd.DataFrame, seed: int) -> np.ndarray:
+def ccd_priority(table: pd.DataFrame, seed: int) -> np.ndarray:
     """Return a hash, uint64, of (seed, expnum, ccdnum) per row."""
     priority = np.full(len(table), seed, np.uint64)
     for column in ("expnum", "ccdnum"):

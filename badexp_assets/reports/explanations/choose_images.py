@@ -7,6 +7,7 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
+from badexp_assets.classify.embedding_clusters import ccd_priority
 from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.config.review_options import ExplanationParams
 from badexp_assets.entropy.divergence import kl_divergence
@@ -44,17 +45,9 @@ def choose_good_images(
         source = "CCDs of exposures that no list names and the Entropy Method does not flag"
     if good["expnum"].nunique() < 2:
         raise InputError(f"good images for comparison: {len(good)} {source} found; those of 2 exposures are needed")
-    good = good.assign(order=_priority(good, params.seed))
+    good = good.assign(order=ccd_priority(good, params.seed))
     good = good.assign(turn=good.groupby("expnum")["order"].rank(method="first"))
     return good.sort_values(["turn", "order"])[KEY].head(params.n_good).astype("int64").reset_index(drop=True)
-
-
-def _priority(table: pd.DataFrame, seed: int) -> np.ndarray:
-    """Return a uint64 per row that depends only on (seed, expnum, ccdnum)."""
-    priority = np.full(len(table), seed, np.uint64)
-    for column in KEY:
-        priority = pd.util.hash_array(priority ^ pd.util.hash_array(table[column].to_numpy("int64")))
-    return priority
 
 
 def worst_ccds(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import http.client
 import socket
 import sys
 import urllib.error
@@ -55,7 +54,7 @@ def _is_transient_itself(error: BaseException) -> bool:
         return True
     if isinstance(error, urllib.error.HTTPError):
         return error.code == 429 or error.code >= 500
-    if isinstance(error, TimeoutError | ConnectionError | socket.gaierror | http.client.RemoteDisconnected):
+    if isinstance(error, TimeoutError | ConnectionError | socket.gaierror):
         return True
     if isinstance(error, urllib.error.URLError):
         return isinstance(error.reason, OSError) and _is_transient_itself(error.reason)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.place import Place, Url, as_place
-from badexp_assets.survey.archive_tree import FoundFile, Settling, cp_folders
+from badexp_assets.survey.archive_tree import FoundFile, Settling, cp_folders, raise_unreadable
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.cp_files import parse_name, unknown_name
 from badexp_assets.survey.exposure_identity import exposures_of_number, surrogate_expnum
@@ -63,7 +63,7 @@ def list_nights(archive: Place, camera: Camera) -> list[str]:
 def folders_by_night(archive: Place, camera: Camera) -> dict[str, list[NightFolder]]:
     """Return the folders, relative to `archive`, that may have files of each night; raises as `list_nights` does."""
     found: dict[str, list[NightFolder]] = {}
-    for night, folder in night_folders(as_place(archive), camera, _refuse):
+    for night, folder in night_folders(as_place(archive), camera, raise_unreadable):
         found.setdefault(night, []).append(folder)
     return found
 
@@ -96,10 +96,10 @@ def list_files_outside(archive: Place, camera: Camera) -> dict[str, str]:
     """
     archive = as_place(archive)
     found: list[str] = []
-    for _ in cp_folders(archive, _refuse, found.append):
+    for _ in cp_folders(archive, raise_unreadable, found.append):
         pass
     reasons = dict.fromkeys(sorted(found), OUTSIDE)
-    for _, files, nights in loose_folders(archive, camera, found, _refuse):
+    for _, files, nights in loose_folders(archive, camera, found, raise_unreadable):
         for file in files:
             if nights[file.path]:
                 reasons.pop(file.path, None)
@@ -146,7 +146,7 @@ def list_night_files(
         try:
             files += files_of_night(archive, folder, night, camera)
         except OSError as error:
-            _refuse(error)
+            raise_unreadable(error)
     files = without_copies(archive, files)
     if settling is None:
         return group_files(night, files, camera)
@@ -258,7 +258,3 @@ def _note(found: FileHeader, files: ExposureFiles, disagreement: str | None, cam
     if files.ood is None and "ood" in camera.products:
         notes.append("no ood file: no mask")
     return "; ".join(notes) or None
-
-
-def _refuse(error: OSError) -> None:
-    raise InputError(f"archive: {error.filename} can't be read ({error.strerror})") from error

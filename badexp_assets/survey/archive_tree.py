@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.errors import InputError
@@ -72,6 +72,11 @@ class Settling:
         """
         age = now - file.mtime_ns / 1e9
         return 0 <= age < self.needed(file)
+
+
+def raise_unreadable(error: OSError) -> NoReturn:
+    """Raise InputError for a folder that can't be listed: the `refuse` of callers that need all folders."""
+    raise InputError(f"archive: {error.filename} can't be read ({error.strerror})") from error
 
 
 def cp_folders(

@@ -40,8 +40,8 @@ class FileAccount:
     def lines(self) -> Iterator[str]:
         """Yield the account in one line, and reasons with the number of files and the first one."""
         text = (
-            f"{self.n_found} found = {_counted(self.n_exposures, 'exposure')} + "
-            f"{_counted(self.n_older, 'older reduction')} + {_counted(len(self.others), 'other file')}"
+            f"{self.n_found} found = {counted(self.n_exposures, 'exposure')} + "
+            f"{counted(self.n_older, 'older reduction')} + {counted(len(self.others), 'other file')}"
         )
         if self.n_unaccounted:
             text += f" + {self.n_unaccounted} that came, went or were not read (a night failed?)"
@@ -104,5 +104,6 @@ def _real(archive: Path, path: str) -> str:
     return os.path.join(os.path.realpath(archive / folder), name)
 
 
-def _counted(n: int, noun: str) -> str:
+def counted(n: int, noun: str) -> str:
+    """Return `n` and the noun, in the plural unless `n` is 1."""
     return f"{n} {noun}{'' if n == 1 else 's'}"

@@ -8,6 +8,7 @@ from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.place import Place, as_place
 from badexp_assets.orchestration.plan.inputs import Archive
 from badexp_assets.survey.archive import list_files_outside
+from badexp_assets.survey.archive_tree import raise_unreadable
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.exposure import open_exposure
 from badexp_assets.survey.night_files import ExposureFiles, group_files
@@ -20,7 +21,7 @@ def list_left_out(archive: Place, camera: Camera) -> dict[str, str]:
     """Return the FITS files of `archive` that are not read as part of an exposure, with the reason, by path."""
     archive = as_place(archive)
     left_out = list_files_outside(archive, camera)
-    for night, folder in night_folders(archive, camera, _refuse):
+    for night, folder in night_folders(archive, camera, raise_unreadable):
         left_out |= group_files(night, files_of_night(archive, folder, night, camera), camera).others
     return left_out
 
@@ -33,7 +34,7 @@ def scan_archive(archive: Place, camera: Camera, n_draw: int) -> Archive:
     n_exposures, size = 0, 0
     nights: set[str] = set()
     sample: list[ExposureFiles] = []
-    for night, folder in night_folders(as_place(archive), camera, _refuse):
+    for night, folder in night_folders(as_place(archive), camera, raise_unreadable):
         found = files_of_night(as_place(archive), folder, night, camera)
         sizes = {file.path: max(0, file.size) for file in found}
         exposures = group_files(night, found, camera).exposures
@@ -67,7 +68,3 @@ def _shapes(archive: Place, sample: list[ExposureFiles], camera: Camera) -> list
         except UnreadableImageError:
             continue
     return found
-
-
-def _refuse(error: OSError) -> None:
-    raise InputError(f"archive: {error.filename} can't be read ({error.strerror})") from error

@@ -9,6 +9,7 @@ from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.survey.archive_tree import FoundFile, Settling
 from badexp_assets.survey.arrivals.archive_state import ArchiveState, NightState
 from badexp_assets.survey.arrivals.scan import ArchiveScan, NightListing
+from badexp_assets.survey.file_account import counted
 from badexp_assets.survey.night_files import NightFiles, group_files
 
 EMPTY = NightFiles("", ()).fingerprint
@@ -227,8 +228,3 @@ def _why(new: NightState) -> str:
         return f"files were written again: {now}"
     verb = "arrived" if n_files > new.n_files else "gone"
     return f"{counted(abs(n_files - new.n_files), 'file')} {verb}: {now}, {new.n_files} before"
-
-
-def counted(n: int, noun: str) -> str:
-    """Return `n` and the noun, in the plural unless `n` is 1."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from badexp_assets.survey.arrivals.due_nights import DueNights, counted
+from badexp_assets.survey.arrivals.due_nights import DueNights
+from badexp_assets.survey.file_account import counted
 
 _MOST = 5
 

@@ -10,9 +10,9 @@ from badexp_assets.io.check_result import CheckResult
 from badexp_assets.io.place import Place
 from badexp_assets.survey.archive import list_night_files, list_nights
 from badexp_assets.survey.archive_tree import Settling
-from badexp_assets.survey.arrivals.due_nights import counted
 from badexp_assets.survey.arrivals.table_sources import possible_scores, scored_files
 from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.file_account import counted
 
 
 def check_newest_night(home: Home, archive: Place, camera: Camera, last: str, params: ArrivalParams) -> CheckResult:

@@ -32,6 +32,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 METADATA_KEY = b"badexp"
 """key in the metadata of a Parquet file: the metadata that `write_table` was given, as JSON"""
 _PIECE = 2**20  # rows that are converted and written at once
+_LISTS = (pa.ListType, pa.LargeListType, pa.FixedSizeListType)
 _TEMPORARY = ".part"
 _STALE = 2 * 86400.0  # seconds; a run lasts a day at most (max_runtime_seconds of the instance)
 
@@ -278,7 +279,7 @@ def encoding(schema: pa.Schema) -> dict[str, Any]:
     """
     repeated, split = [], []
     for field in schema:
-        is_list = pa.types.is_nested(field.type)
+        is_list = isinstance(field.type, _LISTS)
         type_ = field.type.value_type if is_list else field.type
         path = f"{field.name}.list.element" if is_list else field.name
         if is_list and (pa.types.is_float32(type_) or pa.types.is_float64(type_)):

@@ -83,6 +83,14 @@ def test_vectors_take_no_dictionary_and_less_room_than_with_one(tmp_path):
     assert (tmp_path / "t.parquet").stat().st_size < 0.9 * (tmp_path / "plain.parquet").stat().st_size
 
 
+def test_a_further_column_may_be_of_any_type(tmp_path):
+    table = embeddings(3).assign(place=[{"x": 1.5, "y": 2}, {"x": 0.5, "y": 3}, None], words=[["a"], [], ["b", "c"]])
+    write_table(table, tmp_path / "t.parquet", EMBEDDINGS)
+    back = read_table(tmp_path / "t.parquet")
+    assert back["place"].tolist() == [{"x": 1.5, "y": 2}, {"x": 0.5, "y": 3}, None]
+    assert [list(words) for words in back["words"]] == [["a"], [], ["b", "c"]]
+
+
 def test_only_the_row_groups_of_some_exposures_are_read(tmp_path, monkeypatch):
     table = embeddings(60).assign(expnum=np.arange(60) // 10 + 100)
     with TableWriter(tmp_path / "t.parquet", EMBEDDINGS) as writer:

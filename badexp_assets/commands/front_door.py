@@ -64,6 +64,9 @@ def _dagster_ui(settings: Settings) -> Iterator[None]:
         click.echo(f"Dagster UI on {address}  (was running already)")
         yield
         return
+    signal.signal(signal.SIGTERM, _exit)  # else it would end this process before the block below ends the UI
+    if hasattr(signal, "SIGHUP"):  # of a terminal that is closed
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     log = settings.home.root / "dagster" / "ui.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     words = ["ui", "--home", str(settings.home.root), "-p", str(where.port or 3000)]
@@ -85,3 +88,7 @@ def _dagster_ui(settings: Settings) -> Iterator[None]:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def _exit(number: int, _: object) -> None:
+    raise SystemExit(128 + number)

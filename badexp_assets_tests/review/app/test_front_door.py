@@ -1,5 +1,6 @@
 """The home page and the reports behind it."""
 
+import contextlib
 import os
 import re
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from click.testing import CliRunner
 from starlette.testclient import TestClient
@@ -172,6 +174,36 @@ def test_one_command_opens_the_home_page_and_the_dagster_ui_and_ctrl_c_ends_both
         process.wait(LONGEST_WAIT)
     assert f"the home page is {HOST}:{port}/home" in log.read_text()
     assert ui_version(ui) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["terminated", "terminal closed"])
+def test_however_the_home_page_is_ended_the_dagster_ui_ends_with_it(settings, tmp_path, number):
+    with settings.home.settings_file.open("a") as file:
+        file.write(f'[alerts]\nui = "http://127.0.0.1:{free_port()}"\n')
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("BADEXP_", "DAGSTER_"))}
+    words = ["open", "--home", str(settings.home.root), "-p", str(free_port()), "--ui", "--no-browser"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "badexp_assets.commands.cli", *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=clean | {"PYTHONPATH": PYTHON_PATH, "BADEXP_TABLES": str(settings.home.tables)},
+    )
+    parts = []
+    try:
+        with process.stdout:
+            assert any("the home page is" in line for line in process.stdout)
+            parts = psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(number)
+            assert process.wait(LONGEST_WAIT) == 128 + signal.SIGTERM
+        assert parts
+        assert psutil.wait_procs(parts, LONGEST_WAIT)[1] == []
+    finally:
+        process.kill()
+        for part in parts:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                part.kill()
 
 
 @pytest.mark.slow

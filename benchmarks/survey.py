@@ -187,7 +187,7 @@ def _review(settings: Settings) -> None:
     night = settings.home.nights("night_exposures")[0]
     numbers = read_table(settings.home.table("night_exposures", night), ["expnum"])["expnum"].tolist()
     expnum = next(number for number in numbers if number not in listed)
-    assert state.exposures.find(expnum) == night
+    assert state.exposures.night_of(expnum) == night
     state.exposures.facts(expnum, night)
 
 

@@ -64,9 +64,6 @@ def _dagster_ui(settings: Settings) -> Iterator[None]:
         click.echo(f"Dagster UI on {address}  (was running already)")
         yield
         return
-    signal.signal(signal.SIGTERM, _exit)  # else it would end this process before the block below ends the UI
-    if hasattr(signal, "SIGHUP"):  # of a terminal that is closed
-        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     log = settings.home.root / "dagster" / "ui.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     words = ["ui", "--home", str(settings.home.root), "-p", str(where.port or 3000)]
@@ -78,9 +75,9 @@ def _dagster_ui(settings: Settings) -> Iterator[None]:
             start_new_session=True,  # so that Ctrl-C reaches it once, from here
         )
     click.echo(f"Dagster UI on {address}  (starting, which takes some seconds; its output is in {log})")
-    try:
-        yield
-    finally:
+
+    def end() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         with contextlib.suppress(ProcessLookupError):  # it has ended by itself
             os.killpg(process.pid, signal.SIGINT)
         try:
@@ -89,6 +86,14 @@ def _dagster_ui(settings: Settings) -> Iterator[None]:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
+    def terminate(*_: object) -> None:  # by no exception, which may be raised where it is ignored
+        end()
+        os._exit(128 + signal.SIGTERM)
 
-def _exit(number: int, _: object) -> None:
-    raise SystemExit(128 + number)
+    signal.signal(signal.SIGTERM, terminate)
+    if hasattr(signal, "SIGHUP"):  # of a terminal that is closed
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    try:
+        yield
+    finally:
+        end()

@@ -36,6 +36,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def open_with_ui(settings, port: int, ui: str, output, **more) -> subprocess.Popen:
+    """Start `badexp open --ui` at `port`, with the Dagster UI at the address `ui`."""
+    with settings.home.settings_file.open("a") as file:
+        file.write(f'[alerts]\nui = "{ui}"\n')
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("BADEXP_", "DAGSTER_"))}
+    words = ["open", "--home", str(settings.home.root), "-p", str(port), "--ui", "--no-browser"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "badexp_assets.commands.cli", *words],
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        cwd=settings.home.root,
+        env=clean | {"PYTHONPATH": PYTHON_PATH, "BADEXP_TABLES": str(settings.home.tables)},
+        **more,
+    )
+
+
 def log_in(app, settings) -> TestClient:
     client = TestClient(app, base_url=HOST, follow_redirects=False)
     client.post("/login", data={"token": Reviewers(settings.verdicts).add("ann"), "next": "/home"})
@@ -139,21 +155,10 @@ def test_a_server_that_is_no_dagster_ui_is_none():
 @pytest.mark.slow
 def test_one_command_opens_the_home_page_and_the_dagster_ui_and_ctrl_c_ends_both(settings, browser, tmp_path):
     port, ui = free_port(), f"http://127.0.0.1:{free_port()}"
-    with settings.home.settings_file.open("a") as file:
-        file.write(f'[alerts]\nui = "{ui}"\n')
     token = Reviewers(settings.verdicts).add("ann")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("BADEXP_", "DAGSTER_"))}
-    words = ["open", "--home", str(settings.home.root), "-p", str(port), "--ui", "--no-browser"]
     log = tmp_path / "log.txt"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "badexp_assets.commands.cli", *words],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=tmp_path,
-            env=clean | {"PYTHONPATH": PYTHON_PATH, "BADEXP_TABLES": str(settings.home.tables)},
-            start_new_session=True,
-        )
+        process = open_with_ui(settings, port, ui, output, start_new_session=True)
     try:
         deadline = time.monotonic() + LONGEST_WAIT
         while ui_version(ui) is None:
@@ -178,18 +183,8 @@ def test_one_command_opens_the_home_page_and_the_dagster_ui_and_ctrl_c_ends_both
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["terminated", "terminal closed"])
-def test_however_the_home_page_is_ended_the_dagster_ui_ends_with_it(settings, tmp_path, number):
-    with settings.home.settings_file.open("a") as file:
-        file.write(f'[alerts]\nui = "http://127.0.0.1:{free_port()}"\n')
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("BADEXP_", "DAGSTER_"))}
-    words = ["open", "--home", str(settings.home.root), "-p", str(free_port()), "--ui", "--no-browser"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "badexp_assets.commands.cli", *words],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-        env=clean | {"PYTHONPATH": PYTHON_PATH, "BADEXP_TABLES": str(settings.home.tables)},
-    )
+def test_however_the_home_page_is_ended_the_dagster_ui_ends_with_it(settings, number):
+    process = open_with_ui(settings, free_port(), f"{HOST}:{free_port()}", subprocess.PIPE, text=True)
     parts = []
     try:
         with process.stdout:

@@ -139,6 +139,10 @@ class DinoV2(nn.Module):
                 found.append(self.norm(tokens)[:, before:].transpose(1, 2).unflatten(2, grid))
         return found
 
+    def map_shapes(self, rows: int, columns: int, depths: tuple[int, ...]) -> list[tuple[int, int, int]]:
+        """Return channels, rows and columns of what `feature_maps` returns of images of `rows` x `columns` px."""
+        return [(self.dim, rows // self.patch, columns // self.patch) for _ in depths]
+
     def _embed(self, x: Tensor) -> Tensor:
         """Return the tokens before the first block: CLS, registers (without positions), patches row by row."""
         rows, columns = x.shape[2] // self.patch, x.shape[3] // self.patch

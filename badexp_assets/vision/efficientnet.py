@@ -108,6 +108,15 @@ class EfficientNetLite0(nn.Module):
                 found.append(x)
         return found
 
+    def map_shapes(self, rows: int, columns: int, depths: tuple[int, ...]) -> list[tuple[int, int, int]]:
+        """Return channels, rows and columns of what `feature_maps` returns of images of `rows` x `columns` px."""
+        found, reduction = [], 2
+        for depth, (_, _, stride, _, _, channels) in enumerate(_STAGES[: max(depths)], start=1):
+            reduction *= stride
+            if depth in depths:
+                found.append((channels, -(-rows // reduction), -(-columns // reduction)))
+        return found
+
     def fold(self) -> EfficientNetLite0:
         """Merge every batch normalisation into the convolution before it, in place; the outputs do not change."""
         self.eval()

@@ -7,7 +7,6 @@ forward pass for each of two renderings of the image, or two with mirror images.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -74,7 +73,7 @@ class FocalPlaneEmbedder:
         network = _FeatureMaps(backbone, self.depths)
         identity = f"{backbone.name}-{backbone.weights_hash}-maps{self.depths}"
         self._engine = make_engine(network.eval(), backbone.device, backbone.precision, identity)
-        shapes = network.shapes((self.rows, self.columns))
+        shapes = backbone.model.map_shapes(self.rows, self.columns, self.depths)
         self._pooling = [_Pooling(self.boxes / np.array([shape[1], shape[0]] * 2), s, numbers) for s in shapes]
         self.dim = len(RENDERINGS) * sum(pooling.directions.shape[1] for pooling in self._pooling)
         """length of a token: the halves describe the renderings `plain` and `standardised`"""
@@ -164,15 +163,6 @@ class _FeatureMaps(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([m.float().flatten(1) for m in self.model.feature_maps(x, self._depths)], 1)
-
-    def shapes(self, size: tuple[int, int]) -> list[tuple[int, int, int]]:
-        """Return channels, rows and columns of each map for an image of `size` (rows, columns)."""
-        shells = {id(t): nn.Parameter(torch.empty_like(t, device="meta")) for t in self.model.parameters()}
-        shells |= {id(t): torch.empty_like(t, device="meta") for t in self.model.buffers()}
-        model = copy.deepcopy(self.model, shells)  # of which nothing is computed
-        with torch.no_grad():
-            maps = model.feature_maps(torch.zeros(1, 3, *size, device="meta"), self._depths)
-        return [(m.shape[1], m.shape[2], m.shape[3]) for m in maps]
 
 
 class _Pooling:

@@ -65,6 +65,15 @@ def test_every_backbone_gives_a_token_for_each_ccd(name, request) -> None:
     assert np.isfinite(found).all()
 
 
+@pytest.mark.parametrize(("name", "sizes"), [("lite", [(57, 90), (224, 33)]), ("tiny", [(56, 84)])])
+def test_the_shapes_of_feature_maps_are_known_without_making_any(name, sizes, request) -> None:
+    model = request.getfixturevalue(name).model
+    depths = tuple(range(1, model.n_depths + 1))
+    for size in sizes:
+        maps = model.feature_maps(torch.zeros(1, 3, *size), depths)
+        assert model.map_shapes(*size, depths) == [tuple(m.shape[1:]) for m in maps]
+
+
 @pytest.mark.usefixtures("eager")
 def test_the_numbers_of_a_token_keep_the_distances_of_all_channels(lite: Backbone) -> None:
     halves = [
@@ -125,6 +134,9 @@ def test_cells_of_a_map_count_by_the_share_of_them_that_is_visible() -> None:
 
         def feature_maps(self, x: torch.Tensor, depths: tuple[int, ...]) -> list[torch.Tensor]:
             return [torch.arange(4.0).expand(len(x), 1, 1, 4)]
+
+        def map_shapes(self, rows: int, columns: int, depths: tuple[int, ...]) -> list[tuple[int, int, int]]:
+            return [(1, 1, 4)]
 
     one = torch.device("cpu")
     backbone = Backbone("columns", "0", 1, 8, (0.5,) * 3, (0.5,) * 3, "float32", Columns(), None, one)

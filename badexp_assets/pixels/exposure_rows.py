@@ -12,10 +12,11 @@ import numpy as np
 
 from badexp_assets.config.night_options import PassParams
 from badexp_assets.errors import ModelError
-from badexp_assets.pixels.measure_ccd import MeasuredCcd, Stamp, merge_stamps
+from badexp_assets.pixels.measure_ccd import MeasuredCcd
 from badexp_assets.pixels.mosaic import MosaicPlan, level_and_scale
 from badexp_assets.pixels.night_tables import MISSING, PASS_TABLES
 from badexp_assets.pixels.previews import FocalPlane
+from badexp_assets.pixels.stamps import Stamps, merge_stamps
 from badexp_assets.survey.cameras import Camera
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class ExposureRows:
         self._n_added = 0
         self._n_seen = 0  # of the CCDs that are only seen, unreadable ones included
         self._unseen: list[str] = []  # reasons
-        self._stamps: list[Stamp] = []
+        self._stamps: Stamps | None = None
         self._n_stamps = params.stamps_per_exposure
         self._rows["night_ccds"] += [{"expnum": opened.expnum, "ccdnum": n} | _ABSENT for n in opened.absent]
         self._rows["night_ccds"] += missing_rows(opened.row, opened.missing, camera)
@@ -150,10 +151,8 @@ class ExposureRows:
         row, expnum = self._opened.row, self._opened.expnum
         name = {"expnum": expnum, "filter": row["filter"]}
         self._rows["night_exposures"].append(self._outcome(row))
-        self._rows["night_stamps"] += [
-            name | {"ccdnum": stamp.ccdnum, "x": stamp.x, "y": stamp.y, "stamp": stamp.pixels.ravel()}
-            for stamp in sorted(self._stamps, key=lambda stamp: (stamp.ccdnum, stamp.y, stamp.x))
-        ]
+        if self._stamps is not None:
+            self._rows["night_stamps"] += [name | stamp for stamp in _stamp_rows(self._stamps)]
         if self._plane is not None and self._plane.n_shown:
             png = self._plane.render()
             width, height = self._plane.size
@@ -173,9 +172,11 @@ class ExposureRows:
             self._show(ccd)
             return
         assert ccd.orientations is not None
+        assert ccd.stamps is not None
         orientations = keys | {"filter": self._opened.row["filter"]} | vars(ccd.orientations)
         self._rows["night_orientations"].append(orientations)
-        self._stamps = merge_stamps(self._stamps, ccd.stamps, self._n_stamps)
+        kept = [] if self._stamps is None else [self._stamps]
+        self._stamps = merge_stamps([*kept, ccd.stamps], self._n_stamps)
         self._show(ccd)
         self._batch.append(ccd)
 
@@ -283,6 +284,19 @@ def _ccd_row(ccd: MeasuredCcd) -> dict[str, Any]:
         **_measured(ccd.structure),
         **_measured(ccd.shapes),
     }
+
+
+def _stamp_rows(stamps: Stamps) -> list[dict[str, Any]]:
+    """Return the columns of `night_stamps` except the exposure's, by CCDNUM and position."""
+    return [
+        {
+            "ccdnum": int(stamps.ccdnum[i]),
+            "x": int(stamps.x[i]),
+            "y": int(stamps.y[i]),
+            "stamp": stamps.pixels[i].ravel(),
+        }
+        for i in np.lexsort((stamps.x, stamps.y, stamps.ccdnum))
+    ]
 
 
 def _measured(part: Any) -> dict[str, float | None]:

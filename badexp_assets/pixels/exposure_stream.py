@@ -119,7 +119,7 @@ class PixelReader:
             n_ccds = len(self._camera.ccds)
         ahead = min(_AHEAD_BYTES // n_bytes, (workers or threads) + max(self._embedder.batch_size, n_ccds))
         places = ahead + 1 + (n_batches + 1) * self._embedder.batch_size
-        return MeasuringPool(measurer, workers, ahead, threads, places, (recipe.rows, recipe.columns))
+        return MeasuringPool(measurer, workers, ahead, threads, places, n_bytes)
 
 
 def plan_reading(

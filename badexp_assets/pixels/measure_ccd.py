@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,12 @@ from badexp_assets.io.place import Place
 from badexp_assets.pixels.ccd_statistics import CcdFeatures, measure_features
 from badexp_assets.pixels.mosaic import MosaicPlan
 from badexp_assets.pixels.previews import Tile, bin_ccd
+from badexp_assets.pixels.stamps import Stamps, sample_stamps
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.exposure import CcdImage, CcdInfo, Exposure, open_exposure, row_step
 
 if TYPE_CHECKING:
     from badexp_assets.config.night_options import EntropyParams
-    from badexp_assets.entropy.ccd import CcdOrientations
     from badexp_assets.pixels.sky_structure import SkyStructure
     from badexp_assets.pixels.source_shapes import SourceShapes
     from badexp_assets.vision.recipes import Recipe
@@ -28,16 +28,6 @@ if TYPE_CHECKING:
 
 MIN_ROWS = 384
 """rows of a CCD that are read of it at least: more than a mosaic has along them, so that each is a mean of several"""
-
-
-class Stamp(NamedTuple):
-    """A source's stamp: random priority in [0, 1), position of its peak (column x, row y), float32 pixels in ADU."""
-
-    priority: float
-    ccdnum: int
-    x: int
-    y: int
-    pixels: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -81,8 +71,8 @@ class MeasuredCcd:
     """Measurements of a CCD. If `reason` is set, the CCD failed and only the fields measured before that are set.
 
     `height`, `width`: of the image, px; `fwhm`: from the header, px; `prepared`: float32 (rows, columns) image for the
-    backbone (`Recipe.prepare`); `free`: to be called once `prepared` is not needed any more, because its memory may be
-    that of other CCDs then; `tile`, `mosaic_tile`: the CCD in the preview and in the mosaic.
+    backbone (`Recipe.prepare`); `free`: to be called once `prepared` and `stamps` are not needed any more, because
+    their memory may be that of other CCDs then; `tile`, `mosaic_tile`: the CCD in the preview and in the mosaic.
     """
 
     task: CcdTask
@@ -96,7 +86,7 @@ class MeasuredCcd:
     structure: SkyStructure | None = None
     shapes: SourceShapes | None = None
     orientations: Orientations | None = None
-    stamps: tuple[Stamp, ...] = ()
+    stamps: Stamps | None = None
     prepared: npt.NDArray[np.float32] | None = None
     free: Callable[[], None] | None = None
     tile: Tile | None = None
@@ -186,7 +176,6 @@ class CcdMeasurer:
         except InputError as error:
             return replace(known, reason=f"{task.where}: {error}")
         n = self._params.stamps_per_exposure
-        stamps = sample_stamps(found, n, task.expnum, task.ccd.ccdnum, self._params.seed)
         return replace(
             known,
             structure=measure_sky(image.image, image.mask, saturate),
@@ -198,7 +187,7 @@ class CcdMeasurer:
                 found.gradient_counts,
                 found.gradient_halves.ravel(),
             ),
-            stamps=tuple(stamps),
+            stamps=sample_stamps(found, n, task.expnum, task.ccd.ccdnum, self._params.seed),
             prepared=prepared,
             tile=bin_ccd(image, task.slot, features.saturated_fraction) if task.slot else None,
             mosaic_tile=self._mosaic.tile(some_rows(image, task.step)),
@@ -212,22 +201,3 @@ def some_rows(image: CcdImage, step: int) -> CcdImage:
         return image
     mask = None if image.mask is None else np.ascontiguousarray(image.mask[::step])
     return replace(image, image=np.ascontiguousarray(image.image[::step]), mask=mask)
-
-
-def sample_stamps(found: CcdOrientations, n: int, expnum: int, ccdnum: int, seed: int) -> list[Stamp]:
-    """Return at most `n` stamps of a CCD: those that can be among the `n` of its exposure.
-
-    Every source gets a random priority from (seed, expnum, ccdnum) and its place in the CCD's list, and the smallest
-    priorities are chosen, so a missing CCD does not change which stamps of other CCDs are chosen.
-    """
-    priority = np.random.default_rng([seed, expnum, ccdnum]).random(len(found.x))
-    return [
-        # a copy: a view would keep all stamps of the CCD in memory
-        Stamp(float(priority[i]), ccdnum, int(found.x[i]), int(found.y[i]), np.array(found.stamps[i], np.float32))
-        for i in np.argsort(priority, kind="stable")[:n]
-    ]
-
-
-def merge_stamps(kept: Iterable[Stamp], offered: Iterable[Stamp], n: int) -> list[Stamp]:
-    """Return the `n` stamps of smallest priority, whatever the order in which CCDs are offered."""
-    return sorted([*kept, *offered], key=lambda stamp: stamp[:4])[:n]

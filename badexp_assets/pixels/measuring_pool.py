@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeVar
 
 from badexp_assets.pixels.measure_ccd import CcdMeasurer, CcdTask, MeasuredCcd
-from badexp_assets.pixels.shared_images import SharedImages
+from badexp_assets.pixels.shared_images import Shapes, SharedImages
 
 T = TypeVar("T")
 # what measuring needs: the fork server imports it once for all processes
@@ -26,14 +26,14 @@ _OF_THREAD = threading.local()
 
 
 class _Handed(NamedTuple):
-    """What a process returns of a CCD: its measurements, and the shape of the image that it put in its place."""
+    """Measurements of a CCD from a process, and the shapes of image and stamps if these are in their place."""
 
     ccd: MeasuredCcd
-    shape: tuple[int, ...] | None
+    shapes: Shapes | None
 
 
 class _Submitted(NamedTuple):
-    """A CCD that is being measured, and the place for its image; None: it comes with the measurements."""
+    """A CCD that is being measured, and the place for its image and stamps; None: they come with the measurements."""
 
     task: CcdTask
     place: int | None
@@ -45,8 +45,8 @@ class MeasuringPool:
     """Measures CCDs in `workers` processes or, if `workers` is 0, in `threads` threads; use it as a context manager.
 
     At most `ahead` CCDs are measured before they are taken (at least one more than are measured at a time), which
-    bounds memory. Processes hand over prepared images of up to `image_shape` (rows, columns) px in `places` of shared
-    memory, as far as the caller has freed them (`MeasuredCcd.free`), and others in a pipe, which takes longer.
+    bounds memory. Processes hand over prepared images and stamps in `places` of shared memory (`place_bytes` each), as
+    far as the caller has freed them (`MeasuredCcd.free`), and others in a pipe, which takes longer.
 
     Processes come from a fork server that has imported what they need, so they start in milliseconds and share its
     memory. They end when this process ends, even when it is killed. CFITSIO can crash on a damaged file, and the kernel
@@ -60,7 +60,7 @@ class MeasuringPool:
         ahead: int = 1,
         threads: int = 1,
         places: int = 0,
-        image_shape: tuple[int, int] = (0, 0),
+        place_bytes: int = 0,
     ) -> None:
         self._measurer, self._workers = measurer, workers
         self._depth = max(ahead, workers + 1 if workers else threads)
@@ -69,7 +69,7 @@ class MeasuringPool:
         self._free: list[int] = []  # places of images
         if workers and places:
             self._free = list(range(places))
-            self._images = SharedImages(places, image_shape)
+            self._images = SharedImages(places, place_bytes)
         self._executor: Executor = self._start(workers, threads)
 
     def __enter__(self) -> MeasuringPool:
@@ -141,19 +141,21 @@ class MeasuringPool:
         future.add_done_callback(lambda future: done.put(_Submitted(task, place, executor, future)))
 
     def _result(self, submitted: _Submitted) -> MeasuredCcd:
-        """Return the measurements of a CCD with its image, and free the place for it if that was not used."""
+        """Return the measurements of a CCD with image and stamps, and free the place for these if it was not used."""
         task, place, executor, future = submitted
         try:
-            ccd, shape = future.result()
+            ccd, shapes = future.result()
         except BrokenProcessPool:
             executor.shutdown(wait=True, cancel_futures=True)  # then none of its processes writes to the place any more
-            ccd, shape = self._measured_alone(task, place)
+            ccd, shapes = self._measured_alone(task, place)
         if place is None or self._images is None:
             return ccd
-        if shape is None:
+        if shapes is None or ccd.stamps is None:
             self._free.append(place)
             return ccd
-        return replace(ccd, prepared=self._images.read(place, shape), free=partial(self._free.append, place))
+        prepared, pixels = self._images.read(place, shapes)
+        stamps = replace(ccd.stamps, pixels=pixels)
+        return replace(ccd, prepared=prepared, stamps=stamps, free=partial(self._free.append, place))
 
     def _measured_alone(self, task: CcdTask, place: int | None) -> _Handed:
         """Measure a CCD in a process of its own.
@@ -204,7 +206,9 @@ def _start_process(measurer: CcdMeasurer, images: SharedImages | None) -> None:
 
 def _measure(task: CcdTask, place: int | None) -> _Handed:
     ccd = _OF_THREAD.measurer(task)
-    if place is None or ccd.prepared is None:
+    if place is None or ccd.prepared is None or ccd.stamps is None:
         return _Handed(ccd, None)
-    shape = _OF_THREAD.images.write(place, ccd.prepared)
-    return _Handed(ccd if shape is None else replace(ccd, prepared=None), shape)
+    shapes = _OF_THREAD.images.write(place, ccd.prepared, ccd.stamps.pixels)
+    if shapes is None:
+        return _Handed(ccd, None)
+    return _Handed(replace(ccd, prepared=None, stamps=replace(ccd.stamps, pixels=ccd.stamps.pixels[:0])), shapes)

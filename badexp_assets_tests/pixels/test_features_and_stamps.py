@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from badexp_assets.config.night_options import PassParams
 from badexp_assets.errors import InputError
 from badexp_assets.pixels.ccd_statistics import measure_features, sky_and_noise
-from badexp_assets.pixels.measure_ccd import merge_stamps, sample_stamps
+from badexp_assets.pixels.stamps import merge_stamps, sample_stamps
 from badexp_assets.survey.exposure import CcdImage
 
 
@@ -117,17 +117,19 @@ def test_the_choice_of_stamps_is_bounded_and_does_not_depend_on_the_order_of_ccd
     for order in ((3, 7, 40), (40, 3, 7)):
         chosen = []
         for number in order:
-            chosen = merge_stamps(chosen, sample_stamps(ccds[number], 20, 747382, number, seed=0), 20)
-        choices.append(chosen)
-    assert [s[:4] for s in choices[0]] == [s[:4] for s in choices[1]]
+            offered = sample_stamps(ccds[number], 20, 747382, number, seed=0)
+            chosen = [merge_stamps([*chosen, offered], 20)]
+        choices += chosen
+    for name in ("priority", "ccdnum", "x", "y", "pixels"):
+        assert np.array_equal(*(getattr(choice, name) for choice in choices))
     assert len(choices[0]) == 20
-    assert len({s.ccdnum for s in choices[0]}) == 3
-    assert all((s.pixels == s.x * 1000 + s.y).all() for s in choices[0])
+    assert len(set(choices[0].ccdnum)) == 3
+    assert (choices[0].pixels == (choices[0].x * 1000 + choices[0].y)[:, None, None]).all()
 
 
 def test_fewer_sources_than_asked_for_are_all_kept():
     found = [sample_stamps(sources(n, 0), 20, 1, ccdnum, seed=0) for n, ccdnum in ((5, 3), (0, 4))]
-    assert len(merge_stamps(*found, 20)) == 5
+    assert len(merge_stamps(found, 20)) == 5
 
 
 @pytest.mark.parametrize(

@@ -28,32 +28,35 @@ NIGHT = "2018-05-17"
 SHARED_MEMORY = Path("/dev/shm")
 
 
-def write_to(images, place, image, shapes):
-    shapes.send(images.write(place, image))
+def write_to(images, place, arrays, shapes):
+    shapes.send(images.write(place, *arrays))
 
 
 @pytest.mark.slow
-def test_an_image_that_another_process_wrote_is_read_to_the_bit():
-    images = SharedImages(3, (5, 7))
-    image = np.random.default_rng(1).normal(size=(5, 7)).astype(np.float32)
+def test_arrays_that_another_process_wrote_are_read_to_the_bit():
+    images = SharedImages(3, 4 * (5 * 7 + 2 * 3 * 3))
+    rng = np.random.default_rng(1)
+    image, stamps = (rng.normal(size=shape).astype(np.float32) for shape in ((5, 7), (2, 3, 3)))
     image[2, 2] = np.nan
     context = multiprocessing.get_context("forkserver")
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=write_to, args=(images, 1, image, there))
+    process = context.Process(target=write_to, args=(images, 1, (image, stamps), there))
     process.start()
-    shape = here.recv()
+    shapes = here.recv()
     process.join()
-    np.testing.assert_array_equal(images.read(1, shape), image)
-    assert not images.read(0, (5, 7)).any()
+    for found, array in zip(images.read(1, shapes), (image, stamps), strict=True):
+        np.testing.assert_array_equal(found, array)
+    assert not images.read(0, [(5, 7)])[0].any()
     images.close()
 
 
-def test_an_image_that_is_larger_than_its_place_is_refused_and_changes_nothing():
-    images = SharedImages(2, (4, 4))
-    assert images.write(0, np.ones((2, 8), np.float32)) == (2, 8)
+def test_arrays_that_are_larger_than_their_place_are_refused_and_change_nothing():
+    images = SharedImages(2, 4 * 16)
+    assert images.write(0, np.ones((2, 8), np.float32)) == ((2, 8),)
     assert images.write(0, np.zeros((3, 8), np.float32)) is None
-    assert images.read(0, (2, 8)).all()
-    assert not images.read(1, (4, 4)).any()
+    assert images.write(0, np.zeros((2, 8), np.float32), np.zeros(1, np.float32)) is None
+    assert images.read(0, [(2, 8)])[0].all()
+    assert not images.read(1, [(4, 4)])[0].any()
     images.close()
 
 

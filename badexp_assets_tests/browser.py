@@ -12,7 +12,7 @@ import pytest
 
 from badexp_assets_tests.waiting import LONGEST_WAIT
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 _OPTIONS = (
     "--headless",
     "--no-sandbox",

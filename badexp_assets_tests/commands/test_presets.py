@@ -10,6 +10,7 @@ from badexp_assets_tests.commands.homes import part_of_survey
 
 SMALL = [
     "night_pass.device=cpu",
+    "night_pass.focal_plane_size=160",
     "entropy.gradient_points=500",
     "autoencoder.epochs=3",
     "clusters.n_images_3d=0",

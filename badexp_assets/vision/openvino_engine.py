@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from badexp_assets.vision.engines import Expand
 
 _SIZES_KEPT = 2
+_NETWORKS_KEPT = 4  # a night needs three: for CCDs, for whole focal planes, and for the tokens of their CCDs
 _SMALL = 25_000_000  # parameters, 100 MB in float32
 _COMPILING = threading.Lock()  # PyTorch traces one module at a time
 # Small networks that were compiled last. Every night of a run loads its backbone, and compiling takes seconds.
@@ -31,10 +32,10 @@ warnings.filterwarnings("ignore", r"`torch\.jit\.trace", DeprecationWarning)
 class OpenVinoEngine:
     """Runs a PyTorch module on the CPU, one image a request and several requests at a time.
 
-    A network is compiled for each image size (seconds), and the latest two are kept. Later engines of this process use
-    them, too, if they have the same `identity` (which must depend on architecture and weights) and options, and at most
-    25 million parameters. The vector of an image does not depend on its batch, to the bit. The number of threads is
-    that of PyTorch. Raises InputError for bfloat16 on a processor without it.
+    A network is compiled for each image size (seconds), and the latest two are kept. The latest four of a process, if
+    they have at most 25 million parameters, are used by later engines with the same options and the same `identity`,
+    which must depend on architecture and weights. The vector of an image does not depend on its batch, to the bit. The
+    number of threads is that of PyTorch. Raises InputError for bfloat16 on a processor without it.
     """
 
     def __init__(self, model: nn.Module, precision: str, identity: str) -> None:
@@ -82,7 +83,7 @@ class OpenVinoEngine:
             self._queues.move_to_end(shape)
         else:
             self._queues[shape] = openvino.AsyncInferQueue(self._compile(shape))
-            _drop_oldest(self._queues)
+            _drop_oldest(self._queues, _SIZES_KEPT)
         return self._queues[shape]
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
@@ -94,7 +95,7 @@ class OpenVinoEngine:
                 network = self._core.compile_model(self._convert(shape), "CPU", self._options)
             if self._small:
                 _compiled[key] = network
-                _drop_oldest(_compiled)
+                _drop_oldest(_compiled, _NETWORKS_KEPT)
         return network
 
     def _convert(self, shape: tuple[int, ...]) -> Any:
@@ -113,6 +114,6 @@ class OpenVinoEngine:
         return network
 
 
-def _drop_oldest(kept: OrderedDict[Any, Any]) -> None:
-    if len(kept) > _SIZES_KEPT:
+def _drop_oldest(kept: OrderedDict[Any, Any], most: int) -> None:
+    if len(kept) > most:
         kept.popitem(last=False)

@@ -248,6 +248,25 @@ def test_the_real_backbone_embeds_the_real_cutouts(shared_data, tmp_path):
     assert np.isfinite(vectors).all()
 
 
+@pytest.mark.slow
+def test_the_second_night_of_a_process_compiles_no_network(tiny_cp, tmp_path, monkeypatch):
+    openvino = pytest.importorskip("openvino")
+    tiny_cp.write_cp(tmp_path / "cp", 11)
+    compile_model, compiled = openvino.Core.compile_model, []
+
+    def counted(self, network, *options):
+        compiled.append(tuple(network.input().shape))
+        return compile_model(self, network, *options)
+
+    monkeypatch.setattr(openvino.Core, "compile_model", counted)
+    options = {"rows": 128, "columns": 32, "focal_plane_size": 192, "preview_height": 0}
+    settings = replace(load_settings(tmp_path / "home"), sections={"night_pass": options})
+    for night in ("first", "second"):
+        machine = load_pass_setup(settings)
+        run_pass(tmp_path / "cp", NIGHT, CAMERA, *machine, paths(tmp_path / night))
+        assert len(compiled) == len(set(compiled)) == 3  # CCDs, the focal plane, and for the tokens of its CCDs
+
+
 def test_unknown_options_are_named(tmp_path):
     settings = replace(load_settings(tmp_path), sections={"night_pass": {"n_drawn": 3}})
     with pytest.raises(InputError, match=r"n_drawn.*n_draw"):

@@ -14,7 +14,7 @@ from badexp_assets_tests.deployments.services import Services
 @pytest.mark.slow
 def test_a_backfill_whose_processes_are_killed_ends_as_if_nothing_had_happened(tmp_path):
     """The backfill is launched as the UI does; 15 nights are two runs, two nights are empty."""
-    report = kill_test(tmp_path, 15, ["run", "postgres", "daemon"], seed=3, seconds=400, nights_per_run=8)
+    report = kill_test(tmp_path, 15, ["run", "postgres", "daemon"], seed=3, seconds=900, nights_per_run=8)
     assert not report.problems, "\n".join(report.lines())
     assert report.kills["postgres"] == 1
 

@@ -31,6 +31,7 @@ Row = Mapping[str, Any]
 _AHEAD_BYTES = 2**29  # of measured CCDs that were not given to the backbone yet
 _PAUSE = 0.2  # seconds without a CCD after which finished embeddings are stored
 _STAMP_BYTES = 4 * 64 * 64
+_MOST_STAMPS = 1024  # of a CCD, for which there is memory; all stamps of an exposure may be wanted
 
 
 class ReadExposure(NamedTuple):
@@ -113,7 +114,7 @@ class PixelReader:
 
         recipe, params = self._embedder.recipe, self._params
         workers, threads = max(params.workers, 0), torch.get_num_threads()
-        n_bytes = 4 * recipe.rows * recipe.columns + params.stamps_per_exposure * _STAMP_BYTES
+        n_bytes = 4 * recipe.rows * recipe.columns + min(params.stamps_per_exposure, _MOST_STAMPS) * _STAMP_BYTES
         n_ccds = len(self._camera.ccds) if params.all_ccds else params.n_draw
         if params.focal_plane_step and self._only is None:
             n_ccds = len(self._camera.ccds)

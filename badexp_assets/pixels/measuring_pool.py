@@ -26,7 +26,7 @@ _OF_THREAD = threading.local()
 
 
 class _Handed(NamedTuple):
-    """Measurements of a CCD from a process, and the shapes of image and stamps if these are in their place."""
+    """Measurements of a CCD from a process, and the shapes of its image and stamps, as far as they are in its place."""
 
     ccd: MeasuredCcd
     shapes: Shapes | None
@@ -153,8 +153,8 @@ class MeasuringPool:
         if shapes is None or ccd.stamps is None:
             self._free.append(place)
             return ccd
-        prepared, pixels = self._images.read(place, shapes)
-        stamps = replace(ccd.stamps, pixels=pixels)
+        prepared, *pixels = self._images.read(place, shapes)
+        stamps = replace(ccd.stamps, pixels=pixels[0]) if pixels else ccd.stamps
         return replace(ccd, prepared=prepared, stamps=stamps, free=partial(self._free.append, place))
 
     def _measured_alone(self, task: CcdTask, place: int | None) -> _Handed:
@@ -208,7 +208,7 @@ def _measure(task: CcdTask, place: int | None) -> _Handed:
     ccd = _OF_THREAD.measurer(task)
     if place is None or ccd.prepared is None or ccd.stamps is None:
         return _Handed(ccd, None)
-    shapes = _OF_THREAD.images.write(place, ccd.prepared, ccd.stamps.pixels)
-    if shapes is None:
-        return _Handed(ccd, None)
-    return _Handed(replace(ccd, prepared=None, stamps=replace(ccd.stamps, pixels=ccd.stamps.pixels[:0])), shapes)
+    both = _OF_THREAD.images.write(place, ccd.prepared, ccd.stamps.pixels)
+    shapes = both or _OF_THREAD.images.write(place, ccd.prepared)
+    stamps = replace(ccd.stamps, pixels=ccd.stamps.pixels[:0]) if both else ccd.stamps
+    return _Handed(ccd if shapes is None else replace(ccd, prepared=None, stamps=stamps), shapes)

@@ -100,6 +100,23 @@ def ready(tiny_cp, tmp_path):
     return tmp_path / "cp", list_exposures(tmp_path / "cp", NIGHT, load_camera()).to_dict("records")
 
 
+@pytest.mark.slow
+def test_all_stamps_of_an_exposure_can_be_wanted_of_reading_processes(ready, monkeypatch):
+    archive, rows = ready
+    sizes = []
+    make = SharedImages.__init__
+    monkeypatch.setattr(SharedImages, "__init__", lambda self, n, size: sizes.append(n * size) or make(self, n, size))
+    found = []
+    for workers in (0, 2):
+        params = PassParams(n_draw=20, preview_height=0, stamps_per_exposure=10**6, workers=workers)
+        reader = PixelReader(archive, load_camera(), MeanEmbedder(), EntropyParams(gradient_points=50), params)
+        found.append({exposure.place: exposure.tables["night_stamps"] for exposure in reader.read(rows)})
+    assert sizes == [sizes[0]]
+    assert sizes[0] < 2**31  # not a million stamps for each CCD: a limit of address space would end the pass
+    assert found[0] == found[1]
+    assert sum(map(len, found[0].values())) > 10
+
+
 def test_a_slow_ccd_holds_up_its_own_exposure_and_no_other(ready, monkeypatch):
     archive, rows = ready
     others = threading.Event()

@@ -60,15 +60,21 @@ def tasks(ooi, expnum=11):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("places", [0, 3, 8], ids=["in a pipe", "in both", "in shared memory"])
-def test_processes_and_threads_give_what_one_thread_gives(exposure, places):
+@pytest.mark.parametrize(
+    ("places", "n_stamps"),
+    [(0, 64), (3, 64), (8, 64), (8, 0)],
+    ids=["in a pipe", "in both", "in shared memory", "without room for stamps"],
+)
+def test_processes_and_threads_give_what_one_thread_gives(exposure, places, n_stamps):
     items = [*tasks(exposure), "a word", *tasks(exposure, 12), "the end"]
     found = {}
     for workers, threads in ((0, 1), (0, 3), (2, 1)):
-        with MeasuringPool(measure(), workers, threads=threads, places=places, place_bytes=12 + 64 * 16384) as readers:
+        room = 12 + n_stamps * 16384
+        with MeasuringPool(measure(), workers, threads=threads, places=places, place_bytes=room) as readers:
             done = list(readers.run(iter(items)))
         assert [item for item in done if isinstance(item, str)] == ["a word", "the end"]
         ccds = [item for item in done if isinstance(item, MeasuredCcd)]
+        assert max(len(ccd.stamps) for ccd in ccds) > 0
         found[workers, threads] = sorted(ccds, key=lambda ccd: (ccd.task.expnum, ccd.task.ccd.ccdnum))
     expected = [item for item in items if not isinstance(item, str)]
     for one, two, three, item in zip(*found.values(), expected, strict=True):

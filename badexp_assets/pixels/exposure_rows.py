@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +16,7 @@ from badexp_assets.pixels.measure_ccd import MeasuredCcd
 from badexp_assets.pixels.mosaic import MosaicPlan, level_and_scale
 from badexp_assets.pixels.night_tables import MISSING, PASS_TABLES
 from badexp_assets.pixels.previews import FocalPlane
-from badexp_assets.pixels.stamps import Stamps, merge_stamps
+from badexp_assets.pixels.stamps import StampsOfExposure
 from badexp_assets.survey.cameras import Camera
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ class ExposureRows:
         self._n_added = 0
         self._n_seen = 0  # of the CCDs that are only seen, unreadable ones included
         self._unseen: list[str] = []  # reasons
-        self._stamps: Stamps | None = None
-        self._n_stamps = params.stamps_per_exposure
+        self._stamps = StampsOfExposure(params.stamps_per_exposure)
         self._rows["night_ccds"] += [{"expnum": opened.expnum, "ccdnum": n} | _ABSENT for n in opened.absent]
         self._rows["night_ccds"] += missing_rows(opened.row, opened.missing, camera)
         self._plane: FocalPlane | None = None
@@ -151,8 +150,7 @@ class ExposureRows:
         row, expnum = self._opened.row, self._opened.expnum
         name = {"expnum": expnum, "filter": row["filter"]}
         self._rows["night_exposures"].append(self._outcome(row))
-        if self._stamps is not None:
-            self._rows["night_stamps"] += [name | stamp for stamp in _stamp_rows(self._stamps)]
+        self._rows["night_stamps"] += [name | stamp for stamp in self._stamps.rows()]
         if self._plane is not None and self._plane.n_shown:
             png = self._plane.render()
             width, height = self._plane.size
@@ -175,10 +173,9 @@ class ExposureRows:
         assert ccd.stamps is not None
         orientations = keys | {"filter": self._opened.row["filter"]} | vars(ccd.orientations)
         self._rows["night_orientations"].append(orientations)
-        kept = [] if self._stamps is None else [self._stamps]
-        self._stamps = merge_stamps([*kept, ccd.stamps], self._n_stamps)
+        self._stamps.offer(ccd.stamps)
         self._show(ccd)
-        self._batch.append(ccd)
+        self._batch.append(replace(ccd, stamps=None))
 
     def _see(self, ccd: MeasuredCcd) -> None:
         """Add a CCD that is only seen."""
@@ -284,19 +281,6 @@ def _ccd_row(ccd: MeasuredCcd) -> dict[str, Any]:
         **_measured(ccd.structure),
         **_measured(ccd.shapes),
     }
-
-
-def _stamp_rows(stamps: Stamps) -> list[dict[str, Any]]:
-    """Return the columns of `night_stamps` except the exposure's, by CCDNUM and position."""
-    return [
-        {
-            "ccdnum": int(stamps.ccdnum[i]),
-            "x": int(stamps.x[i]),
-            "y": int(stamps.y[i]),
-            "stamp": stamps.pixels[i].ravel(),
-        }
-        for i in np.lexsort((stamps.x, stamps.y, stamps.ccdnum))
-    ]
 
 
 def _measured(part: Any) -> dict[str, float | None]:

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 _AHEAD_BYTES = 2**29  # of measured CCDs that were not given to the backbone yet
 _PAUSE = 0.2  # seconds without a CCD after which finished embeddings are stored
-_STAMP_BYTES = 4 * 64 * 64
-_MOST_STAMPS = 1024  # of a CCD, for which there is memory; all stamps of an exposure may be wanted
+_STAMPS_WITH_ROOM = 256  # of a CCD in shared memory; all stamps of an exposure may be wanted
 
 
 class ReadExposure(NamedTuple):
@@ -105,7 +104,7 @@ class PixelReader:
             yield from embedded(0)
 
     def _pool(self, measurer: CcdMeasurer, n_batches: int) -> MeasuringPool:
-        """Return the pool of readers, with places for the images of `n_batches` batches that are being embedded.
+        """Return the pool of readers, with places for the pixels of `n_batches` batches that are being embedded.
 
         As far as memory allows, it measures the next batch ahead, to keep the backbone busy, and a whole exposure, so
         that one slow CCD stops no reader.
@@ -114,13 +113,15 @@ class PixelReader:
 
         recipe, params = self._embedder.recipe, self._params
         workers, threads = max(params.workers, 0), torch.get_num_threads()
-        n_bytes = 4 * recipe.rows * recipe.columns + min(params.stamps_per_exposure, _MOST_STAMPS) * _STAMP_BYTES
+        image, stamp = 4 * recipe.rows * recipe.columns, 4 * self._entropy.stamp_size**2
         n_ccds = len(self._camera.ccds) if params.all_ccds else params.n_draw
         if params.focal_plane_step and self._only is None:
             n_ccds = len(self._camera.ccds)
+        n_bytes = image + params.stamps_per_exposure * stamp
         ahead = min(_AHEAD_BYTES // n_bytes, (workers or threads) + max(self._embedder.batch_size, n_ccds))
         places = ahead + 1 + (n_batches + 1) * self._embedder.batch_size
-        return MeasuringPool(measurer, workers, ahead, threads, places, n_bytes)
+        room = image + min(params.stamps_per_exposure, _STAMPS_WITH_ROOM) * stamp
+        return MeasuringPool(measurer, workers, ahead, threads, places, room)
 
 
 def plan_reading(

@@ -16,13 +16,13 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeVar
 
 from badexp_assets.pixels.measure_ccd import CcdMeasurer, CcdTask, MeasuredCcd
-from badexp_assets.pixels.shared_images import Shapes, SharedImages
+from badexp_assets.pixels.shared_arrays import Shapes, SharedArrays
 
 T = TypeVar("T")
 # what measuring needs: the fork server imports it once for all processes
 _PRELOADED = ["fitsio", "torch", "badexp_assets.pixels.load_compiled", __name__]
 _OF_THREAD = threading.local()
-"""`measurer` and `images` (or None) of a thread of the pool, or of the only thread of a process of the pool"""
+"""`measurer` and `arrays` (or None) of a thread of the pool, or of the only thread of a process of the pool"""
 
 
 class _Handed(NamedTuple):
@@ -65,11 +65,11 @@ class MeasuringPool:
         self._measurer, self._workers = measurer, workers
         self._depth = max(ahead, workers + 1 if workers else threads)
         self._copies: list[CcdMeasurer] = []  # of the threads
-        self._images: SharedImages | None = None
-        self._free: list[int] = []  # places of images
+        self._arrays: SharedArrays | None = None
+        self._free: list[int] = []  # places of images and stamps
         if workers and places:
             self._free = list(range(places))
-            self._images = SharedImages(places, place_bytes)
+            self._arrays = SharedArrays(places, place_bytes)
         self._executor: Executor = self._start(workers, threads)
 
     def __enter__(self) -> MeasuringPool:
@@ -79,8 +79,8 @@ class MeasuringPool:
         self._executor.shutdown(wait=True, cancel_futures=True)
         for measurer in self._copies:
             measurer.close()
-        if self._images is not None:
-            self._images.close()
+        if self._arrays is not None:
+            self._arrays.close()
 
     def run(
         self, items: Iterable[T | CcdTask], held: Callable[[], int] = lambda: 0, pause: float | None = None
@@ -120,13 +120,13 @@ class MeasuringPool:
     def _start(self, workers: int, threads: int = 1) -> Executor:
         if not workers:
             return ThreadPoolExecutor(threads, "measuring", self._start_thread)
-        arguments = (self._measurer, self._images)
+        arguments = (self._measurer, self._arrays)
         return ProcessPoolExecutor(
             workers, mp_context=process_context(), initializer=_start_process, initargs=arguments
         )
 
     def _start_thread(self) -> None:
-        _OF_THREAD.measurer, _OF_THREAD.images = self._measurer.copy(), None
+        _OF_THREAD.measurer, _OF_THREAD.arrays = self._measurer.copy(), None
         self._copies.append(_OF_THREAD.measurer)
 
     def _submit(self, task: CcdTask, done: SimpleQueue[_Submitted]) -> None:
@@ -148,12 +148,12 @@ class MeasuringPool:
         except BrokenProcessPool:
             executor.shutdown(wait=True, cancel_futures=True)  # then none of its processes writes to the place any more
             ccd, shapes = self._measured_alone(task, place)
-        if place is None or self._images is None:
+        if place is None or self._arrays is None:
             return ccd
         if shapes is None or ccd.stamps is None:
             self._free.append(place)
             return ccd
-        prepared, *pixels = self._images.read(place, shapes)
+        prepared, *pixels = self._arrays.read(place, shapes)
         stamps = replace(ccd.stamps, pixels=pixels[0]) if pixels else ccd.stamps
         return replace(ccd, prepared=prepared, stamps=stamps, free=partial(self._free.append, place))
 
@@ -195,11 +195,11 @@ def _wait_for_parent() -> None:
     os._exit(1)
 
 
-def _start_process(measurer: CcdMeasurer, images: SharedImages | None) -> None:
+def _start_process(measurer: CcdMeasurer, arrays: SharedArrays | None) -> None:
     """Prepare a process of the pool, which uses one core."""
     import torch
 
-    _OF_THREAD.measurer, _OF_THREAD.images = measurer, images
+    _OF_THREAD.measurer, _OF_THREAD.arrays = measurer, arrays
     torch.set_num_threads(1)
     end_with_parent()
 
@@ -208,7 +208,7 @@ def _measure(task: CcdTask, place: int | None) -> _Handed:
     ccd = _OF_THREAD.measurer(task)
     if place is None or ccd.prepared is None or ccd.stamps is None:
         return _Handed(ccd, None)
-    both = _OF_THREAD.images.write(place, ccd.prepared, ccd.stamps.pixels)
-    shapes = both or _OF_THREAD.images.write(place, ccd.prepared)
-    stamps = replace(ccd.stamps, pixels=ccd.stamps.pixels[:0]) if both else ccd.stamps
+    of_both = _OF_THREAD.arrays.write(place, ccd.prepared, ccd.stamps.pixels)
+    shapes = of_both or _OF_THREAD.arrays.write(place, ccd.prepared)
+    stamps = replace(ccd.stamps, pixels=ccd.stamps.pixels[:0]) if of_both else ccd.stamps
     return _Handed(ccd if shapes is None else replace(ccd, prepared=None, stamps=stamps), shapes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,10 @@ class Stamps:
     def __len__(self) -> int:
         return len(self.priority)
 
+    def take(self, which: npt.NDArray[np.intp]) -> Stamps:
+        """Return copies of the stamps at these places."""
+        return Stamps(**{field.name: getattr(self, field.name)[which] for field in fields(Stamps)})
+
 
 def sample_stamps(found: CcdOrientations, n: int, expnum: int, ccdnum: int, seed: int) -> Stamps:
     """Return at most `n` stamps of a CCD: those that can be among the `n` of its exposure.
@@ -37,25 +42,45 @@ def sample_stamps(found: CcdOrientations, n: int, expnum: int, ccdnum: int, seed
     priorities are chosen, so a missing CCD does not change which stamps of other CCDs are chosen.
     """
     priority = np.random.default_rng([seed, expnum, ccdnum]).random(len(found.x))
-    chosen = np.argsort(priority, kind="stable")[:n]
-    pixels = np.asarray(found.stamps, np.float32)[chosen]
-    return Stamps(priority[chosen], np.full(len(chosen), ccdnum, np.int32), found.x[chosen], found.y[chosen], pixels)
+    ccdnums = np.full(len(priority), ccdnum, np.int32)
+    every = Stamps(priority, ccdnums, found.x, found.y, np.asarray(found.stamps, np.float32))
+    return every.take(np.argsort(priority, kind="stable")[:n])
 
 
-def merge_stamps(pieces: Sequence[Stamps], n: int) -> Stamps:
-    """Return the `n` stamps of smallest priority of `pieces` (at least one), as copies, whatever their order."""
-    together = {field.name: [getattr(piece, field.name) for piece in pieces] for field in fields(Stamps)}
-    keys = [np.concatenate(together[name]) for name in ("y", "x", "ccdnum", "priority")]  # the last is the first key
-    chosen = np.lexsort(keys)[:n]
-    return Stamps(**{name: _take(arrays, chosen) for name, arrays in together.items()})
+class StampsOfExposure:
+    """The `n` stamps of smallest priority of those that are offered, whatever their order."""
+
+    def __init__(self, n: int) -> None:
+        self._n, self._pieces = n, list[Stamps]()
+        self._limit = math.inf  # priority beyond which no stamp can be among the n
+
+    def offer(self, stamps: Stamps) -> None:
+        """Copy what can be among the `n`; the memory of `stamps` may be used again afterwards."""
+        self._pieces.append(stamps.take(np.flatnonzero(stamps.priority <= self._limit)))
+        if sum(map(len, self._pieces)) >= 2 * max(self._n, 1):
+            kept = self._merged()
+            self._pieces, self._limit = [kept], kept.priority.max(initial=0.0)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of `night_stamps` without the columns of the exposure, by CCDNUM and position."""
+        if not self._pieces:
+            return []
+        kept = self._merged()
+        return [
+            {
+                "ccdnum": int(kept.ccdnum[i]),
+                "x": int(kept.x[i]),
+                "y": int(kept.y[i]),
+                "stamp": kept.pixels[i].ravel(),
+            }
+            for i in np.lexsort((kept.x, kept.y, kept.ccdnum))
+        ]
+
+    def _merged(self) -> Stamps:
+        every = _joined(self._pieces)
+        chosen = np.lexsort((every.y, every.x, every.ccdnum, every.priority))[: self._n]
+        return every.take(chosen)
 
 
-def _take(arrays: Sequence[npt.NDArray[Any]], chosen: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-    """Return the elements `chosen` of all arrays together; the others are not copied."""
-    ends = np.cumsum([len(array) for array in arrays])
-    which = np.searchsorted(ends, chosen, side="right")
-    found = np.empty((len(chosen), *arrays[0].shape[1:]), arrays[0].dtype)
-    for number, array in enumerate(arrays):
-        mine = which == number
-        found[mine] = array[chosen[mine] - (ends[number] - len(array))]
-    return found
+def _joined(pieces: Sequence[Stamps]) -> Stamps:
+    return Stamps(**{f.name: np.concatenate([getattr(piece, f.name) for piece in pieces]) for f in fields(Stamps)})

@@ -1,6 +1,7 @@
 """Sky, noise, shares, the choice of stamps, the read-ahead thread and the options, with planted truths."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from badexp_assets.config.night_options import PassParams
 from badexp_assets.errors import InputError
 from badexp_assets.pixels.ccd_statistics import measure_features, sky_and_noise
-from badexp_assets.pixels.stamps import merge_stamps, sample_stamps
+from badexp_assets.pixels.stamps import StampsOfExposure, sample_stamps
 from badexp_assets.survey.exposure import CcdImage
 
 
@@ -111,25 +112,23 @@ def sources(n, seed):
     return SimpleNamespace(x=x, y=y, stamps=np.broadcast_to(x[:, None, None] * 1000.0 + y[:, None, None], (n, 2, 2)))
 
 
-def test_the_choice_of_stamps_is_bounded_and_does_not_depend_on_the_order_of_ccds():
-    ccds = {number: sources(30, number) for number in (3, 7, 40)}
-    choices = []
-    for order in ((3, 7, 40), (40, 3, 7)):
-        chosen = []
-        for number in order:
-            offered = sample_stamps(ccds[number], 20, 747382, number, seed=0)
-            chosen = [merge_stamps([*chosen, offered], 20)]
-        choices += chosen
-    for name in ("priority", "ccdnum", "x", "y", "pixels"):
-        assert np.array_equal(*(getattr(choice, name) for choice in choices))
-    assert len(choices[0]) == 20
-    assert len(set(choices[0].ccdnum)) == 3
-    assert (choices[0].pixels == (choices[0].x * 1000 + choices[0].y)[:, None, None]).all()
-
-
-def test_fewer_sources_than_asked_for_are_all_kept():
-    found = [sample_stamps(sources(n, 0), 20, 1, ccdnum, seed=0) for n, ccdnum in ((5, 3), (0, 4))]
-    assert len(merge_stamps(found, 20)) == 5
+@pytest.mark.parametrize("n", [0, 1, 7, 20, 500])
+def test_the_kept_stamps_are_those_of_smallest_priority_whatever_the_order_of_ccds(n):
+    ccds = {number: sources(30 if number != 12 else 0, number) for number in range(3, 20)}
+    offered = {number: sample_stamps(found, n, 747382, number, seed=0) for number, found in ccds.items()}
+    every = sorted(
+        (p, number, x, y) for number, s in offered.items() for p, x, y in zip(s.priority, s.x, s.y, strict=True)
+    )
+    expected = sorted((number, y, x) for _, number, x, y in every[:n])
+    for seed in range(4):
+        kept = StampsOfExposure(n)
+        for number in np.random.default_rng(seed).permutation(list(offered)):
+            memory = replace(offered[number], pixels=offered[number].pixels.copy())
+            kept.offer(memory)
+            memory.pixels[:] = np.nan  # of another CCD now
+        rows = kept.rows()
+        assert [(row["ccdnum"], row["y"], row["x"]) for row in rows] == expected
+        assert all((row["stamp"] == row["x"] * 1000 + row["y"]).all() for row in rows)
 
 
 @pytest.mark.parametrize(

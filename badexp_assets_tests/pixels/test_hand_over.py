@@ -17,7 +17,7 @@ from badexp_assets.config.night_options import EntropyParams, PassParams
 from badexp_assets.pixels.embedding_queue import EmbeddingQueue
 from badexp_assets.pixels.exposure_stream import PixelReader
 from badexp_assets.pixels.measure_ccd import CcdMeasurer
-from badexp_assets.pixels.shared_images import SharedImages
+from badexp_assets.pixels.shared_arrays import SharedArrays
 from badexp_assets.survey.archive import list_exposures
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets_tests.pixels.stand_in import MeanEmbedder
@@ -34,7 +34,7 @@ def write_to(images, place, arrays, shapes):
 
 @pytest.mark.slow
 def test_arrays_that_another_process_wrote_are_read_to_the_bit():
-    images = SharedImages(3, 4 * (5 * 7 + 2 * 3 * 3))
+    images = SharedArrays(3, 4 * (5 * 7 + 2 * 3 * 3))
     rng = np.random.default_rng(1)
     image, stamps = (rng.normal(size=shape).astype(np.float32) for shape in ((5, 7), (2, 3, 3)))
     image[2, 2] = np.nan
@@ -51,7 +51,7 @@ def test_arrays_that_another_process_wrote_are_read_to_the_bit():
 
 
 def test_arrays_that_are_larger_than_their_place_are_refused_and_change_nothing():
-    images = SharedImages(2, 4 * 16)
+    images = SharedArrays(2, 4 * 16)
     assert images.write(0, np.ones((2, 8), np.float32)) == ((2, 8),)
     assert images.write(0, np.zeros((3, 8), np.float32)) is None
     assert images.write(0, np.zeros((2, 8), np.float32), np.zeros(1, np.float32)) is None
@@ -104,14 +104,14 @@ def ready(tiny_cp, tmp_path):
 def test_all_stamps_of_an_exposure_can_be_wanted_of_reading_processes(ready, monkeypatch):
     archive, rows = ready
     sizes = []
-    make = SharedImages.__init__
-    monkeypatch.setattr(SharedImages, "__init__", lambda self, n, size: sizes.append(n * size) or make(self, n, size))
+    make = SharedArrays.__init__
+    monkeypatch.setattr(SharedArrays, "__init__", lambda self, n, size: sizes.append(n * size) or make(self, n, size))
     found = []
     for workers in (0, 2):
         params = PassParams(n_draw=20, preview_height=0, stamps_per_exposure=10**6, workers=workers)
         reader = PixelReader(archive, load_camera(), MeanEmbedder(), EntropyParams(gradient_points=50), params)
         found.append({exposure.place: exposure.tables["night_stamps"] for exposure in reader.read(rows)})
-    assert sizes == [sizes[0]]
+    assert len(sizes) == 1
     assert sizes[0] < 2**31  # not a million stamps for each CCD: a limit of address space would end the pass
     assert found[0] == found[1]
     assert sum(map(len, found[0].values())) > 10
@@ -196,7 +196,7 @@ def test_a_pass_that_is_killed_with_all_its_processes_leaves_no_shared_memory(re
     ) as process:
         assert process.stdout.readline() == "ready\n"
         family = psutil.Process(process.pid).children(recursive=True)
-        assert [f for p in family for f in maps_of(p) if "badexp-images" in f]  # the readers do share memory
+        assert [f for p in family for f in maps_of(p) if "badexp-pixels" in f]  # the readers do share memory
         os.killpg(process.pid, signal.SIGKILL)
     psutil.wait_procs(family, timeout=LONGEST_WAIT)
     assert {path for path in SHARED_MEMORY.iterdir() if path.name.startswith(("badexp", "psm"))} <= before

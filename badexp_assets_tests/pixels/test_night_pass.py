@@ -1,6 +1,7 @@
 """The pass as a whole: nothing is lost silently, and nothing is half written."""
 
 import tracemalloc
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 
@@ -259,6 +260,7 @@ def test_the_second_night_of_a_process_compiles_no_network(tiny_cp, tmp_path, mo
         return compile_model(self, network, *options)
 
     monkeypatch.setattr(openvino.Core, "compile_model", counted)
+    monkeypatch.setattr("badexp_assets.vision.openvino_engine._compiled", OrderedDict())
     options = {"rows": 128, "columns": 32, "focal_plane_size": 192, "preview_height": 0}
     settings = replace(load_settings(tmp_path / "home"), sections={"night_pass": options})
     for night in ("first", "second"):

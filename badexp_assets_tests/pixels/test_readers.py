@@ -75,6 +75,12 @@ def test_processes_and_threads_give_what_one_thread_gives(exposure, places, n_st
         assert [item for item in done if isinstance(item, str)] == ["a word", "the end"]
         ccds = [item for item in done if isinstance(item, MeasuredCcd)]
         assert max(len(ccd.stamps) for ccd in ccds) > 0
+        if workers:
+            shared = [ccd for ccd in ccds if ccd.free is not None]
+            assert len(shared) == min(places, len(ccds))
+            assert all(
+                (ccd.stamps.pixels.base is ccd.prepared.base) == (n_stamps > 0) for ccd in shared if len(ccd.stamps)
+            )
         found[workers, threads] = sorted(ccds, key=lambda ccd: (ccd.task.expnum, ccd.task.ccd.ccdnum))
     expected = [item for item in items if not isinstance(item, str)]
     for one, two, three, item in zip(*found.values(), expected, strict=True):

@@ -7,6 +7,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from multiprocessing.reduction import DupFd
 from typing import Any
 
@@ -14,17 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 Shapes = Sequence[tuple[int, ...]]
+"""shapes of the arrays in a place"""
 
 
-class SharedImages:
-    """`n` places for float32 arrays of `size` bytes in all; can be given to processes as they start.
+class SharedArrays:
+    """`n` places of `size` bytes each, a multiple of 4, for float32 arrays; can be given to processes as they start.
 
     The memory has no name, neither in /dev/shm (which is small in containers) nor elsewhere, so nothing is left behind
     however the processes end. Which process uses which place at a time is up to the processes.
     """
 
     def __init__(self, n: int, size: int) -> None:
-        file = os.memfd_create("badexp-images") if hasattr(os, "memfd_create") else _unnamed_file()
+        file = os.memfd_create("badexp-pixels") if hasattr(os, "memfd_create") else _unnamed_file()
         os.ftruncate(file, n * size)
         self._open(file, n, size)
 
@@ -47,11 +49,8 @@ class SharedImages:
 
     def read(self, place: int, shapes: Shapes) -> list[npt.NDArray[np.float32]]:
         """Return the arrays of these shapes in a place, without copying them."""
-        ends = np.cumsum([0, *map(math.prod, shapes)])
-        return [
-            self._places[place, start:end].reshape(shape)
-            for start, end, shape in zip(ends, ends[1:], shapes, strict=False)
-        ]
+        ends = pairwise(accumulate(map(math.prod, shapes), initial=0))
+        return [self._places[place, slice(*limits)].reshape(shape) for limits, shape in zip(ends, shapes, strict=True)]
 
     def close(self) -> None:
         """Release the memory in this process; it is freed when every process has done so or has ended."""
@@ -64,7 +63,7 @@ def _unnamed_file() -> int:
         return os.dup(file.fileno())
 
 
-def _attach(file: Any, n: int, size: int) -> SharedImages:
-    found = SharedImages.__new__(SharedImages)
+def _attach(file: Any, n: int, size: int) -> SharedArrays:
+    found = SharedArrays.__new__(SharedArrays)
     found._open(file.detach(), n, size)
     return found

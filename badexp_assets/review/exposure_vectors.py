@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -167,12 +166,22 @@ def _in_band(values: pd.DataFrame, bands: npt.NDArray[np.object_]) -> Array:
     for band in set(bands.tolist()):
         rows = bands == band
         like = rows if rows.sum() >= _MIN_BAND else np.ones_like(rows)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # columns without any value
-            centre = np.nanmedian(x[like], axis=0)
-            spread = 1.4826 * np.nanmedian(np.abs(x[like] - centre), axis=0)
+        centre = _medians(x[like])
+        spread = 1.4826 * _medians(np.abs(x[like] - centre))
         spread = np.where(spread > 0, np.maximum(spread, 0.02), 0.1)
         found[rows] = np.clip((x[rows] - centre) / spread, -_CLIP, _CLIP)
+    return found
+
+
+def _medians(x: Array) -> Array:
+    """Return the medians of the finite values of each column, NaN for one without any.
+
+    numpy warns of such a column, and ignoring that for a moment would end with the filters of another thread.
+    """
+    there = np.isfinite(x)
+    some = there.any(axis=0)
+    found = np.full(x.shape[1], np.nan)
+    found[some] = np.nanmedian(np.where(there, x, np.nan)[:, some], axis=0)
     return found
 
 

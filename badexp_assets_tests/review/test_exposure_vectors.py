@@ -1,8 +1,11 @@
+import threading
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from badexp_assets.review.exposure_vectors import gather_vectors
+from badexp_assets.review.exposure_vectors import _in_band, gather_vectors
 from badexp_assets.survey.cameras import load_camera
 
 NIGHTS = ("2018-01-01", "2018-01-02")
@@ -86,3 +89,26 @@ def test_the_same_tables_give_the_same_vectors():
     first, again = (gather_vectors(candidates(), reader(tables()), load_camera()) for _ in range(2))
     for name, x in first.blocks.items():
         assert x.tobytes() == again.blocks[name].tobytes()
+
+
+def test_a_measurement_without_values_is_missing_whatever_another_thread_does_to_warnings():
+    values = pd.DataFrame({"none": np.nan, "some": [np.nan, *range(N - 1)]})
+    ended = threading.Event()
+
+    def change():
+        while not ended.is_set():
+            with warnings.catch_warnings():
+                ended.wait(1e-4)
+
+    other = threading.Thread(target=change)
+    other.start()
+    try:
+        found = [_in_band(values, np.full(N, "r", object)) for _ in range(300)]
+    finally:
+        ended.set()
+        other.join()
+    z = (np.arange(N - 1) - 19) / (1.4826 * 10)
+    for each in found:
+        assert np.isnan(each[:, 0]).all()
+        assert np.isnan(each[0, 1])
+        assert each[1:, 1] == pytest.approx(z)

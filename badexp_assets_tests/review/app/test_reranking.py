@@ -73,7 +73,9 @@ def test_without_answers_a_learned_order_is_that_of_the_ranks(settings):
 
 def test_candidates_are_ranked_again_after_enough_answers_or_at_once_on_request(settings):
     client = client_of(settings, refit_after=4)
-    by_rank = order_of(listed(client))
+    first = listed(client)
+    assert first["learning"]["state"] == "ready"
+    by_rank = order_of(first)
     odd = [e for e in by_rank if e % ODD_ONE == 0]
     say(settings, (odd[0], "ben", "bad"), (odd[1], "ben", "bad"), (FIRST + 1, "ben", "fine"))
     assert order_of(listed(client)) == by_rank

@@ -20,7 +20,13 @@ from badexp_assets.io.place import FileVersion, ListedFile, Url
 
 _MANIFEST = "manifest.json"
 _INCOMING = "incoming"
+_LISTINGS = 3
+"""times that a source is listed while files vanish between being listed and being fetched"""
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+
+
+class _RemovedFileError(InputError):
+    """A file was removed after it was listed."""
 
 
 class Mirror:
@@ -83,7 +89,7 @@ class Mirror:
             try:
                 file.url.fetch(fetched)
             except FileNotFoundError as error:
-                raise InputError(f"{file.url}: was removed after it was listed; try again") from error
+                raise _RemovedFileError(f"{file.url}: was removed after it was listed; try again") from error
             with fetched.open("rb") as handle:
                 digest = hashlib.file_digest(handle, "sha256")
             digest.update(file.path.encode())
@@ -135,24 +141,36 @@ def read_source(
 
     `kind_of` gives the kind of label file from the file's name and the source's name ("" for a file that is given
     itself), None for other files. With `refresh` the mirror is updated first; without, the copies of the last update
-    are returned. Raises InputError for a source that can't be read or holds no label file: on an object store, a
-    mistyped prefix is an empty folder.
+    are returned. Raises InputError for a source that can't be read, that changes again and again, or that holds no
+    label file: on an object store, a mistyped prefix is an empty folder.
     """
     source = Url(address)
     if mirrors is None:
         raise InputError(f"{source}: a folder for copies is needed to read it")
     mirror = Mirror(source, mirrors)
-    if refresh:
-        version = None if source.is_on_web_server and kind_of(source.name, "") is None else source.stat()
-        files = source.list_below() if version is None else [ListedFile(source.name, source, version)]
-        if not files:
-            raise InputError(f"{source}: can't be read (no such file or folder)")
-        kinds = {file.path: kind_of(file.path, source.name if version is None else "") for file in files}
-        wanted = [(file, kind) for file in files if (kind := kinds[file.path])]
-        if not wanted:
-            raise InputError(
-                f"{source}: no file with the name of a label file ({len(files)} files are there, the first: "
-                f"{files[0].path})"
-            )
-        mirror.update(wanted, [name for name, kind in kinds.items() if kind is None])
+    for number in range(1, _LISTINGS + 1) if refresh else ():
+        try:
+            mirror.update(*_list_source(source, kind_of))
+            break
+        except _RemovedFileError:
+            if number == _LISTINGS:
+                raise
     return mirror.read()
+
+
+def _list_source(
+    source: Url, kind_of: Callable[[str, str], str | None]
+) -> tuple[list[tuple[ListedFile, str]], list[str]]:
+    """Return the label files behind a URL with their kinds, and the names of the other files; see `read_source`."""
+    version = None if source.is_on_web_server and kind_of(source.name, "") is None else source.stat()
+    files = source.list_below() if version is None else [ListedFile(source.name, source, version)]
+    if not files:
+        raise InputError(f"{source}: can't be read (no such file or folder)")
+    kinds = {file.path: kind_of(file.path, source.name if version is None else "") for file in files}
+    wanted = [(file, kind) for file in files if (kind := kinds[file.path])]
+    if not wanted:
+        raise InputError(
+            f"{source}: no file with the name of a label file ({len(files)} files are there, the first: "
+            f"{files[0].path})"
+        )
+    return wanted, [name for name, kind in kinds.items() if kind is None]

@@ -16,7 +16,7 @@ import fsspec
 import pytest
 
 from badexp_assets.errors import InputError, StorageError, TransientError
-from badexp_assets.io.place import normalize_source
+from badexp_assets.io.place import ListedFile, Url, normalize_source
 from badexp_assets.io.storage_errors import redact_credentials
 from badexp_assets.labels.label_files import check_sources, find_label_files, list_label_files, read_decals, read_delve
 
@@ -307,6 +307,26 @@ def test_updates_and_readers_at_the_same_time_see_whole_files(tmp_path, folder):
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
     assert find_label_files(url, mirrors).listing() == find_label_files(folder / "decam-bad_expid.txt").listing()
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_a_source_from_which_a_file_goes_after_it_was_listed_is_listed_again_twice(
+    times, tmp_path, bucket, monkeypatch
+):
+    list_below, left = Url.list_below, [times]
+
+    def with_one_that_is_gone(self):
+        files = list_below(self)
+        left[0] -= 1
+        gone = Url("memory://labels/noise-y03.txt")
+        return files if left[0] < 0 else [*files, ListedFile("noise-y03.txt", gone, files[0].version)]
+
+    monkeypatch.setattr(Url, "list_below", with_one_that_is_gone)
+    if times == 3:
+        with pytest.raises(InputError, match=r"noise-y03.txt: was removed after it was listed; try again"):
+            find_label_files("memory://labels", tmp_path)
+    else:
+        assert "noise-y03.txt" not in str(find_label_files("memory://labels", tmp_path).listing())
 
 
 def test_a_home_that_can_not_be_written_is_not_taken_for_a_source_that_can_not_be_read(tmp_path, bucket):

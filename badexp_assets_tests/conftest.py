@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import os
+import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start the files in the order that keeps both processes of `make test` busy."""
     order = start_order([(str(item.path), getattr(item, "fixturenames", ())) for item in items])
     items.sort(key=lambda item: order[str(item.path)])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _heed_interrupts() -> None:
+    """What runs in the background of a shell ignores Ctrl-C, and so would the programs that tests start and end."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

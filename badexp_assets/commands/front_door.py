@@ -47,6 +47,11 @@ def open_home(home: Path | None, archive: str | None, port: int, with_ui: bool, 
         serve(settings, "127.0.0.1", port, (), False, click.echo, show)
 
 
+def _heed_interrupts() -> None:
+    """Be ended by SIGINT, also where a shell started this in its background, whose processes ignore that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _has_display() -> bool:
     return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
@@ -73,6 +78,7 @@ def _dagster_ui(settings: Settings) -> Iterator[None]:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # so that Ctrl-C reaches it once, from here
+            preexec_fn=_heed_interrupts,
         )
     click.echo(f"Dagster UI on {address}  (starting, which takes some seconds; its output is in {log})")
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -199,6 +200,29 @@ def test_however_the_home_page_is_ended_the_dagster_ui_ends_with_it(settings, nu
         for part in parts:
             with contextlib.suppress(psutil.NoSuchProcess):
                 part.kill()
+
+
+def ignores_interrupts(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(re.search(r"SigIgn:\s*(\w+)", status)[1], 16) >> signal.SIGINT - 1 & 1)
+
+
+@pytest.mark.slow
+def test_the_dagster_ui_heeds_interrupts_where_the_shell_that_started_both_ignores_them(settings):
+    def ignore() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    address = f"{HOST}:{free_port()}"
+    process = open_with_ui(settings, free_port(), address, subprocess.PIPE, text=True, preexec_fn=ignore)
+    with process.stdout:
+        try:
+            assert any("the home page is" in line for line in process.stdout)
+            ui = psutil.Process(process.pid).children()
+            ignoring = [ignores_interrupts(pid) for pid in (process.pid, *(child.pid for child in ui))]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(LONGEST_WAIT)
+    assert ignoring == [True, False]  # else the UI is killed after half a minute
 
 
 @pytest.mark.slow

@@ -148,14 +148,18 @@ def read_source(
     if mirrors is None:
         raise InputError(f"{source}: a folder for copies is needed to read it")
     mirror = Mirror(source, mirrors)
-    for number in range(1, _LISTINGS + 1) if refresh else ():
-        try:
-            mirror.update(*_list_source(source, kind_of))
-            break
-        except _RemovedFileError:
-            if number == _LISTINGS:
-                raise
+    if refresh:
+        _update(mirror, kind_of)
     return mirror.read()
+
+
+def _update(mirror: Mirror, kind_of: Callable[[str, str], str | None], listings: int = _LISTINGS) -> None:
+    try:
+        mirror.update(*_list_source(mirror.source, kind_of))
+    except _RemovedFileError:
+        if listings == 1:
+            raise
+        _update(mirror, kind_of, listings - 1)
 
 
 def _list_source(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -58,29 +57,21 @@ class StampsOfExposure:
         """Copy what can be among the `n`; the memory of `stamps` may be used again afterwards."""
         self._pieces.append(stamps.take(np.flatnonzero(stamps.priority <= self._limit)))
         if sum(map(len, self._pieces)) >= 2 * max(self._n, 1):
-            kept = self._merged()
-            self._pieces, self._limit = [kept], kept.priority.max(initial=0.0)
+            priorities = np.concatenate([piece.priority for piece in self._pieces])
+            self._limit = float(np.partition(priorities, self._n - 1)[self._n - 1])
+            self._pieces = [piece.take(np.flatnonzero(piece.priority <= self._limit)) for piece in self._pieces]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of `night_stamps` without the columns of the exposure, by CCDNUM and position."""
-        if not self._pieces:
-            return []
-        kept = self._merged()
-        return [
-            {
-                "ccdnum": int(kept.ccdnum[i]),
-                "x": int(kept.x[i]),
-                "y": int(kept.y[i]),
-                "stamp": kept.pixels[i].ravel(),
-            }
-            for i in np.lexsort((kept.x, kept.y, kept.ccdnum))
+        found = [
+            (*numbers, pixels)
+            for p in self._pieces
+            for *numbers, pixels in zip(
+                p.priority.tolist(), p.ccdnum.tolist(), p.x.tolist(), p.y.tolist(), p.pixels, strict=True
+            )
         ]
-
-    def _merged(self) -> Stamps:
-        every = _joined(self._pieces)
-        chosen = np.lexsort((every.y, every.x, every.ccdnum, every.priority))[: self._n]
-        return every.take(chosen)
-
-
-def _joined(pieces: Sequence[Stamps]) -> Stamps:
-    return Stamps(**{f.name: np.concatenate([getattr(piece, f.name) for piece in pieces]) for f in fields(Stamps)})
+        kept = sorted(found, key=lambda stamp: stamp[:4])[: self._n]
+        return [
+            {"ccdnum": ccdnum, "x": x, "y": y, "stamp": pixels.ravel()}
+            for _, ccdnum, x, y, pixels in sorted(kept, key=lambda stamp: (stamp[1], stamp[3], stamp[2]))
+        ]

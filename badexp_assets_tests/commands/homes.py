@@ -1,7 +1,6 @@
 """What the tests of the command line share: small homes, parts of surveys, processes."""
 
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -42,12 +41,6 @@ def whole_tables(home: Path) -> list[Path]:
 
 def start(words: list, in_process: Callable[[], None] = lambda: None) -> subprocess.Popen:
     """Start ``badexp`` with ``words``; ``in_process`` runs in the new process before it."""
-
-    def before() -> None:
-        # what the background of a shell starts, such as these tests, ignores Ctrl-C, and its processes inherit that
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        in_process()
-
     command = [sys.executable, "-c", "from badexp_assets.commands.cli import main; main()", *map(str, words)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, preexec_fn=before, start_new_session=True, **pipes)
+    return subprocess.Popen(command, preexec_fn=in_process, start_new_session=True, **pipes)

@@ -22,6 +22,8 @@ _MANIFEST = "manifest.json"
 _INCOMING = "incoming"
 _LISTINGS = 3
 """times that a source is listed while files vanish between being listed and being fetched"""
+_Listing = tuple[list[tuple[ListedFile, str]], list[str]]
+"""label files, each with its kind, and the names of the other files"""
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
@@ -41,17 +43,18 @@ class Mirror:
         self.source = source
         self.folder = Path(folder) / hashlib.sha256(source.address.encode()).hexdigest()[:16]
 
-    def update(self, files: list[tuple[ListedFile, str]], unused: list[str]) -> None:
-        """Fetch the `files` (each with its kind) that are new or have changed, and drop all others.
+    def update(self, list_source: Callable[[], _Listing]) -> None:
+        """Fetch the label files of the source that are new or have changed, and drop all others.
 
-        A file counts as unchanged when its version does; where the server gives no version, the file is fetched. Waits
-        for another update of this mirror. Raises InputError for a file that can't be fetched, StorageError for a copy
-        that can't be written; the mirror is then unchanged.
+        `list_source` is called while no other process updates this mirror. A file counts as unchanged when its version
+        does; where the server gives no version, the file is fetched. Raises InputError for a source that can't be
+        listed or a file that can't be fetched, StorageError for a copy that can't be written; the mirror is then
+        unchanged.
         """
         with self._locked():
             before = self._manifest() or {"files": {}, "previous": []}
             known = before["files"]
-            current = {file.path: self._copy(file, known.get(file.path)) | {"kind": kind} for file, kind in files}
+            current, unused = self._fetch(list_source, known)
             if current == known and before.get("unused") == unused:
                 return
             paths = {entry["copy"] for entry in current.values()}
@@ -75,6 +78,18 @@ class Mirror:
             if not path.is_file():
                 raise InputError(f"{self.source}: {name}: the copy {path} is gone; materialise label_files again")
         return files, manifest["unused"]
+
+    def _fetch(
+        self, list_source: Callable[[], _Listing], known: dict[str, Any], listings: int = _LISTINGS
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Return the manifest's entries of the label files, which are now copied, and the names of the other files."""
+        files, unused = list_source()
+        try:
+            return {file.path: self._copy(file, known.get(file.path)) | {"kind": kind} for file, kind in files}, unused
+        except _RemovedFileError:
+            if listings == 1:
+                raise
+            return self._fetch(list_source, known, listings - 1)
 
     def _copy(self, file: ListedFile, known: dict[str, Any] | None) -> dict[str, Any]:
         """Return the manifest's entry of a file, which is fetched unless its copy is known and of the same version."""
@@ -149,22 +164,11 @@ def read_source(
         raise InputError(f"{source}: a folder for copies is needed to read it")
     mirror = Mirror(source, mirrors)
     if refresh:
-        _update(mirror, kind_of)
+        mirror.update(lambda: _list_source(source, kind_of))
     return mirror.read()
 
 
-def _update(mirror: Mirror, kind_of: Callable[[str, str], str | None], listings: int = _LISTINGS) -> None:
-    try:
-        mirror.update(*_list_source(mirror.source, kind_of))
-    except _RemovedFileError:
-        if listings == 1:
-            raise
-        _update(mirror, kind_of, listings - 1)
-
-
-def _list_source(
-    source: Url, kind_of: Callable[[str, str], str | None]
-) -> tuple[list[tuple[ListedFile, str]], list[str]]:
+def _list_source(source: Url, kind_of: Callable[[str, str], str | None]) -> _Listing:
     """Return the label files behind a URL with their kinds, and the names of the other files; see `read_source`."""
     version = None if source.is_on_web_server and kind_of(source.name, "") is None else source.stat()
     files = source.list_below() if version is None else [ListedFile(source.name, source, version)]

@@ -1,5 +1,6 @@
 """Label sources: files, folders, several of them, and URLs whose files are copied."""
 
+import fcntl
 import functools
 import http.server
 import multiprocessing
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
@@ -327,6 +329,23 @@ def test_a_source_from_which_a_file_goes_after_it_was_listed_is_listed_again_twi
             find_label_files("memory://labels", tmp_path)
     else:
         assert "noise-y03.txt" not in str(find_label_files("memory://labels", tmp_path).listing())
+
+
+def test_a_run_that_waits_for_another_lists_the_source_after_it_has_waited(tmp_path, bucket, monkeypatch):
+    find_label_files("memory://labels", tmp_path)
+    [mirror] = tmp_path.iterdir()
+    listed = []
+    monkeypatch.setattr(Url, "list_below", lambda self: listed.append(lock.closed) or [])
+    with (mirror / "lock").open("w") as lock, ThreadPoolExecutor() as threads:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = threads.submit(find_label_files, "memory://labels", tmp_path)
+        time.sleep(0.2)
+        assert listed == []
+        lock.close()
+        with pytest.raises(InputError, match="no such file or folder"):
+            waiting.result(timeout=60)
+    assert listed == [True]
+    assert find_label_files("memory://labels", tmp_path, refresh=False).names  # of the last update
 
 
 def test_a_home_that_can_not_be_written_is_not_taken_for_a_source_that_can_not_be_read(tmp_path, bucket):

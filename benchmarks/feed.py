@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import threading
 import time
@@ -34,8 +35,9 @@ from badexp_assets.survey.archive import list_nights
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.exposure import open_exposure
 from badexp_assets.vision.backbones import BACKBONES, Backbone
+from badexp_assets.vision.dinov2 import DinoV2
 from badexp_assets.vision.embedder import Embedder
-from badexp_assets.vision.engines import Expand
+from badexp_assets.vision.engines import Engine, Expand
 from badexp_assets.vision.recipes import load_recipe
 from benchmarks.measure import BenchOptions, Record, compare, in_process
 
@@ -51,18 +53,20 @@ def bench_feed(options: BenchOptions) -> Iterator[Record]:
     the parts is CFITSIO's decoding of image and mask. A night pass reads with one process for each core; its baseline
     is the pass with a network that takes no time, which is what the readers can deliver.
     """
-    ccd, size, n_ccds, n_sampled, n_exposures = (4094, 2046), (2352, 1176), 61, 20, 4
+    ccd, n_ccds, n_exposures = (4094, 2046), 61, 4
+    params = replace(PassParams(), n_draw=20, rows=2352, columns=1176, workers=processors())
     if options.quick:
-        ccd, size, n_ccds, n_sampled, n_exposures = (192, 128), (28, 14), 4, 2, 2
+        ccd, n_ccds, n_exposures = (192, 128), 4, 2
+        params = replace(params, n_draw=2, rows=224, columns=112, focal_plane_size=64)
     survey = SurveyParams(nights=1, exposures=1, n_ccds=n_ccds, ccd_rows=ccd[0], ccd_columns=ccd[1], seed=options.seed)
     archive = write_survey(options.folder / "survey", survey).archive
     _copy_exposure(archive, n_exposures)
-    case = f"CCDs of {ccd[0]} x {ccd[1]} with masks, at {size[0]} x {size[1]}"
-    yield from _parts(archive, size, case, options.repeats)
-    n_images, readers_rate = n_exposures * n_sampled, 0.0
+    case = f"CCDs of {ccd[0]} x {ccd[1]} with masks, at {params.rows} x {params.columns}"
+    yield from _parts(archive, params, case, options.repeats)
+    n_images, readers_rate = n_exposures * params.n_draw, 0.0
     for network in (0.0, options.network_ms / 1e3, None):
         seconds_an_image = _MARGIN / readers_rate if network is None else network
-        passes = [_feed(archive, options.folder, size, n_sampled, seconds_an_image) for _ in range(options.repeats)]
+        passes = [_feed(archive, options.folder, params, seconds_an_image) for _ in range(options.repeats)]
         middle = sorted(passes, key=lambda found: found.seconds)[len(passes) // 2]
         rate = n_images / middle.seconds
         readers_rate = readers_rate or rate
@@ -91,12 +95,12 @@ def _copy_exposure(archive: Path, n: int) -> None:
                 file[0].header["EXPNUM"] += number
 
 
-def _parts(archive: Path, size: tuple[int, int], case: str, repeats: int) -> Iterator[Record]:
+def _parts(archive: Path, params: PassParams, case: str, repeats: int) -> Iterator[Record]:
     """Yield CCDs per second of one core for each part of reading and measuring a CCD."""
     torch.set_num_threads(1)
-    camera, entropy, params = load_camera(), EntropyParams(), PassParams()
-    backbone = _sleeping_backbone(_SleepingNetwork(0.0))
-    embedder = Embedder(backbone, load_recipe("scaled", backbone, *size))
+    camera, entropy = load_camera(), EntropyParams()
+    backbone = _sleeping_backbone(_SleepingNetwork(0.0, 1))
+    embedder = Embedder(backbone, load_recipe(params.recipe, backbone, params.rows, params.columns))
     mosaics = embedder.for_mosaics(mosaic_aspect(camera)).recipe
     plan = MosaicPlan(camera, mosaics.rows, mosaics.columns)
     slot = FocalPlane(camera, params.preview_height, [ccd.ccdnum for ccd in camera.ccds]).slot
@@ -166,26 +170,27 @@ class _Pass(NamedTuple):
     peak_mib: float
 
 
-def _feed(archive: Path, folder: Path, size: tuple[int, int], n_sampled: int, seconds_an_image: float) -> _Pass:
-    return in_process(_pass, archive, folder / "out", size, n_sampled, seconds_an_image)[0]
+def _feed(archive: Path, folder: Path, params: PassParams, seconds_an_image: float) -> _Pass:
+    return in_process(_pass, archive, folder / "out", params, seconds_an_image)[0]
 
 
-def _pass(archive: Path, out: Path, size: tuple[int, int], n_sampled: int, seconds_an_image: float) -> _Pass:
+def _pass(archive: Path, out: Path, params: PassParams, seconds_an_image: float) -> _Pass:
     """Run a night pass with a network that sleeps, after one that starts the fork server and shows the memory."""
-    params = replace(PassParams(), n_draw=n_sampled, rows=size[0], columns=size[1], workers=processors())
     places = {name: out / f"{name}.parquet" for name in PASS_TABLES}
 
     def run(network: _SleepingNetwork) -> None:
         backbone = _sleeping_backbone(network)
-        embedder = _SleepingEmbedder(backbone, load_recipe(params.recipe, backbone, *size), params.batch_size)
+        embedder = Embedder(
+            backbone, load_recipe(params.recipe, backbone, params.rows, params.columns), params.batch_size
+        )
         run_pass(
             archive, list_nights(archive, load_camera())[0], load_camera(), embedder, EntropyParams(), params, places
         )
         shutil.rmtree(out)
 
     with TreePeak() as memory:
-        run(_SleepingNetwork(0.0))
-    network = _SleepingNetwork(seconds_an_image)
+        run(_SleepingNetwork(0.0, 1))
+    network = _SleepingNetwork(seconds_an_image, params.rows * params.columns)
     with _ReaderSeconds() as readers:
         started, busy = time.perf_counter(), time.process_time()
         run(network)
@@ -195,29 +200,31 @@ def _pass(archive: Path, out: Path, size: tuple[int, int], n_sampled: int, secon
 
 
 class _SleepingNetwork:
-    """An engine that takes `seconds` an image, one batch at a time, as a GPU does.
+    """An engine that takes `seconds` for an image of `n_pixels`, one batch at a time, as a GPU does.
 
     Images are stacked before that in memory that is used again, like the pinned memory that PyTorch keeps.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, n_pixels: int) -> None:
+        self._seconds_a_pixel = seconds / n_pixels
         self._device = threading.Lock()
         self._memory = threading.local()
         self._worked: list[tuple[float, float]] = []
 
-    def __call__(self, images: Sequence[Tensor], expand: Expand | None = None) -> Tensor:
-        """Return a vector for each image."""
+    def __call__(
+        self, images: Sequence[Tensor], expand: Expand | None = None, n_values: int = BACKBONES[_NAME].dim
+    ) -> Tensor:
+        """Return `n_values` numbers for each image."""
         size = (len(images), *images[0].shape)
         kept = getattr(self._memory, "kept", None)
         if kept is None or kept.numel() < torch.Size(size).numel():
             kept = self._memory.kept = torch.empty(size).flatten()
-        batch = torch.stack(tuple(images), out=kept[: torch.Size(size).numel()].view(size))
+        torch.stack(tuple(images), out=kept[: torch.Size(size).numel()].view(size))
         with self._device:
             started = time.perf_counter()
-            time.sleep(len(batch) * self._seconds)
+            time.sleep(self._seconds_a_pixel * len(images) * size[-2] * size[-1])
             self._worked.append((started, time.perf_counter()))
-        return torch.zeros(len(batch), BACKBONES[_NAME].dim)
+        return torch.zeros(len(images), n_values)
 
     @property
     def busy(self) -> float:
@@ -226,32 +233,30 @@ class _SleepingNetwork:
         return worked / (self._worked[-1][1] - self._worked[0][0])
 
 
+class _SleepingModel(nn.Module):
+    """Has the depths and feature maps of ViT-B/14 without its weights."""
+
+    n_depths, dim, patch = 12, BACKBONES[_NAME].dim, BACKBONES[_NAME].patch
+    map_shapes = DinoV2.map_shapes
+
+
+class _SleepingBackbone(Backbone):
+    """Its networks sleep. It is treated as if it ran on a GPU."""
+
+    def engine_of(self, network: Any, name: str) -> Engine:
+        def maps(images: Sequence[Tensor], expand: Expand | None = None) -> Tensor:
+            shapes = self.model.map_shapes(*images[0].shape[-2:], network.depths)
+            return self.engine(images, expand, sum(map(math.prod, shapes)))
+
+        return maps
+
+
 def _sleeping_backbone(network: _SleepingNetwork) -> Backbone:
-    """Return a backbone that is treated as if it ran on a GPU."""
     spec = BACKBONES[_NAME]
     gpu = torch.device("cuda")
-    return Backbone(_NAME, "asleep", spec.dim, spec.patch, spec.mean, spec.std, "float32", nn.Identity(), network, gpu)
-
-
-class _SleepingEmbedder(Embedder):
-    """Has a sleeping network for the tokens of the focal plane, too."""
-
-    def for_focal_planes(self, boxes: Any, shape: tuple[int, int], size: int) -> Any:
-        return _SleepingPlanes(self.backbone, len(boxes))
-
-
-class _SleepingPlanes:
-    """Takes the time of one image for the tokens of an exposure, which are 0."""
-
-    recipe_id = "asleep"
-
-    def __init__(self, backbone: Backbone, n_ccds: int) -> None:
-        self.backbone_id = backbone.id
-        self._backbone, self._n_ccds = backbone, n_ccds
-
-    def embed(self, images: Sequence[Any]) -> Any:
-        self._backbone.engine([torch.from_numpy(image.astype(np.float32)) for image in images])
-        return np.zeros((len(images), self._n_ccds, 512), np.float32)
+    return _SleepingBackbone(
+        _NAME, "asleep", spec.dim, spec.patch, spec.mean, spec.std, "float32", _SleepingModel(), network, gpu
+    )
 
 
 class _ReaderSeconds:

@@ -109,6 +109,13 @@ class Backbone:
         found[~torch.isfinite(images.flatten(1).sum(1))] = torch.nan
         return found
 
+    def engine_of(self, network: nn.Module, name: str) -> Engine:
+        """Return an engine of another network of layers of `model`, on the same device and of the same precision.
+
+        Networks of different outputs have different names.
+        """
+        return make_engine(network.eval(), self.device, self.precision, f"{self.name}-{self.weights_hash}-{name}")
+
     @cached_property
     def _patch_engine(self) -> Engine:
         model = self.model if self.device.type == "cpu" else copy.deepcopy(self.model)

@@ -17,7 +17,6 @@ from torch.nn import functional as F
 
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.vision.backbones import Backbone
-from badexp_assets.vision.engines import make_engine
 from badexp_assets.vision.focal_plane_renderings import RENDERINGS, render_plane
 
 Array = npt.NDArray[np.floating]
@@ -70,9 +69,7 @@ class FocalPlaneEmbedder:
         self._pixel_shares = tuple(
             _overlaps(self.boxes[:, first::2], np.arange(n + 1.0)) for first, n in ((1, shape[0]), (0, shape[1]))
         )
-        network = _FeatureMaps(backbone, self.depths)
-        identity = f"{backbone.name}-{backbone.weights_hash}-maps{self.depths}"
-        self._engine = make_engine(network.eval(), backbone.device, backbone.precision, identity)
+        self._engine = backbone.engine_of(_FeatureMaps(backbone, self.depths), f"maps{self.depths}")
         shapes = backbone.model.map_shapes(self.rows, self.columns, self.depths)
         self._pooling = [_Pooling(self.boxes / np.array([shape[1], shape[0]] * 2), s, numbers) for s in shapes]
         self.dim = len(RENDERINGS) * sum(pooling.directions.shape[1] for pooling in self._pooling)
@@ -159,10 +156,10 @@ class _FeatureMaps(nn.Module):
     def __init__(self, backbone: Backbone, depths: tuple[int, ...]) -> None:
         super().__init__()
         self.model = backbone.model
-        self._depths = depths
+        self.depths = depths
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([m.float().flatten(1) for m in self.model.feature_maps(x, self._depths)], 1)
+        return torch.cat([m.float().flatten(1) for m in self.model.feature_maps(x, self.depths)], 1)
 
 
 class _Pooling:

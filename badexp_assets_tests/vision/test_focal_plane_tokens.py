@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from badexp_assets.errors import InputError
-from badexp_assets.vision import focal_plane_tokens
+from badexp_assets.vision import backbones
 from badexp_assets.vision.backbones import Backbone, load_backbone
 from badexp_assets.vision.engines import TorchEngine
 from badexp_assets.vision.focal_plane_tokens import FocalPlaneEmbedder
@@ -29,9 +29,7 @@ def tiny(shared_data: Path) -> Backbone:
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """PyTorch runs the network, which needs no compilation."""
-    monkeypatch.setattr(
-        focal_plane_tokens, "make_engine", lambda model, device, *_: TorchEngine(model, device, "float32")
-    )
+    monkeypatch.setattr(backbones, "make_engine", lambda model, device, *_: TorchEngine(model, device, "float32"))
 
 
 def plane(seed: int = 0, gaps: float = np.nan) -> np.ndarray:
@@ -186,9 +184,7 @@ def test_openvino_gives_the_tokens_of_pytorch(lite: Backbone, monkeypatch: pytes
     pytest.importorskip("openvino")
     images = [plane(), hide(plane(1), MIDDLE)]
     found = embedder(lite, depths=(7,), mirrors=False).embed(images)
-    monkeypatch.setattr(
-        focal_plane_tokens, "make_engine", lambda model, device, *_: TorchEngine(model, device, "float32")
-    )
+    monkeypatch.setattr(backbones, "make_engine", lambda model, device, *_: TorchEngine(model, device, "float32"))
     expected = embedder(lite, depths=(7,), mirrors=False).embed(images)
     for ours, theirs in zip(found, expected, strict=True):
         assert np.allclose(ours, theirs, atol=1e-3, equal_nan=True)

@@ -20,7 +20,7 @@ from badexp_assets.io.place import FileVersion, ListedFile, Url
 
 _MANIFEST = "manifest.json"
 _INCOMING = "incoming"
-_LISTINGS = 3
+_MAX_LISTINGS = 3
 """times that a source is listed while files vanish between being listed and being fetched"""
 _Listing = tuple[list[tuple[ListedFile, str]], list[str]]
 """label files, each with its kind, and the names of the other files"""
@@ -48,8 +48,8 @@ class Mirror:
 
         `list_source` is called while no other process updates this mirror. A file counts as unchanged when its version
         does; where the server gives no version, the file is fetched. Raises InputError for a source that can't be
-        listed or a file that can't be fetched, StorageError for a copy that can't be written; the mirror is then
-        unchanged.
+        listed or a file that can't be fetched, StorageError for a copy that can't be written; what `read` returns
+        is then unchanged.
         """
         with self._locked():
             before = self._manifest() or {"files": {}, "previous": []}
@@ -79,17 +79,20 @@ class Mirror:
                 raise InputError(f"{self.source}: {name}: the copy {path} is gone; materialise label_files again")
         return files, manifest["unused"]
 
-    def _fetch(
-        self, list_source: Callable[[], _Listing], known: dict[str, Any], listings: int = _LISTINGS
-    ) -> tuple[dict[str, Any], list[str]]:
-        """Return the manifest's entries of the label files, which are now copied, and the names of the other files."""
-        files, unused = list_source()
-        try:
+    def _fetch(self, list_source: Callable[[], _Listing], known: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Return the manifest's entries of the label files, which are now copied, and the names of the other files.
+
+        If a file is removed before it is fetched, the source is listed again.
+        """
+
+        def fetch() -> tuple[dict[str, Any], list[str]]:
+            files, unused = list_source()
             return {file.path: self._copy(file, known.get(file.path)) | {"kind": kind} for file, kind in files}, unused
-        except _RemovedFileError:
-            if listings == 1:
-                raise
-            return self._fetch(list_source, known, listings - 1)
+
+        for _ in range(_MAX_LISTINGS - 1):
+            with contextlib.suppress(_RemovedFileError):
+                return fetch()
+        return fetch()
 
     def _copy(self, file: ListedFile, known: dict[str, Any] | None) -> dict[str, Any]:
         """Return the manifest's entry of a file, which is fetched unless its copy is known and of the same version."""

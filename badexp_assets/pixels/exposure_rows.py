@@ -12,8 +12,9 @@ import numpy as np
 
 from badexp_assets.config.night_options import PassParams
 from badexp_assets.errors import ModelError
+from badexp_assets.pixels.focal_plane_images import MosaicImages, MosaicRenderer, PlaneImages, PlaneImagesTask
 from badexp_assets.pixels.measure_ccd import MeasuredCcd
-from badexp_assets.pixels.mosaic import MosaicPlan, level_and_scale
+from badexp_assets.pixels.mosaic import MosaicPlan
 from badexp_assets.pixels.night_tables import MISSING, PASS_TABLES
 from badexp_assets.pixels.previews import FocalPlane
 from badexp_assets.pixels.stamps import StampsOfExposure
@@ -70,11 +71,17 @@ class PlaneEmbedders(NamedTuple):
     ccds: FocalPlaneEmbedder
     ccdnums: tuple[int, ...]
 
+    @property
+    def renderer(self) -> MosaicRenderer:
+        """Makes the images that both embedders take."""
+        return MosaicRenderer(self.plan, self.whole.recipe, self.ccds.renderer)
+
 
 class ExposureRows:
     """Rows of one exposure, by table. Call `take` for each CCD and `store` for each embedding until it is `finished`.
 
-    `planes`: the embedders of the mosaic of the focal plane; None: no mosaic is made.
+    `planes`: the embedders of the mosaic of the focal plane; None: no mosaic is made. `start_images`
+    starts a PlaneImagesTask and returns a function that waits for its images.
 
     CCDs may be taken in any order; they are used in that of `opened.wanted`. The last bits of a vector depend on which
     images share its batch, so batches are made in this order, and hold images of this exposure only.
@@ -87,8 +94,9 @@ class ExposureRows:
         embedder: Embedder,
         planes: PlaneEmbedders | None,
         params: PassParams,
+        start_images: Callable[[PlaneImagesTask], Callable[[], PlaneImages]],
     ) -> None:
-        self._opened, self._embedder, self._planes = opened, embedder, planes
+        self._opened, self._embedder, self._planes, self._start_images = opened, embedder, planes, start_images
         self._early: dict[int, MeasuredCcd] = {}  # by CCDNUM, taken before one that comes first
         self._batch: list[MeasuredCcd] = []
         self._n_embedding = 0  # embeddings that are not stored yet
@@ -122,7 +130,8 @@ class ExposureRows:
     def take(self, ccd: MeasuredCcd) -> list[Embedding]:
         """Add a CCD and return the embeddings that can be computed now, in the order in which to store their rows.
 
-        They may run in another thread. They raise ModelError if the embedder does not return every vector.
+        The last one makes the rows of the focal plane as a whole, its preview included. They may run in another thread,
+        and raise ModelError if the embedder does not return every vector.
         """
         wanted, found = self._opened.wanted, list[Embedding]()
         if ccd.task.only_seen:
@@ -134,8 +143,10 @@ class ExposureRows:
             if self._batch and (self._n_added == len(wanted) or len(self._batch) == self._embedder.batch_size):
                 found.append(partial(_embed, self._embedder, self._batch))
                 self._batch = []
-        if self._complete and self._planes is not None:
-            found.append(partial(_embed_plane, self._planes, self._opened.expnum, self._tiles))
+        if self._complete and (self._planes is not None or self._plane is not None):
+            mosaics = self._planes.renderer if self._planes is not None else None
+            task = PlaneImagesTask(self._opened.expnum, self._plane, self._tiles, mosaics)
+            found.append(partial(self._plane_rows, self._start_images(task)))
         self._n_embedding += len(found)
         return found
 
@@ -151,12 +162,6 @@ class ExposureRows:
         name = {"expnum": expnum, "filter": row["filter"]}
         self._rows["night_exposures"].append(self._outcome(row))
         self._rows["night_stamps"] += [name | stamp for stamp in self._stamps.rows()]
-        if self._plane is not None and self._plane.n_shown:
-            png = self._plane.render()
-            width, height = self._plane.size
-            preview = name | {"night": row["night"], "width": width, "height": height, "png": png}
-            ccds = ",".join(str(ccdnum) for ccdnum in sorted(self._opened.present))
-            self._rows["night_previews"].append(preview | {"ccds": ccds})
         self._rows["night_ccds"].sort(key=lambda ccd: ccd["ccdnum"])
         return self._rows
 
@@ -193,6 +198,19 @@ class ExposureRows:
             self._plane.add(ccdnum, ccd.tile)
         if self._planes is not None and ccd.mosaic_tile is not None and np.isfinite(ccd.mosaic_tile).any():
             self._tiles[ccdnum] = ccd.mosaic_tile
+
+    def _plane_rows(self, wait: Callable[[], PlaneImages]) -> TableRows:
+        """Return the rows of the focal plane as a whole. `wait` returns its images once they are made."""
+        images, row, expnum = wait(), self._opened.row, self._opened.expnum
+        rows: TableRows = {}
+        if images.png is not None and self._plane is not None:
+            width, height = self._plane.size
+            ccds = ",".join(str(ccdnum) for ccdnum in sorted(self._opened.present))
+            keys = {"expnum": expnum, "filter": row["filter"], "night": row["night"]}
+            rows["night_previews"] = [keys | {"width": width, "height": height, "png": images.png, "ccds": ccds}]
+        if images.mosaic is not None and self._planes is not None:
+            rows |= _embed_mosaic(self._planes, expnum, images.mosaic)
+        return rows
 
     def _outcome(self, row: Mapping[str, Any]) -> dict[str, Any]:
         n_failed = len(self._reasons)
@@ -232,18 +250,14 @@ def _embed(embedder: Embedder, batch: list[MeasuredCcd]) -> TableRows:
     return {"night_embeddings": rows}
 
 
-def _embed_plane(planes: PlaneEmbedders, expnum: int, tiles: dict[int, np.ndarray]) -> TableRows:
-    """Embed the focal plane of the CCDs that were read or seen; returns no row if none of their pixels has a value."""
-    scale = level_and_scale(tiles)
-    if scale is None:
-        return {}
-    whole, image = planes.whole, planes.plan.draw(tiles)
-    prepared = whole.recipe.prepare(image, None, *scale)
-    found = whole.embed([expnum], [prepared])
+def _embed_mosaic(planes: PlaneEmbedders, expnum: int, mosaic: MosaicImages) -> TableRows:
+    """Embed the mosaic of the CCDs that were read or seen, as a whole and by CCD."""
+    whole = planes.whole
+    found = whole.embed([expnum], [mosaic.prepared])
     if len(found) != 1:
         raise ModelError(f"backbone {whole.backbone_id}: no vector for the mosaic of {expnum}")
-    row = {"expnum": expnum, "n_ccds": len(tiles)} | _vector_columns(whole, found[0][1])
-    (tokens,) = planes.ccds.embed([np.where(np.isnan(image), np.nan, prepared)])
+    row = {"expnum": expnum, "n_ccds": mosaic.n_ccds} | _vector_columns(whole, found[0][1])
+    (tokens,) = planes.ccds.embed_rendered([mosaic.rendered])
     limit = np.finfo(np.float16).max
     ids = {"expnum": expnum, "backbone": planes.ccds.backbone_id, "recipe": planes.ccds.recipe_id}
     rows = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
@@ -12,11 +14,13 @@ from badexp_assets.errors import UnreadableImageError
 from badexp_assets.io.place import Place, pin_if_exists
 from badexp_assets.pixels.embedding_queue import EmbeddingQueue
 from badexp_assets.pixels.exposure_rows import ExposureRows, OpenedExposure, PlaneEmbedders, TableRows
+from badexp_assets.pixels.focal_plane_images import PlaneImages, PlaneImagesTask
 from badexp_assets.pixels.measure_ccd import CcdMeasurer, CcdTask, MeasuredCcd
 from badexp_assets.pixels.measuring_pool import MeasuringPool
 from badexp_assets.pixels.mosaic import MosaicPlan, mosaic_aspect
 from badexp_assets.pixels.night_tables import rows_to_arrow
 from badexp_assets.pixels.pass_fingerprint import EmbeddingIds
+from badexp_assets.pixels.plane_process import PlaneProcess
 from badexp_assets.pixels.previews import FocalPlane
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.expected_ccds import missing_of_row
@@ -89,8 +93,14 @@ class PixelReader:
                 exposures[place].store(made)
                 yield from finished(place)
 
+        def start_images(task: PlaneImagesTask) -> Callable[[], PlaneImages]:
+            return plane_thread.submit(make_images, task).result
+
         queue = EmbeddingQueue[int, TableRows](self._embedder.threads)
-        with self._pool(measurer, queue.room) as pool, queue:
+        maker = PlaneProcess() if self._params.workers > 0 else contextlib.nullcontext(PlaneImagesTask.make)
+        # images are begun while the last CCDs of their exposure are embedded, so that the device need not wait for them
+        plane_thread = ThreadPoolExecutor(1, "focal-planes")
+        with self._pool(measurer, queue.room) as pool, maker as make_images, plane_thread, queue:
             for item in pool.run(plan, n_early, _PAUSE):
                 if isinstance(item, MeasuredCcd):
                     place = item.task.place
@@ -98,7 +108,9 @@ class PixelReader:
                         queue.submit(place, embedding)
                     yield from finished(place)
                 elif item is not None:
-                    exposures[item.place] = ExposureRows(item, self._camera, self._embedder, planes, self._params)
+                    exposures[item.place] = ExposureRows(
+                        item, self._camera, self._embedder, planes, self._params, start_images
+                    )
                     yield from finished(item.place)
                 yield from embedded(queue.room)
             yield from embedded(0)

@@ -6,6 +6,8 @@ shown by the same rows, whether it was sampled or not (`PassParams.focal_plane_s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -45,7 +47,7 @@ class MosaicPlan:
         """
         return bin_as_on_the_sky(ccd, self._grid.slot, _WITHOUT_VALUE)
 
-    def draw(self, tiles: dict[int, Array]) -> Array:
+    def draw(self, tiles: Mapping[int, Array]) -> Array:
         """Return the (rows, columns) float32 mosaic of `tiles` (by CCDNUM), in their unit; NaN where there is none.
 
         A tile smaller than its place is stretched to fill it. CCDs that the camera does not have are left out.
@@ -65,7 +67,7 @@ def mosaic_aspect(camera: Camera) -> float:
     return extent.height / extent.width
 
 
-def level_and_scale(tiles: dict[int, Array]) -> tuple[float, float] | None:
+def level_and_scale(tiles: Mapping[int, Array]) -> tuple[float, float] | None:
     """Return the median and the scatter (ADU) of all tiles of an exposure, which put them on one scale.
 
     One level for all CCDs keeps steps between CCDs visible. The scatter is that of neighbouring pixels (1.4826 MAD of

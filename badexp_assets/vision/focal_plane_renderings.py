@@ -7,15 +7,20 @@ light out of the noise, such as the rings and arcs of ghosts.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
+from badexp_assets.errors import InputError
 from badexp_assets.vision.median_kernel import finite_median
 
 Array = npt.NDArray[np.floating]
 RENDERINGS = ("plain", "standardised")
+MIN_SHARE = 0.25
+"""CCDs that show a smaller share of their box than this count as missing"""
 _SMOOTHING = (1 / 400, 2 / 400)
 """standard deviations of the Gaussian filters, in units of the longer side of the image"""
 _MAD_TO_SIGMA = 1.4826  # of a normal distribution
@@ -23,7 +28,48 @@ _MAD_TO_SIGMA = 1.4826  # of a normal distribution
 _SHARP, _SMOOTH = (0.25, 0.08), (0.4, 0.1)
 
 
-def render_plane(image: Array, inside: npt.NDArray[np.bool_], size: tuple[int, int]) -> torch.Tensor:
+class RenderedPlane(NamedTuple):
+    """Input of the network: `planes`, (5, rows, columns) float32 as `render_plane` returns them, and `there`,
+    (n_ccds,): which CCDs are not missing. Without any CCD, `planes` is None."""
+
+    planes: Array | None
+    there: npt.NDArray[np.bool_]
+
+
+class PlaneRenderer:
+    """Renders images of `shape` (rows, columns), which show CCDs in `boxes`, at `size`; it can be pickled.
+
+    boxes: (n_ccds, 4) x0, y0, x1, y1, px from the upper left corner; upper limits are exclusive.
+    """
+
+    def __init__(self, boxes: Array, shape: tuple[int, int], size: tuple[int, int]) -> None:
+        self._boxes, self._shape, self._size = boxes, shape, size
+
+    def __call__(self, image: Array) -> RenderedPlane:
+        """Render an image of grey levels, 0 to 1; see `FocalPlaneEmbedder.embed`. Raises InputError for its shape."""
+        image = np.asarray(image, np.float32)
+        if image.shape != self._shape:
+            raise InputError(f"image: shape {image.shape} found; that of the CCD boxes, {self._shape}, allowed")
+        finite = np.isfinite(image)
+        down, across = (
+            interval_shares(self._boxes[:, first::2], np.arange(n + 1.0))
+            for first, n in ((1, self._shape[0]), (0, self._shape[1]))
+        )
+        there = np.einsum("nh,hw,nw->n", down, finite.astype(np.float32), across, optimize=True) >= MIN_SHARE
+        if not there.any():
+            return RenderedPlane(None, there)
+        inside = down.T @ across > 0  # CCDs do not overlap, so no pixel is lost in the product of sums
+        return RenderedPlane(render_plane(image, inside, self._size), there)
+
+
+def interval_shares(limits: Array, edges: Array) -> Array:
+    """Return the share of each interval (n, 2) that lies between consecutive `edges` (k + 1,): (n, k) float32."""
+    low, high = limits[:, :1], limits[:, 1:]
+    shared = np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0, None)
+    return (shared / (high - low)).astype(np.float32)
+
+
+def render_plane(image: Array, inside: npt.NDArray[np.bool_], size: tuple[int, int]) -> Array:
     """Return the renderings and the visible share of each pixel, (5, rows, columns) float32, resized to `size`.
 
     image: (rows, columns) grey levels, 0 to 1, some of which are finite; the others are missing and shown at the median
@@ -39,7 +85,7 @@ def render_plane(image: Array, inside: npt.NDArray[np.bool_], size: tuple[int, i
     grey, visible, shown = resized
     colours = [_standardise(grey, shown, *_SHARP)]
     colours += [_standardise(_smooth(grey, shown, share * max(size)), shown, *_SMOOTH) for share in _SMOOTHING]
-    return torch.from_numpy(np.stack([grey, *colours, visible]).astype(np.float32))
+    return np.stack([grey, *colours, visible]).astype(np.float32)
 
 
 def _smooth(grey: Array, shown: Array, sigma: float) -> Array:

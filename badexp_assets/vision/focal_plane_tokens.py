@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from badexp_assets.errors import InputError, ModelError
 from badexp_assets.vision.backbones import Backbone
-from badexp_assets.vision.focal_plane_renderings import RENDERINGS, render_plane
+from badexp_assets.vision.focal_plane_renderings import RENDERINGS, PlaneRenderer, RenderedPlane, interval_shares
 
 Array = npt.NDArray[np.floating]
 # The version changes whenever tokens of the same image change by more than the rounding of float32.
@@ -26,8 +26,6 @@ SIZE = 608
 """default length of the longer side of the image that the network sees, px"""
 NUMBERS = 128
 """numbers that describe a CCD at each depth of each rendering, or the channels there if these are fewer"""
-MIN_SHARE = 0.25
-"""CCDs that show a smaller share of their box than this count as missing"""
 _SEED = 2507
 # Of each rendering: its planes in the input, and the axes of (C, rows, columns) along which it is mirrored. Together
 # they show all four orientations, in half the time of showing four of each.
@@ -66,9 +64,7 @@ class FocalPlaneEmbedder:
         patch = backbone.patch
         self.rows, self.columns = (max(1, round(size * n / max(shape) / patch)) * patch for n in shape)
         self.mirrors = mirrors
-        self._pixel_shares = tuple(
-            _overlaps(self.boxes[:, first::2], np.arange(n + 1.0)) for first, n in ((1, shape[0]), (0, shape[1]))
-        )
+        self.renderer = PlaneRenderer(self.boxes, shape, (self.rows, self.columns))
         self._engine = backbone.engine_of(_FeatureMaps(backbone, self.depths), f"maps{self.depths}")
         shapes = backbone.model.map_shapes(self.rows, self.columns, self.depths)
         self._pooling = [_Pooling(self.boxes / np.array([shape[1], shape[0]] * 2), s, numbers) for s in shapes]
@@ -95,11 +91,15 @@ class FocalPlaneEmbedder:
         the network and no weight in any mean. Infinite pixels are missing. Raises InputError for an image of another
         shape than the boxes are for, ModelError for non-finite tokens.
         """
-        tokens = np.full((len(images), len(self.boxes), self.dim), np.nan, np.float32)
-        for number, image in enumerate(images):
-            planes, there = self._prepare(image)
-            if not there.any():
+        return self.embed_rendered([self.renderer(image) for image in images])
+
+    def embed_rendered(self, rendered: Sequence[RenderedPlane]) -> Array:
+        """Return the tokens of images that `renderer` has rendered, in any process; see `embed`."""
+        tokens = np.full((len(rendered), len(self.boxes), self.dim), np.nan, np.float32)
+        for number, (image, there) in enumerate(rendered):
+            if image is None:
                 continue
+            planes = torch.from_numpy(image)
             found = np.concatenate([self._describe(planes[of], planes[-1], axes) for of, axes in _VIEWS], axis=1)
             if not np.isfinite(found[there]).all():
                 raise ModelError(
@@ -126,19 +126,6 @@ class FocalPlaneEmbedder:
             turned = [m.flip(axes) if axes else m for m, axes in zip(these, used, strict=True)]
             found.append(pooling(torch.stack(turned).mean(0), visible))
         return torch.cat(found, 1).numpy()
-
-    def _prepare(self, image: Array) -> tuple[Tensor, npt.NDArray[np.bool_]]:
-        """Return the input of the network, (5, rows, columns), and which CCDs are there, (n_ccds,)."""
-        image = np.asarray(image, np.float32)
-        if image.shape != self.shape:
-            raise InputError(f"image: shape {image.shape} found; that of the CCD boxes, {self.shape}, allowed")
-        finite = np.isfinite(image)
-        down, across = self._pixel_shares
-        there = np.einsum("nh,hw,nw->n", down, finite.astype(np.float32), across, optimize=True) >= MIN_SHARE
-        if not there.any():
-            return torch.empty(0), there
-        inside = down.T @ across > 0  # CCDs do not overlap, so no pixel is lost in the product of sums
-        return render_plane(image, inside, (self.rows, self.columns)), there
 
 
 def default_depths(backbone: Backbone) -> tuple[int, ...]:
@@ -173,8 +160,8 @@ class _Pooling:
     def __init__(self, boxes: Array, shape: tuple[int, int, int], numbers: int) -> None:
         self.shape = shape
         n, rows, columns = shape
-        down = _overlaps(boxes[:, 1::2], np.linspace(0, 1, rows + 1))
-        across = _overlaps(boxes[:, 0::2], np.linspace(0, 1, columns + 1))
+        down = interval_shares(boxes[:, 1::2], np.linspace(0, 1, rows + 1))
+        across = interval_shares(boxes[:, 0::2], np.linspace(0, 1, columns + 1))
         self._areas = torch.from_numpy((down[:, :, None] * across[:, None, :]).reshape(len(boxes), -1))
         random = np.random.RandomState(_SEED)  # gives the same numbers in all versions of numpy
         directions = random.standard_normal((n, numbers)) / np.sqrt(numbers) if n > numbers else np.eye(n)
@@ -185,13 +172,6 @@ class _Pooling:
         weights = self._areas * F.adaptive_avg_pool2d(visible[None], self.shape[1:]).flatten()
         means = weights @ features.flatten(1).T / weights.sum(1, keepdim=True).clamp(min=1e-12)
         return means @ self.directions
-
-
-def _overlaps(limits: Array, edges: Array) -> Array:
-    """Return the share of each interval (n, 2) that lies between consecutive `edges` (k + 1,): (n, k) float32."""
-    low, high = limits[:, :1], limits[:, 1:]
-    shared = np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0, None)
-    return (shared / (high - low)).astype(np.float32)
 
 
 def _checked_boxes(boxes: npt.ArrayLike, shape: tuple[int, int]) -> Array:

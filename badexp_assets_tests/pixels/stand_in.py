@@ -37,8 +37,9 @@ class MeanTokens:
 
     def __init__(self, boxes) -> None:
         self.boxes = np.asarray(boxes).round().astype(int)
+        self.renderer = np.asarray
 
-    def embed(self, images):
+    def embed_rendered(self, images):
         def mean(image, box):
             pixels = image[box[1] : box[3], box[0] : box[2]]
             finite = pixels[np.isfinite(pixels)]

@@ -143,7 +143,7 @@ def test_cells_of_a_map_count_by_the_share_of_them_that_is_visible() -> None:
     boxes = [[0, 0, 12, 8], [8, 0, 32, 8], [16, 0, 24, 8]]
     made = FocalPlaneEmbedder(backbone, boxes, image.shape, size=32, depths=(1,), mirrors=False)
     own = made.embed([image])[0][:, 0]
-    edge = np.asarray(made._prepare(image)[0][-1][0])  # resizing by 1 leaves the mask as it is
+    edge = made.renderer(image).planes[-1][0]  # resizing by 1 leaves the mask as it is
     assert edge.reshape(4, 8).mean(axis=1).tolist() == [1, 1, 0, 1]
     assert own[:2].tolist() == pytest.approx([(0 * 8 + 1 * 4) / 12, (1 + 3) / 2])
     assert np.isnan(own[2])

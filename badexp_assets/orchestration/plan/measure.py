@@ -167,10 +167,11 @@ def _network_seconds(machine: PassSetup) -> tuple[float, float]:
 def _plane_seconds(planes: PlaneEmbedders) -> tuple[float, float]:
     """Return wall seconds and CPU seconds of the network for the focal plane of one exposure."""
     image = np.random.default_rng(0).random(planes.plan.shape).astype(np.float32)
+    rendered = planes.ccds.renderer(image)
 
     def embed() -> None:
         planes.whole.embed([0], [image])
-        planes.ccds.embed([image])
+        planes.ccds.embed_rendered([rendered])
 
     return _seconds_per_call(embed)
 

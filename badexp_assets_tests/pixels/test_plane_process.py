@@ -1,0 +1,90 @@
+"""Images of focal planes are made in a process of their own, whose death costs none of them."""
+
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from badexp_assets.errors import InputError, LostProcessError
+from badexp_assets.pixels.focal_plane_images import PlaneImagesTask
+from badexp_assets.pixels.plane_process import PlaneProcess
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Stands where the renderer of mosaics would; while the file `fault` is there, something goes wrong."""
+
+    fault: Path
+    does: str = "nothing"
+
+    def __call__(self, tiles):
+        image = np.full(5_000_000, sum(tiles.values()), np.float32)  # of 20 MB, as mosaics in use
+        if self.fault.exists():
+            if self.does == "refuses":
+                raise InputError("image: not to my taste")
+            if self.does in ("dies", "dies once"):
+                if self.does == "dies once":
+                    self.fault.unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if self.does == "dies while it answers":
+                self.fault.unlink()
+                return np.zeros(50_000_000, np.float32), Dies()
+        return image
+
+
+class Dies:
+    """Kills its process 5 ms after it was pickled, as the last part of an answer whose 200 MB take longer to send."""
+
+    def __reduce__(self):
+        threading.Timer(0.005, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        return int, ()
+
+
+@pytest.fixture
+def task(tmp_path):
+    fault = tmp_path / "fault"
+    fault.touch()
+    return lambda does="nothing", expnum=11: PlaneImagesTask(expnum, None, {1: 2, 3: 4}, Renderer(fault, does))
+
+
+def test_threads_get_what_is_made_in_one_process_and_none_is_left(task):
+    before = set(psutil.Process().children(recursive=True))
+    with PlaneProcess() as make, ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(make, [task()] * 6))
+        started = set(psutil.Process().children(recursive=True)) - before
+        assert len([process for process in started if process.ppid() != os.getpid()]) == 1  # below the fork server
+    assert [(images.png, images.mosaic[0], len(images.mosaic)) for images in found] == [(None, 6, 5_000_000)] * 6
+    assert not any(process.is_running() and process.ppid() != os.getpid() for process in started)
+
+
+@pytest.mark.parametrize("does", ["dies once", "dies while it answers"])
+def test_a_process_that_dies_is_replaced_and_no_image_is_lost(task, does):
+    with PlaneProcess() as make:
+        assert make(task()).mosaic[0] == 6
+        assert len(make(task(does)).mosaic) == 5_000_000
+        assert make(task()).mosaic[0] == 6
+
+
+def test_two_processes_that_die_of_an_exposure_are_an_error_that_names_it(task):
+    with PlaneProcess() as make:
+        with pytest.raises(LostProcessError, match="exposure 12: 2 processes died while they made the images"):
+            make(task("dies", expnum=12))
+        assert make(task()).mosaic[0] == 6
+
+
+def test_an_error_arrives_with_the_exposure_and_where_it_came_from(task):
+    with PlaneProcess() as make:
+        with pytest.raises(InputError, match="not to my taste") as raised:
+            make(task("refuses"))
+        assert make(task()).mosaic[0] == 6
+    notes = "\n".join(raised.value.__notes__)
+    assert "while making the images of the focal plane of exposure 11" in notes
+    assert 'raise InputError("image: not to my taste")' in notes

@@ -80,8 +80,8 @@ class PlaneEmbedders(NamedTuple):
 class ExposureRows:
     """Rows of one exposure, by table. Call `take` for each CCD and `store` for each embedding until it is `finished`.
 
-    `planes`: the embedders of the mosaic of the focal plane; None: no mosaic is made. `start_images`
-    starts a PlaneImagesTask and returns a function that waits for its images.
+    `planes`: the embedders of the mosaic of the focal plane; None: no mosaic is made. `start_images` starts a
+    PlaneImagesTask and returns a function that waits for its images.
 
     CCDs may be taken in any order; they are used in that of `opened.wanted`. The last bits of a vector depend on which
     images share its batch, so batches are made in this order, and hold images of this exposure only.

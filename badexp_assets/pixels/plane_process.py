@@ -56,7 +56,8 @@ class PlaneProcess:
         if self._connection is None:
             processes = process_context()
             self._connection, there = processes.Pipe()
-            self._process = processes.Process(target=_serve, args=(there,), name="focal-planes")
+            # a daemon, so that an interpreter that ends without leaving the block ends it instead of waiting for it
+            self._process = processes.Process(target=_serve, args=(there,), name="focal-planes", daemon=True)
             self._process.start()
             there.close()  # else a process that dies would leave the connection open
         self._connection.send(task)

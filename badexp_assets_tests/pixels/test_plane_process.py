@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ import pytest
 from badexp_assets.errors import InputError, LostProcessError
 from badexp_assets.pixels.focal_plane_images import PlaneImagesTask
 from badexp_assets.pixels.plane_process import PlaneProcess
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 pytestmark = pytest.mark.slow
 
@@ -78,6 +81,25 @@ def test_two_processes_that_die_of_an_exposure_are_an_error_that_names_it(task):
         with pytest.raises(LostProcessError, match="exposure 12: 2 processes died while they made the images"):
             make(task("dies", expnum=12))
         assert make(task()).mosaic[0] == 6
+
+
+def test_a_program_that_fails_without_leaving_the_block_ends():
+    code = """
+from badexp_assets.pixels.focal_plane_images import PlaneImagesTask
+from badexp_assets.pixels.plane_process import PlaneProcess
+
+def images():
+    with PlaneProcess() as make:
+        yield make(PlaneImagesTask(11, None, {}, None))
+
+kept = images()
+assert next(kept) == (None, None)
+raise RuntimeError("the disk is full")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=LONGEST_WAIT, check=False
+    )
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "RuntimeError: the disk is full")
 
 
 def test_an_error_arrives_with_the_exposure_and_where_it_came_from(task):

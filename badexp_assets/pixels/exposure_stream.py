@@ -20,8 +20,8 @@ from badexp_assets.pixels.measuring_pool import MeasuringPool
 from badexp_assets.pixels.mosaic import MosaicPlan, mosaic_aspect
 from badexp_assets.pixels.night_tables import rows_to_arrow
 from badexp_assets.pixels.pass_fingerprint import EmbeddingIds
-from badexp_assets.pixels.plane_process import PlaneProcess
 from badexp_assets.pixels.previews import FocalPlane
+from badexp_assets.pixels.task_process import TaskProcess
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.expected_ccds import missing_of_row
 from badexp_assets.survey.exposure import open_exposure
@@ -97,7 +97,8 @@ class PixelReader:
             return plane_thread.submit(make_images, task).result
 
         queue = EmbeddingQueue[int, TableRows](self._embedder.threads)
-        maker = PlaneProcess() if self._params.workers > 0 else contextlib.nullcontext(PlaneImagesTask.make)
+        make = PlaneImagesTask.make
+        maker = TaskProcess(make) if self._params.workers > 0 else contextlib.nullcontext(make)
         # images are begun while the last CCDs of their exposure are embedded, so that the device need not wait for them
         plane_thread = ThreadPoolExecutor(1, "focal-planes")
         with self._pool(measurer, queue.room) as pool, maker as make_images, plane_thread, queue:

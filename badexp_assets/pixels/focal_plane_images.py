@@ -66,11 +66,16 @@ class PlaneImagesTask:
     tiles: Mapping[int, npt.NDArray[np.float32]]
     mosaics: MosaicRenderer | None
 
+    @property
+    def where(self) -> str:
+        """What messages name."""
+        return f"focal plane of exposure {self.expnum}"
+
     def make(self) -> PlaneImages:
         """Return the images. An error has a note that names the exposure."""
         try:
             png = self.preview.render() if self.preview is not None and self.preview.n_shown else None
             return PlaneImages(png, self.mosaics(self.tiles) if self.mosaics is not None else None)
         except Exception as error:
-            error.add_note(f"while making the images of the focal plane of exposure {self.expnum}")
+            error.add_note(f"while making the images of the {self.where}")
             raise

@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from multiprocessing.context import ForkServerContext
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeVar
 
+from badexp_assets.errors import LostProcessError
 from badexp_assets.pixels.measure_ccd import CcdMeasurer, CcdTask, MeasuredCcd
 from badexp_assets.pixels.shared_arrays import Shapes, SharedArrays
+from badexp_assets.pixels.task_process import TaskProcess
 
 T = TypeVar("T")
-# what measuring needs: the fork server imports it once for all processes
-_PRELOADED = ["fitsio", "torch", "badexp_assets.pixels.load_compiled", __name__]
-_OF_THREAD = threading.local()
-"""`measurer` and `arrays` (or None) of a thread of the pool, or of the only thread of a process of the pool"""
 
 
 class _Handed(NamedTuple):
-    """Measurements of a CCD from a process, and the shapes of its image and stamps, as far as they are in its place."""
+    """Measurements of a CCD, and the shapes of its image and stamps, as far as they are in its place."""
 
     ccd: MeasuredCcd
     shapes: Shapes | None
 
 
-class _Submitted(NamedTuple):
-    """A CCD that is being measured, and the place for its image and stamps; None: they come with the measurements."""
+class _Asked(NamedTuple):
+    """A CCD to measure, and the place for its image and stamps; None: they come with the measurements."""
 
     task: CcdTask
     place: int | None
-    executor: Executor
-    future: Future[_Handed]
+
+    @property
+    def where(self) -> str:
+        return self.task.where
+
+
+class _Reader:
+    """Measures CCDs in a thread or in a process, with the memory `arrays` for their images and stamps."""
+
+    def __init__(self, measurer: CcdMeasurer, arrays: SharedArrays | None) -> None:
+        self._measurer, self._arrays = measurer, arrays
+
+    def __call__(self, asked: _Asked) -> _Handed:
+        ccd, place = self._measurer(asked.task), asked.place
+        if self._arrays is None or place is None or ccd.prepared is None or ccd.stamps is None:
+            return _Handed(ccd, None)
+        of_both = self._arrays.write(place, ccd.prepared, ccd.stamps.pixels)
+        shapes = of_both or self._arrays.write(place, ccd.prepared)
+        stamps = replace(ccd.stamps, pixels=ccd.stamps.pixels[:0]) if of_both else ccd.stamps
+        return _Handed(ccd if shapes is None else replace(ccd, prepared=None, stamps=stamps), shapes)
+
+    def close(self) -> None:
+        self._measurer.close()
 
 
 class MeasuringPool:
@@ -62,23 +75,24 @@ class MeasuringPool:
         places: int = 0,
         place_bytes: int = 0,
     ) -> None:
-        self._measurer, self._workers = measurer, workers
+        n = workers or threads
         self._depth = max(ahead, workers + 1 if workers else threads)
-        self._copies: list[CcdMeasurer] = []  # of the threads
-        self._arrays: SharedArrays | None = None
-        self._free: list[int] = []  # places of images and stamps
-        if workers and places:
-            self._free = list(range(places))
-            self._arrays = SharedArrays(places, place_bytes)
-        self._executor: Executor = self._start(workers, threads)
+        self._free = list(range(places)) if workers else []  # places of images and stamps
+        self._arrays = SharedArrays(places, place_bytes) if self._free else None
+        readers = [_Reader(measurer.copy(), self._arrays) for _ in range(n)]
+        self._readers = [TaskProcess[_Asked, _Handed](reader) for reader in readers] if workers else readers
+        self._idle: SimpleQueue[Callable[[_Asked], _Handed]] = SimpleQueue()
+        for reader in self._readers:
+            self._idle.put(reader)
+        self._threads = ThreadPoolExecutor(n, "measuring")
 
     def __enter__(self) -> MeasuringPool:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._executor.shutdown(wait=True, cancel_futures=True)
-        for measurer in self._copies:
-            measurer.close()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for reader in self._readers:
+            reader.close()
         if self._arrays is not None:
             self._arrays.close()
 
@@ -93,7 +107,7 @@ class MeasuringPool:
 
         Raises errors that the file did not cause, with a note that names the file and the CCD.
         """
-        done: SimpleQueue[_Submitted] = SimpleQueue()
+        done: SimpleQueue[tuple[int | None, Future[_Handed]]] = SimpleQueue()
         source = iter(items)
         n_ahead, more = 0, True
         while more or n_ahead:
@@ -110,44 +124,30 @@ class MeasuringPool:
                     yield item
             if n_ahead:
                 try:
-                    submitted = done.get(timeout=pause)
+                    place, future = done.get(timeout=pause)
                 except Empty:
                     yield None
                     continue
                 n_ahead -= 1
-                yield self._result(submitted)
+                yield self._result(place, future)
 
-    def _start(self, workers: int, threads: int = 1) -> Executor:
-        if not workers:
-            return ThreadPoolExecutor(threads, "measuring", self._start_thread)
-        arguments = (self._measurer, self._arrays)
-        return ProcessPoolExecutor(
-            workers, mp_context=process_context(), initializer=_start_process, initargs=arguments
-        )
-
-    def _start_thread(self) -> None:
-        _OF_THREAD.measurer, _OF_THREAD.arrays = self._measurer.copy(), None
-        self._copies.append(_OF_THREAD.measurer)
-
-    def _submit(self, task: CcdTask, done: SimpleQueue[_Submitted]) -> None:
+    def _submit(self, task: CcdTask, done: SimpleQueue[tuple[int | None, Future[_Handed]]]) -> None:
         place = self._free.pop() if self._free and not task.only_seen else None
-        try:
-            future = self._executor.submit(_measure, task, place)
-        except BrokenProcessPool:
-            self._executor.shutdown(wait=True, cancel_futures=True)
-            self._executor = self._start(self._workers)
-            future = self._executor.submit(_measure, task, place)
-        executor = self._executor  # the callback must not refer to `future`: the cycle would keep its result in memory
-        future.add_done_callback(lambda future: done.put(_Submitted(task, place, executor, future)))
+        future = self._threads.submit(self._measure, _Asked(task, place))
+        future.add_done_callback(lambda future: done.put((place, future)))
 
-    def _result(self, submitted: _Submitted) -> MeasuredCcd:
-        """Return the measurements of a CCD with image and stamps, and free the place for these if it was not used."""
-        task, place, executor, future = submitted
+    def _measure(self, asked: _Asked) -> _Handed:
+        reader = self._idle.get()
         try:
-            ccd, shapes = future.result()
-        except BrokenProcessPool:
-            executor.shutdown(wait=True, cancel_futures=True)  # then none of its processes writes to the place any more
-            ccd, shapes = self._measured_alone(task, place)
+            return reader(asked)
+        except LostProcessError as error:
+            return _Handed(MeasuredCcd(asked.task, str(error)), None)
+        finally:
+            self._idle.put(reader)
+
+    def _result(self, place: int | None, future: Future[_Handed]) -> MeasuredCcd:
+        """Return the measurements of a CCD with image and stamps, and free the place for these if it was not used."""
+        ccd, shapes = future.result()
         if place is None or self._arrays is None:
             return ccd
         if shapes is None or ccd.stamps is None:
@@ -156,59 +156,3 @@ class MeasuringPool:
         prepared, *pixels = self._arrays.read(place, shapes)
         stamps = replace(ccd.stamps, pixels=pixels[0]) if pixels else ccd.stamps
         return replace(ccd, prepared=prepared, stamps=stamps, free=partial(self._free.append, place))
-
-    def _measured_alone(self, task: CcdTask, place: int | None) -> _Handed:
-        """Measure a CCD in a process of its own.
-
-        When one process dies, all CCDs that were submitted fail. Measured alone, only the one that caused it fails
-        again.
-        """
-        with self._start(1) as alone:
-            try:
-                return alone.submit(_measure, task, place).result()
-            except BrokenProcessPool:
-                return _Handed(MeasuredCcd(task, f"{task.where}: the process that read it died of it"), None)
-
-
-def process_context() -> ForkServerContext:
-    """Return the context of the processes of a pass: a fork server that has imported what they need.
-
-    Its processes start in milliseconds, share its memory, and inherit neither threads nor GPU state of this process.
-    Processes that they start themselves come from the same server.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
-    return context
-
-
-def end_with_parent() -> None:
-    """End this process as soon as its parent has ended, for whatever reason, and ignore keyboard interrupts."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal interrupts all processes; the parent ends the others
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by which the parent does so, even if it ignores that itself
-    threading.Thread(target=_wait_for_parent, name="end-with-parent", daemon=True).start()
-
-
-def _wait_for_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
-def _start_process(measurer: CcdMeasurer, arrays: SharedArrays | None) -> None:
-    """Prepare a process of the pool, which uses one core."""
-    import torch
-
-    _OF_THREAD.measurer, _OF_THREAD.arrays = measurer, arrays
-    torch.set_num_threads(1)
-    end_with_parent()
-
-
-def _measure(task: CcdTask, place: int | None) -> _Handed:
-    ccd = _OF_THREAD.measurer(task)
-    if place is None or ccd.prepared is None or ccd.stamps is None:
-        return _Handed(ccd, None)
-    of_both = _OF_THREAD.arrays.write(place, ccd.prepared, ccd.stamps.pixels)
-    shapes = of_both or _OF_THREAD.arrays.write(place, ccd.prepared)
-    stamps = replace(ccd.stamps, pixels=ccd.stamps.pixels[:0]) if of_both else ccd.stamps
-    return _Handed(ccd if shapes is None else replace(ccd, prepared=None, stamps=stamps), shapes)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import pickle
 import signal
-import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -22,8 +20,8 @@ from badexp_assets.io.place import Place
 from badexp_assets.pixels.device_shares import PassSetup
 from badexp_assets.pixels.exposure_stream import PixelReader
 from badexp_assets.pixels.journal import Journal
-from badexp_assets.pixels.measuring_pool import end_with_parent, process_context
 from badexp_assets.pixels.pass_fingerprint import EmbeddingIds
+from badexp_assets.pixels.task_process import end_with_parent, picklable, process_context
 from badexp_assets.survey.cameras import Camera
 
 _SECONDS_TO_END = 10.0  # that a terminated process gets before it is killed
@@ -233,16 +231,5 @@ def _work(connection: Connection, share: Share, archive: Place, camera: Camera) 
                 connection.send((_DONE, done.key))
     except Exception as error:
         with contextlib.suppress(OSError):  # the job was killed: nobody listens
-            connection.send((_ERROR, _picklable(error)))
+            connection.send((_ERROR, picklable(error)))
         raise SystemExit(1) from None
-
-
-def _picklable(error: Exception) -> Exception:
-    """Return the error in a form that can be sent to another process, with its traceback as a note."""
-    text = "".join(traceback.format_exception(error))
-    try:
-        copy = pickle.loads(pickle.dumps(error))
-    except Exception:
-        copy = LostProcessError(f"{type(error).__name__}: {error}")
-    copy.add_note(f"in the process that read it:\n{text}")
-    return copy

@@ -180,7 +180,7 @@ def test_a_process_that_dies_or_fails_costs_what_it_was_at_and_the_rest_is_kept(
     assert "what was read of them is kept" in text
     assert ("was killed by signal 9" if does == "dies" else "the network broke") in text
     if does == "fails":
-        assert "in the process that read it" in raised.value.__cause__.__notes__[0]
+        assert "in the process that worked on it" in raised.value.__cause__.__notes__[0]
     assert not is_transient(raised.value)
     summaries = list(go(archive, tmp_path / "out", [Share(log)] * 2))
     assert [s.night for s in summaries] == NIGHTS

@@ -31,10 +31,13 @@ class Recipe:
 
     does: str = "nothing"
     rows: int = 60
+    fault: Path | None = None
 
     def prepare(self, image, mask, sky, noise):
         if image.shape[0] == self.rows:
-            if self.does == "dies":
+            if self.does == "dies" or (self.fault is not None and self.fault.exists()):
+                if self.fault is not None:
+                    self.fault.unlink()
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.does == "refuses":
                 raise InputError("image: not to my taste")
@@ -49,9 +52,10 @@ def exposure(tiny_cp, tmp_path):
     return tiny_cp.write_cp(tmp_path, 11, images={"N4": tiny_cp.tiny_image(1, (60, 90))})
 
 
-def measure(does="nothing"):
+def measure(does="nothing", fault=None):
+    recipe = Recipe(does, fault=fault)
     return CcdMeasurer(
-        load_camera(), Recipe(does), MosaicPlan(load_camera(), 64, 64), EntropyParams(gradient_points=100), PassParams()
+        load_camera(), recipe, MosaicPlan(load_camera(), 64, 64), EntropyParams(gradient_points=100), PassParams()
     )
 
 
@@ -103,13 +107,14 @@ def assert_same(one, two, item):
 @pytest.mark.slow
 def test_a_process_of_the_pool_can_be_ended_although_its_parent_ignores_that_signal():
     code = """
-import multiprocessing, signal, time
-from concurrent.futures import ProcessPoolExecutor
-from badexp_assets.pixels.measuring_pool import end_with_parent, process_context
+import multiprocessing, signal
+from pathlib import Path
+from badexp_assets.pixels.measure_ccd import CcdTask
+from badexp_assets.pixels.task_process import TaskProcess
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-executor = ProcessPoolExecutor(1, mp_context=process_context(), initializer=end_with_parent)
-assert executor.submit(pow, 2, 3).result() == 8
-executor.submit(time.sleep, 60)
+task = CcdTask(1, Path("ooi"), None, None, True, None)
+work = TaskProcess(repr)
+assert work(task) == repr(task)
 (process,) = multiprocessing.active_children()
 process.terminate()
 process.join(30)
@@ -129,7 +134,16 @@ def test_a_process_that_dies_costs_the_ccd_it_dies_of_and_no_other(exposure):
     assert len(reasons) == 8
     lost = {key for key, reason in reasons.items() if reason is not None}
     assert lost == {(11, "N4"), (12, "N4")}
-    assert reasons[11, "N4"] == f"{exposure}[N4]: the process that read it died of it"
+    assert reasons[11, "N4"] == f"{exposure}[N4]: 2 processes died of it"
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_for_another_reason_costs_no_ccd(exposure, tmp_path):
+    (tmp_path / "fault").touch()
+    with MeasuringPool(measure(fault=tmp_path / "fault"), 2) as readers:
+        found = list(readers.run(tasks(exposure) + tasks(exposure, 12)))
+    assert not (tmp_path / "fault").exists()
+    assert [ccd.reason for ccd in found] == [None] * 8
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])

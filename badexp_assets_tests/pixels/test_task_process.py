@@ -1,4 +1,4 @@
-"""Images of focal planes are made in a process of their own, whose death costs none of them."""
+"""A process that answers tasks, as the images of focal planes are made: its death costs none of them."""
 
 import os
 import signal
@@ -7,6 +7,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 
 from badexp_assets.errors import InputError, LostProcessError
 from badexp_assets.pixels.focal_plane_images import PlaneImagesTask
-from badexp_assets.pixels.plane_process import PlaneProcess
+from badexp_assets.pixels.task_process import TaskProcess
 from badexp_assets_tests.waiting import LONGEST_WAIT
 
 pytestmark = pytest.mark.slow
@@ -58,9 +59,13 @@ def task(tmp_path):
     return lambda does="nothing", expnum=11: PlaneImagesTask(expnum, None, {1: 2, 3: 4}, Renderer(fault, does))
 
 
+def process():
+    return TaskProcess(PlaneImagesTask.make)
+
+
 def test_threads_get_what_is_made_in_one_process_and_none_is_left(task):
     before = set(psutil.Process().children(recursive=True))
-    with PlaneProcess() as make, ThreadPoolExecutor(3) as threads:
+    with process() as make, ThreadPoolExecutor(3) as threads:
         found = list(threads.map(make, [task()] * 6))
         started = set(psutil.Process().children(recursive=True)) - before
         assert len([process for process in started if process.ppid() != os.getpid()]) == 1  # below the fork server
@@ -70,26 +75,40 @@ def test_threads_get_what_is_made_in_one_process_and_none_is_left(task):
 
 @pytest.mark.parametrize("does", ["dies once", "dies while it answers"])
 def test_a_process_that_dies_is_replaced_and_no_image_is_lost(task, does):
-    with PlaneProcess() as make:
+    with process() as make:
         assert make(task()).mosaic[0] == 6
         assert len(make(task(does)).mosaic) == 5_000_000
         assert make(task()).mosaic[0] == 6
 
 
-def test_two_processes_that_die_of_an_exposure_are_an_error_that_names_it(task):
-    with PlaneProcess() as make:
-        with pytest.raises(LostProcessError, match="exposure 12: 2 processes died while they made the images"):
+def test_two_processes_that_die_of_a_task_are_an_error_that_names_it(task):
+    with process() as make:
+        with pytest.raises(LostProcessError, match="focal plane of exposure 12: 2 processes died of it"):
             make(task("dies", expnum=12))
+        assert make(task()).mosaic[0] == 6
+
+
+def test_the_answer_to_an_interrupted_task_is_not_taken_for_that_to_the_next(task, monkeypatch):
+    def interrupted(connection):
+        raise KeyboardInterrupt
+
+    with process() as make:
+        make(task())
+        other = PlaneImagesTask(12, None, {1: 7}, task().mosaics)
+        with monkeypatch.context() as patch:
+            patch.setattr(Connection, "recv", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                make(other)
         assert make(task()).mosaic[0] == 6
 
 
 def test_a_program_that_fails_without_leaving_the_block_ends():
     code = """
 from badexp_assets.pixels.focal_plane_images import PlaneImagesTask
-from badexp_assets.pixels.plane_process import PlaneProcess
+from badexp_assets.pixels.task_process import TaskProcess
 
 def images():
-    with PlaneProcess() as make:
+    with TaskProcess(PlaneImagesTask.make) as make:
         yield make(PlaneImagesTask(11, None, {}, None))
 
 kept = images()
@@ -103,7 +122,7 @@ raise RuntimeError("the disk is full")
 
 
 def test_an_error_arrives_with_the_exposure_and_where_it_came_from(task):
-    with PlaneProcess() as make:
+    with process() as make:
         with pytest.raises(InputError, match="not to my taste") as raised:
             make(task("refuses"))
         assert make(task()).mosaic[0] == 6

@@ -245,6 +245,7 @@ class _SleepingBackbone(Backbone):
 
     def engine_of(self, network: Any, name: str) -> Engine:
         def maps(images: Sequence[Tensor], expand: Expand | None = None) -> Tensor:
+            assert isinstance(self.engine, _SleepingNetwork)
             shapes = self.model.map_shapes(*images[0].shape[-2:], network.depths)
             return self.engine(images, expand, sum(map(math.prod, shapes)))
 

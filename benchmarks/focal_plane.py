@@ -153,8 +153,11 @@ def _figures(rows: _Rows, repeats: list[Array], seed: int, n_draws: int) -> dict
     }
     found: dict[str, float] = {}
     for name, measure in measures.items():
-        drawn = resamples.values(rows.expnum, lambda w, m=measure: float(np.mean([m(r, w) for r in rankings])))
-        found |= with_interval(name, drawn)
+
+        def mean(weight: Array, measure: Callable[[Ranking, Array], float] = measure) -> float:
+            return float(np.mean([measure(ranking, weight) for ranking in rankings]))
+
+        found |= with_interval(name, resamples.values(rows.expnum, mean))
     return found
 
 

@@ -68,7 +68,7 @@ def read_plane(path: Path) -> npt.NDArray[np.float32]:
     """Return an image as grey levels, (rows, columns), 0 to 1. Raises UnreadableImageError."""
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert("L"), np.float32) / 255
+            return np.asarray(image.convert("L"), np.float32) / np.float32(255)
     except (OSError, UnidentifiedImageError) as error:
         raise UnreadableImageError(f"{path}: can't be read as an image ({error})") from error
 

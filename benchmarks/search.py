@@ -102,11 +102,11 @@ def _scikit_learn(n: int, dim: int, params: SearchParams, n_jobs: int) -> Pipeli
     best = last.loc[last["mean_test_score"].idxmax(), "params"]
     scalers = dict(zip((type(s) for s in spaces["scaler"]), _choices("scaler"), strict=True))
     return PipelineParams(
-        scaler=str(scalers[type(best["scaler"])]),
+        scaler=scalers[type(best["scaler"])],
         n_components=int(best["pca"].n_components),
         variance_threshold=float(best["variance__threshold"]),
         n_neighbors=int(best["knn__n_neighbors"]),
-        metric=str(best["knn__metric"]),
+        metric=best["knn__metric"],
         seed=params.seed,
     )
 

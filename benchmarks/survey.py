@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -48,9 +49,9 @@ def bench_survey(options: BenchOptions) -> Iterator[Record]:
             yield _record(nights, name, seconds, peak - before)
     if len(sizes) > 1:
         for name, measured in found.items():
-            seconds, mib = (Growth.of(sizes, values) for values in zip(*measured, strict=True))
-            note = f"exponents {seconds.exponent:.1f} (core s), {mib.exponent:.1f} (memory)"
-            yield _record(DR11_NIGHTS, name, seconds.at(DR11_NIGHTS), mib.at(DR11_NIGHTS), f"extrapolated, {note}; ")
+            time_used, memory = (Growth.of(sizes, values) for values in zip(*measured, strict=True))
+            note = f"extrapolated, exponents {time_used.exponent:.1f} (core s), {memory.exponent:.1f} (memory); "
+            yield _record(DR11_NIGHTS, name, time_used.at(DR11_NIGHTS), memory.at(DR11_NIGHTS), note)
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,9 @@ def _score(settings: Settings) -> None:
     nights = settings.home.nights("night_exposures")[-SCORED:]
     for asset in SCORES:
         for night in nights:
-            settings.home.table(asset, night).unlink()
+            table = settings.home.table(asset, night)
+            assert isinstance(table, Path)  # the home of a benchmark is a folder
+            table.unlink()
     with environment(settings):
         Runner(settings, lambda line: None, Progress()).execute(jobs.SCORE_NIGHT, nights)
 

@@ -25,6 +25,7 @@ from badexp_assets.defs.stored_scores import INPUTS, StoredScores
 from badexp_assets.io.models import current_version
 from badexp_assets.io.parquet import METADATA_KEY, encoding
 from badexp_assets.io.parquet_reading import read_metadata, read_table, stored_nights
+from badexp_assets.io.place import Place
 from badexp_assets.pixels.labelled_ccds import LABELLED_TABLE
 from badexp_assets.pixels.night_tables import BUFFER_ROWS, PASS_TABLES
 from badexp_assets.survey.archive import list_night_files
@@ -109,7 +110,7 @@ def fabricate_home(source: Home, root: Path, nights: int, exposures: int, seed: 
 class _Rows:
     """The rows of an asset by exposure number."""
 
-    def __init__(self, place: Path, rng: np.random.Generator) -> None:
+    def __init__(self, place: Place, rng: np.random.Generator) -> None:
         files = stored_nights(place) if place.is_dir() else [place]
         tables = [pq.read_table(file) for file in files]
         table = pa.concat_tables([found.replace_schema_metadata(None) for found in tables if len(found)] or tables[:1])

@@ -52,7 +52,8 @@ def compared_methods(
         outcomes = comparison.read_truth(Path(params.truth), params.prominent_severity)
     else:
         listed = review.listed_exposures(bad_ccd_labels, survey.taxonomy())
-        named = bad_ccd_labels.groupby("expnum")["category"].agg(lambda names: names.mode().iloc[0]).to_dict()
+        most_common = bad_ccd_labels.groupby("expnum")["category"].agg(lambda names: names.mode().iloc[0])
+        named = dict(zip(most_common.index, most_common, strict=True))
         answers = review.latest_verdict_per_reviewer(review_verdicts)
         outcomes = comparison.known_outcomes(answers, reviewed_reject_list, listed, named, params.unsure)
     learnt = set(training_set.loc[training_set["split"] == "train", "expnum"])

@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,10 +40,9 @@ class OpenVinoEngine:
     """
 
     def __init__(self, model: nn.Module, precision: str, identity: str) -> None:
-        import openvino
-
         self._model = model
-        self._core = openvino.Core()
+        with _COMPILING:  # two threads would make two
+            self._core = _core()
         kinds = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bfloat16" and "BF16" not in kinds:
             raise InputError(f"precision 'bfloat16': this processor has {', '.join(kinds)}; use 'float32' or 'auto'")
@@ -112,6 +112,19 @@ class OpenVinoEngine:
         network = frontend.convert(frontend.load(decoder))
         network.reshape([1, *shape])
         return network
+
+
+@cache
+def _core() -> Any:
+    """Return the core of the process, which has a single one.
+
+    On processors with AMX, a core replaces the stack on which its thread handles signals, and takes it away when it
+    goes. Cores that go in another order than they came leave a stack that is gone: the next signal, such as Ctrl-C,
+    would end the process.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _drop_oldest(kept: OrderedDict[Any, Any], most: int) -> None:

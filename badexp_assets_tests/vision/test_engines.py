@@ -1,6 +1,8 @@
 """Every way to run a network gives the vectors of the plain module."""
 
 import importlib.util
+import subprocess
+import sys
 import threading
 import warnings
 from pathlib import Path
@@ -127,6 +129,28 @@ def test_an_image_with_a_pixel_that_is_not_finite_gives_a_vector_that_is_not(off
         batch = images(3, 70, 70)
         batch[1, 0, 5, 5], batch[2, 2, 3, 3] = torch.nan, torch.inf
         assert torch.isfinite(backbone.embed(batch)).all(1).tolist() == [True, False, False]
+
+
+@pytest.mark.slow
+def test_a_process_heeds_signals_after_its_engines_have_gone() -> None:
+    code = """
+import signal
+import torch
+from torch import nn
+from badexp_assets.vision.openvino_engine import OpenVinoEngine
+
+signal.signal(signal.SIGINT, lambda *_: print("interrupted"))
+large = nn.Sequential(nn.Flatten(), nn.Linear(3 * 96 * 96, 1000)).eval()  # none of its networks is kept
+engines = [OpenVinoEngine(large, "float32", "large") for _ in range(3)]
+for engine in engines:
+    engine(torch.zeros(1, 3, 96, 96))
+while engines:
+    del engine, engines[0]  # the oldest first
+    engine = None
+    signal.raise_signal(signal.SIGINT)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["interrupted"] * 3), done.stderr
 
 
 def test_automatic_precision_is_bfloat16_for_dinov2_on_gpus_alone() -> None:

@@ -135,7 +135,9 @@ def one_line(error: BaseException) -> str:
 
     Of CFITSIO's messages only the status is used: the lines below it include messages of earlier errors.
     """
-    if isinstance(error, UnicodeDecodeError):  # its message depends on earlier errors too
+    # A message with bytes that are no text is a UnicodeDecodeError, or an empty OSError in Python 3.11.2. It depends on
+    # earlier errors, too.
+    if isinstance(error, UnicodeDecodeError) or (isinstance(error, OSError) and not error.args):
         return "bytes that are no text"
     status = re.search(r"FITSIO status = \d+: .*", str(error))
     if status:
@@ -158,12 +160,12 @@ class _Images:
     """A local file, opened for CFITSIO and for `rice_tiles`; messages name it `where`."""
 
     def __init__(self, path: Path, where: Place) -> None:
-        import fitsio
+        from badexp_assets.survey.cfitsio_file import CfitsioFile
 
         self._tiles = RiceTiles(path)
         try:
             with cfitsio_lock:
-                self.fits = fitsio.FITS(str(path))
+                self.fits = CfitsioFile(str(path))
         except Exception as error:
             self._tiles.close()
             raise UnreadableImageError(f"{where}: can't be opened ({one_line(error)})") from error

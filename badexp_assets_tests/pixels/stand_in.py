@@ -27,7 +27,9 @@ class MosaicEmbedder:
     backbone_id, recipe_id, recipe = "mean", "mosaic-none-1", MosaicRecipe()
 
     def embed(self, keys, images):
-        return [(key, np.array([i.mean(), i.std(), i.max()])) for key, i in zip(keys, images, strict=True)]
+        return [
+            (key, np.array([i.mean(), i.std(dtype=np.float64), i.max()])) for key, i in zip(keys, images, strict=True)
+        ]
 
 
 class MeanTokens:

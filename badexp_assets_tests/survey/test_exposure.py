@@ -1,5 +1,6 @@
 """Opening exposures: what is in the file comes out, and a fault costs its CCD only."""
 
+import re
 from collections import Counter
 
 import fitsio
@@ -74,6 +75,18 @@ def test_a_truncated_tile_costs_only_its_ccd(tiny_cp, tmp_path):
         with pytest.raises(UnreadableImageError, match=r"\[N12\].*decompressed"):
             exposure.read(43)
         assert np.isfinite(exposure.read(35).image).all()
+
+
+@pytest.mark.parametrize("card", [0, 1, 2], ids=["XTENSION", "BITPIX", "NAXIS"])
+def test_a_header_with_bytes_that_are_no_text_costs_no_ccd_before_it(tiny_cp, tmp_path, card):
+    ooi = tiny_cp.write_cp(tmp_path, packed=False, with_ood=False)
+    content = bytearray(ooi.read_bytes())
+    third = [m.start() for m in re.finditer(b"XTENSION", content)][2]
+    content[third + 80 * card : third + 80 * card + 40] = b"\xff\x9a" * 20
+    ooi.write_bytes(content)
+    with open_exposure(ooi) as exposure:
+        assert [ccd.ccdname for ccd in exposure.ccds] == ["S4", "N1"]
+        assert np.median(exposure.read(32).image) == pytest.approx(tiny_cp.SKY, abs=2)
 
 
 def test_a_ccd_that_is_not_there_is_named(tiny_cp, tmp_path):

@@ -1,6 +1,8 @@
 """Homes and their tables, wherever these lie: copied, damaged, removed."""
 
+import contextlib
 import shutil
+import sqlite3
 import tempfile
 from pathlib import Path
 
@@ -41,13 +43,23 @@ FEWER_FITS = QUICK_OPTIONS.replace('["discriminant", "logistic"]', '["discrimina
 
 
 def copy_home(home: Home, root: Path) -> Home:
-    """Copy a home with its tables to `root`, where each has its usual place."""
-    shutil.copytree(home.root, root)
+    """Copy a home with its tables to `root`, where each has its usual place; other processes may read it meanwhile."""
+    beside_databases = shutil.ignore_patterns("*-wal", "*-shm")  # they come and go with the connections of others
+    shutil.copytree(home.root, root, ignore=beside_databases, copy_function=_copy)
     again = Home(root)
     if isinstance(home.tables, Url):
         for file in home.tables.list_below():
             write_bytes(again.tables / file.path, read_bytes(home.tables / file.path))
     return again
+
+
+def _copy(file: str, to: str) -> None:
+    if not file.endswith(".db"):
+        shutil.copy2(file, to)
+        return
+    with contextlib.closing(sqlite3.connect(file)) as database, contextlib.closing(sqlite3.connect(to)) as copy:
+        copy.execute("PRAGMA synchronous = OFF")
+        database.backup(copy)  # with what is still beside the file
 
 
 def read_bytes(place: Place) -> bytes:

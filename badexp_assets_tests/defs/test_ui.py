@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ from badexp_assets.commands.asset_text import load
 from badexp_assets.config.home import Home
 from badexp_assets.defs.build import build_definitions
 from badexp_assets_tests.browser import chromium
+from badexp_assets_tests.homes import copy_home
 from badexp_assets_tests.repository import PYTHON_PATH
 from badexp_assets_tests.waiting import LONGEST_WAIT
 
@@ -90,7 +90,7 @@ def _all_ended(server: subprocess.Popen, seconds: float) -> bool:
 def served(finished_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("ui")
     home, log, port = folder / "home", folder / "log.txt", _free_port()
-    shutil.copytree(finished_home, home)
+    copy_home(Home(finished_home), home)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("BADEXP_", "DAGSTER_"))}
     command = [
         sys.executable,

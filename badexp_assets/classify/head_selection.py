@@ -7,16 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from badexp_assets.classify.classifier import GOOD
 from badexp_assets.classify.embedding_space import Novelty, Space
 from badexp_assets.classify.features import FeatureScaler
 from badexp_assets.classify.heads import fit_heads, head_names, make_head
+from badexp_assets.classify.training_images import Array, TrainingImages
 from badexp_assets.classify.two_step import bad_log_odds, with_context
 from badexp_assets.config.classifier_options import ClassifierParams
-
-Array = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -52,21 +49,14 @@ class Choice:
         return make_head(name.split(":")[0], self.seed)
 
 
-def choose_head(
-    vectors: Array,
-    names: npt.NDArray[Any],
-    labelled: npt.NDArray[np.bool_],
-    folds: npt.NDArray[np.int64],
-    expnums: npt.NDArray[np.int64],
-    features: pd.DataFrame,
-    params: ClassifierParams,
-) -> Choice:
-    """Cross-validate every candidate head and return the best ones; see `fit_two_step` for the arguments.
+def choose_head(images: TrainingImages, params: ClassifierParams) -> Choice:
+    """Cross-validate every candidate head and return the best ones.
 
     Average precision and macro-F1 of a candidate are means over folds, given with their standard deviations.
     """
     candidates = _candidates(params)
-    bad = labelled & (names != GOOD)
+    vectors, features, names = images.vectors, images.features, images.names
+    labelled, bad, folds, expnums = images.labelled, images.bad, images.folds, images.expnums
     kinds = np.unique(names[bad].astype(str))
     codes = np.searchsorted(kinds, names[bad].astype(str))
     log_odds = {name: np.zeros(len(names)) for name in candidates}
@@ -94,9 +84,7 @@ def choose_head(
             for name, head in fit_heads(heads, context[fit[bad]], names[fit_bad].astype(str), params.seed).items():
                 columns = np.searchsorted(kinds, head.classes_)
                 shares[f"{name}:{k}"][np.ix_(held[bad], columns)] = head.predict_proba(context[held[bad]])
-    scores: list[dict[str, Any]] = [
-        {"head": n} | _scores(log_odds[n], shares[n], names, labelled, bad, folds, codes) for n in candidates
-    ]
+    scores: list[dict[str, Any]] = [{"head": n} | _scores(images, log_odds[n], shares[n], codes) for n in candidates]
     first: str = max(scores, key=lambda s: s["bad_average_precision"])["head"]
     second: str = max(scores, key=lambda s: s["kind_macro_f1"])["head"]
     return Choice(
@@ -118,22 +106,15 @@ def _candidates(params: ClassifierParams) -> list[str]:
     return [f"{n}:{k}" for n in names for k in (params.n_components if n == "discriminant" else (middle,))]
 
 
-def _scores(
-    log_odds: Array,
-    shares: Array,
-    names: npt.NDArray[Any],
-    labelled: npt.NDArray[np.bool_],
-    bad: npt.NDArray[np.bool_],
-    folds: npt.NDArray[np.int64],
-    codes: npt.NDArray[np.int64],
-) -> dict[str, float]:
+def _scores(images: TrainingImages, log_odds: Array, shares: Array, codes: npt.NDArray[np.int64]) -> dict[str, float]:
     from sklearn.metrics import average_precision_score, f1_score
 
+    labelled, bad, folds = images.labelled, images.bad, images.folds
     precision, f1 = [], []
     for fold in np.unique(folds[labelled]):
         held = labelled & (folds == fold)
-        if (names[held] == GOOD).any() and (names[held] != GOOD).any():
-            precision.append(average_precision_score(names[held] != GOOD, log_odds[held]))
+        if bad[held].any() and not bad[held].all():
+            precision.append(average_precision_score(bad[held], log_odds[held]))
         rows = held[bad]
         if rows.any():
             f1.append(f1_score(codes[rows], shares[rows].argmax(axis=1), average="macro", zero_division=0))

@@ -55,7 +55,7 @@ def choose_head(images: TrainingImages, params: ClassifierParams) -> Choice:
     Average precision and macro-F1 of a candidate are means over folds, given with their standard deviations.
     """
     candidates = _candidates(params)
-    vectors, features, names = images.vectors, images.features, images.names
+    vectors, features, names = images.vectors, images.features, images.categories
     labelled, bad, folds, expnums = images.labelled, images.bad, images.folds, images.expnums
     kinds = np.unique(names[bad].astype(str))
     codes = np.searchsorted(kinds, names[bad].astype(str))

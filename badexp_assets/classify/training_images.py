@@ -16,19 +16,22 @@ from badexp_assets.errors import InputError
 Array = npt.NDArray[np.floating]
 Mask = npt.NDArray[np.bool_]
 COLUMNS = ("expnum", "ccdnum", "category", "fold", "weight", "source", "in_pass")
-"""of `TrainingImages.rows`"""
+"""columns of `TrainingImages.rows`"""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingImages:
-    """CCD images, one row each; `fit_two_step` describes the tables. All arrays have their length, (n,), and order."""
+    """n CCD images, one row each in `vectors` (n, dim), `rows` and `features`, which `fit_two_step` describes.
+
+    The arrays below have shape (n,), in the same order.
+    """
 
     vectors: npt.NDArray[np.float32]
     rows: pd.DataFrame
     features: pd.DataFrame
 
     @classmethod
-    def checked(cls, vectors: Array, rows: pd.DataFrame, features: pd.DataFrame) -> TrainingImages:
+    def from_tables(cls, vectors: Array, rows: pd.DataFrame, features: pd.DataFrame) -> TrainingImages:
         """Return the images. Raises InputError for those on which nothing can be fitted."""
         missing = [c for c in COLUMNS if c not in rows]
         if missing:
@@ -39,11 +42,11 @@ class TrainingImages:
             )
         images = cls(np.ascontiguousarray(vectors, dtype=np.float32), rows, features)
         known = images.labelled
-        check_training(images.vectors[known], images.names[known], images.weights[known])
+        check_training(images.vectors[known], images.categories[known], images.weights[known])
         refuse_non_finite(images.vectors)
         folds = np.unique(images.folds[known])
-        outside = [images.names[known & (images.folds != fold)] for fold in folds]
-        if len(folds) < 2 or any(set(names) <= {GOOD} or GOOD not in names for names in outside):
+        outside = [images.bad[known & (images.folds != fold)] for fold in folds]
+        if len(folds) < 2 or any(bad.all() or not bad.any() for bad in outside):
             raise InputError(
                 "folds: good and bad images are needed outside every fold; label more exposures, lower [training] "
                 'folds, or set [classifier] kind = "paper"'
@@ -51,7 +54,7 @@ class TrainingImages:
         return images
 
     @cached_property
-    def names(self) -> npt.NDArray[Any]:
+    def categories(self) -> npt.NDArray[Any]:
         """Categories; null for an unlabelled CCD of a training exposure."""
         return self.rows["category"].to_numpy(object)
 
@@ -63,7 +66,7 @@ class TrainingImages:
     @cached_property
     def bad(self) -> Mask:
         """Which images have a category other than good."""
-        return self.labelled & (self.names != GOOD)
+        return self.labelled & (self.categories != GOOD)
 
     @cached_property
     def weights(self) -> npt.NDArray[np.float64]:
@@ -87,7 +90,7 @@ class TrainingImages:
         return float(np.clip(np.average(self.bad[known], weights=self.weights[known]), 1e-4, 1 - 1e-4))
 
     @cached_property
-    def of_pool(self) -> Mask:
+    def pool_members(self) -> Mask:
         """Images on which the pool of exposures is fitted: those of the night pass, as in a night without labels.
 
         Exposures that are bad only in CCDs that the night pass did not read are left out: the others do not show it.

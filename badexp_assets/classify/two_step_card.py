@@ -43,7 +43,7 @@ def model_card(
     exposure_rate: share of bad exposures in the training set. `fitted`: entries of the parts that were fitted after the
     heads: calibration, temperature, pool, mosaic, focal_plane.
     """
-    counts = pd.Series(images.names[images.labelled]).value_counts().sort_index()
+    counts = pd.Series(images.categories[images.labelled]).value_counts().sort_index()
     return {
         "kind": "two_step",
         "version": _version(images, params, network),

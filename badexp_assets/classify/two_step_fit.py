@@ -55,7 +55,7 @@ def fit_two_step(
     Raises InputError for non-finite vectors, missing columns, inputs of different lengths, no good or no bad images, or
     fewer than two folds.
     """
-    images = TrainingImages.checked(vectors, rows, features)
+    images = TrainingImages.from_tables(vectors, rows, features)
     known, bad = images.labelled, images.bad
     choice = choose_head(images, params)
     calibration, losses = fit_calibration(
@@ -94,7 +94,7 @@ def fit_two_step(
         temperature,
         novelty.compared_with(choice.distances[known]),
         pool,
-        tuple(sorted(map(str, set(images.names[known])))),
+        tuple(sorted(map(str, set(images.categories[known])))),
         model_card(images, params, network, choice, suspects, pool.training_rate, fitted),
         mosaic,
         focal_plane,
@@ -102,9 +102,10 @@ def fit_two_step(
 
 
 def _without_suspects(images: TrainingImages, held_out: Array) -> tuple[list[int], Mask]:
-    """Return the unlabelled exposures that the other folds call bad, and the labelled images without theirs, (n,).
+    """Return suspects, and which images are labelled and not of a suspect, (n,).
 
-    held_out: calibrated log-odds of all images, (n,). If no good image would be left, none is a suspect.
+    A suspect is an exposure without labels whose images are bad by the heads of the other folds. held_out: calibrated
+    log-odds of all images, (n,). If no good image would be left, there is no suspect.
     """
     good = images.labelled & ~images.bad
     even = shift_prior(held_out, images.bad_rate, 0.5)
@@ -116,15 +117,15 @@ def _without_suspects(images: TrainingImages, held_out: Array) -> tuple[list[int
 
 
 def _statistics(images: TrainingImages, held_out: Array) -> pd.DataFrame:
-    """Return the statistics of exposures that a pool is fitted on; held_out: as above."""
-    some = images.of_pool
+    """Return the statistics of exposures that a pool is fitted on; held_out: calibrated log-odds of images, (n,)."""
+    some = images.pool_members
     x, y = (images.features[name].to_numpy(np.float64)[some] for name in ("x_mm", "y_mm"))
     return pool_statistics(images.rows["expnum"].to_numpy()[some], held_out[some], x, y)
 
 
 def _temperature(images: TrainingImages, choice: Choice) -> float:
     """Return the temperature of the kinds of bad; 1 if there is one kind."""
-    if len(set(images.names[images.bad].astype(str))) < 2:
+    if len(set(images.categories[images.bad].astype(str))) < 2:
         return 1.0
     return fit_temperature(choice.kinds[choice.known], choice.codes[choice.known])
 
@@ -133,7 +134,7 @@ def _last_fit(
     images: TrainingImages, kept: Mask, params: ClassifierParams, choice: Choice
 ) -> tuple[Space, FeatureScaler, Any, Any, Novelty]:
     """Fit the chosen heads on the images `kept` of all folds."""
-    names, vectors, features = images.names[kept], images.vectors[kept], images.features[kept]
+    names, vectors, features = images.categories[kept], images.vectors[kept], images.features[kept]
     scaler = FeatureScaler.fit(features, names)
     space = Space.fit(vectors, max(params.n_components), params.seed)
     z, named = space.transform(vectors), scaler.transform(features, len(names))

@@ -1,4 +1,4 @@
-"""Measuring CCDs ahead of the backbone, in threads or in processes whose death costs one CCD only."""
+"""Measuring CCDs ahead of the backbone, in threads or in processes, which may die."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeVar
 
-from badexp_assets.errors import LostProcessError
 from badexp_assets.pixels.measure_ccd import CcdMeasurer, CcdTask, MeasuredCcd
 from badexp_assets.pixels.shared_arrays import Shapes, SharedArrays
-from badexp_assets.pixels.task_process import TaskProcess
+from badexp_assets.pixels.task_process import LostTaskError, TaskProcess
 
 T = TypeVar("T")
 
 
-class _Handed(NamedTuple):
-    """Measurements of a CCD, and the shapes of its image and stamps, as far as they are in its place."""
+class _Answer(NamedTuple):
+    """Measurements of a CCD, and the shapes of its image and stamps; of what is not in its place, there is no shape."""
 
     ccd: MeasuredCcd
     shapes: Shapes | None
 
 
-class _Asked(NamedTuple):
+class _Request(NamedTuple):
     """A CCD to measure, and the place for its image and stamps; None: they come with the measurements."""
 
     task: CcdTask
@@ -32,6 +31,7 @@ class _Asked(NamedTuple):
 
     @property
     def where(self) -> str:
+        """File and CCD."""
         return self.task.where
 
 
@@ -41,14 +41,14 @@ class _Reader:
     def __init__(self, measurer: CcdMeasurer, arrays: SharedArrays | None) -> None:
         self._measurer, self._arrays = measurer, arrays
 
-    def __call__(self, asked: _Asked) -> _Handed:
+    def __call__(self, asked: _Request) -> _Answer:
         ccd, place = self._measurer(asked.task), asked.place
         if self._arrays is None or place is None or ccd.prepared is None or ccd.stamps is None:
-            return _Handed(ccd, None)
-        of_both = self._arrays.write(place, ccd.prepared, ccd.stamps.pixels)
-        shapes = of_both or self._arrays.write(place, ccd.prepared)
-        stamps = replace(ccd.stamps, pixels=ccd.stamps.pixels[:0]) if of_both else ccd.stamps
-        return _Handed(ccd if shapes is None else replace(ccd, prepared=None, stamps=stamps), shapes)
+            return _Answer(ccd, None)
+        shapes_of_both = self._arrays.write(place, ccd.prepared, ccd.stamps.pixels)
+        shapes = shapes_of_both or self._arrays.write(place, ccd.prepared)
+        stamps = replace(ccd.stamps, pixels=ccd.stamps.pixels[:0]) if shapes_of_both else ccd.stamps
+        return _Answer(ccd if shapes is None else replace(ccd, prepared=None, stamps=stamps), shapes)
 
     def close(self) -> None:
         self._measurer.close()
@@ -63,7 +63,8 @@ class MeasuringPool:
 
     Processes come from a fork server that has imported what they need, so they start in milliseconds and share its
     memory. They end when this process ends, even when it is killed. CFITSIO can crash on a damaged file, and the kernel
-    can kill any process for lack of memory: a process that dies costs the CCD that it was measuring, and no other.
+    can kill any process for lack of memory: the CCD of a process that dies is measured again by a new one, and fails if
+    that dies, too. No other CCD is affected.
     """
 
     def __init__(
@@ -79,10 +80,10 @@ class MeasuringPool:
         self._depth = max(ahead, workers + 1 if workers else threads)
         self._free = list(range(places)) if workers else []  # places of images and stamps
         self._arrays = SharedArrays(places, place_bytes) if self._free else None
-        readers = [_Reader(measurer.copy(), self._arrays) for _ in range(n)]
-        self._readers = [TaskProcess[_Asked, _Handed](reader) for reader in readers] if workers else readers
-        self._idle: SimpleQueue[Callable[[_Asked], _Handed]] = SimpleQueue()
-        for reader in self._readers:
+        self._readers = [_Reader(measurer.copy(), self._arrays) for _ in range(n)]
+        self._processes = [TaskProcess[_Request, _Answer](reader) for reader in self._readers] if workers else []
+        self._idle: SimpleQueue[Callable[[_Request], _Answer]] = SimpleQueue()
+        for reader in self._processes or self._readers:
             self._idle.put(reader)
         self._threads = ThreadPoolExecutor(n, "measuring")
 
@@ -90,7 +91,10 @@ class MeasuringPool:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for process in self._processes:  # a thread of the pool may wait for it
+            process.close()
+        self._threads.shutdown()
         for reader in self._readers:
             reader.close()
         if self._arrays is not None:
@@ -105,9 +109,10 @@ class MeasuringPool:
         no other. `held` returns how many CCDs the caller keeps: they count as measured ahead. If no CCD is ready
         for `pause` seconds, None comes, so that the caller can do other work.
 
-        Raises errors that the file did not cause, with a note that names the file and the CCD.
+        Raises errors that the file did not cause, with a note that names the file and the CCD. Leave the pool after an
+        iteration that was not finished: places that it used are not free.
         """
-        done: SimpleQueue[tuple[int | None, Future[_Handed]]] = SimpleQueue()
+        done: SimpleQueue[tuple[int | None, Future[_Answer]]] = SimpleQueue()
         source = iter(items)
         n_ahead, more = 0, True
         while more or n_ahead:
@@ -131,21 +136,21 @@ class MeasuringPool:
                 n_ahead -= 1
                 yield self._result(place, future)
 
-    def _submit(self, task: CcdTask, done: SimpleQueue[tuple[int | None, Future[_Handed]]]) -> None:
+    def _submit(self, task: CcdTask, done: SimpleQueue[tuple[int | None, Future[_Answer]]]) -> None:
         place = self._free.pop() if self._free and not task.only_seen else None
-        future = self._threads.submit(self._measure, _Asked(task, place))
+        future = self._threads.submit(self._measure, _Request(task, place))
         future.add_done_callback(lambda future: done.put((place, future)))
 
-    def _measure(self, asked: _Asked) -> _Handed:
+    def _measure(self, asked: _Request) -> _Answer:
         reader = self._idle.get()
         try:
             return reader(asked)
-        except LostProcessError as error:
-            return _Handed(MeasuredCcd(asked.task, str(error)), None)
+        except LostTaskError as error:
+            return _Answer(MeasuredCcd(asked.task, str(error)), None)
         finally:
             self._idle.put(reader)
 
-    def _result(self, place: int | None, future: Future[_Handed]) -> MeasuredCcd:
+    def _result(self, place: int | None, future: Future[_Answer]) -> MeasuredCcd:
         """Return the measurements of a CCD with image and stamps, and free the place for these if it was not used."""
         ccd, shapes = future.result()
         if place is None or self._arrays is None:

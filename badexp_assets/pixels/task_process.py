@@ -16,9 +16,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from badexp_assets.errors import LostProcessError
 
-# what measuring needs: the fork server imports it once for all processes
+_ATTEMPTS = 2  # the first process may have been killed for another reason than its task, such as lack of memory
+_SECONDS_TO_END = 10.0  # that a process gets before it is killed
+# what the processes of a night pass need; the fork server imports it once for all of them
 _PRELOADED = ["fitsio", "torch", "badexp_assets.pixels.load_compiled", "badexp_assets.pixels.measuring_pool"]
-_ATTEMPTS = 2  # at a task: a process that the kernel killed for lack of memory did not die of it
 
 
 class Task(Protocol):
@@ -33,16 +34,22 @@ T = TypeVar("T", bound=Task)
 R = TypeVar("R")
 
 
+class LostTaskError(LostProcessError):
+    """Every process that worked on a task died, or was ended."""
+
+
 class TaskProcess(Generic[T, R]):
-    """Calls `function` with one task after the other, in a process with one core that starts with the first task.
+    """Calls `function` with one task after the other, in a process that starts with the first task.
 
     The process answers in a pipe that no other process has, so its death is noticed even while it sends an answer. It
-    ends when this process ends, even when that is killed. Several threads may call it; one waits for the other.
+    ends when this process ends, even when that is killed. PyTorch uses one thread in it. Several threads may call it;
+    one waits for the other.
     """
 
     def __init__(self, function: Callable[[T], R]) -> None:
         self._function = function
-        self._lock = threading.Lock()
+        self._calls = threading.Lock()
+        self._closed = False
         self._process: Any = None
         self._connection: Connection | None = None
 
@@ -55,42 +62,76 @@ class TaskProcess(Generic[T, R]):
     def __call__(self, task: T) -> R:
         """Return `function(task)` or raise what it raises, with a note that has the traceback.
 
-        If the process dies, another one tries; raises LostProcessError if that dies, too.
+        If the process dies, another one tries. Raises LostTaskError if that dies, too, or after `close`; OSError if no
+        process can be started.
         """
-        with self._lock:
+        with self._calls:
             for _ in range(_ATTEMPTS):
+                connection = self._connection or self._start()
                 try:
-                    result, error = self._ask(task)
+                    if self._closed:
+                        raise EOFError
+                    connection.send(task)
+                    result, error = connection.recv()
                     break
                 except (EOFError, OSError):
-                    self.close()
+                    if self._closed:
+                        self._end()
+                        raise LostTaskError(f"{task.where}: the process was ended before it was done") from None
+                    died = self._ended()
                 except BaseException:  # the answer, if it comes, must not be taken for that to the next task
-                    self.close()
+                    self._end()
                     raise
             else:
-                raise LostProcessError(f"{task.where}: {_ATTEMPTS} processes died of it")
+                raise LostTaskError(f"{task.where}: {_ATTEMPTS} processes died at it; the last {died}")
         if error is not None:
             raise error
-        return result
-
-    def _ask(self, task: T) -> tuple[R, Exception | None]:
-        """Return what the process answers. Raises EOFError or OSError if it dies, even while it sends the answer."""
-        if self._connection is None:
-            processes = process_context()
-            self._connection, there = processes.Pipe()
-            # a daemon, so that an interpreter that ends without `close` ends it instead of waiting for it
-            self._process = processes.Process(target=_serve, args=(there, self._function), daemon=True)
-            self._process.start()
-            there.close()  # else a process that dies would leave the connection open
-        self._connection.send(task)
-        answer: tuple[R, Exception | None] = self._connection.recv()
+        answer: R = result
         return answer
 
     def close(self) -> None:
-        """End the process. The next task would start another one."""
-        if self._connection is not None:
-            self._connection.close()
-            self._process.terminate()
+        """End the process, also while another thread waits for it."""
+        self._closed = True
+        if (process := self._process) is not None:
+            process.terminate()
+        while not self._calls.acquire(timeout=_SECONDS_TO_END):
+            if (process := self._process) is not None:
+                process.kill()
+        try:
+            self._end()
+        finally:
+            self._calls.release()
+
+    def _start(self) -> Connection:
+        processes = process_context()
+        here, there = processes.Pipe()
+        # a daemon, so that an interpreter that ends without `close` ends it instead of waiting for it
+        process = processes.Process(target=_serve, args=(there, self._function), daemon=True)
+        try:
+            process.start()
+        except BaseException:
+            here.close()
+            raise
+        finally:
+            there.close()  # else a process that dies would leave the connection open
+        self._process, self._connection = process, here
+        return here
+
+    def _ended(self) -> str:
+        """Clear up after a process that died, and return how it ended."""
+        process = self._process
+        process.join(_SECONDS_TO_END)
+        self._end()
+        return describe_exit(process.exitcode)
+
+    def _end(self) -> None:
+        if self._connection is None:
+            return
+        self._connection.close()
+        self._process.terminate()
+        self._process.join(_SECONDS_TO_END)
+        if self._process.is_alive():
+            self._process.kill()
             self._process.join()
         self._connection = self._process = None
 
@@ -121,7 +162,7 @@ def _wait_for_parent() -> None:
 
 
 def picklable(error: Exception) -> Exception:
-    """Return the error in a form that can be sent to another process, with its traceback as a note."""
+    """Return the error, with its traceback as a note, or a LostProcessError with its message if it can't be sent."""
     text = "".join(traceback.format_exception(error))
     try:
         copy = pickle.loads(pickle.dumps(error))
@@ -129,6 +170,13 @@ def picklable(error: Exception) -> Exception:
         copy = LostProcessError(f"{type(error).__name__}: {error}")
     copy.add_note(f"in the process that worked on it:\n{text}")
     return copy
+
+
+def describe_exit(code: int) -> str:
+    """Return the end of a sentence that says how a process with this exit code ended."""
+    if code >= 0:
+        return f"ended with code {code}"
+    return f"was killed by signal {-code}" + (", as happens for lack of memory" if code == -signal.SIGKILL else "")
 
 
 def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
@@ -139,7 +187,14 @@ def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
     end_with_parent()
     with contextlib.suppress(EOFError, OSError):
         while True:
-            connection.send(_answer(function, connection.recv()))
+            answer = _answer(function, connection.recv())
+            try:
+                connection.send(answer)
+            except OSError:
+                raise
+            except Exception as error:  # the result can't be pickled
+                connection.send((None, picklable(error)))
+            del answer  # it may be large, and the next task may take long
 
 
 def _answer(function: Callable[[Any], Any], task: Any) -> tuple[Any, Exception | None]:

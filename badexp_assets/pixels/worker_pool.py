@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -21,7 +20,7 @@ from badexp_assets.pixels.device_shares import PassSetup
 from badexp_assets.pixels.exposure_stream import PixelReader
 from badexp_assets.pixels.journal import Journal
 from badexp_assets.pixels.pass_fingerprint import EmbeddingIds
-from badexp_assets.pixels.task_process import end_with_parent, picklable, process_context
+from badexp_assets.pixels.task_process import describe_exit, end_with_parent, picklable, process_context
 from badexp_assets.survey.cameras import Camera
 
 _SECONDS_TO_END = 10.0  # that a terminated process gets before it is killed
@@ -180,7 +179,7 @@ class WorkerPool:
             return None
         if worker in self._idle:
             self._idle.remove(worker)
-        error = worker.error or LostProcessError(f"{worker.name} {_describe_exit(worker.process.exitcode)}")
+        error = worker.error or LostProcessError(f"{worker.name} {describe_exit(worker.process.exitcode)}")
         self.failures.append(error)
         failed, worker.in_flight = tuple(worker.in_flight), set()
         return WorkerFailure(failed, error)
@@ -193,12 +192,6 @@ class WorkerPool:
             raise InputError(
                 f"night_pass.device: {worker.name} gives other vectors than the rest ({both}); set precision"
             )
-
-
-def _describe_exit(code: int) -> str:
-    if code >= 0:
-        return f"ended with code {code}"
-    return f"was killed by signal {-code}" + (", as happens for lack of memory" if code == -signal.SIGKILL else "")
 
 
 def _work(connection: Connection, share: Share, archive: Place, camera: Camera) -> None:

@@ -15,5 +15,5 @@ class CfitsioFile(fitsio.FITS):
         try:
             kind: int = super().movabs_hdu(hdunum)
         except UnicodeDecodeError as error:
-            raise OSError from error
+            raise OSError("bytes that are no text") from error
         return kind

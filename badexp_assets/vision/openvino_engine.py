@@ -22,6 +22,7 @@ _SIZES_KEPT = 2
 _NETWORKS_KEPT = 4  # a night needs three: for CCDs, for whole focal planes, and for the tokens of their CCDs
 _SMALL = 25_000_000  # parameters, 100 MB in float32
 _COMPILING = threading.Lock()  # PyTorch traces one module at a time
+_STARTING = threading.Lock()  # two threads at once would make two cores
 # Small networks that were compiled last. Every night of a run loads its backbone, and compiling takes seconds.
 _compiled: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
@@ -41,7 +42,7 @@ class OpenVinoEngine:
 
     def __init__(self, model: nn.Module, precision: str, identity: str) -> None:
         self._model = model
-        with _COMPILING:  # two threads would make two
+        with _STARTING:
             self._core = _core()
         kinds = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bfloat16" and "BF16" not in kinds:

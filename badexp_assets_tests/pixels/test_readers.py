@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from badexp_assets.config.night_options import EntropyParams, PassParams
-from badexp_assets.errors import InputError
+from badexp_assets.errors import InputError, LostProcessError
 from badexp_assets.pixels.measure_ccd import CcdMeasurer, CcdTask, MeasuredCcd
 from badexp_assets.pixels.measuring_pool import MeasuringPool
 from badexp_assets.pixels.mosaic import MosaicPlan
@@ -23,6 +24,18 @@ from badexp_assets_tests.repository import REPOSITORY
 from badexp_assets_tests.waiting import LONGEST_WAIT
 
 CCDS = [CcdInfo(28, "S4", 1), CcdInfo(32, "N1", 2), CcdInfo(35, "N4", 3), CcdInfo(43, "N12", 4)]
+
+
+LAST = "the last was killed by signal 9, as happens for lack of memory"
+SLEEP = 60.0  # seconds
+
+
+class Odd(Exception):
+    """Can't be pickled."""
+
+    def __init__(self, what, lock):
+        super().__init__(what)
+        self.lock = lock
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,10 @@ class Recipe:
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.does == "refuses":
                 raise InputError("image: not to my taste")
+            if self.does == "sleeps":
+                time.sleep(SLEEP)
+            if self.does == "breaks oddly":
+                raise Odd("of a lock", threading.Lock())
             if self.does == "breaks":
                 raise ZeroDivisionError("a bug")
         return np.array([sky, noise, np.nanmean(image)], np.float32)
@@ -134,7 +151,22 @@ def test_a_process_that_dies_costs_the_ccd_it_dies_of_and_no_other(exposure):
     assert len(reasons) == 8
     lost = {key for key, reason in reasons.items() if reason is not None}
     assert lost == {(11, "N4"), (12, "N4")}
-    assert reasons[11, "N4"] == f"{exposure}[N4]: 2 processes died of it"
+    assert reasons[11, "N4"] == f"{exposure}[N4]: 2 processes died at it; {LAST}"
+
+
+@pytest.mark.slow
+def test_leaving_early_does_not_wait_for_what_is_measured(exposure):
+    with MeasuringPool(measure("sleeps"), 2) as readers:
+        found = readers.run(tasks(exposure))
+        assert [next(found).reason for _ in range(3)] == [None] * 3
+        started = time.monotonic()
+    assert time.monotonic() - started < SLEEP / 2
+
+
+@pytest.mark.slow
+def test_an_error_that_cannot_be_sent_is_no_fault_of_the_file(exposure):
+    with MeasuringPool(measure("breaks oddly"), 1) as readers, pytest.raises(LostProcessError, match="Odd: of a lock"):
+        list(readers.run(tasks(exposure)))
 
 
 @pytest.mark.slow

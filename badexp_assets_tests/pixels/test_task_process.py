@@ -1,5 +1,6 @@
 """A process that answers tasks, as the images of focal planes are made: its death costs none of them."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import psutil
 import pytest
 
 from badexp_assets.errors import InputError, LostProcessError
+from badexp_assets.pixels import task_process
 from badexp_assets.pixels.focal_plane_images import PlaneImagesTask
 from badexp_assets.pixels.task_process import TaskProcess
 from badexp_assets_tests.waiting import LONGEST_WAIT
@@ -32,6 +35,10 @@ class Renderer:
     def __call__(self, tiles):
         image = np.full(5_000_000, sum(tiles.values()), np.float32)  # of 20 MB, as mosaics in use
         if self.fault.exists():
+            if self.does == "stops":
+                os.kill(os.getpid(), signal.SIGSTOP)
+            if self.does == "answers oddly":
+                return threading.Lock()
             if self.does == "refuses":
                 raise InputError("image: not to my taste")
             if self.does in ("dies", "dies once"):
@@ -83,7 +90,10 @@ def test_a_process_that_dies_is_replaced_and_no_image_is_lost(task, does):
 
 def test_two_processes_that_die_of_a_task_are_an_error_that_names_it(task):
     with process() as make:
-        with pytest.raises(LostProcessError, match="focal plane of exposure 12: 2 processes died of it"):
+        with pytest.raises(
+            LostProcessError,
+            match="focal plane of exposure 12: 2 processes died at it; the last was killed by signal 9",
+        ):
             make(task("dies", expnum=12))
         assert make(task()).mosaic[0] == 6
 
@@ -100,6 +110,42 @@ def test_the_answer_to_an_interrupted_task_is_not_taken_for_that_to_the_next(tas
             with pytest.raises(KeyboardInterrupt):
                 make(other)
         assert make(task()).mosaic[0] == 6
+
+
+def test_a_result_that_cannot_be_sent_is_an_error_and_the_process_goes_on(task):
+    with process() as make:
+        with pytest.raises(TypeError, match=r"cannot pickle '_thread\.lock'"):
+            make(task("answers oddly"))
+        task().mosaics.fault.unlink()
+        assert make(task()).mosaic[0] == 6
+
+
+def test_without_a_process_nothing_is_made_and_no_task_is_blamed(task, monkeypatch):
+    def refused(self):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    descriptors = psutil.Process().num_fds()
+    with process() as make:
+        monkeypatch.setattr(ForkServerProcess, "start", refused)
+        with pytest.raises(OSError, match="Too many open files"):
+            make(task())
+        monkeypatch.undo()
+        assert make(task()).mosaic[0] == 6
+    assert psutil.Process().num_fds() <= descriptors + 3  # those of the fork server, if it is the first
+
+
+def test_a_process_that_heeds_no_signal_is_ended_while_a_thread_waits_for_it(task, monkeypatch):
+    monkeypatch.setattr(task_process, "_SECONDS_TO_END", 0.1)
+    with ThreadPoolExecutor(1) as threads:
+        with process() as make:
+            make(task())
+            (child,) = [p for p in psutil.Process().children(recursive=True) if p.ppid() != os.getpid()]
+            waiting = threads.submit(make, task("stops"))
+            while child.status() != psutil.STATUS_STOPPED:
+                assert not waiting.done()
+        assert not child.is_running()
+        with pytest.raises(LostProcessError, match="exposure 11: the process was ended before it was done"):
+            waiting.result()
 
 
 def test_a_program_that_fails_without_leaving_the_block_ends():

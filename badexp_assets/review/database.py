@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -154,6 +155,7 @@ class Database:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
 
+        weakref.finalize(self, engine.dispose)  # if nobody calls `close`
         return engine
 
     def _make_tables(self) -> None:

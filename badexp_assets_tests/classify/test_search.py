@@ -1,3 +1,4 @@
+import gc
 import sqlite3
 from functools import partial
 from pathlib import Path
@@ -220,12 +221,14 @@ def test_a_space_in_which_nothing_can_be_fitted_is_an_error(tmp_path: Path) -> N
         search(tmp_path, space="variance_threshold = [99.0]")
 
 
+@pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")  # of Optuna, from Python 3.13 on
 def test_a_study_file_that_is_none_is_named(tmp_path: Path) -> None:
     path = tmp_path / "search" / "study.sqlite"
     path.parent.mkdir()
     path.write_bytes(b"not a database" * 100)
     with pytest.raises(StorageError, match=r"study\.sqlite: the study can't be read or written"):
         search(tmp_path)
+    gc.collect()
 
 
 def test_the_study_is_an_ordinary_sqlite_file(tmp_path: Path) -> None:

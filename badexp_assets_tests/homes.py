@@ -44,9 +44,8 @@ FEWER_FITS = QUICK_OPTIONS.replace('["discriminant", "logistic"]', '["discrimina
 
 def copy_home(home: Home, root: Path) -> Home:
     """Copy a home with its tables to `root`, where each has its usual place; other processes may read it meanwhile."""
-    beside_databases = shutil.ignore_patterns(
-        "*-wal", "*-shm", "*-journal"
-    )  # they come and go with the connections of others
+    # they come and go with the connections of others
+    beside_databases = shutil.ignore_patterns("*-wal", "*-shm", "*-journal")
     shutil.copytree(home.root, root, ignore=beside_databases, copy_function=_copy)
     again = Home(root)
     if isinstance(home.tables, Url):

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class _Answer(NamedTuple):
-    """Measurements of a CCD, and the shapes of its image and stamps; of what is not in its place, there is no shape."""
+    """Measurements of a CCD, and the shapes of what is in its place: image and stamps, the image, or nothing (None)."""
 
     ccd: MeasuredCcd
     shapes: Shapes | None
@@ -41,8 +41,8 @@ class _Reader:
     def __init__(self, measurer: CcdMeasurer, arrays: SharedArrays | None) -> None:
         self._measurer, self._arrays = measurer, arrays
 
-    def __call__(self, asked: _Request) -> _Answer:
-        ccd, place = self._measurer(asked.task), asked.place
+    def __call__(self, request: _Request) -> _Answer:
+        ccd, place = self._measurer(request.task), request.place
         if self._arrays is None or place is None or ccd.prepared is None or ccd.stamps is None:
             return _Answer(ccd, None)
         shapes_of_both = self._arrays.write(place, ccd.prepared, ccd.stamps.pixels)
@@ -141,12 +141,12 @@ class MeasuringPool:
         future = self._threads.submit(self._measure, _Request(task, place))
         future.add_done_callback(lambda future: done.put((place, future)))
 
-    def _measure(self, asked: _Request) -> _Answer:
+    def _measure(self, request: _Request) -> _Answer:
         reader = self._idle.get()
         try:
-            return reader(asked)
+            return reader(request)
         except LostTaskError as error:
-            return _Answer(MeasuredCcd(asked.task, str(error)), None)
+            return _Answer(MeasuredCcd(request.task, str(error)), None)
         finally:
             self._idle.put(reader)
 

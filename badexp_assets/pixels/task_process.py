@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from badexp_assets.errors import LostProcessError
 
 _ATTEMPTS = 2  # the first process may have been killed for another reason than its task, such as lack of memory
-_SECONDS_TO_END = 10.0  # that a process gets before it is killed
+_SECONDS_TO_END = 10.0  # that a terminated process gets before it is killed
 # what the processes of a night pass need; the fork server imports it once for all of them
 _PRELOADED = ["fitsio", "torch", "badexp_assets.pixels.load_compiled", "badexp_assets.pixels.measuring_pool"]
 
@@ -78,7 +78,9 @@ class TaskProcess(Generic[T, R]):
                     if self._closed:
                         self._end()
                         raise LostTaskError(f"{task.where}: the process was ended before it was done") from None
-                    died = self._ended()
+                    wait_or_kill(self._process)
+                    died = describe_exit(self._process.exitcode)
+                    self._end()
                 except BaseException:  # the answer, if it comes, must not be taken for that to the next task
                     self._end()
                     raise
@@ -117,22 +119,12 @@ class TaskProcess(Generic[T, R]):
         self._process, self._connection = process, here
         return here
 
-    def _ended(self) -> str:
-        """Clear up after a process that died, and return how it ended."""
-        process = self._process
-        process.join(_SECONDS_TO_END)
-        self._end()
-        return describe_exit(process.exitcode)
-
     def _end(self) -> None:
         if self._connection is None:
             return
         self._connection.close()
         self._process.terminate()
-        self._process.join(_SECONDS_TO_END)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        wait_or_kill(self._process)
         self._connection = self._process = None
 
 
@@ -170,6 +162,14 @@ def picklable(error: Exception) -> Exception:
         copy = LostProcessError(f"{type(error).__name__}: {error}")
     copy.add_note(f"in the process that worked on it:\n{text}")
     return copy
+
+
+def wait_or_kill(process: Any) -> None:
+    """Wait until a process that is about to end has ended; kill it after 10 seconds."""
+    process.join(_SECONDS_TO_END)
+    if process.is_alive():
+        process.kill()
+        process.join()
 
 
 def describe_exit(code: int) -> str:

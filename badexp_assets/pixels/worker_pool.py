@@ -20,10 +20,9 @@ from badexp_assets.pixels.device_shares import PassSetup
 from badexp_assets.pixels.exposure_stream import PixelReader
 from badexp_assets.pixels.journal import Journal
 from badexp_assets.pixels.pass_fingerprint import EmbeddingIds
-from badexp_assets.pixels.task_process import describe_exit, end_with_parent, picklable, process_context
+from badexp_assets.pixels.task_process import describe_exit, end_with_parent, picklable, process_context, wait_or_kill
 from badexp_assets.survey.cameras import Camera
 
-_SECONDS_TO_END = 10.0  # that a terminated process gets before it is killed
 _WANT, _DONE, _READY, _ERROR = range(4)  # kinds of message from a worker
 
 
@@ -100,10 +99,7 @@ class WorkerPool:
             if not worker.released:
                 worker.process.terminate()
         for worker in self._workers:
-            worker.process.join(_SECONDS_TO_END)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
+            wait_or_kill(worker.process)
             worker.connection.close()
 
     def embedding_ids(self) -> EmbeddingIds:

@@ -97,7 +97,8 @@ def gradient_angles(
     level = np.empty((0, 0)) if levels is None else levels
     before = params.half_width + params.smoothing // 2
     columns, rows = np.asarray(x, np.int64), np.asarray(y, np.int64)
-    order = np.argsort(rows, kind="stable")
+    small = image.shape[0] <= np.iinfo(np.uint16).max  # sorted in a fifth of the time; rows outside are not usable
+    order = np.argsort(rows.astype(np.uint16) if small else rows, kind="stable")
     return _angles(image, codes, pixel_limit(saturate), level, columns, rows, order, odd, even, before)
 
 

@@ -106,6 +106,19 @@ def test_the_fast_path_equals_smoothing_and_the_slow_sums_at_the_same_points(par
     np.testing.assert_array_equal(orientation_histogram(fast[usable], 18), orientation_histogram(slow, 18))
 
 
+@pytest.mark.parametrize("height", [65_535, 65_536, 66_000])
+def test_points_of_a_very_tall_image_agree_with_the_slow_path(height):
+    rng = np.random.default_rng(5)
+    image = rng.normal(2000, 40, (height, 24)).astype(np.float32)
+    y = rng.permutation([-9, 30, 464, 1000, 65_500, height - 30, height - 3, height + 20, 2 * 65_536 + 100])
+    smoothed = smooth(image)
+    plain = np.array([gradient_orientation(smoothed, 12, row) for row in y])
+    angles, usable = gradient_angles(image, None, np.full(len(y), 12), y, EntropyParams())
+    np.testing.assert_array_equal(usable, np.isfinite(plain))
+    assert usable.sum() == 5
+    assert max(difference(a, b) for a, b in zip(angles[usable], plain[usable], strict=True)) < 1e-9
+
+
 def test_the_other_half_widths_agree_with_the_slow_path_too():
     image = np.random.default_rng(5).normal(2000, 40, (50, 50)).astype(np.float32)
     params = EntropyParams(smoothing=4, half_width=3)

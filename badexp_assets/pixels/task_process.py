@@ -42,8 +42,8 @@ class TaskProcess(Generic[T, R]):
     """Calls `function` with one task after the other, in a process that starts with the first task.
 
     The process answers in a pipe that no other process has, so its death is noticed even while it sends an answer. It
-    ends when this process ends, even when that is killed. PyTorch uses one thread in it. Several threads may call it;
-    one waits for the other.
+    ends when this process ends, even when that is killed. PyTorch and NumPy use one thread in it. Several threads may
+    call it; one waits for the other.
     """
 
     def __init__(self, function: Callable[[T], R]) -> None:
@@ -182,10 +182,12 @@ def describe_exit(code: int) -> str:
 def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
     """Answer tasks until the other end is closed; the main function of the process."""
     import torch
+    from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(1)
     end_with_parent()
-    with contextlib.suppress(EOFError, OSError):
+    # threads of OpenBLAS that have nothing to do keep a core busy for a while
+    with threadpool_limits(1, user_api="blas"), contextlib.suppress(EOFError, OSError):
         while True:
             answer = _answer(function, connection.recv())
             try:

@@ -51,15 +51,17 @@ class PlaneRenderer:
         if image.shape != self._shape:
             raise InputError(f"image: shape {image.shape} found; that of the CCD boxes, {self._shape}, allowed")
         finite = np.isfinite(image)
-        down, across = (
-            interval_shares(self._boxes[:, first::2], np.arange(n + 1.0))
-            for first, n in ((1, self._shape[0]), (0, self._shape[1]))
-        )
-        there = np.einsum("nh,hw,nw->n", down, finite.astype(np.float32), across, optimize=True) >= MIN_SHARE
-        if not there.any():
-            return RenderedPlane(None, there)
-        inside = down.T @ across > 0  # CCDs do not overlap, so no pixel is lost in the product of sums
-        return RenderedPlane(render_plane(image, inside, self._size), there)
+        inside, shown = np.zeros(self._shape, bool), []
+        # CCD by CCD: a product of matrices would start threads of BLAS, which keep cores busy while they wait
+        for x0, y0, x1, y1 in self._boxes:
+            first, last = np.floor((y0, x0)).astype(int), np.ceil((y1, x1)).astype(int)
+            ccd = slice(first[0], last[0]), slice(first[1], last[1])
+            down = interval_shares(np.array([[y0, y1]]), np.arange(first[0], last[0] + 1.0))
+            across = interval_shares(np.array([[x0, x1]]), np.arange(first[1], last[1] + 1.0))
+            inside[ccd] = True
+            shown.append(float((down.T * across)[finite[ccd]].sum()))
+        there = np.array(shown) >= MIN_SHARE
+        return RenderedPlane(render_plane(image, inside, self._size) if there.any() else None, there)
 
 
 def interval_shares(limits: Array, edges: Array) -> Array:
@@ -80,12 +82,12 @@ def render_plane(image: Array, inside: npt.NDArray[np.bool_], size: tuple[int, i
     finite = np.isfinite(image)
     filled = np.where(finite, image, finite_median(image))
     known = finite & inside if (finite & inside).any() else finite
-    planes = torch.from_numpy(np.stack([filled, finite, known]).astype(np.float32))[None]
+    planes = torch.from_numpy(np.stack([filled, finite, known]).astype(np.float32, copy=False))[None]
     resized = F.interpolate(planes, size, mode="bilinear", antialias=True)[0].numpy()
     grey, visible, shown = resized
     colours = [_standardise(grey, shown, *_SHARP)]
     colours += [_standardise(_smooth(grey, shown, share * max(size)), shown, *_SMOOTH) for share in _SMOOTHING]
-    return np.stack([grey, *colours, visible]).astype(np.float32)
+    return np.stack([grey, *colours, visible]).astype(np.float32, copy=False)
 
 
 def _smooth(grey: Array, shown: Array, sigma: float) -> Array:

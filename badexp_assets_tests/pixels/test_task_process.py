@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from threadpoolctl import threadpool_info
 
 from badexp_assets.errors import InputError, LostProcessError
 from badexp_assets.pixels import task_process
@@ -175,3 +176,13 @@ def test_an_error_arrives_with_the_exposure_and_where_it_came_from(task):
     notes = "\n".join(raised.value.__notes__)
     assert "while making the images of the focal plane of exposure 11" in notes
     assert 'raise InputError("image: not to my taste")' in notes
+
+
+def threads_of_blas(task: PlaneImagesTask) -> list[int]:
+    np.ones((500, 500)) @ np.ones((500, 500))
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+def test_products_of_matrices_use_one_thread_in_a_process(task):
+    with TaskProcess(threads_of_blas) as ask:
+        assert set(ask(task())) == {1}

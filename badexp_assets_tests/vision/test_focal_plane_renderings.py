@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from badexp_assets.vision.focal_plane_renderings import render_plane
+from badexp_assets.pixels.mosaic import MosaicPlan
+from badexp_assets.survey.cameras import load_camera
+from badexp_assets.vision.focal_plane_renderings import MIN_SHARE, PlaneRenderer, interval_shares, render_plane
 
 SHAPE = (60, 80)
 
@@ -55,3 +57,29 @@ def test_flat_images_and_planes_without_a_pixel_inside_are_finite() -> None:
     flat = np.full(SHAPE, 0.3)
     assert np.isfinite(render_plane(flat, np.ones(SHAPE, bool), (32, 32))).all()
     assert np.isfinite(render_plane(noise(), np.zeros(SHAPE, bool), (32, 32))).all()
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3])
+@pytest.mark.parametrize("missing", [0.0, 0.5, 0.7, 1.0])
+def test_ccds_that_show_too_little_of_their_box_are_missing_as_in_products_of_matrices(
+    shift: float, missing: float
+) -> None:
+    plan = MosaicPlan(load_camera(), 180, 196)
+    boxes, rng = np.clip(plan.boxes + shift, 0, None), np.random.default_rng(7)
+    boxes[:, 2:] = np.minimum(boxes[:, 2:], plan.shape[::-1])
+    image = rng.random(plan.shape, dtype=np.float32)
+    image[rng.random(plan.shape) < missing] = np.nan
+    left, top, right, bottom = boxes[20].astype(int)
+    image[top:bottom, left:right] = np.nan
+    down, across = (
+        interval_shares(boxes[:, first::2], np.arange(n + 1.0)).astype(float)
+        for first, n in zip((1, 0), plan.shape, strict=True)
+    )
+    shares = np.einsum("nh,hw,nw->n", down, np.isfinite(image).astype(float), across)
+    planes, there = PlaneRenderer(boxes, plan.shape, (192, 208))(image)
+    assert np.array_equal(there, shares >= MIN_SHARE)
+    assert not there[20]
+    if missing == 1:
+        assert planes is None
+    else:
+        assert np.array_equal(planes, render_plane(image, down.T @ across > 0, (192, 208)))

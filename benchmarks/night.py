@@ -81,18 +81,25 @@ def _rates(
 def _timed(
     run: Callable[..., None], archive: Path, folder: Path, device: str, repeats: int
 ) -> tuple[list[float], float]:
-    """Return the seconds of each of `repeats` runs after a first one, and the peak memory (MiB) of all."""
+    """Return the seconds of each of `repeats` runs, and the peak memory (MiB) of two before them.
+
+    Sampling the memory takes up to a fifth of a core, so runs are timed without it.
+    """
     from badexp_assets.vision.backbones import load_backbone
 
     backbone = load_backbone("efficientnet_lite0", device=device)
-    seconds = []
+
+    def timed() -> float:
+        started = time.perf_counter()
+        run(archive, folder / "out", backbone=backbone)
+        seconds = time.perf_counter() - started
+        shutil.rmtree(folder / "out", ignore_errors=True)
+        return seconds
+
     with TreePeak() as memory:
-        for _ in range(repeats + 1):
-            started = time.perf_counter()
-            run(archive, folder / "out", backbone=backbone)
-            seconds.append(time.perf_counter() - started)
-            shutil.rmtree(folder / "out", ignore_errors=True)
-    return seconds[1:], memory.mib
+        for _ in range(2):
+            timed()
+    return [timed() for _ in range(repeats)], memory.mib
 
 
 def _plain(archive: Path, out: Path, params: PassParams, backbone: Backbone) -> None:

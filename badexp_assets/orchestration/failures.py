@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import dagster as dg
+import sqlalchemy
 
 from badexp_assets.config.home import Home
 from badexp_assets.errors import BadExpError, StorageError
@@ -97,8 +98,9 @@ def one_line_errors(home: Home) -> Iterator[None]:
                 raise StorageError(
                     f"{cause.filename2 or cause.filename or home.root}: {cause.strerror or cause}"
                 ) from error
-            if isinstance(cause, sqlite3.Error):
-                raise StorageError(f"{home.dagster}: the run database can't be used ({cause})") from error
+            if isinstance(cause, sqlite3.Error | sqlalchemy.exc.DBAPIError):
+                reason = " ".join(str(getattr(cause, "orig", None) or cause).split())
+                raise StorageError(f"{home.dagster}: the run database can't be used ({reason})") from error
         raise
 
 

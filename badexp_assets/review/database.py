@@ -186,7 +186,9 @@ class Database:
         try:
             yield
         except ModuleNotFoundError as error:
-            raise StorageError(f"{self}: {error}; PostgreSQL needs pip install '.[services]'") from error
+            raise StorageError(
+                f"{self}: {error}; PostgreSQL needs the extra: pip install -e '.[services]' in the checkout"
+            ) from error
         except (sa.exc.SQLAlchemyError, OSError) as error:
             cause = " ".join(str(getattr(error, "orig", None) or error).split())
             raise StorageError(f"{self}: review database can't be used ({cause})") from error

@@ -162,5 +162,13 @@ def test_without_a_command_the_script_says_which_there_are(copied):
     (copied / "badexp.env").chmod(0o600)
     done = call(copied)
     assert done.returncode == 2
-    for word in ("up", "down", "status", "backup", "restore", "prune"):
+    for word in ("up", "down", "status", "backup", "restore", "prune", "exec"):
         assert word in done.stdout
+
+
+def test_a_command_runs_in_the_environment_of_the_services(copied):
+    shutil.copy(copied / "badexp.env.example", copied / "badexp.env")
+    (copied / "badexp.env").chmod(0o600)
+    done = call(copied, "exec", "sh", "-c", 'echo "$PGDATABASE $DAGSTER_HOME ${PATH%%:*} $1"', "sh", "two words")
+    assert done.stdout == "badexp /data/badexp/dagster /opt/badexp/.venv/bin two words\n"
+    assert call(copied, "exec").returncode == 2

@@ -1,11 +1,14 @@
 """The services deployment for real: PostgreSQL, supervisord, code server, daemon and webserver."""
 
 import shutil
+from pathlib import Path
 
 import dagster as dg
 import pandas as pd
 import pytest
+import sqlalchemy
 
+from badexp_assets.review.spreadsheets import read_verdict_file
 from badexp_assets.review.store import VerdictStore
 from badexp_assets_tests.deployments.kill_test import kill_test
 from badexp_assets_tests.deployments.services import Services
@@ -60,6 +63,28 @@ def test_what_was_backed_up_is_there_again_after_everything_was_lost(services, t
     assert (services.home / "settings.toml").read_text() == 'camera = "decam"\n'
     assert (services.home / "models" / "m" / "card.json").read_text() == "{}"
     assert answers.read()["expnum"].tolist() == [7]
+
+
+@pytest.mark.slow
+def test_a_database_that_others_use_is_not_replaced(services, tmp_path):
+    backup = services.call("backup", str(tmp_path / "backups")).strip()
+    engine = sqlalchemy.create_engine(f"postgresql+psycopg2://badexp@/badexp?host={services.postgres.folder}")
+    with engine.connect(), pytest.raises(AssertionError, match="1 other connections use the database badexp"):
+        services.call("restore", backup)
+    engine.dispose()
+    services.call("restore", backup)
+
+
+@pytest.mark.slow
+def test_answers_in_postgres_are_in_a_backup_and_commands_have_the_environment_of_the_services(services, tmp_path):
+    assert "PostgresEventLogStorage" in services.call("exec", "dagster", "instance", "info")
+    url = f"postgresql://badexp@/badexp?host={services.postgres.folder}"
+    (services.home / "settings.toml").write_text(f'[review]\nstore = "{url}"\n')
+    VerdictStore(url).add(pd.DataFrame({"expnum": [7], "reviewer": ["ann"], "verdict": ["bad"]}))
+    backup = services.call("backup", str(tmp_path / "backups")).strip()
+    answers = read_verdict_file(Path(backup) / "answers.csv").table
+    assert answers[["expnum", "reviewer", "verdict"]].to_numpy().tolist() == [[7, "ann", "bad"]]
+    assert (Path(backup) / "tags.json").exists()
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import pytest
 from badexp_assets.config.settings import load_settings
 from badexp_assets.defs.build import ALL_ASSETS
 from badexp_assets.orchestration.slurm.executor import slurm_executor
+from badexp_assets.orchestration.step_resources import StepResources
 from badexp_assets_tests.deployments.services import DEPLOYMENT as SERVICES
 from badexp_assets_tests.deployments.slurm import DEPLOYMENT, missing_programs
 
@@ -22,7 +23,10 @@ def _variables(path):
 def test_the_template_of_a_site_is_accepted_and_names_steps_that_are_jobs(tmp_path, monkeypatch):
     shutil.copy(DEPLOYMENT / "settings.nersc.toml", tmp_path / "settings.toml")
     params = load_settings(tmp_path).options.slurm
-    assert params.of_step("night_pass").constraint == "gpu"
+    heavy = {asset.op.name: StepResources.from_tags(asset.op.tags) for asset in ALL_ASSETS if hasattr(asset, "op")}
+    with_gpus = {name for name, resources in heavy.items() if resources is not None and resources.gpus}
+    assert {"night_pass", "stamp_autoencoder", "patch_reference"} <= with_gpus
+    assert {params.of_step(name).constraint for name in with_gpus} == {"gpu"}
     assert params.of_step("fitted_pipeline").constraint == "cpu"
     monkeypatch.setenv("BADEXP_HOME", str(tmp_path))
     slurm_executor(ALL_ASSETS).executor_creation_fn(None)  # refuses steps that are none

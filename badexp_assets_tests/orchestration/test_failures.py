@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import dagster as dg
 import pytest
+import sqlalchemy
 
 from badexp_assets.config.home import Home
 from badexp_assets.defs.build import build_definitions
@@ -151,6 +152,11 @@ def test_every_asset_and_every_check_retries_transient_errors():
         (FileNotFoundError(2, "No such file or directory", "a.fits"), StorageError, "a.fits: No such file"),
         (OSError(28, "No space left on device"), StorageError, "/home/x: No space left on device"),
         (sqlite3.OperationalError("disk I/O error"), StorageError, "/home/x/dagster: the run database can't be used"),
+        (
+            sqlalchemy.exc.OperationalError("select 1", None, Exception("no server\n\tat /nowhere")),
+            StorageError,
+            r"/home/x/dagster: the run database can't be used \(no server at /nowhere\)",
+        ),
         (ZeroDivisionError("a defect"), RuntimeError, "wrapped twice"),
     ],
 )

@@ -25,7 +25,9 @@ FILE = click.Path(path_type=Path)
 @click.option("--exposures", type=int, help="Exposures.")
 @click.option("--nights", type=int, help="Nights of these exposures.")
 @click.option("--file-size", type=float, help="Size of an exposure's image and mask files, MB.")
-@click.option("--ccds-per-exposure", type=int, help="CCDs read per exposure [n_draw of [night_pass]].")
+@click.option(
+    "--ccds-per-exposure", type=int, help="CCDs read per exposure [all with all_ccds, else n_draw of [night_pass]]."
+)
 @click.option("--ccds-in-file", type=int, default=60, show_default=True, help="CCDs of an exposure.")
 @click.option("--ccd-megapixels", type=float, default=8.4, show_default=True, help="Pixels of a CCD, 10^6.")
 @click.option("--whole-files", is_flag=True, help="Storage gives whole files only, not the CCDs that are read.")
@@ -88,7 +90,8 @@ def _archive(settings: Settings, given: dict[str, Any]) -> Archive:
     from badexp_assets.survey.cameras import load_camera
     from badexp_assets.survey.file_account import other_file_lines
 
-    n_draw = given["ccds_per_exposure"] or settings.options.night_pass.n_draw
+    params = settings.options.night_pass
+    n_read = given["ccds_per_exposure"] or (None if params.all_ccds else params.n_draw)
     needed = {name: given[name] for name in ("exposures", "nights", "file_size")}
     if any(value is not None for value in needed.values()):
         missing = [f"--{name.replace('_', '-')}" for name, value in needed.items() if value is None]
@@ -97,25 +100,31 @@ def _archive(settings: Settings, given: dict[str, Any]) -> Archive:
         return Archive(
             exposures=given["exposures"],
             nights=given["nights"],
-            images_per_exposure=n_draw,
+            images_per_exposure=n_read or given["ccds_in_file"],
             ccds_in_file=given["ccds_in_file"],
             exposure_bytes=given["file_size"] * 1e6,
             megapixels=given["ccd_megapixels"],
             whole_files=given["whole_files"],
             mosaics=given["mosaics"],
-            focal_plane_step=settings.options.night_pass.focal_plane_step,
+            focal_plane_step=params.focal_plane_step,
+            whole_ccds=isinstance(settings.archive, Url),
         )
     if settings.archive is None:
         raise InputError("no archive given: use --archive, or --exposures, --nights and --file-size")
     click.echo(f"  scanning {settings.archive}", err=True)
-    found = scan_archive(settings.archive, camera := load_camera(settings.camera), n_draw)
+    found = scan_archive(settings.archive, camera := load_camera(settings.camera), n_read)
     left_out = list_left_out(settings.archive, camera)
     if left_out:
         click.echo(f"  {len(left_out)} files are left out:", err=True)
         for line in other_file_lines(left_out):
             click.echo(f"  {line}", err=True)
-    step = settings.options.night_pass.focal_plane_step
-    return replace(found, whole_files=given["whole_files"], mosaics=given["mosaics"], focal_plane_step=step)
+    return replace(
+        found,
+        whole_files=given["whole_files"],
+        mosaics=given["mosaics"],
+        focal_plane_step=params.focal_plane_step,
+        whole_ccds=isinstance(settings.archive, Url),
+    )
 
 
 def _measured(settings: Settings, on_archive: bool) -> Rates:

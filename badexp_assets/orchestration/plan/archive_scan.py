@@ -26,8 +26,8 @@ def list_left_out(archive: Place, camera: Camera) -> dict[str, str]:
     return left_out
 
 
-def scan_archive(archive: Place, camera: Camera, n_draw: int) -> Archive:
-    """Return the size of the Community Pipeline tree `archive` if `n_draw` CCDs of each exposure are read (or all).
+def scan_archive(archive: Place, camera: Camera, n_read: int | None) -> Archive:
+    """Return the size of the Community Pipeline tree `archive` if `n_read` CCDs of each exposure are read; None: all.
 
     Raises InputError for a tree without a readable image.
     """
@@ -49,7 +49,7 @@ def scan_archive(archive: Place, camera: Camera, n_draw: int) -> Archive:
     return Archive(
         exposures=n_exposures,
         nights=len(nights),
-        images_per_exposure=min(n_draw, n_ccds),
+        images_per_exposure=n_ccds if n_read is None else min(n_read, n_ccds),
         ccds_in_file=n_ccds,
         exposure_bytes=size / n_exposures,
         megapixels=statistics.median(pixels for _, pixels in shapes),

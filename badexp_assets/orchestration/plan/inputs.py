@@ -22,7 +22,8 @@ class Archive:
     images_per_exposure: CCDs read out of `ccds_in_file`; exposure_bytes: size of an exposure's image and mask files;
     megapixels: 10^6 pixels of a CCD; whole_files: the storage can only deliver whole files (downloads, `.gz`), not
     single CCDs; mosaics: the network also embeds whole focal planes, as the night pass does, for which every
-    `focal_plane_step`-th row of the other CCDs is read, or none if it is 0.
+    `focal_plane_step`-th row of the other CCDs is read, or none if it is 0; whole_ccds: the storage can only deliver
+    whole CCDs (object stores), not some of their rows.
     """
 
     exposures: int
@@ -34,6 +35,7 @@ class Archive:
     whole_files: bool = False
     mosaics: bool = True
     focal_plane_step: int = 8
+    whole_ccds: bool = False
 
     def __post_init__(self) -> None:
         _check_number("exposures", self.exposures, 1, whole=True)
@@ -55,7 +57,7 @@ class Archive:
     def bytes_read(self) -> float:
         """Bytes transferred from the storage."""
         step = self.focal_plane_step if self.mosaics else 0
-        others = (self.ccds_in_file - self.images_per_exposure) / step if step else 0.0
+        others = (self.ccds_in_file - self.images_per_exposure) / (1 if self.whole_ccds else step) if step else 0.0
         ccds = self.ccds_in_file if self.whole_files else self.images_per_exposure + others
         return self.exposures * self.exposure_bytes * ccds / self.ccds_in_file
 

@@ -51,9 +51,9 @@ from badexp_assets.pixels.device_shares import load_pass_setup
 from badexp_assets.config.settings import load_settings
 home, device, rows, columns = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 sections = {"night_pass": {"device": device, "rows": rows, "columns": columns}}
-machine = load_pass_setup(replace(load_settings(home), sections=sections))
-recipe = machine.embedder.recipe
-machine.embedder.backbone.embed(torch.zeros(machine.embedder.batch_size, 3, recipe.rows, recipe.columns))
+setup = load_pass_setup(replace(load_settings(home), sections=sections))
+recipe = setup.embedder.recipe
+setup.embedder.backbone.embed(torch.zeros(setup.embedder.batch_size, 3, recipe.rows, recipe.columns))
 """
 JOB = "import badexp_assets.definitions\n" + PASS_IMPORTS + NETWORK
 """code that a job runs before its first exposure; arguments: home, device, rows, columns"""
@@ -91,22 +91,22 @@ def measure_rates(
     else:
         archive = _sample(archive, camera, folder / "sample", n_exposures)
     say("starting a job")
-    machine = load_pass_setup(settings)
-    recipe, device = machine.embedder.recipe, str(machine.embedder.backbone.device)
+    setup = load_pass_setup(settings)
+    recipe, device = setup.embedder.recipe, str(setup.embedder.backbone.device)
     startup = start_seconds(JOB, str(settings.home.root), device, str(recipe.rows), str(recipe.columns))
     say("reading the night")
-    alone = machine._replace(params=replace(machine.params, workers=0))
+    alone = setup._replace(params=replace(setup.params, workers=0))
     passes = [_read(archive, folder / "out", camera, alone) for _ in range(repeats + 1)][1:]
     with TreePeak() as memory:
-        full_pass = _read(archive, folder / "out", camera, machine)
+        full_pass = _read(archive, folder / "out", camera, setup)
     tables = {name: read_table(folder / "out" / f"{name}.parquet", ["expnum"]) for name in PASS_TABLES}
     bytes_ = {name: _stored(folder / "out" / f"{name}.parquet") for name in PASS_TABLES}
     n_images, exposures = len(tables["night_ccds"]), len(tables["night_exposures"])
     if not len(tables["night_embeddings"]):
         raise InputError(f"archive {archive}: none of {exposures} exposures could be read")
     say("the network alone")
-    wall, cpu = _network_seconds(machine)
-    planes = PixelReader(as_place(archive), camera, *machine).planes
+    wall, cpu = _network_seconds(setup)
+    planes = PixelReader(as_place(archive), camera, *setup).planes
     plane_wall, plane_cpu = _plane_seconds(planes)
     per_exposure = plane_wall / wall if device.startswith("cuda") else plane_cpu / cpu
     n_network = len(tables["night_embeddings"]) + len(tables["night_mosaic_embeddings"]) * per_exposure
@@ -120,7 +120,7 @@ def measure_rates(
     empty = start_seconds(_DATABASE, str(folder), "0")
     database = (start_seconds(_DATABASE, str(folder), str(database_nights)) - empty) / database_nights
     return Rates(
-        source=f"{machine_name()}, {cores} cores, {device}, {machine.embedder.backbone_id}, {recipe.id}",
+        source=f"{machine_name()}, {cores} cores, {device}, {setup.embedder.backbone_id}, {recipe.id}",
         device="gpu" if on_gpu else "core",
         images_per_hour=3600 / (wall if on_gpu else cpu),
         core_seconds_per_image=reading,
@@ -136,14 +136,14 @@ def measure_rates(
     )
 
 
-def _read(archive: Path, out: Path, camera: Camera, machine: PassSetup) -> tuple[float, float]:
+def _read(archive: Path, out: Path, camera: Camera, setup: PassSetup) -> tuple[float, float]:
     """Return wall seconds and CPU seconds of this process for reading the first night."""
     places = {name: out / f"{name}.parquet" for name in PASS_TABLES}
     for path in places.values():
         path.unlink(missing_ok=True)
     night = list_nights(archive, camera)[0]
     started, busy = time.perf_counter(), time.process_time()
-    run_pass(archive, night, camera, *machine, places)
+    run_pass(archive, night, camera, *setup, places)
     return time.perf_counter() - started, time.process_time() - busy
 
 
@@ -154,13 +154,13 @@ def _stored(path: Path) -> int:
     return sum(group.column(i).total_compressed_size for group in groups for i in range(group.num_columns))
 
 
-def _network_seconds(machine: PassSetup) -> tuple[float, float]:
+def _network_seconds(setup: PassSetup) -> tuple[float, float]:
     """Return wall seconds and CPU seconds per image of the network, in whole batches."""
     import torch
 
-    recipe, n = machine.embedder.recipe, machine.embedder.batch_size
+    recipe, n = setup.embedder.recipe, setup.embedder.batch_size
     images = torch.randn(n, 3, recipe.rows, recipe.columns, generator=torch.Generator().manual_seed(0))
-    wall, cpu = _seconds_per_call(lambda: machine.embedder.backbone.embed(images))
+    wall, cpu = _seconds_per_call(lambda: setup.embedder.backbone.embed(images))
     return wall / n, cpu / n
 
 

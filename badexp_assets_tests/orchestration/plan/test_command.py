@@ -12,7 +12,7 @@ from badexp_assets.commands.cli import badexp
 from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError
 from badexp_assets.orchestration.plan.archive_scan import scan_archive
-from badexp_assets.orchestration.plan.inputs import Rates, read_rates, write_rates
+from badexp_assets.orchestration.plan.inputs import Archive, Rates, read_rates, write_rates
 from badexp_assets.orchestration.plan.measure import measure_rates
 from badexp_assets.orchestration.plan.report import draw_hours
 from badexp_assets.pixels.night_tables import PASS_TABLES
@@ -77,6 +77,26 @@ def test_an_archive_is_counted_by_names_and_sizes(simulated_survey):
     sizes = [p.stat().st_size for p in archive.rglob("*.fits.fz") if "_oow_" not in p.name]
     assert found.exposure_bytes == pytest.approx(sum(sizes) / 48)
     assert scan_archive(archive, load_camera(), 20).images_per_exposure == 6
+    assert scan_archive(archive, load_camera(), None).images_per_exposure == 6
+
+
+def test_all_ccds_are_planned_for_where_all_are_read(rates, tmp_path):
+    (tmp_path / "settings.toml").write_text("[night_pass]\nall_ccds = true\n")
+    assert "60 of 60 CCDs each" in plan(*SIZE, "--rates", rates, "--home", tmp_path).output
+    assert "20 of 60 CCDs each" in plan(*SIZE, "--rates", rates, "--home", tmp_path, "--ccds-per-exposure", "20").output
+
+
+def test_an_object_store_moves_whole_ccds_for_focal_planes(rates, tmp_path):
+    words = (*SIZE, "--rates", rates, "--home", tmp_path, "--format", "json")
+    on_disk = json.loads(plan(*words).output)["archive"]
+    on_store = json.loads(plan(*words, "--archive", "s3://survey/CP").output)["archive"]
+    rows, whole, sampled = (
+        Archive(**on_disk).bytes_read,
+        Archive(**on_store).bytes_read,
+        Archive(**on_store | {"focal_plane_step": 0}).bytes_read,
+    )
+    assert rows / sampled == pytest.approx((20 + 40 / 8) / 20)
+    assert whole / sampled == pytest.approx(3)
 
 
 def test_a_figure_is_drawn_and_another_ending_is_refused(rates, tmp_path):

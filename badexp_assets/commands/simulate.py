@@ -14,7 +14,14 @@ from badexp_assets.errors import InputError
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--camera", default="decam", show_default=True, help="decam, megacam, or a .toml file with [filters].")
+@click.option(
+    "--camera",
+    default="decam",
+    show_default=True,
+    envvar="BADEXP_CAMERA",
+    show_envvar=True,
+    help="decam, megacam, or a .toml file with [filters].",
+)
 @click.option("--ccd-rows", default=512, show_default=True, help="Rows of a CCD image, px (DECam: 4094).")
 @click.option("--ccd-columns", default=256, show_default=True, help="Columns of a CCD image, px (DECam: 2046).")
 @click.option("--ccds", "n_ccds", default=16, show_default=True, help="CCDs of an exposure.")

@@ -64,7 +64,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Found:
+class InjectedCounts:
     """Injected anomalies of a severity: how many there were and how many were found; at severity 0, false alarms."""
 
     severity: float
@@ -101,7 +101,7 @@ class HomeOverview:
     model: str | None = None
     scores: tuple[Score, ...] = ()
     method: str | None = None
-    completeness: tuple[Found, ...] = ()
+    completeness: tuple[InjectedCounts, ...] = ()
     rejects: tuple[int, int] | None = None
     simulated_rejects: bool = False
     reject_files: tuple[Path, ...] = ()
@@ -177,14 +177,14 @@ def _scores(home: Home) -> tuple[str | None, tuple[Score, ...]]:
         return None, ()
 
 
-def _completeness(home: Home) -> tuple[str | None, tuple[Found, ...]]:
+def _completeness(home: Home) -> tuple[str | None, tuple[InjectedCounts, ...]]:
     table = _stored(home, "injection_completeness", ("method", "severity", "n", "n_found"))
     if table is None or table.empty:
         return None, ()
     method = next((name for name in _METHODS if (table["method"] == name).any()), None)
     sums = table[table["method"] == method].groupby("severity")[["n", "n_found"]].sum()
     rows = zip(sums.index.tolist(), sums["n"].tolist(), sums["n_found"].tolist(), strict=True)
-    return method, tuple(Found(float(severity), int(n), int(n_found)) for severity, n, n_found in rows)
+    return method, tuple(InjectedCounts(float(severity), int(n), int(n_found)) for severity, n, n_found in rows)
 
 
 def _pages(home: Home) -> tuple[Report, ...]:

@@ -15,7 +15,7 @@ CATEGORIES = tuple(category for category in ANOMALIES if category != "few_source
 
 @dataclass(frozen=True)
 class SurveyParams:
-    """Options of `write_survey`; the defaults are those of `make demo`.
+    """Options of `write_survey`.
 
     `ccd_rows` x `ccd_columns`: size of a CCD image, px, at the camera's real pixel scale (a real DECam CCD has 4094 x
     2046); `nights`: number of consecutive nights from `first_night` (YYYY-MM-DD) on; `exposures`: number per night;

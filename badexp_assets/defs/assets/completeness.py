@@ -49,11 +49,11 @@ def injection_completeness(
     params = settings.options.injection
     plan = completeness.plan_injection(training_set, night_exposures.concatenated(), params)
     context.log.info(str(plan))
-    machine = load_pass_setup(settings)
-    fitted_classifier.check_fits(machine.embedder.backbone_id, machine.embedder.recipe_id)
+    setup = load_pass_setup(settings)
+    fitted_classifier.check_fits(setup.embedder.backbone_id, setup.embedder.recipe_id)
     good = set(training_set.loc[training_set["category"] == GOOD, "expnum"]) - set(plan.exposures["expnum"])
     chain = completeness.Chain(
-        machine,
+        setup,
         survey.camera(),
         fitted_classifier,
         settings.options.decision,
@@ -76,8 +76,8 @@ def injection_completeness(
         found.outcomes,
         fitted_classifier.version,
         str(entropy_reference["version"].iloc[0]) if len(entropy_reference) else None,
-        machine.embedder.backbone_id,
-        machine.embedder.recipe_id,
+        setup.embedder.backbone_id,
+        setup.embedder.recipe_id,
         params.seed,
     )
     alarms = table[table["severity"] == 0]

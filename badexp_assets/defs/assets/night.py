@@ -37,7 +37,7 @@ cp_images = dg.AssetSpec(
     metadata=parts(
         ("ooi", "FITS", "calibrated image, ADU"),
         ("ood", "FITS", "data-quality mask; may be missing"),
-        ("oow", "FITS", "weight map; not read"),
+        ("oow", "FITS", "weight map; its pixels are not read"),
     ),
     partitions_def=NIGHTS,
 )

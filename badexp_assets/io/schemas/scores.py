@@ -3,7 +3,7 @@
 from badexp_assets.io.schemas.columns import CCDNUM, EXPNUM, FILTER, NIGHT, Column, TableSchema
 
 SCHEMAS = (
-    TableSchema("night_predictions", "a classified CCD image", ("expnum", "ccdnum")).with_columns(
+    TableSchema("night_predictions", "a classified CCD of the focal plane", ("expnum", "ccdnum")).with_columns(
         EXPNUM,
         CCDNUM,
         Column("category", "string", "most probable category"),
@@ -28,16 +28,18 @@ SCHEMAS = (
         ),
         Column("model", "string", "version of the classifier"),
     ),
-    TableSchema(
-        "night_exposure_predictions", "the verdict of the fitted pipeline on an exposure", ("expnum",)
-    ).with_columns(
+    TableSchema("night_exposure_predictions", "the verdict of the classifier on an exposure", ("expnum",)).with_columns(
         EXPNUM,
         NIGHT,
         FILTER,
         Column("n_scored", "int16", "CCDs with a row of night_predictions; by the vote, those that were sampled"),
         Column("n_bad", "int16", "those of them that are called bad individually"),
         Column("is_bad", "bool", "the exposure is bad by the rule"),
-        Column("category", "string", "category of most of its bad CCDs; good if there are none"),
+        Column(
+            "category",
+            "string",
+            "kind of bad with the highest summed probability (by the vote: of most of its bad CCDs), or good",
+        ),
         Column("p_bad", "float32", "P(bad) of the exposure; by the vote of Luo et al. 2025, the mean over its CCDs"),
         Column("rule", "string", "the rule, in words"),
         Column("model", "string", "version of the classifier"),

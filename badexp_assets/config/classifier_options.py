@@ -130,8 +130,8 @@ class SearchParams:
     """Search for the parameters of the pipeline, by successive halving.
 
     A rung scores pipelines on a share of the rows. The best 1 / `reduction` of them go on to the next rung with
-    `reduction` times the rows; the last of `rungs` has all rows. Random trials are halved together, those of TPE in
-    batches of `batch`.
+    `reduction` times the rows; the last of `rungs` has all rows. With `random`, all trials compete in one
+    halving; with `tpe`, each batch of `batch` trials does.
     """
 
     sampler: Literal["random", "tpe"] = "random"

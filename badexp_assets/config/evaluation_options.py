@@ -53,7 +53,8 @@ class ReportParams:
     seed: Seed = 0
     """Seed of the bootstrap samples."""
     night_folds: int = Field(default=3, ge=0)
-    """Fits of the two-step classifier without some of the nights, on which it is then scored; 0: none."""
+    """Fits of the two-step classifier without some of the nights, on which it is then scored; 0: none, else at
+    least 2."""
 
     @field_validator("night_folds")
     @classmethod

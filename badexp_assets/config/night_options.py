@@ -68,9 +68,9 @@ class PassParams:
     recipe: str = "scaled"
     """Preprocessing of CCD images for the backbone: `scaled`, or `paper` for raw counts (Luo et al. 2025)."""
     rows: int = Field(default=512, ge=0)
-    """Rows of the image that the backbone gets, px; 0: those of the recipe."""
+    """Rows of the image that the backbone gets, px; 0, with `columns`: those of the recipe."""
     columns: int = Field(default=256, ge=0)
-    """Columns of the image that the backbone gets, px; 0: those of the recipe."""
+    """Columns of the image that the backbone gets, px; 0, with `rows`: those of the recipe."""
     batch_size: int = Field(default=16, ge=1)
     """CCD images that the backbone embeds together."""
     device: str = "auto"

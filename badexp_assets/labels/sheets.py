@@ -1,7 +1,8 @@
 """Reads tables that people fill in, CSV or XLSX, as sheets of text cells: all such tables go through this module.
 
 A CSV file may be separated by commas, semicolons, tabs or bars, with or without Excel's line `sep=;`. What can't be
-used costs its own row, which keeps a `problem`: a cell too many, or a quote that is not closed.
+used costs its own row, which keeps a `problem`: a cell too many, or a quote that is not closed. A quote within a cell
+(`seeing 2.4"`) is text.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -165,35 +167,46 @@ def _without_comments(lines: list[str]) -> list[str]:
 
 
 def _records(lines: list[str], start: int, separator: str) -> Iterator[tuple[int, list[str], str | None]]:
-    """Yield line, cells and problem of each row. A quote that is never closed takes its own line only."""
+    """Yield line, cells and problem of each row.
+
+    A quote opens a cell only where the cell starts. If it is not closed, or the cell would hold lines that are rows
+    themselves (`"` as a ditto mark in two rows), it takes its own line only.
+    """
     width: int | None = None
     i = start
     while i < len(lines):
-        end = i + 1
-        while '"' in lines[i] and "\n".join(lines[i:end]).count('"') % 2 and end < min(len(lines), i + _MAX_LINES):
-            end += 1
-        cells = _split("\n".join(lines[i:end]), separator)
+        cells, n_lines = _first_record(lines[i : i + _MAX_LINES], separator, strict=True)
         problem = None
-        if end > i + 1 and (len(cells) != width or "\n".join(lines[i:end]).count('"') % 2):
-            cells, end = [cell.strip() for cell in lines[i].split(separator)], i + 1
-            if len(cells) != width:
-                problem = f"a quote is not closed in {quote(lines[i])}"
-        elif "\n".join(lines[i:end]).count('"') % 2:
-            cells = [cell.strip() for cell in lines[i].split(separator)]
-            if width is not None and len(cells) != width:
-                problem = f"a quote is not closed in {quote(lines[i])}"
+        if n_lines != 1 and (len(cells) != width or _holds_a_row(lines[i : i + n_lines], separator, len(cells))):
+            cells, n_lines = _first_record([lines[i], ""], separator, strict=False)
+            if n_lines != 1:  # the quote is open at the end of the line
+                cells, n_lines = lines[i].split(separator), 1
+                if len(cells) != width:
+                    problem = f"a quote is not closed in {quote(lines[i])}"
         if width is None and any(cells):
             width = len(cells)
-        yield i + 1, cells, problem
-        i = end
+        yield i + 1, [strip_invisible(cell) for cell in cells], problem
+        i += n_lines
 
 
-def _split(record: str, separator: str) -> list[str]:
+def _first_record(lines: list[str], separator: str, strict: bool) -> tuple[list[str], int]:
+    """Return the cells of the first record and its number of lines; none and 0 for one that `strict` refuses."""
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=separator, skipinitialspace=True, strict=strict)
     try:
-        rows = list(csv.reader(io.StringIO(record), delimiter=separator, skipinitialspace=True))
-    except csv.Error:  # for example a cell above the size limit of csv
-        return [cell.strip() for cell in record.split(separator)]
-    return [strip_invisible(cell) for cell in rows[0]] if rows else []
+        return next(reader), reader.line_num
+    except csv.Error:  # also, without `strict`, for a cell above the size limit of csv
+        return ([], 0) if strict else (lines[0].split(separator), 1)
+
+
+def _holds_a_row(lines: list[str], separator: str, width: int) -> bool:
+    """Whether a line below the first has all cells of a row, and numbers where the first has them before its quote."""
+    first, *below = ([whole_number(cell) for cell in line.split(separator)] for line in lines)
+    known = list(takewhile(lambda cell: '"' not in cell, first))
+    for cells in below:
+        numbers = {(a.isdecimal(), b.isdecimal()) for a, b in zip(known, cells, strict=False) if a and b}
+        if len(cells) >= width and (True, True) in numbers and numbers <= {(True, True), (False, False)}:
+            return True
+    return False
 
 
 def _workbook(path: Path) -> Iterator[tuple[str, list[tuple[int, list[str], str | None]]]]:

@@ -5,7 +5,7 @@ import os
 
 import openpyxl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from badexp_assets.labels.exclude_table import read_exclude_table
@@ -70,6 +70,51 @@ def test_a_row_with_a_fault_costs_that_row_only(tmp_path, row, n_lost, said):
     assert found.n_lost == len(found.findings) == n_lost
     assert len(found.table) + found.n_blank + found.n_lost == 3
     assert said is None or said in found.findings[0]
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        {3: 'seeing 2.4"', 25: 'seeing 2.4"'},
+        {3: '"', 4: '"', 5: '"'},  # ditto marks
+        {3: '"seeing', 4: '"bright" star', 25: '"seeing'},
+        {3: '"seeing', 25: 'seeing 2.4"'},
+        {3: '5" and 2.4"', 4: '"a', 5: 'b"', 6: '2.4"'},
+    ],
+)
+def test_quotes_in_the_comments_of_several_rows_cost_no_row(tmp_path, marked):
+    comments = [marked.get(k, "ok") for k in range(30)]
+    lines = [f"{100 + k},ann,bad,,{comment}" for k, comment in enumerate(comments)]
+    found = read_verdict_file(write(tmp_path, "\n".join(["expnum,reviewer,verdict,category,comment", *lines])))
+    assert found.findings == []
+    assert found.table["expnum"].tolist() == list(range(100, 130))
+    assert [comment.replace('"', "") for comment in found.table["comment"]] == [c.replace('"', "") for c in comments]
+    lines = [f"{100 + k},5,{marked.get(k, 'noise')}" for k in range(30)]
+    table = read_exclude_table(write(tmp_path, "\n".join(["EXPNUM,CCDNUM,REASON", *lines]), "x_exclude.csv"))
+    assert table["expnum"].tolist() == list(range(100, 130))
+
+
+@settings(max_examples=int(os.environ.get("BADEXP_SHEET_EXAMPLES", "300")), deadline=None)
+@given(
+    comments=st.lists(st.text('" ,;\nab', max_size=7), max_size=8),
+    typed=st.booleans(),
+    last=st.booleans(),
+    mark=st.sampled_from(",;"),
+)
+@example(comments=["CCDs\n1, 2, 3, 4, 5, 6", 'a "b",\n', ""], typed=False, last=True, mark=",")
+def test_no_row_vanishes_whatever_the_comments_hold(tmp_path_factory, comments, typed, last, mark):
+    """Comments that are typed without quotes, or quoted as programs do it, in the last column or before it."""
+    folder = tmp_path_factory.getbasetemp() / "any_comment"
+    folder.mkdir(exist_ok=True)
+    text = mark.join(["expnum", "reviewer", "verdict", *(["category", "comment"] if last else ["comment", "plver"])])
+    for expnum, comment in enumerate(comments, start=100):
+        cell = comment.replace("\n", " ") if typed else '"' + comment.replace('"', '""') + '"'
+        text += "\n" + mark.join([str(expnum), "ann", "bad", *(["", cell] if last else [cell, "V5"])])
+    found = read_verdict_file(write(folder, text))
+    assert found.n_rows == len(comments) == len(found.table) + len(found.findings)
+    if not typed:
+        read = found.table["comment"].astype(object)
+        assert read.where(read.notna(), None).tolist() == [comment.strip() or None for comment in comments]
 
 
 def test_all_sheets_are_read_and_one_without_answers_is_named(tmp_path):

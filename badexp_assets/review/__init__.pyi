@@ -14,6 +14,7 @@ from .candidates import rank_candidates as rank_candidates
 from .consensus import ConsensusRule as ConsensusRule
 from .consensus import build_consensus as build_consensus
 from .consensus import decide_outcome as decide_outcome
+from .consensus import exposures_called_bad as exposures_called_bad
 from .consensus import fine_exposures as fine_exposures
 from .consensus import read_exempt as read_exempt
 from .consensus import reject_list as reject_list

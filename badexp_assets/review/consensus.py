@@ -83,6 +83,15 @@ def fine_exposures(outcomes: pd.DataFrame) -> set[int]:
     return {int(e) for e in whole.loc[~whole["expnum"].isin(spoilt), "expnum"]}
 
 
+def exposures_called_bad(outcomes: pd.DataFrame) -> set[int]:
+    """Return exposures that a reviewer calls bad, as a whole or one of their CCDs, if that is not fine or withdrawn.
+
+    A single answer is enough, with or without a category, because these exposures are no examples of good images.
+    """
+    bad = (outcomes["n_bad"] > 0) & ~outcomes["outcome"].isin(["fine", "withdrawn"])
+    return {int(e) for e in outcomes.loc[bad, "expnum"]}
+
+
 def build_consensus(
     verdicts: pd.DataFrame, rule: ConsensusRule | None = None, skill: pd.DataFrame | None = None
 ) -> pd.DataFrame:

@@ -20,14 +20,17 @@ _HIGHEST_P_BAD = 0.2  # of a good exposure
 _SHARE_GOOD = 1 / 3  # of a round
 
 
-def known_cases(labels: pd.DataFrame, exposures: pd.DataFrame, candidates: Collection[int]) -> pd.DataFrame:
+def known_cases(
+    labels: pd.DataFrame, exposures: pd.DataFrame, candidates: Collection[int], called_bad: Collection[int] = ()
+) -> pd.DataFrame:
     """Return the exposures whose answer is known, with the columns of CASE; category `good` means fine.
 
     Bad are exposures to which a label list gives one category as a whole. Good are those that were read, that no list
-    names, and that the classifier, if there is one, does not call bad and gives P(bad) below 0.2. Candidates, on
-    which reviewers are blind, and exposures that reviewers have labelled are left out.
+    names and no reviewer calls bad, and that the classifier, if there is one, does not call bad and gives P(bad) below
+    0.2. Candidates, on which reviewers are blind, and exposures that reviewers have labelled are left out.
 
-    `labels`: bad_ccd_labels; `exposures`: expnum, night, status, is_bad and p_bad of the exposures of the home.
+    `labels`: bad_ccd_labels; `exposures`: expnum, night, status, is_bad and p_bad of the exposures of the home;
+    `called_bad`: see `exposures_called_bad`.
     """
     free = exposures[~exposures["expnum"].isin(candidates)]
     reviewed = set(labels.loc[labels["source"] == REVIEW, "expnum"])
@@ -35,7 +38,8 @@ def known_cases(labels: pd.DataFrame, exposures: pd.DataFrame, candidates: Colle
     whole = whole.drop_duplicates(["expnum", "category"])
     bad = whole[~whole["expnum"].duplicated(keep=False)].merge(free[["expnum", "night"]], on="expnum")
     low = free["p_bad"].isna() | (free["p_bad"] < _HIGHEST_P_BAD)
-    good = free[(free["status"] == "scored") & ~free["is_bad"] & low & ~free["expnum"].isin(set(labels["expnum"]))]
+    named = {*labels["expnum"], *called_bad}
+    good = free[(free["status"] == "scored") & ~free["is_bad"] & low & ~free["expnum"].isin(named)]
     good = good[["expnum", "night"]].assign(category=GOOD, source="", reason="no list names it and no method flags it")
     cases = pd.concat([bad[list(CASE)], good[list(CASE)]], ignore_index=True)
     return cases.assign(reason=cases["reason"].fillna("")).sort_values("expnum", ignore_index=True)

@@ -1,4 +1,4 @@
-"""Selects good CCD images: exposures that no label list names and that pass the cuts on quality and extinction."""
+"""Selects good CCD images: exposures that nobody calls bad and that pass the cuts on quality and extinction."""
 
 from __future__ import annotations
 
@@ -54,9 +54,10 @@ def choose_good(
     """Return the good images, and add every cut to the funnel.
 
     `exposures`: `night_exposures`; `read`: (expnum, ccdnum) of every CCD image that was read; `listed`: exposures that
-    a label list names; `survey_ccds`: the survey's CCD table. An exposure without values in `survey_ccds` passes the
-    cut, and is counted in the note of the step. `reviewed_fine`: exposures that a method flagged and reviewers called
-    fine. Those that pass the cuts are sampled first, because they are few and the classifier learns most from them.
+    a label list names or reviewers call bad; `survey_ccds`: the survey's CCD table. An exposure without values in
+    `survey_ccds` passes the cut, and is counted in the note of the step. `reviewed_fine`: exposures that a method
+    flagged and reviewers called fine. Those that pass the cuts are sampled first, because they are few and the
+    classifier learns most from them.
     """
     warnings: list[str] = []
 

@@ -62,10 +62,10 @@ def build_training_set(
     `labelled_ccds`: `labelled_ccd_embeddings` of all nights, labelled CCDs that were read besides those of the nights.
     Only CCD images that were read, of scored exposures, are used; labelled images that were not read are listed in
     `missing`. Bad images have a label of a trained category. Good images are of exposures without labels that are not
-    in `listed` (exposure numbers on any line of a list, including ignored and unmatched lines) and that pass the cuts
-    of `choose_good`; those in `reviewed_fine` come first. For the limit of CCDs per exposure and the thinning of large
-    categories see `balance_categories`, for split and folds `split_groups` and `strata`. The same rows in any order and
-    the same seed give the same table.
+    in `listed` (exposure numbers on any line of a list, including ignored and unmatched lines, and those that reviewers
+    call bad) and that pass the cuts of `choose_good`; those in `reviewed_fine` come first. For the limit of CCDs per
+    exposure and the thinning of large categories see `balance_categories`, for split and folds `split_groups` and
+    `strata`. The same rows in any order and the same seed give the same table.
 
     Raises InputError if there is no labelled image or no good candidate, if hold_out_nights leave a split empty, or if
     `thin` names a category that is not trained on.

@@ -51,6 +51,11 @@ def test_candidates_are_no_cases():
     assert known(labels((1, "psf")), exposures(4), candidates={1, 3}) == {2: "good", 4: "good"}
 
 
+def test_exposures_that_reviewers_call_bad_are_not_shown_as_good_and_bad_ones_of_a_list_stay():
+    found = known_cases(labels((1, "psf")), exposures(4), (), called_bad={1, 3})
+    assert dict(zip(found["expnum"], found["category"], strict=True)) == {1: "psf", 2: "good", 4: "good"}
+
+
 def test_exposures_that_may_be_bad_are_not_shown_as_good():
     table = exposures(5, p_bad=[0.1, 0.3, None, 0.1, 0.1], status=["scored"] * 3 + ["failed", "scored"])
     table["is_bad"] = [False, False, False, False, True]

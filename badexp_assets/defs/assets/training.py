@@ -36,7 +36,8 @@ MISSING_SHARE = "few_labels_are_without_image"
             **table_asset(
                 "training_set",
                 "CCD images for training and testing: labelled bad images with an embedding, and good images from "
-                "exposures that are in no list. Split and folds keep the CCDs of an exposure together.",
+                "exposures that are in no list and that no reviewer calls bad. Split and folds keep the CCDs of an "
+                "exposure together.",
                 GROUP,
                 KINDS,
             ),
@@ -85,6 +86,7 @@ def training_tables(
 
     params = survey.settings().options.training
     lists = [decals_bad_exposures, des_bad_ccds, delve_bad_ccds]
+    listed = {int(e) for table in lists for e in table["expnum"].dropna()}
     built = training.build_training_set(
         bad_ccd_labels,
         night_exposures.concatenated(["expnum", "night", "status", "status_reason", "ra", "dec"]),
@@ -92,7 +94,7 @@ def training_tables(
         survey_ccds,
         survey.taxonomy(),
         params,
-        listed=pd.concat([table["expnum"].dropna() for table in lists]).astype("int64"),
+        listed=listed | review.exposures_called_bad(review_outcomes),
         reviewed_fine=review.fine_exposures(review_outcomes),
         labelled_ccds=labelled_ccd_embeddings.concatenated(["expnum", "ccdnum", "status", "status_reason"]),
     )

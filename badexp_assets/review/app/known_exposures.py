@@ -12,11 +12,12 @@ from badexp_assets.errors import StorageError
 from badexp_assets.io.place import change_token
 from badexp_assets.review.app.home_tables import HomeTables
 from badexp_assets.review.app.survey_numbers import SurveyNumbers
+from badexp_assets.review.consensus import exposures_called_bad
 from badexp_assets.review.gold_standards import choose_gold, is_reserved, n_wanted
 from badexp_assets.review.practice import known_cases
 
 _LABEL = ("expnum", "category", "source", "reason", "whole_exposure")
-_TABLES = ("bad_ccd_labels", "review_candidates")
+_TABLES = ("bad_ccd_labels", "review_candidates", "review_outcomes")
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,10 @@ class _Known:
 
 
 class KnownExposures:
-    """Finds the known cases of a home, again only if labels, candidates or exposures have changed. It is thread-safe.
+    """Finds the known cases of a home, again only if labels, candidates, outcomes or exposures have changed.
 
-    Methods raise StorageError, which asks to try again, while the exposures of the survey are being collected.
+    It is thread-safe. Methods raise StorageError, which asks to try again, while the exposures of the survey are being
+    collected.
     """
 
     def __init__(self, tables: HomeTables, numbers: SurveyNumbers, params: ReviewParams) -> None:
@@ -75,9 +77,13 @@ class KnownExposures:
 
     def _find(self, exposures: pd.DataFrame) -> _Known:
         labels, candidates = self._tables.read(_TABLES[0], columns=_LABEL), self._tables.read(_TABLES[1])
+        outcomes = self._tables.read(_TABLES[2])
         none = pd.DataFrame(columns=list(_LABEL)).astype({"expnum": "int64", "whole_exposure": bool})
         cases = known_cases(
-            none if labels is None else labels, exposures, set() if candidates is None else set(candidates["expnum"])
+            none if labels is None else labels,
+            exposures,
+            set() if candidates is None else set(candidates["expnum"]),
+            set() if outcomes is None else exposures_called_bad(outcomes),
         )
         share, n = self._params.gold_share, 0 if candidates is None else len(candidates)
         gold = choose_gold(cases, n_wanted(n, share), self._params.seed, self.has_picture)

@@ -11,6 +11,7 @@ from badexp_assets.io.parquet import write_table
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.review.app.server import make_app
+from badexp_assets.review.consensus import decide_outcome
 from badexp_assets.review.store import VerdictStore
 from badexp_assets_tests.review.app.conftest import FIRST, NIGHTS, N
 from badexp_assets_tests.review.app.test_requests import log_in
@@ -155,6 +156,16 @@ def test_answers_to_known_cases_measure_the_reviewer_and_are_no_verdicts(ann, ap
     assert ben.get(f"/api/exposure/{bad}").json()["others"] == []
     assert ann.post("/api/retractions", json={"ids": [second]}).status_code == 200
     assert store.read_known()["expnum"].tolist() == [bad]
+
+
+def test_exposures_that_reviewers_call_bad_are_no_known_good_ones_from_then_on(ann, settings):
+    good = [e for e in gold_in(ann) if e in GOOD]
+    said = pd.DataFrame({"expnum": good, "reviewer": "ben", "verdict": "bad"})
+    write_table(decide_outcome(said), settings.home.table("review_outcomes"), SCHEMAS["review_outcomes"])
+    now = gold_in(ann)
+    assert len(now) == 8
+    assert not {*good} & {*now}
+    assert {*GOOD} & {*now}
 
 
 def test_until_the_survey_is_collected_answers_and_lists_wait(settings, monkeypatch):

@@ -13,6 +13,7 @@ from badexp_assets.config.review_options import CandidateParams
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.taxonomy import GOOD, UNKNOWN, Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
+from badexp_assets.review.practice import REVIEW
 
 SCORE_COLUMNS = {
     "night_exposures": ("expnum", "night", "filter", "plver", "path", "status"),
@@ -75,7 +76,7 @@ def rank_candidates(
     flagged = flags.any(axis=1)
     counts = {"considered": len(table), "flagged": int(flagged.sum())}
     counts |= {f"flagged_by_{name}": int(flags[name].sum()) for name in flags}
-    known = table["expnum"].isin(listed_exposures(labels, taxonomy or load_taxonomy()))
+    known = table["expnum"].isin(listed_exposures(labels, taxonomy or load_taxonomy(), table))
     counts["known_left_out"] = 0 if params.include_known else int((flagged & known).sum())
     if not params.include_known:
         flagged &= ~known
@@ -92,13 +93,21 @@ def rank_candidates(
     return RankedCandidates(kept.astype(types), counts)
 
 
-def listed_exposures(labels: pd.DataFrame | None, taxonomy: Taxonomy) -> set[int]:
+def listed_exposures(
+    labels: pd.DataFrame | None, taxonomy: Taxonomy, exposures: pd.DataFrame | None = None
+) -> set[int]:
     """Return exposures that label lists call bad: as a whole, or in a category on which classifiers are trained.
 
-    Other labels of single CCDs, such as a streak, do not keep an exposure from being reviewed.
+    Other labels of single CCDs, such as a streak, do not keep an exposure from being reviewed. With `exposures` (expnum
+    and plver, a row each), neither do rejects by reviewers of another CP version, which the present one may withdraw;
+    they do if the label or the exposure has no version, or if a label file names the CCD image, too.
     """
     if labels is None or labels.empty:
         return set()
+    if exposures is not None:
+        now, then = labels["expnum"].map(exposures.set_index("expnum")["plver"]), labels["plver"].astype("str")
+        of_reviewers = (labels["source"] == REVIEW) & (labels["n_sources"] == 1)
+        labels = labels[~(of_reviewers & now.notna() & then.notna() & (now != then))]
     bad = labels["category"].isin(taxonomy.categories)
     if "whole_exposure" in labels:
         bad |= labels["whole_exposure"].astype(bool)

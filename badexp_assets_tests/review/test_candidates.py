@@ -6,7 +6,12 @@ from badexp_assets.config.review_options import CandidateParams
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.labels.label_files import find_label_files, read_decals, read_delve, read_des
+from badexp_assets.labels.merge import merge_labels
+from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.review.candidates import rank_candidates
+from badexp_assets.review.consensus import build_consensus
+from badexp_assets.survey.cameras import load_camera
 
 N = 60
 
@@ -158,11 +163,36 @@ def test_exposures_that_a_list_calls_bad_are_left_out_and_counted_unless_asked_f
     tables = planted()
     tables["labels"] = pd.DataFrame(
         {"expnum": [7, 8, 9], "category": ["psf", "streak", "fringing"], "whole_exposure": [False, False, True]}
-    )
+    ).assign(source="decals", n_sources=1, plver="V4")
     ranked = rank(tables)
     assert ranked.table["expnum"].tolist() == [8]  # a streak on one CCD is no verdict on the exposure
     assert ranked.counts["known_left_out"] == 2
     assert len(rank(tables, CandidateParams(include_known=True)).table) == 3
+
+
+def test_an_exposure_that_was_rejected_and_reduced_again_is_a_candidate_until_the_new_version_is_rejected(tmp_path):
+    camera, taxonomy = load_camera(), load_taxonomy()
+    (tmp_path / "decam-bad_expid.txt").write_text("12 psf\n")
+    files = find_label_files(tmp_path)
+    lists = [read(files, camera, taxonomy) for read in (read_decals, read_des, read_delve)]
+
+    def candidates(*versions):
+        """Both reviewers reject these (expnum, plver); all exposures are flagged."""
+        said = [(e, name, "bad", "noise", plver) for e, plver in versions for name in ("ann", "bob")]
+        verdicts = pd.DataFrame(said, columns=["expnum", "reviewer", "verdict", "category", "plver"], dtype=object)
+        labels = merge_labels(*lists, build_consensus(verdicts), None, camera, taxonomy).table
+        tables = survey() | {"labels": labels}
+        for expnum in range(7, 14):
+            put(tables, "exposure_predictions", expnum, is_bad=True)
+        put(tables, "exposures", 11, plver=None)
+        found = rank(tables)
+        assert found.counts["known_left_out"] == 7 - len(found.table)
+        return sorted(found.table["expnum"])
+
+    assert candidates() == [7, 8, 9, 10, 11, 13]
+    rejected = [(7, "V4"), (8, "V5"), (9, None), (11, "V4"), (12, "V4")]
+    assert candidates(*rejected) == [7, 10, 13]
+    assert candidates(*rejected, (7, "V5")) == [10, 13]
 
 
 def test_a_maximum_keeps_the_best_and_counts_the_rest():

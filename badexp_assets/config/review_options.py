@@ -76,7 +76,7 @@ class ReviewParams:
     second_share: Share = 1.0
     """Share of the candidates that is also assigned to a second reviewer, who does not see the first answer."""
     third_on_tie: bool = True
-    """Another reviewer is asked where as many say bad as fine."""
+    """Another reviewer is asked while somebody says bad and the consensus rule decides nothing."""
     order: Order = "rank"
     """Default order of the candidates: `rank`; `information`, the most uncertain P(bad) first; `night`; `random`; or
     learned from the answers given so far: `learned`, the most probable first, `uncertain`, those whose answer teaches

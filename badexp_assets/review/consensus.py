@@ -92,6 +92,19 @@ def exposures_called_bad(outcomes: pd.DataFrame) -> set[int]:
     return {int(e) for e in outcomes.loc[bad, "expnum"]}
 
 
+def undecided_exposures(answers: pd.DataFrame, rule: ConsensusRule, reliability: Reliability) -> set[int]:
+    """Return exposures on which `rule` decides nothing: neither they nor a CCD are rejected, and they are not fine.
+
+    `answers`: expnum, ccdnum, reviewer, verdict and category; of each reviewer one on an exposure and on each CCD.
+    """
+    places: dict[tuple[int, int], list[dict[Hashable, Any]]] = {}
+    for answer in answers.assign(ccdnum=answers["ccdnum"].fillna(_WHOLE)).to_dict("records"):
+        places.setdefault((int(answer["expnum"]), int(answer["ccdnum"])), []).append(answer)
+    states = {place: _state(given, rule, reliability) for place, given in places.items()}
+    decided = {e for (e, ccd), state in states.items() if state == "rejected" or (state == "fine" and ccd == _WHOLE)}
+    return {expnum for expnum, _ in states} - decided
+
+
 def build_consensus(
     verdicts: pd.DataFrame, rule: ConsensusRule | None = None, skill: pd.DataFrame | None = None
 ) -> pd.DataFrame:

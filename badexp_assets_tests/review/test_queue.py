@@ -1,9 +1,11 @@
 import pandas as pd
 import pytest
 
-from badexp_assets.config.review_options import ReviewParams
+from badexp_assets.config.review_options import ConsensusRule, ReviewParams
 from badexp_assets.errors import InputError
+from badexp_assets.review.consensus import decide_outcome
 from badexp_assets.review.queue import assign_candidates, visible_answers
+from badexp_assets.review.skill import reviewer_skill
 
 CANDIDATES = pd.DataFrame(
     {
@@ -17,14 +19,21 @@ CANDIDATES = pd.DataFrame(
 
 
 def answers(*rows):
-    """Rows of expnum, reviewer, verdict, and perhaps plver."""
-    full = [(*row, None)[:4] for row in rows]
-    return pd.DataFrame(full, columns=["expnum", "reviewer", "verdict", "plver"], dtype=object)
+    """Rows of expnum, reviewer, verdict, and perhaps plver and ccdnum."""
+    full = [(*row, None, None)[:5] for row in rows]
+    return pd.DataFrame(full, columns=["expnum", "reviewer", "verdict", "plver", "ccdnum"], dtype=object)
 
 
-def open_for(reviewer, verdicts, **options):
-    table = assign_candidates(CANDIDATES, verdicts, reviewer, ReviewParams(**options))
+def open_for(reviewer, verdicts, rule=None, skill=None, **options):
+    table = assign_candidates(CANDIDATES, verdicts, reviewer, ReviewParams(**options), rule=rule, skill=skill)
     return table.loc[table["open"], "expnum"].tolist()
+
+
+def is_open(*said, rule=None, **options):
+    """Whether the first candidate is open to one more after these answers: verdicts, perhaps with a CCD."""
+    rows = [(11, f"reviewer {k}", *word.partition(" ")[::2]) for k, word in enumerate(said)]
+    given = answers(*((e, who, verdict, None, int(ccd) if ccd else None) for e, who, verdict, ccd in rows))
+    return 11 in open_for("one more", given, rule, **options)
 
 
 def test_every_candidate_is_open_to_two_and_not_to_a_third():
@@ -41,6 +50,63 @@ def test_a_third_is_asked_where_two_contradict_each_other():
     assert 11 in open_for("c", tied)
     assert 11 not in open_for("c", tied, third_on_tie=False)
     assert 11 not in open_for("d", pd.concat([tied, answers((11, "c", "fine"))]))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["bad", "unsure"],
+        ["bad", "unsure", "unsure"],
+        ["bad", "fine", "unsure"],
+        ["bad", "bad 4"],
+        ["bad 4", "bad 5"],
+        ["bad 4", "fine"],
+    ],
+)
+def test_one_more_is_asked_while_somebody_says_bad_and_the_rule_decides_nothing(said):
+    assert is_open(*said)
+    assert not is_open(*said, third_on_tie=False)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["fine", "unsure"],
+        ["unsure", "unsure"],
+        ["bad", "unsure", "bad"],
+        ["bad", "bad 4", "bad"],
+        ["bad", "bad 4", "bad 4"],
+        ["bad 4", "fine", "fine"],
+        ["bad", "unsure", "unsure", "fine", "unsure"],  # five have answered
+    ],
+)
+def test_nobody_else_is_asked_once_the_rule_decides_or_five_have_answered(said):
+    assert not is_open(*said)
+
+
+@pytest.mark.parametrize("second_share", [0.0, 1.0])
+def test_once_one_says_bad_as_many_are_asked_as_must_say_so(second_share):
+    three = ConsensusRule(min_bad=3)
+    for said in (["bad"], ["bad", "bad"]):
+        assert is_open(*said, rule=three, second_share=second_share, third_on_tie=False)
+    assert not is_open("bad", "bad", "bad", rule=three, second_share=second_share)
+    assert not is_open("bad", rule=ConsensusRule("any"), second_share=0.0)
+
+
+def test_the_rule_that_decides_is_the_one_of_the_survey_with_the_skill_of_its_reviewers():
+    said = answers((11, "ann", "fine"), (11, "bob", "bad"), (11, "cid", "bad"))
+    assert 11 not in open_for("dan", said)
+    right = {"ann": ("bad", "fine"), "bob": ("bad", "bad"), "cid": ("fine", "bad")}  # on bad and on good cases
+    rows = [(k, None, name, word, None, known) for name, words in right.items()
+            for word, known in zip(words, ("psf", "good"), strict=True) for k in range(20)]  # fmt: skip
+    skill = reviewer_skill(
+        pd.DataFrame(rows, columns=["expnum", "ccdnum", "reviewer", "verdict", "category", "known"]).assign(
+            expnum=range(len(rows))
+        )
+    )
+    assert decide_outcome(said, skill=skill)["outcome"].tolist() == ["undecided"]
+    assert 11 in open_for("dan", said, skill=skill)
+    assert 11 in open_for("dan", said, ConsensusRule("weighted", min_probability=0.99))
 
 
 def test_without_a_second_share_one_answer_is_enough():

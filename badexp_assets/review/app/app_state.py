@@ -120,7 +120,7 @@ def open_app_state(settings: Settings) -> AppState:
         ccd_names={ccdnum: ccd.ccdname for ccdnum, ccd in camera.by_number.items()},
         north_up=bool(camera.x_towards),
         tags=tags,
-        candidates=CandidateList(tables, store, params, reranking, known, tags, numbers),
+        candidates=CandidateList(tables, store, params, settings.options.consensus, reranking, known, tags, numbers),
         hide_scores=params.hides_scores,
         exposures=Exposures(tables, camera, params.links, known, settings.options.vote),
         surroundings=Surroundings(tables, numbers, known),

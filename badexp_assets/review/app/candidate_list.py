@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from badexp_assets.config.review_options import LEARNED_ORDERS, ReviewParams
+from badexp_assets.config.review_options import LEARNED_ORDERS, ConsensusRule, ReviewParams
 from badexp_assets.errors import InputError
 from badexp_assets.review.app.hidden_scores import without_scores_of_row
 from badexp_assets.review.app.home_tables import HomeTables, records
@@ -55,12 +55,14 @@ class CandidateList:
         tables: HomeTables,
         store: VerdictStore,
         params: ReviewParams,
+        rule: ConsensusRule,
         reranking: Reranking,
         known: KnownExposures,
         tags: TagList,
         numbers: SurveyNumbers,
     ) -> None:
-        self._tables, self._store, self._params, self.reranking = tables, store, params, reranking
+        self._tables, self._store, self._params, self._rule = tables, store, params, rule
+        self.reranking = reranking
         self._known, self.tags, self._numbers = known, tags, numbers
         self._answers: tuple[tuple[int, int], pd.DataFrame, pd.DataFrame] | None = None
         self._lock = threading.Lock()
@@ -119,7 +121,8 @@ class CandidateList:
             raise InputError(f"{path}: no candidates in this home yet; `badexp run` makes them")
         state, verdicts, known = self._read()
         learned = self.reranking.learn(table, verdicts, state, now) if order in LEARNED_ORDERS else None
-        given = assign_candidates(table, verdicts, reviewer, self._params, order, learned)
+        skill = self._tables.read("review_skill") if self._params.skill_weights else None
+        given = assign_candidates(table, verdicts, reviewer, self._params, order, learned, self._rule, skill)
         if self._params.gold_share:
             given = mix_in(given, self._known.gold(), known, reviewer, order, self._params.seed)
         return given, learned, verdicts

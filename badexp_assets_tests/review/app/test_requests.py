@@ -15,6 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from badexp_assets.commands.cli import badexp
+from badexp_assets.config.settings import load_settings
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet import write_table
 from badexp_assets.io.parquet_reading import read_table
@@ -286,6 +287,23 @@ def test_the_list_says_what_is_open_mine_and_how_far_the_review_is(ann):
     assert found["progress"] == {"candidates": N, "mine": 1, "answered": 1, "complete": 0, "open": N - 1}
     assert ann.get("/api/candidates?order=night").json()["candidates"][0]["night"] == "2018-05-17"
     assert ann.get("/api/candidates?order=best").status_code == 422
+
+
+def test_as_many_are_asked_as_the_consensus_rule_of_the_home_needs(settings):
+    path = settings.home.root / "settings.toml"
+    path.write_text(path.read_text() + "[consensus]\nmin_bad = 3\n")
+    settings = load_settings(settings.home.root)
+    app = make_app(settings)
+
+    def is_open(reviewer):
+        rows = reviewer.get("/api/candidates").json()["candidates"]
+        return next(row["open"] for row in rows if row["expnum"] == FIRST)
+
+    reviewers = [log_in(app, settings, name) for name in ("ann", "ben", "cid", "dan")]
+    for reviewer in reviewers[:3]:
+        assert is_open(reviewer)
+        assert send(reviewer, one()).status_code == 201
+    assert not is_open(reviewers[3])
 
 
 def test_the_facts_of_an_exposure_hold_what_the_tables_say(ann):

@@ -15,7 +15,7 @@ from badexp_assets.config.home import Home
 from badexp_assets.config.settings import Settings
 from badexp_assets.errors import BadExpError
 from badexp_assets.io.parquet import atomic_path
-from badexp_assets.io.place import Place, Url, change_token
+from badexp_assets.io.place import Place, Url
 from badexp_assets.io.schemas import SCHEMAS
 
 
@@ -32,8 +32,8 @@ class LastRun:
 def hash_inputs(settings: Settings, nights: str | None) -> str | None:
     """Return a hash of all that a run over `nights` (as given by the user) depends on, from names, sizes and times.
 
-    That is the archive, label files, answers of reviewers, weights, settings, and the code. None if one of them can't
-    be read: the run will say which.
+    That is the archive, label files, answers of reviewers, weights, settings, the files and folders that settings name,
+    and the code. None if one of them can't be read: the run will say which.
     """
     from badexp_assets.labels.label_files import find_label_files
     from badexp_assets.review.store import VerdictStore
@@ -41,12 +41,11 @@ def hash_inputs(settings: Settings, nights: str | None) -> str | None:
 
     try:
         files = find_label_files(settings.labels, settings.home.labels)
-        named = (settings.camera, settings.taxonomy, settings.section("comparison").truth)
         return _hash(
             [repr(settings), str(nights), str(VerdictStore(settings.verdicts).state())],
             archive_stamps(settings.archive_folder()),
             (f"{name}|{_file_stamp(path)}" for path, name in sorted(files.names.items())),
-            (f"{name}|{change_token(Path(name))}" for name in named if name),
+            _named_stamps(settings),
             _stamps(settings.home.weights),
             _stamps(Path(badexp_assets.__file__).parent),
         )
@@ -91,6 +90,19 @@ def _write(home: Home, last: LastRun) -> None:
 
 def _file(home: Home) -> Path:
     return home.dagster / "last_run.json"
+
+
+def _named_stamps(settings: Settings) -> Iterator[str]:
+    """Yield a text for every file that the settings name, and for every file in a folder that they name.
+
+    Each text of each section may be a path, so that no option has to be listed here.
+    """
+    values = [value for section in settings.options.model_dump().values() for value in section.values()]
+    texts = [text for value in values for text in (value if isinstance(value, tuple) else [value])]
+    for named in (settings.camera, settings.taxonomy, *texts):
+        if isinstance(named, str | Path) and os.path.exists(named):
+            below = sorted(os.listdir(named)) if os.path.isdir(named) else []
+            yield from (f"{path}|{_file_stamp(path)}" for path in (named, *(os.path.join(named, n) for n in below)))
 
 
 def _stamps(folder: Place) -> Iterator[str]:

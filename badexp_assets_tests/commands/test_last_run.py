@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +15,8 @@ from badexp_assets.commands.cli import badexp
 from badexp_assets.commands.last_run import find_unchanged, hash_inputs, record_run
 from badexp_assets.commands.run_output import account_lines, summary_lines
 from badexp_assets.config.home import Home
+from badexp_assets.config.options import Options
+from badexp_assets.config.section import option_schemas
 from badexp_assets.config.settings import load_settings
 from badexp_assets.config.settings_file import update_settings_file
 from badexp_assets.io.parquet_reading import read_table
@@ -85,6 +89,67 @@ CHANGES = {
 def test_every_change_is_noticed(copied, change):
     CHANGES[change](copied)
     assert not copied.unchanged()
+
+
+def _texts() -> Iterator[tuple[str, str, dict]]:
+    """Options that are a text or a list of texts, and may thus name files: section, name and schema."""
+    for section, field in Options.model_fields.items():
+        for option, schema in option_schemas(field.annotation).items():
+            kind = schema.get("anyOf", [schema])[0]
+            if kind.get("items", kind).get("type") == "string" and "enum" not in kind.get("items", kind):
+                yield section, option, kind
+
+
+REFUSE_PATHS = {
+    "training": ("thin", "hold_out_nights"),
+    "review": ("store", "links"),
+    "alerts": ("url",),
+    "slurm": ("gpu_option", "extra"),
+}
+"""Options whose texts are no paths: a run with a path, of a file that is no database, has no inputs."""
+
+
+@pytest.fixture
+def hash_with_option(tmp_path):
+    """Returns the hash of the inputs of a home in which one option is the path of a file or folder."""
+    (tmp_path / "archive").mkdir()
+
+    def hash_it(section: str, option: str, kind: dict, path: Path) -> str | None:
+        value = [str(path)] if kind["type"] == "array" else str(path)
+        settings = load_settings(tmp_path / "home", archive=tmp_path / "archive")
+        return hash_inputs(replace(settings, sections={section: {option: value}}), None)
+
+    return hash_it
+
+
+@pytest.mark.parametrize(
+    ("section", "option", "kind"), [pytest.param(*found, id=".".join(found[:2])) for found in _texts()]
+)
+def test_a_change_of_a_file_or_folder_that_an_option_names_is_noticed(
+    hash_with_option, tmp_path, section, option, kind
+):
+    file, folder = tmp_path / "named.csv", tmp_path / "maps"
+    folder.mkdir()
+    hashes = [hash_with_option(section, option, kind, file)]
+    for text in ("expnum\n", "expnum\n725085\n"):
+        file.write_text(text)
+        hashes.append(hash_with_option(section, option, kind, file))
+    if option in REFUSE_PATHS.get(section, ()):
+        assert hashes[1:] == [None, None]
+        return
+    hashes.append(hash_with_option(section, option, kind, folder))
+    for text in ("ngp", "another"):
+        (folder / "SFD_dust_4096_ngp.fits").write_text(text)
+        hashes.append(hash_with_option(section, option, kind, folder))
+    assert None not in hashes
+    assert len(set(hashes)) == len(hashes)
+    assert hash_with_option(section, option, kind, folder) == hashes[-1]
+
+
+def test_a_text_that_can_not_be_a_path_is_no_obstacle(hash_with_option, tmp_path):
+    kind = {"type": "string"}
+    assert hash_with_option("night_pass", "recipe", kind, "x" * 300) is not None
+    assert hash_with_option("night_pass", "recipe", kind, "a\0b") is not None
 
 
 def test_other_nights_are_another_run(copied):

@@ -11,7 +11,8 @@ from collections.abc import Set as AbstractSet
 
 import dagster as dg
 
-from badexp_assets.orchestration.command_line_runs import is_command_line_run
+from badexp_assets.defs.jobs import ALL_JOBS
+from badexp_assets.orchestration.command_line_runs import COMMAND_LINE_TAGS, is_command_line_run
 from badexp_assets.orchestration.dagster_internals import (
     AUTO_RETRY_RUN_ID_TAG,
     PARTITION_RANGE_TAGS,
@@ -26,6 +27,11 @@ REPEATS_TAG = "badexp/repeats"
 ATTEMPT_TAG = "badexp/attempt"
 """tag of a restarted run: number of restarts so far, this one included"""
 
+ASSETS_JOB = dg.define_asset_job("__anonymous_asset_job_repeat_lost_runs", dg.AssetSelection.all())
+"""Job of the restarts of runs that belong to no job of the code location, such as those of assets chosen in the UI."""
+
+_NIGHT_TAGS = (PARTITION_TAG, *PARTITION_RANGE_TAGS)
+_JOBS = {job.name for job in ALL_JOBS}
 _MAX_ATTEMPTS = 10
 _YOUNGEST = dt.timedelta(seconds=60)  # before that Dagster may still restart the run itself
 _OLDEST = dt.timedelta(days=3)
@@ -36,7 +42,7 @@ _MAX_RUNS = 500
     name="repeat_lost_runs",
     description="Restarts runs whose process died and that Dagster could not restart, because the code server or the "
     "database was down.",
-    target=dg.AssetSelection.all(),
+    jobs=[*ALL_JOBS, ASSETS_JOB],
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
@@ -74,11 +80,19 @@ def _assets_of_job(context: dg.SensorEvaluationContext, job: str) -> AbstractSet
 
 
 def _request(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> dg.RunRequest:
-    assets = run.asset_selection or _assets_of_job(context, run.job_name)
-    kept = {name: run.tags[name] for name in PARTITION_RANGE_TAGS if name in run.tags}
+    """Return the request of the same job, assets, nights and configuration, with the tags that automation looks for."""
+    named = run.job_name in _JOBS
+    assets, checks = run.asset_selection, run.asset_check_selection
+    if assets is None and not named:
+        assets = _assets_of_job(context, run.job_name)
+    kept = {name: value for name, value in run.tags.items() if name.startswith("badexp/") or name in _NIGHT_TAGS}
+    repeats = {REPEATS_TAG: run.run_id, ATTEMPT_TAG: str(int(run.tags.get(ATTEMPT_TAG, 0)) + 1)}
     return dg.RunRequest(
         run_key=f"lost/{run.run_id}",
-        asset_selection=sorted(assets),
+        job_name=run.job_name if named else ASSETS_JOB.name,
+        asset_selection=None if assets is None else sorted(assets),
+        asset_check_keys=None if checks is None else sorted(checks),
         partition_key=run.tags.get(PARTITION_TAG),
-        tags=kept | {REPEATS_TAG: run.run_id, ATTEMPT_TAG: str(int(run.tags.get(ATTEMPT_TAG, 0)) + 1)},
+        run_config=run.run_config,
+        tags={name: value for name, value in kept.items() if name not in COMMAND_LINE_TAGS} | repeats,
     )

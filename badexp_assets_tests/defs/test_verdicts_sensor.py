@@ -1,3 +1,5 @@
+import datetime as dt
+
 import dagster as dg
 import pandas as pd
 import pytest
@@ -5,6 +7,7 @@ import pytest
 from badexp_assets.config.home import Home
 from badexp_assets.defs.build import build_definitions
 from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.defs.sensors import verdicts
 from badexp_assets.defs.sensors.verdicts import verdicts_sensor
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.review.store import VerdictStore
@@ -30,6 +33,74 @@ def test_each_change_of_the_answers_asks_for_one_run(tmp_path):
         store.retract("ann", [number])
         second = tick(tmp_path, instance, first.cursor)
         assert second.run_requests[0].run_key != first.run_requests[0].run_key
+
+
+@pytest.fixture
+def no_pause(monkeypatch):
+    monkeypatch.setattr(verdicts, "_FIRST_PAUSE", dt.timedelta(0))
+
+
+def publish(instance, result, status=dg.DagsterRunStatus.FAILURE):
+    """Create the run that the sensor has requested, as the daemon does, and end it."""
+    tags = {"dagster/run_key": result.run_requests[0].run_key}
+    instance.create_run_for_job(build_definitions().resolve_job_def("publish_rejects"), tags=tags, status=status)
+
+
+def test_a_failed_run_is_requested_again_until_one_succeeds(tmp_path, no_pause):
+    VerdictStore(tmp_path / "review" / "verdicts.sqlite").answer(answer("ann"), ["k"])
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = tick(tmp_path, instance)
+        publish(instance, first)
+        second = tick(tmp_path, instance, first.cursor)
+        assert second.run_requests[0].run_key == "verdicts 1 0/2"
+        publish(instance, second, dg.DagsterRunStatus.STARTED)
+        assert "nothing new" in tick(tmp_path, instance, second.cursor).skip_message
+        instance.report_run_failed(instance.get_runs(limit=1)[0])
+        third = tick(tmp_path, instance, second.cursor)
+        publish(instance, third, dg.DagsterRunStatus.SUCCESS)
+        assert "nothing new" in tick(tmp_path, instance, third.cursor).skip_message
+
+
+def test_a_failed_run_whose_request_an_earlier_version_recorded_is_requested_again(tmp_path, no_pause):
+    VerdictStore(tmp_path / "review" / "verdicts.sqlite").answer(answer("ann"), ["k"])
+    with dg.DagsterInstance.ephemeral() as instance:
+        publish(instance, tick(tmp_path, instance))
+        assert tick(tmp_path, instance, "[1, 0]").run_requests[0].run_key == "verdicts 1 0/2"
+
+
+def test_a_run_that_was_cancelled_is_not_requested_again(tmp_path, no_pause):
+    VerdictStore(tmp_path / "review" / "verdicts.sqlite").answer(answer("ann"), ["k"])
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = tick(tmp_path, instance)
+        publish(instance, first, dg.DagsterRunStatus.CANCELED)
+        assert "nothing new" in tick(tmp_path, instance, first.cursor).skip_message
+
+
+def test_a_run_that_fails_always_is_requested_ten_times_and_again_after_a_new_answer(tmp_path, no_pause):
+    store = VerdictStore(tmp_path / "review" / "verdicts.sqlite")
+    store.answer(answer("ann"), ["k"])
+    cursor, keys = None, []
+    with dg.DagsterInstance.ephemeral() as instance:
+        while isinstance(result := tick(tmp_path, instance, cursor), dg.SensorResult):
+            publish(instance, result)
+            keys.append(result.run_requests[0].run_key)
+            cursor = result.cursor
+        assert len(keys) == len(set(keys)) == 10
+        assert "failed 10 times" in result.skip_message
+        store.answer(answer("bob"), ["l"])
+        result = tick(tmp_path, instance, cursor)
+        assert result.run_requests[0].run_key == "verdicts 2 0"
+        assert len(result.cursor) < 30
+
+
+def test_attempts_are_farther_and_farther_apart(tmp_path, monkeypatch):
+    VerdictStore(tmp_path / "review" / "verdicts.sqlite").answer(answer("ann"), ["k"])
+    with dg.DagsterInstance.ephemeral() as instance:
+        publish(instance, tick(tmp_path, instance))
+        failed_at = instance.get_run_records(limit=1)[0].update_timestamp
+        for attempts, minutes in ((1, 5), (2, 10), (9, 1280)):
+            due = failed_at + dt.timedelta(minutes=minutes)
+            assert f"{due:%Y-%m-%d %H:%M} UTC" in tick(tmp_path, instance, f"[1, 0, {attempts}]").skip_message
 
 
 def test_a_store_that_can_not_be_read_is_said_and_not_passed_over(tmp_path):

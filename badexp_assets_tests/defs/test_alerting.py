@@ -3,7 +3,11 @@
 import datetime as dt
 import json
 import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
 
 import dagster as dg
 import pandas as pd
@@ -11,6 +15,7 @@ import pytest
 
 from badexp_assets.config.home import Home
 from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.defs.sensors import alerts
 from badexp_assets.defs.sensors.alerts import VERDICTS, alert_bad_nights, alert_failed_runs
 from badexp_assets.io.parquet import write_table
 from badexp_assets.io.schemas import SCHEMAS
@@ -32,6 +37,26 @@ def home(tmp_path) -> Home:
 def told(home: Home) -> list[str]:
     file = home.root / "alerts"
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+@pytest.fixture
+def http_server() -> Iterator[SimpleNamespace]:
+    """A server that answers 200: `url`, and the `bodies` that were posted to it."""
+    bodies: list[bytes] = []
+
+    class Keep(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Keep) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}/", bodies=bodies)
+        server.shutdown()
 
 
 def survey(home: Home) -> SurveyResource:
@@ -143,12 +168,50 @@ def test_a_night_that_could_not_be_told_is_tried_again(home, nights):
     assert len(told(home)) == 1
 
 
+@pytest.fixture
+def with_broken_program(home, http_server):
+    """The home has a URL that works, too, and for now a program that is not there; returns the working settings."""
+    works = f'{home.settings_file.read_text()}url = "{http_server.url}"\n'
+    home.settings_file.write_text(f'[alerts]\ncommand = ["/no/such/program"]\nurl = "{http_server.url}"\n')
+    return works
+
+
+def test_a_destination_that_fails_neither_repeats_nor_holds_up_the_alerts_of_another(
+    home, nights, http_server, with_broken_program, monkeypatch
+):
+    monkeypatch.setattr(alerts, "_MAX_EVENTS", 1)
+    nights.look()
+    for night in RECENT:
+        nights.score(night, 9)
+    said = [nights.look() for _ in range(5)]
+    assert len(http_server.bodies) == 3
+    failed = "command: 1 bad nights could not be reported; the next tick tries again"
+    assert said[0] == f"url: 1 nights were scored, 1 bad ones reported; {failed}"
+    assert said[-1] == f"url: no night was scored; {failed}"
+    home.settings_file.write_text(with_broken_program)
+    for _ in range(4):
+        nights.look()
+    assert len(http_server.bodies) == len(told(home)) == 3
+
+
+def test_a_cursor_of_an_earlier_version_holds_for_all_destinations(home, nights, http_server, with_broken_program):
+    home.settings_file.write_text(with_broken_program)
+    nights.look()
+    nights.score(RECENT[1], 9)
+    nights.look()
+    earlier = json.loads(nights.cursor)["url"]
+    nights.score(RECENT[2], 9)
+    nights.cursor = json.dumps({"after": 0, "told": earlier["told"]})
+    assert nights.look() == "2 nights were scored, 1 bad ones reported"
+    assert len(http_server.bodies) == len(told(home)) == 2
+
+
 def test_the_cursor_forgets_nights_that_are_no_longer_recent(home, nights):
     nights.look()
     nights.cursor = json.dumps({"after": 0, "told": {"2018-03-05": "x"}})
     nights.score(RECENT[1], 9)
     nights.look()
-    assert set(json.loads(nights.cursor)["told"]) == {RECENT[1]}
+    assert set(json.loads(nights.cursor)["command"]["told"]) == {RECENT[1]}
 
 
 def test_sensors_are_on_and_find_their_settings(tmp_path: Path):

@@ -4,6 +4,8 @@ import datetime as dt
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -19,6 +21,8 @@ from badexp_assets.orchestration.dagster_internals import PARTITION_RANGE_TAGS, 
 
 VERDICTS = "night_exposure_predictions"
 _MAX_EVENTS = 500  # materializations per tick
+_DESTINATIONS: dict[str, dict[str, Any]] = {"url": {"command": ()}, "command": {"url": "", "url_env": ""}}
+"""Destinations of alerts, and the options that are off where an alert is for one of them alone."""
 
 
 @dg.run_failure_sensor(
@@ -49,40 +53,60 @@ def alert_failed_runs(context: dg.RunFailureSensorContext, survey: SurveyResourc
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def alert_bad_nights(context: dg.SensorEvaluationContext, survey: SurveyResource) -> dg.SensorResult:
-    """Check the nights that were scored since the last tick; the first tick only records where to start."""
+    """Check the nights that were scored since the last tick; the first tick only records where to start.
+
+    Each destination has a state of its own in the cursor, so that one that fails does not repeat or hold up the others.
+    """
     params = _params(survey)
     if not params.on or not params.min_bad_share:
         return _result("alerts are off: [alerts] of settings.toml", context.cursor)
-    if context.cursor is None:
+    seen = json.loads(context.cursor or "{}")
+    if "after" in seen:  # of an earlier version, which had one state for all
+        seen = dict.fromkeys(_DESTINATIONS, seen)
+    states, said = {}, {}
+    for name, others in _DESTINATIONS.items():
+        only = replace(params, **others)
+        if only.on:
+            states[name], said[name] = _report(context, survey.settings().home, only, seen.get(name))
+    words = set(said.values())
+    return _result(
+        words.pop() if len(words) == 1 else "; ".join(f"{name}: {found}" for name, found in said.items()),
+        json.dumps(states),
+    )
+
+
+def _report(
+    context: dg.SensorEvaluationContext, home: Home, params: AlertParams, state: dict[str, Any] | None
+) -> tuple[dict[str, Any], str]:
+    """Send one alert about the bad nights scored since `state`; return the new state and what was done, in words.
+
+    Of a state, `after` is the storage ID of the latest checked event, and `told` the text of the report on each recent
+    night.
+    """
+    if state is None:
         newest = context.instance.fetch_materializations(dg.AssetKey(VERDICTS), limit=1).records
-        cursor = _cursor(newest[0].storage_id if newest else 0, {})
-        return _result("nights that are scored from now on are checked", cursor)
-    seen = json.loads(context.cursor)
-    told: dict[str, str] = seen["told"]
+        state = {"after": newest[0].storage_id if newest else 0, "told": {}}
+        return state, "nights that are scored from now on are checked"
+    told: dict[str, str] = state["told"]
     scored = context.instance.fetch_materializations(
-        dg.AssetRecordsFilter(dg.AssetKey(VERDICTS), after_storage_id=seen["after"]), limit=_MAX_EVENTS, ascending=True
+        dg.AssetRecordsFilter(dg.AssetKey(VERDICTS), after_storage_id=state["after"]), limit=_MAX_EVENTS, ascending=True
     ).records
     if not scored:
-        return _result("no night was scored", context.cursor)
+        return state, "no night was scored"
     today = dt.datetime.now(dt.UTC).date()
     nights = sorted({record.partition_key for record in scored if record.partition_key})
-    found = find_bad_nights(_verdicts(survey.settings().home, nights), params, today)
+    found = find_bad_nights(_verdicts(home, nights), params, today)
     new = [night for night in found if told.get(night.night) != str(night)]
     if new and not _send(context.log, bad_nights_alert(new, params.ui), params):
-        return _result(f"{len(new)} bad nights could not be reported; the next tick tries again", context.cursor)
+        return state, f"{len(new)} bad nights could not be reported; the next tick tries again"
     oldest = str(today - dt.timedelta(days=params.max_age_days))
     kept = {night: words for night, words in told.items() if night >= oldest} | {n.night: str(n) for n in new}
-    cursor = _cursor(scored[-1].storage_id, kept)
-    return _result(f"{len(nights)} nights were scored, {len(new)} bad ones reported", cursor)
+    state = {"after": scored[-1].storage_id, "told": kept}
+    return state, f"{len(nights)} nights were scored, {len(new)} bad ones reported"
 
 
 def _result(words: str, cursor: str | None) -> dg.SensorResult:
     return dg.SensorResult(skip_reason=words, cursor=cursor)
-
-
-def _cursor(after: int, told: dict[str, str]) -> str:
-    """after: storage ID of the latest checked event; told: text of the report on each recent night."""
-    return json.dumps({"after": after, "told": told})
 
 
 def _params(survey: SurveyResource) -> AlertParams:

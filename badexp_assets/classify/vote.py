@@ -76,9 +76,10 @@ def check_decidable(predictions: pd.DataFrame, exposures: pd.DataFrame) -> None:
             raise InputError(
                 f"{name}: column(s) {', '.join(missing)} missing; found {', '.join(map(str, table.columns))}"
             )
-    if exposures["expnum"].duplicated().any():
+    repeated = exposures.loc[exposures["expnum"].duplicated(), "expnum"]
+    if len(repeated):
         raise InputError(
-            f"exposures: {int(exposures['expnum'].duplicated().sum())} repeated expnum(s); one row each allowed"
+            f"exposures: {len(repeated)} repeated expnum(s), e.g. {repeated.iloc[0]}; one row each allowed"
         )
     if predictions[["expnum", "ccdnum"]].duplicated().any():
         raise InputError("predictions: a CCD image occurs twice; one row per (expnum, ccdnum) allowed")

@@ -19,6 +19,7 @@ from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.io.table_checks import check_stored_table
 from badexp_assets.orchestration.failures import asset_check
 from badexp_assets.survey import arrivals
+from badexp_assets.survey.exposure_identity import one_row_per_exposure
 from badexp_assets.survey.nights import tonight
 
 MAX_ROWS = 100  # with problems; metadata are stored in the event log
@@ -109,13 +110,15 @@ def labels_leave_no_trace_in_measurements(survey: SurveyResource) -> dg.AssetChe
     settings = survey.settings()
     nights = scan_nights(settings.home.tables / "night_ccds", ["expnum", "ccdnum", "status", "n_sources"])
     labelled = set(read_table(settings.home.table("bad_ccd_labels"), ["expnum"])["expnum"])
+    columns = ["expnum", "night", "status", "n_ccds"]
     exposures = pd.concat(
         [
-            empty_table(SCHEMAS["night_exposures"])[["expnum", "n_ccds"]],
-            *(table for _, table in scan_nights(settings.home.tables / "night_exposures", ["expnum", "n_ccds"])),
-        ]
+            empty_table(SCHEMAS["night_exposures"])[columns],
+            *(table for _, table in scan_nights(settings.home.tables / "night_exposures", columns)),
+        ],
+        ignore_index=True,
     )
-    measured = classification.exposures_measured(nights, exposures, survey.camera())
+    measured = classification.exposures_measured(nights, one_row_per_exposure(exposures), survey.camera())
     truth, _ = read_truth_file(settings.options.comparison)
     bad = None if truth is None else set(truth.index[truth])
     found = classification.check_label_leak(classification.label_leak(measured, labelled, bad))

@@ -15,6 +15,7 @@ from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.holdout import HeldOut, HoldoutResult, evaluate_holdout
 from badexp_assets.evaluation.comparison.known_outcomes import read_truth
+from badexp_assets.survey.exposure_identity import one_row_per_exposure
 from badexp_assets.training.training_vectors import Vectors, gather_vectors, with_other_ccds
 
 
@@ -76,13 +77,13 @@ class ClassifierTables(NamedTuple):
         """Return those of `expnums` that the night pass read, with no CCD labelled; None if there are none."""
         ccds = self.ccds.of_exposures(set(self.ccds), expnums, ["expnum", "ccdnum", "status"])
         rows = ccds.loc[ccds["status"] == "read", ["expnum", "ccdnum"]]
-        nights = self.exposures.concatenated(["expnum", "night"]).drop_duplicates("expnum")
+        nights = self._exposures()[["expnum", "night"]]
         rows = rows.drop_duplicates().merge(nights, on="expnum").assign(category=None, weight=np.nan)
         return None if rows.empty else self._held_out(survey, rows)
 
     def _held_out(self, survey: SurveyResource, rows: pd.DataFrame) -> HeldOut:
         found, features, mosaics, planes = self.inputs(survey, rows)
-        exposures = self.exposures.concatenated(["expnum", "night", "filter"])
+        exposures = self._exposures()
         return HeldOut(
             found.rows,
             found.values,
@@ -93,6 +94,10 @@ class ClassifierTables(NamedTuple):
             mosaics,
             planes,
         )
+
+    def _exposures(self) -> pd.DataFrame:
+        """Return expnum, night, filter and status of the exposures of all nights, one row each."""
+        return one_row_per_exposure(self.exposures.concatenated(["expnum", "night", "filter", "status"]))
 
 
 def both_embeddings(

@@ -60,6 +60,18 @@ def without_number(row: _Row, owner: _Row, where: str = "") -> dict[str, Any]:
     return {**row, "expnum": surrogate_expnum(row["ooi"]), "status": "excluded", "status_reason": reason}
 
 
+def one_row_per_exposure(exposures: pd.DataFrame) -> pd.DataFrame:
+    """Return `night_exposures` of several nights (any index without repeats) with one row per expnum, ordered by it.
+
+    A number has more rows if an unusable file of another night has it, or a file of the exposure is in the folder of
+    another night. A scored row is preferred, then the earlier night. Columns expnum, status and night are needed.
+    """
+    order = pd.DataFrame({"expnum": exposures["expnum"], "other": exposures["status"] != "scored"})
+    order["night"] = exposures["night"].astype(str)
+    chosen = order.sort_values(["expnum", "other", "night"]).drop_duplicates("expnum").index
+    return exposures.loc[chosen].reset_index(drop=True)
+
+
 def surrogate_expnum(relative: str) -> int:
     """Return a negative number that replaces the exposure number of a file that has none."""
     return -1 - int.from_bytes(hashlib.blake2b(relative.encode(), digest_size=6).digest(), "big")

@@ -7,6 +7,7 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
+from badexp_assets.survey.exposure_identity import one_row_per_exposure as one_row_per_exposure  # public here, too
 from badexp_assets.survey.seeded_sampling import sample_ccds
 
 KEY = ["expnum", "ccdnum"]
@@ -14,18 +15,6 @@ NOT_READ = "the exposure is not among the nights that were read"
 NO_SUCH_CCD = "the exposure's file has no such CCD"
 NOT_NEEDED = "enough labelled CCDs of the exposure are read ([training] max_ccds_per_bad_exposure)"
 TO_BE_READ = "not read yet: materialise labelled_ccd_embeddings of the night"
-
-
-def one_row_per_exposure(exposures: pd.DataFrame) -> pd.DataFrame:
-    """Return `night_exposures` with one row per expnum, ordered by expnum.
-
-    An exposure has more rows if one of its files is in the folder of another night. A scored row is preferred, then
-    the earlier night.
-    """
-    order = pd.DataFrame({"expnum": exposures["expnum"], "other": exposures["status"] != "scored"})
-    order["night"] = exposures["night"].astype(str)
-    chosen = order.sort_values(["expnum", "other", "night"]).drop_duplicates("expnum").index
-    return exposures.loc[chosen].reset_index(drop=True)
 
 
 def images_read(exposures: pd.DataFrame, ccds: pd.DataFrame) -> pd.DataFrame:

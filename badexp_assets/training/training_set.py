@@ -12,6 +12,7 @@ from badexp_assets.config.classifier_options import TrainingParams
 from badexp_assets.errors import InputError
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.taxonomy import GOOD, Taxonomy
+from badexp_assets.survey.exposure_identity import one_row_per_exposure
 from badexp_assets.training.balance import Balanced, balance_categories, count_categories
 from badexp_assets.training.good_candidates import Funnel, choose_good
 from badexp_assets.training.labelled_images import (
@@ -19,7 +20,6 @@ from badexp_assets.training.labelled_images import (
     images_read,
     labelled_ccds_to_read,
     labels_without_image,
-    one_row_per_exposure,
     trained_labels,
 )
 from badexp_assets.training.split import split_groups, strata

@@ -156,6 +156,16 @@ def test_a_label_that_is_neither_read_nor_listed_fails(built):
     assert "neither read nor listed as missing" in check.metadata["rows"].value
 
 
+def test_unusable_files_of_another_night_do_not_count_in_the_check_for_traces_of_labels(built):
+    before = run_check(built, "training_set", "labels_leave_no_trace_in_measurements")
+    exposures = read_table(built.table("night_exposures", NIGHT))
+    unusable = exposures.assign(night="2015-03-09", status="excluded", n_ccds=N_CCDS)  # as if all CCDs were selected
+    write_table(unusable, built.table("night_exposures", "2015-03-09"), SCHEMAS["night_exposures"])
+    check = run_check(built, "training_set", "labels_leave_no_trace_in_measurements")
+    assert check.passed
+    assert check.metadata == before.metadata
+
+
 @pytest.mark.slow
 def test_limits_of_the_settings_decide_about_shares_and_sizes(built):
     built.settings_file.write_text(

@@ -22,10 +22,11 @@ from badexp_assets.pixels.ccd_reader import CcdReader
 from badexp_assets.pixels.device_shares import load_pass_setup
 from badexp_assets.reports import explanations
 from badexp_assets.reports.index_page import write_index_page
+from badexp_assets.survey.exposure_identity import one_row_per_exposure
 from badexp_assets.training.training_vectors import gather_vectors
 
 PAGE = "candidates.html"
-_FILES = ("expnum", "path", "ood")  # columns that CcdReader needs; ood only where the camera has such files
+_FILES = ("expnum", "night", "status", "path", "ood")  # ood only where the camera has such files
 
 
 def _params(survey: SurveyResource) -> ExplanationParams:
@@ -71,7 +72,7 @@ def patch_reference(
         params,
     )
     setup = load_pass_setup(settings)
-    exposures = night_exposures.concatenated(_FILES)
+    exposures = one_row_per_exposure(night_exposures.concatenated(_FILES))
     with CcdReader(settings.archive_folder(), exposures, survey.camera(), setup.embedder.recipe) as reader:
         reference = explanations.make_patch_reference(
             good,
@@ -138,7 +139,7 @@ def candidate_explanations(
         )
     setup = load_pass_setup(settings)
     patch_reference.check_fits(setup.embedder.backbone_id, setup.embedder.recipe_id)
-    exposures = night_exposures.concatenated(_FILES)
+    exposures = one_row_per_exposure(night_exposures.concatenated(_FILES))
     with CcdReader(settings.archive_folder(), exposures, survey.camera(), setup.embedder.recipe) as reader:
         table = explanations.explain_candidates(
             ccds,

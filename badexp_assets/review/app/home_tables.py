@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,7 +82,8 @@ class HomeTables:
     def nights(self) -> Mapping[int, str]:
         """Return the night of every exposure in the tables of nights, without those that can't be read.
 
-        Only tables that have changed since the last call are read. A number of several nights is of the first one.
+        Only tables that have changed since the last call are read. A number of several nights is of the first one that
+        scored it, or else of the first one.
         """
         with self._finding:
             written = change_tokens(self.home.tables / _EXPOSURES, "[0-9]*.parquet")
@@ -89,10 +91,12 @@ class HomeTables:
             if {path: exposures.written for path, exposures in known.items()} != written:
                 same = {path: known[path] for path in written if path in known and known[path].written == written[path]}
                 self._exposures_of = same | {path: _read(path, written[path]) for path in written.keys() - same.keys()}
+                latest_first = sorted(self._exposures_of, key=str, reverse=True)
                 self._night_of = {
                     expnum: path.stem
-                    for path in sorted(self._exposures_of, key=str, reverse=True)
-                    for expnum in self._exposures_of[path].expnums
+                    for scored in (False, True)
+                    for path in latest_first
+                    for expnum in self._exposures_of[path].expnums[scored]
                 }
             return self._night_of
 
@@ -104,19 +108,23 @@ class HomeTables:
 
 
 class _Exposures(NamedTuple):
-    """The exposures of a night when its table was `written` (a change token)."""
+    """The exposures of a night when its table was `written` (a change token), by whether they are scored."""
 
     written: str
-    expnums: list[int]
+    expnums: Mapping[bool, list[int]]
 
 
 def _read(path: Place, written: str) -> _Exposures:
     try:
         with open_table(path) as file:  # a third of the time that pandas needs, for each of thousands of nights
-            return _Exposures(written, file.read(columns=["expnum"])["expnum"].to_pylist())
+            found = file.read(columns=["expnum", "status"]).to_pydict()
     except DamagedTableError as error:
         _LOGGER.warning("its exposures are not found: %s", error)
-        return _Exposures(written, [])
+        found = {"expnum": []}
+    expnums: dict[bool, list[int]] = {False: [], True: []}
+    for expnum, status in zip_longest(found["expnum"], found.get("status", ())):  # which a damaged table may lack
+        expnums[status == "scored"].append(expnum)
+    return _Exposures(written, expnums)
 
 
 # `written` (a change token) makes a changed file a new entry of the cache

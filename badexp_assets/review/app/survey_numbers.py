@@ -21,6 +21,7 @@ from badexp_assets.io.parquet_reading import open_table, read_table
 from badexp_assets.io.place import Place, change_token, change_tokens
 from badexp_assets.review.app.home_tables import HomeTables
 from badexp_assets.survey.cameras import Camera
+from badexp_assets.survey.exposure_identity import one_row_per_exposure
 
 _LOGGER = logging.getLogger(__name__)
 RANKED = ("exptime", "seeing", "airmass", "sky", "sky_rate", "noise", "zero_point")
@@ -121,7 +122,8 @@ class SurveyNumbers:
                 _keep(self._known, self._file)
             if token != self._zero_points[0]:
                 self._zero_points = (token, _zero_points(self._home.table("survey_ccds")))
-            self._survey = _sorted_values(self._known.join(self._zero_points[1], on="expnum"))
+            exposures = one_row_per_exposure(self._known)
+            self._survey = _sorted_values(exposures.join(self._zero_points[1], on="expnum"))
 
     def _collect_in_background(self) -> None:
         with self._lock:

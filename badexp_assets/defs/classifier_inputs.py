@@ -10,11 +10,13 @@ import pandas as pd
 
 from badexp_assets import classify
 from badexp_assets.config.evaluation_options import ComparisonParams
+from badexp_assets.config.home import Home
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation.classification.holdout import HeldOut, HoldoutResult, evaluate_holdout
 from badexp_assets.evaluation.comparison.known_outcomes import read_truth
+from badexp_assets.io import models
 from badexp_assets.survey.exposure_identity import one_row_per_exposure
 from badexp_assets.training.training_vectors import Vectors, gather_vectors, with_other_ccds
 
@@ -105,6 +107,18 @@ def both_embeddings(
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield (night, table) of the CCDs that the night pass read, then of those that were read for their label."""
     return chain.from_iterable(table.of_nights(nights) for table in (embeddings, labelled) if table is not None)
+
+
+def trained_exposures(home: Home) -> set[int]:
+    """Return the exposures that the current classifier was trained on, perhaps on an earlier split.
+
+    Empty without a classifier, or if it was stored without a record of them.
+    """
+    place = home.models / "fitted_classifier"
+    if models.current_version(place) is None:
+        return set()
+    record = classify.TrainingRecord.load(models.current_folder(place))
+    return set() if record is None else {int(expnum) for expnum in record.expnums}
 
 
 def read_truth_file(params: ComparisonParams) -> tuple[pd.Series | None, str]:

@@ -1,14 +1,16 @@
 """What a classifier is evaluated on, on a home in which everything has run."""
 
+import dagster as dg
 import pandas as pd
 import pytest
 
 from badexp_assets.classify.vote import check_decidable
 from badexp_assets.commands.asset_text import load
 from badexp_assets.config.home import Home
-from badexp_assets.defs.classifier_inputs import ClassifierTables, HoldoutEvaluator
-from badexp_assets.defs.io_managers import NightTables
-from badexp_assets.defs.resources import SurveyResource
+from badexp_assets.defs.build import ALL_ASSETS
+from badexp_assets.defs.classifier_inputs import ClassifierTables, HoldoutEvaluator, trained_exposures
+from badexp_assets.defs.io_managers import ModelIOManager, NightTables, ParquetIOManager
+from badexp_assets.defs.resources import Progress, SurveyResource
 from badexp_assets.errors import InputError
 from badexp_assets.io.models import load_current
 from badexp_assets.io.parquet import write_table
@@ -55,6 +57,33 @@ def test_an_unusable_file_with_the_number_of_another_nights_exposure_changes_no_
     assert set(unlabelled.rows["night"]) == {second}
     assert len(evaluate(model, unlabelled).exposures) == 1
     assert HomeTables(home).nights()[expnum] == second
+
+
+def compare_methods(home: Home) -> pd.DataFrame:
+    """Make method_comparison again; the rows of the classifier, one per band."""
+    survey = SurveyResource(home=str(home.root))
+    resources = {"survey": survey, "progress": Progress(), "io_manager": ParquetIOManager(survey=survey)}
+    resources["models"] = ModelIOManager(survey=survey)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assets = ["method_comparison", "combined_ranking"]
+        assert dg.materialize(ALL_ASSETS, instance=instance, resources=resources, selection=assets).success
+    table = load(home, "method_comparison")
+    return table[table["method"] == "classifier"].drop_duplicates("filter").reset_index(drop=True)
+
+
+def test_the_classifier_is_not_compared_on_exposures_of_which_a_later_split_says_that_they_are_for_tests(home):
+    before = compare_methods(home)
+    path = home.table("training_set")
+    training = read_table(path)
+    train = sorted(set(training.loc[training["split"] == "train", "expnum"]))
+    assert set(train) == trained_exposures(home)
+    training.loc[training["expnum"].isin(train[::3]), "split"] = "test"
+    write_table(training, path, SCHEMAS["training_set"], read_metadata(path))
+    pd.testing.assert_frame_equal(compare_methods(home), before)
+
+
+def test_without_a_classifier_nothing_was_trained_on(tmp_path):
+    assert trained_exposures(Home(tmp_path)) == set()
 
 
 def test_a_repeated_exposure_is_named():

@@ -7,6 +7,7 @@ import pandas as pd
 
 from badexp_assets import classify
 from badexp_assets.defs.asset_metadata import picture, preview, table_asset
+from badexp_assets.defs.classifier_inputs import trained_exposures
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.partitions import PIXELS
 from badexp_assets.defs.resources import Progress, SurveyResource
@@ -47,7 +48,9 @@ def injection_completeness(
     settings = survey.settings()
     archive = settings.archive_folder()
     params = settings.options.injection
-    plan = completeness.plan_injection(training_set, night_exposures.concatenated(), params)
+    plan = completeness.plan_injection(
+        training_set, night_exposures.concatenated(), params, trained_exposures(settings.home)
+    )
     context.log.info(str(plan))
     setup = load_pass_setup(settings)
     fitted_classifier.check_fits(setup.embedder.backbone_id, setup.embedder.recipe_id)

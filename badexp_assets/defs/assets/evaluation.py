@@ -12,16 +12,14 @@ from badexp_assets import classify, reports
 from badexp_assets.classify.pipeline import FittedPipeline
 from badexp_assets.config.classifier_options import ClassifierParams
 from badexp_assets.config.home import Home
-from badexp_assets.config.settings import Settings
 from badexp_assets.defs.asset_metadata import picture, preview, table_asset
-from badexp_assets.defs.classifier_inputs import ClassifierTables, HoldoutEvaluator, read_truth_file
+from badexp_assets.defs.classifier_inputs import ClassifierTables, HoldoutEvaluator, read_truth_file, trained_exposures
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.errors import InputError
 from badexp_assets.evaluation import classification
 from badexp_assets.evaluation.classification.holdout import Fit, HeldOut
 from badexp_assets.evaluation.classification.report import Evaluation, evaluate_classifier
-from badexp_assets.io import models
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.orchestration.failures import asset
 from badexp_assets.orchestration.step_resources import step_resources
@@ -125,7 +123,7 @@ def evaluate_current(
     held_out = tables.held_out(survey, training_set)
     if held_out is None:
         raise InputError("training_set: no exposure is in the test split, so nothing can be reported")
-    trained_before = _trained_before(settings)
+    trained_before = trained_exposures(settings.home)
     held_out, seen = _drop_trained(model, held_out, trained_before)
     refit, nights = _refit(survey, model, training_set[training_set["split"] == "train"], tables)
     base_rate = settings.options.classifier.base_rate or params.base_rate
@@ -147,12 +145,6 @@ def evaluate_current(
 def _listed_exposures(home: Home) -> set[int]:
     """Return the exposures on any line of a list, ignored and unmatched lines included, as training counts them."""
     return {int(e) for name in LISTS for e in read_table(home.table(name), ["expnum"])["expnum"].dropna()}
-
-
-def _trained_before(settings: Settings) -> set[int]:
-    """Return the exposures that the current model was trained on, perhaps on an earlier split."""
-    record = classify.TrainingRecord.load(models.current_folder(settings.home.models / "fitted_classifier"))
-    return set() if record is None else {int(e) for e in record.expnums}
 
 
 def _drop_trained(model: classify.Classifier, held_out: HeldOut, trained: set[int]) -> tuple[HeldOut, int]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from badexp_assets import review
 from badexp_assets.defs.asset_metadata import picture, preview, table_asset
+from badexp_assets.defs.classifier_inputs import trained_exposures
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.evaluation import comparison
@@ -38,8 +39,9 @@ def compared_methods(
     night_entropy_scores: NightTables,
     night_reconstruction_errors: NightTables,
 ) -> Iterator[dg.Output[pd.DataFrame]]:
-    """Learn the combined ranking on known exposures outside the train split, and compare all methods on them."""
-    params, rank_by = survey.settings().options.comparison, survey.settings().options.entropy.rank_by
+    """Learn the combined ranking on known exposures that no classifier was trained on; compare all methods on them."""
+    settings = survey.settings()
+    params, rank_by = settings.options.comparison, settings.options.entropy.rank_by
     scores = review.join_scores(
         night_exposures.concatenated(review.SCORE_COLUMNS["night_exposures"]),
         night_exposure_predictions.concatenated(review.SCORE_COLUMNS["night_exposure_predictions"]),
@@ -56,7 +58,7 @@ def compared_methods(
         named = dict(zip(most_common.index, most_common, strict=True))
         answers = review.latest_verdict_per_reviewer(review_verdicts)
         outcomes = comparison.known_outcomes(answers, reviewed_reject_list, listed, named, params.unsure)
-    learnt = set(training_set.loc[training_set["split"] == "train", "expnum"])
+    learnt = set(training_set.loc[training_set["split"] == "train", "expnum"]) | trained_exposures(settings.home)
     held_out = outcomes[~outcomes["expnum"].isin(learnt)]
     found = comparison.combine(scores, held_out, params, rank_by)
     fresh = found.table[~found.table["expnum"].isin(learnt)]
@@ -68,7 +70,7 @@ def compared_methods(
         metadata={
             "average precision, 95 % intervals over exposures": preview(found.scores),
             "exposures that each method was measured on": preview(comparison.measured_exposures(rates)),
-            "bad exposures outside the train split in the top of their band": preview(
+            "bad exposures that no classifier was trained on in the top of their band": preview(
                 comparison.found_by(fresh, held_out, params, rank_by)
             ),
             "outcomes from": sorted(set(outcomes["source"])),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,24 +55,27 @@ def check_categories(params: InjectionParams) -> None:
         raise InputError(f"[injection]: categories has {unknown[0]!r}; any of {', '.join(ANOMALIES)} is needed")
 
 
-def plan_injection(training_set: pd.DataFrame, exposures: pd.DataFrame, params: InjectionParams) -> InjectionPlan:
+def plan_injection(
+    training_set: pd.DataFrame, exposures: pd.DataFrame, params: InjectionParams, trained: Collection[int] = ()
+) -> InjectionPlan:
     """Choose good exposures of the test split of `training_set`, on which no classifier was fitted.
 
-    `exposures`: `night_exposures` of all nights. Exposures with a bad CCD in the training set, or whose pixels could
-    not be read, are left out. The order of choice depends only on the seed and the exposure number, so one more
-    exposure in the survey changes at most one of the chosen ones. All are chosen if there are fewer than `n_exposures`.
-    Raises InputError if there is none.
+    `exposures`: `night_exposures` of all nights. `trained`: those that the current classifier was fitted on, perhaps in
+    an earlier split. They, exposures with a bad CCD in the training set, and those whose pixels could not be read are
+    left out. The order of choice depends only on the seed and the exposure number, so one more exposure in the survey
+    changes at most one of the chosen ones. All are chosen if there are fewer than `n_exposures`. Raises InputError if
+    there is none.
     """
     check_categories(params)
     test = training_set[training_set["split"] == "test"]
     bad = set(training_set.loc[training_set["category"] != GOOD, "expnum"])
     train = set(training_set.loc[training_set["split"] == "train", "expnum"])
-    good = set(test.loc[test["category"] == GOOD, "expnum"]) - bad - train
+    good = set(test.loc[test["category"] == GOOD, "expnum"]) - bad - train - set(trained)
     found = exposures[(exposures["status"] == "scored") & exposures["expnum"].isin(good)]
     if found.empty:
         raise InputError(
-            f"injection: the test split has {len(good)} good exposures, none of them scored; read more nights, or "
-            "raise [training] test_fraction"
+            f"injection: the test split has {len(good)} good exposures that the classifier was not trained on, none of "
+            "them scored; read more nights, or raise [training] test_fraction"
         )
     order = sorted(found["expnum"].astype(int), key=lambda e: priority(params.seed, e, "injection"))
     chosen = found.set_index("expnum").loc[order[: params.n_exposures]].reset_index()

@@ -31,6 +31,13 @@ def test_only_good_exposures_of_the_test_split_are_taken() -> None:
     assert set(plan.exposures["expnum"]) == wanted
 
 
+def test_exposures_that_the_classifier_was_trained_on_before_are_not_taken() -> None:
+    everything = plan_injection(*survey(60), InjectionParams(n_exposures=99)).exposures["expnum"]
+    trained = set(everything.iloc[::2])
+    plan = plan_injection(*survey(60), InjectionParams(n_exposures=99), trained)
+    assert set(plan.exposures["expnum"]) == set(everything) - trained
+
+
 def test_the_choice_follows_the_seed_and_hardly_changes_when_the_survey_grows() -> None:
     def chosen(n: int, seed: int) -> set[int]:
         return set(plan_injection(*survey(n), InjectionParams(n_exposures=5, seed=seed)).exposures["expnum"])

@@ -41,6 +41,10 @@ class NightTables(Mapping[str, pd.DataFrame]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def without(self, nights: Collection[str]) -> "NightTables":
+        """Return the tables of the other nights."""
+        return NightTables(self._asset, self._folder, self._nights.difference(nights))
+
     def concatenated(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return all stored nights, or `columns` of them, as one table, empty if none is stored."""
         return self._concatenate((self._read(night, columns) for night in self), columns)

@@ -9,6 +9,7 @@ import pandas as pd
 from badexp_assets import review
 from badexp_assets.defs.asset_metadata import picture, preview, table_asset
 from badexp_assets.defs.classifier_inputs import trained_exposures
+from badexp_assets.defs.current_scores import current_scores
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.evaluation import comparison
@@ -42,14 +43,10 @@ def compared_methods(
     """Learn the combined ranking on known exposures that no classifier was trained on; compare all methods on them."""
     settings = survey.settings()
     params, rank_by = settings.options.comparison, settings.options.entropy.rank_by
-    scores = review.join_scores(
-        night_exposures.concatenated(review.SCORE_COLUMNS["night_exposures"]),
-        night_exposure_predictions.concatenated(review.SCORE_COLUMNS["night_exposure_predictions"]),
-        night_entropy_scores.concatenated(review.SCORE_COLUMNS["night_entropy_scores"]),
-        night_reconstruction_errors.concatenated(review.SCORE_COLUMNS["night_reconstruction_errors"]),
-        params.min_sources,
-        params.min_stamps,
+    current = current_scores(
+        settings.home, night_exposures, night_exposure_predictions, night_entropy_scores, night_reconstruction_errors
     )
+    scores = review.join_scores(*current.tables, params.min_sources, params.min_stamps)
     if params.truth:
         outcomes = comparison.read_truth(Path(params.truth), params.prominent_severity)
     else:
@@ -74,6 +71,7 @@ def compared_methods(
                 comparison.found_by(fresh, held_out, params, rank_by)
             ),
             "outcomes from": sorted(set(outcomes["source"])),
+            **current.metadata(),
             **picture(comparison.rates_figure(rates), "true-positive rates"),
         },
     )

@@ -8,6 +8,7 @@ import pandas as pd
 from badexp_assets import review
 from badexp_assets.defs.asset_metadata import counts, preview, table_asset
 from badexp_assets.defs.assets.labels import label_files
+from badexp_assets.defs.current_scores import current_scores
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
 from badexp_assets.orchestration.failures import asset
@@ -33,21 +34,22 @@ def review_candidates(
     night_reconstruction_errors: NightTables,
 ) -> dg.Output[pd.DataFrame]:
     """Rank the exposures that any method flags."""
-    params = survey.settings().options.candidates
+    settings = survey.settings()
+    scores = current_scores(
+        settings.home, night_exposures, night_exposure_predictions, night_entropy_scores, night_reconstruction_errors
+    )
     ranked = review.rank_candidates(
-        night_exposures.concatenated(review.SCORE_COLUMNS["night_exposures"]),
-        night_exposure_predictions.concatenated(review.SCORE_COLUMNS["night_exposure_predictions"]),
-        night_entropy_scores.concatenated(review.SCORE_COLUMNS["night_entropy_scores"]),
-        night_reconstruction_errors.concatenated(review.SCORE_COLUMNS["night_reconstruction_errors"]),
+        *scores.tables,
         bad_ccd_labels,
-        params,
+        settings.options.candidates,
         survey.taxonomy(),
-        survey.settings().options.entropy.rank_by,
+        settings.options.entropy.rank_by,
     )
     return dg.Output(
         ranked.table,
         metadata={
             **{name.replace("_", " "): number for name, number in ranked.counts.items()},
+            **scores.metadata(),
             "categories": counts(ranked.table["category"]),
             "first candidates": preview(ranked.table[["rank", "expnum", "night", "filter", "category", "why"]]),
         },

@@ -28,9 +28,9 @@ def assign_candidates(
 
     - `mine`: the reviewer's own latest answer, or None.
     - `n_wanted`: number of reviewers needed: one, or two for a random share of the exposures. If somebody calls the
-      exposure or a CCD bad, as many as must say so by `rule`, and (`third_on_tie`) one more while the rule decides
-      nothing (see `undecided_exposures`), up to twice as many and one. `n_answers`: number of reviewers who have
-      answered.
+      exposure or a CCD bad, at least as many as must say so by `rule` (`rule.needed`), and with `third_on_tie` one more
+      while the rule decides nothing (see `undecided_exposures`) and at most `2 rule.needed` have answered. `n_answers`:
+      number of reviewers who have answered.
     - `open`: the reviewer has not answered, and fewer than n_wanted have.
 
     Answers on the whole exposure and on any of its CCDs count if they are on the CP version (plver) of the candidate or

@@ -1,18 +1,26 @@
 """Materializations of `cp_images`, one per state of a night's files, and run requests for these nights."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any
 
 import dagster as dg
 
 from badexp_assets.defs.asset_metadata import row_count
 from badexp_assets.io.place import Place
-from badexp_assets.orchestration.dagster_internals import DATA_VERSION_TAG, PARTITION_TAG, UNFINISHED
+from badexp_assets.orchestration.dagster_internals import (
+    DATA_VERSION_TAG,
+    PARTITION_RANGE_TAGS,
+    PARTITION_TAG,
+    UNFINISHED,
+)
 from badexp_assets.pixels.night_tables import PASS_TABLES
+from badexp_assets.survey.arrivals.table_sources import MODELS
 
 CP_IMAGES = dg.AssetKey("cp_images")
 NIGHT_REPORT = "night_report"
 FILES_TAG = "badexp/files"
+_NIGHT_TABLES = {dg.AssetKey(name) for name in (*PASS_TABLES, *MODELS)}
 
 
 def arrival(
@@ -41,10 +49,22 @@ def arrived_nights(instance: dg.DagsterInstance) -> dict[str, str]:
     return {night: tags[DATA_VERSION_TAG] for night, tags in sorted(found.items()) if DATA_VERSION_TAG in tags}
 
 
-def unfinished_nights(instance: dg.DagsterInstance, job: str) -> list[str]:
-    """Return the nights of queued and running runs of `job`."""
-    runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=UNFINISHED))
-    return sorted({run.tags[PARTITION_TAG] for run in runs if PARTITION_TAG in run.tags})
+def unfinished_nights(instance: dg.DagsterInstance, *jobs: str) -> list[str]:
+    """Return the nights of queued and running runs of `jobs`, or of tables of a night that were chosen in the UI."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
+    return sorted({night for run in runs if run.job_name in jobs or _makes_tables(run) for night in _nights(run)})
+
+
+def _makes_tables(run: dg.DagsterRun) -> bool:
+    return not _NIGHT_TABLES.isdisjoint(run.asset_selection or ())
+
+
+def _nights(run: dg.DagsterRun) -> Iterator[str]:
+    if PARTITION_TAG in run.tags:
+        yield run.tags[PARTITION_TAG]
+    elif all(tag in run.tags for tag in PARTITION_RANGE_TAGS):
+        first, last = (date.fromisoformat(run.tags[tag]).toordinal() for tag in PARTITION_RANGE_TAGS)
+        yield from (str(date.fromordinal(day)) for day in range(first, last + 1))
 
 
 def repetition_suffix(instance: dg.DagsterInstance, night: str, fingerprint: str) -> str:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
+from dagster._core.test_utils import create_run_for_test
 
 from badexp_assets.config.home import Home
 from badexp_assets.defs.archive_events import CP_IMAGES, arrival, arrived_nights
@@ -69,6 +70,10 @@ class Platform:
         files = fingerprint or list_night_files(self.archive, night, load_camera()).fingerprint
         for name in ("night_exposures", *SCORES):
             write_table(empty_table(SCHEMAS[name]), self.home.table(name, night), SCHEMAS[name], {"fingerprint": files})
+
+    def arrived(self, night: str, fingerprint: str = "abc") -> None:
+        """Report the files of a night."""
+        self.instance.report_runless_asset_event(arrival(self.instance, self.archive, night, fingerprint, 1))
 
     def schedule(self, name: str, hour: int = 13, minute: int = 0) -> list[dg.RunRequest] | str:
         """Run requests of a schedule at a local time, or why it skips."""
@@ -273,6 +278,49 @@ def test_candidates_are_listed_once_a_day_after_the_last_night_is_read(platform)
     [request] = platform.schedule("close_of_night", 13, 20)
     platform.runs_of("close_night", NIGHT, badexp_day=request.tags["badexp/day"])
     assert platform.schedule("close_of_night", 13, 30) == "done for 2018-05-20"
+
+
+RANGE = {"dagster/asset_partition_range_start": "2018-05-17", "dagster/asset_partition_range_end": "2018-05-19"}
+
+
+@pytest.mark.parametrize(
+    ("job", "assets", "are_seen"),
+    [
+        ("new_night", None, True),
+        ("score_night", None, True),
+        ("__ASSET_JOB", {"night_exposures", "night_ccds"}, True),
+        ("__ASSET_JOB", {"night_entropy_scores"}, True),
+        ("__ASSET_JOB", {"night_report"}, False),
+        ("close_night", None, False),
+    ],
+)
+def test_schedules_see_the_nights_of_a_backfill_with_several_nights_per_run(platform, job, assets, are_seen):
+    for night in (NIGHT, NEXT, "2018-05-19", "2018-05-20"):
+        platform.arrived(night)
+    platform.scored(NIGHT, "of other files")
+    chosen = assets and frozenset(map(dg.AssetKey, assets))
+    create_run_for_test(
+        platform.instance, job_name=job, status=dg.DagsterRunStatus.STARTED, tags=RANGE, asset_selection=chosen
+    )
+    requested = {request.partition_key for request in platform.schedule("missed_nights", 12, 30)}
+    assert requested == ({"2018-05-20"} if are_seen else {NIGHT, NEXT, "2018-05-19", "2018-05-20"})
+    waits = platform.schedule("close_of_night") == f"waits for nights that are being read: {NIGHT}, {NEXT}, 2018-05-19"
+    assert waits == are_seen
+
+
+def test_candidates_are_listed_again_after_a_failed_run_at_most_five_times_a_day(platform):
+    platform.scored(NIGHT)
+    for minute in (0, 10, 20, 30, 40):
+        [request] = platform.schedule("close_of_night", 13, minute)
+        run = platform.instance.create_run_for_job(
+            platform.definitions.resolve_job_def("close_night"), tags=dict(request.tags)
+        )
+        if minute == 0:
+            assert platform.schedule("close_of_night", 13, 5) == "done for 2018-05-20"  # it is queued
+            platform.instance.report_run_canceled(run)
+        else:
+            platform.instance.report_run_failed(run)
+    assert platform.schedule("close_of_night", 13, 50) == "failed 5 times on 2018-05-20"
 
 
 @pytest.mark.parametrize(("word", "runs"), [("on", True), ("ON", True), ("off", False), ("", False)])

@@ -46,7 +46,7 @@ class ArrivalParams:
     scan_seconds: _Seconds = 30
     """A scan stops after this time, s; the next scan continues it."""
     max_requests: int = Field(default=20, ge=1)
-    """Nights requested per scan; the others wait for the next one."""
+    """Nights requested per scan, and per day of those that were missed; the others wait for the next scan or day."""
     max_deleted_nights: int = Field(default=10, ge=0)
     """If more nights than this vanish at once, the scan ignores it: a disk may not be mounted."""
 

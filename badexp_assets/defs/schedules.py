@@ -30,13 +30,14 @@ def schedules(running: bool, timezone: str) -> list[dg.ScheduleDefinition]:
         cron_schedule="30 12 * * *",
         execution_timezone=timezone,
         default_status=status,
-        description="Requests again every night whose tables do not match its files, because its run failed, was "
-        "cancelled, or never started.",
+        description="Requests again the nights whose tables do not match their files, because their run failed, was "
+        "cancelled, or never started; the newest ones, as many as max_requests of [arrivals] in settings.toml.",
     )
     def missed_nights(
         context: dg.ScheduleEvaluationContext, survey: SurveyResource
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        home = survey.settings().home
+        settings = survey.settings()
+        home, most = settings.home, settings.section("arrivals").max_requests
         scores = possible_scores(home)
         arrived = arrived_nights(context.instance)
         running_now = set(unfinished_nights(context.instance, *_NIGHT_JOBS))
@@ -46,10 +47,11 @@ def schedules(running: bool, timezone: str) -> list[dg.ScheduleDefinition]:
                 f"all {len(arrived)} nights that have arrived are scored"
                 + (f", or being scored: {_list_nights(sorted(running_now))}" if running_now else "")
             )
-        context.log.info(f"{len(missed)} of {len(arrived)} nights that have arrived are not scored")
+        later = f"; the newest {most} are requested, the others on the following days" if len(missed) > most else ""
+        context.log.info(f"{len(missed)} of {len(arrived)} nights that have arrived are not scored{later}")
         day = f"{context.scheduled_execution_time:%Y-%m-%d}"
-        for night, fingerprint in missed.items():
-            yield request(night, fingerprint, scores, "arrived, but not scored since", suffix=day)
+        for night in sorted(missed, reverse=True)[:most]:
+            yield request(night, missed[night], scores, "arrived, but not scored since", suffix=day)
 
     @dg.schedule(
         name="close_of_night",

@@ -280,6 +280,19 @@ def test_candidates_are_listed_once_a_day_after_the_last_night_is_read(platform)
     assert platform.schedule("close_of_night", 13, 30) == "done for 2018-05-20"
 
 
+def test_of_many_missed_nights_the_newest_are_requested_and_the_others_on_the_following_days(platform, capsys):
+    nights = [f"2018-04-{day:02}" for day in range(1, 31)]
+    for night in nights:
+        platform.arrived(night)
+    first = [request.partition_key for request in platform.schedule("missed_nights", 12, 30)]
+    assert first == nights[:-21:-1]  # the default of max_requests
+    assert "30 of 30 nights that have arrived are not scored; the newest 20 are requested" in capsys.readouterr().err
+    platform.home.settings_file.write_text("[arrivals]\nmax_requests = 3\n")
+    for night in first:
+        platform.scored(night, "abc")
+    assert [request.partition_key for request in platform.schedule("missed_nights", 12, 30)] == nights[9:6:-1]
+
+
 RANGE = {"dagster/asset_partition_range_start": "2018-05-17", "dagster/asset_partition_range_end": "2018-05-19"}
 
 

@@ -43,7 +43,8 @@ def compare_with_legacypipe(
     `exposures`: `night_exposures`, of which only processed ones are compared. Ours are `classifier` (bad exposures of
     `predictions`, a `night_exposure_predictions` table) and `reviewed` (`rejects`, a `reviewed_reject_list`). Theirs
     are each bit of ccd_cuts in `survey_ccds` (expnum, ccdnum, ccd_cuts), `any cut` of the bits about the image (0 to
-    18), and `bad_expid list` (`listed`: expnum, ccdnum of bad_expid lines, null for a whole exposure).
+    18), and `bad_expid list` (`listed`: expnum, ccdnum of bad_expid lines, null for a whole exposure). Lines
+    whose status is `unmatched` count only if whole_exposure is true: for others legacypipe leaves out nothing.
 
     Level `exposure`: an exposure counts as cut if the bit is set on at least half of its CCDs, and as listed if the
     list names it as a whole. Exposures without a row in `survey_ccds` are not compared with cuts (n_known). Level
@@ -52,6 +53,7 @@ def compare_with_legacypipe(
     """
     scored = exposures.loc[exposures["status"] == "scored", "expnum"].astype("int64")
     survey = survey_ccds.dropna(subset=["ccd_cuts"])[["expnum", "ccdnum", "ccd_cuts"]].astype("int64")
+    listed = _applied(listed)
     survey, listed = survey[survey["expnum"].isin(scored)], listed[listed["expnum"].isin(scored)]
     exclusions = dict(_exclusions(survey, listed, frozenset(scored)))
     rejects = rejects[rejects["expnum"].isin(scored)]
@@ -71,6 +73,14 @@ def compare_with_legacypipe(
         rows += [label | counts for counts in _counts(ours_ccds, excluded.ccds, named)]
     table = pd.DataFrame(rows, columns=SCHEMAS["legacypipe_comparison"].column_names)
     return table.astype({"n_known": "int64", "n_mutual": "int64", "n_ours_only": "int64", "n_theirs_only": "Int64"})
+
+
+def _applied(listed: pd.DataFrame) -> pd.DataFrame:
+    """Return the lines for which legacypipe leaves something out; tables of earlier versions lack whole_exposure."""
+    if "status" not in listed:
+        return listed
+    whole = listed["whole_exposure"].fillna(False).astype(bool) if "whole_exposure" in listed else False
+    return listed[(listed["status"] != "unmatched") | whole]
 
 
 def _exclusions(survey: pd.DataFrame, listed: pd.DataFrame, scored: frozenset[int]) -> Iterator[tuple[str, _Exclusion]]:

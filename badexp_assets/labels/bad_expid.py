@@ -16,11 +16,23 @@ from badexp_assets.labels.text_lines import MAX_LINE, line_problem, numbered_lin
 from badexp_assets.survey.cameras import Camera, camera_names, load_camera
 from badexp_assets.survey.headers import MAX_EXPNUM
 
-_COLUMNS = ["expnum", "ccdname", "flag", "comment", "category", "line", "status", "status_reason", "paper"]
+_COLUMNS = [
+    "expnum",
+    "ccdname",
+    "flag",
+    "comment",
+    "category",
+    "line",
+    "status",
+    "status_reason",
+    "paper",
+    "whole_exposure",
+]
 _DASHES = "‐‑‒–—―−﹘﹣－\x96\x97"  # the last two: dashes of Windows code pages, read as Latin-1
 _PLAIN_DASHES = str.maketrans(dict.fromkeys(_DASHES, "-"))
 _NUMBER = re.compile("[0-9]+")
 _WORD = re.compile("([0-9]+)(?:([-,;:/])(.*))?", re.DOTALL)
+_WHOLE = re.compile(r"[0-9]+-?(?:\s|$)")  # what legacypipe reads as a whole exposure, whatever follows
 _FLAG = re.compile(r"([0-9])(?:\s+(.*))?", re.DOTALL)
 _LOOSE_CCD = re.compile(r"-\s*((?:ccd|[ns])?[0-9]{1,3})(?![0-9a-z.])", re.IGNORECASE)
 
@@ -41,7 +53,8 @@ def read_bad_expid(path: str | Path, camera: Camera | None = None, taxonomy: Tax
     1 saturated, 2 clouds, 3 other; null: none), comment (text after the flag, or ""), category (from the taxonomy; None
     unless status is `label`), line (from 1), status (`label`, `ignored`, `unmatched`), status_reason (why the line is
     ignored, or what was found and expected; None for a label), paper (bool: a rule of Luo et al. 2025,
-    arXiv:2507.12784, gave the category).
+    arXiv:2507.12784, gave the category), whole_exposure (bool: legacypipe leaves out the whole exposure for this line;
+    True for some unmatched lines, too, such as those with an unknown flag).
 
     `camera`: by default that of the file name (`mosaic-bad_expid.txt`), else DECam. If a camera is given, all lines of
     a file named after another one are ignored and have no expnum, because the other camera numbers its own exposures.
@@ -65,11 +78,13 @@ def read_bad_expid(path: str | Path, camera: Camera | None = None, taxonomy: Tax
         elif text.startswith("#") or (text[0].isalpha() and read_header(text) is not None):
             comments += 1
         elif foreign is not None:
-            rows.append((None, None, None, text[:200], None, n, "ignored", foreign, False))
+            rows.append((None, None, None, text[:200], None, n, "ignored", foreign, False, False))
         else:
-            rows.append(_row(_parse(text, camera), n, taxonomy))
+            rows.append((*_row(_parse(text, camera), n, taxonomy), _WHOLE.match(text) is not None))
     table = pd.DataFrame(rows, columns=_COLUMNS, dtype=object)
-    table = table.astype({"expnum": "Int64", "flag": "Int64", "line": "int64", "paper": "bool"})
+    table = table.astype(
+        {"expnum": "Int64", "flag": "Int64", "line": "int64", "paper": "bool", "whole_exposure": "bool"}
+    )
     table.attrs["counts"] = {"lines": n, "rows": len(table), "comments": comments, "blank": blank}
     return table
 

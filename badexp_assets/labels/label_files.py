@@ -157,7 +157,7 @@ def _kind(path: Path, folder: Path) -> str | None:
 
 
 def read_decals(files: LabelFiles, camera: Camera | None = None, taxonomy: Taxonomy | None = None) -> pd.DataFrame:
-    """Read all bad_expid files into one `decals_bad_exposures` table with more columns flag and paper.
+    """Read all bad_expid files into one `decals_bad_exposures` table with more columns flag, paper and whole_exposure.
 
     `camera`: by default DECam; lines of a list named after another camera (`mosaic-bad_expid.txt`) are ignored and have
     no expnum. A file that can't be used is one row: line 0, status `unmatched`, the reason in status_reason.
@@ -172,7 +172,7 @@ def read_decals(files: LabelFiles, camera: Camera | None = None, taxonomy: Taxon
         ccdnum = table["ccdname"].map(numbers).astype("Int64")
         return table.assign(ccdnum=ccdnum, reason=reason.where(reason != "", None))
 
-    return _read_all(files, files.bad_expid, "decals_bad_exposures", read, ("flag", "paper"))
+    return _read_all(files, files.bad_expid, "decals_bad_exposures", read, ("flag", "paper", "whole_exposure"))
 
 
 def read_des(files: LabelFiles, camera: Camera | None = None, taxonomy: Taxonomy | None = None) -> pd.DataFrame:
@@ -207,7 +207,7 @@ def _read_all(
         tables.append(table.astype(object))
     both = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns, dtype=object)
     types = {"expnum": "Int64", "ccdnum": "Int16", "line": "int64"}
-    types |= {"flag": "Int64", "paper": "boolean"} if "flag" in more else {}
+    types |= {"flag": "Int64", "paper": "boolean", "whole_exposure": "boolean"} if "flag" in more else {}
     strings = [c for c in columns if c not in types]
     both = both.where(both.notna(), None)
     return both.astype(types | dict.fromkeys(strings, "str"))

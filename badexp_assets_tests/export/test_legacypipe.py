@@ -1,9 +1,11 @@
 import pandas as pd
 import pytest
 
+from badexp_assets.export.bad_expid import read_as_legacypipe
 from badexp_assets.export.legacypipe_comparison import compare_with_legacypipe
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.labels.label_files import find_label_files, read_decals
 from badexp_assets.survey.ccd_cuts import CCD_CUTS, names_of_cuts
 
 SEEING, PLVER, DEPTH = (1 << CCD_CUTS[name] for name in ("seeing_bad", "plver", "depth_cut"))
@@ -72,6 +74,28 @@ def test_without_any_table_of_theirs_all_is_ours_alone():
     found = found.set_index(["level", "ours", "theirs", "category"])
     assert row(found, "exposure", "classifier", "bad_expid list", "all") == [1, 0, 1, 0]
     assert row(found, "exposure", "classifier", "any cut", "all") == [0, 0, 0, 0]
+
+
+def test_lines_count_as_legacypipe_reads_them(tmp_path):
+    path = tmp_path / "decam-bad_expid.txt"
+    lines = ["100-31 noise", "101-n4 noise", "102-110 clouds", "103-N04 ghost", "104–N4 ghost", "105,106 clouds"]
+    lines += ["107  2 clouds", "108 7 no such flag", "109 - N4 ghost", "110- N4 ghost", "111-N4 ghost", "112 2 a\x01b"]
+    path.write_text("\n".join(lines) + "\n")
+    listed = read_decals(find_label_files(tmp_path))
+    assert listed["status"].tolist() == ["unmatched"] * 6 + ["label"] + ["unmatched"] * 3 + ["label", "unmatched"]
+    numbers = range(100, 113)
+    exposures = pd.DataFrame({"expnum": numbers, "status": "scored"})
+    predictions = pd.DataFrame({"expnum": numbers, "is_bad": True, "category": "noise"})
+    rejects = pd.DataFrame({"expnum": [], "ccdnum": pd.array([], "Int16"), "category": []})
+    whole = {expnum for expnum, ccdname in read_as_legacypipe(path) if ccdname is None}
+    assert whole == {107, 108, 109, 110, 112}
+    found = compare_with_legacypipe(exposures, predictions, rejects, cuts({}), listed)
+    found = found.set_index(["level", "ours", "theirs", "category"])
+    assert row(found, "exposure", "classifier", "bad_expid list", "all") == [13, 5, 8, 0]
+    assert row(found, "exposure", "reviewed", "bad_expid list", "all") == [13, 0, 0, 5]
+    assert row(found, "ccd", "reviewed", "bad_expid list", "all") == [1, 0, 0, 1]
+    earlier = compare_with_legacypipe(exposures, predictions, rejects, cuts({}), listed.drop(columns="whole_exposure"))
+    assert row(earlier.set_index(found.index.names), "exposure", "reviewed", "bad_expid list", "all") == [13, 0, 0, 1]
 
 
 def test_bits_have_legacypipes_names():

@@ -34,7 +34,7 @@ def compared_methods(
     training_set: pd.DataFrame,
     bad_ccd_labels: pd.DataFrame,
     review_verdicts: pd.DataFrame,
-    reviewed_reject_list: pd.DataFrame,
+    review_outcomes: pd.DataFrame,
     night_exposures: NightTables,
     night_exposure_predictions: NightTables,
     night_entropy_scores: NightTables,
@@ -54,7 +54,7 @@ def compared_methods(
         most_common = bad_ccd_labels.groupby("expnum")["category"].agg(lambda names: names.mode().iloc[0])
         named = dict(zip(most_common.index, most_common, strict=True))
         answers = review.latest_verdict_per_reviewer(review_verdicts)
-        outcomes = comparison.known_outcomes(answers, reviewed_reject_list, listed, named, params.unsure)
+        outcomes = comparison.known_outcomes(answers, review_outcomes, listed, named, params.unsure)
     learnt = set(training_set.loc[training_set["split"] == "train", "expnum"]) | trained_exposures(settings.home)
     held_out = outcomes[~outcomes["expnum"].isin(learnt)]
     found = comparison.combine(scores, held_out, params, rank_by)

@@ -87,39 +87,40 @@ def _words(table: pd.DataFrame, column: str, allowed: Mapping[str, object], path
 
 def known_outcomes(
     verdicts: pd.DataFrame,
-    rejects: pd.DataFrame,
+    outcomes: pd.DataFrame,
     listed: set[int],
     categories: Mapping[int, str] | None = None,
     unsure: Unsure = "unknown",
 ) -> pd.DataFrame:
     """Return COLUMNS of exposures that were reviewed or that a label list calls bad (`listed`).
 
-    `verdicts`, `rejects`: the answers that hold, and the table reviewed_reject_list, without their rows of single CCDs.
-    A rejected exposure is bad, and prominent if nobody called it fine or was unsure. An exposure that is not rejected
-    is fine if more reviewers say fine than bad and, with `unsure` = dubious, than bad or unsure together. Otherwise it
-    is left out, or with `unsure` = dubious it is bad and not prominent (dubious) if more say bad or unsure than fine.
-    Verdicts take precedence over label lists, whose exposures have the category of `categories`; their prominent is
-    null. kind is null.
+    `outcomes`: the table review_outcomes, in which a reviewer counts once for the CP version that decides; rows of
+    single CCDs do not count. A rejected exposure is bad, and prominent if nobody called it fine or was unsure. An
+    exposure that is not rejected is fine if more reviewers say fine than bad and, with `unsure` = dubious, than bad or
+    unsure together. Otherwise it is left out, or with `unsure` = dubious it is bad and not prominent (dubious) if more
+    say bad or unsure than fine; its category is that of most answers in `verdicts`, those that hold, which are not
+    fine. Outcomes take precedence over label lists, whose exposures have the category of `categories`; their prominent
+    is null. kind is null.
     """
-    rejected = rejects[rejects["ccdnum"].isna()]
+    whole = outcomes[outcomes["ccdnum"].isna()].set_index("expnum")
+    is_bad = whole["outcome"] == "rejected"
+    rejected, others = whole[is_bad], whole[~is_bad]
     bad = pd.DataFrame(
         {
-            "expnum": rejected["expnum"].astype("int64"),
+            "expnum": rejected.index,
             "bad": True,
-            "prominent": ((rejected["n_fine"] == 0) & (rejected["n_unsure"] == 0)).astype("boolean"),
+            "prominent": ((rejected["n_fine"] == 0) & (rejected["n_unsure"] == 0)).to_numpy(bool),
             "source": "verdicts",
-            "category": rejected.get("category"),
+            "category": rejected["category"].to_numpy(object),
         }
     )
-    answers = verdicts[verdicts["ccdnum"].isna() & ~verdicts["expnum"].isin(bad["expnum"])]
-    votes = pd.crosstab(answers["expnum"], answers["verdict"]).reindex(columns=["bad", "fine", "unsure"], fill_value=0)
-    against = votes["bad"] + (votes["unsure"] if unsure == "dubious" else 0)
-    fine = votes.index[votes["fine"] > against]
-    good = pd.DataFrame({"expnum": fine.astype("int64"), "bad": False, "prominent": False, "source": "verdicts"})
-    doubted = votes.index[(against > votes["fine"]) & (unsure == "dubious")]
-    dubious = pd.DataFrame({"expnum": doubted.astype("int64"), "bad": True, "prominent": False, "source": "verdicts"})
-    dubious["category"] = [_category_of_most(answers, expnum) for expnum in doubted]
-    rest = sorted(listed - set(bad["expnum"]) - set(answers["expnum"].astype(int)))
+    against = others["n_bad"] + (others["n_unsure"] if unsure == "dubious" else 0)
+    fine = others.index[others["n_fine"] > against]
+    good = pd.DataFrame({"expnum": fine, "bad": False, "prominent": False, "source": "verdicts"})
+    doubted = others.index[(against > others["n_fine"]) & (unsure == "dubious")]
+    dubious = pd.DataFrame({"expnum": doubted, "bad": True, "prominent": False, "source": "verdicts"})
+    dubious["category"] = [_category_of_most(verdicts, expnum) for expnum in doubted]
+    rest = sorted(listed - set(whole.index))
     lists = pd.DataFrame({"expnum": rest, "bad": True, "prominent": None, "source": "label lists"})
     lists["category"] = [(categories or {}).get(expnum) for expnum in rest]
     types: Any = {"expnum": "int64", "bad": "bool", "prominent": "boolean", "category": object, "kind": object}
@@ -127,10 +128,11 @@ def known_outcomes(
     return pd.concat(parts, ignore_index=True).sort_values("expnum", ignore_index=True)
 
 
-def _category_of_most(answers: pd.DataFrame, expnum: int) -> str:
+def _category_of_most(verdicts: pd.DataFrame, expnum: int) -> str:
     """Return the category that most of those who do not call the exposure fine name; `unknown` if none is named."""
-    some = answers[(answers["expnum"] == expnum) & (answers["verdict"] != "fine")]
-    return str(next(iter(some["category"].mode()), UNKNOWN)) if "category" in some else UNKNOWN
+    of_exposure = verdicts[(verdicts["expnum"] == expnum) & verdicts["ccdnum"].isna()]
+    latest = of_exposure.drop_duplicates("reviewer", keep="last")  # whatever the CP version
+    return str(next(iter(latest.loc[latest["verdict"] != "fine", "category"].mode()), UNKNOWN))
 
 
 def with_kinds(outcomes: pd.DataFrame, params: ComparisonParams) -> pd.DataFrame:

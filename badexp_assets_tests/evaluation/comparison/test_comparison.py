@@ -14,6 +14,8 @@ from badexp_assets.evaluation.comparison.top_rates import (
     rates_figure,
     true_positive_rates,
 )
+from badexp_assets.review.consensus import decide_outcome
+from badexp_assets.review.verdicts import latest_verdict_per_reviewer
 
 
 def survey(n=400, seed=0):
@@ -93,12 +95,17 @@ def test_too_few_known_outcomes_are_said_with_what_to_do():
         combine(scores, outcomes[outcomes["bad"]], ComparisonParams())
 
 
+def outcomes_of(answers, *rest):
+    """What is known from answers, each of another reviewer unless it names one."""
+    if "reviewer" not in answers:
+        answers = answers.assign(reviewer=[f"r{k}" for k in range(len(answers))])
+    return known_outcomes(latest_verdict_per_reviewer(answers), decide_outcome(answers), *rest).set_index("expnum")
+
+
 def test_verdicts_go_before_lists_and_unsure_ones_stay_unknown():
-    answers = [(1, None, "bad"), (1, None, "bad"), (2, None, "fine"), (3, None, "unsure"), (4, 7, "bad")]
+    answers = [(1, None, "bad"), (1, None, "bad"), (2, None, "fine"), (3, None, "unsure"), (4, 7, "bad"), (4, 7, "bad")]
     answers += [(5, None, "bad"), (5, None, "fine"), (6, None, "fine")]
-    verdicts = pd.DataFrame(answers, columns=["expnum", "ccdnum", "verdict"])
-    rejects = pd.DataFrame({"expnum": [1, 4], "ccdnum": [None, 7], "n_bad": 2, "n_fine": 0, "n_unsure": 0})
-    found = known_outcomes(verdicts, rejects, {6, 8}).set_index("expnum")
+    found = outcomes_of(pd.DataFrame(answers, columns=["expnum", "ccdnum", "verdict"]), {6, 8})
     assert found["bad"].to_dict() == {1: True, 2: False, 6: False, 8: True}
     assert found.loc[1, "prominent"]
     assert found.loc[8, "source"] == "label lists"
@@ -159,15 +166,29 @@ def test_a_truth_file_tells_anomalies_of_sources_from_those_of_the_background(tm
 def test_unsure_answers_are_dubious_anomalies_if_the_option_says_so():
     answers = [(1, "unsure", "psf"), (1, "unsure", "psf"), (2, "unsure", None), (2, "fine", None), (3, "fine", None)]
     answers += [(3, "fine", None), (3, "unsure", None), (4, "bad", "noise"), (5, "fine", None), (5, "fine", None)]
-    verdicts = pd.DataFrame(answers, columns=["expnum", "verdict", "category"]).assign(ccdnum=None)
-    rejects = pd.DataFrame({"expnum": [9], "ccdnum": None, "n_bad": 2, "n_fine": 0, "n_unsure": 1, "category": "wonky"})
-    plain = known_outcomes(verdicts, rejects, set()).set_index("expnum")
+    answers += [(9, "bad", "wonky"), (9, "bad", "wonky"), (9, "unsure", None)]
+    verdicts = pd.DataFrame(answers, columns=["expnum", "verdict", "category"])
+    plain = outcomes_of(verdicts, set())
     assert plain["bad"].to_dict() == {2: False, 3: False, 5: False, 9: True}
-    found = known_outcomes(verdicts, rejects, {7}, {7: "streak"}, "dubious").set_index("expnum")
+    found = outcomes_of(verdicts, {7}, {7: "streak"}, "dubious")
     assert found["bad"].to_dict() == {1: True, 3: False, 4: True, 5: False, 7: True, 9: True}
     assert not found.loc[[1, 4, 9], "prominent"].any()
     assert found["category"].dropna().to_dict() == {1: "psf", 4: "noise", 7: "streak", 9: "wonky"}
     assert with_kinds(found.reset_index(), ComparisonParams())["of_background"].sum() == 3
+
+
+def test_a_reviewer_counts_once_whatever_the_number_of_versions_that_were_answered():
+    answers = [(1, "ann", "fine", "V4"), (1, "ann", "fine", "V5"), (1, "bob", "bad", "V5")]  # a tie
+    answers += [(2, name, "bad", "V4") for name in ("ann", "bob")] + [
+        (2, name, "fine", "V5") for name in ("ann", "bob")
+    ]
+    answers += [(3, "ann", "fine", "V4"), (3, "bob", "fine", "V4"), (3, "ann", "bad", "V5")]  # V4 decides
+    answers += [(4, "ann", "unsure", "V4"), (4, "ann", "unsure", "V5"), (4, "bob", "fine", "V5")]
+    verdicts = pd.DataFrame(answers, columns=["expnum", "reviewer", "verdict", "plver"])
+    outcomes = decide_outcome(verdicts)
+    assert outcomes["outcome"].tolist() == ["undecided", "withdrawn", "fine", "undecided"]
+    assert outcomes_of(verdicts, {1, 5})["bad"].to_dict() == {2: False, 3: False, 4: False, 5: True}
+    assert outcomes_of(verdicts, set(), None, "dubious")["bad"].to_dict() == {2: False, 3: False}
 
 
 def test_each_method_is_measured_by_its_kind_and_on_the_exposures_it_may_be_measured_on():

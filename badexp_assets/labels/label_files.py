@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import partial
@@ -67,14 +68,16 @@ def find_label_files(
 ) -> LabelFiles:
     """Return the label files of one or several sources, recognised by name (upper or lower case).
 
-    A source is a file, a folder (searched at any depth), or the URL of either that fsspec can read. Files behind a URL
-    are copied to a folder below `mirrors` if they changed; without `refresh` the copies of the last time are used.
+    A source is a file, a folder (searched at any depth, also behind links), or the URL of either that fsspec can read.
+    Files behind a URL are copied to a folder below `mirrors` if they changed; without `refresh` the copies of the last
+    time are used.
 
     Label files are: `*bad_expid*.txt`; text files in exclude folders `y*/` whose names start with a kind (`problem`,
     `ghost-scatter`, `streak`, `noise`, `processing`, `ccdNN` ...) or end in a year (`-yNN.txt`), in other folders those
     that do both (`streak-sv-uniq.txt` of DES); `*exclude*.fits|csv`; `survey-ccds*.fits*` and `ccds-annotated*.fits*`;
-    `*verdicts*.csv|xlsx`. All are optional; a file in two sources is used once. Raises InputError for a source that
-    does not exist or can't be read, and for a single file or a URL without such a name.
+    `*verdicts*.csv|xlsx`. All are optional; a file in two sources, or with two names, is used once. Raises InputError
+    for a source that does not exist or holds a folder that can't be read, and for a single file or a URL without such
+    a name.
     """
     places = [normalize_source(s) for s in ([sources] if isinstance(sources, str | Path) else sources)]
     places = list(dict.fromkeys(places))
@@ -124,13 +127,41 @@ def _local(source: Path) -> tuple[list[tuple[str, str, Path]], list[str]]:
         return [(source.name, kind, source)], []
     check_sources([str(source)])
     files, others = [], []
-    for path in sorted(p for p in source.rglob("*") if p.is_file()):
+    for _, path in sorted(_files_below(source)):
         name, kind = path.relative_to(source).as_posix(), _kind(path, source)
         if kind:
             files.append((name, kind, path))
         else:
             others.append(name)
     return files, others
+
+
+def _files_below(folder: Path, linked: bool = False, above: tuple[Path, ...] = ()) -> Iterator[tuple[bool, Path]]:
+    """Yield the files at any depth, each with whether a linked folder leads to it.
+
+    Links to folders are followed, except back to one of `above` (real paths). A link that leads nowhere counts as a
+    file. Raises InputError for a folder that can't be read.
+    """
+    real = folder.resolve()
+    if real in above:
+        return
+    try:
+        entries = [(path, _file_type(path)) for path in folder.iterdir()]
+    except OSError as error:
+        raise InputError(f"labels: {error.filename} can't be read ({error.strerror})") from error
+    for path, kind in entries:
+        if kind == stat.S_IFDIR:
+            yield from _files_below(path, linked or path.is_symlink(), (*above, real))
+        elif kind == stat.S_IFREG:
+            yield linked, path
+
+
+def _file_type(path: Path) -> int:
+    """Return the type of a file as `stat.S_IFMT` does, after all links; that of a file if a link leads nowhere."""
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except FileNotFoundError:
+        return stat.S_IFREG
 
 
 def _kind_by_name(name: str, folder: str) -> str | None:

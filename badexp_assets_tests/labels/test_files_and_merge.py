@@ -1,4 +1,8 @@
 import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -55,6 +59,49 @@ def test_files_are_found_by_name_at_any_depth(folder):
         "survey": ["survey-ccds-1.fits.gz"],
         "verdicts": ["my_verdicts.csv"],
     }
+
+
+def test_folders_behind_links_are_searched_and_each_file_is_read_once(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "new").mkdir()
+    (elsewhere / "new" / "streak.txt").write_text("20141029 107 nan nan 33\n")
+    expected = find_label_files(folder).listing()
+    (folder / "a").symlink_to("deep")  # read under the real folder's name
+    (folder / "deep" / "y02" / "up").symlink_to(folder)
+    (folder / "latest").symlink_to(elsewhere / "new")
+    (folder / "y05").symlink_to(elsewhere / "new")  # only with this name it is an exclude folder
+    (elsewhere / "back").symlink_to(folder)
+    (folder / "elsewhere").symlink_to(elsewhere)
+    expected["exclude_lists"] = [*expected["exclude_lists"], "y05/streak.txt"]
+    assert find_label_files(folder).listing() == expected
+
+
+def test_a_folder_that_can_not_be_read_is_an_error_that_names_it():
+    root = os.geteuid() == 0
+    place = Path(tempfile.mkdtemp(prefix="badexp-refused-"))  # nobody else may enter the folders of pytest
+    try:
+        place.chmod(0o755)
+        (place / "y05").mkdir()
+        (place / "y05" / "problem-y05.txt").write_text("20171010  700000  Clouds\n")
+        for mode in (0o000, 0o444):  # 0o444: names can be listed, files can't be looked at
+            (place / "y05").chmod(mode)
+            if root:
+                os.seteuid(65534)
+            try:
+                with pytest.raises(InputError, match=f"{place}/y05.* can't be read .Permission denied"):
+                    find_label_files(place)
+            finally:
+                if root:
+                    os.seteuid(0)
+    finally:
+        (place / "y05").chmod(0o755)
+        shutil.rmtree(place)
+
+
+def test_a_label_file_whose_link_leads_nowhere_is_an_error(folder):
+    (folder / "other-bad_expid.txt").symlink_to(folder / "gone.txt")
+    with pytest.raises(InputError, match=r"other-bad_expid\.txt: can't be read \(No such file"):
+        list_label_files(find_label_files(folder))
 
 
 def test_text_files_of_a_years_folder_are_lists_or_named_as_not_used(tmp_path):

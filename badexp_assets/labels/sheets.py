@@ -26,6 +26,7 @@ _MAX_LINES = 50  # of a cell with line breaks
 _EXCEL_EPOCH = dt.datetime(1899, 12, 30)
 _EXCEL_DAYS = (20_000.0, 80_000.0)  # 1954 to 2119
 _SERIAL = re.compile(r"\d{5}([.,]\d+)?")
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]|$)")
 _DAY = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})(?:,?\s+(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([AaPp][Mm])?)?")
 
 
@@ -86,10 +87,11 @@ def whole_number(cell: str) -> str:
 
 
 def read_times(cells: Iterable[str]) -> list[str | None]:
-    """Return times of one column as ISO 8601; None for a cell that is not understood.
+    """Return times of one column as `datetime.isoformat` writes them; None for a cell that is not understood.
 
-    ISO 8601, numbers of days as Excel stores them, and dates with the year last. Whether day or month comes first
-    follows from dots (the day), `AM` or `PM` (the month), or the cells of the column in which only one is possible.
+    Times with an offset are converted to UTC. ISO 8601 (date, `T` or a blank, time), numbers of days as Excel stores
+    them, and dates with the year last are understood. Whether day or month comes first follows from dots (the day),
+    `AM` or `PM` (the month), or the cells of the column in which only one is possible.
     """
     cells = [cell.strip() for cell in cells]
     days = [match for cell in cells if (match := _DAY.fullmatch(cell))]
@@ -113,10 +115,12 @@ def _time(cell: str, day_first: bool | None) -> str | None:
             return moment.isoformat()
         if _SERIAL.fullmatch(cell) and _EXCEL_DAYS[0] <= (days := float(cell.replace(",", "."))) <= _EXCEL_DAYS[1]:
             return (_EXCEL_EPOCH + dt.timedelta(seconds=round(days * 86400))).isoformat()
-        dt.datetime.fromisoformat(cell)
-    except ValueError:
+        if not _ISO.match(cell):
+            return None
+        moment = dt.datetime.fromisoformat(cell)
+        return (moment if moment.tzinfo is None else moment.astimezone(dt.UTC)).isoformat()
+    except (ValueError, OverflowError):
         return None
-    return cell if re.match(r"\d{4}-\d{2}-\d{2}", cell) else None
 
 
 def _sheet(name: str, rows: Iterable[tuple[int, list[str], str | None]]) -> Sheet | None:

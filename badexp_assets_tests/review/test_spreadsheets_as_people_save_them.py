@@ -4,6 +4,7 @@ import datetime as dt
 import os
 
 import openpyxl
+import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from badexp_assets.labels.sheets import read_times
 from badexp_assets.review.consensus import decide_outcome
 from badexp_assets.review.spreadsheets import read_verdict_file
 from badexp_assets.review.store import VerdictStore
+from badexp_assets.review.verdicts import latest_verdict_per_reviewer
 
 HEAD = ("expnum", "reviewer", "verdict")
 
@@ -142,12 +144,35 @@ def test_all_sheets_are_read_and_one_without_answers_is_named(tmp_path):
         (["3/12/2024 2:00 PM"], ["2024-03-12T14:00:00"]),
         (["5/5/24"], ["2024-05-05T00:00:00"]),
         (["45363.5"], ["2024-03-12T12:00:00"]),
-        (["2024-03-12 14:00", "2024-03-12T14:00:00+00:00"], ["2024-03-12 14:00", "2024-03-12T14:00:00+00:00"]),
+        (["2024-03-12 14:00", "2024-03-12T14:00:00+00:00"], ["2024-03-12T14:00:00", "2024-03-12T14:00:00+00:00"]),
+        (["2024-03-12 14:00:00,5", "2024-03-12"], ["2024-03-12T14:00:00.500000", "2024-03-12T00:00:00"]),
+        (
+            ["2024-03-12T14:00:30+01:00:30", "2024-03-12 14Z"],
+            ["2024-03-12T13:00:00+00:00", "2024-03-12T14:00:00+00:00"],
+        ),
+        (["2024-03-12x14:00", "2024-03-12\u00a014:00", "0001-01-01T00:00+01:00"], [None] * 3),
         (["yesterday", "31/31/2024", "12", "20240312", "2024-13-01"], [None] * 5),
     ],
 )
 def test_times_as_spreadsheets_write_them(cells, times):
     assert read_times(cells) == times
+
+
+@given(
+    moment=st.datetimes(dt.datetime(1, 1, 4), timezones=st.none() | st.timezones()),
+    between=st.sampled_from("T x_"),
+    comma=st.booleans(),
+)
+@example(moment=dt.datetime(2021, 3, 4, 12, microsecond=500_000), between=" ", comma=True)
+def test_the_consensus_understands_every_time_that_is_read(moment, between, comma):
+    cell = moment.isoformat(between)
+    (time,) = read_times([cell.replace(".", ",") if comma else cell])
+    assert (time is None) == (between in "x_")
+    if time is not None:
+        older = moment.replace(tzinfo=None) - dt.timedelta(days=2)
+        times = [time, older.isoformat()]
+        table = pd.DataFrame({"expnum": 1, "reviewer": "ann", "verdict": ["fine", "bad"], "at": times})
+        assert latest_verdict_per_reviewer(table)["verdict"].tolist() == ["fine"]
 
 
 def test_a_time_that_is_not_understood_is_a_finding_and_never_the_oldest(tmp_path):

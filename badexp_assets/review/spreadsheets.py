@@ -17,7 +17,7 @@ from badexp_assets.labels.sheets import Sheet, SheetRow, read_sheets, read_times
 from badexp_assets.labels.taxonomy import Taxonomy
 from badexp_assets.labels.taxonomy_file import load_taxonomy
 from badexp_assets.review.store import VerdictStore
-from badexp_assets.review.verdicts import COLUMNS, tidy_verdicts
+from badexp_assets.review.verdicts import BLANK, COLUMNS, SAID, text_or_none, tidy_verdicts
 from badexp_assets.survey.cameras import Camera, load_camera
 
 _ANSWERS = {
@@ -26,7 +26,6 @@ _ANSWERS = {
     "unsure": ("unsure", "maybe", "y?", "n?", "yes?", "no?", "?", "perhaps"),
 }
 _VERDICT_OF = {word: verdict for verdict, words in _ANSWERS.items() for word in words}
-_BLANK = ("", "nan", "none", "null", "<na>")
 _ALLOWED = "bad / fine / unsure, true / false, yes / no / maybe, 1 / 0, or blank (not looked at)"
 _SINGLE = ("is_bad?", "is_bad", "bad?", "badexp")
 
@@ -77,8 +76,8 @@ class _Answers:
 
     def add(self, row: SheetRow, answers: Iterable[tuple[str, str, str, str | None]], at: str | None) -> None:
         """Add the answers (reviewer, column, cell, comment) of a row; `at`: its time, "" for one not understood."""
-        asked = [(name, column, cell, words) for name, column, cell, words in answers if cell.lower() not in _BLANK]
-        self.blank += sum(1 for *_, cell, _ in answers if cell.lower() in _BLANK)
+        asked = [(name, column, cell, words) for name, column, cell, words in answers if cell.lower() not in BLANK]
+        self.blank += sum(1 for *_, cell, _ in answers if cell.lower() in BLANK)
         if not asked:
             return
         key = self._key(row, at)
@@ -115,7 +114,7 @@ class _Answers:
             self.odd_cell(row.line, "expnum", cell, "an exposure number is expected")
             return None
         ccdnum = None
-        if ccd.lower() not in _BLANK:
+        if ccd.lower() not in BLANK:
             digits = whole_number(ccd)
             ccdnum = int(digits) if re.fullmatch("[0-9]{1,4}", digits) else None
             if ccdnum not in self._camera.by_number:
@@ -125,13 +124,13 @@ class _Answers:
             wanted = "a time as YYYY-MM-DD HH:MM is expected; of day and month, it must be clear which comes first"
             self.odd_cell(row.line, "at", row.cells["at"], wanted)
             return None
-        return {"expnum": expnum, "ccdnum": ccdnum, "plver": _text(row.cells.get("plver")), "at": at}
+        return {"expnum": expnum, "ccdnum": ccdnum, "plver": text_or_none(row.cells.get("plver")), "at": at}
 
     def _category(self, row: SheetRow, verdict: str, comment: str | None) -> str | None:
         if "category" not in row.cells or "verdict" not in row.cells:
             match = self._taxonomy.classify("review", comment) if comment and verdict == "bad" else None
             return match.category if match and "verdict" not in row.cells else None
-        category = _text(row.cells["category"])
+        category = text_or_none(row.cells["category"])
         if category is not None and category not in self._taxonomy.all_categories:
             self.odd_cell(row.line, "category", category, f"allowed: {', '.join(self._taxonomy.all_categories)}")
             return None
@@ -165,7 +164,7 @@ def read_verdict_file(path: str | Path, taxonomy: Taxonomy | None = None, camera
             left_out.append(sheet.name)
             continue
         answers = _Answers(where, taxonomy, camera)
-        stated = [row for row in sheet.rows if _text(row.cells.get("at"))]
+        stated = [row for row in sheet.rows if text_or_none(row.cells.get("at"))]
         times = dict(zip((row.line for row in stated), read_times(row.cells["at"] for row in stated), strict=True))
         for row in sheet.rows:
             at = (times[row.line] or "") if row.line in times else None
@@ -174,7 +173,7 @@ def read_verdict_file(path: str | Path, taxonomy: Taxonomy | None = None, camera
                     row.cells["reviewer"] if name is None else name,
                     column,
                     row.cells[column],
-                    _text(row.cells.get(words)),
+                    text_or_none(row.cells.get(words)),
                 )
                 for name, column, words in columns
             ]
@@ -222,16 +221,21 @@ def collect_verdicts(
 ) -> pd.DataFrame:
     """Return all answers of the verdict store (none if it does not exist) and of verdict files, as `review_verdicts`.
 
-    Identical answers from several sources, such as the store and an exported file, count once. Files that cannot be
-    read raise an error; findings on single cells are in `table.attrs["findings"]`.
+    Answers in files count once, and not if the store `holds` them: an export adds nothing, nor does it bring back
+    answers that were retracted since. Files that cannot be read raise an error; findings on single cells are in
+    `table.attrs["findings"]`.
     """
-    tables, findings = [VerdictStore(store).read()], []
+    answers = VerdictStore(store)
+    tables, findings = [], []
     for path in files:
         found = read_verdict_file(path, taxonomy, camera)
         tables.append(found.table)
         findings += found.findings
-    both = pd.concat([t for t in tables if len(t)] or tables[:1], ignore_index=True)
-    both = both.drop_duplicates([c for c in COLUMNS if c != "source"]).reset_index(drop=True)
+    both = answers.read()
+    if tables:
+        of_files = pd.concat(tables, ignore_index=True)
+        both = pd.concat([both, of_files[~answers.holds(of_files)]])
+    both = both.drop_duplicates([*SAID, "at"]).reset_index(drop=True)
     both.attrs = {"findings": findings}
     return both
 
@@ -257,8 +261,3 @@ def write_text_table(table: pd.DataFrame, path: Path, allowed: str = ".csv, .jso
             table.to_csv(temporary, index=False, lineterminator="\n")
         else:
             table.to_json(temporary, orient="records", indent=1)
-
-
-def _text(cell: object) -> str | None:
-    text = "" if cell is None else str(cell).strip()
-    return None if text.lower() in _BLANK else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from sqlalchemy.engine import Connection
 from badexp_assets.errors import InputError
 from badexp_assets.review.append_only import change_state, insert_once, not_retracted, now, retract_rows
 from badexp_assets.review.database import ANSWERS, RETRACTIONS, Database
-from badexp_assets.review.verdicts import COLUMNS, tidy_answer, tidy_verdicts
+from badexp_assets.review.verdicts import COLUMNS, SAID, text_or_none, tidy_answer, tidy_verdicts
 
 _HELD = not_retracted(ANSWERS, RETRACTIONS)
 
@@ -31,20 +32,36 @@ class VerdictStore:
     def add(self, verdicts: pd.DataFrame, skip_known: bool = False) -> int:
         """Add answers (columns of `review_verdicts`; expnum, reviewer and verdict are needed), all or none.
 
-        A missing `at` becomes the current time (UTC). With `skip_known`, answers that are identical to a stored one are
-        skipped (`at` is compared only if it is given), so a file can be imported again. Returns the number of added
-        answers. Raises InputError for an invalid row, StorageError if the store cannot be written.
+        A missing `at` becomes the current time (UTC). With `skip_known`, answers that the store `holds` are skipped, so
+        a file can be imported again. Returns the number of added answers. Raises InputError for an invalid row,
+        StorageError if the store cannot be written.
         """
         rows = _records(verdicts)
         time = now()
         added = 0
         with self.database.write() as connection:
+            known = _stored(connection) if skip_known else set()
             for row in rows:
-                if skip_known and _known(connection, row):
+                if skip_known and _identity(row) in known:
                     continue
-                connection.execute(ANSWERS.insert(), row | {"at": row["at"] or time})
+                stored = row | {"at": row["at"] or time}
+                connection.execute(ANSWERS.insert(), stored)
+                known |= {_identity(stored, by) for by in ("at", "source")}
                 added += 1
         return added
+
+    def holds(self, verdicts: pd.DataFrame) -> pd.Series:
+        """Return which of `verdicts` (columns as in `add`) are stored, also as retracted answers or to known cases.
+
+        An answer is the same if exposure, CCD, reviewer, verdict, category, comment, CP version and time are. One
+        without a time, as in a spreadsheet, is compared by its source instead.
+        """
+        known: set[tuple[Any, ...]] = set()
+        if self.database.exists:
+            with self.database.read() as connection:
+                known = _stored(connection)
+        found = [_identity(row) in known for row in _records(verdicts)]
+        return pd.Series(found, index=verdicts.index, dtype=bool)
 
     def answer(
         self, answers: Sequence[Mapping[str, Any]], keys: Sequence[str], known: Sequence[str | None] | None = None
@@ -133,7 +150,23 @@ def _records(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _known(connection: Connection, row: dict[str, Any]) -> bool:
-    compared = [c for c in COLUMNS if c not in ("at", "model", "shown") or row[c]]
-    where = sa.and_(*(ANSWERS.c[c].is_not_distinct_from(row[c]) for c in compared))
-    return connection.execute(sa.select(ANSWERS.c.id).where(where).limit(1)).first() is not None
+def _stored(connection: Connection) -> set[tuple[Any, ...]]:
+    """Return the identities of all stored answers, by time and by source."""
+    rows = connection.execute(sa.select(*(ANSWERS.c[name] for name in (*SAID, "at", "source")))).mappings()
+    return {_identity(row, by) for row in rows for by in ("at", "source")}
+
+
+def _identity(row: Mapping[str, Any], by: str | None = None) -> tuple[Any, ...]:
+    """Return what is equal for two answers that are the same; `by`: by default "at" if there is a time, or "source"."""
+    by = by or ("at" if row["at"] else "source")
+    said = (text_or_none(" ".join(row[c].split())) if isinstance(row[c], str) else row[c] for c in SAID)
+    return (by, _moment(row["at"]) if by == "at" else row["source"], *said)
+
+
+def _moment(at: str) -> dt.datetime | str:
+    """Return a time, which can be written in several ways; the text if it is none."""
+    try:
+        moment = dt.datetime.fromisoformat(at)
+    except ValueError:
+        return at
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)

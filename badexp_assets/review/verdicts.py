@@ -19,6 +19,10 @@ COLUMNS = SCHEMAS["review_verdicts"].column_names
 _TEXTS = ["reviewer", "verdict", "category", "comment", "at", "plver", "source", "model", "shown"]
 STORE = "verdict store"
 KEY = ["expnum", "ccdnum"]
+SAID = [*KEY, "reviewer", "verdict", "category", "comment", "plver"]
+"""what an answer says, without its time, where it was stored, and what the reviewer was shown"""
+BLANK = ("", "nan", "none", "null", "<na>")
+"""cells of spreadsheets that mean nothing, in lower case"""
 
 
 def tidy_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,6 +83,12 @@ def tidy_verdicts(table: pd.DataFrame) -> pd.DataFrame:
     simulated = table["simulated"] if "simulated" in table else pd.Series(False, index=tidy.index)
     tidy["simulated"] = simulated.fillna(False).astype(bool)
     return tidy[COLUMNS]
+
+
+def text_or_none(cell: object) -> str | None:
+    """Return the text of a cell of a spreadsheet without blanks around it; None for one of `BLANK`."""
+    text = "" if cell is None else str(cell).strip()
+    return None if text.lower() in BLANK else text
 
 
 def category_of_most(named: Iterable[str]) -> str:

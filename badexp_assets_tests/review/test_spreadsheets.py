@@ -113,6 +113,56 @@ def test_the_store_and_an_exported_file_beside_it_count_once(tmp_path):
     assert len(collect_verdicts(tmp_path / "none.sqlite")) == 0
 
 
+def reviewed(tmp_path):
+    """Two answers as the app stores them, and their export: the path of the store, its ids, the file."""
+    store = VerdictStore(tmp_path / "v.sqlite")
+    answers = [
+        {"expnum": 1, "reviewer": reviewer, "verdict": "bad", "category": "noise", "comment": comment,
+         "model": "m1", "shown": '{"p_bad": 0.9}'}
+        for reviewer, comment in (("ann", 'two \r\n lines, 2.4"'), ("bob", "none"))
+    ]  # fmt: skip
+    ids = store.answer(answers, ["key-of-ann", "key-of-bob"])
+    export_verdicts(store.read(), tmp_path / "all-verdicts.csv")
+    return store, ids, tmp_path / "all-verdicts.csv"
+
+
+def test_an_answer_and_its_export_count_once(tmp_path):
+    store, _, file = reviewed(tmp_path)
+    both = collect_verdicts(tmp_path / "v.sqlite", [file, file])
+    assert both["source"].tolist() == ["verdict store"] * 2
+    assert both["model"].tolist() == ["m1"] * 2
+    assert store.add(read_verdict_file(file).table, skip_known=True) == 0
+
+
+def test_an_export_does_not_bring_back_a_retracted_answer(tmp_path):
+    store, ids, file = reviewed(tmp_path)
+    store.retract("bob", [ids[1]])
+    both = collect_verdicts(tmp_path / "v.sqlite", [file])
+    assert both["reviewer"].tolist() == ["ann"]
+    assert decide_outcome(both)["outcome"].tolist() == ["undecided"]
+    assert store.add(read_verdict_file(file).table, skip_known=True) == 0
+    assert store.read()["reviewer"].tolist() == ["ann"]
+
+
+def test_an_imported_file_among_the_label_files_does_not_bring_back_a_retracted_answer(tmp_path):
+    store = VerdictStore(tmp_path / "v.sqlite")
+    file = write(tmp_path, "expnum,reviewer,verdict\n1,ann,bad\n")
+    assert store.add(read_verdict_file(file).table, skip_known=True) == 1
+    store.retract("ann", [1])
+    assert collect_verdicts(tmp_path / "v.sqlite", [file]).empty
+    other = write(tmp_path, "expnum,reviewer,verdict\n1,ann,bad\n", "newer_verdicts.csv")
+    assert collect_verdicts(tmp_path / "v.sqlite", [file, other])["source"].tolist() == ["newer_verdicts.csv"]
+
+
+def test_a_file_that_was_imported_with_times_as_it_writes_them_adds_nothing(tmp_path):
+    store = VerdictStore(tmp_path / "v.sqlite")
+    store.add(
+        tidy_verdicts(pd.DataFrame([{"expnum": 1, "reviewer": "ann", "verdict": "bad", "at": "2024-03-12 14:00"}]))
+    )
+    file = write(tmp_path, "expnum,reviewer,verdict,at\n1,ann,bad,2024-03-12 14:00\n2,ann,bad,2024-03-12 14:00\n")
+    assert store.add(read_verdict_file(file).table, skip_known=True) == 1
+
+
 def test_the_public_dr11_verdicts_import_whole(shared_data):
     found = read_verdict_file(shared_data / "labels" / "dr11_review_verdicts.csv")
     assert (found.n_rows, found.findings, found.n_blank) == (939, [], 0)

@@ -31,6 +31,7 @@ from .simulated_reviewers import simulate_reviewers as simulate_reviewers
 from .skill import OVERALL as OVERALL
 from .skill import reviewer_skill as reviewer_skill
 from .spreadsheets import VerdictFile as VerdictFile
+from .spreadsheets import check_every_answer_understood as check_every_answer_understood
 from .spreadsheets import collect_verdicts as collect_verdicts
 from .spreadsheets import export_verdicts as export_verdicts
 from .spreadsheets import read_verdict_file as read_verdict_file

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from badexp_assets.errors import InputError, LabelFileError
+from badexp_assets.io.check_result import CheckResult
 from badexp_assets.io.parquet import atomic_path, write_table
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.labels.bad_expid import read_expnum
@@ -238,6 +239,17 @@ def collect_verdicts(
     both = both.drop_duplicates([*SAID, "at"]).reset_index(drop=True)
     both.attrs = {"findings": findings}
     return both
+
+
+def check_every_answer_understood(verdicts: pd.DataFrame) -> CheckResult:
+    """Every cell of the verdict files in the result of `collect_verdicts` is understood. rows: finding."""
+    findings = verdicts.attrs["findings"]
+    rows = pd.DataFrame({"finding": findings}, dtype="str")
+    numbers = {"answers": len(verdicts), "not understood": len(findings)}
+    if not findings:
+        return CheckResult(True, "all cells of the verdict files are understood", numbers, rows)
+    count = f"{len(findings)} cell(s) or row(s) of verdict files are not understood"
+    return CheckResult(False, f"{count}, the first: {findings[0]}", numbers, rows)
 
 
 def export_verdicts(table: pd.DataFrame, path: str | Path) -> None:

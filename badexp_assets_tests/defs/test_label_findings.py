@@ -1,8 +1,10 @@
 """What a label file holds that is not understood reaches the user with file, line and what was expected."""
 
 import dagster as dg
+import pytest
 
 from badexp_assets.defs.assets.labels import decals_bad_exposures, delve_bad_ccds, label_files
+from badexp_assets.defs.assets.review import review_verdicts
 from badexp_assets.defs.io_managers import ParquetIOManager
 from badexp_assets.defs.resources import SurveyResource
 
@@ -30,3 +32,23 @@ def test_findings_name_the_file_the_line_and_what_is_expected(tmp_path):
     assert not found["delve_bad_ccds"].passed
     (event,) = [e for e in result.get_asset_materialization_events() if e.asset_key == dg.AssetKey("label_files")]
     assert event.materialization.metadata["files of other names"].value == ["y07/notes.txt"]
+
+
+@pytest.mark.parametrize("row", ["7.46E+05,ann,bad,noise", "102,ann,baad,noise", "102,ann,bad,nois", ""])
+def test_answers_of_verdict_files_that_are_not_understood_are_a_warning(tmp_path, row):
+    (tmp_path / "team_verdicts.csv").write_text(f"expnum,reviewer,verdict,category\n100,ann,bad,noise\n{row}\n")
+    survey = SurveyResource(home=str(tmp_path / "home"), labels=[str(tmp_path / "team_verdicts.csv")])
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [label_files, review_verdicts],
+            instance=instance,
+            resources={"survey": survey, "io_manager": ParquetIOManager(survey=survey)},
+        )
+    [check] = result.get_asset_check_evaluations()
+    assert result.success
+    assert (check.check_name, check.severity) == ("every_answer_is_understood", dg.AssetCheckSeverity.WARN)
+    assert check.passed == (row == "")
+    assert check.metadata["not understood"].value == (row != "")
+    if row:
+        assert "team_verdicts.csv:3: " in (check.description or "")
+        assert "team_verdicts.csv:3: " in str(check.metadata["rows"].value)

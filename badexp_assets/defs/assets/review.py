@@ -1,6 +1,7 @@
 """Review candidates, the reviewers' verdicts, and the reject list derived from them."""
 
 import math
+from collections.abc import Iterator
 
 import dagster as dg
 import pandas as pd
@@ -8,6 +9,7 @@ import pandas as pd
 from badexp_assets import review
 from badexp_assets.defs.asset_metadata import counts, preview, table_asset
 from badexp_assets.defs.assets.labels import label_files
+from badexp_assets.defs.checks import to_warning
 from badexp_assets.defs.current_scores import current_scores
 from badexp_assets.defs.io_managers import NightTables
 from badexp_assets.defs.resources import SurveyResource
@@ -65,12 +67,19 @@ def review_candidates(
         GROUP,
         {"sqlite", "parquet"},
     ),
+    check_specs=[
+        dg.AssetCheckSpec(
+            "every_answer_is_understood",
+            asset="review_verdicts",
+            description="Every answer in the verdict files is understood.",
+        )
+    ],
 )
-def review_verdicts(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
+def review_verdicts(survey: SurveyResource) -> Iterator:
     """Read the store and the files."""
     store, files = survey.settings().verdicts, survey.label_files().verdicts
     table = review.collect_verdicts(store, files, survey.taxonomy(), survey.camera())
-    return dg.Output(
+    yield dg.Output(
         table,
         metadata={
             "answers": counts(table["verdict"]),
@@ -78,6 +87,7 @@ def review_verdicts(survey: SurveyResource) -> dg.Output[pd.DataFrame]:
             "answers of simulated reviewers": int(table["simulated"].sum()),
         },
     )
+    yield to_warning("review_verdicts", "every_answer_is_understood", review.check_every_answer_understood(table))
 
 
 @asset(

@@ -95,9 +95,12 @@ def _file(home: Home) -> Path:
 def _named_stamps(settings: Settings) -> Iterator[str]:
     """Yield a text for every file that the settings name, and for every file in a folder that they name.
 
-    Each text of each section may be a path, so that no option has to be listed here.
+    Each text of each section may be a path, so that no option has to be listed here. Sections on which no result
+    depends are left out: an argument of the alert command may be the name of the home, which every run changes. So is
+    the store of answers, whose state is hashed.
     """
-    values = [value for section in settings.options.model_dump().values() for value in section.values()]
+    sections = settings.options.model_dump(exclude={"alerts": True, "slurm": True, "review": {"store"}}).values()
+    values = [value for section in sections for value in section.values()]
     texts = [text for value in values for text in (value if isinstance(value, tuple) else [value])]
     for named in (settings.camera, settings.taxonomy, *texts):
         if isinstance(named, str | Path) and os.path.exists(named):

@@ -36,7 +36,7 @@ def decide_outcome(
     more reviewers say fine than bad and at least as many as a rejection needs. The newest version that is rejected or
     cleared decides: the outcome is `rejected` or `fine`, or `withdrawn` if an older version was rejected
     (`withdrawn_plver`) and this one is fine. If no version decides, it is `undecided`. Pairs of expnum and ccdnum
-    (None: whole exposure) in `exempt` are `exempt` whatever was answered.
+    (None: the whole exposure and each of its CCDs) in `exempt` are `exempt` whatever was answered.
 
     Counts, category and plver are those of the version that decides, or else of the newest. tie: as many say bad as
     fine. single_reviewer: only one reviewer answered. p_bad: P(bad) from all answers, weighted by the reliability of
@@ -56,7 +56,7 @@ def decide_outcome(
         expnum, ccdnum = (int(part) for part in cast("tuple[int, int]", key))
         place = (expnum, None if ccdnum == _WHOLE else ccdnum)
         row = _outcome(group.to_dict("records"), rule, reliability)
-        if place in spared:
+        if spared.intersection([place, (expnum, None)]):
             row["outcome"] = "exempt"
         rows.append({"expnum": place[0], "ccdnum": place[1]} | row)
     table = pd.DataFrame(rows, columns=SCHEMAS["review_outcomes"].column_names)
@@ -183,7 +183,7 @@ def _counts(answers: list[dict[Hashable, Any]]) -> Counter[str]:
 
 
 def read_exempt(path: str | Path, camera: Camera) -> dict[tuple[int, int | None], str]:
-    """Read the exempt list: reasons by (expnum, ccdnum), where ccdnum is None for a whole exposure.
+    """Read the exempt list: reasons by (expnum, ccdnum), where ccdnum is None for a whole exposure with all its CCDs.
 
     The CSV file has columns expnum and optionally ccdnum (blank: the whole exposure) and reason. Raises InputError with
     file and line for a missing column or an invalid exposure or CCD number, because a typing error must not lead to the

@@ -8,7 +8,7 @@ from badexp_assets.config.review_options import ConsensusRule
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
-from badexp_assets.review.consensus import build_consensus, decide_outcome, read_exempt
+from badexp_assets.review.consensus import build_consensus, decide_outcome, read_exempt, reject_list
 from badexp_assets.review.reliability import estimate_reliability
 from badexp_assets.review.simulated_reviewers import simulate_reviewers
 from badexp_assets.review.verdicts import latest_verdict_per_reviewer
@@ -140,8 +140,14 @@ def test_an_answer_without_a_version_counts_for_each():
 
 def test_what_is_exempt_is_never_rejected_and_says_so():
     verdicts = pd.concat([votes("bb"), votes("bb").assign(ccdnum=5)])
-    assert decide_outcome(verdicts, exempt={(1, None)})["outcome"].tolist() == ["exempt", "rejected"]
+    assert decide_outcome(verdicts, exempt={(1, None)})["outcome"].tolist() == ["exempt", "exempt"]
     assert decide_outcome(verdicts, exempt={(1, 5)})["outcome"].tolist() == ["rejected", "exempt"]
+
+
+def test_no_ccd_of_an_exempt_exposure_is_on_the_reject_list():
+    verdicts = pd.concat([votes("bb").assign(expnum=e, ccdnum=c) for e, c in ((1, 5), (1, 6), (2, 5))])
+    found = reject_list(decide_outcome(verdicts, exempt={(1, None)}))
+    assert found[["expnum", "ccdnum"]].to_numpy().tolist() == [[2, 5]]
 
 
 def test_counts_add_up_to_the_answers_that_hold():

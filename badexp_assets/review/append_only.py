@@ -57,10 +57,13 @@ def not_retracted(table: sa.Table, retractions: sa.Table) -> sa.ColumnElement[bo
 
 
 def change_state(database: Database, table: sa.Table, retractions: sa.Table) -> tuple[int, int]:
-    """Return (newest row, number of retractions), which changes whenever the rows that were not retracted do."""
+    """Return (number of rows, number of retractions), which changes whenever the rows that were not retracted do.
+
+    The newest id would not do: PostgreSQL gives ids before the commit, so a row may appear after one with a higher id.
+    """
     if not database.exists:
         return 0, 0
+    numbers = [sa.select(sa.func.count()).select_from(counted).scalar_subquery() for counted in (table, retractions)]
     with database.read() as connection:
-        newest = connection.execute(sa.select(sa.func.max(table.c.id))).scalar()
-        back = connection.execute(sa.select(sa.func.count()).select_from(retractions)).scalar()
-    return int(newest or 0), int(back or 0)
+        n_rows, n_retractions = connection.execute(sa.select(*numbers)).one()
+    return int(n_rows), int(n_retractions)

@@ -81,6 +81,12 @@ SESSIONS = sa.Table(
     sa.Column("ends", sa.Float, nullable=False),
 )
 _KEPT = (ANSWERS, RETRACTIONS, TAG_CHANGES, TAG_RETRACTIONS)  # tables whose rows are never changed or deleted
+_TRIGGERS = {(table.name, f"{table.name}_no_{act.lower()}"): act for table in _KEPT for act in ("DELETE", "UPDATE")}
+_FIND_TRIGGERS = {  # rows of table and trigger
+    "sqlite": "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger'",
+    "postgresql": "SELECT relname, tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+    "WHERE pg_table_is_visible(tgrelid)",
+}
 _POSTGRES_DRIVER = "postgresql+psycopg2"  # also used by dagster-postgres; not SQLAlchemy's default
 _WAIT = 30.0  # seconds to wait for another writer of an SQLite file
 
@@ -159,7 +165,14 @@ class Database:
         return engine
 
     def _make_tables(self) -> None:
-        """Create missing tables, columns that earlier versions did not have, and triggers."""
+        """Create missing tables, columns that earlier versions did not have, and triggers.
+
+        Nothing is done if all are there, because even a statement that changes nothing waits for all writers.
+        """
+        if self._ready:
+            return
+        with self._engine.connect() as connection:
+            self._ready = _is_complete(connection)
         if self._ready:
             return
         with self._engine.begin() as connection:
@@ -177,7 +190,7 @@ class Database:
                     connection.exec_driver_sql(f"ALTER TABLE {ANSWERS.name} ADD COLUMN {column.name} {kind}")
             for index in ANSWERS.indexes:
                 index.create(connection, checkfirst=True)
-            for statement in _triggers(sqlite=self.path is not None):
+            for statement in _make_triggers(sqlite=self.path is not None):
                 connection.exec_driver_sql(statement)
         self._ready = True
 
@@ -194,23 +207,32 @@ class Database:
             raise StorageError(f"{self}: review database can't be used ({cause})") from error
 
 
-def _triggers(sqlite: bool) -> Iterator[str]:
+def _is_complete(connection: Connection) -> bool:
+    """Return whether all tables are there, with all columns, indexes and triggers; waits for no writer."""
+    inspector, tables = sa.inspect(connection), METADATA.tables
+    there = {tuple(row) for row in connection.exec_driver_sql(_FIND_TRIGGERS[connection.dialect.name])}
+    for found in (
+        inspector.get_multi_columns(filter_names=list(tables)),
+        inspector.get_multi_indexes(filter_names=list(tables)),
+    ):
+        there |= {(table, part["name"]) for (_, table), parts in found.items() for part in parts}
+    wanted = {(name, part.name) for name, table in tables.items() for part in (*table.columns, *table.indexes)}
+    return wanted | set(_TRIGGERS) <= there
+
+
+def _make_triggers(sqlite: bool) -> Iterator[str]:
     words = "answers and tags are never changed or deleted; add a new row"
     if not sqlite:
         yield (
             "CREATE OR REPLACE FUNCTION badexp_keep() RETURNS trigger LANGUAGE plpgsql AS "
             f"$$ BEGIN RAISE EXCEPTION '{words}'; END $$"
         )
-    for table in _KEPT:
-        for act in ("DELETE", "UPDATE"):
-            name = f"{table.name}_no_{act.lower()}"
-            if sqlite:
-                yield (
-                    f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {act} ON {table.name} "
-                    f"BEGIN SELECT RAISE(ABORT, '{words}'); END"
-                )
-            else:
-                yield (
-                    f"CREATE OR REPLACE TRIGGER {name} BEFORE {act} ON {table.name} "
-                    "FOR EACH ROW EXECUTE FUNCTION badexp_keep()"
-                )
+    for (table, name), act in _TRIGGERS.items():
+        if sqlite:
+            yield (
+                f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {act} ON {table} BEGIN SELECT RAISE(ABORT, '{words}'); END"
+            )
+        else:
+            yield (
+                f"CREATE OR REPLACE TRIGGER {name} BEFORE {act} ON {table} FOR EACH ROW EXECUTE FUNCTION badexp_keep()"
+            )

@@ -138,7 +138,7 @@ class VerdictStore:
         return tidy_verdicts(table).assign(id=table["id"].astype("int64"), known=table["known"])
 
     def state(self) -> tuple[int, int]:
-        """Return (newest answer, number of retractions), which changes whenever the result of `read` does."""
+        """Return (number of answers, number of retractions), which changes whenever the result of `read` does."""
         return change_state(self.database, ANSWERS, RETRACTIONS)
 
 

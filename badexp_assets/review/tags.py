@@ -117,7 +117,7 @@ class TagStore:
             return _held(connection.execute(query).all())
 
     def state(self) -> tuple[int, int]:
-        """Return (newest change, number of retractions), which changes whenever the result of `read` does."""
+        """Return (number of changes, number of retractions), which changes whenever the result of `read` does."""
         return change_state(self.database, TAG_CHANGES, TAG_RETRACTIONS)
 
 

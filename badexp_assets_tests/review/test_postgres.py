@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from badexp_assets.errors import InputError, StorageError
 from badexp_assets.review.accounts import Reviewers
+from badexp_assets.review.database import ANSWERS
 from badexp_assets.review.store import VerdictStore
 from badexp_assets.review.tags import TagChange, TagStore
 
@@ -60,11 +61,45 @@ def test_tags_come_back_and_their_changes_can_neither_be_changed_nor_deleted(url
     assert store.read(7).empty
     assert store.retract("ann", [second]) == 1
     assert store.read(7)[["expnum", "tag", "reviewer"]].values.tolist() == [[7, "satellite?", "ann"]]
-    assert store.state() == (second, 1)
+    assert store.state() == (2, 1)
     engine = sa.create_engine("postgresql+psycopg2://")
     for statement in ("DELETE FROM tag_changes", "UPDATE tag_retractions SET at = ''"):
         with pytest.raises(sa.exc.DatabaseError, match="never"), engine.begin() as connection:
             connection.execute(sa.text(statement))
+    engine.dispose()
+
+
+def test_an_answer_that_commits_after_a_later_one_changes_the_state_and_readers_do_not_wait_for_it(url, monkeypatch):
+    monkeypatch.setenv("PGOPTIONS", "-c lock_timeout=2s")  # who waits for longer fails
+    importer, app, sensor = VerdictStore(url), VerdictStore(url), VerdictStore(url)
+    app.answer([answer("first")], ["key-1"])
+    row = answer("slow") | {"at": "2026-01-01", "source": "file.csv", "simulated": 0}
+    with importer.database.write() as connection:
+        connection.execute(ANSWERS.insert(), row)  # has an id from now on
+        app.answer([answer("quick")], ["key-1"])
+        state = sensor.state()
+        assert VerdictStore(url).state() == state  # of a process that has not used the database before
+        assert sensor.read(reviewer="slow").empty
+    assert sensor.state() != state
+    assert len(sensor.read(reviewer="slow")) == 1
+
+
+def test_what_an_earlier_version_did_not_make_is_made(url):
+    VerdictStore(url).answer([answer("old")], ["key-1"])
+    engine = sa.create_engine("postgresql+psycopg2://")
+    with engine.begin() as connection:
+        for statement in (
+            "DROP TABLE tag_changes CASCADE",
+            "ALTER TABLE verdicts DROP COLUMN known",
+            "DROP INDEX verdicts_of_exposure",
+            "DROP TRIGGER verdicts_no_delete ON verdicts",
+        ):
+            connection.execute(sa.text(statement))
+    assert VerdictStore(url).read(reviewer="old")["expnum"].tolist() == [7]
+    assert TagStore(url).read(7).empty
+    with pytest.raises(sa.exc.DatabaseError, match="never"), engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM verdicts"))
+    assert "verdicts_of_exposure" in {index["name"] for index in sa.inspect(engine).get_indexes("verdicts")}
     engine.dispose()
 
 

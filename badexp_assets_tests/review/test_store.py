@@ -196,6 +196,16 @@ def test_a_store_of_an_earlier_version_keeps_its_answers_and_takes_new_ones(tmp_
     assert store.read()["expnum"].tolist() == [5, 7]
 
 
+def test_a_process_that_only_reads_does_not_wait_for_a_writer(tmp_path, monkeypatch):
+    monkeypatch.setattr("badexp_assets.review.database._WAIT", 0.1)  # s, after which the file is said to be locked
+    store = VerdictStore(tmp_path / "verdicts.sqlite")
+    store.answer([{"expnum": 7, "reviewer": "ann", "verdict": "bad"}], ["k"])
+    with store.database.write():
+        other = VerdictStore(tmp_path / "verdicts.sqlite")
+        assert other.state() == (1, 0)
+        assert other.read()["expnum"].tolist() == [7]
+
+
 def test_answers_of_one_reviewer_or_exposure_can_be_read_alone(tmp_path):
     store = VerdictStore(tmp_path / "v.sqlite")
     store.add(answers())

@@ -28,25 +28,27 @@ def verdicts_sensor(running: bool) -> dg.SensorDefinition:
     def new_verdicts(context: dg.SensorEvaluationContext, survey: SurveyResource) -> dg.SensorResult | dg.SkipReason:
         """Compare the verdict store with its state at the last tick, which the cursor has with the attempts so far."""
         try:
-            newest, withdrawn = VerdictStore(survey.settings().verdicts).state()
+            answers, withdrawn = VerdictStore(survey.settings().verdicts).state()
         except BadExpError as error:
             raise dg.Failure(str(error)) from error
-        if not newest:
+        if not answers:
             return dg.SkipReason("no answers yet")
-        seen = json.loads(context.cursor or "[]")
-        run_key, attempts = f"verdicts {newest} {withdrawn}", 0
-        if seen[:2] == [newest, withdrawn]:
-            attempts = seen[2] if len(seen) > 2 else 1  # an earlier version kept no attempts
+        state = {"answers": answers, "withdrawn": withdrawn}
+        seen = json.loads(context.cursor or "{}")
+        run_key, attempts = f"{answers} answers, {withdrawn} withdrawn", 0
+        # that of an earlier version, a list with the newest id, asks for one run
+        if isinstance(seen, dict) and state.items() <= seen.items():
+            attempts = seen["attempts"]
             failed_at = _last_failure(context.instance)
             if failed_at is None:
-                return dg.SkipReason(f"nothing new since answer {newest}")
+                return dg.SkipReason(f"nothing new: {answers} answers, {withdrawn} withdrawn")
             if attempts >= _MAX_ATTEMPTS:
                 return dg.SkipReason(f"failed {attempts} times; requested again when there is a new answer")
             due = failed_at + _FIRST_PAUSE * 2 ** (attempts - 1)
             if dt.datetime.now(dt.UTC) < due:
                 return dg.SkipReason(f"attempt {attempts} failed; the next one is at {due:%Y-%m-%d %H:%M} UTC")
             run_key += f"/{attempts + 1}"
-        return dg.SensorResult([dg.RunRequest(run_key)], cursor=json.dumps([newest, withdrawn, attempts + 1]))
+        return dg.SensorResult([dg.RunRequest(run_key)], cursor=json.dumps(state | {"attempts": attempts + 1}))
 
     return new_verdicts
 

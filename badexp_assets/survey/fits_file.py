@@ -33,12 +33,11 @@ MAX_PIXELS = 2**26
 class FitsFile:
     """An open FITS file; use as a context manager, or `close` it.
 
-    where: the file, as messages name it; behind a URL pinned to the version that was opened. size is in bytes. Of a
-    file behind a URL only the headers are fetched when it is opened, and only the pixels that are read. With
-    `one_image`, the primary header of a file that has one image, in an extension, has the cards of that, too: fpack
-    takes an image with its cards out of the primary. All methods
-    raise UnreadableImageError for a damaged file, or one that was written again after it was opened, and TransientError
-    or InputError when a server does not answer or denies access.
+    where: the file, as messages name it; behind a URL pinned to the version that was opened. Of a file behind a URL
+    only the headers are fetched when it is opened, and only the pixels that are read. With `one_image`, the primary
+    header of a file that has one image, in an extension, has the cards of that, too: fpack takes an image with its
+    cards out of the primary. All methods raise UnreadableImageError for a damaged file, or one that was written again
+    after it was opened, and TransientError or InputError when a server does not answer or denies access.
     """
 
     def __init__(self, place: Place, one_image: bool = False) -> None:
@@ -52,13 +51,16 @@ class FitsFile:
         else:
             path = place
         try:
-            check_headers(path, place)
-            self.size = os.path.getsize(path)
             self._images = _Images(path, place)
         except BaseException:
             if self._remote is not None:
                 self._remote.close()
             raise
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._images.size
 
     def header(self, extension: int) -> Mapping[str, Any]:
         """Return the header of an extension; 0 is the primary."""
@@ -157,20 +159,25 @@ def _unreadable_when_changed(where: Place) -> Iterator[None]:
 
 
 class _Images:
-    """A local file, opened for CFITSIO and for `rice_tiles`; messages name it `where`."""
+    """A local file of `size` bytes, opened once for CFITSIO and for `rice_tiles`; messages name it `where`."""
 
     def __init__(self, path: Path, where: Place) -> None:
         from badexp_assets.survey.cfitsio_file import CfitsioFile
 
-        self._tiles = RiceTiles(path)
         try:
-            with cfitsio_lock:
-                self.fits = CfitsioFile(str(path))
-        except Exception as error:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise UnreadableImageError(f"{where}: can't be opened ({error.strerror})") from error
+        self._tiles = RiceTiles(file)
+        opened = Path(f"/dev/fd/{file}")  # CFITSIO takes brackets in a path for a part of the file
+        try:
+            check_headers(opened, where)
+            self.size = os.fstat(file).st_size
+            with cfitsio_lock, _unreadable(where, "opened"):
+                self.fits = CfitsioFile(str(opened))
+        except BaseException:
             self._tiles.close()
-            raise UnreadableImageError(f"{where}: can't be opened ({one_line(error)})") from error
-        if not self._tiles.is_file(path):  # it was replaced in between
-            self._tiles.close()
+            raise
 
     def pixels(self, extension: int, where: str, codes: npt.NDArray[np.uint8] | None, step: int) -> npt.NDArray[Any]:
         """Return the pixels of an extension as `FitsFile.pixels` does."""
@@ -214,8 +221,8 @@ class _Images:
 
 
 @contextlib.contextmanager
-def _unreadable(where: str) -> Iterator[None]:
+def _unreadable(where: Place | str, action: str = "decompressed") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise UnreadableImageError(f"{where}: can't be decompressed ({one_line(error)})") from error
+        raise UnreadableImageError(f"{where}: can't be {action} ({one_line(error)})") from error

@@ -202,8 +202,8 @@ def _header_of_image(path: str, stamp: str, camera: Camera) -> ExposureHeader:
 
     with open(path, "rb") as file:  # whose errors have a number, which those of CFITSIO do not
         file.read(1)
-    with cfitsio_lock:
-        header = fitsio.read_header(path, 0)
+        with cfitsio_lock:
+            header = fitsio.read_header(f"/dev/fd/{file.fileno()}", 0)  # CFITSIO takes brackets in a path for a part
     if header.get("NAXIS") == 0 and (camera.has_ccd_files or len(camera.ccds) == 1):
         with FitsFile(Path(path), one_image=True) as packed:
             header = packed.header(0)

@@ -8,13 +8,11 @@ early. The dithers are those of the FITS standard 4.0, section 10.2.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,24 +31,15 @@ _FIRST_WITH_NAN = (1, 3)  # version of fitsio; earlier ones do not return NaN fo
 class RiceTiles:
     """The tile-compressed images of a local file; `close` it. Several threads can `read` at once.
 
-    If the file can't be opened, no image is decoded here.
+    file: its open descriptor, which `close` closes.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: int) -> None:
         self._layouts: dict[int, TileLayout | None] = {}
-        self._file: int | None = None
-        with contextlib.suppress(OSError):
-            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-
-    def is_file(self, path: Path) -> bool:
-        """Whether `path` is still the file that was opened."""
-        try:
-            return self._file is not None and os.path.samestat(os.fstat(self._file), os.stat(path))
-        except OSError:
-            return False
+        self._file: int | None = file
 
     def header(self, info: Mapping[str, Any]) -> bytes:
-        """Return the header of an extension as it is in the file; empty if the file can't be opened. Raises OSError."""
+        """Return the header of an extension as it is in the file; empty once it is closed. Raises OSError."""
         if self._file is None:
             return b""
         return os.pread(self._file, info["data_start"] - info["header_start"], info["header_start"])

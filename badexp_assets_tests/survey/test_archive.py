@@ -10,6 +10,7 @@ from badexp_assets.errors import InputError
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.survey.archive import list_exposures, list_night_files, list_nights
 from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.exposure import open_exposure
 from badexp_assets.survey.headers import parse_header
 
 NIGHT = "2018-05-17"
@@ -150,3 +151,15 @@ def test_odd_cards_are_read_or_missing_but_never_an_error():
     dated = parse_header({"DATE-OBS": "2018-05-18T04:33:36.0", "PLPROCID": 12345}, load_camera())
     assert math.isclose(dated.mjd_obs, 58256.19, abs_tol=1e-6)
     assert (dated.night, dated.plprocid) == (NIGHT, "12345")
+
+
+@pytest.mark.parametrize("folder", ["run[1]", "run [a]", "a(b)", "x+1", "50%25", "q?x", "#h", "@f", "a'b"])
+def test_characters_that_mean_something_to_cfitsio_may_be_in_the_path_of_an_archive(tiny_cp, tmp_path, folder):
+    tiny_cp.write_cp(tmp_path / "cp", folder="CP20180510")  # whose header says, as its name does, 2018-05-17
+    archive = (tmp_path / "cp").rename(tmp_path / folder)
+    assert list_nights(archive, load_camera()) == ["2018-05-17"]
+    (row,) = list_exposures(archive, "2018-05-17", load_camera()).to_dict("records")
+    assert (row["status"], row["n_ccds"]) == ("ready", 4)
+    with open_exposure(archive / row["ooi"], archive / row["ood"]) as exposure:
+        ccd = exposure.read(35)
+    assert ccd.image.shape == ccd.mask.shape == (120, 90)

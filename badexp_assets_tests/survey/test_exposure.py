@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from badexp_assets.errors import UnreadableImageError
+from badexp_assets.survey import fits_file
 from badexp_assets.survey.archive import list_exposures, list_nights
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.exposure import open_exposure
+from badexp_assets.survey.fits_file import FitsFile
 
 
 def test_ccds_come_out_with_pixels_mask_and_calibration(tiny_cp, tmp_path):
@@ -114,6 +116,21 @@ def test_a_file_that_is_no_fits_file_is_named(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(UnreadableImageError, match="c4d_180518_044138_ooi_r_ls9"):
         open_exposure(path)
+
+
+def test_a_file_that_is_removed_while_it_is_opened_is_read(tiny_cp, tmp_path, monkeypatch):
+    ooi, check = tiny_cp.write_cp(tmp_path), fits_file.check_headers
+
+    def check_then_remove(path, where):
+        check(path, where)
+        ooi.unlink()
+
+    monkeypatch.setattr(fits_file, "check_headers", check_then_remove)
+    with FitsFile(ooi) as file:
+        assert file.pixels(1, "S4").shape == (120, 90)
+        assert file.truncation() is None
+    with pytest.raises(UnreadableImageError, match=r"_ooi_.*can't be opened \(No such file or directory\)"):
+        FitsFile(ooi)
 
 
 def test_a_bad_mask_costs_the_mask_only(tiny_cp, tmp_path):

@@ -22,6 +22,7 @@ from badexp_assets.simulate.anomalies import (
 from badexp_assets.simulate.ccd_pixels import CcdPixels, Plane
 from badexp_assets.simulate.headers import MM_X, MM_Y
 from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.fits_validation import is_gzipped
 
 
 def inject_into(
@@ -114,7 +115,7 @@ def _append(out: Path, hdu: Any, image: Any, header: Any, dither: int) -> None:
 def _bytes(path: Path, hdu: Any) -> bytes:
     """Return header and data of an HDU as stored in the file."""
     place = hdu.fileinfo()
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+    with (gzip.open if is_gzipped(path.name) else open)(path, "rb") as file:
         file.seek(place["hdrLoc"])
         return file.read(place["datLoc"] + place["datSpan"] - place["hdrLoc"])
 

@@ -11,6 +11,7 @@ from typing import NamedTuple, NoReturn
 from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.errors import InputError
 from badexp_assets.io.place import Place, Url
+from badexp_assets.survey.fits_validation import is_gzipped
 from badexp_assets.survey.nights import night_from_folder
 
 FITS_BLOCK = 2880  # bytes; every FITS file that is whole is a multiple of it
@@ -42,7 +43,7 @@ class FoundFile(NamedTuple):
     @property
     def whole(self) -> bool:
         """Whether its size is possible for a FITS file, at least one block and whole blocks; True for any `.gz`."""
-        return self.size > 0 and (self.size % FITS_BLOCK == 0 or self.path.endswith(".gz"))
+        return self.size > 0 and (self.size % FITS_BLOCK == 0 or is_gzipped(self.path))
 
 
 @dataclass(frozen=True)

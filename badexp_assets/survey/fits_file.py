@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from badexp_assets.errors import ChangedFileError, UnreadableImageError
 from badexp_assets.io.place import Place, Url
-from badexp_assets.survey.fits_validation import check_headers
+from badexp_assets.survey.fits_validation import check_headers, is_gzipped
 from badexp_assets.survey.remote_fits import RemoteFits
 from badexp_assets.survey.rice_tiles import RiceTiles
 from badexp_assets.survey.undefined_pixels import undefined_value, undefined_where, with_nan
@@ -110,7 +110,7 @@ class FitsFile:
     def truncation(self) -> str | None:
         """Return what is known of the end of a file that ends before its last extension does, None of a whole one."""
         end = max((info["data_end"] for info in self.infos()[-1:]), default=0)
-        if self.size >= end or self.where.suffix == ".gz":
+        if self.size >= end or is_gzipped(self.where.name):
             return None
         return f"the file is truncated: {self.size} bytes, and its last readable extension alone ends at {end}"
 

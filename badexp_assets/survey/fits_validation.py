@@ -44,6 +44,11 @@ class Hdu(NamedTuple):
     header: bytes
 
 
+def is_gzipped(name: str) -> bool:
+    """Whether a file is compressed as a whole by gzip, which its name tells: `.gz`, in capitals or not."""
+    return name.lower().endswith(".gz")
+
+
 def check_headers(path: Path, where: Place | None = None) -> None:
     """Raise UnreadableImageError for a file that can't be opened, or has a compressed image without pixels.
 
@@ -51,7 +56,7 @@ def check_headers(path: Path, where: Place | None = None) -> None:
     (by default `path`).
     """
     where = where or path
-    if where.suffix == ".gz":
+    if is_gzipped(where.name):
         return
     try:
         with open(path, "rb") as file:

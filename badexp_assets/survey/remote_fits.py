@@ -27,7 +27,7 @@ from typing import IO
 from badexp_assets.errors import ChangedFileError, StorageError, UnreadableImageError
 from badexp_assets.io.parquet import atomic_path
 from badexp_assets.io.place import Url
-from badexp_assets.survey.fits_validation import BLOCK, Hdu, walk_headers
+from badexp_assets.survey.fits_validation import BLOCK, Hdu, is_gzipped, walk_headers
 
 WHOLE = 2**20
 """bytes; a file up to this size is fetched whole, by one request instead of one per header"""
@@ -62,7 +62,7 @@ class RemoteFits:
         self.url = url.pin_version()
         assert self.url.pinned is not None
         self.size = self.url.pinned.size
-        self._hdus = [] if self.size <= WHOLE or url.suffix == ".gz" else _headers(self.url)
+        self._hdus = [] if self.size <= WHOLE or is_gzipped(url.name) else _headers(self.url)
         self.whole = not self._hdus
         self._file = _unlinked()
         try:

@@ -1,6 +1,7 @@
 """Files of cameras with names of their own: in any folder, each in the night that its header tells."""
 
 import errno
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from badexp_assets.survey.archive import (
     list_night_files,
     list_nights,
 )
+from badexp_assets.survey.archive_tree import Settling
 from badexp_assets.survey.arrivals.archive_state import ArchiveState
 from badexp_assets.survey.arrivals.due_nights import find_due_nights
 from badexp_assets.survey.arrivals.scan import scan_archive
@@ -227,6 +229,20 @@ def test_a_header_that_cant_be_read_at_present_is_read_the_next_time_and_no_file
     found, state = scan(now + 200)
     assert (found.changes, found.problems) == ([], [])
     assert list_nights(tmp_path, SINGLE) == NIGHTS[:1]
+
+
+@pytest.mark.parametrize("ending", [".fits.gz", ".FIT.GZ", ".fits.GZ"])
+def test_a_file_compressed_by_gzip_is_whole_in_whatever_letters(tmp_path, bucket, object_store, ending):
+    path = write_image(tmp_path / "cp" / "CP20060102" / "a.fits")
+    path.rename(path.with_suffix(".old"))
+    path.with_name(f"a{ending}").write_bytes(gzip.compress(path.with_suffix(".old").read_bytes()))
+    object_store.upload(tmp_path / "cp", bucket / "cp")
+    for archive in (tmp_path / "cp", bucket / "cp"):
+        (row,) = list_exposures(archive, NIGHTS[0], SINGLE).to_dict("records")
+        assert (row["status"], row["note"]) == ("ready", "no ood file: no mask")
+        with open_exposure(archive / row["ooi"], camera=SINGLE) as exposure:
+            assert (exposure.read(1).image == 100).all()
+        assert list_night_files(archive, NIGHTS[0], SINGLE, Settling(0, 86400)).writing == ()
 
 
 def test_the_sensor_names_files_of_no_night(tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 from badexp_assets.errors import ChangedFileError, InputError, UnreadableImageError
 from badexp_assets.io.place import Place, Url
 from badexp_assets.survey.camera_file import CCD_PLACE
+from badexp_assets.survey.fits_validation import is_gzipped
 from badexp_assets.survey.nights import parse_night
 
 
@@ -69,7 +70,8 @@ class ScratchArchive:
         """
         from badexp_assets.simulate.inject_file import inject_into
 
-        out = self._place(self._source.name.removesuffix(".gz"))
+        name = self._source.name
+        out = self._place(name[: -len(".gz")] if is_gzipped(name) else name)
         return frozenset(inject_into(self._source, out, category, severity, seed, read))
 
     def _copied(self, place: Place) -> Path:

@@ -94,6 +94,7 @@ def test_room_on_the_disk_is_compared_with_what_is_wanted(home):
         (FoundFile("a.fits.fz", 2881, 0), 101, True),
         (FoundFile("a.fits.fz", 0, 0), 101, True),
         (FoundFile("a.fits.gz", 2881, 0), 101, False),
+        (FoundFile("a.FIT.GZ", 2881, 0), 101, False),
         (FoundFile("a.fits.fz", 2881, 0), 1001, False),
         (FoundFile("a.fits.fz", 2881, 0), -5, False),  # two clocks differ: nothing is known
     ],

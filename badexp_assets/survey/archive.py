@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.place import Place, Url, as_place
 from badexp_assets.survey.archive_tree import FoundFile, Settling, cp_folders, raise_unreadable
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.cp_files import parse_name, unknown_name
+from badexp_assets.survey.cp_files import UNRESOLVED, parse_name, unknown_name
 from badexp_assets.survey.exposure_identity import exposures_of_number, surrogate_expnum
 from badexp_assets.survey.headers import MAX_EXPNUM, ExposureHeader, FileHeader, read_file_header
 from badexp_assets.survey.night_evidence import UNDECIDED, agreed_night, night_of_name, night_of_path
@@ -92,13 +93,18 @@ def select_nights(nights: Sequence[str], wanted: str | None) -> list[str]:
 def list_files_outside(archive: Place, camera: Camera) -> dict[str, str]:
     """Return the FITS files of `archive` that are in no folder `CP<YYYYMMDD>...`, and are not read, with the reason.
 
-    Raises InputError as `list_nights` does.
+    Links there that can't be resolved are named, too. Raises InputError as `list_nights` does.
     """
     archive = as_place(archive)
     found: list[str] = []
-    for _ in cp_folders(archive, raise_unreadable, found.append):
+    links: list[OSError] = []
+    for _ in cp_folders(archive, raise_unreadable, found.append, links.append):
         pass
     reasons = dict.fromkeys(sorted(found), OUTSIDE)
+    reasons |= {
+        os.path.relpath(error.filename, os.path.realpath(archive)): f"{UNRESOLVED} ({error.strerror})"
+        for error in links
+    }
     for _, files, nights in loose_folders(archive, camera, found, raise_unreadable):
         for file in files:
             if nights[file.path]:

@@ -11,6 +11,7 @@ from typing import NamedTuple, NoReturn
 from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.errors import InputError
 from badexp_assets.io.place import Place, Url
+from badexp_assets.io.transient_errors import is_transient
 from badexp_assets.survey.fits_validation import is_gzipped
 from badexp_assets.survey.nights import night_from_folder
 
@@ -21,9 +22,9 @@ _GONE = -1
 
 
 class FoundFile(NamedTuple):
-    """A FITS file: path relative to the archive, size in bytes (-1: removed since, or a dangling link), time of the
-    last change in ns since 1970 by the clock of the file server, and whether this process may read it. `state`: the
-    name that an object store gives to this version of the content (ETag).
+    """A FITS file: path relative to the archive, size in bytes (-1: removed since, or a link that can't be resolved),
+    time of the last change in ns since 1970 by the clock of the file server, and whether this process may read it.
+    `state`: the name that an object store gives to this version of the content (ETag).
     """
 
     path: str
@@ -39,6 +40,11 @@ class FoundFile(NamedTuple):
             return f"{self.path}|gone"
         state = f"|{self.state}" if self.state else ""
         return f"{self.path}|{self.size}|{self.mtime_ns}{state}{'' if self.readable else '|unreadable'}"
+
+    @property
+    def may_be_folder(self) -> bool:
+        """Whether it is a link that this process may not follow, and whose name is not that of a file."""
+        return self.size == _GONE and not self.readable and not is_fits_name(self.path.rpartition("/")[2])
 
     @property
     def whole(self) -> bool:
@@ -81,14 +87,17 @@ def raise_unreadable(error: OSError) -> NoReturn:
 
 
 def cp_folders(
-    archive: Place, refuse: Callable[[OSError], None], outside: Callable[[str], None] = lambda path: None
+    archive: Place,
+    refuse: Callable[[OSError], None],
+    outside: Callable[[str], None] = lambda path: None,
+    unresolved: Callable[[OSError], None] = lambda error: None,
 ) -> Iterator[tuple[str, str]]:
     """Yield (night in the name, folder relative to `archive`) of every folder `CP<YYYYMMDD>...`, by path.
 
     They are found at any depth, but not inside each other nor in hidden folders. Links are followed; each folder is
-    entered once. `refuse` is called for a folder that can't be listed, and `outside` with every FITS file that is in no
-    such folder. Raises InputError for an archive that is missing
-    or can't be listed.
+    entered once. `refuse` is called for a folder that can't be listed, `outside` with every FITS file that is in no
+    such folder, and `unresolved` for every other link there that leads nowhere: to itself, or into a folder that is
+    private. Raises InputError for an archive that is missing or can't be listed.
     """
     if isinstance(archive, Url):
         yield from _cp_folders_behind_url(archive, outside)
@@ -104,7 +113,7 @@ def cp_folders(
     if night is not None:
         yield night, ""
     else:
-        yield from _Walk(real, refuse, outside).run()
+        yield from _Walk(real, refuse, outside, unresolved).run()
 
 
 class _Walk:
@@ -113,8 +122,14 @@ class _Walk:
     A link into a CP folder is not followed, since all below that is read as part of it.
     """
 
-    def __init__(self, root: str, refuse: Callable[[OSError], None], outside: Callable[[str], None]) -> None:
-        self._root, self._refuse, self._outside = root, refuse, outside
+    def __init__(
+        self,
+        root: str,
+        refuse: Callable[[OSError], None],
+        outside: Callable[[str], None],
+        unresolved: Callable[[OSError], None],
+    ) -> None:
+        self._root, self._refuse, self._outside, self._unresolved = root, refuse, outside, unresolved
         self._seen = {root}
         self._of_nights: set[str] = set()  # real paths of CP folders
         self._links: list[tuple[str, str]] = []
@@ -129,19 +144,25 @@ class _Walk:
     def _below(self, folder: str, real: str) -> Iterator[tuple[str, str]]:
         try:
             with os.scandir(os.path.join(self._root, folder)) as entries:
-                visible = sorted((e.name, e.is_symlink(), e.is_dir()) for e in entries if not e.name.startswith("."))
+                visible = sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
         except OSError as error:
             self._refuse(error)
             return
-        for name, linked, is_folder in visible:
-            path = os.path.join(folder, name)
-            if not is_folder:
-                if is_fits_name(name):
-                    self._outside(path)
-            elif linked:
+        for entry in visible:
+            name, path = entry.name, os.path.join(folder, entry.name)
+            try:
+                is_folder, why_not = _resolve(entry)
+            except OSError as error:  # of this entry alone
+                self._refuse(error)
+                continue
+            if is_folder and entry.is_symlink():
                 self._links.append((path, name))
-            else:
+            elif is_folder:
                 yield from self._enter(path, name, os.path.join(real, name))
+            elif is_fits_name(name):
+                self._outside(path)
+            elif why_not is not None:
+                self._unresolved(why_not)
 
     def _enter(self, path: str, name: str, place: str) -> Iterator[tuple[str, str]]:
         if place in self._seen or _is_below(place, self._of_nights):
@@ -153,6 +174,19 @@ class _Walk:
         else:
             self._of_nights.add(place)
             yield night, path
+
+
+def _resolve(entry: os.DirEntry[str]) -> tuple[bool, OSError | None]:
+    """Return whether an entry is a folder, and the error of a link that leads nowhere.
+
+    Raises OSError for an entry that can't be looked at, and for a link that may lead somewhere when tried again.
+    """
+    try:
+        return entry.is_dir(), None
+    except OSError as error:
+        if is_transient(error) or not os.path.islink(entry.path):
+            raise
+        return False, error
 
 
 def _is_below(place: str, folders: set[str]) -> bool:
@@ -200,8 +234,9 @@ def list_folder(archive: Place, folder: str) -> tuple[list[FoundFile], dict[str,
 
     In a folder that is no CP folder nor below one, these are only the files in itself. The times are those of `folder`
     and the folders below it, when it changed last, in ns, before it was listed; 0 behind URLs, where folders have no
-    time. Links are followed. Hidden files and folders, and files with other endings (`.part`), are left out, since they
-    are being written. Raises OSError for a folder that can't be listed.
+    time. Links are followed. In a CP folder, a link that leads to itself or into a private folder counts as a FITS file
+    that is gone, whatever its name. Hidden files and folders, and files with other endings (`.part`), are left out,
+    since they are being written. Raises OSError for a folder that can't be listed.
     """
     if isinstance(archive, Url):
         top = f"{folder}/" if folder else ""
@@ -243,8 +278,9 @@ def _fits_entries(archive: Place, folder: str, times: dict[str, int]) -> Iterato
             name = entry.name
             if name.startswith("."):
                 continue
-            if not entry.is_dir():
-                if is_fits_name(name):
+            is_folder, why_not = _resolve(entry)
+            if not is_folder:
+                if is_fits_name(name) or (deep and why_not is not None):
                     yield top + name, entry
                 continue
             if not deep:
@@ -272,6 +308,6 @@ def folder_time(archive: Place, folder: str) -> int:
 def _found(entry: os.DirEntry[str], path: str) -> FoundFile:
     try:
         found = entry.stat()
-    except OSError:  # removed since it was listed, or a dangling link; reading it will report that
-        return FoundFile(path, _GONE, 0)
+    except OSError as error:  # removed since it was listed, or a link; reading it will report that
+        return FoundFile(path, _GONE, 0, readable=not isinstance(error, PermissionError))
     return FoundFile(path, found.st_size, found.st_mtime_ns, os.access(entry.path, os.R_OK, effective_ids=_EFFECTIVE))

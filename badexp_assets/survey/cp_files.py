@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 PRODUCTS = ("ooi", "ood", "oow")
 """image, data-quality mask and weight map of a calibrated exposure"""
 
+UNRESOLVED = "a link that can't be resolved"
+
 _NAME = re.compile(
     r"(?:[0-9a-f]{32}_)?"  # an MD5 checksum in front, as the archive's bulk downloads have it
     r"(?P<prefix>[a-z][a-z0-9]*)_(?P<date>\d{6})_(?P<time>\d{6})_(?P<product>[a-z]{3})_(?P<band>[A-Za-z][A-Za-z0-9]*)"

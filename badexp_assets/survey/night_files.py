@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from badexp_assets.survey.archive_tree import FoundFile
+from badexp_assets.survey.archive_tree import FoundFile, is_fits_name
 from badexp_assets.survey.camera_file import CCD_PLACE
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.cp_files import PRODUCTS, parse_name, unknown_name
+from badexp_assets.survey.cp_files import PRODUCTS, UNRESOLVED, parse_name, unknown_name
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def group_files(night: str, files: Iterable[FoundFile], camera: Camera) -> Night
         folder, _, base = file.path.rpartition("/")
         parts = parse_name(base, camera)
         if parts is None or parts.ccd == CCD_PLACE:
-            others[file.path] = unknown_name(camera)
+            others[file.path] = unknown_name(camera) if is_fits_name(base) else UNRESOLVED
             unknown[file.path] = file.stamp
             continue
         group = groups.setdefault((folder, *parts.exposure), {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 import os
@@ -42,10 +43,10 @@ class NightListing:
 class ArchiveScan:
     """The nights that have a folder or files in that of another night, and the files of those that may have changed.
 
-    hidden: folders with nights in them or below that can't be listed, with the reason; such nights are not seen.
-    without_night: files that belong to no night that is known, or are not understood. listings: an iterator that reads
-    the disk as it goes. Once it is exhausted, `n_left` is the number of nights that were not scanned for lack of time,
-    and `next_stat`, `next_list` are the nights at which the next scan goes on.
+    hidden: folders with nights in them or below that can't be listed, and links that can't be resolved, with the
+    reason; such nights are not seen. without_night: files that belong to no night that is known, or are not understood.
+    listings: an iterator that reads the disk as it goes. Once it is exhausted, `n_left` is the number of nights that
+    were not scanned for lack of time, and `next_stat`, `next_list` are the nights at which the next scan goes on.
     """
 
     nights: set[str]
@@ -88,7 +89,7 @@ def scan_archive(
         hidden[folder] = f"{archive}/{folder}: can't be read ({error.strerror})"
 
     others: list[str] = []
-    for night, folder in cp_folders(archive, refuse, others.append):
+    for night, folder in cp_folders(archive, refuse, others.append, refuse):
         folders.setdefault(night, []).append(folder)
     loose: _Loose = {}
     without_night: list[str] = []
@@ -184,6 +185,9 @@ def _list_night(archive: Place, camera: Camera, night: str, tops: list[str], loo
                 times[folder] = folder_time(archive, folder)
                 continue
             found, below = list_folder(archive, folder)
+            for file in found:
+                if file.may_be_folder:  # its files must not look deleted
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), f"{archive}/{file.path}")
             nights = nights_of_files(archive, folder, found, camera)
             files += [file for file in found if nights[file.path] == night]
             elsewhere |= dict.fromkeys(set(nights.values()) - {night}, folder)

@@ -38,6 +38,8 @@ def update_settings_file(
 ) -> None:
     """Set `values` (None: removed) and the options of `sections`. Everything else in the file stays as it is, comments
     and what is unknown included. A file without a change is not written; a change is written atomically.
+
+    Raises InputError for a value that can't be stored, and for a file that can't be changed without damage.
     """
     text = path.read_bytes().decode() if path.exists() else f"{_HEADER}\n"
     changed = _changed(text, values, sections)
@@ -45,6 +47,8 @@ def update_settings_file(
         content = changed.encode()
     except UnicodeEncodeError as error:  # of a file name that is not UTF-8
         raise InputError(f"{path}: {error.object[error.start]!r} can't be stored; only Unicode can") from error
+    if changed != text and not _is_changed_as_wanted(text, changed, values, sections):
+        raise InputError(f"{path}: can't be changed; write each of its sections once, below its name in [ ]")
     if not path.exists() or changed != text:
         with atomic_path(path) as temporary:
             temporary.write_bytes(content)
@@ -58,19 +62,37 @@ def _changed(text: str, values: Mapping[str, Any], sections: Mapping[str, Mappin
     lines = text[:start].rstrip("\r\n")
     try:  # apart, because tomlkit would add a value between those comments and the section
         head, rest = tomlkit.parse(lines), tomlkit.parse(text[start:])
+        split = not set(head) & set(rest)  # else a section is continued: training.seed = 3, then [training.thin]
     except tomlkit.exceptions.ParseError:  # the line that begins with [ is inside a value
+        split = False
+    if not split:
         head = rest = tomlkit.parse(text)
     _set(head, values)
     for name, options in sections.items():
-        if name not in rest:
-            rest[name] = tomlkit.table()
-        _set(rest[name], options)
+        part = head if name in head else rest  # head: training.seed = 3, or training = { seed = 3 }
+        if name not in part:
+            part[name] = tomlkit.table()
+        _set(part[name], options)
     before, after = tomlkit.dumps(head).rstrip("\r\n"), tomlkit.dumps(rest)
     if head is rest:
         return after
     if lines and (first or not after):
         return before + text[len(lines) : start] + after
     return before + ("\n\n" if before and after else "\n" if before else "") + after
+
+
+def _is_changed_as_wanted(
+    text: str, changed: str, values: Mapping[str, Any], sections: Mapping[str, Mapping[str, Any]]
+) -> bool:
+    """Whether `changed` is TOML that differs from `text` by the `values` and options of `sections` alone."""
+    wanted = tomllib.loads(text)
+    _set(wanted, values)
+    for name, options in sections.items():
+        _set(wanted.setdefault(name, {}), options)
+    try:
+        return tomllib.loads(changed) == wanted
+    except tomllib.TOMLDecodeError:
+        return False
 
 
 def _set(table: Any, values: Mapping[str, Any]) -> None:

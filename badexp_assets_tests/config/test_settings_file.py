@@ -92,6 +92,37 @@ def test_a_value_that_is_new_comes_after_the_others_and_before_the_comments_of_a
     assert file.read_text() == after.format('camera = "decam"\narchive = "/data"\n')
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('archive = "/a"\ntraining.seed = 3 # ours\n', 'archive = "/b"\ntraining.seed = 4 # ours\n'),
+        ("training = { seed = 3 }\n", "training = { seed = 4 }\n"),
+        ("training.seed = 3\n[vote]\nn_draw = 12\n", "training.seed = 4\n[vote]\nn_draw = 12\n"),
+        ("training.seed = 3\n\n[training.thin]\npsf = 0.5\n", "training.seed = 4\n\n[training.thin]\npsf = 0.5\n"),
+        ("[vote]\nn_draw = 12\n\n[training]\nseed = 3 # ours\n", "[training]\nseed = 4 # ours\n"),
+    ],
+)
+def test_a_section_without_a_header_of_its_own_is_changed_where_it_stands(tmp_path, before, after):
+    file = tmp_path / "settings.toml"
+    file.write_text(before)
+    wanted = tomllib.loads(before)
+    wanted |= {"archive": "/b", "training": {**wanted["training"], "seed": 4}, "checks": {"min_free_gb": 5}}
+    for _ in range(2):
+        update_settings_file(file, {"archive": "/b"}, {name: wanted[name] for name in ("training", "checks")})
+        assert tomllib.loads(file.read_text()) == wanted
+    for line in after.splitlines():
+        assert line in file.read_text().splitlines()
+
+
+def test_a_file_that_a_change_would_damage_is_refused_and_left_as_it_is(file, monkeypatch):
+    import tomlkit
+
+    monkeypatch.setattr(tomlkit, "dumps", lambda document: "[vote]\n[vote]\n")
+    with pytest.raises(InputError, match=r"settings\.toml: can't be changed"):
+        save_settings(load_settings(file.parent, archive="/data"))
+    assert file.read_bytes() == COMMENTED.encode()
+
+
 def test_a_changed_option_of_a_section_keeps_the_comment_beside_it(file):
     settings = load_settings(file.parent)
     sections = {**settings.sections, "night_pass": {**settings.sections["night_pass"], "rows": 96}}

@@ -20,10 +20,10 @@ _HEADER = (
 def read_settings_file(path: Path, values: tuple[str, ...]) -> dict[str, Any]:
     """Return what the file holds; nothing if there is none. `values`: names that may stand outside of sections.
 
-    Raises InputError for a file that is not TOML, and for unknown names and sections.
+    Raises InputError for a file that can't be read or is not TOML, and for unknown names and sections.
     """
     try:
-        found = tomllib.loads(path.read_bytes().decode()) if path.exists() else {}
+        found = tomllib.loads(_read(path) or "")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a TOML file: {error}") from error
     known = (*values, *Options.model_fields)
@@ -39,9 +39,10 @@ def update_settings_file(
     """Set `values` (None: removed) and the options of `sections`. Everything else in the file stays as it is, comments
     and what is unknown included. A file without a change is not written; a change is written atomically.
 
-    Raises InputError for a value that can't be stored, and for a file that can't be changed without damage.
+    Raises InputError for a value that can't be stored, and for a file that can't be read or changed without damage.
     """
-    text = path.read_bytes().decode() if path.exists() else f"{_HEADER}\n"
+    stored = _read(path)
+    text = f"{_HEADER}\n" if stored is None else stored
     changed = _changed(text, values, sections)
     try:
         content = changed.encode()
@@ -49,9 +50,19 @@ def update_settings_file(
         raise InputError(f"{path}: {error.object[error.start]!r} can't be stored; only Unicode can") from error
     if changed != text and not _is_changed_as_wanted(text, changed, values, sections):
         raise InputError(f"{path}: can't be changed; write each of its sections once, below its name in [ ]")
-    if not path.exists() or changed != text:
+    if changed != stored:
         with atomic_path(path) as temporary:
             temporary.write_bytes(content)
+
+
+def _read(path: Path) -> str | None:
+    """Return the text of the file, None if there is none. Raises InputError if it can't be read."""
+    try:
+        return path.read_bytes().decode()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror})") from error
 
 
 def _changed(text: str, values: Mapping[str, Any], sections: Mapping[str, Mapping[str, Any]]) -> str:

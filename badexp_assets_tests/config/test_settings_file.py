@@ -1,5 +1,6 @@
 """Writing `settings.toml` changes single values and keeps everything else."""
 
+import os
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -207,6 +208,26 @@ def test_a_hostile_value_is_loaded_as_it_was_saved(text, words, share, flag):
             found = load_settings(folder)
             assert (found.camera, found.sections) == (text, sections)
             (Path(folder) / "settings.toml").write_text('camera = "x"\n[alerts] # of us\ncommand = ["y"] # at night\n')
+
+
+@pytest.mark.parametrize("private", ["settings.toml", "."])
+def test_a_file_that_may_not_be_read_is_named(private):
+    root = os.geteuid() == 0
+    with TemporaryDirectory(prefix="badexp-private-") as name:  # nobody else may enter the folders of pytest
+        file = Path(name) / "settings.toml"
+        file.write_text(COMMENTED)
+        file.parent.chmod(0o777)
+        (file.parent / private).chmod(0)
+        if root:  # who may read everything
+            os.seteuid(65534)
+        try:
+            for call in (lambda: load_settings(name), lambda: update_settings_file(file, {"camera": "decam"}, {})):
+                with pytest.raises(InputError, match=rf"{file}: can't be read \(Permission denied\)"):
+                    call()
+        finally:
+            if root:
+                os.seteuid(0)
+            file.parent.chmod(0o777)
 
 
 def test_a_text_that_is_no_unicode_can_not_be_stored_and_says_so(file):

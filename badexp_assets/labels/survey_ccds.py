@@ -34,7 +34,7 @@ _COUNTS = ("rows", "other_camera", "unknown_ccdname", "no_expnum_or_time", "kept
 _LAST_MJD = 100_000  # in 2132
 
 _Columns = dict[str, pd.Series]
-_CCDNUM_BITS = 10
+_CCDNUM_BITS = 16  # MAX_CCDNUM is below 2^15; a key of MAX_EXPNUM has 40 bits more
 _GROUP = 32  # chunks
 
 

@@ -19,7 +19,9 @@ from badexp_assets.labels import fits_table_chunks as label_fits
 from badexp_assets.labels.fits_table_chunks import find_table, read_columns
 from badexp_assets.labels.label_files import find_label_files
 from badexp_assets.labels.survey_ccds import read_survey, read_survey_ccds
+from badexp_assets.survey.camera_file import MAX_CCDNUM
 from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.headers import MAX_EXPNUM
 
 CAMERA = load_camera()
 MJD = 56960.2  # 2014-10-30, in the night of 2014-10-29
@@ -290,6 +292,25 @@ def test_the_first_row_with_an_extinction_is_kept_per_image_and_the_others_are_c
         assert counts["rows"] == sum(n for name, n in counts.items() if name != "rows")
     assert sum(counts["kept"] for counts in found.attrs["counts"].values()) == 4
     assert sum(counts["duplicate"] for counts in found.attrs["counts"].values()) == 5
+
+
+def test_every_ccd_number_that_a_camera_can_have_is_an_image_of_its_own(tmp_path):
+    numbers = {"A": 1, "B": 1023, "C": 1024, "D": 1025, "E": MAX_CCDNUM}
+    ccds = "".join(
+        f'[[ccds]]\nccdnum = {number}\nccdname = "{name}"\nx_mm = {place}\ny_mm = 0\n'
+        for place, (name, number) in enumerate(numbers.items())
+    )
+    file = tmp_path / "mine.toml"
+    file.write_text(f'like = "decam"\nname = "mine"\nrotated = []\ndead = []\n{ccds}')
+    expnums = [1, 2, MAX_EXPNUM - 1, MAX_EXPNUM]
+    table = rows(LATE, n=len(expnums) * len(numbers))
+    table["expnum"] = np.repeat(expnums, len(numbers))[::-1]
+    table["ccdname"] = [*numbers][::-1] * len(expnums)
+    table["camera"] = "mine"
+    write(tmp_path / "survey-ccds.fits", table)
+    found = read_survey(find_label_files(tmp_path), load_camera(str(file)))
+    assert found["expnum"].tolist() == np.repeat(expnums, len(numbers)).tolist()
+    assert found["ccdnum"].tolist() == [*numbers.values()] * len(expnums)
 
 
 def test_the_stored_table_comes_back_with_categories_column_by_column(tmp_path):

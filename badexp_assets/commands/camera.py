@@ -27,6 +27,7 @@ def camera_check(files: tuple[Path, ...], camera: str | None) -> None:
     The exit code is 1 if a run would not use one of them.
     """
     from badexp_assets.config.settings import load_settings
+    from badexp_assets.survey.archive_tree import printable
     from badexp_assets.survey.camera_check import check_file, lines_to_write
     from badexp_assets.survey.cameras import load_camera
 
@@ -35,7 +36,7 @@ def camera_check(files: tuple[Path, ...], camera: str | None) -> None:
     for file in files:
         found = check_file(file, known)
         checked.append(found)
-        click.echo(f"{file}: {'understood' if found.usable else 'NOT USED'}")
+        click.echo(f"{printable(str(file))}: {'understood' if found.usable else 'NOT USED'}")
         for what, words in found.lines:
             click.echo(f"  {what:<9} {words}")
     if lines := lines_to_write(checked, known):

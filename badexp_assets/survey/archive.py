@@ -12,9 +12,9 @@ import pandas as pd
 
 from badexp_assets.errors import InputError, UnreadableImageError
 from badexp_assets.io.place import Place, Url, as_place
-from badexp_assets.survey.archive_tree import FoundFile, Settling, cp_folders, raise_unreadable
+from badexp_assets.survey.archive_tree import FoundFile, Settling, cp_folders, printable, raise_unreadable
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.cp_files import UNRESOLVED, parse_name, unknown_name
+from badexp_assets.survey.cp_files import NOT_UTF8, UNRESOLVED, parse_name, unknown_name
 from badexp_assets.survey.exposure_identity import exposures_of_number, surrogate_expnum
 from badexp_assets.survey.headers import MAX_EXPNUM, ExposureHeader, FileHeader, read_file_header
 from badexp_assets.survey.night_evidence import UNDECIDED, agreed_night, night_of_name, night_of_path
@@ -111,10 +111,12 @@ def list_files_outside(archive: Place, camera: Camera) -> dict[str, str]:
                 reasons.pop(file.path, None)
             else:
                 reasons[file.path] = _why_no_night(archive / file.path, camera)
-    return reasons
+    return {printable(path): reason for path, reason in reasons.items()}
 
 
 def _why_no_night(path: Place, camera: Camera) -> str:
+    if printable(str(path)) != str(path):
+        return NOT_UTF8
     name = parse_name(path.name, camera)
     if name is None:
         return unknown_name(camera)
@@ -158,7 +160,7 @@ def list_night_files(
         return group_files(night, files, camera)
     now = time.time()
     written = [file for file in files if not settling.being_written(file, now)]
-    writing = tuple(file.path for file in files if settling.being_written(file, now))
+    writing = tuple(printable(file.path) for file in files if settling.being_written(file, now))
     return replace(group_files(night, written, camera), writing=writing)
 
 

@@ -36,10 +36,11 @@ class FoundFile(NamedTuple):
     @property
     def stamp(self) -> str:
         """Text that changes when the file is written again or renamed, or its permission changes."""
+        path = printable(self.path)
         if self.size == _GONE:
-            return f"{self.path}|gone"
+            return f"{path}|gone"
         state = f"|{self.state}" if self.state else ""
-        return f"{self.path}|{self.size}|{self.mtime_ns}{state}{'' if self.readable else '|unreadable'}"
+        return f"{path}|{self.size}|{self.mtime_ns}{state}{'' if self.readable else '|unreadable'}"
 
     @property
     def may_be_folder(self) -> bool:
@@ -83,7 +84,12 @@ class Settling:
 
 def raise_unreadable(error: OSError) -> NoReturn:
     """Raise InputError for a folder that can't be listed: the `refuse` of callers that need all folders."""
-    raise InputError(f"archive: {error.filename} can't be read ({error.strerror})") from error
+    raise InputError(f"archive: {printable(str(error.filename))} can't be read ({error.strerror})") from error
+
+
+def printable(path: str) -> str:
+    """Return a path as text that can be stored and printed: a byte that is not UTF-8 becomes a text like `\\xfc`."""
+    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def cp_folders(

@@ -10,10 +10,11 @@ from typing import Any
 
 from badexp_assets.errors import UnreadableImageError
 from badexp_assets.survey.archive import night_of_file
+from badexp_assets.survey.archive_tree import printable
 from badexp_assets.survey.camera_file import AMPLIFIER_CARDS, USUAL_CARDS
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.ccd_files import open_fits
-from badexp_assets.survey.cp_files import PRODUCTS, FileName, name_needed, number_in_name, parse_name
+from badexp_assets.survey.cp_files import NOT_UTF8, PRODUCTS, FileName, name_needed, number_in_name, parse_name
 from badexp_assets.survey.exposure import CcdImage, ccd_extensions, open_exposure
 from badexp_assets.survey.fits_file import is_image
 from badexp_assets.survey.headers import (
@@ -64,7 +65,7 @@ class Understood:
 def check_file(path: Path, camera: Camera) -> Understood:
     """Return what is understood of a file, which may be any. Pixels are read of its first readable CCD alone."""
     path, found = path.absolute(), Understood()
-    if problem := _is_no_fits(path):
+    if problem := NOT_UTF8 if printable(str(path)) != str(path) else _is_no_fits(path):
         found.fail(problem)
         return found
     named = _check_name(path.name, camera, found)

@@ -17,6 +17,7 @@ PRODUCTS = ("ooi", "ood", "oow")
 """image, data-quality mask and weight map of a calibrated exposure"""
 
 UNRESOLVED = "a link that can't be resolved"
+NOT_UTF8 = "the name of the file, or of a folder above it, is not UTF-8"
 
 _NAME = re.compile(
     r"(?:[0-9a-f]{32}_)?"  # an MD5 checksum in front, as the archive's bulk downloads have it

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from badexp_assets.survey.archive_tree import FoundFile, is_fits_name
+from badexp_assets.survey.archive_tree import FoundFile, is_fits_name, printable
 from badexp_assets.survey.camera_file import CCD_PLACE
 from badexp_assets.survey.cameras import Camera
-from badexp_assets.survey.cp_files import PRODUCTS, UNRESOLVED, parse_name, unknown_name
+from badexp_assets.survey.cp_files import NOT_UTF8, PRODUCTS, UNRESOLVED, parse_name, unknown_name
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ExposureFiles:
 class NightFiles:
     """Files of a night. `others`: the reason why a FITS file is neither an image nor the mask or weight map of one, by
     path. `unknown`: the stamps of those whose name is not understood; each could be an exposure. `writing`: files that
-    were left out because they are still being written.
+    were left out because they are still being written. All paths are `printable`.
     """
 
     night: str
@@ -66,9 +66,10 @@ def group_files(night: str, files: Iterable[FoundFile], camera: Camera) -> Night
     for file in files:
         folder, _, base = file.path.rpartition("/")
         parts = parse_name(base, camera)
-        if parts is None or parts.ccd == CCD_PLACE:
-            others[file.path] = unknown_name(camera) if is_fits_name(base) else UNRESOLVED
-            unknown[file.path] = file.stamp
+        path = printable(file.path)
+        if path != file.path or parts is None or parts.ccd == CCD_PLACE:
+            others[path] = _why_unknown(file.path, camera)
+            unknown[path] = file.stamp
             continue
         group = groups.setdefault((folder, *parts.exposure), {})
         path = f"{file.path.removesuffix(base)}{parts.together or base}"
@@ -90,6 +91,12 @@ def group_files(night: str, files: Iterable[FoundFile], camera: Camera) -> Night
         exposures.append(_exposure_files(group, camera.band(band) or ""))
     exposures.sort(key=lambda e: e.ooi)
     return NightFiles(night, tuple(exposures), dict(sorted(others.items())), dict(sorted(unknown.items())))
+
+
+def _why_unknown(path: str, camera: Camera) -> str:
+    if not is_fits_name(path.rpartition("/")[2]):
+        return UNRESOLVED
+    return unknown_name(camera) if printable(path) == path else NOT_UTF8
 
 
 class _Product(NamedTuple):

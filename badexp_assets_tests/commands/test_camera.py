@@ -1,5 +1,7 @@
 """`badexp camera` on files of any kind, and a survey of a camera that only the user has."""
 
+import os
+import shutil
 import tomllib
 from importlib import resources
 
@@ -27,11 +29,13 @@ def test_what_is_no_fits_file_is_said_so_and_the_others_are_checked(badexp, tmp_
     (tmp_path / "empty.fits").write_bytes(b"")
     (tmp_path / "text.fits").write_bytes(b"hello world")
     good = tiny_cp.write_cp(tmp_path / "archive")
+    shutil.copy(good, os.fsencode(tmp_path) + b"/\xfc.fits.fz")
     code, said, _ = badexp("camera", "check", *sorted(tmp_path.glob("*.*")), tmp_path / "none", tmp_path, good)
     assert code == 1
     for words in ("a JPEG file", "it is empty", "it starts with b'hello wo'", "no such file", "not a file"):
         assert words in said
-    assert "1 of 6 files would be used" in said
+    assert "/\\xfc.fits.fz: NOT USED" in said
+    assert "1 of 7 files would be used" in said
 
 
 def test_a_file_of_another_telescope_leads_to_its_description(badexp, tmp_path):

@@ -1,6 +1,7 @@
 """Whatever lies in the archive, every exposure and every CCD ends somewhere, with its reason."""
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -116,6 +117,14 @@ def test_a_file_without_read_permission_is_read_once_it_has_one(tiny_cp, open_fo
         assert run(open_folder / "cp", open_folder / "out")[0].n_scored == 1
     finally:
         os.seteuid(user)
+
+
+def test_a_file_whose_name_is_not_utf8_costs_that_file_only(tiny_cp, tmp_path):
+    ooi = tiny_cp.write_cp(tmp_path / "cp", 1)
+    shutil.copy(ooi, os.fsencode(ooi.parent) + b"/c4d_180518_050000_ooi_r_\xfc.fits.fz")
+    summary, found = run(tmp_path / "cp", tmp_path / "out")
+    assert (summary.n_scored, summary.n_excluded) == (1, 1)
+    assert found["night_exposures"]["path"].str.endswith(r"ooi_r_\xfc.fits.fz").sum() == 1
 
 
 def test_a_dangling_link_is_a_failed_exposure(tiny_cp, tmp_path):

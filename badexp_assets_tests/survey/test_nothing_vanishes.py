@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from badexp_assets.io.parquet import to_arrow
+from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.survey.archive import OUTSIDE, list_exposures, list_files_outside, list_night_files, list_nights
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.cp_files import parse_cp_name
@@ -135,6 +137,56 @@ def test_a_name_that_is_not_understood_is_an_excluded_exposure(tiny_cp, tmp_path
     assert name in row["path"]
     assert name in row["status_reason"]
     assert list_night_files(tmp_path, NIGHT, load_camera()).fingerprint != before
+
+
+def write_not_utf8(path: bytes, content: bytes = b"x" * 2880) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(content)
+    os.utime(path, (0, 0))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"notes-\xfc.fits", b"c4d_180518_050000_ooi_r_\xfc.fits.fz", b"c4d_180518_044138_ood_\xfc.fits.fz",
+     b"M\xfcller/c4d_180518_050000_ooi_r_ls9.fits.fz"],
+)  # fmt: skip
+def test_a_name_in_a_night_that_is_not_utf8_is_an_excluded_exposure_with_a_printable_path(tiny_cp, tmp_path, name):
+    ooi = write(tiny_cp, tmp_path)
+    before = list_night_files(tmp_path, NIGHT, load_camera()).fingerprint
+    write_not_utf8(os.fsencode(ooi.parent) + b"/" + name, ooi.read_bytes())
+    table = listed(tmp_path)
+    assert sorted(table["status"]) == ["excluded", "ready"]
+    (row,) = table[table["status"] == "excluded"].to_dict("records")
+    assert row["path"] == f"{tiny_cp.FOLDER}/{name.decode(errors='backslashreplace')}"
+    assert "not UTF-8" in row["status_reason"]
+    shown = to_arrow(table.assign(n_ccds_read=0, n_ccds_failed=0), SCHEMAS["night_exposures"])
+    assert row["path"] in shown.column("path").to_pylist()
+    assert list_night_files(tmp_path, NIGHT, load_camera()).fingerprint != before
+    account = account_for(tmp_path, load_camera(), [NIGHT], table)
+    assert (account.n_found, account.n_exposures, account.n_unaccounted) == (2, 2, 0)
+
+
+def test_a_name_beside_the_nights_that_is_not_utf8_is_named_with_a_printable_path(tiny_cp, tmp_path):
+    write(tiny_cp, tmp_path)
+    write_not_utf8(os.fsencode(tmp_path) + b"/M\xfcller/a.fits")
+    account = account_for(tmp_path, load_camera(), [NIGHT], listed(tmp_path))
+    assert list(account.others) == ["M\\xfcller/a.fits"]
+    assert rb"M\xfcller/a.fits" in "\n".join(account.lines()).encode()
+
+
+def test_arrivals_request_a_night_with_a_name_that_is_not_utf8_and_no_other_one(tiny_cp, tmp_path):
+    watch = Watch(Tree(tmp_path / "archive"), tmp_path / "state")
+    watch.now = START + 1e9
+    ooi = write(tiny_cp, watch.tree.root, folder="CP20180517")
+    write(tiny_cp, watch.tree.root, 747383, folder="CP20180518", header={"DTCALDAT": "2018-05-18", "MJD-OBS": 58257.2})
+    watch.look()
+    write_not_utf8(os.fsencode(ooi.parent) + b"/M\xfcller/\xfc.fits")
+    for _ in range(4):
+        watch.look()
+    assert watch.requested == [(NIGHT, list_night_files(watch.tree.root, NIGHT, load_camera()).fingerprint)]
+    os.utime(os.fsencode(ooi.parent) + b"/M\xfcller/\xfc.fits", (watch.now, watch.now))
+    assert watch.look(1).writing == {NIGHT: [r"CP20180517/M\xfcller/\xfc.fits"]}
 
 
 @pytest.mark.parametrize("place", ["", "decam/CP/V5.6S", "decam/CP20181301", "loose"])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from badexp_assets.config.night_options import ArrivalParams
-from badexp_assets.survey.archive_tree import FoundFile, Settling
+from badexp_assets.survey.archive_tree import FoundFile, Settling, printable
 from badexp_assets.survey.arrivals.archive_state import ArchiveState, NightState
 from badexp_assets.survey.arrivals.scan import ArchiveScan, NightListing
 from badexp_assets.survey.file_account import counted
@@ -166,7 +166,7 @@ class _Comparison:
             if is_written:
                 written.append(file)
             else:
-                writing.append(file.path)
+                writing.append(printable(file.path))
         return written, writing, future
 
     def compare_at_first_scan(self, new: NightState, listing: NightListing) -> NightState:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from badexp_assets.config.night_options import ArrivalParams
 from badexp_assets.io.place import Place, Url
-from badexp_assets.survey.archive_tree import FoundFile, cp_folders, folder_time, list_folder
+from badexp_assets.survey.archive_tree import FoundFile, cp_folders, folder_time, list_folder, printable
 from badexp_assets.survey.arrivals.archive_state import ArchiveState, NightState
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.night_folders import loose_folders, nights_of_files, without_copies
@@ -86,7 +86,7 @@ def scan_archive(
 
     def refuse(error: OSError) -> None:
         folder = os.path.relpath(error.filename or root, root)
-        hidden[folder] = f"{archive}/{folder}: can't be read ({error.strerror})"
+        hidden[folder] = printable(f"{archive}/{folder}: can't be read ({error.strerror})")
 
     others: list[str] = []
     for night, folder in cp_folders(archive, refuse, others.append, refuse):
@@ -95,7 +95,7 @@ def scan_archive(
     without_night: list[str] = []
     for folder, files, nights in loose_folders(archive, camera, others, refuse):
         loose[folder] = files, nights
-        without_night += [path for path, night in nights.items() if not night]
+        without_night += [printable(path) for path, night in nights.items() if not night]
         for night in {*nights.values()} - {""}:
             folders.setdefault(night, []).append(folder)
     tops = {folder for found in folders.values() for folder in found}
@@ -193,7 +193,8 @@ def _list_night(archive: Place, camera: Camera, night: str, tops: list[str], loo
             elsewhere |= dict.fromkeys(set(nights.values()) - {night}, folder)
             times |= below
     except OSError as error:
-        return NightListing(night, folders=tuple(tops), problem=f"{error.filename}: can't be read ({error.strerror})")
+        problem = printable(f"{error.filename}: can't be read ({error.strerror})")
+        return NightListing(night, folders=tuple(tops), problem=problem)
     folders = tuple(sorted(times))
     return NightListing(night, tuple(without_copies(archive, files)), folders, _signature(times), elsewhere=elsewhere)
 
@@ -212,4 +213,4 @@ def _present_signature(archive: Place, tops: list[str], known: NightState) -> st
 def _signature(times: Mapping[str, int]) -> str:
     """Return a hash of folders and the times of their last change."""
     text = "\n".join(f"{folder}|{mtime}" for folder, mtime in sorted(times.items()))
-    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+    return hashlib.blake2b(printable(text).encode(), digest_size=6).hexdigest()

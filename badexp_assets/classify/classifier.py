@@ -38,7 +38,7 @@ class Classifier(ABC):
 
     @property
     def version(self) -> str:
-        """Hash of training data, options, backbone and recipe."""
+        """Hash of training data, options, backbone, recipe and the code of the fit."""
         return str(self.card["version"])
 
     @property

@@ -66,7 +66,7 @@ MEASURED = ("local_noise", "flux_at_rank", *_PLAIN, *_LOGARITHMS)
 CLIP = 15.0
 """robust standard deviations at which features are clipped"""
 _FAINTEST = 10.0  # noises; lower bound of the light of a source
-_MIN_BAND = 10  # good images; bands with fewer are compared with all bands
+_MIN_FOR_MEDIAN, _MIN_FOR_SCATTER = 2, 10  # good exposures of a band
 _ALL = ""
 
 
@@ -175,6 +175,10 @@ def align(features: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 class FeatureScaler:
     """Median and robust scatter of every feature among good training images, per band and over all bands (key '').
 
+    CCDs of one exposure are alike, so the scatter of a few exposures says little. A band with 2 to 9 good exposures has
+    its own median, and the scatter of all good images about the medians of their bands. Bands with fewer are scaled as
+    all bands together.
+
     `missing`: features that were NaN for some training image; each of them adds a flag column.
     """
 
@@ -189,13 +193,17 @@ class FeatureScaler:
         if absent:
             raise InputError(f"features: column(s) {', '.join(absent)} missing; make them with describe_ccds")
         good = features[categories == GOOD]
-        groups = {_ALL: good} | {str(b): g for b, g in good.groupby("filter") if len(g) >= _MIN_BAND}
+        bands = {str(band): group for band, group in good.groupby("filter") if str(band) != _ALL}
+        counts = {band: group["expnum"].nunique() for band, group in bands.items()}
+        groups = {_ALL: good} | {band: group for band, group in bands.items() if counts[band] >= _MIN_FOR_MEDIAN}
         medians = {band: [_median(group[name]) for name in NAMES] for band, group in groups.items()}
-        scatters: dict[str, list[float]] = {}
-        for band, group in groups.items():
-            spread = [1.4826 * _median((group[n] - m).abs()) for n, m in zip(NAMES, medians[band], strict=True)]
-            # if half of the images share a value (no saturated pixel), the scatter is set to 0.1 in the logarithm
-            scatters[band] = [max(s, 0.02) if s > 0 else 0.1 for s in spread]
+        apart = {band: (group[list(NAMES)] - medians[band]).abs() for band, group in groups.items()}
+        # the images of n exposures are nearer to their own median than to the true one
+        of_bands = [apart[band] * np.sqrt(counts[band] / (counts[band] - 1)) for band in groups if band != _ALL]
+        scatters = {
+            band: _scatters(pd.concat(of_bands) if counts.get(band, np.inf) < _MIN_FOR_SCATTER else found)
+            for band, found in apart.items()
+        }
         missing = tuple(n for n in NAMES if 0 < features[n].isna().sum() < len(features))
         return cls(medians, scatters, missing)
 
@@ -218,6 +226,13 @@ class FeatureScaler:
         for i, name in enumerate(self.missing):
             z[:, len(NAMES) + i] = np.isnan(values[:, NAMES.index(name)])
         return z
+
+
+def _scatters(apart: pd.DataFrame) -> list[float]:
+    """Return the robust scatter of each of NAMES from distances to the median."""
+    spread = [1.4826 * _median(apart[name]) for name in NAMES]
+    # if half of the images share a value (no saturated pixel), the scatter is set to 0.1 in the logarithm
+    return [max(s, 0.02) if s > 0 else 0.1 for s in spread]
 
 
 def _median(values: pd.Series) -> float:

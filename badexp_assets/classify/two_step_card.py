@@ -19,6 +19,9 @@ from badexp_assets.classify.mosaic_view import Mosaics
 from badexp_assets.classify.training_images import COLUMNS, TrainingImages
 from badexp_assets.config.classifier_options import ClassifierParams
 
+FIT_VERSION = 2
+"""incremented whenever a code change fits another model to the same training set"""
+
 
 class NetworkInputs(NamedTuple):
     """Ids of the network and of the recipe of the images, and what the network saw of whole focal planes, or None."""
@@ -73,10 +76,11 @@ def model_card(
 
 
 def _version(images: TrainingImages, params: ClassifierParams, network: NetworkInputs) -> str:
-    """Return a digest of everything that the classifier is fitted on."""
+    """Return a digest of everything that the classifier is fitted on, and of FIT_VERSION."""
     rows, features = images.rows, images.features
     digest = hashlib.sha256()
     inputs = {"params": asdict(params), "backbone": network.backbone, "recipe": network.recipe, "features": list(NAMES)}
+    inputs |= {"fit": FIT_VERSION}
     digest.update(json.dumps(inputs, sort_keys=True).encode())
     digest.update(images.vectors.data)
     digest.update(rows[list(COLUMNS)].astype({"ccdnum": "int64"}).to_csv(index=False).encode())

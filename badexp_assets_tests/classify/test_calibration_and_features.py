@@ -185,3 +185,34 @@ def test_features_are_scaled_by_the_good_ones_of_their_band():
     assert z[1:, -1].max() == 0
     other = scaler.transform(table.head(3).assign(filter="u"), 3)  # a band that was not in training
     assert np.isfinite(other).all()
+
+
+def test_a_rare_band_has_its_own_median_and_the_scatter_within_bands():
+    rng = np.random.default_rng(0)
+
+    def exposures(band: str, n: int, first: int) -> pd.DataFrame:
+        """CCDs of an exposure are alike: they differ by a twentieth of the scatter between exposures."""
+        sky = (5.0 if band == "Y" else 1.0) + 0.4 * np.repeat(rng.normal(size=n), 20) + rng.normal(size=20 * n) * 0.02
+        table = pd.DataFrame(dict.fromkeys(NAMES, 0.0), index=range(20 * n))
+        return table.assign(expnum=first + np.arange(20 * n) // 20, filter=band, log_sky_rate=sky)
+
+    table = pd.concat([exposures("r", 60, 0), exposures("Y", 2, 100), exposures("u", 1, 200)], ignore_index=True)
+    scaler = FeatureScaler.fit(table, np.full(len(table), "good"))
+    place = NAMES.index("log_sky_rate")
+    two = table.loc[table["filter"] == "Y", "log_sky_rate"]
+    assert scaler.medians["Y"][place] == pytest.approx(two.median())
+    assert scaler.scatters["Y"][place] == pytest.approx(0.4, rel=0.25)
+    assert scaler.scatters["r"][place] == pytest.approx(0.4, rel=0.25)
+    assert "u" not in scaler.medians  # the median of one exposure is no reference
+    new = exposures("Y", 200, 1000)
+    assert np.std(scaler.transform(new, len(new))[:, place]) < 1.3
+
+
+def test_without_a_common_band_the_scatter_is_that_within_all_bands():
+    rng = np.random.default_rng(0)
+    n_bands = 150
+    table = pd.DataFrame(dict.fromkeys(NAMES, 0.0), index=range(2 * n_bands)).assign(expnum=range(2 * n_bands))
+    table["filter"] = [f"band {i // 2}" for i in range(2 * n_bands)]
+    table["log_sky_rate"] = rng.normal(size=2 * n_bands) * 0.4 + np.repeat(rng.normal(size=n_bands) * 10, 2)
+    scaler = FeatureScaler.fit(table, np.full(len(table), "good"))
+    assert scaler.scatters["band 3"][NAMES.index("log_sky_rate")] == pytest.approx(0.4, rel=0.2)

@@ -12,6 +12,7 @@ from badexp_assets.classify.classifier import Classifier
 from badexp_assets.classify.features import NAMES
 from badexp_assets.classify.heads import CosineNeighbours, ShrunkDiscriminant
 from badexp_assets.classify.two_step import TwoStepClassifier, with_context
+from badexp_assets.classify.two_step_card import FIT_VERSION
 from badexp_assets.classify.two_step_fit import fit_two_step
 from badexp_assets.config.classifier_options import ClassifierParams
 from badexp_assets.errors import InputError, ModelError
@@ -192,6 +193,11 @@ def test_a_damaged_or_foreign_model_is_refused(model, tmp_path: Path):
         TwoStepClassifier.load(tmp_path / "m")
     with pytest.raises(ModelError, match=r"no model_card\.json"):
         TwoStepClassifier.load(tmp_path / "nowhere")
+
+
+def test_another_version_of_the_fit_gives_another_version_of_the_model(model, monkeypatch):
+    monkeypatch.setattr("badexp_assets.classify.two_step_card.FIT_VERSION", FIT_VERSION + 1)
+    assert fit(*planted(n_exposures=36)).version != model.version
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from badexp_assets.config.home import Home
 from badexp_assets.errors import DamagedTableError
 from badexp_assets.io.parquet_reading import read_metadata, read_table
 
-SCORING_VERSION = 2
+SCORING_VERSION = 3
 """incremented whenever a code change makes other scores from the same tables and model"""
 
 INPUTS = "inputs"

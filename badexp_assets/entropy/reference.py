@@ -33,6 +33,7 @@ COLUMNS = (
 )
 _NEEDED = ["expnum", "ccdnum", "filter", "source_counts", "gradient_counts", "gradient_halves"]
 _MAD_TO_SIGMA = 1.4826
+MIN_EXPOSURES = 3  # fewer tell nothing about the scatter between exposures, and are mostly compared with themselves
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def build_reference(nights: Iterable[pd.DataFrame], params: EntropyParams) -> pd
     without a CCD with min_points points; n_counts: total number of sources or points. kl_median and kl_sd (1.4826 times
     the median absolute deviation): of the KL divergences (nats) of the used exposures from the distribution named by
     params.reference; shared_median and shared_sd: of their `shared_divergence` (kind `background`); NaN for fewer than
-    three exposures. version: hash of the whole table. A band and kind without usable exposures has no row;
+    MIN_EXPOSURES. version: hash of the whole table. A band and kind without usable exposures has no row;
     `.attrs["left_out"]` counts the exposures left out by (filter, kind), including these.
     """
     exposures = [exposure for table in nights for exposure in exposure_histograms(table, params)]
@@ -180,8 +181,8 @@ def _row(
 
 
 def _spread(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the median and 1.4826 times the median absolute deviation; NaN for fewer than three values."""
-    if len(values) < 3:
+    """Return the median and 1.4826 times the median absolute deviation; NaN for fewer than MIN_EXPOSURES."""
+    if len(values) < MIN_EXPOSURES:
         return math.nan, math.nan
     median = float(np.median(values))
     return median, _MAD_TO_SIGMA * float(np.median(np.abs(values - median)))

@@ -10,7 +10,14 @@ import pandas as pd
 
 from badexp_assets.config.night_options import EntropyParams
 from badexp_assets.entropy.divergence import preferred_angle, z_against_null
-from badexp_assets.entropy.reference import ExposureHistograms, divergence, exposure_histograms, shared, usable
+from badexp_assets.entropy.reference import (
+    MIN_EXPOSURES,
+    ExposureHistograms,
+    divergence,
+    exposure_histograms,
+    shared,
+    usable,
+)
 from badexp_assets.errors import InputError
 
 COLUMNS = (
@@ -44,8 +51,9 @@ def score_exposures(
     not increase; z_background: (shared_background - shared_median) / shared_sd of the reference. source_angle and
     background_angle (rad in [0, pi)): orientation in which the counts exceed the reference. n_ccds: measured CCDs;
     n_ccds_background: those with enough gradient points. A score that is missing is NaN, with the cause in `reason`
-    (None if nothing is missing): too few sources or points, no reference for the band, no CCD measured. Raises
-    InputError if orientations, reference and params have different numbers of bins.
+    (None if nothing is missing): too few sources or points, no reference for the band, no CCD measured, or a reference
+    of fewer than MIN_EXPOSURES, which gives no z. Raises InputError if orientations, reference and params have
+    different numbers of bins.
     """
     lookup = _lookup(reference, params)
     version = str(reference["version"].iloc[0]) if len(reference) else None
@@ -96,8 +104,10 @@ def _score_source(
         return [f"no reference for sources in band {exposure.filter}"]
     p = reference["chosen"]
     row["kl_source"] = divergence(exposure, "source", p)
-    row["z_source"] = z_against_null(row["kl_source"], p, exposure.n_sources)
     row["source_angle"] = preferred_angle(exposure.source, p)
+    if reference["n_exposures"] < MIN_EXPOSURES:
+        return [f"too few exposures in the reference of sources ({reference['n_exposures']} < {MIN_EXPOSURES})"]
+    row["z_source"] = z_against_null(row["kl_source"], p, exposure.n_sources)
     return []
 
 

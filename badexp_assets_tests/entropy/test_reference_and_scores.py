@@ -209,12 +209,21 @@ def test_a_ccd_with_few_points_does_not_count_in_the_background():
     assert scores["kl_background"][0] < 0.02
 
 
-def test_a_reference_of_one_exposure_has_no_scatter_and_says_so():
-    orientations = survey(1, filters=("g",))
-    scores = score_exposures(orientations, exposures_of(orientations), build_reference([orientations], PARAMS), PARAMS)
-    assert scores["reason"][0] == "no scatter of shared_background in the reference (1 exposures)"
-    assert math.isnan(scores["z_background"][0])
-    assert scores["kl_background"][0] >= 0
+@pytest.mark.parametrize("n", [1, 2])
+def test_exposures_nearly_alone_in_their_band_have_no_z_and_say_why(n):
+    trail = survey(n, p=SHAPE + 20 * np.eye(BINS)[12], filters=("Y",))
+    orientations = pd.concat([trail, survey(3, filters=("g",), first=100)])
+    reference = build_reference([orientations], PARAMS)
+    scores = score_exposures(orientations, exposures_of(orientations), reference, PARAMS)
+    of_y, of_g = scores[:n], scores[n:]
+    assert set(of_y["reason"]) == {
+        f"too few exposures in the reference of sources ({n} < 3); "
+        f"no scatter of shared_background in the reference ({n} exposures)"
+    }
+    assert of_y[["z_source", "z_background"]].isna().all(axis=None)
+    assert of_y[["kl_source", "kl_background"]].notna().all(axis=None)  # as published
+    assert of_g["reason"].isna().all()
+    assert of_g["z_source"].notna().all()
 
 
 def test_the_reference_survives_parquet_and_scores_alike(tmp_path):

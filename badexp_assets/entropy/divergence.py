@@ -70,12 +70,16 @@ def _normalised(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(scaled / scaled.sum(axis=-1, keepdims=True))
 
 
-def kl_null(q: ArrayLike, n: int) -> tuple[float, float]:
+def kl_null(q: ArrayLike, n: int, excess: float = 0.0) -> tuple[float, float]:
     """Mean and standard deviation (nats) of KL(P | q) when P is a histogram of `n` independent draws from `q`.
 
     2 n KL is the G statistic; divided by Williams' factor f = 1 + (sum_i 1/q_i - 1) / (6 n (bins - 1)) it follows a chi
     square of bins - 1 degrees of freedom, hence mean f (bins - 1) / 2n and variance f^2 (bins - 1) / 2n^2. To leading
     order the mean is (bins - 1) / 2n. Source: Williams 1976, Biometrika 63, 33.
+
+    With `excess` (nats), the draws are from a distribution whose own KL divergence from `q` is that. To second order
+    the chi square is then a noncentral one, of noncentrality 2 n excess: the mean grows by excess, and the variance by
+    2 excess / n. A negative excess, which a median of noisy values can be, moves the mean only.
     Returns (NaN, NaN) for n < 1 or fewer than two bins with q > 0. Bins with q = 0 are left out.
     """
     probability = np.asarray(q, dtype=np.float64)
@@ -85,13 +89,17 @@ def kl_null(q: ArrayLike, n: int) -> tuple[float, float]:
         return math.nan, math.nan
     probability = probability / probability.sum()
     factor = 1 + (float(np.sum(1 / probability)) - 1) / (6 * n * freedom)
-    return factor * freedom / (2 * n), factor * math.sqrt(freedom / 2) / n
+    chance = factor * math.sqrt(freedom / 2) / n
+    return factor * freedom / (2 * n) + excess, math.hypot(chance, math.sqrt(2 * max(excess, 0.0) / n))
 
 
-def z_against_null(kl: float, q: ArrayLike, n: int) -> float:
-    """Return by how many standard deviations `kl` (nats) of `n` draws exceeds the null mean; see `kl_null`."""
-    mean, sd = kl_null(q, n)
-    return (kl - mean) / sd
+def z_against_null(kl: float, q: ArrayLike, n: int, excess: float = 0.0, scatter: float = 0.0) -> float:
+    """Return by how many standard deviations `kl` (nats) of `n` draws exceeds the mean of `kl_null`.
+
+    scatter: standard deviation (nats) of the excess between exposures, which adds to that of chance in quadrature.
+    """
+    mean, sd = kl_null(q, n, excess)
+    return (kl - mean) / math.hypot(sd, scatter)
 
 
 def preferred_direction(p: ArrayLike, q: ArrayLike | None = None) -> tuple[float, float]:

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from badexp_assets.config.night_options import EntropyParams
-from badexp_assets.entropy.divergence import kl_divergence, kl_divergences, shared_divergence
+from badexp_assets.entropy.divergence import kl_divergence, kl_divergences, kl_null, shared_divergence
 from badexp_assets.errors import InputError
 
 KINDS = ("source", "background")
@@ -30,6 +30,8 @@ COLUMNS = (
     "kl_sd",
     "shared_median",
     "shared_sd",
+    "excess_median",
+    "excess_sd",
 )
 _NEEDED = ["expnum", "ccdnum", "filter", "source_counts", "gradient_counts", "gradient_halves"]
 _MAD_TO_SIGMA = 1.4826
@@ -115,8 +117,11 @@ def build_reference(nights: Iterable[pd.DataFrame], params: EntropyParams) -> pd
     without a CCD with min_points points; n_counts: total number of sources or points. kl_median and kl_sd (1.4826 times
     the median absolute deviation): of the KL divergences (nats) of the used exposures from the distribution named by
     params.reference; shared_median and shared_sd: of their `shared_divergence` (kind `background`); NaN for fewer than
-    MIN_EXPOSURES. version: hash of the whole table. A band and kind without usable exposures has no row;
-    `.attrs["left_out"]` counts the exposures left out by (filter, kind), including these.
+    MIN_EXPOSURES. excess_median and excess_sd (kind `source`; NaN for fewer than MIN_EXPOSURES): median over the used
+    exposures of the KL divergence minus its mean by chance (`kl_null`), and scatter of this excess between exposures,
+    without that of chance at each exposure's number of sources. version: hash of the whole table. A band and kind
+    without usable exposures has no row; `.attrs["left_out"]` counts the exposures left out by (filter, kind), including
+    these.
     """
     exposures = [exposure for table in nights for exposure in exposure_histograms(table, params)]
     exposures.sort(key=lambda exposure: exposure.expnum)
@@ -165,6 +170,7 @@ def _row(
     kl = np.array([divergence(e, kind, chosen) for e in used])
     common = np.array([shared(e, chosen, params) for e in used]) if kind == "background" else np.empty(0)
     (kl_median, kl_sd), (shared_median, shared_sd) = _spread(kl), _spread(common[~np.isnan(common)])
+    excess_median, excess_sd = _excess(kl, [e.n_sources for e in used], chosen) if kind == "source" else (math.nan,) * 2
     return {
         "filter": band,
         "kind": kind,
@@ -177,7 +183,28 @@ def _row(
         "kl_sd": kl_sd,
         "shared_median": shared_median,
         "shared_sd": shared_sd,
+        "excess_median": excess_median,
+        "excess_sd": excess_sd,
     }
+
+
+def _excess(kl: NDArray[np.float64], n_sources: list[int], p: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the median of `kl` (nats) beyond chance, and its scatter between exposures without that of chance."""
+    excess = kl - [kl_null(p, n)[0] for n in n_sources]
+    median = _spread(excess)[0]
+    return median, _scatter_beyond(excess - median, np.array([kl_null(p, n, median)[1] for n in n_sources]))
+
+
+def _scatter_beyond(deviations: NDArray[np.float64], noise: NDArray[np.float64]) -> float:
+    """Return the standard deviation s that deviations have besides their own `noise` (standard deviations).
+
+    It is the s with which 1.4826 times the median of |deviation| / sqrt(noise^2 + s^2) is 1; 0 if noise alone gives 1
+    or less. NaN for fewer than MIN_EXPOSURES.
+    """
+    if len(deviations) < MIN_EXPOSURES:
+        return math.nan
+    # a deviation reaches 1 / 1.4826 of its standard deviation or less if s^2 is at least this
+    return math.sqrt(max(0.0, float(np.median((_MAD_TO_SIGMA * deviations) ** 2 - noise**2))))
 
 
 def _spread(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -45,10 +45,12 @@ def score_exposures(
     """Return the `night_entropy_scores` table: a row per row of `exposures` (columns expnum, night, filter), in order.
 
     kl_source (nats): KL divergence of the source counts, summed over the exposure's CCDs, from the band's reference;
-    z_source: the same in units of its null distribution for that number of sources (`kl_null`), so that few sources do
-    not give a high score. kl_background (nats): mean over the exposure's CCDs of the KL divergence of their gradient
-    histograms (Alonso, Zhang & Li); shared_background (nats): `shared_divergence` of the CCDs' halves, which noise does
-    not increase; z_background: (shared_background - shared_median) / shared_sd of the reference. source_angle and
+    z_source: by how many standard deviations it exceeds the mean by chance for that number of sources (`kl_null`) plus
+    excess_median of the reference, with its scatter excess_sd between exposures, so that neither few nor many sources
+    give a high score; by chance alone if the reference, of an earlier version, has no excess. kl_background
+    (nats): mean over the exposure's CCDs of the KL divergence of their gradient histograms (Alonso, Zhang & Li);
+    shared_background (nats): `shared_divergence` of the CCDs' halves, which noise does not
+    increase; z_background: (shared_background - shared_median) / shared_sd of the reference. source_angle and
     background_angle (rad in [0, pi)): orientation in which the counts exceed the reference. n_ccds: measured CCDs;
     n_ccds_background: those with enough gradient points. A score that is missing is NaN, with the cause in `reason`
     (None if nothing is missing): too few sources or points, no reference for the band, no CCD measured, or a reference
@@ -107,7 +109,9 @@ def _score_source(
     row["source_angle"] = preferred_angle(exposure.source, p)
     if reference["n_exposures"] < MIN_EXPOSURES:
         return [f"too few exposures in the reference of sources ({reference['n_exposures']} < {MIN_EXPOSURES})"]
-    row["z_source"] = z_against_null(row["kl_source"], p, exposure.n_sources)
+    # references of earlier versions have no excess: z is relative to chance alone, as when they were built
+    excess, scatter = reference.get("excess_median", 0.0), reference.get("excess_sd", 0.0)
+    row["z_source"] = z_against_null(row["kl_source"], p, exposure.n_sources, excess, scatter)
     return []
 
 

@@ -91,6 +91,19 @@ def test_z_of_isotropic_sources_has_mean_0_and_deviation_1(n):
     assert np.mean(z > 4) < 0.005
 
 
+@pytest.mark.parametrize("n", [100, 540, 20_000])
+def test_z_of_sources_with_a_known_excess_has_mean_0_and_deviation_1(n):
+    q = np.full(18, 1 / 18)
+    p = q * (1 + 0.22 * np.cos(2 * bin_centres(18)))
+    excess = kl_divergence(p, q)
+    kl = [kl_divergence(draw, q) for draw in np.random.default_rng(n).multinomial(n, p, size=3000)]
+    z = np.array([z_against_null(value, q, n, excess) for value in kl])
+    assert abs(z.mean()) < 0.1
+    assert z.std() == pytest.approx(1, abs=0.06)
+    with_scatter = kl + np.random.default_rng([n, 1]).normal(0, 0.02, len(kl))
+    assert np.std([z_against_null(v, q, n, excess, 0.02) for v in with_scatter]) == pytest.approx(1, abs=0.06)
+
+
 def test_the_null_tends_to_bins_less_one_over_twice_the_sources():
     mean, sd = kl_null(np.full(18, 1 / 18), 10**6)
     assert mean == pytest.approx(17 / 2e6, rel=1e-4)

@@ -138,8 +138,8 @@ def test_scores_are_divergences_of_the_counts_summed_over_ccds():
     row = scores[scores["expnum"] == 7].iloc[0]
     kl = kl_divergence(np.sum(list(one["source_counts"]), axis=0), p_source)
     assert row["kl_source"] == pytest.approx(kl)
-    mean, sd = kl_null(p_source, 160)
-    assert row["z_source"] == pytest.approx((kl - mean) / sd)
+    mean, sd = kl_null(p_source, 160, reference["excess_median"][2])
+    assert row["z_source"] == pytest.approx((kl - mean) / np.hypot(sd, reference["excess_sd"][2]))
     background = np.mean([kl_divergence(c, p_background) for c in one["gradient_counts"]])
     assert row["kl_background"] == pytest.approx(background)
     shared = shared_divergence([np.reshape(h, (2, BINS)) for h in one["gradient_halves"]], p_background, 1)
@@ -155,6 +155,76 @@ def test_z_scores_of_a_survey_without_anomalies_are_about_0_with_deviation_1():
     for column in ("z_source", "z_background"):
         assert abs(scores[column].median()) < 0.3
         assert scores[column].std() == pytest.approx(1, abs=0.2)
+
+
+def elongated(numbers, first=1, seed=0, trail=0.0):
+    """Exposures of these numbers of sources, one CCD each, with a weak preferred direction each, or with a trail.
+
+    Excess divergences are those of good exposures in the simulator of the project: the median is 0.012.
+    """
+    rng = np.random.default_rng([seed, first])
+    table = survey(len(numbers), 1, filters=("g",), first=first, seed=seed)
+    doubled = 2 * (np.arange(BINS) + 0.5) * math.pi / BINS
+    sources = []
+    for n in numbers:
+        amplitude = trail or min(rng.rayleigh(math.sqrt(4 * 0.012) / 1.177), 0.9)
+        p = 1 + amplitude * np.cos(doubled - rng.uniform(0, 2 * math.pi))
+        sources.append(rng.multinomial(n, p / p.sum()).astype(np.int32))
+    return table.assign(source_counts=sources)
+
+
+def numbers_of_sources(median, n_exposures=600):
+    return np.exp(np.random.default_rng(5).normal(math.log(median), 0.6, n_exposures)).astype(int)
+
+
+def robust_scatter(values):
+    return 1.4826 * np.median(np.abs(values - np.median(values)))
+
+
+def test_the_excess_of_the_reference_is_the_planted_one_at_any_number_of_sources():
+    for median in (540, 20_000):
+        row = build_reference([elongated(numbers_of_sources(median))], PARAMS).iloc[0]
+        assert row["excess_median"] == pytest.approx(0.012, rel=0.15)
+        # of an exponential distribution with this median, 1.4826 times the median absolute deviation
+        assert row["excess_sd"] == pytest.approx(0.0123, rel=0.15)
+    without = build_reference([survey(300, filters=("g",))], PARAMS).iloc[0]
+    assert abs(without["excess_median"]) < 0.01
+    assert without["excess_sd"] < 0.3 * kl_null(without["p"], 160)[1]
+    assert build_reference([survey(filters=("g",))], PARAMS)["excess_sd"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("median", [540, 20_000])
+def test_z_of_good_exposures_is_calibrated_from_few_to_many_sources(median):
+    reference = build_reference([elongated(numbers_of_sources(median))], PARAMS)
+    for k, n in enumerate((100, 540, 20_000)):
+        night = elongated([n] * 500, first=10_000 * (k + 1))
+        z = score_exposures(night, exposures_of(night), reference, PARAMS)["z_source"]
+        assert abs(z.median()) < 0.2
+        assert robust_scatter(z) == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize("median", [540, 20_000])
+def test_trails_are_at_the_top_whether_their_exposures_have_many_or_few_sources(median):
+    good, numbers = elongated(numbers_of_sources(median)), numbers_of_sources(median, 20)
+    trails = [
+        elongated(numbers, first=1000, trail=0.9),
+        elongated(np.maximum(numbers // 5, 100), first=2000, trail=0.9),
+    ]
+    night = pd.concat([good, *trails])
+    scores = score_exposures(night, exposures_of(night), build_reference([night], PARAMS), PARAMS)
+    top = scores.nlargest(64, "z_source")["expnum"]  # a tenth of the exposures
+    assert (top >= 2000).sum() >= 18
+    assert top.between(1000, 1999).sum() >= 18
+    rich = scores["n_sources"] >= scores["n_sources"].quantile(0.9)
+    assert (rich & scores["expnum"].isin(top) & (scores["expnum"] < 1000)).sum() <= 5
+
+
+def test_a_reference_of_an_earlier_version_gives_the_scores_of_that_version():
+    night = elongated([540] * 60)
+    reference = build_reference([night], PARAMS).drop(columns=["excess_median", "excess_sd"])
+    scores = score_exposures(night, exposures_of(night), reference, PARAMS)
+    mean, sd = kl_null(reference["p"][0], 540)
+    np.testing.assert_allclose(scores["z_source"], (scores["kl_source"] - mean) / sd)
 
 
 def test_few_sources_do_not_rise_to_the_top_and_a_real_trail_does():

@@ -53,7 +53,7 @@ def entropy_reference(survey: SurveyResource, night_orientations: NightTables) -
     **table_asset(
         "night_entropy_scores",
         "KL divergence (nats) of the orientations of sources and of background gradients from the reference, and its "
-        "z-score relative to random orientations.",
+        "z-score relative to chance and to the exposures of the reference.",
         "scores",
         {"numpy", "parquet"},
     ),

@@ -65,7 +65,7 @@ SCHEMAS = (
         Column(
             "z_source",
             "float64",
-            "standard deviations by which kl_source exceeds what chance gives for as many sources",
+            "kl_source relative to chance for as many sources and to the exposures of the reference",
             nullable=True,
         ),
         Column("kl_background", "float64", "mean over CCDs of the KL divergence of gradients, nats", nullable=True),

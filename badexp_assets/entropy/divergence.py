@@ -152,17 +152,21 @@ def half_histograms(
 
 
 def shared_divergence(halves: ArrayLike, reference: NDArray[np.float64], min_points: int) -> float:
-    """Divergence (nats) of the structure that the two halves of a CCD have in common, the mean over CCDs.
+    """Return the mean of the `shared_divergences` (nats) of CCDs; NaN if none has enough points."""
+    found = shared_divergences(halves, reference, min_points)
+    return float(found.mean()) if len(found) else math.nan
+
+
+def shared_divergences(halves: ArrayLike, reference: NDArray[np.float64], min_points: int) -> NDArray[np.float64]:
+    """Divergences (nats) of the structure that the two halves of each CCD have in common, as float64 (n,).
 
     halves: counts (CCDs, 2, bins), see `half_histograms`; reference: probabilities (bins,), none of them 0. For a CCD
     it is 1/2 sum_i (p_i - q_i) (p'_i - q_i) / q_i with the normalised halves p, p' and the reference q: 0 on average
     for noise alone, so it can be negative, and to second order the KL divergence of the common structure.
-    CCDs with fewer than min_points points in a half are left out; NaN if none remains.
+    CCDs with fewer than min_points points in a half are left out.
     """
     counts = np.asarray(halves, dtype=np.float64)
     sums = counts.sum(axis=-1)
     counts = counts[(sums >= max(min_points, 1)).all(axis=-1)]
-    if not len(counts):
-        return float("nan")
     deviation = counts / counts.sum(axis=-1, keepdims=True) - reference
-    return float(0.5 * (deviation[:, 0] * deviation[:, 1] / reference).sum(axis=-1).mean())
+    return np.asarray(0.5 * (deviation[:, 0] * deviation[:, 1] / reference).sum(axis=-1))

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from badexp_assets.config.night_options import EntropyParams
-from badexp_assets.entropy.divergence import kl_divergence, kl_divergences, kl_null, shared_divergence
+from badexp_assets.entropy.divergence import kl_divergence, kl_divergences, kl_null, shared_divergences
 from badexp_assets.errors import InputError
 
 KINDS = ("source", "background")
@@ -32,6 +32,8 @@ COLUMNS = (
     "shared_sd",
     "excess_median",
     "excess_sd",
+    "shared_between_sd",
+    "shared_ccd_sd",
 )
 _NEEDED = ["expnum", "ccdnum", "filter", "source_counts", "gradient_counts", "gradient_halves"]
 _MAD_TO_SIGMA = 1.4826
@@ -119,9 +121,11 @@ def build_reference(nights: Iterable[pd.DataFrame], params: EntropyParams) -> pd
     params.reference; shared_median and shared_sd: of their `shared_divergence` (kind `background`); NaN for fewer than
     MIN_EXPOSURES. excess_median and excess_sd (kind `source`; NaN for fewer than MIN_EXPOSURES): median over the used
     exposures of the KL divergence minus its mean by chance (`kl_null`), and scatter of this excess between exposures,
-    without that of chance at each exposure's number of sources. version: hash of the whole table. A band and kind
-    without usable exposures has no row; `.attrs["left_out"]` counts the exposures left out by (filter, kind), including
-    these.
+    without that of chance at each exposure's number of sources. shared_ccd_sd (kind `background`): scatter of the
+    `shared_divergences` between the CCDs of an exposure; shared_between_sd: that of their mean between exposures,
+    without the share of shared_ccd_sd at each exposure's number of CCDs. version: hash of the whole table. A band and
+    kind without usable exposures has no row; `.attrs["left_out"]` counts the exposures left out by (filter, kind),
+    including these.
     """
     exposures = [exposure for table in nights for exposure in exposure_histograms(table, params)]
     exposures.sort(key=lambda exposure: exposure.expnum)
@@ -152,9 +156,9 @@ def divergence(exposure: ExposureHistograms, kind: str, p: NDArray[np.float64]) 
     return float(kl_divergences(exposure.background, p).mean())
 
 
-def shared(exposure: ExposureHistograms, p: NDArray[np.float64], params: EntropyParams) -> float:
-    """Return the `shared_divergence` (nats) of the CCDs from `p`; NaN if none has enough points in both halves."""
-    return shared_divergence(exposure.halves, p, params.min_half_points)
+def shared(exposure: ExposureHistograms, p: NDArray[np.float64], params: EntropyParams) -> NDArray[np.float64]:
+    """Return the `shared_divergences` (nats) from `p` of the CCDs that have enough points in both halves."""
+    return shared_divergences(exposure.halves, p, params.min_half_points)
 
 
 def _row(
@@ -168,8 +172,12 @@ def _row(
     trimmed = _filled(np.sort(share, axis=0)[cut : len(share) - cut].mean(axis=0), n_counts)
     chosen = mean if params.reference == "mean" else trimmed
     kl = np.array([divergence(e, kind, chosen) for e in used])
-    common = np.array([shared(e, chosen, params) for e in used]) if kind == "background" else np.empty(0)
-    (kl_median, kl_sd), (shared_median, shared_sd) = _spread(kl), _spread(common[~np.isnan(common)])
+    by_ccd = [shared(e, chosen, params) for e in used] if kind == "background" else []
+    by_ccd = [values for values in by_ccd if len(values)]
+    common = np.array([values.mean() for values in by_ccd])
+    (kl_median, kl_sd), (shared_median, shared_sd) = _spread(kl), _spread(common)
+    ccd_sd = _ccd_scatter(by_ccd) if by_ccd else math.nan
+    noise = ccd_sd / np.sqrt([len(values) for values in by_ccd])
     excess_median, excess_sd = _excess(kl, [e.n_sources for e in used], chosen) if kind == "source" else (math.nan,) * 2
     return {
         "filter": band,
@@ -185,7 +193,20 @@ def _row(
         "shared_sd": shared_sd,
         "excess_median": excess_median,
         "excess_sd": excess_sd,
+        "shared_between_sd": _scatter_beyond(common - shared_median, noise),
+        "shared_ccd_sd": ccd_sd,
     }
+
+
+def _ccd_scatter(by_ccd: list[NDArray[np.float64]]) -> float:
+    """Return the standard deviation of the CCDs of an exposure about its mean, from the values of each exposure.
+
+    It is the root of the median over exposures of the variance between their CCDs, which anomalies do not raise; 0 if
+    no exposure has two CCDs: their scatter then can't be told from that between exposures.
+    """
+    # the median of a chi square of k degrees of freedom is about k (1 - 2 / 9k)^3 (Wilson & Hilferty 1931)
+    variances = [np.var(v, ddof=1) / (1 - 2 / (9 * (len(v) - 1))) ** 3 for v in by_ccd if len(v) > 1]
+    return math.sqrt(float(np.median(variances))) if variances else 0.0
 
 
 def _excess(kl: NDArray[np.float64], n_sources: list[int], p: NDArray[np.float64]) -> tuple[float, float]:

@@ -49,8 +49,9 @@ def score_exposures(
     excess_median of the reference, with its scatter excess_sd between exposures, so that neither few nor many sources
     give a high score; by chance alone if the reference, of an earlier version, has no excess. kl_background
     (nats): mean over the exposure's CCDs of the KL divergence of their gradient histograms (Alonso, Zhang & Li);
-    shared_background (nats): `shared_divergence` of the CCDs' halves, which noise does not
-    increase; z_background: (shared_background - shared_median) / shared_sd of the reference. source_angle and
+    shared_background (nats): mean of the `shared_divergences` of the CCDs' halves, which noise does not increase;
+    z_background: (shared_background - shared_median) / sqrt(shared_between_sd^2 + shared_ccd_sd^2 / n) of the
+    reference, with n the CCDs in the mean; / shared_sd if the reference is of an earlier version. source_angle and
     background_angle (rad in [0, pi)): orientation in which the counts exceed the reference. n_ccds: measured CCDs;
     n_ccds_background: those with enough gradient points. A score that is missing is NaN, with the cause in `reason`
     (None if nothing is missing): too few sources or points, no reference for the band, no CCD measured, or a reference
@@ -126,10 +127,14 @@ def _score_background(
     row["kl_background"] = divergence(exposure, "background", p)
     share = exposure.background / exposure.background.sum(axis=1, keepdims=True)
     row["background_angle"] = preferred_angle(share.mean(axis=0), p)
-    row["shared_background"] = shared(exposure, p, params)
-    if math.isnan(row["shared_background"]):
+    by_ccd = shared(exposure, p, params)
+    if not len(by_ccd):
         return [f"too few gradient points (< {params.min_half_points}) in one of the halves of every CCD"]
-    if not reference["shared_sd"] > 0:
+    row["shared_background"] = float(by_ccd.mean())
+    # references of earlier versions have one scatter for any number of CCDs
+    between = reference.get("shared_between_sd", reference["shared_sd"])
+    sd = math.hypot(between, reference.get("shared_ccd_sd", 0.0) / math.sqrt(len(by_ccd)))
+    if not sd > 0:
         return [f"no scatter of shared_background in the reference ({reference['n_exposures']} exposures)"]
-    row["z_background"] = (row["shared_background"] - reference["shared_median"]) / reference["shared_sd"]
+    row["z_background"] = (row["shared_background"] - reference["shared_median"]) / sd
     return []

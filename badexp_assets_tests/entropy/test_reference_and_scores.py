@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from badexp_assets.config.night_options import EntropyParams
-from badexp_assets.entropy.divergence import kl_divergence, kl_null, shared_divergence
+from badexp_assets.entropy.divergence import kl_divergence, kl_null, shared_divergence, shared_divergences
 from badexp_assets.entropy.reference import build_reference
 from badexp_assets.entropy.scores import score_exposures
 from badexp_assets.errors import InputError
@@ -144,7 +144,9 @@ def test_scores_are_divergences_of_the_counts_summed_over_ccds():
     assert row["kl_background"] == pytest.approx(background)
     shared = shared_divergence([np.reshape(h, (2, BINS)) for h in one["gradient_halves"]], p_background, 1)
     assert row["shared_background"] == pytest.approx(shared)
-    assert row["z_background"] == pytest.approx((shared - reference["shared_median"][3]) / reference["shared_sd"][3])
+    of_background = reference.loc[3]
+    sd = np.hypot(of_background["shared_between_sd"], of_background["shared_ccd_sd"] / np.sqrt(4))
+    assert row["z_background"] == pytest.approx((shared - of_background["shared_median"]) / sd)
     assert row["reference"] == reference["version"][0]
     assert scores["reason"].isna().all()
 
@@ -219,12 +221,62 @@ def test_trails_are_at_the_top_whether_their_exposures_have_many_or_few_sources(
     assert (rich & scores["expnum"].isin(top) & (scores["expnum"] < 1000)).sum() <= 5
 
 
+def with_structure(n_ccds, n_exposures=300, first=1, between=0.0, stripes=0.0):
+    """Exposures whose CCDs have a weak structure each, and share one with an excess of `between` on average.
+
+    stripes: amplitude that all exposures have in addition.
+    """
+    rng = np.random.default_rng(first)
+    table = survey(n_exposures, n_ccds, filters=("g",), first=first, seed=first)
+    doubled = 2 * (np.arange(BINS) + 0.5) * math.pi / BINS
+    shared = stripes + rng.rayleigh(math.sqrt(2 * between), n_exposures).repeat(n_ccds)
+    halves = []
+    for amplitude in shared:
+        p = 1 + 0.05 * np.cos(doubled - rng.uniform(0, 2 * math.pi)) + amplitude * np.cos(doubled)
+        halves.append(rng.multinomial(460, p / p.sum(), size=2).astype(np.int32).ravel())
+    return table.assign(gradient_halves=halves)
+
+
+def test_the_scatters_of_the_background_are_those_within_and_between_exposures():
+    alike = build_reference([with_structure(20)], PARAMS).iloc[1]
+    values = shared_divergences(
+        np.stack(list(with_structure(20)["gradient_halves"])).reshape(-1, 2, BINS), alike["p"], 1
+    )
+    assert alike["shared_ccd_sd"] == pytest.approx(values.std(), rel=0.05)
+    assert alike["shared_between_sd"] < 0.5 * alike["shared_ccd_sd"] / math.sqrt(20)
+    other = build_reference([with_structure(n, 150, first=1000 * n, between=0.004) for n in (5, 20)], PARAMS).iloc[1]
+    # exponential with the mean 0.004: 1.4826 times its median absolute deviation
+    assert other["shared_between_sd"] == pytest.approx(1.4826 * 0.4812 * 0.004, rel=0.3)
+
+
+@pytest.mark.parametrize("between", [0.0, 0.004])
+def test_z_of_the_background_is_calibrated_for_few_and_many_ccds(between):
+    reference = build_reference([with_structure(20, between=between)], PARAMS)
+    for n in (1, 2, 5, 20):
+        night = with_structure(n, 400, first=1000 * (n + 1), between=between)
+        z = score_exposures(night, exposures_of(night), reference, PARAMS)["z_background"]
+        assert robust_scatter(z) == pytest.approx(1, abs=0.2)
+        assert abs(z.median()) < 0.3
+
+
+def test_stripes_are_at_the_top_among_exposures_of_few_and_many_ccds():
+    good = [with_structure(n, 100, first=1000 * n) for n in (2, 20)]
+    stripes = with_structure(20, 10, first=50_000, stripes=0.17)
+    night = pd.concat([*good, stripes])
+    scores = score_exposures(night, exposures_of(night), build_reference(good, PARAMS), PARAMS)
+    assert scores.nlargest(10, "z_background")["expnum"].min() >= 50_000
+    assert scores.nlargest(10, "shared_background")["expnum"].min() < 50_000  # few CCDs scatter more
+
+
 def test_a_reference_of_an_earlier_version_gives_the_scores_of_that_version():
     night = elongated([540] * 60)
-    reference = build_reference([night], PARAMS).drop(columns=["excess_median", "excess_sd"])
+    later = ["excess_median", "excess_sd", "shared_between_sd", "shared_ccd_sd"]
+    reference = build_reference([night], PARAMS).drop(columns=later)
     scores = score_exposures(night, exposures_of(night), reference, PARAMS)
     mean, sd = kl_null(reference["p"][0], 540)
     np.testing.assert_allclose(scores["z_source"], (scores["kl_source"] - mean) / sd)
+    deviations = scores["shared_background"] - reference["shared_median"][1]
+    np.testing.assert_allclose(scores["z_background"], deviations / reference["shared_sd"][1])
 
 
 def test_few_sources_do_not_rise_to_the_top_and_a_real_trail_does():

@@ -109,12 +109,18 @@ def _named_stamps(settings: Settings) -> Iterator[str]:
 
 
 def _stamps(folder: Place) -> Iterator[str]:
-    """Yield a text for every file below `folder`, which changes when the file is written again; by path."""
+    """Yield a text for every file below `folder`, which changes when the file is written again; by path.
+
+    Links are followed; what is below a folder is listed once.
+    """
     if isinstance(folder, Url):
         yield from sorted(f"{file.path}|{file.version}" for file in folder.list_below())
         return
-    for place, below, names in os.walk(folder):
-        below[:] = sorted(set(below) - {"__pycache__"})
+    seen: set[str] = set()
+    for place, below, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        below[:] = [] if real in seen else sorted(set(below) - {"__pycache__"})
+        seen.add(real)
         yield place
         yield from (f"{name}|{_file_stamp(os.path.join(place, name))}" for name in sorted(names))
 

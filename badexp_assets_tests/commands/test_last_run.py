@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from badexp_assets.commands.cli import badexp
+from badexp_assets.commands.dagster_home import prepare_instance
 from badexp_assets.commands.last_run import find_unchanged, hash_inputs, record_run
 from badexp_assets.commands.run_output import account_lines, summary_lines
 from badexp_assets.config.home import Home
@@ -89,6 +90,25 @@ CHANGES = {
 def test_every_change_is_noticed(copied, change):
     CHANGES[change](copied)
     assert not copied.unchanged()
+
+
+def test_a_change_in_a_folder_that_is_linked_into_the_home_is_noticed(tmp_path):
+    home = Home(tmp_path / "home")
+    (tmp_path / "archive").mkdir()
+    settings = load_settings(home.root, archive=tmp_path / "archive")
+    elsewhere = tmp_path / "large_disk"
+    elsewhere.mkdir()
+    (elsewhere / "2018-05-17.parquet").write_bytes(b"x")
+    home.tables.mkdir(parents=True)
+    (home.tables / "night_embeddings").symlink_to(elsewhere)
+    (home.tables / "loop").symlink_to(home.tables)
+    prepare_instance(home)
+    inputs = hash_inputs(settings, None)
+    assert inputs is not None
+    record_run(home, inputs, [])
+    assert find_unchanged(home, inputs) is not None
+    (elsewhere / "2018-05-17.parquet").unlink()
+    assert find_unchanged(home, inputs) is None
 
 
 def _texts() -> Iterator[tuple[str, str, dict]]:

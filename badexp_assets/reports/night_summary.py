@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ _SCORES = tuple(MODELS)
 _Z_IS_HIGH = 5.0  # exposures above it are among the worst even if the classifier calls them good
 _MIN_SOURCES, _MIN_STAMPS = 30, 8
 _MOST_NAMED = 8
-_FILE = r"^\S+\.fits(?:\.fz|\.gz)?(?:\[\w*\])?:\s*"  # at the beginning of a reason
+_FILE_NAME = r"[^/]*?\.(?:fits?|fts)(?:\.\w+)?(?:\[[^\]]*\])?:\s*"  # with the CCD's extension
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,8 @@ def summarise_night(
     summary = NightSummary(
         night=night,
         counts=counts,
-        failures=_reasons(exposures[exposures["status"] != "scored"], ["status", "status_reason"]),
-        ccd_failures=_reasons(ccds[ccds["status"] == "failed"], ["status_reason"]),
+        failures=_reasons(exposures[exposures["status"] != "scored"], ["status", "status_reason"], exposures),
+        ccd_failures=_reasons(ccds[ccds["status"] == "failed"], ["status_reason"], exposures),
         worst=_worst(home, exposures, scores, rank_by).head(n_worst),
         versions=_versions(home, night, exposures, scores),
         drift=_drift(home, night, scores["night_predictions"], limits),
@@ -183,10 +184,11 @@ def _counts(exposures: pd.DataFrame, bad: set[int]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _reasons(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+def _reasons(rows: pd.DataFrame, by: list[str], exposures: pd.DataFrame) -> pd.DataFrame:
     """Return each reason (without the file name) with its count and exposures, most frequent first."""
-    reason = rows["status_reason"].fillna("no reason given").astype(str)
-    rows = rows.assign(status_reason=reason.str.replace(_FILE, "", regex=True))
+    reasons = rows["status_reason"].fillna("no reason given").astype(str)
+    paths = rows["expnum"].map(exposures.drop_duplicates("expnum").set_index("expnum")["path"]).fillna("")
+    rows = rows.assign(status_reason=list(map(_without_file, reasons, paths)))
     found = []
     for key, part in rows.groupby(by):
         expnums = part["expnum"].unique().tolist()
@@ -194,6 +196,15 @@ def _reasons(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
         found.append((*key, len(part), named))
     table = pd.DataFrame(found, columns=[*by, "n", "expnums"]).rename(columns={"status_reason": "reason"})
     return table.sort_values("n", ascending=False, kind="stable", ignore_index=True)
+
+
+def _without_file(reason: str, path: str) -> str:
+    """Return a reason without the file that it begins with, one in the folder of `path` (relative to the archive).
+
+    Paths may have blanks and colons.
+    """
+    folder, slash, _ = path.rpartition("/")
+    return re.sub(rf"(?i)\A(?:(?:/|[\w+:]+//).*?)?{re.escape(folder + slash)}{_FILE_NAME}", "", reason)
 
 
 def _worst(home: Home, exposures: pd.DataFrame, scores: dict[str, pd.DataFrame], rank_by: RankBy) -> pd.DataFrame:

@@ -44,10 +44,11 @@ def home(tmp_path) -> Home:
         expnums = [100 * (n + 1) + k for k in range(8)]
         last = night == NIGHT
         status = ["failed", "failed", "excluded", *["scored"] * 5] if last else ["scored"] * 8
-        torn = ["/a/c4d_1_ooi_g_ls9.fits.fz: torn | here", "/a/c4d_2_ooi_g_ls9.fits.fz[S29]: torn | here"]
+        paths = [f"CP/c4d_{k}_ooi_g_ls9.fits.fz" for k in range(8)]
+        torn = [f"/a/{paths[0]}: torn | here", f"/a/{paths[1]}[S29]: torn | here"]
         reasons = [*torn, "WCSCAL is missing", *[None] * 5] if last else None
         bands = ["g", "r"] * 4
-        same = {"night": night, "filter": bands}
+        same = {"night": night, "filter": bands, "path": paths}
         store(place, "night_exposures", night, expnum=expnums, status=status, status_reason=reasons, plver="V5.6",
               exptime=EXPTIME, **same)  # fmt: skip
         read = expnums[3:] if last else expnums
@@ -97,6 +98,36 @@ def test_failures_are_listed_by_reason_whatever_the_file_with_their_exposures(ho
         ["failed", "torn | here", 2, "300, 301"],
         ["excluded", "WCSCAL is missing", 1, "302"],
     ]
+
+
+@pytest.mark.parametrize("archive", ["/data", "/data/DECam Legacy Survey: all", "s3://bucket/a b"])
+@pytest.mark.parametrize("folder", ["", "CP 5.6/CP20180517/"])
+@pytest.mark.parametrize("ending", [".fits", ".fits.fz", ".FIT", ".fts.gz"])
+def test_reasons_are_the_same_whatever_the_path_of_the_archive_and_the_ending_of_its_files(
+    home, archive, folder, ending
+):
+    paths = [f"{folder}{k}_ooi_g{ending}" for k in range(6)]
+    reasons = [
+        f"{archive}/{paths[0]}: torn: at byte 7",
+        f"{archive}/{paths[1]}[S29]: torn: at byte 7",
+        f"{archive}/{paths[2].replace('ooi', 'ood')}: torn: at byte 7",
+        f"{paths[3]}: its name",
+        "EXPNUM 9 is also that of another exposure, CP/a.fits: excluded",
+        "WCSCAL is missing",
+    ]
+    store(
+        home, "night_exposures", NIGHT, night=NIGHT, expnum=range(6), status="failed", status_reason=reasons, path=paths
+    )
+    ccds = [f"{archive}/{path}[N4]: no data" for path in paths]
+    store(home, "night_ccds", NIGHT, night=NIGHT, expnum=range(6), ccdnum=1, status="failed", status_reason=ccds)
+    found = summary(home)
+    assert found.failures[["reason", "n"]].to_numpy().tolist() == [
+        ["torn: at byte 7", 3],
+        [reasons[4], 1],
+        ["WCSCAL is missing", 1],
+        ["its name", 1],
+    ]
+    assert found.ccd_failures[["reason", "n"]].to_numpy().tolist() == [["no data", 6]]
 
 
 def test_the_worst_are_those_called_bad_then_those_that_another_method_finds(home):

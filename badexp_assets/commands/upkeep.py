@@ -22,9 +22,15 @@ def models() -> None:
 @format_option("csv", "json")
 def models_list(settings: Settings, model: str, form: str) -> None:
     """Print the stored versions, which one is in use, and the decision on each."""
+    from badexp_assets.commands.asset_text import MODELS
     from badexp_assets.commands.table_text import as_text
     from badexp_assets.io.models import list_models
 
+    known = sorted(
+        {*MODELS, "patch_reference", *(place.name for place in settings.home.models.glob("*") if place.is_dir())}
+    )
+    if model not in known:
+        raise InputError(f"model {model!r} is not known; known: {', '.join(known)}")
     table = list_models(settings.home.models / model)
     click.echo(as_text(table.assign(current=table["current"].map({True: "current", False: ""})), form))
 

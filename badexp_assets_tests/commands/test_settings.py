@@ -124,3 +124,13 @@ def test_variables_that_are_not_set_stay_so_and_assets_follow_the_file_of_the_ho
         assert not set(VARIABLES) & set(os.environ)
         (tmp_path / "settings.toml").write_text('backbone = "dinov2_vits14_reg"\n')
         assert SurveyResource().settings().backbone == "dinov2_vits14_reg"
+
+
+def test_a_model_that_is_not_known_is_named_with_those_that_are(badexp, tmp_path):
+    (tmp_path / "home" / "models" / "ours").mkdir(parents=True)
+    code, _, complained = badexp("models", "list", "--home", tmp_path / "home", "--model", "typo")
+    assert code == 2
+    assert "model 'typo' is not known; known: fitted_classifier, fitted_pipeline, ours" in complained
+    for model in ("fitted_classifier", "ours"):
+        code, said, _ = badexp("models", "list", "--home", tmp_path / "home", "--model", model)
+        assert (code, said.startswith("no rows")) == (0, True)

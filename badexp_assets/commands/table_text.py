@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
@@ -38,11 +39,36 @@ def _csv_lines(tables: Iterable[pd.DataFrame]) -> Iterator[str]:
 def _json_lines(tables: Iterable[pd.DataFrame]) -> Iterator[str]:
     before = "["
     for piece in _pieces(tables, brief=False):
-        text = piece.to_json(orient="records", indent=1)
-        if len(piece):
-            yield before + text.removeprefix("[").removesuffix("\n]")
+        names = [json.dumps(str(name)) for name in piece.columns]
+        rows = [
+            " {\n"
+            + ",\n".join(f"  {name}:{json.dumps(value)}" for name, value in zip(names, row, strict=True))
+            + "\n }"
+            for row in zip(*(_json_values(piece[name]) for name in piece.columns), strict=True)
+        ]
+        if rows:
+            yield f"{before}\n" + ",\n".join(rows)
             before = " ,"
     yield "[]" if before == "[" else "]"
+
+
+def _json_values(column: pd.Series) -> list[Any]:
+    """Return the values of a column for JSON: numbers as they are stored (pandas rounds them), None if missing."""
+    if pd.api.types.is_float_dtype(column.dtype):
+        return [_json_value(float(str(value))) for value in column.to_numpy(na_value=np.nan)]
+    if column.dtype == object:
+        return [_json_value(value) for value in column]
+    return list(json.loads(column.to_json(orient="values")))
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_json_value(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    return json.loads(pd.Series([value], dtype=object).to_json(orient="values"))[0]
 
 
 def _aligned_lines(tables: Iterable[pd.DataFrame]) -> Iterator[str]:

@@ -54,6 +54,29 @@ def test_csv_can_be_read_back():
     ]
 
 
+def test_json_has_the_numbers_that_are_stored_and_null_for_missing_ones():
+    values = {
+        "float64": [1.23456789012345e-12, 58256.123456789012, np.nan],
+        "float32": np.array([1.2345678e-12, 0.1, np.inf], dtype="float32"),
+        "Float64": pd.array([0.1234567890123456, None, -1e-300], dtype="Float64"),
+        "int64": [2**62 + 1, -1, 0],
+        "Int16": pd.array([1, None, 3], dtype="Int16"),
+        "bool": [True, False, True],
+        "text": ['é/"\n', None, "b"],
+        "category": pd.Categorical(["a", None, "b"]),
+        "list": [np.array([1.23456789012345e-12, np.nan]), None, np.array([1, 2])],
+        "when": pd.Series([pd.Timestamp("2018-05-17"), pd.NaT, None], dtype=object),
+    }
+    found = json.loads(as_text(pd.DataFrame(values), "json"))
+    assert [row["float64"] for row in found] == [1.23456789012345e-12, 58256.123456789012, None]
+    assert [row["float32"] for row in found] == [1.2345678e-12, 0.1, None]
+    assert [row["Float64"] for row in found] == [0.1234567890123456, None, -1e-300]
+    assert found[0]["list"] == [1.23456789012345e-12, None]
+    by_pandas = json.loads(pd.DataFrame(values).to_json(orient="records"))
+    for name in ("int64", "Int16", "bool", "text", "category", "when"):
+        assert [row[name] for row in found] == [row[name] for row in by_pandas], name
+
+
 def test_json_of_no_rows_is_an_empty_list():
     assert json.loads(as_text(table(0), "json")) == []
 

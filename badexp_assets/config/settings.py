@@ -103,7 +103,8 @@ def load_settings(
             raise InputError(f"{file}: {name} is {stored[name]!r}; a text is needed")
         value[name] = given.get(name) or os.environ.get(variable) or stored.get(name)
     if not labels:
-        named = [source for source in os.environ.get(ENVIRONMENT["labels"], "").split(",") if source.strip()]
+        given_sources = os.environ.get(ENVIRONMENT["labels"], "").split(",")
+        named = [source.strip() for source in given_sources if source.strip()]
         labels = named or _stored_sources(stored.get("labels", ()), file)
     several = [labels] if isinstance(labels, str | Path) else labels
     return Settings(
@@ -120,11 +121,13 @@ def load_settings(
 def environment_values(settings: Settings) -> dict[str, str | None]:
     """Return the variables of ENVIRONMENT with which `load_settings` finds these settings again; None: not set.
 
-    A list of sources with a comma in one of them can't be given by BADEXP_LABELS, only by the home's file.
+    A list of sources with a comma in one of them, or a blank at its end, can't be given by BADEXP_LABELS, only by the
+    home's file.
     """
     values = _texts(settings)
     values["tables"] = str(settings.home.tables)
-    values["labels"] = None if any("," in source for source in settings.labels) else ",".join(settings.labels) or None
+    apart = any("," in source or source != source.strip() for source in settings.labels)
+    values["labels"] = None if apart else ",".join(settings.labels) or None
     return {variable: values[name] for name, variable in ENVIRONMENT.items()}
 
 

@@ -258,9 +258,14 @@ def is_url(text: str) -> bool:
 
 
 def normalize_source(given: str | Path) -> str:
-    """Return a label source as settings keep it: a URL as it stands, a path (or its `file://` URL) made absolute."""
-    text = str(given).strip().removeprefix("file://")
-    return text if is_url(text) else str(Path(text).expanduser().absolute())
+    """Return a label source as settings keep it: a URL as it stands, a path (or its `file://` URL) made absolute.
+
+    A path may end in blanks; those before it, and around a URL, are left out.
+    """
+    text = str(given).lstrip()
+    if of_file := re.match(r"file://(?:localhost(?=/))?", text):
+        text = unquote(text[of_file.end() :], errors="surrogateescape")
+    return text.rstrip() if is_url(text) else str(Path(text).expanduser().absolute())
 
 
 def change_token(place: Place) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from badexp_assets.config.home import Home
-from badexp_assets.config.settings import load_settings, save_settings
+from badexp_assets.config.settings import environment_values, load_settings, save_settings
 from badexp_assets.errors import InputError
 from badexp_assets.io.place import Url, as_place
 from badexp_assets.orchestration.settings_check import check_settings
@@ -15,6 +15,34 @@ from badexp_assets.orchestration.settings_check import check_settings
 def test_a_path_stays_a_path_and_becomes_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert as_place("cp") == as_place(Path("cp")) == as_place(f"file://{tmp_path}/cp") == tmp_path / "cp"
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("/data/x ", "/data/x "),
+        (" /data/x", "/data/x"),
+        ("file:///data/with%20space", "/data/with space"),
+        ("file:///data/50%25", "/data/50%"),
+        ("file:///data/DR%C3%BC", "/data/DRü"),
+        ("file://localhost/data/x", "/data/x"),
+        ("/data/with%20space", "/data/with%20space"),
+    ],
+)
+def test_a_path_is_taken_as_it_is_and_the_url_of_a_file_is_decoded(tmp_path, given, path):
+    assert as_place(given) == Path(path)
+    save_settings(load_settings(tmp_path, archive=given, labels=[given]))
+    again = load_settings(tmp_path)
+    assert (again.archive, again.labels) == (Path(path), (path,))
+
+
+def test_labels_in_a_folder_whose_name_ends_in_a_blank_reach_the_assets(tmp_path, monkeypatch):
+    settings = load_settings(tmp_path, labels=["/data/lists ", "/data/more"])
+    save_settings(settings)
+    for name, value in environment_values(settings).items():
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert load_settings(tmp_path).labels == ("/data/lists ", "/data/more")
 
 
 def test_a_url_has_the_ways_of_a_path():

@@ -29,7 +29,7 @@ def check_sfd_maps(folder: str | Path) -> None:
     import fitsio
 
     for name, hemisphere in _MAPS.items():
-        path = Path(folder) / name
+        path = Path(folder).expanduser() / name
         where = f"training: sfd_maps: {path}"
         if not path.is_file():
             raise InputError(f"{where}: no such file; the folder must hold {' and '.join(_MAPS)}")

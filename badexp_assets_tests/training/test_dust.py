@@ -11,7 +11,7 @@ from badexp_assets.config.home import Home
 from badexp_assets.config.settings import Settings
 from badexp_assets.errors import InputError
 from badexp_assets.orchestration.settings_check import check_settings
-from badexp_assets.training.extinction import ANNOTATED, HEADER, SURVEY, UNKNOWN, exposure_ebv, sfd_ebv
+from badexp_assets.training.extinction import ANNOTATED, HEADER, SURVEY, UNKNOWN, check_sfd_maps, exposure_ebv, sfd_ebv
 
 SIZE = 256  # px; 4096 in the files of SFD
 NORTH, SOUTH = "SFD_dust_4096_ngp.fits", "SFD_dust_4096_sgp.fits"
@@ -109,3 +109,9 @@ def test_a_missing_a_truncated_and_a_wrong_map_are_named_with_the_option(maps, t
 def test_the_folder_is_stored_as_an_absolute_path(maps, monkeypatch):
     monkeypatch.chdir(maps.parent)
     assert TrainingParams(sfd_maps=maps.name).sfd_maps == str(maps)
+
+
+def test_maps_are_found_below_the_home_folder_of_the_user(maps, monkeypatch):
+    monkeypatch.setenv("HOME", str(maps.parent))
+    check_sfd_maps(f"~/{maps.name}")
+    np.testing.assert_array_equal(sfd_ebv(f"~/{maps.name}", RA, DEC), sfd_ebv(maps, RA, DEC))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -68,7 +71,8 @@ def record_night_range(home: Home, camera: Camera, nights: Collection[str]) -> N
     found = range_of_nights({*nights, *home.nights("night_exposures")}, camera)
     if found is None:
         return load_night_range(home, camera)
-    _write(home.night_range, found)
+    with _locked(home):
+        _write(home.night_range, found)
     return found
 
 
@@ -77,17 +81,29 @@ def widen_night_range(home: Home, camera: Camera, nights: Collection[str]) -> Ni
 
     Without a stored range, it becomes that of `nights` and of the nights with tables.
     """
-    stored = _read(home.night_range)
-    if stored is None:
+    if _read(home.night_range) is None:
         return record_night_range(home, camera, nights)
     found = range_of_nights(nights, camera)
-    if found is None:
-        return stored
-    last = None if found.last is None or stored.last is None else max(found.last, stored.last)
-    wider = replace(stored, first=min(found.first, stored.first), last=last)
-    if wider != stored:
-        _write(home.night_range, wider)
-    return wider
+    with _locked(home):
+        stored = load_night_range(home, camera)
+        if found is None:
+            return stored
+        last = None if found.last is None or stored.last is None else max(found.last, stored.last)
+        wider = replace(stored, first=min(found.first, stored.first), last=last)
+        if wider != stored:
+            _write(home.night_range, wider)
+        return wider
+
+
+@contextlib.contextmanager
+def _locked(home: Home) -> Iterator[None]:
+    """Run the block while no other process changes the stored range; on a file system without locks at once."""
+    with contextlib.ExitStack() as at_end:
+        with contextlib.suppress(OSError):
+            handle = os.open(home.root, os.O_RDONLY)
+            at_end.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def _read(path: Path) -> NightRange | None:

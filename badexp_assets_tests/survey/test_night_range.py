@@ -1,5 +1,8 @@
 """The nights that a home offers follow its archive, within those of the camera, and are kept in the home."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import pytest
@@ -10,6 +13,7 @@ from badexp_assets.config.home import Home
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet import empty_table, write_table
 from badexp_assets.io.schemas import SCHEMAS
+from badexp_assets.survey import night_range
 from badexp_assets.survey.cameras import load_camera
 from badexp_assets.survey.night_range import (
     GROWING_DAYS,
@@ -21,6 +25,7 @@ from badexp_assets.survey.night_range import (
     widen_night_range,
 )
 from badexp_assets.survey.nights import tonight
+from badexp_assets_tests.waiting import LONGEST_WAIT
 
 DECAM, MEGACAM = load_camera(), load_camera("megacam")
 
@@ -78,6 +83,29 @@ def test_an_earlier_night_widens_the_range_and_nothing_makes_it_smaller(home):
     assert widen_night_range(home, DECAM, ["2017-03-12", "2018-04-01"]) == NightRange("2017-03-12", "2018-04-01")
     assert widen_night_range(home, DECAM, [days_ago(1)]) == NightRange("2017-03-12")
     assert load_night_range(home, DECAM) == NightRange("2017-03-12")
+
+
+@pytest.mark.parametrize(
+    "changes", [(widen_night_range, ["2019-01-01"]), (record_night_range, ["2017-01-01", "2019-01-01"])]
+)
+def test_two_changes_at_a_time_are_both_kept(home, monkeypatch, changes):
+    record_night_range(home, DECAM, ["2018-03-10"])
+    change, nights = changes
+    reading, write = threading.Event(), night_range._write
+
+    def write_slowly(path, found):
+        reading.set()
+        time.sleep(0.3)  # the other one would read what is stored before this is written
+        write(path, found)
+
+    monkeypatch.setattr(night_range, "_write", write_slowly)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(widen_night_range, home, DECAM, ["2017-01-01"])
+        assert reading.wait(LONGEST_WAIT)
+        monkeypatch.setattr(night_range, "_write", write)
+        threads.submit(change, home, DECAM, nights).result()
+        first.result()
+    assert load_night_range(home, DECAM) == NightRange("2017-01-01", "2019-01-01")
 
 
 def test_damaged_stored_nights_are_named_and_the_next_run_writes_them_again(home):

@@ -12,6 +12,7 @@ from .pipeline import PipelineParams as PipelineParams
 from .pipeline import fit_pipeline as fit_pipeline
 from .pooled_decision import decide_night as decide_night
 from .pooled_decision import decide_pooled as decide_pooled
+from .pooled_decision import unreachable_thresholds as unreachable_thresholds
 from .predictions import predict_night as predict_night
 from .token_head import fit_token_head as fit_token_head
 from .token_head import score_tokens as score_tokens

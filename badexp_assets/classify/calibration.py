@@ -7,20 +7,28 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp
+from scipy.special import logit, logsumexp
 
 from badexp_assets.errors import InputError
 
 Array = npt.NDArray[np.floating]
 LIMIT = 9.0
-"""largest log-odds that a calibration sample can support: 1 in 8,000"""
+"""largest evidence for or against bad, as ln of the likelihood ratio, that a sample can support: 8,000 to 1"""
 
 
-def logit(p: Any) -> Any:
+def clipped_logit(p: Any) -> Any:
     """Return ln(p / (1 - p)) within +-LIMIT."""
-    edge = 1 / (1 + np.exp(LIMIT))
-    p = np.clip(np.asarray(p, np.float64), edge, 1 - edge)
-    return np.log(p / (1 - p))
+    return np.clip(logit(np.asarray(p, np.float64)), -LIMIT, LIMIT)
+
+
+def limit_evidence(log_odds: Array, rate: float) -> Array:
+    """Return log-odds for a share `rate` of bad, (n,), within LIMIT of those of the prior alone.
+
+    The limit is one of the evidence: limits of the log-odds would let a training set with many bad images support less
+    evidence for bad than for good, too little for a survey in which bad ones are rare.
+    """
+    prior = float(logit(rate))
+    return np.clip(log_odds, prior - LIMIT, prior + LIMIT)
 
 
 def log_losses(bad: npt.NDArray[np.bool_], log_odds: Array) -> Array:
@@ -34,14 +42,14 @@ def shift_prior(log_odds: Array, fitted: float, wanted: float) -> Array:
     The odds are multiplied by the ratio of the prior odds (Saerens et al. 2002). This assumes that only the share
     differs between the populations.
     """
-    return np.clip(log_odds + float(logit(wanted)) - float(logit(fitted)), -2 * LIMIT, 2 * LIMIT)
+    return log_odds + float(logit(wanted)) - float(logit(fitted))
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Map from a head's log-odds to calibrated log-odds: linear between knots, constant beyond them.
 
-    `kind`: `sigmoid` (Platt 1999: a straight line within +-LIMIT) or `isotonic`.
+    `kind`: `sigmoid` (Platt 1999: a straight line up to an evidence of +-LIMIT) or `isotonic`.
     """
 
     kind: str
@@ -81,17 +89,18 @@ def _sigmoid(x: Array, bad: npt.NDArray[np.bool_], weights: Array) -> Calibratio
 
     model = LogisticRegression(C=100.0).fit(x[:, None], bad, sample_weight=weights)
     slope, offset = max(float(model.coef_[0, 0]), 1e-3), float(model.intercept_[0])
-    ends = (-LIMIT, LIMIT)
-    return Calibration("sigmoid", tuple((y - offset) / slope for y in ends), ends)
+    low, high = map(float, limit_evidence(np.array([-np.inf, np.inf]), float(np.average(bad, weights=weights))))
+    return Calibration("sigmoid", ((low - offset) / slope, (high - offset) / slope), (low, high))
 
 
 def _isotonic(x: Array, bad: npt.NDArray[np.bool_], weights: Array) -> Calibration:
     from sklearn.isotonic import IsotonicRegression
 
     model = IsotonicRegression(out_of_bounds="clip").fit(x, bad, sample_weight=weights)
-    # a step of good (or bad) images alone does not prove certainty: the size of the sample limits the log-odds
-    edge = 0.5 / (len(x) + 1)
-    y = logit(np.clip(model.y_thresholds_, edge, 1 - edge))
+    # a step of good (or bad) images alone does not prove certainty: the number of the others limits the evidence
+    prior = float(logit(np.average(bad, weights=weights)))
+    against, in_favour = (min(float(np.log(2 * n + 1)), LIMIT) for n in (bad.sum(), (~bad).sum()))
+    y = np.clip(logit(model.y_thresholds_), prior - against, prior + in_favour)
     return Calibration("isotonic", tuple(map(float, model.X_thresholds_)), tuple(map(float, y)))
 
 

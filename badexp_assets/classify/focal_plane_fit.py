@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from badexp_assets.classify.calibration import LIMIT, fit_calibration, log_losses
+from badexp_assets.classify.calibration import fit_calibration, limit_evidence, log_losses
 from badexp_assets.classify.classifier import GOOD
 from badexp_assets.classify.focal_plane_tokens import FocalPlanes
 from badexp_assets.classify.focal_plane_view import FocalPlaneView, combined_log_odds
@@ -98,7 +98,8 @@ def fit_focal_plane_view(
     both, gain, error = _both(of_images[known], of_tokens[places[known]], labelled, in_pass[known])
     seen = of_tokens.copy()
     read = in_pass & (places >= 0)
-    seen[places[read]] = combined_log_odds(both, of_images[read], of_tokens[places[read]])
+    rate = float(np.average(labelled.bad, weights=labelled.weights))
+    seen[places[read]] = combined_log_odds(both, of_images[read], of_tokens[places[read]], rate)
     whole, pool, scores = _pool(planes, seen, rows)
     pool_gain, pool_error = _pool_gain(pooled, whole)
     used = pool_gain > _Z95 * pool_error
@@ -179,8 +180,8 @@ def _both(
     held = np.zeros(len(bad))
     for fold in np.unique(folds):
         rest = folds != fold
-        coefficients, offset, _ = fit_logistic(pair[rest], bad[rest], weights[rest], _PENALTY)
-        held[~rest] = np.clip(pair[~rest] @ coefficients + offset, -LIMIT, LIMIT)
+        coefficients, offset, rate = fit_logistic(pair[rest], bad[rest], weights[rest], _PENALTY)
+        held[~rest] = limit_evidence(pair[~rest] @ coefficients + offset, rate)
     gain, error = _gain(log_losses(bad, of_images) - log_losses(bad, held), weights * in_pass, labelled.expnums)
     if not gain > _Z95 * error:
         return None, gain, error

@@ -55,11 +55,21 @@ def with_tokens(
     if model.focal_plane.both is None or not there.any():
         return found
     of_images = ccd_log_odds(found["p_bad"].to_numpy(), model.base_rate, rate)
-    p_bad = expit(shift_prior(combined_log_odds(model.focal_plane.both, of_images, of_tokens), rate, model.base_rate))
-    kinds = found[[f"p_{kind}" for kind in _kinds(model)]].to_numpy(np.float64) + 1e-12
-    table = model.table_of(_shares(model, p_bad, kinds)).set_index(found.index)
+    together = combined_log_odds(model.focal_plane.both, of_images, of_tokens, rate)
+    p_bad = expit(shift_prior(together, rate, model.base_rate))
+    table = _with_p_bad(model, found, p_bad)
     found.loc[there, list(table.columns)] = table[there]
     return found
+
+
+def at_training_rate(model: TwoStepClassifier, found: pd.DataFrame) -> pd.DataFrame:
+    """Return `found` with the probabilities at the share of bad images in the training set, and the category by these.
+
+    The shares of the kinds of bad among each other stay as they are.
+    """
+    odds = ccd_log_odds(found["p_bad"].to_numpy(), model.base_rate, float(model.card["training_rate"]))
+    table = _with_p_bad(model, found, expit(odds))
+    return found.assign(**{name: table[name] for name in table.columns})
 
 
 def predict_unread(
@@ -87,6 +97,12 @@ def predict_unread(
 
 def _kinds(model: Classifier) -> list[str]:
     return [category for category in model.categories if category != GOOD]
+
+
+def _with_p_bad(model: Classifier, found: pd.DataFrame, p_bad: npt.NDArray[np.floating]) -> pd.DataFrame:
+    """Return `model.table_of` with these P(bad), (n,), and the shares of the kinds of bad of `found`."""
+    kinds = found[[f"p_{kind}" for kind in _kinds(model)]].to_numpy(np.float64) + 1e-12
+    return model.table_of(_shares(model, p_bad, kinds)).set_index(found.index)
 
 
 def _shares(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from badexp_assets.classify.calibration import LIMIT, Calibration
+from badexp_assets.classify.calibration import Calibration, limit_evidence
 from badexp_assets.classify.focal_plane_tokens import FocalPlanes
 from badexp_assets.classify.made_by import check_made_by
 from badexp_assets.classify.pooling import Pool
@@ -94,13 +94,15 @@ class FocalPlaneView:
         return shares
 
 
-def combined_log_odds(both: tuple[float, float, float] | None, of_images: Array, of_tokens: Array) -> Array:
+def combined_log_odds(
+    both: tuple[float, float, float] | None, of_images: Array, of_tokens: Array, rate: float
+) -> Array:
     """Return the log-odds of CCDs by image and token, (n,): those by the image where the token is NaN.
 
-    both: weights of image and token, and an offset; None: tokens are not used.
+    both: weights of image and token, and an offset; None: tokens are not used. rate: share of bad for which all hold.
     """
     if both is None:
         return of_images
     image, token, offset = both
-    together = np.clip(image * of_images + token * of_tokens + offset, -LIMIT, LIMIT)
+    together = limit_evidence(image * of_images + token * of_tokens + offset, rate)
     return np.where(np.isfinite(of_tokens), together, of_images)

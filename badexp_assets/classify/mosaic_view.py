@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from badexp_assets.classify.calibration import LIMIT, log_losses
+from badexp_assets.classify.calibration import limit_evidence, log_losses
 from badexp_assets.classify.embedding_space import Space
 from badexp_assets.classify.made_by import check_made_by, made_by
 from badexp_assets.classify.pooling import STATISTICS, Pool, fit_logistic, fit_pool, outside_folds_are_mixed
@@ -91,7 +91,7 @@ class MosaicHead:
     def of_vectors(self, vectors: Array) -> Array:
         """Return the log-odds of (n, dim) vectors."""
         components = self.space.transform(vectors)[:, : len(self.weights)].astype(np.float64)
-        return np.clip(components @ self.weights + self.offset, -LIMIT, LIMIT)
+        return limit_evidence(components @ self.weights + self.offset, self.training_rate)
 
 
 @dataclass(frozen=True)
@@ -180,8 +180,8 @@ def _choose(
         space = Space.fit(vectors[rest], max(_COMPONENTS), seed)
         z, new = space.transform(vectors[rest]), space.transform(vectors[~rest])
         for (n, penalty), values in held.items():
-            coefficients, offset, _ = fit_logistic(z[:, :n], bad[rest], weights[rest], penalty)
-            values[~rest] = np.clip(new[:, :n] @ coefficients + offset, -LIMIT, LIMIT)
+            coefficients, offset, rate = fit_logistic(z[:, :n], bad[rest], weights[rest], penalty)
+            values[~rest] = limit_evidence(new[:, :n] @ coefficients + offset, rate)
     best = min(held, key=lambda option: float(np.average(log_losses(bad, held[option]), weights=weights)))
     return *best, held[best]
 

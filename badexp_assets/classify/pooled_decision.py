@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
 
-from badexp_assets.classify.calibration import shift_prior
+from badexp_assets.classify.calibration import LIMIT, shift_prior
 from badexp_assets.classify.classifier import GOOD, Classifier
-from badexp_assets.classify.focal_plane_predictions import by_image
+from badexp_assets.classify.focal_plane_predictions import at_training_rate, by_image
 from badexp_assets.classify.mosaic_view import STATISTIC, Mosaics
 from badexp_assets.classify.pooling import ccd_log_odds, pool_statistics
 from badexp_assets.classify.two_step import TwoStepClassifier
@@ -63,8 +63,9 @@ def decide_pooled(
     p_bad_mosaic: P(bad) by the mosaic alone, NaN without one. n_bad: CCDs with P(bad) of at least `ccd_probability`;
     bad_ccds: their numbers, separated by commas. scope: `exposure` (is_bad), `ccds` (only these CCDs are bad) or
     `none`. category: the kind of bad with the highest summed probability over the CCDs; good if the scope is `none`.
-    n_abstained: CCDs too novel to be classified. vote_is_bad: verdict by the vote of the sampled CCDs, null without
-    any. Raises InputError like `decide_exposures`, ModelError like `exposure_views`.
+    n_abstained: CCDs too novel to be classified. vote_is_bad: verdict by the vote of the sampled CCDs, at the share of
+    bad images in the training set like the shares of neighbours in Luo et al.; null without any. Raises InputError like
+    `decide_exposures`, ModelError like `exposure_views`.
     """
     check_decidable(predictions, exposures)
     by_expnum = exposures.set_index("expnum")
@@ -95,7 +96,7 @@ def decide_pooled(
     rules = {used: describe_rule(params, rate, *used) for used in itertools.product((False, True), repeat=2)}
     table["rule"] = [rules[used] for used in zip(with_tokens.tolist(), with_mosaic.tolist(), strict=True)]
     table["model"] = model.version
-    votes = decide_exposures(predictions, exposures, vote).set_index("expnum")["is_bad"]
+    votes = decide_exposures(at_training_rate(model, predictions), exposures, vote).set_index("expnum")["is_bad"]
     table["vote_is_bad"] = votes.astype("boolean").reindex(table.index)
     return table.rename_axis("expnum").reset_index()[list(_TYPES)].astype(_TYPES)
 
@@ -162,6 +163,26 @@ def called_bad(
         return (p >= threshold) & (p > 0)
     place = pd.Series(1, index=order).groupby(night[order]).cumsum().sort_index().to_numpy()
     return (place <= params.per_night) & (p > base_rate)
+
+
+def unreachable_thresholds(model: TwoStepClassifier, params: DecisionParams) -> list[str]:
+    """Return a sentence for each probability of `params` that no CCD or no exposure can reach at the base rate."""
+    rate = model.exposure_base_rate
+    highest = float(expit(shift_prior(np.array([LIMIT]), 0.5, rate))[0])
+    needed = {"probability": params.probability, "purity": params.purity}.get(params.goal, 0.0)
+    remedy = "lower it, raise [classifier] base_rate, or add good training exposures"
+    found = []
+    if model.highest_p_bad < params.ccd_probability:
+        found.append(
+            f"[decision] ccd_probability is {params.ccd_probability:g}, but P(bad) of a CCD is at most "
+            f"{model.highest_p_bad:.3f} at a base rate of {model.base_rate:.3g}, so no CCD is called bad: {remedy}"
+        )
+    if highest < needed:
+        found.append(
+            f"[decision] {params.goal} is {needed:g}, but P(bad) of an exposure is at most {highest:.3f} at a base "
+            f"rate of {rate:.3g}, so no exposure is called bad: lower it or raise [classifier] base_rate"
+        )
+    return found
 
 
 def describe_rule(params: DecisionParams, base_rate: float, with_tokens: bool, with_mosaic: bool) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import expit
+from scipy.special import expit, logit
 
-from badexp_assets.classify.calibration import LIMIT, log_losses, logit, shift_prior
+from badexp_assets.classify.calibration import limit_evidence, log_losses, shift_prior
 from badexp_assets.errors import InputError
 
 Array = npt.NDArray[np.floating]
@@ -44,7 +44,7 @@ class Pool:
         if not self.weights:
             return statistics["mean"].to_numpy(np.float64)
         x = (statistics[list(self.names)].to_numpy(np.float64) - np.array(self.centre)) / np.array(self.scale)
-        return np.clip(x @ np.array(self.weights) + self.offset, -LIMIT, LIMIT)
+        return limit_evidence(x @ np.array(self.weights) + self.offset, self.training_rate)
 
     def p_bad(self, statistics: pd.DataFrame, base_rate: float) -> Array:
         """Return P(bad) of exposures, (n,), in a survey in which a share `base_rate` of exposures is bad."""
@@ -61,7 +61,7 @@ def pool_statistics(expnum: Array, log_odds: Array, x_mm: Array, y_mm: Array) ->
     """
     order = np.argsort(expnum, kind="stable")
     known, starts = np.unique(expnum[order], return_index=True)
-    values = np.array([np.clip(log_odds, -LIMIT, LIMIT), x_mm, y_mm], np.float64)[:, order]
+    values = np.array([log_odds, x_mm, y_mm], np.float64)[:, order]
     rows = [_statistics(*part) for part in np.split(values, starts[1:], axis=1) if part.size]
     return pd.DataFrame(rows, index=pd.Index(known, name="expnum"), columns=[*STATISTICS, "n_ccds"])
 
@@ -178,4 +178,4 @@ def ccd_log_odds(p_bad: Array, base_rate: float, training_rate: float) -> Array:
         raise InputError("p_bad: values outside 0 to 1 found; probabilities are needed")
     edge = 1e-7  # float32 next to 0 and 1
     p = np.clip(p, edge, 1 - edge)
-    return np.log(p / (1 - p)) + float(logit(training_rate)) - float(logit(base_rate))
+    return shift_prior(logit(p), base_rate, training_rate)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
 
-from badexp_assets.classify.calibration import Calibration, logit, shift_prior
+from badexp_assets.classify.calibration import LIMIT, Calibration, clipped_logit, limit_evidence, shift_prior
 from badexp_assets.classify.classifier import GOOD, Classifier
 from badexp_assets.classify.embedding_space import Novelty, Space, sum_by_group
 from badexp_assets.classify.features import FeatureScaler
@@ -76,6 +76,17 @@ class TwoStepClassifier(Classifier):
         exposures. The share of bad CCD images is no substitute: far more of them are taken of a bad exposure.
         """
         return float(self.card["params"].get("base_rate") or self.pool.training_rate)
+
+    @property
+    def highest_p_bad(self) -> float:
+        """Highest P(bad) of a CCD at the base rate: the training set limits how much evidence an image can be."""
+        rate = float(self.card["training_rate"])
+        highest = [float(self.calibration(np.array([LIMIT]))[0])]  # LIMIT: of the log-odds of heads
+        if self.focal_plane is not None:
+            highest.append(self.focal_plane.calibration.y[-1])
+            if self.focal_plane.both is not None:
+                highest.append(float(limit_evidence(np.array([np.inf]), rate)[0]))
+        return float(expit(shift_prior(np.array([max(highest)]), rate, self.base_rate))[0])
 
     def predict(self, vectors: Array, features: pd.DataFrame | None = None) -> pd.DataFrame:
         """Classify (n, dim) vectors with their rows of `describe_ccds`, in the same order (None: nothing was measured).
@@ -176,7 +187,7 @@ def _focal_plane(values: dict[str, Any]) -> FocalPlaneView:
 def bad_log_odds(head: Any, x: Array) -> Array:
     """Return ln(P(bad) / P(good)), (n,), by a head that has `good` among its categories."""
     good = head.predict_proba(x)[:, list(head.classes_).index(GOOD)]
-    return logit(1.0 - good)
+    return clipped_logit(1.0 - good)
 
 
 def with_context(x: Array, groups: npt.NDArray[np.int64], weights: Array) -> Array:

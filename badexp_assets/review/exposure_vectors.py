@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from badexp_assets.classify.calibration import logit
+from badexp_assets.classify.calibration import clipped_logit
 from badexp_assets.classify.features import LEVELS, NAMES, describe_ccds
 from badexp_assets.config.home import Home
 from badexp_assets.io.parquet_reading import column_names, read_exposures
@@ -91,7 +91,7 @@ def _counted(found: list[tuple[str, pd.DataFrame]]) -> dict[str, int]:
 
 def _scores(candidates: pd.DataFrame) -> Array:
     table = candidates.reindex(columns=list(SCORES)).apply(pd.to_numeric, errors="coerce").astype("float64")
-    table["p_bad"] = np.where(table["p_bad"].notna(), logit(table["p_bad"].fillna(0.5)), np.nan)
+    table["p_bad"] = np.where(table["p_bad"].notna(), clipped_logit(table["p_bad"].fillna(0.5)), np.nan)
     for name in ("z_source", "z_background", "z_mse"):
         table[name] = np.arcsinh(table[name])
     return table.to_numpy(np.float64)

@@ -5,7 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from badexp_assets.classify.calibration import calibration_error, fit_calibration, fit_temperature, shift_prior
+from badexp_assets.classify.calibration import (
+    LIMIT,
+    _isotonic,
+    calibration_error,
+    fit_calibration,
+    fit_temperature,
+    shift_prior,
+)
 from badexp_assets.classify.features import CLIP, NAMES, FeatureScaler, align, describe_ccds
 from badexp_assets.errors import InputError
 from badexp_assets.survey.cameras import load_camera
@@ -55,6 +62,28 @@ def test_a_shifted_prior_is_bayes_rule():
     p = 0.7 * 0.01 / (0.7 * 0.01 / 0.5 + 0.3 * 0.99 / 0.5) / 0.5
     assert expit(shift_prior(np.log([0.7 / 0.3]), 0.5, 0.01))[0] == pytest.approx(p)
     assert shift_prior(np.array([1.2]), 0.3, 0.3)[0] == pytest.approx(1.2)
+
+
+def test_a_shifted_prior_is_not_limited():
+    assert expit(shift_prior(np.zeros(1), 0.5, 1e-6))[0] == pytest.approx(1e-6)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.95])
+def test_the_share_of_bad_images_does_not_change_how_much_evidence_is_believed(share: float):
+    rng = np.random.default_rng(0)
+    bad = rng.random(20_000) < share
+    x = rng.normal(np.where(bad, 4.0, -4.0), 1.0)
+    calibration, _ = fit_calibration(x, bad, np.ones(len(x)), np.arange(len(x)) % 3)
+    ends = calibration(np.array([-30.0, 30.0])) - np.log(bad.mean() / (1 - bad.mean()))
+    np.testing.assert_allclose(ends, [-LIMIT, LIMIT], atol=0.05 if calibration.kind == "sigmoid" else 1.5)
+
+
+def test_steps_of_bad_images_alone_prove_no_more_than_the_number_of_good_ones():
+    x, bad = np.arange(120.0), np.arange(120) >= 20
+    weights = np.where(bad, 3.0, 1.0)
+    steps = _isotonic(x, bad, weights)
+    ends = steps(np.array([0.0, 119.0])) - np.log(300 / 20)
+    np.testing.assert_allclose(ends, [-np.log(201), np.log(41)])
 
 
 def test_calibration_error_agrees_with_a_hand_count():

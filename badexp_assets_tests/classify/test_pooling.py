@@ -1,11 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse.csgraph import connected_components
 
-from badexp_assets.classify.pooled_decision import called_bad, decide_pooled
+from badexp_assets.classify.pooled_decision import called_bad, decide_pooled, unreachable_thresholds
 from badexp_assets.classify.pooling import _cluster, _neighbours, ccd_log_odds, fit_pool, pool_statistics
-from badexp_assets.config.classifier_options import DecisionParams, VoteRule
+from badexp_assets.config.classifier_options import ClassifierParams, DecisionParams, VoteRule
 from badexp_assets.errors import InputError
 from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
@@ -96,6 +98,50 @@ def test_bad_ccds_of_a_fine_exposure_have_a_path_of_their_own(model):
     assert table["p_bad"].is_monotonic_increasing
     assert table["vote_is_bad"].tolist() == [False, True, True]
     assert table["rule"].str.contains("base rate").all()
+
+
+@pytest.fixture(scope="module")
+def rare():
+    """Models for a survey in which few are bad, fitted on many bad and few good images, by base rate."""
+    vectors, rows, features = planted(n_exposures=240, distance=6.0)
+    few = ~((rows["category"] == "good") & (rows["ccdnum"] > 1)).to_numpy()  # one CCD of each good exposure
+    some = vectors[few], rows[few].reset_index(drop=True), features[few].reset_index(drop=True)
+    params = ClassifierParams(n_components=(12,), candidates=("discriminant",))
+    return {rate: fit(*some, replace(params, base_rate=rate)) for rate in (0.0, 0.005, 0.0001)}
+
+
+def test_clearly_bad_ccds_are_called_bad_at_the_base_rate_of_a_survey(rare):
+    vectors, rows, features = planted(n_exposures=240, seed=1, distance=12.0)
+    bad = (rows["category"] != "good").to_numpy()
+    called = rare[0.005].predict(vectors, features)["p_bad"].to_numpy() >= DecisionParams().ccd_probability
+    assert rare[0.005].card["training_rate"] > 0.85
+    assert called[bad].mean() > 0.9
+    assert not called[~bad].any()
+
+
+def test_the_vote_does_not_depend_on_the_base_rate(rare):
+    vectors, rows, features = planted(n_exposures=60, seed=1)
+    found = {}
+    for rate, model in rare.items():
+        predictions = pd.concat([rows[["expnum", "ccdnum"]], model.predict(vectors, features)], axis=1)
+        predictions = predictions.assign(drawn=True, model=model.version)
+        exposures = rows.drop_duplicates("expnum")[["expnum"]].assign(night=NIGHT, filter="r")
+        found[rate] = decide_pooled(predictions, exposures, model, load_camera(), DecisionParams(), VoteRule())
+    assert found[0.0]["vote_is_bad"].sum() > 30
+    assert found[0.005]["vote_is_bad"].tolist() == found[0.0]["vote_is_bad"].tolist()
+    assert found[0.0001]["vote_is_bad"].tolist() == found[0.0]["vote_is_bad"].tolist()
+
+
+def test_thresholds_that_nothing_can_reach_are_named(rare):
+    assert unreachable_thresholds(rare[0.005], DecisionParams()) == []
+    (ccds,) = unreachable_thresholds(rare[0.005], DecisionParams(ccd_probability=0.99))
+    assert "ccd_probability is 0.99, but P(bad) of a CCD is at most 0.97" in ccds
+    ccds, exposures = unreachable_thresholds(rare[0.0001], DecisionParams())
+    assert "ccd_probability is 0.9, but" in ccds
+    assert "probability is 0.5, but P(bad) of an exposure is at most 0.448" in exposures
+    vectors, _, features = planted(n_exposures=60, seed=1, distance=30.0)
+    highest = rare[0.005].predict(vectors, features)["p_bad"].max()
+    assert highest == pytest.approx(rare[0.005].highest_p_bad, abs=1e-6)
 
 
 def test_the_table_fits_the_contract_also_when_empty(model):

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import expit
+from scipy.special import expit, logit
 
-from badexp_assets.classify.calibration import logit
 from badexp_assets.classify.classifier import Classifier
 from badexp_assets.classify.features import NAMES
 from badexp_assets.classify.heads import CosineNeighbours, ShrunkDiscriminant

@@ -178,13 +178,18 @@ def fitted_classifier(
         fitted = classify.fit_two_step(
             found.values, found.rows, features, params, found.backbone, found.recipe, mosaics, planes
         )
+    unreachable = []
+    if isinstance(fitted, classify.TwoStepClassifier):
+        unreachable = classify.unreachable_thresholds(fitted, settings.options.decision)
+    for finding in unreachable:
+        context.log.warning(finding)
     yield dg.Output(
         fitted,
         metadata={
             "dagster/row_count": fitted.card["n_train"],
             "kind": params.kind,
             "selection": preview(pd.DataFrame(fitted.card.get("selection", []))),
-            "findings": dg.MetadataValue.json(fitted.card["findings"]),
+            "findings": dg.MetadataValue.json([*fitted.card["findings"], *unreachable]),
             "model card": dg.MetadataValue.json(fitted.card),
         },
     )

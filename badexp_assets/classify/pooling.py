@@ -176,6 +176,5 @@ def ccd_log_odds(p_bad: Array, base_rate: float, training_rate: float) -> Array:
     p = np.asarray(p_bad, np.float64)
     if ((p < 0) | (p > 1) | ~np.isfinite(p)).any():
         raise InputError("p_bad: values outside 0 to 1 found; probabilities are needed")
-    edge = 1e-7  # float32 next to 0 and 1
-    p = np.clip(p, edge, 1 - edge)
-    return shift_prior(logit(p), base_rate, training_rate)
+    # float32 is as precise near 0 as elsewhere, but next to 1 its step is 6e-8
+    return shift_prior(logit(np.clip(p, 1e-12, 1 - 1e-7)), base_rate, training_rate)

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse.csgraph import connected_components
+from scipy.special import expit
 
+from badexp_assets.classify.calibration import shift_prior
 from badexp_assets.classify.pooled_decision import called_bad, decide_pooled, unreachable_thresholds
 from badexp_assets.classify.pooling import _cluster, _neighbours, ccd_log_odds, fit_pool, pool_statistics
 from badexp_assets.config.classifier_options import ClassifierParams, DecisionParams, VoteRule
@@ -59,6 +61,13 @@ def test_probabilities_at_a_base_rate_come_back_as_log_odds_at_the_training_rate
     assert ccd_log_odds(np.array([0.01]), 0.01, 0.5)[0] == pytest.approx(0)
     with pytest.raises(InputError, match="0 to 1"):
         ccd_log_odds(np.array([np.nan]), 0.1, 0.1)
+
+
+@pytest.mark.parametrize("base_rate", [0.05, 0.001, 0.0001])
+def test_a_stored_probability_gives_back_the_log_odds_at_any_base_rate(base_rate: float):
+    odds = np.linspace(-9, 10, 39)
+    stored = expit(shift_prior(odds, 0.94, base_rate)).astype(np.float32)
+    np.testing.assert_allclose(ccd_log_odds(stored, base_rate, 0.94), odds, atol=0.02)
 
 
 def test_thresholds_follow_from_the_goal():

@@ -14,7 +14,14 @@ from badexp_assets.classify.calibration import fit_calibration, limit_evidence, 
 from badexp_assets.classify.classifier import GOOD
 from badexp_assets.classify.focal_plane_tokens import FocalPlanes
 from badexp_assets.classify.focal_plane_view import FocalPlaneView, combined_log_odds
-from badexp_assets.classify.pooling import Pool, fit_logistic, fit_pool, outside_folds_are_mixed, pool_statistics
+from badexp_assets.classify.pooling import (
+    Pool,
+    fit_logistic,
+    fit_pool,
+    mean_pool,
+    outside_folds_are_mixed,
+    pool_statistics,
+)
 from badexp_assets.classify.token_context import TokenBlock, token_blocks
 from badexp_assets.classify.token_difference import TokenDifference, fit_token_difference
 from badexp_assets.classify.token_head import BlockScaler, UnitComponents, fit_token_head, score_tokens
@@ -201,14 +208,25 @@ def _pool(planes: FocalPlanes, log_odds: Array, rows: pd.DataFrame) -> tuple[Poo
 def pool_exposures(statistics: pd.DataFrame, rows: pd.DataFrame) -> tuple[Pooled, Pool, dict[str, Any]]:
     """Fit a pool on `pool_statistics` of exposures; return what it was fitted on, the pool, and its entry in the card.
 
-    `rows`: the training CCDs, with expnum, category, fold and weight.
+    `rows`: the training CCDs, with expnum, category, fold and weight. If the exposures outside a fold include fewer
+    than two good or two bad ones, the pool is the mean log-odds of the CCDs, which its entry in the card states.
     """
     weight = rows["weight"].fillna(1.0).astype("float64")
     table = rows.assign(bad=rows["category"].notna() & (rows["category"] != GOOD), weight=weight)
     exposures = table.groupby("expnum").agg({"bad": "max", "fold": "first", "weight": "mean"}).loc[statistics.index]
-    columns = (exposures["bad"].to_numpy(bool), exposures["fold"].to_numpy(), exposures["weight"].to_numpy(float))
-    pool, held, scores = fit_pool(statistics, *columns)
-    return Pooled(statistics, exposures, held), pool, scores
+    bad, folds, weights = (
+        exposures["bad"].to_numpy(bool),
+        exposures["fold"].to_numpy(),
+        exposures["weight"].to_numpy(float),
+    )
+    if outside_folds_are_mixed(bad, folds):
+        pool, held, scores = fit_pool(statistics, bad, folds, weights)
+        return Pooled(statistics, exposures, held), pool, scores
+    labelled = table[rows["category"].notna()]
+    ccd_rate = float(np.clip(np.average(labelled["bad"], weights=labelled["weight"]), 1e-4, 1 - 1e-4))
+    pool = mean_pool(bad, weights, ccd_rate)
+    rule = {"rule": "mean log-odds: too few exposures to fit a pool"}
+    return Pooled(statistics, exposures, pool.log_odds(statistics)), pool, rule
 
 
 def _pool_gain(read: Pooled, whole: Pooled) -> tuple[float, float]:

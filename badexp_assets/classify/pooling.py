@@ -29,7 +29,8 @@ class Pool:
     """Logistic regression on statistics of an exposure: log-odds = offset + weights . (statistics - centre) / scale.
 
     `training_rate`: share of bad exposures in the training set. With empty `weights` the log-odds are the mean of the
-    CCDs'. `names`: the statistics used, STATISTICS and any others of the exposure.
+    CCDs' + offset, which is the difference of the priors of exposures and CCDs (0 in models of earlier versions).
+    `names`: the statistics used, STATISTICS and any others of the exposure.
     """
 
     centre: tuple[float, ...]
@@ -42,7 +43,7 @@ class Pool:
     def log_odds(self, statistics: pd.DataFrame) -> Array:
         """Return the log-odds that exposures (rows of `pool_statistics`) are bad, (n,), at the training rate."""
         if not self.weights:
-            return statistics["mean"].to_numpy(np.float64)
+            return statistics["mean"].to_numpy(np.float64) + self.offset
         x = (statistics[list(self.names)].to_numpy(np.float64) - np.array(self.centre)) / np.array(self.scale)
         return limit_evidence(x @ np.array(self.weights) + self.offset, self.training_rate)
 
@@ -100,6 +101,16 @@ def _cluster(near: Array, bad: npt.NDArray[np.bool_]) -> int:
     return int(np.bincount(labels.astype(np.intp)).max())
 
 
+def mean_pool(bad: npt.NDArray[np.bool_], weights: Array, ccd_rate: float) -> Pool:
+    """Return the pool for too few exposures to fit one: the mean log-odds of the CCDs, at the share of bad exposures.
+
+    bad, weights: of the training exposures, (n,). ccd_rate: share of bad CCD images for which the CCDs' log-odds hold,
+    in (0, 1).
+    """
+    rate = min(max(float(np.average(bad, weights=weights)), 0.01), 0.99)
+    return Pool((), (), (), float(shift_prior(np.zeros(1), ccd_rate, rate)[0]), rate)
+
+
 def fit_pool(
     statistics: pd.DataFrame,
     bad: npt.NDArray[np.bool_],
@@ -109,13 +120,9 @@ def fit_pool(
 ) -> tuple[Pool, Array, dict[str, Any]]:
     """Fit the pool on statistics of out-of-fold CCDs; return it, held-out log-odds of the exposures (n,), and scores.
 
-    `names`: the statistics to use. The penalty is that of the lowest held-out log-loss. If the exposures outside a fold
-    include fewer than two good or two bad ones, the pool is the mean log-odds, which the scores state.
+    `names`: the statistics to use. The penalty is that of the lowest held-out log-loss. Good and bad exposures must be
+    `outside_folds_are_mixed`.
     """
-    rate = float(np.average(bad, weights=weights))
-    if not outside_folds_are_mixed(bad, folds):
-        plain = Pool((), (), (), 0.0, min(max(rate, 0.01), 0.99))
-        return plain, plain.log_odds(statistics), {"rule": "mean log-odds: too few exposures to fit a pool"}
     best: tuple[float, float, Array] | None = None
     for penalty in _PENALTIES:
         held = np.zeros(len(bad))

@@ -49,11 +49,17 @@ def test_the_pool_learns_that_a_cluster_counts_and_keeps_to_the_base_rate():
     assert pool.p_bad(statistics, 0.005)[~bad].mean() < 0.01
 
 
-def test_too_few_exposures_give_the_mean_log_odds():
-    statistics = pool_statistics(np.array([1, 2]), np.array([-1.0, 1.0]), np.zeros(2), np.zeros(2))
-    pool, _, scores = fit_pool(statistics, np.array([False, True]), np.array([0, 1]), np.ones(2))
-    assert "too few" in scores["rule"]
-    assert pool.log_odds(statistics).tolist() == [-1, 1]
+def test_too_few_exposures_give_the_mean_log_odds_at_the_share_of_bad_exposures():
+    vectors, rows, features = planted(n_exposures=6)
+    few = ~((rows["category"] == "good") & (rows["ccdnum"] > 1)).to_numpy()  # more bad CCD images than bad exposures
+    fitted = fit(
+        *(vectors[few], rows[few].reset_index(drop=True), features[few].reset_index(drop=True)),
+        ClassifierParams(n_components=(12,), candidates=("discriminant",), base_rate=0.005),
+    )
+    assert "too few" in fitted.card["pool"]["rule"]
+    assert fitted.card["training_rate"] > fitted.pool.training_rate + 0.15
+    assert verdicts(fitted, [[0.005] * 8])["p_bad"][0] == pytest.approx(0.005, rel=1e-3)  # CCDs without evidence
+    assert verdicts(fitted, [[0.5] * 8])["p_bad"][0] == pytest.approx(0.5, rel=1e-3)
 
 
 def test_probabilities_at_a_base_rate_come_back_as_log_odds_at_the_training_rate():

@@ -76,7 +76,8 @@ class FocalPlaneView:
             return np.full(len(planes.keys), np.nan)
         of = {} if bands is None else bands.to_dict()
         named = np.array([str(of.get(expnum, ALL_BANDS)) for expnum in planes.keys["expnum"]], str)
-        return np.concatenate([self.difference(vectors, named[places]) for places, vectors in planes.chunks()])
+        expnums = planes.keys["expnum"].to_numpy(np.int64)
+        return np.concatenate([self.difference(v, named[places], expnums[places]) for places, v in planes.chunks()])
 
     def _check(self, planes: FocalPlanes) -> None:
         properties = (("backbone", self.backbone, planes.backbone), ("recipe", self.recipe, planes.recipe))

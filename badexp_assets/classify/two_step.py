@@ -20,7 +20,7 @@ from badexp_assets.classify.focal_plane_view import FocalPlaneView
 from badexp_assets.classify.mosaic_view import MosaicHead, MosaicView
 from badexp_assets.classify.pooling import STATISTICS, Pool
 from badexp_assets.classify.skops_folder import read_content
-from badexp_assets.classify.token_difference import TokenDifference
+from badexp_assets.classify.token_difference import GoodTokens, TokenDifference
 from badexp_assets.errors import InputError, ModelError
 
 Array = npt.NDArray[np.floating]
@@ -179,9 +179,19 @@ def _mosaic(values: dict[str, Any]) -> MosaicView:
 
 
 def _focal_plane(values: dict[str, Any]) -> FocalPlaneView:
-    difference = values["difference"] and _part(TokenDifference, values["difference"])
+    difference = values["difference"] and _difference(values["difference"])
     parts = {"calibration": _part(Calibration, values["calibration"]), "pool": _part(Pool, values["pool"])}
     return _part(FocalPlaneView, values | parts | {"difference": difference})
+
+
+def _difference(values: dict[str, Any]) -> TokenDifference:
+    if "points" in values:  # models from before there were folds have one reference
+        values = dict(values)
+        nothing, typical = np.zeros(0, np.int64), values.pop("typical")
+        values = {"references": [values], "expnums": nothing, "folds": nothing, "typical": typical}
+    references = [_part(GoodTokens, part) for part in values["references"]]
+    difference: TokenDifference = _part(TokenDifference, values | {"references": references})
+    return difference
 
 
 def bad_log_odds(head: Any, x: Array) -> Array:

@@ -19,7 +19,7 @@ from badexp_assets.classify.mosaic_view import Mosaics
 from badexp_assets.classify.training_images import COLUMNS, TrainingImages
 from badexp_assets.config.classifier_options import ClassifierParams
 
-FIT_VERSION = 2
+FIT_VERSION = 3
 """incremented whenever a code change fits another model to the same training set"""
 
 

@@ -11,6 +11,7 @@ from badexp_assets.classify.focal_plane_predictions import by_image, predict_unr
 from badexp_assets.classify.focal_plane_tokens import FocalPlanes
 from badexp_assets.classify.pooled_decision import decide_pooled
 from badexp_assets.classify.predictions import predict_night
+from badexp_assets.classify.skops_folder import write_content
 from badexp_assets.classify.two_step import TwoStepClassifier
 from badexp_assets.classify.two_step_fit import fit_two_step
 from badexp_assets.config.classifier_options import DecisionParams, VoteRule
@@ -191,6 +192,29 @@ def test_a_model_is_stored_with_its_view_and_one_of_before_loads_and_scores(mode
     old = TwoStepClassifier.load(tmp_path / "without")
     assert old.focal_plane is None
     assert set(said(old, test_part).everything["seen"]) == {"image"}
+
+
+def test_ccds_of_training_exposures_are_compared_with_other_exposures(model, survey):
+    train = part_of(survey, "train")
+    good = train.rows.groupby("expnum")["category"].agg(lambda found: set(found.dropna()) == {"good"})
+    planes = survey.planes.of_exposures(good.index[good].to_numpy())
+    bands = pd.Series("r", train.rows["expnum"].unique())
+    assert np.mean(model.focal_plane.differences(planes, bands) > 1) == pytest.approx(0.05, abs=0.01)
+
+
+def test_a_model_with_one_reference_for_all_exposures_loads_and_compares_as_before(model, survey, tmp_path):
+    content = model._content()
+    difference = content["focal_plane"]["difference"]
+    before = difference["references"][0] | {"typical": difference["typical"]}
+    content["focal_plane"] |= {"difference": before}
+    write_content(content, model.card | {"categories": list(model.categories)}, tmp_path)
+    loaded = TwoStepClassifier.load(tmp_path)
+    bands = pd.Series("r", survey.rows["expnum"].unique())
+    reference, planes = model.focal_plane.difference.references[0], survey.planes
+    distances = [reference.distances(v, np.full(len(v), "r")) for _, v in planes.chunks()]
+    np.testing.assert_allclose(
+        loaded.focal_plane.differences(planes, bands), np.concatenate(distances) / difference["typical"]["r"], rtol=1e-5
+    )
 
 
 def test_without_enough_tokens_the_view_is_none_and_the_card_says_why(survey, plain):

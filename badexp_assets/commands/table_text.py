@@ -58,7 +58,7 @@ def _json_values(column: pd.Series) -> list[Any]:
         return [_json_value(float(str(value))) for value in column.to_numpy(na_value=np.nan)]
     if column.dtype == object:
         return [_json_value(value) for value in column]
-    return list(json.loads(column.to_json(orient="values")))
+    return list(json.loads(column.to_json(orient="records")))
 
 
 def _json_value(value: Any) -> Any:
@@ -68,7 +68,7 @@ def _json_value(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | int):
         return value
-    return json.loads(pd.Series([value], dtype=object).to_json(orient="values"))[0]
+    return json.loads(pd.Series([value], dtype=object).to_json(orient="records"))[0]
 
 
 def _aligned_lines(tables: Iterable[pd.DataFrame]) -> Iterator[str]:

@@ -102,7 +102,7 @@ def list_files_outside(archive: Place, camera: Camera) -> dict[str, str]:
         pass
     reasons = dict.fromkeys(sorted(found), OUTSIDE)
     reasons |= {
-        os.path.relpath(error.filename, os.path.realpath(archive)): f"{UNRESOLVED} ({error.strerror})"
+        os.path.relpath(error.filename, os.path.realpath(str(archive))): f"{UNRESOLVED} ({error.strerror})"
         for error in links
     }
     for _, files, nights in loose_folders(archive, camera, found, raise_unreadable):

@@ -12,7 +12,7 @@ from badexp_assets.io.parquet import write_table
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.reports.index_page import write_index_page
-from badexp_assets.review.home_overview import Found, Score, summarise_home
+from badexp_assets.review.home_overview import InjectedCounts, Score, summarise_home
 
 NIGHT = "2018-05-17"
 
@@ -88,7 +88,7 @@ def test_injected_anomalies_of_all_categories_are_counted_together(home):
     store(home, "injection_completeness", rows)
     found = summarise_home(home)
     assert found.method == "either"
-    assert found.completeness == (Found(0.0, 16, 2), Found(1.0, 16, 12))
+    assert found.completeness == (InjectedCounts(0.0, 16, 2), InjectedCounts(1.0, 16, 12))
     assert found.completeness[1].words == "12 of 16 (75 %)"
 
 

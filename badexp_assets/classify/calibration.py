@@ -63,25 +63,28 @@ class Calibration:
 
 def fit_calibration(
     log_odds: Array, bad: npt.NDArray[np.bool_], weights: Array, folds: npt.NDArray[np.integer]
-) -> tuple[Calibration, dict[str, float]]:
+) -> tuple[Calibration, dict[str, float], Array]:
     """Fit both kinds of calibration on out-of-fold log-odds; return the one of the lowest log-loss in held-out folds.
 
-    Also returns the log-loss of each kind (nats). Raises InputError unless there are good and bad rows.
+    Also returns the log-loss of each kind (nats), and the log-odds of the rows by calibrations of the chosen kind that
+    were fitted on the other folds, (n,): NaN if these lack good or bad rows. Raises InputError unless there are good
+    and bad rows.
     """
     if bad.all() or not bad.any():
         raise InputError("calibration: good and bad images are needed in the folds; add labels or good candidates")
     losses: dict[str, float] = {}
-    for kind, fit in (("sigmoid", _sigmoid), ("isotonic", _isotonic)):
-        held = np.full(len(log_odds), np.nan)
+    held = {kind: np.full(len(log_odds), np.nan) for kind in ("sigmoid", "isotonic")}
+    for kind, values in held.items():
+        fit = _isotonic if kind == "isotonic" else _sigmoid
         for fold in np.unique(folds):
             rest = folds != fold
             if bad[rest].any() and not bad[rest].all():
-                held[~rest] = fit(log_odds[rest], bad[rest], weights[rest])(log_odds[~rest])
-        there = np.isfinite(held)
+                values[~rest] = fit(log_odds[rest], bad[rest], weights[rest])(log_odds[~rest])
+        there = np.isfinite(values)
         if there.any():
-            losses[kind] = float(np.average(log_losses(bad[there], held[there]), weights=weights[there]))
+            losses[kind] = float(np.average(log_losses(bad[there], values[there]), weights=weights[there]))
     best = min(losses, key=lambda kind: losses[kind]) if losses else "sigmoid"
-    return (_isotonic if best == "isotonic" else _sigmoid)(log_odds, bad, weights), losses
+    return (_isotonic if best == "isotonic" else _sigmoid)(log_odds, bad, weights), losses, held[best]
 
 
 def _sigmoid(x: Array, bad: npt.NDArray[np.bool_], weights: Array) -> Calibration:
@@ -122,13 +125,15 @@ def fit_temperature(probabilities: Array, codes: npt.NDArray[np.integer]) -> flo
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.5), np.log(10.0)), method="bounded").x))
 
 
-def calibration_error(p: Array, bad: npt.NDArray[np.bool_], bins: int = 10) -> float:
+def calibration_error(p: Array, bad: npt.NDArray[np.bool_], weights: Array | None = None, bins: int = 10) -> float:
     """Return the expected calibration error: mean |share of bad - mean P| over `bins` of equally many rows.
 
-    Naeini et al. (2015), with equal counts instead of equal widths so that no bin is empty. NaN without rows.
+    Naeini et al. (2015), with equal counts instead of equal widths so that no bin is empty. weights: of the rows, (n,),
+    above 0; None: 1. NaN without rows.
     """
     p, bad = np.asarray(p, np.float64), np.asarray(bad, bool)
     if not len(p):
         return float("nan")
+    w = np.ones(len(p)) if weights is None else weights
     parts = np.array_split(np.argsort(p, kind="stable"), min(bins, len(p)))
-    return float(sum(abs(bad[i].mean() - p[i].mean()) * len(i) for i in parts) / len(p))
+    return float(sum(abs((w[i] * (bad[i] - p[i])).sum()) for i in parts) / w.sum())

@@ -99,7 +99,7 @@ def fit_focal_plane_view(
     blocks = token_blocks(planes.dim // 3)
     fold_of = rows.drop_duplicates("expnum").set_index("expnum")["fold"]
     raw = _held_out_scores(planes, labelled, fold_of.reindex(planes.keys["expnum"]).to_numpy(), blocks, seed)
-    calibration, _ = fit_calibration(raw[places[known]], labelled.bad, labelled.weights, labelled.folds)
+    calibration, *_ = fit_calibration(raw[places[known]], labelled.bad, labelled.weights, labelled.folds)
     of_tokens = calibration(raw)
     in_pass = rows["in_pass"].to_numpy(bool)
     both, gain, error = _both(of_images[known], of_tokens[places[known]], labelled, in_pass[known])

@@ -58,7 +58,7 @@ def fit_two_step(
     images = TrainingImages.from_tables(vectors, rows, features)
     known, bad = images.labelled, images.bad
     choice = choose_head(images, params)
-    calibration, losses = fit_calibration(
+    calibration, losses, calibrated_elsewhere = fit_calibration(
         choice.log_odds[known], bad[known], images.weights[known], images.folds[known]
     )
     held_out = calibration(choice.log_odds)
@@ -69,8 +69,9 @@ def fit_two_step(
     mosaic, view = fit_mosaic_view(mosaics, *decisive, suspects, params.seed)
     temperature = _temperature(images, choice)
     space, scaler, bad_head, kind_head, novelty = _last_fit(images, kept, params, choice)
-    error = calibration_error(expit(held_out[known]), bad[known])
-    error_of_exposures = calibration_error(expit(read.held), read.exposures["bad"].to_numpy(bool))
+    error = calibration_error(expit(calibrated_elsewhere), bad[known], images.weights[known])
+    weights = read.exposures["weight"].to_numpy(np.float64)
+    error_of_exposures = calibration_error(expit(read.held), read.exposures["bad"].to_numpy(bool), weights)
     fitted = {
         "calibration": {
             "kind": calibration.kind,

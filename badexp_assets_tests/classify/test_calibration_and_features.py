@@ -8,6 +8,7 @@ from scipy.special import expit
 from badexp_assets.classify.calibration import (
     LIMIT,
     _isotonic,
+    _sigmoid,
     calibration_error,
     fit_calibration,
     fit_temperature,
@@ -28,18 +29,20 @@ def sample(n: int = 4000, slope: float = 2.5, seed: int = 0):
 def test_calibration_undoes_planted_overconfidence():
     x, bad, folds = sample()
     assert calibration_error(expit(x), bad) > 0.05
-    calibration, losses = fit_calibration(x, bad, np.ones(len(x)), folds)
+    calibration, losses, held = fit_calibration(x, bad, np.ones(len(x)), folds)
     new, new_bad, _ = sample(seed=1)
     assert calibration_error(expit(calibration(new)), new_bad) < 0.03
     assert losses["sigmoid"] <= losses["isotonic"]
     assert calibration.kind == "sigmoid"
+    rest = folds != 1
+    np.testing.assert_array_equal(held[~rest], _sigmoid(x[rest], bad[rest], np.ones(rest.sum()))(x[~rest]))
 
 
 def test_a_shape_that_no_sigmoid_has_is_left_to_isotonic():
     rng = np.random.default_rng(0)
     x = rng.uniform(-4, 4, 6000)
     bad = rng.random(6000) < np.where(x < -2, 0.02, np.where(x < 3, 0.5, 0.98))
-    calibration, _ = fit_calibration(x, bad, np.ones(len(x)), np.arange(6000) % 3)
+    calibration, *_ = fit_calibration(x, bad, np.ones(len(x)), np.arange(6000) % 3)
     assert calibration.kind == "isotonic"
     assert calibration_error(expit(calibration(x)), bad) < 0.03
 
@@ -48,7 +51,7 @@ def test_a_shape_that_no_sigmoid_has_is_left_to_isotonic():
 @settings(deadline=None)  # the first example imports scikit-learn
 @given(st.floats(-20, 20), st.floats(-20, 20))
 def test_calibration_keeps_the_order(a: float, b: float):
-    calibration, _ = fit_calibration(*(lambda x, bad, folds: (x, bad, np.ones(len(x)), folds))(*sample(300)))
+    calibration, *_ = fit_calibration(*(lambda x, bad, folds: (x, bad, np.ones(len(x)), folds))(*sample(300)))
     low, high = calibration(np.sort([a, b]))
     assert low <= high
 
@@ -73,7 +76,7 @@ def test_the_share_of_bad_images_does_not_change_how_much_evidence_is_believed(s
     rng = np.random.default_rng(0)
     bad = rng.random(20_000) < share
     x = rng.normal(np.where(bad, 4.0, -4.0), 1.0)
-    calibration, _ = fit_calibration(x, bad, np.ones(len(x)), np.arange(len(x)) % 3)
+    calibration, *_ = fit_calibration(x, bad, np.ones(len(x)), np.arange(len(x)) % 3)
     ends = calibration(np.array([-30.0, 30.0])) - np.log(bad.mean() / (1 - bad.mean()))
     np.testing.assert_allclose(ends, [-LIMIT, LIMIT], atol=0.05 if calibration.kind == "sigmoid" else 1.5)
 
@@ -89,6 +92,7 @@ def test_steps_of_bad_images_alone_prove_no_more_than_the_number_of_good_ones():
 def test_calibration_error_agrees_with_a_hand_count():
     p, bad = np.array([0.1, 0.1, 0.9, 0.9]), np.array([False, False, True, False])
     assert calibration_error(p, bad, bins=2) == pytest.approx(0.5 * 0.1 + 0.5 * 0.4)
+    assert calibration_error(p, bad, np.array([2.0, 2.0, 1.0, 3.0]), bins=2) == pytest.approx(0.5 * 0.1 + 0.5 * 0.65)
     assert np.isnan(calibration_error(np.array([]), np.array([], bool)))
 
 

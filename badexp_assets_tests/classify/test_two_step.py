@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit, logit
 
+from badexp_assets.classify.calibration import calibration_error
 from badexp_assets.classify.classifier import Classifier
 from badexp_assets.classify.features import NAMES
 from badexp_assets.classify.heads import CosineNeighbours, ShrunkDiscriminant
@@ -197,6 +198,21 @@ def test_a_damaged_or_foreign_model_is_refused(model, tmp_path: Path):
 def test_another_version_of_the_fit_gives_another_version_of_the_model(model, monkeypatch):
     monkeypatch.setattr("badexp_assets.classify.two_step_card.FIT_VERSION", FIT_VERSION + 1)
     assert fit(*planted(n_exposures=36)).version != model.version
+
+
+def test_the_calibration_error_in_the_card_is_about_that_on_new_exposures_with_the_same_weights():
+    params = ClassifierParams(n_components=(12,), candidates=("discriminant",))
+    card, new = [], []
+    for seed in range(6):
+        vectors, rows, features = planted(n_exposures=60, seed=seed, distance=1.0)
+        thinned = rows.assign(weight=np.where(rows["category"] == "good", 1.0, 3.0))
+        fitted = fit(vectors, thinned, features, params)
+        card.append(fitted.card["calibration"]["error_held_out"])
+        vectors, rows, features = planted(n_exposures=300, seed=seed + 9, distance=1.0)
+        bad = (rows["category"] != "good").to_numpy()
+        p_bad = fitted.predict(vectors, features)["p_bad"].to_numpy()
+        new.append(calibration_error(p_bad, bad, np.where(bad, 3.0, 1.0)))
+    assert np.mean(card) == pytest.approx(np.mean(new), rel=0.5)
 
 
 @pytest.mark.slow

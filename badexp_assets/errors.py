@@ -16,7 +16,7 @@ class StorageError(InputError):
 
 
 class TransientError(StorageError):
-    """Storage behind a URL does not answer, is overloaded, or changed during reading: trying again may help."""
+    """A disk or a server does not answer, is overloaded, or a file changed during reading: trying again may help."""
 
 
 class ChangedFileError(TransientError):

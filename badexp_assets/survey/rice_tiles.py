@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from badexp_assets.io.transient_errors import is_transient
 from badexp_assets.survey.tile_layout import TileLayout, parse_layout
 
 _ZERO = -(2**31) + 2  # stands for 0 where the dither keeps zeros (SUBTRACTIVE_DITHER_2)
@@ -51,12 +52,15 @@ class RiceTiles:
 
         info: fitsio's description of the extension. codes: what pixels of an image of integers become (see
         `pixel_kernels.replace_by_codes`), None to keep them. step: only every step-th row is read, from the first on.
+        Raises OSError for a transient error.
         """
         if self._file is None or sys.byteorder != "little" or not info["is_compressed_image"]:
             return None
         try:
             return self._read(self._file, info, codes, step)
-        except OSError:
+        except OSError as error:
+            if is_transient(error):
+                raise
             return None
 
     def close(self) -> None:

@@ -21,6 +21,8 @@ def made_of(error: Exception, cause: Exception) -> Exception:
     [
         OSError(errno.ESTALE, "Stale file handle"),
         OSError(errno.EIO, "Input/output error"),
+        OSError(errno.EMFILE, "Too many open files"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
         TimeoutError("the file server is slow"),
         ConnectionResetError(),
         urllib.error.HTTPError("http://x", 503, "away", None, None),

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from badexp_assets.errors import DamagedTableError
 from badexp_assets.io.parquet_reading import read_rows, read_table
 from badexp_assets.io.place import Place, change_tokens
+from badexp_assets.io.transient_errors import is_transient
 
 _IDENTITY = ("expnum", "mjd_obs", "filter", "path")
 _THREADS = 8
@@ -31,13 +32,19 @@ class StoredNumbers:
         self._tables: list[Place] = []
 
     def refresh(self) -> None:
-        """Read the tables that have changed since they were read by this process."""
+        """Read the tables that have changed since they were read by this process; a damaged one has no numbers.
+
+        Raises DamagedTableError for one that can't be read now, which is transient.
+        """
         tokens = dict(sorted(change_tokens(self._folder, "[0-9]*.parquet").items(), key=lambda found: found[0].stem))
         new = [table for table, token in tokens.items() if _known.get(table, ("",))[0] != token]
         with ThreadPoolExecutor(_THREADS) as pool:
             for table, numbers in zip(new, pool.map(_read_numbers, new), strict=True):
-                _known[table] = tokens[table], numbers
-        self._tables = list(tokens)
+                if numbers is None:
+                    _known.pop(table, None)
+                else:
+                    _known[table] = tokens[table], numbers
+        self._tables = [table for table in tokens if table in _known]
         found = [_known[table][1] for table in self._tables]
         numbers = np.concatenate([np.empty(0, np.int64), *found])
         places = np.repeat(np.arange(len(found), dtype=np.int32), [len(part) for part in found])
@@ -76,10 +83,13 @@ class StoredNumbers:
         return self._numbers
 
 
-def _read_numbers(table: Place) -> npt.NDArray[np.int64]:
+def _read_numbers(table: Place) -> npt.NDArray[np.int64] | None:
+    """Return the numbers of a table, None for one that is damaged."""
     try:
         found = read_table(table, ["expnum", "status"])
-    except DamagedTableError:  # is read again, or reported, by whoever needs it
-        return np.empty(0, np.int64)
+    except DamagedTableError as error:  # is read again, or reported, by whoever needs it
+        if is_transient(error):
+            raise
+        return None
     numbers: Collection[int] = found.loc[(found["status"] != "excluded") & (found["expnum"] > 0), "expnum"]
     return np.asarray(numbers, np.int64)

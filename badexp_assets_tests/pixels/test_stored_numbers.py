@@ -1,12 +1,18 @@
 """One EXPNUM in two nights costs the exposure that came second, by name, and nothing else."""
 
+import errno
+import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from badexp_assets.config.night_options import EntropyParams, PassParams
+from badexp_assets.errors import DamagedTableError
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.place import Place
+from badexp_assets.io.transient_errors import is_transient
+from badexp_assets.pixels import stored_numbers
 from badexp_assets.pixels.exposure_stream import PixelReader
 from badexp_assets.pixels.night_pass import run_pass
 from badexp_assets.pixels.night_progress import NightPlanner
@@ -131,6 +137,31 @@ def test_a_damaged_table_of_another_night_costs_nothing(survey):
     survey.places(FIRST)["night_exposures"].write_bytes(b"no table")
     survey.read(SECOND)
     assert survey.statuses(SECOND) == ["scored"]
+
+
+def test_a_table_that_could_not_be_read_is_read_again(survey, monkeypatch):
+    survey.write(FIRST, 7)
+    survey.read(FIRST)
+    table, numbers = survey.places(FIRST)["night_exposures"], survey.numbers()
+    content, times = table.read_bytes(), table.stat()
+    stored_numbers._known.clear()
+
+    def write(data):
+        table.write_bytes(data)
+        os.utime(table, ns=(times.st_atime_ns, times.st_mtime_ns))
+        numbers.refresh()
+        return numbers.earlier_nights(SECOND, [7])
+
+    assert write(bytes(len(content))) == {}
+    assert write(content) == {7: FIRST}
+    stored_numbers._known.clear()
+    error = OSError(errno.EIO, "Input/output error")
+    with monkeypatch.context() as failing:
+        failing.setattr("pyarrow.parquet.ParquetFile", Mock(side_effect=error))
+        with pytest.raises(DamagedTableError, match="Input/output error") as failed:
+            numbers.refresh()
+    assert is_transient(failed.value)
+    assert write(content) == {7: FIRST}
 
 
 @pytest.mark.slow

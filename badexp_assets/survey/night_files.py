@@ -75,10 +75,15 @@ def group_files(night: str, files: Iterable[FoundFile], camera: Camera) -> Night
         path = f"{file.path.removesuffix(base)}{parts.together or base}"
         product = group.setdefault(parts.product, _Product(path, {}))
         ccd = camera.named_or_numbered(parts.ccd)
-        # of a packed and a plain copy of one file, and of two files of one CCD, the first is used
-        first = product.files.setdefault(ccd.ccdnum if ccd else None, file)
-        if first is not file:
-            others[file.path] = f"a second copy of {first.path.rpartition('/')[2]}"
+        # of a packed and a plain copy of one file, and of two files of one CCD, the first is used; but a copy that
+        # is cut off, as by unpacking that was interrupted, must not hide a whole one
+        used = product.files.setdefault(ccd.ccdnum if ccd else None, file)
+        if used is not file:
+            left_out = file
+            if file.whole and not used.whole and not parts.together:
+                group[parts.product] = _Product(path, {None: file})
+                used, left_out = file, used
+            others[left_out.path] = f"a second copy of {used.path.rpartition('/')[2]}"
     exposures = []
     for (_, _, _, _, band, *_), group in groups.items():
         for name, product in group.items():

@@ -163,3 +163,19 @@ def test_characters_that_mean_something_to_cfitsio_may_be_in_the_path_of_an_arch
     with open_exposure(archive / row["ooi"], archive / row["ood"]) as exposure:
         ccd = exposure.read(35)
     assert ccd.image.shape == ccd.mask.shape == (120, 90)
+
+
+@pytest.mark.parametrize("size", [0, 5000, 28800])
+def test_a_copy_that_is_cut_off_does_not_hide_the_whole_one(tiny_cp, tmp_path, size):
+    ooi = tiny_cp.write_cp(tmp_path)
+    alone = list_night_files(tmp_path, NIGHT, load_camera()).fingerprint
+    copy = ooi.with_suffix("")  # as funpack leaves it
+    copy.write_bytes(bytes(size))
+    files = list_night_files(tmp_path, NIGHT, load_camera())
+    (exposure,) = files.exposures
+    first_by_name = size == 28800  # it may be whole
+    used, left_out = (copy, ooi) if first_by_name else (ooi, copy)
+    assert exposure.ooi == exposure.files["ooi"][0] == str(used.relative_to(tmp_path))
+    assert files.others == {str(left_out.relative_to(tmp_path)): f"a second copy of {used.name}"}
+    assert (files.fingerprint == alone) != first_by_name
+    assert listed(tmp_path)["status"].tolist() == ["failed" if first_by_name else "ready"]

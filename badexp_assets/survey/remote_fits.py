@@ -101,7 +101,7 @@ class RemoteFits:
 def fetch_headers(urls: Iterable[Url]) -> None:
     """Fetch and keep the headers of many files in parallel, so that opening these files takes few requests.
 
-    Files that can't be read are skipped; opening them says why.
+    Files that can't be read are skipped; opening them says why. So are those of gzip: they are read whole and not kept.
     """
 
     def fetch(url: Url) -> None:
@@ -109,7 +109,7 @@ def fetch_headers(urls: Iterable[Url]) -> None:
             RemoteFits(url).close()
 
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="headers") as threads:
-        for done in [threads.submit(fetch, url) for url in urls]:
+        for done in [threads.submit(fetch, url) for url in urls if not is_gzipped(url.name)]:
             done.result()
 
 

@@ -1,5 +1,6 @@
 """Images behind a URL: the same pixels as from a disk, for the bytes of those that are asked for."""
 
+import gzip
 import tempfile
 from pathlib import Path
 
@@ -86,6 +87,18 @@ def test_headers_are_fetched_once_on_a_machine(archive, object_store):
             n_requests.append(object_store.count("GET")[0])
     assert n_requests[0] >= 4
     assert n_requests[1] == 0
+
+
+def test_a_file_compressed_by_gzip_is_fetched_once_to_list_its_night(archive, tmp_path, object_store):
+    for path in files(tmp_path):
+        path.with_suffix(".gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    object_store.upload(tmp_path, archive / "gzipped")
+    object_store.requests.clear()
+    assert list_exposures(archive / "gzipped", NIGHT, CAMERA)["status"].tolist() == ["ready"]
+    size = sum(path.stat().st_size for path in tmp_path.rglob("*_ooi_*.gz"))
+    assert size <= object_store.count("GET", "_ooi_")[1] <= size + 5000
+    assert object_store.count("GET", "_ood_")[0] == 0
 
 
 def test_a_file_replaced_after_it_was_opened_is_unreadable_and_never_mixed(archive, tiny_cp, tmp_path, object_store):

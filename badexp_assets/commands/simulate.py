@@ -54,6 +54,7 @@ def simulate(
     """Write a synthetic CP survey with label files and truth to the folder OUT."""
     from badexp_assets import simulate
     from badexp_assets.commands.run_output import TerminalProgress
+    from badexp_assets.survey.cameras import load_camera
 
     if contact_sheet:
         simulate.contact_sheet(out, seed=survey["seed"])
@@ -61,7 +62,8 @@ def simulate(
     elif inject_into is not None:
         if category is None:
             raise InputError(f"--inject-into needs --category, one of: {', '.join(simulate.ANOMALIES)}")
-        simulate.inject_into(inject_into, out, category, severity, survey["seed"])
+        camera = load_camera(survey["camera"])
+        simulate.inject_into(inject_into, out, category, severity, survey["seed"], camera=camera)
         click.echo(f"{out}: {inject_into.name} with {category} of severity {severity:g}")
     else:
         progress = TerminalProgress()

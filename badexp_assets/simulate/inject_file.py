@@ -21,26 +21,39 @@ from badexp_assets.simulate.anomalies import (
 )
 from badexp_assets.simulate.ccd_pixels import CcdPixels, Plane
 from badexp_assets.simulate.headers import MM_X, MM_Y
-from badexp_assets.survey.cameras import load_camera
+from badexp_assets.survey.camera_file import AMPLIFIER_CARDS
+from badexp_assets.survey.cameras import Camera, Ccd, load_camera
+from badexp_assets.survey.cp_files import number_in_name
+from badexp_assets.survey.exposure import ccd_extensions
+from badexp_assets.survey.fits_file import FitsFile
 from badexp_assets.survey.fits_validation import is_gzipped
+from badexp_assets.survey.headers import number_card, parse_header
 
 
 def inject_into(
-    path: Path, out: Path, category: str, severity: float, seed: int, only: Collection[int] | None = None
+    path: Path,
+    out: Path,
+    category: str,
+    severity: float,
+    seed: int,
+    only: Collection[int] | None = None,
+    camera: Camera | None = None,
 ) -> list[int]:
     """Write the CP image file `path` with an anomaly to `out`; return the CCDNUMs of the affected CCDs.
 
-    `path` has one extension per CCD, RICE-compressed (.fits.fz) or not; `out` has the same layout. Headers and the
-    order of the CCDs are kept. SIMCAT, SIMSEV, SIMISEED and HISTORY say what was injected; EXPTIME and FWHM follow the
-    anomaly. The pattern is scaled to the inner focal plane if the file has 8 CCDs or more, else to the extent of its
-    CCDs. Positions are computed from CRPIX, so cutouts are in place too. CCDs whose CCDNUM is not in `only` (None: all)
+    `path` has one extension per CCD, RICE-compressed (.fits.fz) or not; `out` has the same layout. `camera`: DECam by
+    default. CCDs are identified and cards are read as `open_exposure` does; extensions that are no CCD are kept.
+    Headers and the order of the CCDs are kept. SIMCAT, SIMSEV, SIMISEED and HISTORY say what was injected; exposure
+    time and seeing follow the anomaly. The pattern is scaled to the inner focal plane if the file has 8 CCDs or more,
+    else to the extent of its CCDs. Positions are computed from CRPIX, so cutouts are in place too; without CRPIX they
+    are those of the camera's CCDs. CCDs whose CCDNUM is not in `only` (None: all)
     are copied byte by byte even if affected, which is fast where nothing reads them. The mask file (ood) of the
     exposure is not changed. Raises InputError if `out` is `path`, if `path` does not exist, or for an unknown category
     or severity; UnreadableImageError, naming file and extension, for an image that can't be read.
     """
     from astropy.io import fits
 
-    path, out = Path(path), Path(out)
+    path, out, camera = Path(path), Path(out), camera or load_camera()
     check_anomaly(category, severity)
     if out.resolve() == path.resolve():
         raise InputError(f"{out}: is the input file; give another output file")
@@ -51,20 +64,28 @@ def inject_into(
     except OSError as error:
         raise UnreadableImageError(f"{path}: not a readable FITS file ({error})") from error
     with source:
+        with FitsFile(path, one_image=len(camera.ccds) == 1) as file:
+            extensions = ccd_extensions(file, camera, [])
+            expnum = parse_header(file.header(0), camera, number_in_name(path.name, camera)).expnum or 0
         try:
-            places = [i for i, hdu in enumerate(source) if _is_image(hdu)]
+            found = sorted((i, ccdnum) for ccdnum, i in extensions.items() if _is_image(source[i]))
         except Exception as error:  # astropy raises many types for damaged headers
             raise UnreadableImageError(f"{path}: {type(error).__name__}: {error}") from error
-        if not places:
+        if not found:
             raise UnreadableImageError(f"{path}: no CCD image in it")
-        ccds = {i: _ccd(path, source[i], source[0].header, i, pixels=False) for i in places}
+        places = {i: camera.by_number[ccdnum] for i, ccdnum in found}
+
+        def ccd_of(i: int, pixels: bool = True) -> CcdPixels:
+            return _ccd(path, source[i], source[0].header, camera, places[i], expnum, pixels)
+
+        ccds = {i: ccd_of(i, pixels=False) for i in places}
         plane = Plane() if len(ccds) >= 8 else Plane.around(ccds.values())
         affected = affected_ccds(category, severity, seed, list(ccds.values()), plane)
         changed = {i for i in places if ccds[i].ccdnum in affected or category in EXTENDED_LIGHT}
         copied = {i for i in places if i > 0 and only is not None and ccds[i].ccdnum not in only}
         factor = 1.0
         if category == "nonoptimal_exposure":
-            factor = light_change(category, severity, seed, ccds[places[0]], plane).exposure_factor
+            factor = light_change(category, severity, seed, ccds[found[0][0]], plane).exposure_factor
         with atomic_path(out) as temporary:
             for i, hdu in enumerate(source):  # HDU by HDU, so only one CCD is in memory
                 if i in copied:
@@ -73,20 +94,22 @@ def inject_into(
                     continue
                 image, header = None, hdu.header.copy()
                 if i in places:
-                    ccd = _ccd(path, hdu, source[0].header, i)
+                    ccd = ccd_of(i)
                     if i in changed:
                         ccd = inject(ccd, category, severity, seed, plane)
-                        if "FWHM" in header:
-                            header["FWHM"] = round(ccd.fwhm_px, 6)
-                    image = ccd.image
+                        for card in camera.cards["fwhm"]:
+                            if card in header:
+                                header[card] = round(ccd.fwhm_px, 6)
+                    image = ccd.image[::-1, ::-1] if places[i].rotated else ccd.image
                 if i == 0:
                     header["SIMCAT"] = (category, "anomaly injected by badexp simulate")
                     header["SIMSEV"] = (severity, "its severity, 0 to 1")
                     header["SIMISEED"] = (seed, "its seed")
                 if i in changed or (i == 0 and i not in places):
                     header.add_history(f"badexp simulate: injected {category}, severity {severity:g}, seed {seed}")
-                if factor != 1 and isinstance(header.get("EXPTIME"), int | float):
-                    header["EXPTIME"] = shortened_exptime(header["EXPTIME"], factor)
+                for card in camera.cards["exptime"]:
+                    if factor != 1 and isinstance(header.get(card), int | float):
+                        header[card] = shortened_exptime(header[card], factor)
                 _append(temporary, hdu, image, header, 1 + _dither(source[0].header))
                 del hdu.data  # astropy would keep every CCD in memory
     return affected
@@ -129,40 +152,45 @@ def _is_image(hdu: Any) -> bool:
     return bool(getattr(hdu, "is_image", False)) and len(hdu.shape or ()) == 2
 
 
-def _ccd(path: Path, hdu: Any, primary: Any, index: int, pixels: bool = True) -> CcdPixels:
-    """Return a CCD from its HDU and the primary header; without `pixels` the image is all 0."""
+def _ccd(path: Path, hdu: Any, primary: Any, camera: Camera, ccd: Ccd, expnum: int, pixels: bool) -> CcdPixels:
+    """Return a CCD from its HDU and the primary header, turned like the focal plane; without `pixels` it is all 0."""
 
-    def number(name: str, default: float) -> float:
-        for cards in (hdu.header, primary):
-            try:
-                value = float(cards[name])
-            except (KeyError, TypeError, ValueError):
-                continue
-            if np.isfinite(value):
-                return value
-        return default
+    def numbers(*keys: str) -> list[float]:
+        found = (number_card(hdu.header, key) or number_card(primary, key) for key in keys)
+        return [value for value in found if value is not None and value > 0]
 
+    def mean(value: str, default: float) -> float:
+        found = numbers(*AMPLIFIER_CARDS[value]) or numbers(*camera.cards[value])[:1] or [default]
+        return sum(found) / len(found)
+
+    def start(crpix: float | None, length: int, step: float, centre: float) -> float:
+        """Return the place of the first pixel along an axis, mm."""
+        if crpix is None:
+            return centre - step * (length - 1) / 2
+        return (crpix - length if ccd.rotated else 1.0 - crpix) * step
+
+    shape = tuple(int(n) for n in hdu.shape)
     if pixels:
         try:
             image = np.asarray(hdu.data, dtype=np.float32)
         except Exception as error:  # astropy raises many types for damaged tiles
-            raise UnreadableImageError(f"{path}[{hdu.name or index}]: {type(error).__name__}: {error}") from error
+            raise UnreadableImageError(f"{path}[{hdu.name or ccd.ccdname}]: {type(error).__name__}: {error}") from error
+        if ccd.rotated:
+            image = image[::-1, ::-1]
     else:
-        image = np.broadcast_to(np.float32(0), tuple(int(n) for n in hdu.shape))
-    camera = load_camera()
-    dx, dy = number(MM_X, camera.pixel_size), number(MM_Y, camera.pixel_size)
-    gain = (number("GAINA", 4.0) + number("GAINB", number("GAINA", 4.0))) / 2
+        image = np.broadcast_to(np.float32(0), shape)
+    dx, dy = ((numbers(name) or [camera.pixel_size])[0] for name in (MM_X, MM_Y))
     return CcdPixels(
         image=image,
-        gain=gain if gain > 0 else 4.0,
-        read_noise=(number("RDNOISEA", 6.0) + number("RDNOISEB", number("RDNOISEA", 6.0))) / 2,
-        saturate=number("SATURATE", number("SATURATA", 45000.0)),
-        exptime=number("EXPTIME", 100.0),
-        fwhm_px=max(number("FWHM", 4.0), 1.0),
-        expnum=int(number("EXPNUM", 0)),
-        ccdnum=int(number("CCDNUM", index)),
-        x0_mm=(1.0 - number("CRPIX1", 0.0)) * dx,
-        y0_mm=(1.0 - number("CRPIX2", 0.0)) * dy,
+        gain=mean("gain", 4.0),
+        read_noise=mean("read_noise", 6.0),
+        saturate=min(numbers(*AMPLIFIER_CARDS["saturate"], *camera.cards["saturate"]), default=45000.0),
+        exptime=(numbers(*camera.cards["exptime"]) or [100.0])[0],
+        fwhm_px=max((numbers(*camera.cards["fwhm"]) or [4.0])[0], 1.0),
+        expnum=expnum,
+        ccdnum=ccd.ccdnum,
+        x0_mm=start(number_card(hdu.header, "CRPIX1"), shape[1], dx, ccd.x_mm),
+        y0_mm=start(number_card(hdu.header, "CRPIX2"), shape[0], dy, ccd.y_mm),
         dx_mm=dx,
         dy_mm=dy,
     )

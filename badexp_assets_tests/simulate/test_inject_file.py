@@ -7,10 +7,12 @@ import pytest
 from astropy.io import fits
 
 from badexp_assets.errors import InputError, UnreadableImageError
-from badexp_assets.simulate.anomalies import ANOMALIES
+from badexp_assets.simulate.anomalies import ANOMALIES, inject
+from badexp_assets.simulate.ccd_pixels import CcdPixels, Plane, frame_of
 from badexp_assets.simulate.inject_file import inject_into
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
+from badexp_assets.survey.cameras import load_camera
 
 _CUTOUT = "cutouts/case4/images/decam/CP/V4.8.2/CP20170315/c4d_170316_062107_ooi_z_ls9.N2.fits"
 
@@ -91,6 +93,64 @@ def test_ccds_that_are_not_requested_are_copied_byte_by_byte_and_the_others_are_
     assert list(new) == list(old)
     for ccdnum in new:
         assert new[ccdnum] == (full if ccdnum in wanted else old)[ccdnum]
+
+
+def test_ccds_of_another_camera_have_its_places_names_and_gain(tmp_path: Path) -> None:
+    """A MegaCam exposure whose headers have neither numbers of CCDs nor amplifiers; ccd04 is rotated, ccd22 is not."""
+    camera, rows, columns = load_camera("megacam"), 96, 64
+    params = SurveyParams(
+        camera="megacam",
+        ccd_rows=rows,
+        ccd_columns=columns,
+        n_ccds=36,
+        nights=1,
+        exposures=1,
+        bad_fraction=0,
+        hard_negative_fraction=0,
+    )
+    write_survey(tmp_path, params)
+    (simulated,) = (tmp_path / "images").rglob("*.fits.fz")
+    source, out = tmp_path / simulated.name, tmp_path / "out" / simulated.name
+    out.parent.mkdir()
+    with fits.open(simulated) as file:
+        expnum, exptime = int(file[0].header["EXPNUM"]), file[0].header["EXPTIME"]
+        for hdu in file[1:]:
+            for card in ("CCDNUM", "DETPOS", "GAINA", "GAINB", "RDNOISEA", "RDNOISEB", "SATURATA", "SATURATB"):
+                del hdu.header[card]
+            hdu.header["GAIN"], hdu.header["RDNOISE"] = 1.6, 5.0
+        fits.HDUList([file[0], *file[:0:-1]]).writeto(source)  # the order in the file says nothing
+    hit = inject_into(source, out, "ghost_scatter", 0.9, 4, camera=camera)
+    for name in ("ccd04", "ccd22"):
+        ccd = camera.by_name[name]
+        frame = frame_of(camera, ccd, rows, columns)
+        turn = -1 if ccd.rotated else 1
+        with fits.open(source) as old, fits.open(out) as new:
+            before, after = (file[name.upper()].data[::turn, ::turn] for file in (old, new))
+            header = old[name.upper()].header
+        expected = inject(
+            CcdPixels(
+                before.astype(np.float32),
+                gain=1.6,
+                read_noise=5.0,
+                saturate=header["SATURATE"],
+                exptime=exptime,
+                fwhm_px=header["FWHM"],
+                expnum=expnum,
+                ccdnum=ccd.ccdnum,
+                x0_mm=frame.x0_mm,
+                y0_mm=frame.y0_mm,
+                dx_mm=frame.dx_mm,
+                dy_mm=frame.dy_mm,
+            ),
+            "ghost_scatter",
+            0.9,
+            4,
+            Plane(),
+        )
+        noise = header["AVSIG"]
+        assert np.abs(expected.image - before).max() > 3 * noise
+        assert np.abs(after - expected.image).max() < noise  # quantised again
+    assert hit
 
 
 @pytest.mark.slow

@@ -111,7 +111,7 @@ def measure_completeness(
         ood = archive / row["ood"] if isinstance(row["ood"], str) else None
         mine: list[Outcome] = []
         try:
-            scratch = ScratchArchive(work / "archive", night, archive / row["ooi"], ood)
+            scratch = ScratchArchive(work / "archive", night, archive / row["ooi"], ood, chain.camera)
             for done, some in enumerate(_of_exposure(plan, chain, scratch, night, expnum), start=1):
                 mine += some
                 progress(number * each + done, plan.n_read)

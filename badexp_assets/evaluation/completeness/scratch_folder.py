@@ -7,12 +7,16 @@ import fcntl
 import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from badexp_assets.errors import ChangedFileError, InputError, UnreadableImageError
 from badexp_assets.io.place import Place, Url
 from badexp_assets.survey.camera_file import CCD_PLACE
 from badexp_assets.survey.fits_validation import is_gzipped
 from badexp_assets.survey.nights import parse_night
+
+if TYPE_CHECKING:
+    from badexp_assets.survey.cameras import Camera
 
 
 @contextlib.contextmanager
@@ -43,11 +47,11 @@ def scratch_folder(place: Path) -> Iterator[Path]:
 class ScratchArchive:
     """An archive with one night and one exposure in the folder `root`, which `run_pass` can read.
 
-    Files behind URLs are copied there. Raises UnreadableImageError if one cannot be copied.
+    camera: DECam by default. Files behind URLs are copied there. Raises UnreadableImageError if one cannot be copied.
     """
 
-    def __init__(self, root: Path, night: str, ooi: Place, ood: Place | None) -> None:
-        self.root = root
+    def __init__(self, root: Path, night: str, ooi: Place, ood: Place | None, camera: Camera | None = None) -> None:
+        self.root, self._camera = root, camera
         self._folder = root / f"CP{parse_night(night).replace('-', '')}"
         shutil.rmtree(root, ignore_errors=True)
         self._folder.mkdir(parents=True)
@@ -72,7 +76,7 @@ class ScratchArchive:
 
         name = self._source.name
         out = self._place(name[: -len(".gz")] if is_gzipped(name) else name)
-        return frozenset(inject_into(self._source, out, category, severity, seed, read))
+        return frozenset(inject_into(self._source, out, category, severity, seed, read, self._camera))
 
     def _copied(self, place: Place) -> Path:
         if not isinstance(place, Url):

@@ -29,6 +29,7 @@ from badexp_assets.io.parquet import to_arrow
 from badexp_assets.io.schemas import SCHEMAS
 from badexp_assets.simulate.params import SurveyParams
 from badexp_assets.simulate.survey import write_survey
+from badexp_assets.survey.cameras import load_camera
 
 BAD = Verdict(True, "psf", frozenset(), False)
 SOME_CCDS = Verdict(False, "noise", frozenset({3, 4}), False)
@@ -146,6 +147,8 @@ def test_called_ccds_are_those_that_the_verdict_names_or_those_that_vote_bad():
 
 class SeverityReader:
     """Stands where the chain would be: calls bad what an injected file says of itself, from a severity of 0.5 on."""
+
+    camera = load_camera()
 
     def __init__(self) -> None:
         self.seen: list[tuple[int, float]] = []

@@ -79,8 +79,8 @@ def _version(images: TrainingImages, params: ClassifierParams, network: NetworkI
     """Return a digest of everything that the classifier is fitted on, and of FIT_VERSION."""
     rows, features = images.rows, images.features
     digest = hashlib.sha256()
-    inputs = {"params": asdict(params), "backbone": network.backbone, "recipe": network.recipe, "features": list(NAMES)}
-    inputs |= {"fit": FIT_VERSION}
+    inputs: dict[str, Any] = {"fit": FIT_VERSION, "params": asdict(params), "features": list(NAMES)}
+    inputs |= {"backbone": network.backbone, "recipe": network.recipe}
     digest.update(json.dumps(inputs, sort_keys=True).encode())
     digest.update(images.vectors.data)
     digest.update(rows[list(COLUMNS)].astype({"ccdnum": "int64"}).to_csv(index=False).encode())

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from badexp_assets.simulate.anomaly_kinds import path_kind, psf_kind
 from badexp_assets.simulate.ccd_pixels import CcdPixels
+from badexp_assets.survey.masks import BAD, COSMIC_RAY, LOW_WEIGHT, NO_VALUE
 
 Kernel = NDArray[np.float64]
+_WITHOUT_LIGHT = (BAD, NO_VALUE, COSMIC_RAY, LOW_WEIGHT)
 MAX_HALF_PX = 40.0  # half size of the largest kernel
 
 
@@ -103,10 +105,17 @@ def widened_fwhm(fwhm_px: float, kernel: Kernel, samples: int = 1) -> float:
 
 
 def convolve(ccd: CcdPixels, kernel: Kernel, rng: np.random.Generator) -> CcdPixels:
-    """Return `ccd` with its sky-subtracted image convolved and its noise restored; keeps non-finite pixels."""
+    """Return `ccd` with its sky-subtracted image convolved and its noise restored.
+
+    Non-finite pixels, and those that the mask calls bad, without value, hit by a cosmic ray or of low weight, hold no
+    light of the sky: they are kept, and count as sky for their neighbours. Saturated pixels and bleed trails are
+    convolved.
+    """
     from scipy.signal import fftconvolve
 
     good = np.isfinite(ccd.image)
+    if ccd.mask is not None:
+        good &= ~np.isin(ccd.mask, _WITHOUT_LIGHT)
     light = np.where(good, ccd.image - ccd.sky, 0.0)
     blurred = fftconvolve(np.pad(light, kernel.shape[0] // 2, mode="reflect"), kernel, mode="valid")
     lost = np.sqrt(max(0.0, 1.0 - float((kernel**2).sum()))) * ccd.sigma

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Collection
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,9 @@ from badexp_assets.simulate.ccd_pixels import CcdPixels, Plane
 from badexp_assets.simulate.headers import MM_X, MM_Y
 from badexp_assets.survey.camera_file import AMPLIFIER_CARDS
 from badexp_assets.survey.cameras import Camera, Ccd, load_camera
-from badexp_assets.survey.cp_files import number_in_name
-from badexp_assets.survey.exposure import ccd_extensions
-from badexp_assets.survey.fits_file import FitsFile
+from badexp_assets.survey.exposure import Exposure, open_exposure
 from badexp_assets.survey.fits_validation import is_gzipped
-from badexp_assets.survey.headers import number_card, parse_header
+from badexp_assets.survey.headers import number_card
 
 
 def inject_into(
@@ -38,6 +37,7 @@ def inject_into(
     seed: int,
     only: Collection[int] | None = None,
     camera: Camera | None = None,
+    ood: Path | None = None,
 ) -> list[int]:
     """Write the CP image file `path` with an anomaly to `out`; return the CCDNUMs of the affected CCDs.
 
@@ -47,9 +47,10 @@ def inject_into(
     time and seeing follow the anomaly. The pattern is scaled to the inner focal plane if the file has 8 CCDs or more,
     else to the extent of its CCDs. Positions are computed from CRPIX, so cutouts are in place too; without CRPIX they
     are those of the camera's CCDs. CCDs whose CCDNUM is not in `only` (None: all)
-    are copied byte by byte even if affected, which is fast where nothing reads them. The mask file (ood) of the
-    exposure is not changed. Raises InputError if `out` is `path`, if `path` does not exist, or for an unknown category
-    or severity; UnreadableImageError, naming file and extension, for an image that can't be read.
+    are copied byte by byte even if affected, which is fast where nothing reads them. `ood`: the mask file of the
+    exposure, which is not changed; optical anomalies do not spread the pixels that it calls bad. Raises InputError if
+    `out` is `path`, if `path` does not exist, or for an unknown category or severity; UnreadableImageError, naming file
+    and extension, for an image that can't be read.
     """
     from astropy.io import fits
 
@@ -63,12 +64,10 @@ def inject_into(
         source = fits.open(path, memmap=False)
     except OSError as error:
         raise UnreadableImageError(f"{path}: not a readable FITS file ({error})") from error
-    with source:
-        with FitsFile(path, one_image=len(camera.ccds) == 1) as file:
-            extensions = ccd_extensions(file, camera, [])
-            expnum = parse_header(file.header(0), camera, number_in_name(path.name, camera)).expnum or 0
+    with source, ExitStack() as files:
+        exposure = files.enter_context(open_exposure(path, ood, camera))
         try:
-            found = sorted((i, ccdnum) for ccdnum, i in extensions.items() if _is_image(source[i]))
+            found = sorted((ccd.extension, ccd.ccdnum) for ccd in exposure.ccds if _is_image(source[ccd.extension]))
         except Exception as error:  # astropy raises many types for damaged headers
             raise UnreadableImageError(f"{path}: {type(error).__name__}: {error}") from error
         if not found:
@@ -76,7 +75,7 @@ def inject_into(
         places = {i: camera.by_number[ccdnum] for i, ccdnum in found}
 
         def ccd_of(i: int, pixels: bool = True) -> CcdPixels:
-            return _ccd(path, source[i], source[0].header, camera, places[i], expnum, pixels)
+            return _ccd(exposure, source[i], source[0].header, camera, places[i], pixels)
 
         ccds = {i: ccd_of(i, pixels=False) for i in places}
         plane = Plane() if len(ccds) >= 8 else Plane.around(ccds.values())
@@ -152,7 +151,7 @@ def _is_image(hdu: Any) -> bool:
     return bool(getattr(hdu, "is_image", False)) and len(hdu.shape or ()) == 2
 
 
-def _ccd(path: Path, hdu: Any, primary: Any, camera: Camera, ccd: Ccd, expnum: int, pixels: bool) -> CcdPixels:
+def _ccd(exposure: Exposure, hdu: Any, primary: Any, camera: Camera, ccd: Ccd, pixels: bool) -> CcdPixels:
     """Return a CCD from its HDU and the primary header, turned like the focal plane; without `pixels` it is all 0."""
 
     def numbers(*keys: str) -> list[float]:
@@ -170,24 +169,17 @@ def _ccd(path: Path, hdu: Any, primary: Any, camera: Camera, ccd: Ccd, expnum: i
         return (crpix - length if ccd.rotated else 1.0 - crpix) * step
 
     shape = tuple(int(n) for n in hdu.shape)
-    if pixels:
-        try:
-            image = np.asarray(hdu.data, dtype=np.float32)
-        except Exception as error:  # astropy raises many types for damaged tiles
-            raise UnreadableImageError(f"{path}[{hdu.name or ccd.ccdname}]: {type(error).__name__}: {error}") from error
-        if ccd.rotated:
-            image = image[::-1, ::-1]
-    else:
-        image = np.broadcast_to(np.float32(0), shape)
+    found = exposure.read(ccd.ccdnum) if pixels else None
     dx, dy = ((numbers(name) or [camera.pixel_size])[0] for name in (MM_X, MM_Y))
     return CcdPixels(
-        image=image,
+        image=np.broadcast_to(np.float32(0), shape) if found is None else found.image,
+        mask=None if found is None else found.mask,
         gain=mean("gain", 4.0),
         read_noise=mean("read_noise", 6.0),
         saturate=min(numbers(*AMPLIFIER_CARDS["saturate"], *camera.cards["saturate"]), default=45000.0),
         exptime=(numbers(*camera.cards["exptime"]) or [100.0])[0],
         fwhm_px=max((numbers(*camera.cards["fwhm"]) or [4.0])[0], 1.0),
-        expnum=expnum,
+        expnum=exposure.header.expnum or 0,
         ccdnum=ccd.ccdnum,
         x0_mm=start(number_card(hdu.header, "CRPIX1"), shape[1], dx, ccd.x_mm),
         y0_mm=start(number_card(hdu.header, "CRPIX2"), shape[0], dy, ccd.y_mm),

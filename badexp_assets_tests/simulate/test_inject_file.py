@@ -153,6 +153,24 @@ def test_ccds_of_another_camera_have_its_places_names_and_gain(tmp_path: Path) -
     assert hit
 
 
+@pytest.mark.parametrize("category", ["psf", "telescope_moving", "out_of_focus"])
+def test_a_masked_column_without_value_is_kept_and_not_spread(category: str, tmp_path: Path) -> None:
+    rows, columns, sky, noise = 200, 120, 300.0, 10.0
+    image = np.random.default_rng(0).normal(sky, noise, (rows, columns)).astype(np.float32)
+    mask = np.zeros((rows, columns), np.uint8)
+    image[:, 60:63], mask[:, 60:63] = 0, 1
+    primary = fits.PrimaryHDU()
+    primary.header["EXPNUM"] = 7
+    for name, pixels in (("a_ooi.fits", image), ("a_ood.fits", mask)):
+        fits.HDUList([primary, fits.ImageHDU(pixels, name="N4")]).writeto(tmp_path / name)
+    inject_into(tmp_path / "a_ooi.fits", tmp_path / "out.fits", category, 0.35, 0, ood=tmp_path / "a_ood.fits")
+    new = fits.getdata(tmp_path / "out.fits", 1)
+    np.testing.assert_array_equal(new[mask > 0], image[mask > 0])
+    of_columns = np.median(new, axis=0)[mask[0] == 0]
+    assert of_columns.min() > sky - 0.5 * noise
+    assert not np.array_equal(new[mask == 0], image[mask == 0])
+
+
 @pytest.mark.slow
 def test_the_same_seed_injects_the_same_pixels(exposure: Path, tmp_path: Path) -> None:
     for name in ("a.fits.fz", "b.fits.fz"):

@@ -59,8 +59,10 @@ class ScratchArchive:
             raise UnreadableImageError(f"{ooi}: nothing can be injected where each CCD has a file of its own")
         self._ooi: Path | None = None
         self._source = self._copied(ooi)
+        self._ood: Path | None = None
         if ood is not None:
-            (self._folder / ood.name).symlink_to(self._copied(ood))
+            self._ood = self._copied(ood)
+            (self._folder / ood.name).symlink_to(self._ood)
 
     def show_original(self) -> None:
         """Put the unchanged exposure into the archive."""
@@ -76,7 +78,7 @@ class ScratchArchive:
 
         name = self._source.name
         out = self._place(name[: -len(".gz")] if is_gzipped(name) else name)
-        return frozenset(inject_into(self._source, out, category, severity, seed, read, self._camera))
+        return frozenset(inject_into(self._source, out, category, severity, seed, read, self._camera, self._ood))
 
     def _copied(self, place: Place) -> Path:
         if not isinstance(place, Url):

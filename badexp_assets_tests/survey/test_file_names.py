@@ -272,12 +272,12 @@ def test_calibration_frames_are_no_exposures(tmp_path, card, value):
     assert (row["status"], row["status_reason"]) == ("excluded", f"OBSTYPE is '{value}'; an image of the sky is needed")
 
 
-def test_a_damaged_copy_does_not_hide_the_night_of_the_other(tmp_path):
+def test_a_damaged_copy_hides_neither_the_other_nor_its_night(tmp_path):
     write_image(tmp_path / "a.fits")
     (tmp_path / "a.fit").write_bytes(b"SIMPLE  = no")
     (row,) = list_exposures(tmp_path, NIGHTS[0], SINGLE).to_dict("records")
-    assert (row["path"], row["status"]) == ("a.fit", "failed")
-    assert list_night_files(tmp_path, NIGHTS[0], SINGLE).others == {"a.fits": "a second copy of a.fit"}
+    assert (row["path"], row["status"]) == ("a.fits", "ready")
+    assert list_night_files(tmp_path, NIGHTS[0], SINGLE).others == {"a.fit": "a second copy of a.fits"}
 
 
 def test_a_folder_with_files_of_many_nights_is_listed_once(tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from badexp_assets.errors import ChangedFileError, UnreadableImageError
 from badexp_assets.io.place import Place, Url
 from badexp_assets.survey.fits_validation import check_headers, is_gzipped
-from badexp_assets.survey.read_again import read_again
+from badexp_assets.survey.read_again import PassedError, read_again
 from badexp_assets.survey.remote_fits import RemoteFits
 from badexp_assets.survey.rice_tiles import RiceTiles
 from badexp_assets.survey.undefined_pixels import undefined_value, undefined_where, with_nan
@@ -283,5 +283,5 @@ class _Images:
         except (OSError, UnreadableImageError) as found:
             return found
         if info is not None and info["data_end"] <= self.size and _READ_ERROR in str(error):
-            return OSError(errno.EIO, os.strerror(errno.EIO))
+            return PassedError(errno.EIO, os.strerror(errno.EIO))
         return error

@@ -18,9 +18,14 @@ _GIVEN_UP_SECONDS = 3600.0
 _given_up: dict[Path, float] = {}  # when the last attempt failed, s; such a file is not waited for again in this time
 
 
+class PassedError(OSError):
+    """An I/O error that was over when it was looked for, or damage that looks like one."""
+
+
 def read_again(file: Path, read: Callable[[], T]) -> T:
     """Return what `read` returns, which is called again after a transient UnreadableImageError, after each of PAUSES.
 
+    After a PassedError it is called once more, without a pause: damage would cost a minute for each file.
     If the last attempt fails, too, and the folder of `file` can be listed, the fault is that of the file: its
     UnreadableImageError is not transient. TransientError is raised if the folder can't be listed either. What is
     damaged is not read again: CFITSIO may return pixels of it that are no one's.
@@ -33,6 +38,8 @@ def read_again(file: Path, read: Callable[[], T]) -> T:
         except UnreadableImageError as error:
             if not is_transient(error):
                 raise
+            if failure is not None and isinstance(error.__cause__, PassedError):
+                raise UnreadableImageError(str(error)) from None
             failure = error
         if time.monotonic() < _given_up.get(file, float("-inf")) + _GIVEN_UP_SECONDS:
             break

@@ -1,5 +1,6 @@
 """I/O errors of local files: what passes costs nothing, and what stays costs the file, with a reason that says so."""
 
+import errno
 import os
 import resource
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from badexp_assets.config.night_options import EntropyParams, PassParams
-from badexp_assets.errors import TransientError
+from badexp_assets.errors import TransientError, UnreadableImageError
 from badexp_assets.io.parquet_reading import read_table
 from badexp_assets.io.transient_errors import is_transient
 from badexp_assets.pixels.night_pass import run_pass
@@ -193,3 +194,29 @@ def test_an_io_error_that_cfitsio_hides_is_known_as_one(tiny_cp, tmp_path, packe
     else:
         said = "N4: can't be decompressed (Input/output error); it was tried 6 times in 61 s"
         assert done.stdout.splitlines() == [said, said, "61.0"]
+
+
+def test_damage_that_looks_like_an_error_is_read_twice_and_not_waited_for(tmp_path, pauses):
+    attempts = []
+
+    def read() -> None:
+        attempts.append(1)
+        raise UnreadableImageError("a.fits[S1]: can't be decompressed") from read_again.PassedError(
+            errno.EIO, "Input/output error"
+        )
+
+    with pytest.raises(UnreadableImageError) as caught:
+        read_again.read_again(tmp_path / "a.fits", read)
+    assert (len(attempts), pauses) == (2, [])
+    assert not is_transient(caught.value)
+
+
+def test_an_error_that_has_passed_at_the_second_attempt_costs_nothing(tmp_path):
+    attempts = iter([read_again.PassedError(errno.EIO, "Input/output error"), None])
+
+    def read() -> str:
+        if (error := next(attempts)) is not None:
+            raise UnreadableImageError("a.fits[S1]: can't be decompressed") from error
+        return "pixels"
+
+    assert read_again.read_again(tmp_path / "a.fits", read) == "pixels"

@@ -20,7 +20,7 @@ from badexp_assets.pixels.device_shares import load_pass_setup
 
 
 @asset(
-    op_tags=step_resources(cpus=16, memory_gib=64, hours=4, gpus=1),
+    op_tags=step_resources(cpus=16, memory_gib=64, hours=48, gpus=1),
     **table_asset(
         "injection_completeness",
         "Completeness by injection: anomalies of increasing severity are injected into good exposures of the test "

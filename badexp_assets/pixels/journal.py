@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from badexp_assets.errors import InputError, StorageError
+from badexp_assets.io.folder_lock import locked_folder
 from badexp_assets.io.parquet import atomic_path
 from badexp_assets.io.place import Place, Url
 from badexp_assets.pixels.night_tables import PASS_TABLES
@@ -89,19 +89,15 @@ def open_journal(folder: Path) -> Iterator[Journal]:
     an error the journal stays for the next attempt.
     """
     while True:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(folder, os.O_RDONLY)
-        except OSError as error:
-            raise StorageError(f"{folder}: can't be made ({error.strerror})") from error
-        try:
-            with contextlib.suppress(OSError):
-                fcntl.flock(handle, fcntl.LOCK_EX)
+        with contextlib.ExitStack() as lock:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                handle = lock.enter_context(locked_folder(folder))
+            except OSError as error:
+                raise StorageError(f"{folder}: can't be made ({error.strerror})") from error
             if folder.exists() and os.path.samestat(os.fstat(handle), folder.stat()):
                 yield Journal(folder)
                 return
-        finally:
-            os.close(handle)
 
 
 def _read(path: Path) -> dict[str, pa.Table]:

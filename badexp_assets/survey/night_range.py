@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
@@ -13,6 +11,7 @@ from pathlib import Path
 
 from badexp_assets.config.home import Home
 from badexp_assets.errors import InputError
+from badexp_assets.io.folder_lock import locked_folder
 from badexp_assets.io.parquet import atomic_path
 from badexp_assets.survey.cameras import Camera
 from badexp_assets.survey.nights import parse_night, tonight
@@ -98,11 +97,9 @@ def widen_night_range(home: Home, camera: Camera, nights: Collection[str]) -> Ni
 @contextlib.contextmanager
 def _locked(home: Home) -> Iterator[None]:
     """Run the block while no other process changes the stored range; on a file system without locks at once."""
-    with contextlib.ExitStack() as at_end:
+    with contextlib.ExitStack() as lock:
         with contextlib.suppress(OSError):
-            handle = os.open(home.root, os.O_RDONLY)
-            at_end.callback(os.close, handle)
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            lock.enter_context(locked_folder(home.root))
         yield
 
 
